@@ -1,0 +1,119 @@
+"""May a value of type A be passed where B is wanted; if not, why.
+
+The rules, beyond equality:
+
+- `int` goes where `float` is wanted (PEP 484), also inside containers; `bool` does not go where `int` is wanted: on the wire they are two
+  types, and `True` where a number was meant is a mistake more often than not.
+- Anything goes where `Any` is wanted; `Any` goes anywhere and is checked at run time.
+- A type goes where a union holds an arm for it; a union goes where each of its arms goes.
+- Containers go where their items go: every value is a copy, so nobody can write through the wider view.
+- A tuple of fixed length goes where a variadic one of all its items goes; a NamedTuple goes where its plain tuple goes.
+- A literal goes where the class of its values goes; an enum with fewer members goes where the whole enum goes.
+- Records and named types go by name.
+"""
+
+from __future__ import annotations
+
+from typesys.types import (
+    ANY,
+    BOOL,
+    BYTES,
+    INT,
+    NONE,
+    STR,
+    AnyType,
+    DictType,
+    EnumType,
+    FloatType,
+    FrozenSetType,
+    IntType,
+    ListType,
+    LiteralType,
+    OpaqueType,
+    RecordType,
+    RefType,
+    SetType,
+    TupleType,
+    Type,
+    UnionType,
+    VarTupleType,
+)
+
+
+def assignable(source: Type, target: Type) -> bool:
+    """Whether a value of type `source` may be passed where `target` is wanted.
+
+    >>> from typesys import type_of
+    >>> assignable(type_of(list[int]), type_of(list[float] | None))
+    True
+    """
+    return why_not(source, target) is None
+
+
+def why_not(source: Type, target: Type) -> str | None:
+    """The reason why not, as part of a sentence; None if it may.
+
+    >>> from typesys import type_of
+    >>> why_not(type_of(tuple[int, str]), type_of(tuple[int, int]))
+    'item 1: str is not int'
+    """
+    if source is target or source == target:
+        return None
+    match source, target:
+        case (AnyType(), _) | (_, AnyType()):
+            return None
+        case UnionType(arms), _:
+            for arm in arms:
+                reason = why_not(arm, target)
+                if reason is not None:
+                    return f"it may be {arm}" if not isinstance(target, UnionType) else reason
+            return None
+        case _, UnionType(arms):
+            if any(why_not(source, arm) is None for arm in arms):
+                return None
+        case IntType(), FloatType():
+            return None
+        case LiteralType(values), LiteralType(allowed):
+            missing = [value for value in values if (type(value), value) not in {(type(one), one) for one in allowed}]
+            return f"{missing[0]!r} is not among {target}" if missing else None
+        case LiteralType(values), _:
+            for value in values:
+                reason = why_not(_type_of_scalar(value), target)
+                if reason is not None:
+                    return reason
+            return None
+        case (ListType(a), ListType(b)) | (SetType(a), SetType(b)) | (FrozenSetType(a), FrozenSetType(b)):
+            return _inside("its items: ", a, b)
+        case VarTupleType(a), VarTupleType(b):
+            return _inside("its items: ", a, b)
+        case TupleType(items), VarTupleType(item):
+            return next((r for i, one in enumerate(items) if (r := _inside(f"item {i}: ", one, item))), None)
+        case TupleType(items), TupleType(wanted):
+            if len(items) != len(wanted):
+                return f"it has {len(items)} items, not {len(wanted)}"
+            return next((r for i, (a, b) in enumerate(zip(items, wanted, strict=True)) if (r := _inside(f"item {i}: ", a, b))), None)
+        case RecordType(kind="namedtuple", fields=fields), TupleType() | VarTupleType():
+            return why_not(TupleType(tuple(field.type for field in fields)), target)
+        case DictType(key, value), DictType(wanted_key, wanted_value):
+            return _inside("its keys: ", key, wanted_key) or _inside("its values: ", value, wanted_value)
+        case EnumType(name, members), EnumType(wanted_name, allowed_members) if name == wanted_name:
+            lost = [member for member in members if member not in allowed_members]
+            return f"{lost[0][0]} is not allowed there" if lost else None
+        case (RecordType() | RefType()), (RecordType() | RefType()) if source.name == target.name:
+            if isinstance(source, RecordType) and isinstance(target, RecordType):
+                given, wanted_names = [f.name for f in source.fields], [f.name for f in target.fields]
+                if given != wanted_names:
+                    return f"the two {source} have other fields: {', '.join(given)} and {', '.join(wanted_names)}"
+            return None
+        case OpaqueType(name), OpaqueType():
+            return None  # classes that nothing knows: whether one is the other is seen at run time
+    return f"{source} is not {target}"
+
+
+def _inside(where: str, source: Type, target: Type) -> str | None:
+    reason = why_not(source, target)
+    return None if reason is None else where + reason
+
+
+def _type_of_scalar(value: object) -> Type:
+    return {bool: BOOL, int: INT, str: STR, bytes: BYTES, type(None): NONE}.get(type(value), ANY)

@@ -1,0 +1,177 @@
+"""Canonical msgpack, digests, and the sealed envelope that every stored file wears.
+
+Owns the bytes below any meaning: how a tree of plain objects becomes one byte string and no other, what its
+digest is, and how a file says which kind and version it is and proves that it is whole. Knows nothing of types, plans or runs.
+
+Why msgpack: it keeps `int` and `float`, `str` and `bytes` apart, and its decoder is C. It is not canonical by
+itself, so: maps are written with sorted string keys, integers beyond 64 bits are extension 1 (two's complement,
+big-endian, shortest), and NaN is one bit pattern (the encoder of values sees to that). Where canonicity must be
+*proved* (plans, headers, journal), the reader packs what it read and compares; values are proved by their digest.
+
+Envelope (all integers big-endian)::
+
+    0   4  magic, one for each family of files
+    4   2  format version
+    6   1  kind within the family
+    7   8  payload length n
+    15  n  payload
+    15+n 32 BLAKE2b-256 over everything before it
+"""
+
+from __future__ import annotations
+
+import struct
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgpack
+
+from typesys.errors import FormatError
+
+INLINE_LIMIT: Final = 4096
+"""Bytes up to which a value is written wherever it is named; above it it is an object, named by digest."""
+
+EXT_BIG_INT: Final = 1
+_HEADER: Final = struct.Struct(">4sHBQ")
+_CHECK_SUM_SIZE: Final = 32
+_KEEP_BUFFER: Final = 1 << 20
+
+
+def _new_packer() -> Any:
+    return msgpack.Packer(use_bin_type=True, unicode_errors="surrogatepass", autoreset=True)
+
+
+_packer = _new_packer()
+
+
+def pack(tree: Any) -> bytes:
+    """The canonical bytes of a tree of None, bool, int, float, str, bytes, list and tuple.
+
+    Dictionaries are refused here: `pack_map` writes them, sorted. Integers may have any size.
+
+    >>> pack([1, 2.0, "a", 2**70]).hex()
+    '9401cb4000000000000000a161c70901400000000000000000'
+    """
+    global _packer
+    try:
+        packed: bytes = _packer.pack(tree)
+    except OverflowError:
+        packed = _packer.pack(_with_big_ints(tree))
+    if len(packed) > _KEEP_BUFFER:
+        _packer = _new_packer()  # a packer keeps its largest buffer for ever
+    return packed
+
+
+def _with_big_ints(tree: Any) -> Any:
+    if type(tree) is int and not -(1 << 63) <= tree < (1 << 64):
+        return msgpack.ExtType(EXT_BIG_INT, tree.to_bytes((tree.bit_length() + 8) // 8, "big", signed=True))
+    if type(tree) in (list, tuple):
+        return [_with_big_ints(item) for item in tree]
+    return tree
+
+
+def pack_map(entries: dict[str, Any]) -> bytes:
+    """Canonical bytes of a map with string keys, in bytewise order of the keys.
+
+    >>> pack_map({"b": 1, "a": 2}) == pack_map({"a": 2, "b": 1})
+    True
+    """
+    ordered = sorted(entries.items(), key=lambda entry: entry[0].encode())
+    parts = [_packer.pack_map_header(len(ordered))]
+    for key, value in ordered:
+        parts += (pack(key), pack(value))
+    return b"".join(parts)
+
+
+def _big_int(code: int, data: bytes) -> int:
+    if code != EXT_BIG_INT:
+        raise ValueError(f"unknown extension code {code}")
+    number = int.from_bytes(data, "big", signed=True)
+    if -(1 << 63) <= number < (1 << 64) or len(data) != (number.bit_length() + 8) // 8:
+        raise ValueError("an integer is not in its shortest form")
+    return number
+
+
+def unpack(data: bytes | memoryview, what: str = "value") -> Any:
+    """The tree whose bytes these are. Bounded by the length of the bytes; runs no code.
+
+    Raises `FormatError` for anything that is not one complete msgpack item.
+
+    >>> unpack(pack([1, None]))
+    [1, None]
+    """
+    try:
+        return msgpack.unpackb(data, use_list=True, strict_map_key=False, unicode_errors="surrogatepass", ext_hook=_big_int)
+    except msgpack.ExtraData as extra:
+        raise FormatError(what, "has bytes after its end", offset=len(data) - len(extra.extra)) from None
+    except (ValueError, TypeError, msgpack.OutOfData, msgpack.StackError, RecursionError, MemoryError) as error:
+        raise FormatError(what, f"is not valid msgpack ({_reason(error)})", offset=0) from None
+
+
+def unpack_canonical(data: bytes, what: str) -> Any:
+    """Like `unpack`, and proves that these are the only bytes that this tree has."""
+    tree = unpack(data, what)
+    try:
+        canonical = _canonical(tree)
+    except (ValueError, TypeError, RecursionError, OverflowError) as error:
+        raise FormatError(what, f"is not canonical ({_reason(error)})", offset=0) from None
+    if canonical != data:
+        at = next((i for i, (a, b) in enumerate(zip(canonical, data, strict=False)) if a != b), min(len(canonical), len(data)))
+        raise FormatError(what, "is not canonical", offset=at)
+    return tree
+
+
+def _canonical(tree: Any) -> bytes:
+    if isinstance(tree, dict):
+        return pack_map(tree)
+    return pack(tree)
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    return text if len(text) < 200 else text[:200] + "…"
+
+
+def digest(domain: str, *parts: bytes) -> bytes:
+    """BLAKE2b-256 over a domain prefix and the parts: 32 bytes.
+
+    The prefix keeps a value and a plan of equal bytes apart (as redun's hashing does with its record types).
+
+    >>> digest("value", b"x") == digest("plan", b"x")
+    False
+    """
+    state = blake2b(domain.encode() + b"\0", digest_size=32)
+    for part in parts:
+        state.update(part)
+    return state.digest()
+
+
+def seal(magic: bytes, version: int, kind: int, payload: bytes) -> bytes:
+    """Wrap a payload: who it is in front, a check sum over all of it behind."""
+    body = _HEADER.pack(magic, version, kind, len(payload)) + payload
+    return body + blake2b(body, digest_size=_CHECK_SUM_SIZE).digest()
+
+
+def unseal(data: bytes, magic: bytes, versions: range, what: str) -> tuple[int, int, bytes]:
+    """(version, kind, payload) of sealed bytes.
+
+    Raises `FormatError`, with the offset, if they are another kind of file, cut short, longer than they say,
+    changed anywhere, or of a version that this reader does not know.
+    """
+    if len(data) < _HEADER.size:
+        raise FormatError(what, f"is cut short: {len(data)} bytes are less than a header", offset=len(data))
+    found, version, kind, length = _HEADER.unpack_from(data)
+    if found != magic:
+        raise FormatError(what, f"begins with {found!r}, not with {magic!r}: this is some other file", offset=0)
+    if version not in versions:
+        newest = versions.stop - 1
+        way_out = "install a newer promissory to read it" if version > newest else "it was never released"
+        raise FormatError(what, f"has format version {version}; this reader knows up to {newest}: {way_out}", offset=4)
+    end = _HEADER.size + length
+    if len(data) < end + _CHECK_SUM_SIZE:
+        raise FormatError(what, f"is cut short: {len(data)} of {end + _CHECK_SUM_SIZE} bytes are there", offset=len(data))
+    if len(data) > end + _CHECK_SUM_SIZE:
+        raise FormatError(what, "has bytes after its end", offset=end + _CHECK_SUM_SIZE)
+    if blake2b(memoryview(data)[:end], digest_size=_CHECK_SUM_SIZE).digest() != data[end:]:
+        raise FormatError(what, "is damaged: its check sum does not match its bytes", offset=end)
+    return version, kind, data[_HEADER.size : end]

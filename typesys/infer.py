@@ -1,0 +1,227 @@
+"""Python annotation → `Type`.
+
+Owns the reading of annotations: what each one means on the wire, and which of the author's classes it mentions (a decoder needs
+them to build values). Knows nothing of values or bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin
+
+from typesys import codecs
+from typesys.errors import AnnotationError
+from typesys.names import qualified_name
+from typesys.types import (
+    ANY,
+    BOOL,
+    BYTES,
+    FLOAT,
+    INT,
+    NONE,
+    STR,
+    DictType,
+    EnumType,
+    Field,
+    FrozenSetType,
+    ListType,
+    LiteralType,
+    OpaqueType,
+    RecordType,
+    RefType,
+    SetType,
+    TupleType,
+    Type,
+    UnionType,
+    VarTupleType,
+    union,
+    walk,
+)
+
+
+class _OpaqueMark:
+    def __repr__(self) -> str:
+        return "Opaque"
+
+
+_T = TypeVar("_T")
+OPAQUE_MARK: Final = _OpaqueMark()
+Opaque = Annotated[_T, OPAQUE_MARK]
+"""`Opaque[Model]` says that a `Model` travels as a pickle, on purpose: no warning, and allowed when strict.
+
+>>> print(type_of(Opaque[object]))
+Opaque[object]
+"""
+
+_SCALARS: dict[Any, Type] = {
+    Any: ANY,
+    object: ANY,
+    None: NONE,
+    type(None): NONE,
+    bool: BOOL,
+    int: INT,
+    float: FLOAT,
+    str: STR,
+    bytes: BYTES,
+}
+_BARE: dict[Any, Type] = {
+    list: ListType(ANY),
+    dict: DictType(ANY, ANY),
+    tuple: VarTupleType(ANY),
+    set: SetType(ANY),
+    frozenset: FrozenSetType(ANY),
+}
+_MAX_NESTING: Final = 64
+_interned: dict[Type, Type] = {}
+
+
+@dataclass(slots=True)
+class Inference:
+    """What one annotation, or a whole signature, told: the classes it mentions by name, and those that nothing knows."""
+
+    classes: dict[str, Any] = field(default_factory=dict)
+    unknown: list[Any] = field(default_factory=list)
+
+    def infer(self, annotation: Any) -> Type:
+        """The type of an annotation. Equal types are one object, so `is` is a fast first test.
+
+        Raises `AnnotationError`.
+        """
+        inferred = self._infer(annotation, ())
+        return _interned.setdefault(inferred, inferred)
+
+    def _infer(self, annotation: Any, inside: tuple[str, ...]) -> Type:
+        try:
+            scalar = _SCALARS.get(annotation) or _BARE.get(annotation)
+        except TypeError:  # not hashable: Annotated[…, []], Literal[[]]
+            scalar = None
+        if scalar is not None:
+            return scalar
+        if len(inside) > _MAX_NESTING:
+            raise AnnotationError(f"records are nested more than {_MAX_NESTING} deep; use a record that mentions itself by name")
+        origin, args = get_origin(annotation), get_args(annotation)
+        if origin is Annotated:
+            if OPAQUE_MARK in args[1:]:
+                return OpaqueType(self._class_name(args[0]))
+            return self._infer(args[0], inside)
+        if origin is Union or origin is types.UnionType:
+            return union([self._infer(arm, inside) for arm in args])
+        if origin is Literal:
+            return self._literal(annotation, args)
+        if origin in (list, set, frozenset):
+            item = self._infer(args[0], inside)
+            if origin is list:
+                return ListType(item)
+            self._must_be_hashable(item, annotation)
+            return SetType(item) if origin is set else FrozenSetType(item)
+        if origin is dict:
+            key, value = (self._infer(arg, inside) for arg in args)
+            self._must_be_hashable(key, annotation)
+            return DictType(key, value)
+        if origin is tuple:
+            if len(args) == 2 and args[1] is Ellipsis:
+                return VarTupleType(self._infer(args[0], inside))
+            return TupleType(tuple(self._infer(arg, inside) for arg in args if arg != ()))
+        if isinstance(annotation, typing.NewType):
+            return self._infer(annotation.__supertype__, inside)
+        if type(annotation).__name__ == "TypeAliasType":
+            return self._infer(annotation.__value__, inside)
+        if isinstance(annotation, str | typing.ForwardRef):
+            raise AnnotationError(f"the name in annotation {annotation!r} is not known where it is used")
+        family = codecs.family_of(annotation)
+        if family is not None:
+            return family.type
+        if isinstance(annotation, type):
+            return self._class(annotation, inside)
+        return self._opaque(annotation)
+
+    def _class(self, cls: type[Any], inside: tuple[str, ...]) -> Type:
+        if issubclass(cls, enum.Enum) and not issubclass(cls, enum.Flag):
+            members = tuple((m.name, m.value if type(m.value) in (str, int) else None) for m in cls)
+            return EnumType(self._class_name(cls), members)
+        if dataclasses.is_dataclass(cls) and not getattr(cls, "__type_params__", ()) and not getattr(cls, "__parameters__", ()):
+            name = self._class_name(cls)
+            if name in inside:
+                return RefType(name)
+            hints = _class_hints(cls)
+            given = dataclasses.fields(cls)
+            return RecordType(name, "dataclass", tuple(self._field(f.name, hints, _is_required(f), (*inside, name)) for f in given))
+        if issubclass(cls, tuple) and hasattr(cls, "_fields"):
+            name = self._class_name(cls)
+            if name in inside:
+                return RefType(name)
+            hints, defaults = _class_hints(cls), getattr(cls, "_field_defaults", {})
+            names: tuple[str, ...] = cls._fields
+            return RecordType(name, "namedtuple", tuple(self._field(n, hints, n not in defaults, (*inside, name)) for n in names))
+        return self._opaque(cls)
+
+    def _field(self, name: str, hints: dict[str, Any], required: bool, inside: tuple[str, ...]) -> Field:
+        return Field(name, self._infer(hints.get(name, Any), inside), required)
+
+    def _opaque(self, annotation: Any) -> Type:
+        self.unknown.append(annotation)
+        return OpaqueType(self._class_name(annotation))
+
+    def _class_name(self, cls: Any) -> str:
+        name = qualified_name(cls) if isinstance(cls, type) else str(cls)
+        self.classes[name] = cls
+        return name
+
+    def _literal(self, annotation: Any, args: tuple[Any, ...]) -> Type:
+        members = [arg for arg in args if isinstance(arg, enum.Enum)]
+        if members:
+            if len(members) != len(args) or len({type(m) for m in members}) != 1:
+                raise AnnotationError(f"{annotation} mixes members of an enum with other values; split it into a union")
+            whole = self._class(type(members[0]), ())
+            assert isinstance(whole, EnumType)
+            names = {m.name for m in members}
+            return EnumType(whole.name, tuple(member for member in whole.members if member[0] in names))
+        if not all(type(arg) in (bool, int, str, bytes, type(None)) for arg in args):
+            raise AnnotationError(f"{annotation}: Literal takes bool, int, str, bytes, None and members of an enum")
+        return LiteralType(tuple(sorted(args, key=lambda arg: (type(arg).__name__, repr(arg)))))
+
+    def _must_be_hashable(self, type: Type, annotation: Any) -> None:
+        for inner in type.arms if isinstance(type, UnionType) else (type,):
+            if isinstance(inner, ListType | DictType | SetType):
+                raise AnnotationError(f"{_text(annotation)}: {inner} can't be a key or a member of a set, it is not hashable")
+
+
+def _class_hints(cls: type[Any]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(cls, localns={cls.__name__: cls}, include_extras=True)
+    except NameError as error:
+        raise AnnotationError(f"a field of {cls.__qualname__} is annotated with a name that is not known: {error}") from None
+
+
+def _is_required(given: dataclasses.Field[Any]) -> bool:
+    return given.default is dataclasses.MISSING and given.default_factory is dataclasses.MISSING
+
+
+def _text(annotation: Any) -> str:
+    return annotation.__qualname__ if isinstance(annotation, type) and not get_args(annotation) else str(annotation)
+
+
+def type_of(annotation: Any) -> Type:
+    """The wire type of an annotation.
+
+    Args:
+        annotation: anything that may stand behind a parameter's colon; strings must have been resolved.
+
+    Raises:
+        AnnotationError: it has no wire form; the message says what to write instead.
+
+    >>> print(type_of(dict[str, tuple[int, ...]]))
+    dict[str, tuple[int, ...]]
+    >>> type_of(int | None) == type_of(None | int)
+    True
+    """
+    return Inference().infer(annotation)
+
+
+def mentions_opaque(type: Type) -> bool:
+    """Whether a value of this type may hold a pickle, so that equal values may have different bytes."""
+    return any(isinstance(inner, OpaqueType) for inner in walk(type))

@@ -1,0 +1,86 @@
+"""The name by which another process would import a thing: `package.module:Outer.thing`.
+
+One rule for functions, classes and records: a file's module name is the one an import would give it, also when the file
+was started as a script. So a plan compiled under `__main__` has the same bytes as one compiled from the module.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+_classes_made_in_functions: WeakValueDictionary[str, Any] = WeakValueDictionary()
+
+
+def import_name(path: Path) -> tuple[str, Path]:
+    """(module name, the folder that must be on `sys.path`) of a Python file.
+
+    A file inside packages (folders with `__init__.py`) is named from the outermost one.
+
+    >>> import tempfile
+    >>> root = Path(tempfile.mkdtemp()); (root / "pkg").mkdir(); _ = (root / "pkg" / "__init__.py").write_text("")
+    >>> import_name(root / "pkg" / "flow.py")[0]
+    'pkg.flow'
+    """
+    path = path.resolve()
+    parts = [] if path.name == "__init__.py" else [path.stem]
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return ".".join(parts), folder
+
+
+def module_name(module: str) -> str:
+    """The importable name of a module: `__main__` is called by its file's name, or by what `python -m` was given."""
+    if module != "__main__":
+        return module
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and spec.name and spec.name != "__main__":
+        return str(spec.name.removesuffix(".__main__") if spec.name.endswith(".__main__") and spec.parent is None else spec.name)
+    file = getattr(main, "__file__", None)
+    return import_name(Path(file))[0] if file else "__main__"
+
+
+def qualified_name(thing: Any) -> str:
+    """`module:qualname` of a class or function.
+
+    >>> from fractions import Fraction
+    >>> qualified_name(Fraction)
+    'fractions:Fraction'
+    """
+    name = f"{module_name(thing.__module__)}:{thing.__qualname__}"
+    if "<locals>" in name and isinstance(thing, type):
+        _classes_made_in_functions[name] = thing
+    return name
+
+
+class NotFound(LookupError):
+    """No import gives the thing of this name; the message says what failed."""
+
+
+def find(name: str) -> Any:
+    """Import the thing that `qualified_name` named. Runs the module's code if it was not loaded yet.
+
+    Raises `NotFound`.
+    """
+    local = _classes_made_in_functions.get(name)
+    if local is not None:
+        return local
+    module, _, qualname = name.partition(":")
+    try:
+        thing: Any = sys.modules["__main__"] if module == module_name("__main__") else importlib.import_module(module)
+    except ImportError as error:
+        raise NotFound(f"cannot import module {module!r} to find {qualname!r}: {error}") from error
+    for part in qualname.split("."):
+        if part == "<locals>":
+            raise NotFound(f"{qualname!r} of module {module!r} is defined inside a function, where no import reaches it")
+        try:
+            thing = getattr(thing, part)
+        except AttributeError:
+            raise NotFound(f"module {module!r} has no {qualname!r}") from None
+    return thing

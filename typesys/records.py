@@ -1,0 +1,71 @@
+"""Dataclasses and NamedTuples, taken apart and put together.
+
+A dataclass is rebuilt through its constructor where that takes every field, so that what `__post_init__` derives is there again; then each
+field is set to exactly what was written, should `__post_init__` have changed it. Where the constructor can't (`InitVar`, `init=False`
+without default), the fields are set on a bare instance, as `copy` and `pickle` do.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
+
+
+def is_record(cls: type) -> bool:
+    """Whether values of this class are written field by field."""
+    return dataclasses.is_dataclass(cls) or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
+
+
+def field_names(cls: type) -> tuple[str, ...]:
+    """The fields of a record class in order.
+
+    >>> from typing import NamedTuple
+    >>> class Point(NamedTuple):
+    ...     x: int
+    ...     y: int
+    >>> field_names(Point)
+    ('x', 'y')
+    """
+    if dataclasses.is_dataclass(cls):
+        return tuple(field.name for field in dataclasses.fields(cls))
+    names: tuple[str, ...] = cls._fields  # type: ignore[attr-defined]
+    return names
+
+
+def reader(cls: type, names: tuple[str, ...]) -> Callable[[Any], list[Any]]:
+    """A function from an instance to the list of its fields' values."""
+    if issubclass(cls, tuple):
+        return list
+    if not names:
+        return lambda value: []
+    if len(names) == 1:
+        get_one = attrgetter(names[0])
+        return lambda value: [get_one(value)]
+    get_all = attrgetter(*names)
+    return lambda value: list(get_all(value))
+
+
+def builder(cls: type, names: tuple[str, ...]) -> Callable[[list[Any]], Any]:
+    """A function from the list of fields' values to an instance."""
+    if issubclass(cls, tuple):
+        return lambda values: cls.__new__(cls, *values)
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    derives = hasattr(cls, "__post_init__")
+    constructible = all(name in fields and fields[name].init for name in names) and not _has_init_vars(cls)
+
+    def build(values: list[Any]) -> Any:
+        given = dict(zip(names, values, strict=True))
+        instance = cls(**given) if constructible else cls.__new__(cls)
+        if derives or not constructible:
+            for name, value in given.items():
+                object.__setattr__(instance, name, value)
+        return instance
+
+    return build
+
+
+def _has_init_vars(cls: type) -> bool:
+    declared = getattr(cls, "__dataclass_fields__", {})
+    return any(field._field_type is dataclasses._FIELD_INITVAR for field in declared.values())  # type: ignore[attr-defined]

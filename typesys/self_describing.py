@@ -1,0 +1,87 @@
+"""Values of `Any`: wire trees that say themselves what they are.
+
+Scalars stand as they are (msgpack keeps None, bool, int, float, str and bytes apart); everything else is an array that begins with its kind.
+Records and enums carry the name of their class, which a worker imports when it lifts the value.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from typesys import codecs
+from typesys.canonical import pack
+from typesys.errors import FormatError, TypeMismatch
+from typesys.names import find, qualified_name
+from typesys.opaque import lift_opaque, lower_opaque
+from typesys.records import builder, field_names, is_record, reader
+
+LIST, TUPLE, DICT, SET, FROZENSET, NAMED, ENUM, RECORD, OPAQUE = range(9)
+_PLAIN: Final = frozenset((type(None), bool, int, str, bytes))
+
+
+def lower_any(value: Any) -> Any:
+    """The self-describing tree of any value: scalars as they are, everything else as an array that begins with its kind."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is float:
+        return value if value == value else math.nan
+    if kind is list:
+        return [LIST, each(value, lower_any)]
+    if kind is tuple:
+        return [TUPLE, each(value, lower_any)]
+    if kind is dict:
+        return [DICT, [(lower_any(key), lower_any(one)) for key, one in value.items()]]
+    if kind is set or kind is frozenset:
+        return [SET if kind is set else FROZENSET, sorted(map(lower_any, value), key=pack)]
+    if isinstance(value, enum.Enum) and not isinstance(value, enum.Flag):
+        return [ENUM, qualified_name(kind), value.name]
+    if is_record(kind):
+        names = field_names(kind)
+        return [RECORD, qualified_name(kind), list(names), [lower_any(one) for one in reader(kind, names)(value)]]
+    family = codecs.family_of_value(value)
+    if family is not None:
+        return [NAMED, family.type.name, lower_any(family.to_wire(value))]
+    return [OPAQUE, lower_opaque(value, None, find)]
+
+
+def lift_any(tree: Any) -> Any:
+    """The value of a self-describing tree. Records, enums and opaque values import their classes."""
+    if type(tree) is not list:
+        return tree
+    kind = tree[0]
+    if kind == LIST:
+        return [lift_any(one) for one in tree[1]]
+    if kind == TUPLE:
+        return tuple([lift_any(one) for one in tree[1]])
+    if kind == DICT:
+        return {lift_any(key): lift_any(one) for key, one in tree[1]}
+    if kind == SET:
+        return {lift_any(one) for one in tree[1]}
+    if kind == FROZENSET:
+        return frozenset(lift_any(one) for one in tree[1])
+    if kind == NAMED:
+        return codecs.family_named(tree[1]).from_wire(lift_any(tree[2]))
+    if kind == ENUM:
+        return find(tree[1])[tree[2]]
+    if kind == RECORD:
+        return builder(find(tree[1]), tuple(tree[2]))([lift_any(one) for one in tree[3]])
+    if kind == OPAQUE:
+        return lift_opaque(tree[1])
+    raise FormatError("a value of Any", f"has an unknown kind {kind!r}")
+
+
+def each(values: Iterable[Any], lower: Callable[[Any], Any]) -> list[Any]:
+    """Every item lowered; a mismatch says which item it was."""
+    try:
+        return [lower(value) for value in values]
+    except TypeMismatch:
+        for index, value in enumerate(values):
+            try:
+                lower(value)
+            except TypeMismatch as mismatch:
+                raise mismatch.inside(f"[{index}]") from None
+        raise

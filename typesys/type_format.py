@@ -1,0 +1,139 @@
+"""A `Type` as a tree for plans, and back. Bounded: a tree nested deeper than types may be is refused.
+
+Each type is an array that begins with its code; records, enums and opaque types carry the name by which a worker imports the class.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Final
+
+from typesys.canonical import pack, unpack_canonical
+from typesys.errors import FormatError
+from typesys.types import (
+    ANY,
+    BOOL,
+    BYTES,
+    FLOAT,
+    INT,
+    NONE,
+    STR,
+    DictType,
+    EnumType,
+    Field,
+    FrozenSetType,
+    ListType,
+    LiteralType,
+    NamedType,
+    OpaqueType,
+    RecordType,
+    RefType,
+    SetType,
+    TupleType,
+    Type,
+    UnionType,
+    VarTupleType,
+    union,
+)
+
+_SIMPLE: Final[tuple[Type, ...]] = (ANY, NONE, BOOL, INT, FLOAT, STR, BYTES)
+_SIMPLE_CODE: Final = {type: code for code, type in enumerate(_SIMPLE)}
+_LIST, _DICT, _TUPLE, _VAR_TUPLE, _SET, _FROZENSET, _UNION, _LITERAL, _ENUM, _RECORD, _REF, _NAMED, _OPAQUE = range(10, 23)
+_ONE_ITEM: Final[dict[type[Type], int]] = {ListType: _LIST, VarTupleType: _VAR_TUPLE, SetType: _SET, FrozenSetType: _FROZENSET}
+_MAX_DEPTH: Final = 200
+
+
+@lru_cache(4096)
+def type_bytes(type: Type) -> bytes:
+    """The canonical bytes of a type.
+
+    >>> from typesys import type_of
+    >>> type_bytes(type_of(list[int])).hex()
+    '920a03'
+    """
+    return pack(_tree(type))
+
+
+def _tree(type: Type) -> Any:
+    simple = _SIMPLE_CODE.get(type)
+    if simple is not None:
+        return simple
+    match type:
+        case ListType(item) | VarTupleType(item) | SetType(item) | FrozenSetType(item):
+            return [_ONE_ITEM[type.__class__], _tree(item)]
+        case DictType(key, value):
+            return [_DICT, _tree(key), _tree(value)]
+        case TupleType(items):
+            return [_TUPLE, [_tree(item) for item in items]]
+        case UnionType(arms):
+            return [_UNION, [_tree(arm) for arm in arms]]
+        case LiteralType(values):
+            return [_LITERAL, list(values)]
+        case EnumType(name, members):
+            return [_ENUM, name, [list(member) for member in members]]
+        case RecordType(name, kind, fields):
+            return [_RECORD, name, kind == "namedtuple", [[f.name, _tree(f.type), f.required] for f in fields]]
+        case RefType(name):
+            return [_REF, name]
+        case NamedType(name, wire):
+            return [_NAMED, name, _tree(wire)]
+        case OpaqueType(name):
+            return [_OPAQUE, name]
+    raise AssertionError(type)
+
+
+@lru_cache(4096)
+def type_from_bytes(data: bytes) -> Type:
+    """The type whose bytes these are. Raises `FormatError`."""
+    tree = unpack_canonical(data, "a type")
+    try:
+        type = _type(tree, _MAX_DEPTH)
+    except (TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
+        raise FormatError("a type", f"is malformed ({error})") from None
+    if type_bytes(type) != data:
+        raise FormatError("a type", "is not canonical")
+    return type
+
+
+def _text(tree: Any) -> str:
+    if tree.__class__ is not str:
+        raise ValueError("a name is not text")
+    return str(tree)
+
+
+def _type(tree: Any, depth: int) -> Type:
+    if depth == 0:
+        raise ValueError("nested too deeply")
+    if tree.__class__ is int:
+        if not 0 <= tree < len(_SIMPLE):
+            raise ValueError(f"unknown code {tree}")
+        return _SIMPLE[tree]
+    code, inner = tree[0], depth - 1
+    if code == _LIST:
+        return ListType(_type(tree[1], inner))
+    if code == _VAR_TUPLE:
+        return VarTupleType(_type(tree[1], inner))
+    if code == _SET:
+        return SetType(_type(tree[1], inner))
+    if code == _FROZENSET:
+        return FrozenSetType(_type(tree[1], inner))
+    if code == _DICT:
+        return DictType(_type(tree[1], inner), _type(tree[2], inner))
+    if code == _TUPLE:
+        return TupleType(tuple(_type(item, inner) for item in tree[1]))
+    if code == _UNION:
+        return union([_type(arm, inner) for arm in tree[1]])
+    if code == _LITERAL:
+        return LiteralType(tuple(tree[1]))
+    if code == _ENUM:
+        return EnumType(_text(tree[1]), tuple((_text(name), plain) for name, plain in tree[2]))
+    if code == _RECORD:
+        fields = tuple(Field(_text(name), _type(one, inner), bool(required)) for name, one, required in tree[3])
+        return RecordType(_text(tree[1]), "namedtuple" if tree[2] else "dataclass", fields)
+    if code == _REF:
+        return RefType(_text(tree[1]))
+    if code == _NAMED:
+        return NamedType(_text(tree[1]), _type(tree[2], inner))
+    if code == _OPAQUE:
+        return OpaqueType(_text(tree[1]))
+    raise ValueError(f"unknown code {code!r}")
