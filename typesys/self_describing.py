@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final
 
 from typesys import codecs
@@ -74,7 +74,7 @@ def lift_any(tree: Any) -> Any:
     raise FormatError("a value of Any", f"has an unknown kind {kind!r}")
 
 
-def each(values: Iterable[Any], lower: Callable[[Any], Any]) -> list[Any]:
+def each(values: Any[Any], lower: Callable[[Any], Any]) -> list[Any]:
     """Every item lowered; a mismatch says which item it was."""
     try:
         return [lower(value) for value in values]
@@ -85,3 +85,17 @@ def each(values: Iterable[Any], lower: Callable[[Any], Any]) -> list[Any]:
             except TypeMismatch as mismatch:
                 raise mismatch.inside(f"[{index}]") from None
         raise
+
+
+def holds_opaque(tree: Any) -> bool:
+    """Whether a tree that `lower_any` made has a pickle somewhere in it."""
+    todo = [tree]
+    while todo:
+        current = todo.pop()
+        if type(current) is list:
+            if current and current[0] == OPAQUE and len(current) == 2 and type(current[1]) is bytes:
+                return True
+            todo.extend(current)
+        elif type(current) is tuple:
+            todo.extend(current)
+    return False

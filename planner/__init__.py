@@ -1,0 +1,42 @@
+"""From Python functions to a plan. Imports `typesys`, and nothing of `executor`."""
+
+from typing import Any
+
+from planner.dynamic import Dynamic, dynamic, expand
+from planner.plan import Interface, Plan
+from planner.promise import Promise, promise
+from planner.task import Task, task
+from planner.workflow import Workflow, WorkflowFunction, workflow
+
+
+def compile(target: WorkflowFunction[..., Any] | Workflow | Dynamic[..., Any] | Task[..., Any]) -> Plan:
+    """The plan of a workflow or dynamic (the same as its `.compile()`), or a plan of one call of a task.
+
+    >>> @task
+    ... def inc(x: int) -> int:
+    ...     return x + 1
+    >>> print(compile(inc))
+    plan inc(x: int) -> int
+      inc : int = task inc(x=x)
+      return inc
+    """
+    from planner.runner import compile_call
+
+    return compile_call(target) if isinstance(target, Task) else target.compile()
+
+
+__all__ = [
+    "Dynamic",
+    "Interface",
+    "Plan",
+    "Promise",
+    "Task",
+    "Workflow",
+    "WorkflowFunction",
+    "compile",
+    "dynamic",
+    "expand",
+    "promise",
+    "task",
+    "workflow",
+]

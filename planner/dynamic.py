@@ -1,0 +1,124 @@
+"""@dynamic: a function that is called with real values at run time and returns promises.
+
+Owns the decorator and `expand`, the executor's one door to tracing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast, overload
+
+from planner.entity import Entity, P, R, inputs_of, locals_where_decorated, refuse_in_task_body
+from planner.errors import DecorationError, Where, user_line
+from planner.plan import Plan
+from planner.policy import Policy
+from planner.promise import Promise
+from planner.runner import compile_call, run_here
+from planner.tracing import Session, Trace, current
+
+
+class Dynamic(Entity[P, R]):
+    """A function that makes a plan from values. Made by `@dynamic`."""
+
+    kind = "dynamic"
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        trace = current.get()
+        if trace.__class__ is Trace:
+            return cast(R, trace.record_call(self, args, kwargs))
+        refuse_in_task_body(self)
+        return cast(R, run_here(self, self.arguments(args, kwargs)))
+
+    def compile(self) -> Plan:
+        """The plan that calls this dynamic with the inputs of the run; its body is traced at run time."""
+        return compile_call(self)
+
+
+@overload
+def dynamic(function: Callable[P, R], /) -> Dynamic[P, R]: ...
+@overload
+def dynamic(
+    *, max_depth: int | None = None, allow_repeat: bool = False, strict: bool | None = None
+) -> Callable[[Callable[P, R]], Dynamic[P, R]]: ...
+def dynamic(
+    function: Any = None, /, *, max_depth: int | None = None, allow_repeat: bool = False, strict: bool | None = None
+) -> Any:
+    """Make a function a dynamic: its body sees its inputs as values, and the calls in it become a plan at run time, a futures file.
+
+    Args:
+        max_depth: how deep this function may nest in itself before it fails as `DepthExceeded`; by default only the run's limit counts.
+        allow_repeat: allow it to call itself with equal inputs, which otherwise fails as `NoProgress`.
+        strict: as for `@task`.
+
+    Raises:
+        DecorationError: the function can't be a dynamic.
+
+    >>> from planner import task
+    >>> @task
+    ... def add(a: int, b: int) -> int:
+    ...     return a + b
+    >>> @dynamic
+    ... def fib(n: int) -> int:
+    ...     return n if n < 2 else add(fib(n - 1), fib(n - 2))
+    >>> fib(10)
+    55
+    """
+    policy = Policy(max_depth, allow_repeat)
+    try:
+        policy.check()
+    except ValueError as error:
+        raise DecorationError(str(error), where=user_line()) from None
+    namespace = locals_where_decorated(1)
+    if function is not None:
+        return Dynamic(function, policy, strict, namespace)
+    return lambda wrapped: Dynamic(wrapped, policy, strict, namespace)
+
+
+def expand(entity: Dynamic[..., Any], values: Sequence[Any], encoded: Sequence[bytes] | None = None) -> Plan | Any:
+    """Trace a dynamic's body with its inputs as values.
+
+    Args:
+        entity: the dynamic.
+        values: its arguments, in the order of its parameters.
+        encoded: the bytes they were decoded from, if they are at hand; an input that the body passes on is then bound by reference.
+
+    Returns:
+        The plan of the calls that the body made, or its plain result if it made none.
+
+    Raises:
+        CompileError: what the body's trace did wrong. Anything else is the body's own exception.
+
+    >>> from planner import dynamic, task
+    >>> @task
+    ... def double(x: int) -> int:
+    ...     return 2 * x
+    >>> @dynamic
+    ... def doubled(n: int) -> int:
+    ...     return double(n) if n else 0
+    >>> expand(doubled, [0])
+    0
+    >>> print(expand(doubled, [4]))
+    plan doubled(n: int) -> int
+      double : int = task double(x=4)
+      return double
+    """
+    session = Session()
+    signature = entity.signature
+    trace = Trace(session, entity.name, inputs_of(signature))
+    if encoded is not None:
+        trace.binder.remember_inputs(values, encoded)
+    token = current.set(trace)
+    try:
+        returned = entity.call_function(list(values))
+    finally:
+        current.reset(token)
+    if session.fatal:
+        raise session.fatal[0]
+    if len(trace) == 0 and not session.problems and not isinstance(returned, Promise):
+        return returned
+    code = entity.function.__code__
+    where = Where(code.co_filename, code.co_firstlineno)
+    trace.finish([("result", signature.interface.result, returned, f"the result of {entity.name}()")], where)
+    return session.plan()
+
+

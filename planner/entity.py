@@ -1,0 +1,173 @@
+"""What tasks, workflows and dynamics have in common: a function, its signature, and what a call means where it stands."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import sys
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Generic, Literal, ParamSpec, TypeVar, cast
+
+from planner.code import code_identity
+from planner.errors import DecorationError, NestedCallError, Where, WrongCall, user_line
+from planner.interface import MISSING, Signature, is_strict, read_signature
+from planner.plan import Callee, Parameter
+from planner.policy import Policy
+from planner.tracing import InTaskBody, current
+from typesys.canonical import pack
+from typesys.errors import TypeMismatch
+from typesys.names import qualified_name
+from typesys.types import OpaqueType
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Entity(Generic[P, R]):
+    """A decorated function. Keeps its name, docstring and signature; holds nothing that a compile made."""
+
+    kind: ClassVar[Literal["task", "dynamic", "workflow"]]
+
+    def __init__(self, function: Callable[..., Any], policy: Policy, strict: bool | None, frame_locals: Mapping[str, Any]) -> None:
+        _refuse_unusable(function, self.kind)
+        self.function = function
+        self.policy = policy
+        self.name = function.__name__
+        self._strict = is_strict(strict)
+        self._namespace = {name: value for name, value in frame_locals.items() if name in _names_in_annotations(function)}
+        self._signature: Signature | None = None
+        self._callee: Callee | None = None
+        functools.update_wrapper(cast(Any, self), function)
+        try:
+            self._signature = self._read_signature()
+        except NameError:
+            self._namespace = dict(frame_locals)  # an annotation names something defined further down: read at first use
+
+    def _read_signature(self) -> Signature:
+        return read_signature(self.function, self.kind, self._namespace, self._strict)
+
+    @property
+    def signature(self) -> Signature:
+        """Typed inputs and result."""
+        if self._signature is None:
+            try:
+                self._signature = self._read_signature()
+            except NameError as error:
+                code = self.function.__code__
+                raise DecorationError(
+                    f"an annotation of {self.name} mentions a name that is not defined: {error}",
+                    where=Where(code.co_filename, code.co_firstlineno),
+                    way_out="define or import it in the module",
+                ) from None
+        return self._signature
+
+    def callee(self) -> Callee:
+        """How a plan names this function. Captured variables are read anew: they may have changed."""
+        if self._callee is None or self.function.__closure__:
+            kind: Literal["task", "dynamic"] = "dynamic" if self.kind == "dynamic" else "task"
+            identity = code_identity(self.function)
+            self._callee = Callee(qualified_name(self.function), identity, self.signature.interface, self.policy, kind)
+        return self._callee
+
+    def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        """The arguments of a call outside a trace, checked, defaults filled in fresh. Raises `WrongCall` and `TypeError`."""
+        signature = self.signature
+        try:
+            values = signature.arguments(args, kwargs)
+        except WrongCall as error:
+            error.where = user_line()
+            raise
+        for index, (parameter, codec) in enumerate(zip(signature.interface.parameters, signature.codecs, strict=True)):
+            if values[index] is MISSING:
+                assert parameter.default is not None
+                values[index] = codec.decode(parameter.default)
+            elif not isinstance(codec.type, OpaqueType):
+                try:
+                    pack(codec.lower(values[index]))
+                except TypeMismatch as mismatch:
+                    raise TypeError(mismatch.at(f"{self.name}({parameter.name}=…)")) from None
+        return values
+
+    def call_function(self, values: list[Any]) -> Any:
+        """Call the wrapped function with values in the order of the parameters."""
+        parameters = self.signature.interface.parameters
+        if self.signature.positional == len(parameters):
+            return self.function(*values)
+        split = self.signature.positional
+        keywords = {p.name: value for p, value in zip(parameters[split:], values[split:], strict=True)}
+        return self.function(*values[:split], **keywords)
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self  # a task kept as a class attribute stays a plain function, not a method
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {qualified_name(self.function)}{self.signature.interface}>"
+
+    def __reduce__(self) -> Any:
+        from typesys.names import find
+
+        name = qualified_name(self.function)
+        if "<locals>" in name:
+            raise TypeError(f"{self.name} is defined inside a function, so it can't be pickled by name")
+        return find, (name,)
+
+
+def _names_in_annotations(function: Callable[..., Any]) -> set[str]:
+    """The names that a function's string annotations may look up where it was defined."""
+    texts = [text for text in getattr(function, "__annotations__", {}).values() if isinstance(text, str)]
+    names: set[str] = set()
+    for text in texts:
+        try:
+            names.update(compile(text, "<annotation>", "eval").co_names)
+        except SyntaxError:
+            continue
+    return names
+
+
+def _refuse_unusable(function: Any, kind: str) -> None:
+    """Rule A10: what can't be made an entity, and what to write instead."""
+    if isinstance(function, staticmethod | classmethod) or not isinstance(function, types.FunctionType):
+        said = type(function).__name__
+        raise DecorationError(f"@{kind} takes a plain function, not a {said}", where=user_line(), way_out="decorate a function at module level")
+    where = Where(function.__code__.co_filename, function.__code__.co_firstlineno)
+
+    def refuse(problem: str, way_out: str) -> None:
+        raise DecorationError(f"{function.__qualname__} can't be a {kind}: {problem}", where=where, way_out=way_out)
+
+    if function.__name__ == "<lambda>":
+        refuse("it is a lambda, which has no name that a plan could call it by", "write it with def")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        refuse("it is a generator, which has no result until it is iterated", "return a list")
+    if "." in function.__qualname__.rpartition("<locals>.")[2]:
+        refuse("it is a method, whose self would have to travel with each call", "write a function that takes what it needs")
+    if kind != "task" and inspect.iscoroutinefunction(function):
+        refuse("it is async, and only tasks may be", "write it with def")
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            star = "*" if parameter.kind == parameter.VAR_POSITIONAL else "**"
+            way_out = f"take a list: {parameter.name}: list[…]" if star == "*" else f"take a dict: {parameter.name}: dict[str, …]"
+            refuse(f"{star}{parameter.name} has no fixed set of typed inputs", way_out)
+
+
+def locals_where_decorated(depth: int) -> Mapping[str, Any]:
+    """The local names at the place of a decorator, for annotations that mention them; empty at module level."""
+    frame = sys._getframe(depth + 1)
+    return {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
+
+
+def refuse_in_task_body(entity: Entity[..., Any]) -> None:
+    """Raise `NestedCallError` if a task's body is running (rule A3)."""
+    active = current.get()
+    if isinstance(active, InTaskBody):
+        raise NestedCallError(
+            f"the task {active.name} called the {entity.kind} {entity.name} in its body, where no plan is being made",
+            where=user_line(),
+            way_out=f"make {active.name} @dynamic: it may call workflows and dynamics, and return their promises",
+        )
+
+
+def inputs_of(signature: Signature) -> tuple[Parameter, ...]:
+    """The inputs of a plan made of a function: its parameters, all to be given by name."""
+    return tuple(dataclasses.replace(p, kind="both") for p in signature.interface.parameters)

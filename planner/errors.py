@@ -1,0 +1,143 @@
+"""One class a mistake: what happened, where (the author's file and line), and the way out.
+
+Every class here is a `CompileError`. Tracing raises misuse at once and collects everything else, so one compile tells all that is wrong: a single problem
+is raised as itself, several as `CompileErrors`.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from typesys.errors import FormatError
+
+_OURS: Final = tuple(str(Path(__file__).parent.parent / floor) for floor in ("planner", "typesys", "executor"))
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A line of the author's code."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+def user_line() -> Where | None:
+    """The innermost line on the stack that is not ours: what the author was doing."""
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename.startswith(_OURS):
+        if frame.f_back is None:
+            return None
+        frame = frame.f_back
+    return Where(frame.f_code.co_filename, frame.f_lineno)
+
+
+class CompileError(Exception):
+    """A mistake in a workflow's source, found before anything ran.
+
+    Attributes:
+        message: what happened, in a sentence.
+        where: the author's file and line.
+        way_out: what to do instead.
+        problems: every problem of this compile (itself, unless there are several).
+    """
+
+    passes_through_encoding = True  # tells the encoder of values not to wrap it
+
+    def __init__(self, message: str, *, where: Where | None = None, way_out: str | None = None) -> None:
+        self.message = message
+        self.where = where
+        self.way_out = way_out
+        super().__init__(message)
+
+    @property
+    def problems(self) -> tuple[CompileError, ...]:
+        return (self,)
+
+    def __str__(self) -> str:
+        lines = [self.message]
+        if self.where is not None:
+            lines.append(f"  at {self.where}")
+        if self.way_out is not None:
+            lines.append(f"  way out: {self.way_out}")
+        return "\n".join(lines)
+
+
+class CompileErrors(CompileError):
+    """Several problems of one compile, in the order of the source."""
+
+    def __init__(self, problems: list[CompileError]) -> None:
+        self._problems = tuple(problems)
+        super().__init__(f"{len(problems)} problems")
+
+    @property
+    def problems(self) -> tuple[CompileError, ...]:
+        return self._problems
+
+    def __str__(self) -> str:
+        return f"{self.message}:\n" + "\n".join(f"{number}. {problem}" for number, problem in enumerate(self._problems, 1))
+
+
+def raise_all(problems: list[CompileError]) -> None:
+    """Raise what was collected, if anything was."""
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise CompileErrors(problems)
+
+
+class DecorationError(CompileError, TypeError):
+    """A function that can't be a task, workflow or dynamic (rule A10)."""
+
+
+class WrongCall(CompileError, TypeError):
+    """A call that Python itself would refuse: an argument too many, missing, unknown or given twice."""
+
+
+class EdgeTypeError(CompileError, TypeError):
+    """What is passed is not of the type that is wanted (rule P3)."""
+
+
+class ArgumentValueError(CompileError, TypeError):
+    """A literal argument that has no wire form, or holds the text of a promise."""
+
+
+class PromiseError(CompileError, TypeError):
+    """Something was done with a promise that needs its value, which is not there before the run (rule P2)."""
+
+
+class PromiseAttributeError(PromiseError, AttributeError):
+    """A field or method that a promise of this type does not have. An `AttributeError`, so that `hasattr` and debuggers work."""
+
+
+class LeakedPromise(PromiseError):
+    """A promise of one trace was used in another, where its node does not exist (rule A6)."""
+
+
+class StaticRecursion(CompileError, RecursionError):
+    """A workflow called itself while it was being traced; only a dynamic can end a recursion (rule A6)."""
+
+
+class NestedCallError(CompileError, RuntimeError):
+    """A workflow or dynamic was called inside a task's body (rule A3)."""
+
+
+class OrderCycle(CompileError, ValueError):
+    """Order edges (`a >> b`) that lead back to where they began."""
+
+
+class DuplicateName(CompileError, ValueError):
+    """Two nodes, inputs or outputs were given the same name."""
+
+
+class PlanError(CompileError, ValueError):
+    """A plan that breaks an invariant of `planner.verify`."""
+
+
+class PlanFormatError(FormatError):
+    """Bytes that are no plan: cut short, damaged, of a newer version, or not canonical. Nothing was executed or imported."""

@@ -1,0 +1,57 @@
+"""Comparisons and boolean logic over promises, as data.
+
+`p > 3` can't be answered while tracing; what it makes is an `Expression`, which says what is to be compared. It has no truth value: using it in an `if` raises.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from planner.errors import PromiseError, user_line
+
+_WAY_OUT = "decide in a task, or make the function @dynamic and decide on its inputs, which are values there"
+
+
+class Expression:
+    """A condition over promises: an operator and its operands (promises, literals, expressions).
+
+    >>> from planner import task, workflow
+    >>> Expression("==", (1, 2))
+    (1 == 2)
+    """
+
+    __slots__ = ("operands", "operator")
+
+    def __init__(self, operator: str, operands: tuple[Any, ...]) -> None:
+        self.operator = operator
+        self.operands = operands
+
+    def __and__(self, other: Any) -> Expression:
+        return Expression("&", (self, self._condition(other)))
+
+    def __or__(self, other: Any) -> Expression:
+        return Expression("|", (self, self._condition(other)))
+
+    def __invert__(self) -> Expression:
+        return Expression("~", (self,))
+
+    def _condition(self, other: Any) -> Expression:
+        if isinstance(other, Expression):
+            return other
+        raise PromiseError(f"& and | join conditions, not {type(other).__name__}", where=user_line(), way_out="write p.is_true() for a bool")
+
+    def __bool__(self) -> NoReturn:
+        error = PromiseError(f"the condition {self!r} has no truth value before the run", where=user_line(), way_out=_WAY_OUT)
+        for operand in self.operands:
+            record = getattr(operand, "_record_misuse", None)
+            if record is not None:
+                record(error)
+        raise error
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise PromiseError(f"the condition {self!r} is not a value that a task can take", where=user_line(), way_out=_WAY_OUT)
+
+    def __repr__(self) -> str:
+        if len(self.operands) == 1:
+            return f"{self.operator}{self.operands[0]!r}"
+        return f"({self.operands[0]!r} {self.operator} {self.operands[1]!r})"

@@ -1,0 +1,178 @@
+"""Signature → typed inputs and outputs.
+
+Owns the reading of a function's signature: its `Interface` (data, for the plan) and a `Codec` for each parameter and the result (for tracing and
+workers). Knows nothing of traces.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import typing
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from planner.errors import ArgumentValueError, DecorationError, Where, WrongCall
+from planner.plan import Interface, Parameter
+from typesys.errors import AnnotationError, OpaqueWarning, TypeMismatch, UntypedWarning
+from typesys.infer import Inference
+from typesys.wire import Codec, codec_for
+
+MISSING: Final = object()
+"""Stands where a call left a parameter to its default."""
+
+_KINDS: dict[Any, Literal["positional", "both", "keyword"]] = {
+    inspect.Parameter.POSITIONAL_ONLY: "positional",
+    inspect.Parameter.POSITIONAL_OR_KEYWORD: "both",
+    inspect.Parameter.KEYWORD_ONLY: "keyword",
+}
+
+
+def is_strict(asked: bool | None) -> bool:
+    """Whether untyped and opaque parameters are errors: as the decorator says, else as `PROMISSORY_STRICT` says."""
+    return os.environ.get("PROMISSORY_STRICT", "") not in ("", "0") if asked is None else asked
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A function's typed face."""
+
+    name: str
+    interface: Interface
+    codecs: tuple[Codec, ...]
+    result: Codec
+    names: tuple[str, ...]
+    positional: int
+    plain: bool
+
+    def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        """The arguments of a call in the order of the parameters, `MISSING` where the default is meant.
+
+        Raises `WrongCall`, a `TypeError` in Python's own words.
+        """
+        if self.plain and not args and len(kwargs) == len(self.names):
+            try:
+                return [kwargs[name] for name in self.names]
+            except KeyError:
+                pass
+        values = [MISSING] * len(self.names)
+        if len(args) > self.positional:
+            raise WrongCall(f"{self.name}() takes {self._counted()} but {len(args)} {'was' if len(args) == 1 else 'were'} given")
+        values[: len(args)] = args
+        for name, value in kwargs.items():
+            try:
+                index = self.names.index(name)
+            except ValueError:
+                raise WrongCall(f"{self.name}() got an unexpected keyword argument {name!r}") from None
+            if self.interface.parameters[index].kind == "positional":
+                raise WrongCall(f"{self.name}() got some positional-only arguments passed as keyword arguments: {name!r}")
+            if values[index] is not MISSING:
+                raise WrongCall(f"{self.name}() got multiple values for argument {name!r}")
+            values[index] = value
+        self._refuse_missing(values)
+        return values
+
+    def _counted(self) -> str:
+        required = sum(p.default is None for p in self.interface.parameters[: self.positional])
+        count = str(self.positional) if required == self.positional else f"from {required} to {self.positional}"
+        return f"{count} positional argument{'' if count == '1' else 's'}"
+
+    def _refuse_missing(self, values: list[Any]) -> None:
+        missing = [p for p, value in zip(self.interface.parameters, values, strict=True) if value is MISSING and p.default is None]
+        positional = [repr(p.name) for p in missing if p.kind != "keyword"]
+        names, kind = (positional, "positional") if positional else ([repr(p.name) for p in missing], "keyword-only")
+        if names:
+            listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])}{',' if len(names) > 2 else ''} and {names[-1]}"
+            raise WrongCall(f"{self.name}() missing {len(names)} required {kind} argument{'s' * (len(names) > 1)}: {listed}")
+
+    def defaults(self) -> dict[str, Any]:
+        """A fresh copy of each default, by name."""
+        pairs = zip(self.interface.parameters, self.codecs, strict=True)
+        return {p.name: codec.decode(p.default) for p, codec in pairs if p.default is not None}
+
+
+def read_signature(function: Callable[..., Any], kind: str, namespace: Mapping[str, Any], strict: bool) -> Signature:
+    """The typed face of a function.
+
+    Args:
+        function: a plain or async function.
+        kind: "task", "workflow" or "dynamic", for messages.
+        namespace: names that its annotations may use beyond its globals (locals of where it was defined).
+        strict: refuse missing annotations and unknown classes instead of warning.
+
+    Raises:
+        NameError: an annotation mentions a name that does not exist yet.
+        DecorationError: the function can't be typed; the message says what to write.
+    """
+    name, where = function.__name__, Where(function.__code__.co_filename, function.__code__.co_firstlineno)
+    hints = typing.get_type_hints(function, localns=dict(namespace), include_extras=True)
+    inference = Inference()
+    parameters, codecs, untyped = [], [], []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name not in hints:
+            untyped.append(parameter.name)
+        known = len(inference.unknown)
+        type = _infer(inference, hints.get(parameter.name, Any), f"{name}({parameter.name})", where)
+        if len(inference.unknown) > known:
+            _opaque(f"{name}({parameter.name})", inference.unknown[known], where, strict)
+        codec = codec_for(type, inference.classes)
+        default = None
+        if parameter.default is not inspect.Parameter.empty:
+            default = _encode_default(codec, parameter.default, f"{name}({parameter.name})", where)
+        parameters.append(Parameter(parameter.name, type, default, _KINDS[parameter.kind]))
+        codecs.append(codec)
+    if "return" not in hints:
+        untyped.append("return")
+    known = len(inference.unknown)
+    result = _infer(inference, hints.get("return", Any), f"the result of {name}", where)
+    if len(inference.unknown) > known:
+        _opaque(f"the result of {name}()", inference.unknown[known], where, strict)
+    if untyped:
+        _untyped(kind, name, untyped, where, strict)
+    names = tuple(p.name for p in parameters)
+    positional = sum(p.kind != "keyword" for p in parameters)
+    plain = all(p.kind != "positional" for p in parameters)
+    interface = Interface(tuple(parameters), result)
+    return Signature(name, interface, tuple(codecs), codec_for(result, inference.classes), names, positional, plain)
+
+
+def _infer(inference: Inference, annotation: Any, what: str, where: Where) -> Any:
+    try:
+        return inference.infer(annotation)
+    except AnnotationError as error:
+        raise DecorationError(f"{what}: {error}", where=where) from None
+
+
+def _encode_default(codec: Codec, default: Any, what: str, where: Where) -> bytes:
+    try:
+        return codec.encode(default)
+    except TypeMismatch as mismatch:
+        if default is None:
+            raise ArgumentValueError(
+                f"{what} has the default None, but is annotated {codec.type}", where=where, way_out=f"annotate it {codec.type} | None"
+            ) from None
+        raise ArgumentValueError(f"the default of {what}: {mismatch.at('default')}", where=where) from None
+
+
+def _warn(message: str, category: type[Warning], where: Where) -> None:
+    warnings.warn_explicit(message, category, where.file, where.line)
+
+
+def _untyped(kind: str, name: str, untyped: list[str], where: Where, strict: bool) -> None:
+    parameters = [one for one in untyped if one != "return"]
+    said = [f"parameter{'s' * (len(parameters) > 1)} {', '.join(parameters)}"] if parameters else []
+    said += ["the result"] if "return" in untyped else []
+    message = f"{kind} {name}: {' and '.join(said)} {'have' if len(untyped) > 1 else 'has'} no annotation"
+    if strict:
+        raise DecorationError(message, where=where, way_out="annotate them (`Any` if you mean it)")
+    _warn(f"{message} and will be Any: nothing is checked there", UntypedWarning, where)
+
+
+def _opaque(what: str, annotation: Any, where: Where, strict: bool) -> None:
+    said = annotation.__qualname__ if isinstance(annotation, type) else str(annotation)
+    message = f"{what} is a {said}, which has no wire form of its own and travels as a pickle"
+    if strict:
+        raise DecorationError(message, where=where, way_out=f"make it a dataclass, or say Opaque[{said}] if you mean it")
+    _warn(f"{message}: not readable elsewhere, not cached by value (say Opaque[{said}] if you mean it)", OpaqueWarning, where)

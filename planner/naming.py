@@ -1,0 +1,31 @@
+"""Names of nodes, for people: what is called, and `~2` for the second call of it. Stored only when the author gave one."""
+
+from __future__ import annotations
+
+from planner.plan import CALL, Shape
+
+
+def node_name(shape: Shape, graph: int, index: int) -> str:
+    """The name of one node. Costs a walk over the graph; use `node_names` for more than a few."""
+    return node_names(shape, graph)[index]
+
+
+def node_names(shape: Shape, graph: int) -> list[str]:
+    """The names of a graph's nodes, in order, each once: given names stand as they are, derived ones step around them."""
+    columns = shape.graphs[graph]
+    given = {index: entries["name"] for index, entries in columns.overrides.items() if "name" in entries}
+    taken = set(given.values())
+    calls: dict[str, int] = {}
+    callee_names = [callee.short_name for callee in shape.callees]
+    names = []
+    for index, (kind, target) in enumerate(zip(columns.kinds, columns.targets, strict=True)):
+        name = given.get(index)
+        if name is None:
+            called = callee_names[target] if kind == CALL else shape.graphs[target].name
+            while True:
+                count = calls[called] = calls.get(called, 0) + 1
+                name = called if count == 1 else f"{called}~{count}"
+                if name not in taken:
+                    break
+        names.append(name)
+    return names

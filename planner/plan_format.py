@@ -1,0 +1,303 @@
+"""Plan ⇄ canonical bytes, digest, versions. The normative text is `docs/plan-format.md`.
+
+A plan file and a futures file are one format with another kind in the envelope (`typesys.canonical.seal`). Reading is bounded by the length of the bytes, runs no
+code and imports nothing; anything wrong is a `PlanFormatError` with an offset.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from planner.errors import CompileError, PlanFormatError
+from planner.plan import Callee, Graph, Interface, Large, Output, Parameter, Plan, Shape, Value
+from planner.policy import Policy
+from planner.verify import verify_literals, verify_shape
+from typesys.canonical import INLINE_LIMIT, digest, pack, pack_map, seal, unpack, unpack_canonical, unseal
+from typesys.errors import FormatError
+from typesys.type_format import type_bytes, type_from_bytes
+from typesys.types import Type
+
+MAGIC: Final = b"PRMP"
+VERSION: Final = 1
+PLAN_FILE, FUTURES_FILE = 1, 2
+_PARAMETER_KINDS: Final = ("positional", "both", "keyword")
+_CALLEE_KINDS: Final = ("task", "dynamic")
+
+
+@dataclass(frozen=True, slots=True)
+class FuturesHeader:
+    """Who emitted a futures file: the identity of the node's frame, the node's index in it, and the node's depth."""
+
+    parent: bytes
+    index: int
+    depth: int
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------------------
+
+
+class _Types:
+    """The table of types of one shape: each once."""
+
+    def __init__(self) -> None:
+        self.rows: list[bytes] = []
+        self._index: dict[bytes, int] = {}
+        self._seen: dict[int, int] = {}
+
+    def __call__(self, type: Type) -> int:
+        known = self._seen.get(id(type))
+        if known is None:
+            row = type_bytes(type)
+            known = self._index.get(row)
+            if known is None:
+                known = self._index[row] = len(self.rows)
+                self.rows.append(row)
+            self._seen[id(type)] = known
+        return known
+
+
+def shape_bytes(shape: Shape) -> bytes:
+    """The canonical bytes of a shape."""
+    types = _Types()
+    callees = [_callee_tree(callee, types) for callee in shape.callees]
+    graphs = [_graph_tree(graph, types) for graph in shape.graphs]
+    return pack([types.rows, callees, graphs, shape.literals])
+
+
+def _parameters_tree(parameters: tuple[Parameter, ...], types: _Types) -> list[Any]:
+    return [[p.name, types(p.type), p.default, _PARAMETER_KINDS.index(p.kind)] for p in parameters]
+
+
+def _callee_tree(callee: Callee, types: _Types) -> list[Any]:
+    policy = callee.policy.to_map()
+    return [
+        callee.name,
+        callee.digest,
+        _parameters_tree(callee.interface.parameters, types),
+        types(callee.interface.result),
+        pack_map(policy) if policy else b"",
+        _CALLEE_KINDS.index(callee.kind),
+    ]
+
+
+def _graph_tree(graph: Graph, types: _Types) -> list[Any]:
+    return [
+        graph.name,
+        _parameters_tree(graph.inputs, types),
+        [[output.name, types(output.type), output.binding] for output in graph.outputs],
+        graph.kinds,
+        graph.targets.tolist(),
+        graph.bindings,
+        [[index, list(nodes)] for index, nodes in sorted(graph.after.items())],
+        [[index, pack_map(dict(entries))] for index, entries in sorted(graph.overrides.items())],
+    ]
+
+
+def _literal_tree(value: Value) -> bytes | list[Any]:
+    return value if isinstance(value, bytes) else [value.digest, value.size]
+
+
+def plan_digest(plan: Plan) -> bytes:
+    """Digest of shape and literals (large ones by their own digest)."""
+    return digest("plan", shape_bytes(plan.shape), pack([_literal_tree(value) for value in plan.literals]))
+
+
+def plan_to_bytes(plan: Plan) -> bytes:
+    """The plan file, with its large literals in it."""
+    return seal(MAGIC, VERSION, PLAN_FILE, _payload(plan, None, _blobs(plan)))
+
+
+def futures_to_bytes(plan: Plan, header: FuturesHeader) -> bytes:
+    """The futures file of a dynamic's expansion. Large literals are not in it: they are objects of the store."""
+    return seal(MAGIC, VERSION, FUTURES_FILE, _payload(plan, header, []))
+
+
+def _blobs(plan: Plan) -> list[bytes]:
+    return [plan.blobs[value.digest] for value in plan.literals if isinstance(value, Large)]
+
+
+def _payload(plan: Plan, header: FuturesHeader | None, blobs: list[bytes]) -> bytes:
+    who = None if header is None else [header.parent, header.index, header.depth]
+    return pack([who, shape_bytes(plan.shape), [_literal_tree(value) for value in plan.literals], blobs])
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------------------
+
+
+def plan_from_bytes(data: bytes) -> Plan:
+    """The plan in a plan file or futures file, verified. Raises `PlanFormatError`."""
+    plan, _ = read_plan(data)
+    return plan
+
+
+def futures_from_bytes(data: bytes) -> tuple[Plan, FuturesHeader]:
+    """The plan in a futures file, and who emitted it. Raises `PlanFormatError`."""
+    plan, header = read_plan(data)
+    if header is None:
+        raise PlanFormatError("the futures file", "is a plan file", offset=6)
+    return plan, header
+
+
+def read_plan(data: bytes) -> tuple[Plan, FuturesHeader | None]:
+    """The plan of either kind of file, with the header if it is a futures file. Raises `PlanFormatError`."""
+    what = "the plan file"
+    try:
+        _, kind, payload = unseal(data, MAGIC, range(1, VERSION + 1), what)
+        if kind not in (PLAN_FILE, FUTURES_FILE):
+            raise FormatError(what, f"has the unknown kind {kind}", offset=6)
+        who, shape_data, literals, blobs = _fields(unpack_canonical(payload, what), 4)
+        header = None if who is None else FuturesHeader(_bytes(who[0]), _count(who[1]), _count(who[2]))
+        if (header is None) != (kind == PLAN_FILE):
+            raise FormatError(what, "has the header of another kind", offset=15)
+        values = tuple(_literal(tree) for tree in literals)
+        plan = Plan(shape_from_bytes(_bytes(shape_data)), values, _read_blobs(values, blobs, kind))
+        verify_literals(plan)
+    except FormatError as error:
+        raise PlanFormatError(error.what, error.problem, error.offset) from None
+    except CompileError as error:
+        raise PlanFormatError(what, f"breaks a rule of plans: {error.message}", offset=15) from None
+    except (TypeError, ValueError, IndexError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        raise PlanFormatError(what, f"is malformed ({type(error).__name__}: {error})", offset=15) from None
+    return plan, header
+
+
+def _read_blobs(values: tuple[Value, ...], blobs: list[bytes], kind: int) -> dict[bytes, bytes]:
+    named = [value for value in values if isinstance(value, Large)]
+    if kind == FUTURES_FILE:
+        return {}
+    found = {}
+    for value, blob in zip(named, blobs, strict=True):
+        if digest("value", _bytes(blob)) != value.digest or len(blob) != value.size:
+            raise FormatError("the plan file", "holds a large literal whose digest does not match", offset=15)
+        found[value.digest] = blob
+    return found
+
+
+@lru_cache(256)
+def shape_from_bytes(data: bytes) -> Shape:
+    """The shape whose bytes these are, verified; one object for equal bytes."""
+    rows, callee_trees, graph_trees, literals = _fields(unpack_canonical(data, "a shape"), 4)
+    types = [type_from_bytes(_bytes(row)) for row in rows]
+    callees = tuple(_callee(tree, types) for tree in callee_trees)
+    shape = Shape(callees, tuple(_graph(tree, types) for tree in graph_trees), _count(literals))
+    if shape_bytes(shape) != data:
+        raise FormatError("a shape", "is not canonical", offset=0)
+    verify_shape(shape)
+    return shape
+
+
+def _fields(tree: Any, count: int) -> list[Any]:
+    if tree.__class__ is not list or len(tree) != count:
+        raise ValueError(f"{count} fields were expected")
+    return list(tree)
+
+
+def _bytes(tree: Any) -> bytes:
+    if tree.__class__ is not bytes:
+        raise ValueError("bytes were expected")
+    return bytes(tree)
+
+
+def _text(tree: Any) -> str:
+    if tree.__class__ is not str:
+        raise ValueError("text was expected")
+    return str(tree)
+
+
+def _count(tree: Any) -> int:
+    if tree.__class__ is not int or tree < 0:
+        raise ValueError("a count was expected")
+    return int(tree)
+
+
+def _at(table: Any, index: Any) -> Any:
+    return table[_count(index)]
+
+
+def _literal(tree: Any) -> Value:
+    if tree.__class__ is bytes:
+        if len(tree) > INLINE_LIMIT:
+            raise ValueError("a literal above the inline limit is written inline")
+        return bytes(tree)
+    name, size = _fields(tree, 2)
+    if len(_bytes(name)) != 32 or _count(size) <= INLINE_LIMIT:
+        raise ValueError("a large literal is named wrongly")
+    return Large(name, size)
+
+
+def _parameters(trees: Any, types: list[Type]) -> tuple[Parameter, ...]:
+    parameters = []
+    for tree in trees:
+        name, type, default, kind = _fields(tree, 4)
+        parameters.append(
+            Parameter(_text(name), _at(types, type), None if default is None else _bytes(default), _at(_PARAMETER_KINDS, kind))
+        )
+    return tuple(parameters)
+
+
+def _callee(tree: Any, types: list[Type]) -> Callee:
+    name, code, parameters, result, policy, kind = _fields(tree, 6)
+    entries = unpack_canonical(_bytes(policy), "a policy") if policy else {}
+    interface = Interface(_parameters(parameters, types), _at(types, result))
+    return Callee(_text(name), _bytes(code), interface, Policy.from_map(entries), _at(_CALLEE_KINDS, kind))
+
+
+def _graph(tree: Any, types: list[Type]) -> Graph:
+    name, inputs, outputs, kinds, targets, bindings, after, overrides = _fields(tree, 8)
+    return Graph(
+        _text(name),
+        _parameters(inputs, types),
+        tuple(Output(_text(n), _at(types, t), b) for n, t, b in outputs),
+        _bytes(kinds),
+        array("I", [_count(target) for target in targets]),
+        _offsets(_bytes(bindings), len(kinds)),
+        bindings,
+        {_count(index): tuple(map(_count, nodes)) for index, nodes in after},
+        {_count(index): _entries(data) for index, data in overrides},
+    )
+
+
+def _entries(data: Any) -> dict[str, Any]:
+    entries = unpack_canonical(_bytes(data), "the overrides of a node")
+    if entries.__class__ is not dict:
+        raise ValueError("overrides were expected")
+    return dict(entries)
+
+
+def _offsets(bindings: bytes, count: int) -> array[int]:
+    """Where each node's bindings begin; also proves that each is canonical."""
+    import msgpack
+
+    unpacker = msgpack.Unpacker(None, max_buffer_size=len(bindings) + 1, strict_map_key=False)
+    unpacker.feed(bindings)
+    offsets = array("I", [0])
+    packed = []
+    for _ in range(count):
+        try:
+            packed.append(pack(unpacker.unpack()))
+        except (msgpack.OutOfData, ValueError) as error:
+            raise ValueError(f"the bindings are malformed ({error})") from None
+        offsets.append(unpacker.tell())
+    if b"".join(packed) != bindings:
+        raise ValueError("the bindings are not canonical")
+    return offsets
+
+
+# --- definitions -----------------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(1024)
+def callee_bytes(callee: Callee) -> bytes:
+    """One callee complete in itself, as it travels to a worker."""
+    types = _Types()
+    tree = _callee_tree(callee, types)
+    return pack([types.rows, tree])
+
+
+def callee_from_bytes(data: bytes) -> Callee:
+    """The callee that `callee_bytes` wrote."""
+    rows, tree = _fields(unpack(data, "a callee"), 2)
+    return _callee(tree, [type_from_bytes(_bytes(row)) for row in rows])

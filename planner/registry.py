@@ -1,0 +1,26 @@
+"""The callables that this process has seen in a plan, by name and digest (rule A11: never by name alone).
+
+A worker in the process that compiled a plan finds functions here that no import reaches: those defined inside functions, and those known by a token. Entries
+are weak: the plan holds its functions, not this table.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+if TYPE_CHECKING:
+    from planner.entity import Entity
+    from planner.plan import Callee
+
+_known: WeakValueDictionary[tuple[str, bytes], Entity[..., Any]] = WeakValueDictionary()
+
+
+def remember(callee: Callee, entity: Entity[..., Any]) -> None:
+    """Note which function a callee stands for."""
+    _known[callee.name, callee.digest] = entity
+
+
+def recall(callee: Callee) -> Entity[..., Any] | None:
+    """The function of exactly this name and digest, if this process has seen it."""
+    return _known.get((callee.name, callee.digest))

@@ -1,0 +1,159 @@
+"""A plan as text: one line a node, types at the definition, nested plans hoisted and printed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from planner.naming import node_names
+from planner.plan import CALL, DICT, INPUT, LIST, NODE, RECORD, TUPLE, Binding, Graph, Large, Parameter, Plan
+from planner.verify import result_type, target_interface
+from typesys.canonical import unpack
+from typesys.errors import FormatError
+from typesys.parse import to_json
+from typesys.transcode import unfold
+from typesys.type_format import type_from_bytes
+from typesys.types import ANY, DictType, EnumType, ListType, NamedType, RecordType, TupleType, Type, UnionType, VarTupleType
+
+_LONGEST = 60
+
+
+def show(plan: Plan) -> str:
+    """The whole plan, graph by graph.
+
+    >>> from planner import task, workflow
+    >>> @task
+    ... def inc(x: int) -> int:
+    ...     return x + 1
+    >>> @workflow
+    ... def wf(x: int = 1) -> list[int]:
+    ...     return [inc(x), x]
+    >>> print(wf.compile().show())
+    plan wf(x: int = 1) -> list[int]
+      inc : int = task inc(x=x)
+      return [inc, x]
+    """
+    return "\n\n".join(_graph(plan, number) for number in range(len(plan.shape.graphs)))
+
+
+def _graph(plan: Plan, number: int) -> str:
+    graph = plan.shape.graphs[number]
+    names = node_names(plan.shape, number)
+    width = max(map(len, names), default=0)
+    lines = [f"plan {graph.name}({', '.join(map(_input, graph.inputs))}) -> {_outputs(graph)}"]
+    for index, name in enumerate(names):
+        interface = target_interface(plan.shape, graph, index)
+        target = graph.targets[index]
+        if graph.kinds[index] == CALL:
+            callee = plan.shape.callees[target]
+            called = f"{callee.kind} {callee.short_name}"
+        else:
+            called = f"plan {plan.shape.graphs[target].name}"
+        arguments = [
+            f"{parameter.name}={binding_text(plan, number, names, binding, parameter.type)}"
+            for parameter, binding in zip(interface.parameters, graph.bindings_of(index), strict=True)
+            if binding is not None
+        ]
+        after = graph.after.get(index)
+        order = f" after {', '.join(names[one] for one in after)}" if after else ""
+        lines.append(f"  {name:<{width}} : {interface.result} = {called}({', '.join(arguments)}){order}")
+    for output in graph.outputs:
+        label = "" if output.name == "result" else f"{output.name} = "
+        lines.append(f"  return {label}{binding_text(plan, number, names, output.binding, output.type)}")
+    return "\n".join(lines)
+
+
+def _input(parameter: Parameter) -> str:
+    default = "" if parameter.default is None else f" = {value_text(parameter.default, parameter.type)}"
+    return f"{parameter.name}: {parameter.type}{default}"
+
+
+def _outputs(graph: Graph) -> str:
+    if len(graph.outputs) <= 1:
+        return str(result_type(graph))
+    return "(" + ", ".join(f"{output.name}: {output.type}" for output in graph.outputs) + ")"
+
+
+def value_text(data: bytes, type: Type) -> str:
+    """A value as a reader knows it, shortened.
+
+    >>> from typesys import codec_of, type_of
+    >>> value_text(codec_of(list[str]).encode(["a"]), type_of(list[str]))
+    "['a']"
+    """
+    try:
+        text = tree_text(unpack(data), type)
+    except (FormatError, TypeError, ValueError, IndexError, LookupError):
+        text = f"<{len(data)} bytes>"
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def tree_text(tree: Any, type: Type) -> str:
+    """The wire tree of a value, as Python would write it."""
+    match type:
+        case UnionType(arms):
+            return tree_text(tree[1], arms[tree[0]])
+        case ListType(item):
+            return f"[{', '.join(tree_text(one, item) for one in tree[:20])}{', …' if len(tree) > 20 else ''}]"
+        case TupleType(items):
+            return f"({', '.join(tree_text(one, item) for one, item in zip(tree, items, strict=True))})"
+        case VarTupleType(item):
+            return f"({', '.join(tree_text(one, item) for one in tree[:20])})"
+        case DictType(key, value):
+            return f"{{{', '.join(f'{tree_text(k, key)}: {tree_text(v, value)}' for k, v in tree[:20])}}}"
+        case RecordType(fields=fields):
+            inner = (f"{f.name}={tree_text(one, unfold(f.type, type))}" for one, f in zip(tree, fields, strict=True))
+            return f"{type}({', '.join(inner)})"
+        case EnumType():
+            return f"{type}.{tree}"
+        case NamedType():
+            return f"{type}({tree!r})"
+    return repr(to_json(tree, type)) if not isinstance(tree, bytes) else repr(tree)
+
+
+def _path(path: list[Any]) -> str:
+    return "".join(f".{s}" if isinstance(s, str) else f"[{s[0]!r}]" if isinstance(s, list) else f"[{s}]" for s in path)
+
+
+def binding_text(plan: Plan, graph: int, names: list[str], binding: Binding, type: Type) -> str:
+    """A binding as the author would have written it, shortened."""
+    text = _text(binding, type, names, plan.shape.graphs[graph].inputs, lambda index, wanted: _literal(plan, index, wanted))
+    return text if len(text) <= 2 * _LONGEST else text[: 2 * _LONGEST - 1] + "…"
+
+
+def _literal(plan: Plan, index: int, type: Type) -> str:
+    value = plan.literals[index]
+    if isinstance(value, Large) and value.digest not in plan.blobs:
+        return f"<{value.size} bytes {value.digest.hex()[:8]}>"
+    return value_text(plan.literal(index), type)
+
+
+def _text(
+    binding: Binding, type: Type, names: list[str], inputs: tuple[Parameter, ...], literal: Callable[[int, Type], str]
+) -> str:
+    if binding is None:
+        return "…"
+    if binding.__class__ is int:
+        return names[binding] if binding >= 0 else literal(-1 - binding, type)
+    code = binding[0]
+    if code in (INPUT, NODE):
+        name = names[binding[1]] if code == NODE else inputs[binding[1]].name
+        return f"{name}{_path(binding[2]) if len(binding) == 3 else ''}"
+
+    def inner(one: Binding, wanted: Type) -> str:
+        return _text(one, wanted, names, inputs, literal)
+
+    if code in (LIST, TUPLE):
+        types = list(type.items) if isinstance(type, TupleType) else [getattr(type, "item", ANY)] * len(binding[1])
+        items = ", ".join(inner(one, wanted) for one, wanted in zip(binding[1], types, strict=True))
+        return f"[{items}]" if code == LIST else f"({items})"
+    if code == DICT:
+        value = type.value if isinstance(type, DictType) else ANY
+        return "{" + ", ".join(f"{key!r}: {inner(one, value)}" for key, one in binding[1]) + "}"
+    if code == RECORD:
+        record = type if isinstance(type, RecordType) else type_from_bytes(binding[1])
+        assert isinstance(record, RecordType)
+        fields = (f"{f.name}={inner(one, unfold(f.type, record))}" for f, one in zip(record.fields, binding[2], strict=True))
+        return f"{record}({', '.join(fields)})"
+    assert isinstance(type, UnionType)
+    return inner(binding[2], type.arms[binding[1]])

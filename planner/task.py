@@ -1,0 +1,85 @@
+"""@task: a typed unit of work."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, cast, overload
+
+from planner.entity import Entity, P, R, locals_where_decorated
+from planner.policy import Policy
+from planner.promise import Promise
+from planner.tracing import Trace, current
+
+
+class Task(Entity[P, R]):
+    """A function that a plan calls. Made by `@task`.
+
+    Where a workflow is traced, a call records a node and gives a promise. Anywhere else it is the function itself, with its inputs checked.
+    """
+
+    kind = "task"
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        trace = current.get()
+        if trace.__class__ is Trace:
+            return cast(R, trace.record_call(self, args, kwargs))
+        return cast(R, self.run_body(self.arguments(args, kwargs)))
+
+    def run_body(self, values: list[Any]) -> Any:
+        """Call the function; an async one is run to its end on an event loop."""
+        result = self.call_function(values)
+        if inspect.iscoroutine(result):
+            return _run_coroutine(result)
+        return result
+
+
+def _run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    return coroutine  # the caller is on an event loop itself, and awaits
+
+
+class _TaskDecorator(Protocol):
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, None], /) -> Task[P, Promise[None]]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
+@overload
+def task(function: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+@overload
+def task(function: Callable[P, None], /) -> Task[P, Promise[None]]: ...
+@overload
+def task(function: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def task(*, strict: bool | None = None) -> _TaskDecorator: ...
+def task(function: Any = None, /, *, strict: bool | None = None) -> Any:
+    """Make a function a task: a typed unit of work that a plan can call.
+
+    Args:
+        strict: refuse missing annotations and classes without wire form instead of warning; by default as `PROMISSORY_STRICT` says.
+
+    Raises:
+        DecorationError: the function can't be a task (a generator, a method, a lambda, `*args`); the message says what to write.
+
+    >>> @task
+    ... def add(a: int, b: int = 1) -> int:
+    ...     return a + b
+    >>> add(2)
+    3
+    >>> add("2")
+    Traceback (most recent call last):
+        ...
+    TypeError: add(a=…): expected int, got str
+    """
+    namespace = locals_where_decorated(1)
+    if function is not None:
+        return Task(function, Policy(), strict, namespace)
+    return lambda wrapped: Task(wrapped, Policy(), strict, namespace)

@@ -1,0 +1,311 @@
+"""The tracing context: entities call in, nodes come out.
+
+A `Session` is one compile (or one expansion of a dynamic): the tables that its graphs share, and the problems found. A `Trace` is one graph in the making: the columns of
+`planner.plan.Graph`, appended to call by call. Which trace is the current one is a context variable, so threads and event loops don't meet.
+
+Misuse raises at once and is remembered in `fatal`, so that a body which swallowed the exception fails the compile all the same (rule A7). Everything else
+is collected in `problems`, the call giving a promise of the declared type, and reported together when the graph is finished.
+"""
+
+from __future__ import annotations
+
+import heapq
+from array import array
+from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from planner import registry
+from planner.argument import Binder
+from planner.errors import (
+    CompileError,
+    DuplicateName,
+    LeakedPromise,
+    OrderCycle,
+    PromiseError,
+    StaticRecursion,
+    Where,
+    WrongCall,
+    raise_all,
+    user_line,
+)
+from planner.interface import Signature
+from planner.plan import CALL, INPUT, PLAN, Binding, Callee, Graph, Large, Origin, Output, Parameter, Plan, Shape, Value, references
+from planner.promise import Promise
+from planner.rebase import rebase, renumber_graphs, renumber_nodes
+from typesys.canonical import INLINE_LIMIT, digest, pack
+from typesys.types import Type, short_name
+
+if TYPE_CHECKING:
+    from planner.entity import Entity
+    from planner.workflow import WorkflowFunction
+
+_SHARED_LITERAL: Final = 32
+"""Above this many bytes equal literals stand once. Below it each keeps its place, so that the shape of a plan does not depend on which
+of its literals happen to be equal."""
+
+
+class InTaskBody:
+    """Marks that a task's body is running: tasks are plain functions there, workflows and dynamics can't be called."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+current: ContextVar[Trace | InTaskBody | None] = ContextVar("promissory_trace", default=None)
+
+
+class Session:
+    """What the graphs of one compile share."""
+
+    def __init__(self) -> None:
+        self.callees: list[Callee] = []
+        self.entities: list[Entity[..., Any]] = []
+        self.literals: list[Value] = []
+        self.blobs: dict[bytes, bytes] = {}
+        self.finished: list[Trace] = []
+        self.graphs: list[Graph] = []
+        self.open: list[WorkflowFunction[..., Any]] = []
+        self.problems: list[CompileError] = []
+        self.fatal: list[BaseException] = []
+        self._callee_index: dict[int, int] = {}
+        self._literal_index: dict[bytes, int] = {}
+        self._nested: dict[int, int] = {}
+
+    def callee(self, entity: Entity[..., Any]) -> int:
+        """The row of an entity in the table of callees."""
+        index = self._callee_index.get(id(entity))
+        if index is None:
+            index = self._callee_index[id(entity)] = len(self.callees)
+            callee = entity.callee()
+            registry.remember(callee, entity)
+            self.callees.append(callee)
+            self.entities.append(entity)
+        return index
+
+    def literal(self, data: bytes) -> Binding:
+        """The binding of a literal's bytes."""
+        if len(data) > _SHARED_LITERAL:
+            known = self._literal_index.get(data)
+            if known is not None:
+                return -1 - known
+            self._literal_index[data] = len(self.literals)
+        if len(data) > INLINE_LIMIT:
+            name = digest("value", data)
+            self.blobs[name] = data
+            self.literals.append(Large(name, len(data)))
+        else:
+            self.literals.append(data)
+        return -len(self.literals)
+
+    def nested(self, workflow: WorkflowFunction[..., Any]) -> int:
+        """The number of a nested workflow's graph; it is traced once, however often it is called."""
+        if workflow in self.open:
+            chain = " → ".join(one.name for one in [*self.open[self.open.index(workflow) :], workflow])
+            error = StaticRecursion(
+                f"{workflow.name} calls itself while it is being traced: {chain}",
+                where=user_line(),
+                way_out="make it @dynamic: a dynamic sees its inputs as values, so it can end the recursion",
+            )
+            self.fatal.append(error)
+            raise error
+        if id(workflow) not in self._nested:
+            self._nested[id(workflow)] = workflow.trace(self)
+        return self._nested[id(workflow)]
+
+    def adopt(self, plan: Plan) -> int:
+        """Take over the graphs of a finished plan; gives the number of its outermost."""
+        callees = [self._adopt_callee(c, e) for c, e in zip(plan.shape.callees, plan.origin.entities, strict=True)]
+        literals = [self.literal(plan.literal(index)) for index in range(len(plan.literals))]
+        first = len(self.graphs)
+        count = len(plan.shape.graphs)
+        for number, graph in reversed(list(enumerate(plan.shape.graphs))):
+            self.graphs.append(rebase(graph, callees, literals, lambda old: first + count - 1 - old))
+            self.finished.append(Trace(self, graph.name, graph.inputs, lines=list(plan.origin.lines[number])))
+        return len(self.graphs) - 1
+
+    def _adopt_callee(self, callee: Callee, entity: Entity[..., Any]) -> int:
+        index = self.callee(entity)
+        assert self.callees[index].interface == callee.interface
+        return index
+
+    def plan(self) -> Plan:
+        """The finished plan. Raises what was collected."""
+        if self.fatal:
+            raise self.fatal[0]
+        raise_all(self.problems)
+        last = len(self.graphs) - 1
+        graphs = tuple(renumber_graphs(graph, last) for graph in reversed(self.graphs))
+        shape = Shape(tuple(self.callees), graphs, len(self.literals))
+        lines = tuple(tuple(trace.lines) for trace in reversed(self.finished))
+        return Plan(shape, tuple(self.literals), self.blobs, Origin(lines, tuple(self.entities)))
+
+
+class Trace:
+    """One graph in the making."""
+
+    def __init__(self, session: Session, name: str, inputs: Sequence[Parameter], lines: list[Where | None] | None = None) -> None:
+        self.session = session
+        self.name = name
+        self.inputs = list(inputs)
+        self.lines: list[Where | None] = [] if lines is None else lines
+        self.fatal = session.fatal
+        self.binder = Binder(self)
+        self._kinds = bytearray()
+        self._targets = array("I")
+        self._bindings = bytearray()
+        self._offsets = array("I", [0])
+        self._after: dict[int, set[int]] = {}
+        self._overrides: dict[int, dict[str, Any]] = {}
+        self._unordered = False
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    def input(self, index: int) -> Promise[Any]:
+        """The promise of an input."""
+        return Promise(self, self.inputs[index].type, [INPUT, index])
+
+    def input_name(self, index: int) -> str:
+        """An input as an error message says it."""
+        return f"input {self.inputs[index].name}"
+
+    def called(self, node: int) -> str:
+        """The name of what a node calls."""
+        if self._kinds[node] == CALL:
+            return short_name(self.session.callees[self._targets[node]].name)
+        return self.session.graphs[self._targets[node]].name
+
+    def problem(self, error: CompileError) -> None:
+        """Collect a problem that lets the trace go on."""
+        self.session.problems.append(error)
+
+    # --- calls ---
+
+    def record_call(self, entity: Entity[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Promise[Any]:
+        """A call of a task or dynamic: a node, and one promise of its result."""
+        return self._record(CALL, self.session.callee(entity), entity.signature, args, kwargs)
+
+    def record_plan(self, number: int, signature: Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Promise[Any]:
+        """A call of a nested workflow."""
+        return self._record(PLAN, number, signature, args, kwargs)
+
+    def _record(self, kind: int, target: int, signature: Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Promise[Any]:
+        where = user_line()
+        try:
+            values = signature.arguments(args, kwargs)
+        except WrongCall as error:
+            error.where = where
+            self.fatal.append(error)
+            raise
+        bindings = self.binder.call(signature, values, where)
+        node = len(self._kinds)
+        self._kinds.append(kind)
+        self._targets.append(target)
+        self._bindings += pack(bindings)
+        self._offsets.append(len(self._bindings))
+        self.lines.append(where)
+        return Promise(self, signature.interface.result, node)
+
+    def mine(self, candidate: Promise[Any]) -> None:
+        """Raise `LeakedPromise` if a promise belongs to another trace."""
+        if candidate._trace is not self:
+            node = candidate._node()
+            line = None if node is None else candidate._trace.lines[node]
+            made = f"{candidate._said()}, made {f'at {line} ' if line else ''}while {candidate._trace.name} was traced"
+            error = LeakedPromise(
+                f"a promise was used outside its workflow: {made}, is used in {self.name}",
+                where=user_line(),
+                way_out="pass it in as an argument",
+            )
+            self.fatal.append(error)
+            raise error
+
+    # --- order and overrides ---
+
+    def order(self, before: Sequence[Any], after: Sequence[Any]) -> None:
+        """Order edges from each of `before` to each of `after`."""
+        for candidate in (*before, *after):
+            if not isinstance(candidate, Promise) or candidate._node() is None:
+                said = candidate._said() if isinstance(candidate, Promise) else type(candidate).__name__
+                error = PromiseError(f">> orders calls, and {said} is not one", where=user_line(), way_out="order what calls give: a() >> b()")
+                self.fatal.append(error)
+                raise error
+            self.mine(candidate)
+        for second in after:
+            for first in before:
+                head, tail = first._node(), second._node()
+                self._after.setdefault(tail, set()).add(head)
+                self._unordered = self._unordered or head >= tail
+
+    def override(self, node: int, entries: dict[str, Any]) -> None:
+        """Change a node's settings."""
+        name = entries.get("name")
+        where = user_line()
+        if name is not None:
+            if not isinstance(name, str) or not name or "/" in name or "~" in name:
+                self.problem(DuplicateName(f"{name!r} can't be a node's name: text without / and ~ can", where=where))
+                return
+            if any(other != node and named.get("name") == name for other, named in self._overrides.items()):
+                self.problem(DuplicateName(f"two nodes of {self.name} are named {name!r}", where=where, way_out="give each its own name"))
+                return
+        self._overrides.setdefault(node, {}).update(entries)
+
+    # --- the end ---
+
+    def finish(self, outputs: Sequence[tuple[str, Type, Any, str]], where: Where | None) -> int:
+        """Close the graph; gives its number. `outputs` are (name, type, value, what to call it in messages)."""
+        found = []
+        for name, type, value, said in outputs:
+            found.append(Output(name, type, self.binder.bind(value, type, said, where)))
+        after = {node: tuple(sorted(nodes)) for node, nodes in sorted(self._after.items())}
+        kinds, overrides = bytes(self._kinds), self._overrides
+        graph = Graph(
+            self.name, tuple(self.inputs), tuple(found), kinds, self._targets, self._offsets, bytes(self._bindings), after, overrides
+        )
+        if self._unordered:
+            graph = self._sorted(graph)
+        self.session.graphs.append(graph)
+        self.session.finished.append(self)
+        return len(self.session.graphs) - 1
+
+    def _sorted(self, graph: Graph) -> Graph:
+        """The graph with its nodes in an order that obeys the order edges: of what is ready, the one called first."""
+        needs = [{*graph.after.get(i, ()), *(r for b in graph.bindings_of(i) for r in references(b))} for i in range(len(graph))]
+        users: list[list[int]] = [[] for _ in needs]
+        for node, before in enumerate(needs):
+            for one in sorted(before):
+                users[one].append(node)
+        waiting = [len(before) for before in needs]
+        ready = [node for node, count in enumerate(waiting) if count == 0]
+        order: list[int] = []
+        while ready:
+            node = heapq.heappop(ready)
+            order.append(node)
+            for user in users[node]:
+                waiting[user] -= 1
+                if waiting[user] == 0:
+                    heapq.heappush(ready, user)
+        if len(order) < len(needs):
+            self._report_cycle(needs, {node for node, count in enumerate(waiting) if count > 0})
+            return replace(graph, after={})
+        self.lines = [self.lines[node] for node in order]
+        return renumber_nodes(graph, order)
+
+    def _report_cycle(self, needs: list[set[int]], stuck: set[int]) -> None:
+        node, path = min(stuck), []
+        while node not in path:
+            path.append(node)
+            node = min(needs[node] & stuck)
+        names = [self.called(one) for one in reversed([*path[path.index(node) :], node])]
+        self.problem(
+            OrderCycle(f"order edges lead in a circle: {' → '.join(names)}", where=self.lines[node], way_out="drop one of the >> between them")
+        )
+
+
+def tracing() -> Trace | None:
+    """The current trace, if one is being made."""
+    active = current.get()
+    return active if isinstance(active, Trace) else None
+

@@ -1,0 +1,170 @@
+"""The invariants of a plan. A plan that a reader accepted, or a compile made, has them all:
+
+1. There is a graph 0; a graph calls only graphs after itself, so nesting ends.
+2. The columns of a graph agree: a kind, a target and an offset for each node; every target exists.
+3. A node takes values only of nodes before it, and runs only after nodes before it: the order is topological.
+4. A node has one binding for each parameter of what it calls; a parameter without default is bound.
+5. Every edge fits: literal and default apart, the type at the end of each path is assignable to the type that is wanted.
+6. Literals, inputs, arms and paths that bindings name exist; a plan has as many literals as its shape says.
+7. Names of inputs, outputs and nodes are unique in their graph, and parameters in their callee.
+8. A callee's identity is a digest of 32 bytes, or a token of 16.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from planner.binding import is_leaf, parts
+from planner.errors import PlanError
+from planner.naming import node_names
+from planner.plan import BY_VALUE_SIZE, CALL, INPUT, PLAN, Graph, Interface, Parameter, Plan, Shape
+from typesys.assignable import why_not
+from typesys.transcode import step_type
+from typesys.types import NONE, Type
+
+
+def verify(plan: Plan) -> None:
+    """Raise `PlanError`, naming graph and node, at the first invariant that does not hold."""
+    verify_shape(plan.shape)
+    verify_literals(plan)
+
+
+def verify_literals(plan: Plan) -> None:
+    """Invariant 6, for the literals that a plan brings."""
+    if len(plan.literals) != plan.shape.literals:
+        raise PlanError(f"the plan brings {len(plan.literals)} literals, its shape has {plan.shape.literals}")
+
+
+def verify_shape(shape: Shape) -> None:
+    """Everything that doesn't need the literals."""
+    if not shape.graphs:
+        raise PlanError("the plan has no graph")
+    for callee in shape.callees:
+        _unique([p.name for p in callee.interface.parameters], f"parameter of {callee.name}")
+        if len(callee.digest) not in (32, BY_VALUE_SIZE):
+            raise PlanError(f"{callee.name} has an identity of {len(callee.digest)} bytes")
+    for index in range(len(shape.graphs)):
+        _Checker(shape, index).check()
+
+
+def result_type(graph: Graph) -> Type:
+    """The type of what a nested graph gives as a node: that of its one output, None if it has none."""
+    return graph.outputs[0].type if graph.outputs else NONE
+
+
+def target_interface(shape: Shape, graph: Graph, index: int) -> Interface:
+    """Parameters and result of what a node calls."""
+    target = graph.targets[index]
+    if graph.kinds[index] == CALL:
+        return shape.callees[target].interface
+    nested = shape.graphs[target]
+    return Interface(nested.inputs, result_type(nested))
+
+
+def _unique(names: list[str], what: str) -> None:
+    seen = set()
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise PlanError(f"a {what} has no name")
+        if name in seen:
+            raise PlanError(f"the {what} {name!r} is there twice")
+        seen.add(name)
+
+
+class _Checker:
+    def __init__(self, shape: Shape, number: int) -> None:
+        self.shape = shape
+        self.number = number
+        self.graph = shape.graphs[number]
+        self.results: list[Type] = []
+
+    def check(self) -> None:
+        graph, count = self.graph, len(self.graph.kinds)
+        if len(graph.targets) != count or len(graph.offsets) != count + 1 or graph.offsets[-1] != len(graph.bindings):
+            raise self.error(None, "its columns have different lengths")
+        _unique([p.name for p in graph.inputs], f"input of {graph.name}")
+        _unique([o.name for o in graph.outputs], f"output of {graph.name}")
+        for index in range(count):
+            self.check_node(index)
+        for index, nodes in graph.after.items():
+            if index >= count or not all(0 <= before < index for before in nodes):
+                raise self.error(index, "an order edge doesn't lead from an earlier node to a later one")
+        for index, entries in graph.overrides.items():
+            if index >= count or set(entries) - {"name"} or not isinstance(entries.get("name"), str):
+                raise self.error(index, f"unknown overrides {sorted(entries)}")
+        for output in graph.outputs:
+            self.check_binding(output.binding, output.type, count, f"output {output.name}")
+        _unique(node_names(self.shape, self.number), f"node of {graph.name}")
+
+    def error(self, index: int | None, problem: str) -> PlanError:
+        at = "" if index is None else f", node {index}"
+        return PlanError(f"graph {self.number} ({self.graph.name!r}){at}: {problem}")
+
+    def check_node(self, index: int) -> None:
+        graph, target = self.graph, self.graph.targets[index]
+        kind = graph.kinds[index]
+        if kind == CALL:
+            if target >= len(self.shape.callees):
+                raise self.error(index, f"callee {target} does not exist")
+        elif kind == PLAN:
+            if not self.number < target < len(self.shape.graphs):
+                raise self.error(index, f"graph {target} does not exist after graph {self.number}")
+            if len(self.shape.graphs[target].outputs) > 1:
+                raise self.error(index, "a nested graph has more than one output")
+        else:
+            raise self.error(index, f"unknown kind {kind}")
+        interface = target_interface(self.shape, graph, index)
+        bindings = graph.bindings_of(index)
+        if bindings.__class__ is not list or len(bindings) != len(interface.parameters):
+            raise self.error(index, f"{len(interface.parameters)} bindings were expected")
+        for binding, parameter in zip(bindings, interface.parameters, strict=True):
+            if binding is None:
+                self.check_default(index, parameter)
+            elif binding.__class__ is not int or not 0 <= binding < index or self.results[binding] is not parameter.type:
+                self.check_binding(binding, parameter.type, index, f"parameter {parameter.name}")
+        self.results.append(interface.result)
+
+    def check_default(self, index: int, parameter: Parameter) -> None:
+        if parameter.default is None:
+            raise self.error(index, f"parameter {parameter.name} is not bound and has no default")
+
+    def check_binding(self, binding: Any, target: Type, before: int, what: str) -> None:
+        todo: list[tuple[Any, Type]] = [(binding, target)]
+        while todo:
+            tree, wanted = todo.pop()
+            try:
+                if is_leaf(tree):
+                    self.check_leaf(tree, wanted, before)
+                else:
+                    todo.extend(parts(tree, wanted))
+            except PlanError:
+                raise
+            except (ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
+                raise self.error(before, f"{what}: {error}") from None
+
+    def check_leaf(self, tree: Any, wanted: Type, before: int) -> None:
+        if tree is None:
+            raise self.error(before, "only a parameter can take a default")
+        if tree.__class__ is int and tree < 0:
+            if -1 - tree >= self.shape.literals:
+                raise self.error(before, f"literal {-1 - tree} does not exist")
+            return
+        index = tree if tree.__class__ is int else tree[1]
+        path = [] if tree.__class__ is int or len(tree) == 2 else tree[2]
+        if index.__class__ is not int or index < 0:
+            raise self.error(before, f"{index!r} is no position")
+        if tree.__class__ is list and tree[0] == INPUT:
+            if index >= len(self.graph.inputs):
+                raise self.error(before, f"input {index} does not exist")
+            type: Type | None = self.graph.inputs[index].type
+        else:
+            if index >= before:
+                raise self.error(before, f"it takes the value of node {index}, which is not before it")
+            type = self.results[index]
+        for step in path:
+            type = step_type(type, step) if type is not None else None
+        if type is None:
+            raise self.error(before, f"the path {path} leads nowhere")
+        reason = why_not(type, wanted)
+        if reason is not None:
+            raise self.error(before, f"{wanted} is wanted, {type} is given: {reason}")
