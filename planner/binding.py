@@ -47,19 +47,19 @@ def parts(binding: Binding, target: Type) -> list[tuple[Binding, Type]]:
     raise ValueError(f"a binding of code {code} can't give {target}")
 
 
-def assemble(binding: Binding, target: Type, leaf: Callable[[Binding], tuple[Any, Type]]) -> Any:
+def assemble(binding: Binding, target: Type, leaf: Callable[[Binding, Type], tuple[Any, Type]]) -> Any:
     """The wire tree, of type `target`, that a binding stands for.
 
     Args:
         binding: the tree of a binding.
         target: the type that is wanted.
-        leaf: gives wire tree and type of a leaf, before any path is followed.
+        leaf: gives wire tree and type of a leaf, before any path is followed; it is told what is wanted.
 
     Raises:
         TypeMismatch: a path leads nowhere, or a value of `Any` is not what is wanted.
     """
     if is_leaf(binding):
-        tree, type = leaf(binding)
+        tree, type = leaf(binding, target)
         if binding.__class__ is list and len(binding) == 3:
             tree, type = select(tree, type, binding[2])
         return transcode(tree, type, target)

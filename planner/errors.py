@@ -6,6 +6,7 @@ is raised as itself, several as `CompileErrors`.
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Final
 
 from typesys.errors import FormatError
 
-_OURS: Final = tuple(str(Path(__file__).parent.parent / floor) for floor in ("planner", "typesys", "executor"))
+_OURS: Final = tuple(str(Path(__file__).parent.parent / floor) + os.sep for floor in ("planner", "typesys", "executor"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,11 @@ class Where:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
+
+
+def is_ours(file: str) -> bool:
+    """Whether a source file belongs to these packages."""
+    return file.startswith(_OURS)
 
 
 def user_line() -> Where | None:

@@ -313,27 +313,38 @@ class Plan:
         return {"text/plain": self.show(), "text/vnd.mermaid": self.to_mermaid()}
 
 
+def leaves(binding: Binding) -> Iterator[Binding]:
+    """The leaves of a binding (nodes, literals, inputs), in order, repeats included.
+
+    >>> list(leaves([LIST, [3, -1, [NODE, 5, [0]], [INPUT, 0]]]))
+    [3, -1, [1, 5, [0]], [0, 0]]
+    """
+    todo = [binding]
+    while todo:
+        tree = todo.pop()
+        if tree is None:
+            continue
+        if tree.__class__ is int or tree[0] in (INPUT, NODE):
+            yield tree
+        elif tree[0] in (LIST, TUPLE):
+            todo.extend(reversed(tree[1]))
+        elif tree[0] == DICT:
+            todo.extend(item for _, item in reversed(tree[1]))
+        elif tree[0] == RECORD:
+            todo.extend(reversed(tree[2]))
+        elif tree[0] == ARM:
+            todo.append(tree[2])
+
+
 def references(binding: Binding) -> Iterator[int]:
     """The nodes whose values a binding takes, in order, repeats included.
 
     >>> list(references([LIST, [3, -1, [NODE, 5, [0]], None]]))
     [3, 5]
     """
-    todo = [binding]
-    while todo:
-        tree = todo.pop()
-        if tree.__class__ is int:
-            if tree >= 0:
-                yield tree
-        elif tree is not None:
-            code = tree[0]
-            if code == NODE:
-                yield tree[1]
-            elif code in (LIST, TUPLE):
-                todo.extend(reversed(tree[1]))
-            elif code == DICT:
-                todo.extend(item for _, item in reversed(tree[1]))
-            elif code == RECORD:
-                todo.extend(reversed(tree[2]))
-            elif code == ARM:
-                todo.append(tree[2])
+    for leaf in leaves(binding):
+        if leaf.__class__ is int:
+            if leaf >= 0:
+                yield leaf
+        elif leaf[0] == NODE:
+            yield leaf[1]

@@ -1,0 +1,98 @@
+"""Resume after a code change (rule R6): committed results stay; what hasn't run runs the code that is there now.
+
+Compares every callable that the run may still call with what an import finds today. Refused where an interface changed: its arguments are bound already, and would not fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from executor.errors import CodeChanged
+from executor.frame import PENDING, Frame
+from executor.invoke import Refused, imported
+from executor.scheduler import Scheduler
+from executor.topology import ShapeCode
+from planner import registry
+from planner.plan import CALL, Callee, Interface, Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A callable whose code is other than when the run began."""
+
+    name: str
+    old: bytes
+    new: bytes
+
+
+def adopt_current_code(scheduler: Scheduler, strict: bool) -> list[Change]:
+    """Have the scheduler call today's code; gives what changed.
+
+    Raises:
+        CodeChanged: an interface changed, or anything did and `strict` is set. Nothing has run.
+    """
+    codes: dict[int, tuple[ShapeCode, set[int]]] = {}
+    for frame in scheduler.frames.values():
+        code = frame.topology.code
+        codes.setdefault(id(code), (code, set()))[1].update(_still_called(frame))
+    changes: dict[str, Change] = {}
+    refused: list[str] = []
+    found: dict[tuple[str, bytes], Callee] = {}
+    for code, called in codes.values():
+        callees = list(code.callees)
+        for number in sorted(called):
+            old = callees[number]
+            new = found.setdefault((old.name, old.digest), _current(old))
+            if new.digest == old.digest:
+                continue
+            changes[old.name] = Change(old.name, old.digest, new.digest)
+            if _face(new.interface) != _face(old.interface):
+                refused.append(f"{old.name}{old.interface} became {new.name}{new.interface}")
+            callees[number] = new
+        if tuple(callees) != code.callees:
+            code.use(tuple(callees))
+    if refused:
+        listed = "; ".join(dict.fromkeys(refused))
+        raise CodeChanged(f"the interface of what this run still calls has changed, so its inputs would not fit: {listed}. Start a new run")
+    if strict and changes:
+        raise CodeChanged(f"the code changed since the run began: {', '.join(sorted(changes))}. Without --strict-code it would go on")
+    return [changes[name] for name in sorted(changes)]
+
+
+def _current(old: Callee) -> Callee:
+    if registry.recall(old) is not None:
+        return old
+    try:
+        return imported(old).callee()
+    except Refused:
+        return old  # the worker that is to call it will say what is wrong
+
+
+def _face(interface: Interface) -> object:
+    return [(p.name, p.type, p.kind) for p in interface.parameters], interface.result
+
+
+def _still_called(frame: Frame) -> set[int]:
+    """The callees that a frame may still call, in nested plans too."""
+    called: set[int] = set()
+    shape = frame.topology.shape
+    graph = frame.topology.graph
+    for index in range(frame.topology.count):
+        if frame.state[index] == PENDING:
+            if graph.kinds[index] == CALL:
+                called.add(graph.targets[index])
+            else:
+                _of_graph(shape, graph.targets[index], called)
+    return called
+
+
+def _of_graph(shape: Shape, number: int, called: set[int]) -> None:
+    todo, seen = [number], {number}
+    while todo:
+        graph = shape.graphs[todo.pop()]
+        for kind, target in zip(graph.kinds, graph.targets, strict=True):
+            if kind == CALL:
+                called.add(target)
+            elif target not in seen:
+                seen.add(target)
+                todo.append(target)

@@ -1,0 +1,50 @@
+"""Runs everything in the calling thread, one batch at a time. No processes, no pickles: for debugging, tests and small work."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from typing import Any
+
+from executor.capture import Capture
+from executor.engines.engine import Setup
+from executor.invoke import Worker
+from executor.layout import log_key
+
+
+class Inline:
+    """The engine that plain calls use."""
+
+    name = "inline"
+    slots = 1
+
+    def __init__(self) -> None:
+        self._batches: deque[bytes] = deque()
+        self._outcomes: list[Any] = []
+        self._worker: Worker | None = None
+
+    def open(self, setup: Setup) -> None:
+        """Make the worker."""
+        name = f"inline-{setup.epoch}"
+        capture = Capture(setup.store, log_key(setup.run_id, name), sys.stderr if setup.echo else None)
+        self._worker = Worker(setup.store, name, setup.created, capture)
+
+    def submit(self, batch: bytes) -> None:
+        """Have a batch run at the next `wait`."""
+        self._batches.append(batch)
+
+    def wait(self, timeout: float | None) -> list[Any]:
+        """Run the next batch."""
+        assert self._worker is not None
+        if self._batches:
+            self._worker.run(self._batches.popleft(), self._outcomes)
+        return self.salvage()
+
+    def salvage(self) -> list[Any]:
+        """What the batch that was interrupted had done."""
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    def close(self) -> None:
+        """Nothing to end."""
+        self._batches.clear()

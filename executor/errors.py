@@ -1,0 +1,131 @@
+"""What a run can end with, and what can be wrong around it. Each message says what happened, where, and the way out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typesys.errors import FormatError
+
+
+class ExecutorError(Exception):
+    """Anything that this package raises."""
+
+
+class RunFailed(ExecutorError):
+    """A node failed and nothing handled it.
+
+    Attributes:
+        path: the node's path in the run.
+        attempt: which of its attempts failed, from 1.
+        run_id: the run, which `promissory resume` takes once the cause is repaired.
+        remote_traceback: the traceback where the body ran, as text.
+
+    The original exception is `__cause__`, of its own type where that can be had.
+    """
+
+    def __init__(self, message: str, *, path: str, attempt: int = 1, run_id: str = "", remote_traceback: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+        self.attempt = attempt
+        self.run_id = run_id
+        self.remote_traceback = remote_traceback
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{text}\n\n{self.remote_traceback.rstrip()}" if self.remote_traceback else text
+
+
+class RemoteError(ExecutorError):
+    """Stands for an exception whose own class can't be had here. `type_name` is its class."""
+
+    def __init__(self, type_name: str, message: str) -> None:
+        super().__init__(f"{type_name}: {message}" if message else type_name)
+        self.type_name = type_name
+
+
+class TaskTypeError(ExecutorError, TypeError):
+    """An input or a result is not of its annotated type (rule P4)."""
+
+
+class LimitExceeded(ExecutorError):
+    """A limit was reached: which one, where, and how to raise it (rule D9)."""
+
+
+class DepthExceeded(LimitExceeded, RecursionError):
+    """Dynamics are nested more deeply than the limit allows (rule D3)."""
+
+
+class NodesExceeded(LimitExceeded):
+    """The run has more nodes than the limit allows."""
+
+
+class FuturesTooLarge(LimitExceeded):
+    """A dynamic emitted a futures file larger than the limit allows."""
+
+
+class NoProgress(LimitExceeded):
+    """A dynamic called itself with the inputs that it has itself (rule D10)."""
+
+
+class CodeMismatch(ExecutorError):
+    """The code that a worker found is not the code that the plan was made of (rule A11)."""
+
+
+class CodeNotFound(ExecutorError):
+    """A worker can't import what the plan calls."""
+
+
+class RunCancelled(ExecutorError):
+    """The run was cancelled from outside."""
+
+
+class StoreError(ExecutorError, OSError):
+    """The store can't be read or written: full, read-only, gone. What was acknowledged is still there; the run can be resumed."""
+
+
+class NotInStore(StoreError, FileNotFoundError):
+    """The store has nothing under this key."""
+
+
+class RunNotFound(ExecutorError, LookupError):
+    """The store has no such run."""
+
+
+class RunExists(ExecutorError):
+    """The store has a run of this name already."""
+
+
+class RunIsLive(ExecutorError):
+    """Another executor works on this run."""
+
+
+class Fenced(ExecutorError):
+    """Another executor took this run over; nothing that this one writes counts any more (rule J3)."""
+
+
+class JournalError(FormatError, ExecutorError):
+    """A segment of the journal is damaged or missing."""
+
+
+class CodeChanged(ExecutorError):
+    """The code changed since the run began, in a way that resume refuses (rule R6)."""
+
+
+class InputError(ExecutorError, TypeError):
+    """The inputs of a run don't fit its workflow."""
+
+
+class EngineError(ExecutorError):
+    """An engine that doesn't exist or can't start here."""
+
+
+def limit_error(kind: str, message: str) -> ExecutorError:
+    """The exception of a failure that the executor itself found, by the name of its class."""
+    classes: dict[str, type[Any]] = {
+        one.__name__: one
+        for one in (DepthExceeded, NodesExceeded, FuturesTooLarge, NoProgress, CodeMismatch, CodeNotFound, TaskTypeError)
+    }
+    found = classes.get(kind)
+    return RemoteError(kind, message) if found is None else found(message)
+
+

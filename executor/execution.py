@@ -1,0 +1,204 @@
+"""The run loop: the only place where scheduler, engine, journal and heartbeat meet.
+
+The scheduler decides, the engine carries, the journal remembers; this loop moves what each gives to the next. It goes on from what is done, without waiting for
+commits; it ends only after everything is committed, so what a caller sees is acknowledged.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from executor.engines.engine import Engine, Setup
+from executor.events import CODE, ENDED, EXPANDED, RESUMED, Event, tree_of, value_of
+from executor.failure import Failure
+from executor.frame import joined, node_identity
+from executor.heartbeat import Heartbeat
+from executor.invocation import FAILURE, FUTURES, UNSTARTED, VALUE
+from executor.journal import Journal
+from executor.layout import futures_key
+from executor.manifest import Manifest
+from executor.materialize import batch_bytes
+from executor.scheduler import Scheduler
+from executor.snapshot import dump
+from executor.store import Store
+from planner.plan_format import futures_from_bytes
+
+_BATCH_SECONDS: Final = 0.005
+_LARGEST_BATCH: Final = 256
+_SHOWN_RUNNING: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What is committed of a run, for progress bars.
+
+    `done` and `nodes` count nodes, of all frames known so far.
+    """
+
+    done: int
+    nodes: int
+    expanded: int
+
+
+class Execution:
+    """One executor's work on one run.
+
+    Args:
+        store, manifest: the run.
+        scheduler: its state.
+        journal: its log, which this executor may write.
+        engine: who runs the bodies.
+        max_parallelism: how many may run at one time, over all frames; None for as many as the engine has slots.
+        echo: repeat what bodies print on standard error.
+        on_progress: is told after each commit, from the committing thread.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        manifest: Manifest,
+        scheduler: Scheduler,
+        engine: Engine,
+        *,
+        max_parallelism: int | None = None,
+        echo: bool = True,
+        beat: bool = True,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.store = store
+        self.manifest = manifest
+        self.scheduler = scheduler
+        self.engine = engine
+        self.journal: Journal | None = None
+        self.cancelled: str | None = None
+        self._parallel = max(1, min(engine.slots, max_parallelism or engine.slots))
+        self._echo = echo
+        self._beats = beat
+        self._on_progress = on_progress
+        self._batch = 1
+        self._expanded = 0
+        self._stop = threading.Event()
+
+    def committed(self, events: tuple[Event, ...]) -> None:
+        """Told by the journal: these events may be seen. Futures files are written behind, here."""
+        for event in events:
+            if event[0] == EXPANDED:
+                self._expanded += 1
+                write_futures(self.store, self.manifest.run_id, event[4])
+        if self._on_progress is not None:
+            self._on_progress(Progress(self.scheduler.done_nodes, self.scheduler.nodes, self._expanded))
+
+    def cancel(self, reason: str) -> None:
+        """Start nothing new, let what runs finish, end as cancelled. May be called from any thread."""
+        self.cancelled = reason
+        self._stop.set()
+
+    def run(self, first_events: list[Event]) -> tuple[str, str]:
+        """Carry the run to its end: its state and a reason.
+
+        Raises `KeyboardInterrupt`, `Fenced` and `StoreError`; the run can be resumed after each.
+        """
+        assert self.journal is not None
+        journal, scheduler, engine = self.journal, self.scheduler, self.engine
+        heartbeat = Heartbeat(self.store, self.manifest.run_id, journal.epoch, self._progress) if self._beats else None
+        try:
+            engine.open(Setup(self.store, self.manifest.run_id, journal.epoch, self.manifest.created, self._echo))
+            journal.append(first_events)
+            try:
+                while True:
+                    if self._stop.is_set():
+                        scheduler.stop()
+                    self._dispatch()
+                    self._record()
+                    if scheduler.ended:
+                        break
+                    begun = time.perf_counter()
+                    outcomes = engine.wait(1.0)
+                    self._measure(time.perf_counter() - begun, len(outcomes))
+                    self._apply(outcomes)
+            except KeyboardInterrupt:
+                self._apply(engine.salvage())
+                self._record()
+                journal.flush()
+                raise
+            state, reason, outputs = self._verdict()
+            journal.append([(ENDED, state, reason, outputs)])
+            journal.flush()
+        finally:
+            journal.close()
+            engine.close()
+            if heartbeat is not None:
+                heartbeat.close()
+        return state, reason
+
+    def _verdict(self) -> tuple[str, str, list[Any] | None]:
+        scheduler = self.scheduler
+        if scheduler.outputs is not None:
+            return "SUCCEEDED", "", [tree_of(value) for value in scheduler.outputs]
+        if scheduler.failure is not None:
+            return "FAILED", f"{scheduler.failure.path}: {scheduler.failure.failure}", None
+        return "CANCELLED", self.cancelled or "", None
+
+    def _dispatch(self) -> None:
+        room = self._parallel * self._batch - len(self.scheduler.in_flight)
+        if room > 0:
+            calls = self.scheduler.take(room)
+            if calls:
+                self.engine.submit(batch_bytes(calls))
+
+    def _measure(self, seconds: float, count: int) -> None:
+        """Batches are as long as about 5 ms, so that little is lost in a crash and little time goes into moving them."""
+        if count:
+            self._batch = max(1, min(_LARGEST_BATCH, 2 * self._batch, int(_BATCH_SECONDS * count / max(seconds, 1e-9))))
+
+    def _record(self) -> None:
+        assert self.journal is not None
+        log = self.scheduler.log
+        if log:
+            self.scheduler.log = []
+            self.journal.append(log)
+            if self.journal.wants_snapshot():
+                self.journal.append_snapshot(dump(self.scheduler))
+
+    def _apply(self, outcomes: list[Any]) -> None:
+        scheduler = self.scheduler
+        for frame, index, status, payload, started, duration, worker, attempt, log in outcomes:
+            meta = (started, duration, worker, attempt, log)
+            if status == VALUE:
+                scheduler.done(frame, index, payload if payload.__class__ is bytes else value_of(payload), meta)
+            elif status == FUTURES:
+                scheduler.expanded(frame, index, payload, meta)
+            elif status == UNSTARTED:
+                scheduler.returned(frame, index)
+            else:
+                assert status == FAILURE
+                scheduler.failed(frame, index, Failure.from_tree(payload), meta)
+
+    def _progress(self) -> tuple[int, int, list[str]]:
+        """For the heartbeat: counts, and the paths of some of what runs."""
+        running = []
+        for frame_id, index in list(self.scheduler.in_flight)[:_SHOWN_RUNNING]:
+            frame = self.scheduler.frames.get(frame_id)
+            if frame is not None:
+                running.append(joined(frame.path, frame.topology.name(index)))
+        return self.scheduler.done_nodes, self.scheduler.nodes, running
+
+
+def write_futures(store: Store, run_id: str, data: bytes) -> None:
+    """Put a futures file where people and tools look for it. Its bytes are in the journal already."""
+    _, header = futures_from_bytes(data)
+    store.put_new(futures_key(run_id, node_identity(header.parent, header.index)), data, durable=False)
+
+
+def resumed_event(epoch: int, host: str, pid: int, max_depth: int) -> Event:
+    """The first event of an executor that took a run over."""
+    return (RESUMED, epoch, host, pid, max_depth, time.time_ns() // 1000)
+
+
+def code_event(name: str, old: bytes, new: bytes) -> Event:
+    """A callable whose code changed since the run began."""
+    return (CODE, name, old, new)

@@ -1,0 +1,86 @@
+"""Failure: what a worker or the scheduler says of a node that failed, as data that travels and is stored.
+
+The text of an error is never part of an identity. The exception itself travels as a pickle beside it, which is loaded only in the process that submitted the run, when
+it asks for the result.
+"""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from executor.errors import RemoteError, limit_error
+from planner.errors import is_ours
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a node failed.
+
+    Attributes:
+        kind: "exception" for the body's own, else the name of a class of `executor.errors`.
+        type_name: the exception's class.
+        message: what it said.
+        traceback: where it was raised, from the author's code on.
+        pickled: the exception, if it can be pickled.
+    """
+
+    kind: str
+    type_name: str
+    message: str
+    traceback: str = ""
+    pickled: bytes | None = None
+
+    @classmethod
+    def of_executor(cls, kind: str, message: str) -> Failure:
+        """A failure that is not the body's."""
+        return cls(kind, kind, message)
+
+    @classmethod
+    def of_exception(cls, error: BaseException) -> Failure:
+        """The failure of a body that raised."""
+        text = "".join(traceback.format_exception(type(error), error, _from_user_code(error.__traceback__)))
+        message = f"the body called sys.exit({error.code!r})" if isinstance(error, SystemExit) else str(error)
+        return cls("exception", type(error).__qualname__, message, text, _pickled(error))
+
+    def exception(self) -> BaseException:
+        """The exception, of its own class where that can be had. Loads its pickle."""
+        if self.pickled is not None:
+            try:
+                loaded = pickle.loads(self.pickled)
+            except Exception:  # the class is not importable here: what it said is still known
+                return RemoteError(self.type_name, self.message)
+            if isinstance(loaded, BaseException):
+                return loaded
+        return RemoteError(self.type_name, self.message) if self.kind == "exception" else limit_error(self.kind, self.message)
+
+    def __str__(self) -> str:
+        return f"{self.type_name}: {self.message}" if self.message else self.type_name
+
+    def to_tree(self) -> list[Any]:
+        """For outcomes and the journal."""
+        return [self.kind, self.type_name, self.message, self.traceback, self.pickled]
+
+    @classmethod
+    def from_tree(cls, tree: list[Any]) -> Failure:
+        """What `to_tree` gave."""
+        return cls(*tree)
+
+
+def _pickled(error: BaseException) -> bytes | None:
+    try:
+        data = pickle.dumps(error)
+        return data if type(pickle.loads(data)) is type(error) else None
+    except Exception:  # whatever the exception's own __reduce__ or constructor raises: it just has no pickle
+        return None
+
+
+def _from_user_code(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback without our own frames at its beginning."""
+    first = trace
+    while first is not None and is_ours(first.tb_frame.f_code.co_filename):
+        first = first.tb_next
+    return first or trace

@@ -1,0 +1,125 @@
+"""Liveness: whether a run's executor is still there (rule J3).
+
+The beat is overwritten every five seconds. It decides when to *try* a take-over and what `status` says, never who wins: that is settled by the journal's numbers. On the
+executor's own machine its process is asked for as well, so a run that was killed shows at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Final
+
+from executor.errors import NotInStore, StoreError
+from executor.layout import run_key
+from executor.store import Store
+
+INTERVAL: Final = 5.0
+STALE: Final = 3 * INTERVAL
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What an executor last said of itself.
+
+    Attributes:
+        epoch: its epoch.
+        host, pid, birth: its process; `birth` tells two processes of one pid apart.
+        time: seconds since the epoch.
+        over: it has ended by itself.
+        done, nodes: nodes that are done, and known.
+        running: paths of what runs, the first few.
+    """
+
+    epoch: int
+    host: str
+    pid: int
+    birth: str
+    time: float
+    over: bool
+    done: int = 0
+    nodes: int = 0
+    running: list[str] = field(default_factory=list)
+
+    def is_live(self) -> bool:
+        """Whether this executor may still be working."""
+        if self.over:
+            return False
+        if self.host == socket.gethostname():
+            return _birth(self.pid) == self.birth
+        return time.time() - self.time < STALE
+
+
+def _birth(pid: int) -> str | None:
+    """When a process of this machine began, as the kernel counts; empty where that can't be known, None if it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+        return None if fields[0] in (b"Z", b"X") else fields[19].decode()
+    except (FileNotFoundError, ProcessLookupError):
+        if os.path.exists("/proc/self/stat"):
+            return None
+    except (OSError, IndexError):
+        return ""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except OSError:
+        return ""
+    return ""
+
+
+def read_beat(store: Store, run_id: str) -> Beat | None:
+    """The last beat of a run; None if there is none that can be read."""
+    try:
+        return Beat(**json.loads(store.get(run_key(run_id, "beat"))))
+    except (NotInStore, ValueError, TypeError):
+        return None
+
+
+class Heartbeat:
+    """Beats for a run until it is closed.
+
+    Args:
+        progress: gives (nodes done, nodes known, paths of what runs).
+    """
+
+    def __init__(self, store: Store, run_id: str, epoch: int, progress: Callable[[], tuple[int, int, list[str]]]) -> None:
+        self._store = store
+        self._key = run_key(run_id, "beat")
+        self._epoch = epoch
+        self._progress = progress
+        self._over = threading.Event()
+        self._beat(False)
+        self._thread = threading.Thread(target=self._beat_for_ever, name=f"promissory heartbeat {run_id}", daemon=True)
+        self._thread.start()
+
+    def _beat(self, over: bool) -> None:
+        done, nodes, running = self._progress()
+        pid = os.getpid()
+        beat = Beat(self._epoch, socket.gethostname(), pid, _birth(pid) or "", time.time(), over, done, nodes, running)
+        self._store.put(self._key, json.dumps(asdict(beat)).encode())
+
+    def _beat_for_ever(self) -> None:
+        while not self._over.wait(INTERVAL):
+            try:
+                self._beat(False)
+            except StoreError:
+                continue  # the journal will run into it and say so; a missed beat is only a missed beat
+
+    def close(self) -> None:
+        """Say that this executor has ended by itself."""
+        self._over.set()
+        self._thread.join()
+        try:
+            self._beat(True)
+        except StoreError:
+            return  # the process is about to be gone, which tells the same
+
+

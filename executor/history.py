@@ -1,0 +1,315 @@
+"""A run as its journal tells it: frames, nodes and their states, logs, futures files. Reads, never writes; runs no code of the author's.
+
+States of nodes are those of rule X8. A frame's nodes are found by walking down from the root by name, so a text path is never a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from executor.errors import RunNotFound
+from executor.events import CODE, DONE, ENDED, EXPANDED, FAILED, OPENED, RESUMED, Meta
+from executor.failure import Failure
+from executor.frame import joined, node_identity
+from executor.heartbeat import Beat, read_beat
+from executor.journal import find_end, read_segments
+from executor.layout import futures_key, plan_key
+from executor.manifest import Manifest, read_manifest
+from executor.scheduler import ROOT_IDENTITY
+from executor.store import Store
+from planner.errors import PlanFormatError
+from planner.naming import node_names
+from planner.plan import CALL, Plan, Shape, references
+from planner.plan_format import plan_from_bytes
+
+_WHOLE_PATH = 50
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """One node of a run.
+
+    Attributes:
+        path: where it is, for people and for the command line.
+        state: as rule X8 names it.
+        called: what it calls.
+        kind: task, dynamic or plan.
+        depth: how many dynamics it is nested in.
+        attempts: how often its body was begun.
+        started: µs since the epoch; 0 if it has not started.
+        duration: µs of its last attempt's body.
+        worker: who ran it.
+        log: (key, offset, length) of what it printed.
+        why: of a failure, what it was.
+    """
+
+    path: str
+    state: str
+    called: str
+    kind: str
+    depth: int
+    attempts: int = 0
+    started: int = 0
+    duration: int = 0
+    worker: str = ""
+    log: tuple[str, int, int] | None = None
+    why: str = ""
+
+
+@dataclass(slots=True)
+class _Level:
+    """A frame as the journal opened it."""
+
+    parent: int
+    slot: int
+    depth: int
+    shape: Shape
+    graph: int
+    identity: bytes
+    remaining: int
+    names: list[str] | None = None
+    done: dict[int, Meta | None] = field(default_factory=dict)
+    failed: dict[int, tuple[Failure, Meta]] = field(default_factory=dict)
+    opened: dict[int, int] = field(default_factory=dict)
+    futures: dict[int, tuple[bytes, Meta]] = field(default_factory=dict)
+
+
+class History:
+    """Everything that is committed of a run.
+
+    Args:
+        store: where it lies.
+        run_id: the run.
+
+    Raises `RunNotFound`, `JournalError`.
+    """
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self.store = store
+        self.manifest: Manifest = read_manifest(store, run_id)
+        self.beat: Beat | None = read_beat(store, run_id)
+        self.plan: Plan = plan_from_bytes(store.get(plan_key(self.manifest.plan)))
+        self.end: tuple[str, str, list[Any] | None] | None = None
+        self.ended_at = 0
+        self.resumes = 0
+        self.changed_code: list[str] = []
+        self._levels: dict[int, _Level] = {}
+        self._open(0, -1, 0, 0, self.plan.shape, 0, ROOT_IDENTITY)
+        for segment, _ in read_segments(store, run_id, 0, find_end(store, run_id)):
+            self.ended_at = segment.time
+            for event in segment.events:
+                self._take(event)
+
+    # --- reading events ---
+
+    def _open(self, id: int, parent: int, slot: int, depth: int, shape: Shape, graph: int, identity: bytes) -> None:
+        size = len(shape.graphs[graph])
+        self._levels[id] = _Level(parent, slot, depth, shape, graph, identity, size)
+        if size == 0:
+            self._ended(id)
+
+    def _take(self, event: Any) -> None:
+        kind = event[0]
+        if kind == DONE:
+            level = self._levels[event[1]]
+            if event[2] < len(level.shape.graphs[level.graph]) and event[2] not in level.done:
+                level.done[event[2]] = event[4]
+                self._one_less(event[1])
+        elif kind == EXPANDED:
+            plan = plan_from_bytes(event[4])
+            level = self._levels[event[1]]
+            level.opened[event[2]] = event[3]
+            level.futures[event[2]] = (event[4], event[5])
+            self._open(event[3], event[1], event[2], level.depth + 1, plan.shape, 0, node_identity(level.identity, event[2]))
+        elif kind == OPENED:
+            level = self._levels[event[1]]
+            level.opened[event[2]] = event[3]
+            target = level.shape.graphs[level.graph].targets[event[2]]
+            self._open(event[3], event[1], event[2], level.depth, level.shape, target, node_identity(level.identity, event[2]))
+        elif kind == FAILED:
+            self._levels[event[1]].failed[event[2]] = (Failure.from_tree(event[3]), event[4])
+        elif kind == RESUMED:
+            self.resumes += 1
+            self.end = None
+            for level in self._levels.values():
+                level.failed.clear()  # what failed is tried again
+        elif kind == CODE:
+            self.changed_code.append(event[1])
+        elif kind == ENDED:
+            self.end = (event[1], event[2], event[3])
+
+    def _one_less(self, id: int) -> None:
+        """A node is done; so is whatever stood for a frame in which it was the last."""
+        while id >= 0:
+            level = self._levels[id]
+            level.remaining -= 1
+            if level.remaining:
+                return
+            self._mark_done(level)
+            id = level.parent
+
+    def _ended(self, id: int) -> None:
+        level = self._levels[id]
+        self._mark_done(level)
+        self._one_less(level.parent)
+
+    def _mark_done(self, level: _Level) -> None:
+        if level.parent >= 0:
+            above = self._levels[level.parent]
+            above.done.setdefault(level.slot, above.futures[level.slot][1] if level.slot in above.futures else None)
+
+    # --- the run ---
+
+    @property
+    def is_live(self) -> bool:
+        """Whether an executor may be working on it now."""
+        return self.beat is not None and self.beat.is_live()
+
+    @property
+    def state(self) -> str:
+        """The state of the run (rule X8)."""
+        if self.is_live:
+            return "RUNNING"
+        return self.end[0] if self.end is not None else "INTERRUPTED"
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many nodes are in each state."""
+        counts: dict[str, int] = {}
+        for row in self.nodes():
+            counts[row.state] = counts.get(row.state, 0) + 1
+        return counts
+
+    # --- nodes ---
+
+    def nodes(self) -> Iterator[NodeRow]:
+        """Every node known so far, frame by frame in the order in which they were opened."""
+        running = set(self.beat.running) if self.is_live and self.beat is not None else set()
+        failed_frames = self._frames_with_failures()
+        paths: dict[int, str] = {}
+        for id, level in self._levels.items():
+            paths[id] = self._path(level, paths)
+            upstream = self._after_failures(level, failed_frames.get(id, set()))
+            for index in range(len(level.shape.graphs[level.graph])):
+                yield self._row(level, index, paths[id], running, failed_frames.get(id, set()), upstream)
+
+    def _names(self, level: _Level) -> list[str]:
+        if level.names is None:
+            level.names = node_names(level.shape, level.graph)
+        return level.names
+
+    def _path(self, level: _Level, paths: dict[int, str]) -> str:
+        if level.parent < 0:
+            return "main"
+        above = self._levels[level.parent]
+        name = self._names(above)[level.slot]
+        path = paths[level.parent]
+        return f"{path}/{name}" if level.depth <= _WHOLE_PATH and "…" not in path else joined(path, name)
+
+    def _frames_with_failures(self) -> dict[int, set[int]]:
+        """For each frame, its nodes that failed or hold a frame in which something failed."""
+        found: dict[int, set[int]] = {}
+        for id, level in self._levels.items():
+            for index in level.failed:
+                at, slot = id, index
+                while at >= 0 and slot not in found.setdefault(at, set()):
+                    found[at].add(slot)
+                    at, slot = self._levels[at].parent, self._levels[at].slot
+        return found
+
+    def _after_failures(self, level: _Level, failed: set[int]) -> set[int]:
+        """Nodes that can't start any more because something before them failed."""
+        if not failed:
+            return set()
+        graph = level.shape.graphs[level.graph]
+        lost: set[int] = set()
+        for index in range(len(graph)):
+            before = {one for binding in graph.bindings_of(index) for one in references(binding)} | set(graph.after.get(index, ()))
+            if before & (failed | lost):
+                lost.add(index)
+        return lost
+
+    def _row(self, level: _Level, index: int, path: str, running: set[str], failed: set[int], upstream: set[int]) -> NodeRow:
+        graph = level.shape.graphs[level.graph]
+        target = graph.targets[index]
+        callee = level.shape.callees[target] if graph.kinds[index] == CALL else None
+        kind, called = ("plan", level.shape.graphs[target].name) if callee is None else (callee.kind, callee.name)
+        depth = level.depth + (kind == "dynamic")
+        name = self._names(level)[index]
+        where = f"{path}/{name}" if level.depth <= _WHOLE_PATH else joined(path, name)
+        if index in level.failed:
+            failure, meta = level.failed[index]
+            return self._with(meta, where, "FAILED", called, kind, depth, str(failure))
+        if index in level.done:
+            return self._with(level.done[index], where, "SUCCEEDED", called, kind, depth)
+        if index in level.opened:
+            meta_of = level.futures[index][1] if index in level.futures else None
+            return self._with(meta_of, where, "FAILED" if index in failed else "EXPANDED", called, kind, depth)
+        if index in upstream:
+            return NodeRow(where, "UPSTREAM_FAILED", called, kind, depth)
+        if self.end is not None and self.end[0] in ("FAILED", "CANCELLED"):
+            return NodeRow(where, "CANCELLED", called, kind, depth)
+        if where in running or joined(path, name) in running:
+            return NodeRow(where, "RUNNING", called, kind, depth)
+        before = {one for binding in graph.bindings_of(index) for one in references(binding)} | set(graph.after.get(index, ()))
+        return NodeRow(where, "READY" if before <= set(level.done) else "PENDING", called, kind, depth)
+
+    def _with(self, meta: Meta | None, path: str, state: str, called: str, kind: str, depth: int, why: str = "") -> NodeRow:
+        if meta is None or not meta[2]:
+            return NodeRow(path, state, called, kind, depth, why=why)
+        started, duration, worker, attempt, log = meta
+        address = None if log is None else (log[0], log[1], log[2])
+        return NodeRow(path, state, called, kind, depth, attempt, self.manifest.created + started, duration, worker, address, why)
+
+    # --- finding things by path ---
+
+    def find(self, path: str) -> tuple[int, int]:
+        """The frame and index of a node by its text path. Raises `RunNotFound` with what is there instead."""
+        parts = path.strip("/").split("/")
+        if parts[0] == "main":
+            parts = parts[1:]
+        id, index = 0, -1
+        for position, part in enumerate(parts):
+            if position:
+                opened = self._levels[id].opened.get(index)
+                if opened is None:
+                    raise RunNotFound(f"{'/'.join(['main', *parts[:position]])} has no frame of its own in run {self.manifest.run_id}")
+                id = opened
+            names = self._names(self._levels[id])
+            if part not in names:
+                shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+                raise RunNotFound(f"there is no node {part!r} in {'/'.join(['main', *parts[:position]])}; there is: {shown or 'none'}")
+            index = names.index(part)
+        if index < 0:
+            raise RunNotFound("the path names the root, not a node")
+        return id, index
+
+    def futures_paths(self) -> list[str]:
+        """The paths of all nodes that emitted a futures file."""
+        paths: dict[int, str] = {}
+        found = []
+        for id, level in self._levels.items():
+            paths[id] = self._path(level, paths)
+            found += [f"{paths[id]}/{self._names(level)[index]}" for index in level.futures]
+        return found
+
+    def futures(self, path: str) -> tuple[Plan, str]:
+        """The futures file of a node, and its key in the store. Raises `RunNotFound` if the node has none."""
+        id, index = self.find(path)
+        level = self._levels[id]
+        if index not in level.futures:
+            raise RunNotFound(f"{path} emitted no futures file")
+        key = futures_key(self.manifest.run_id, node_identity(level.identity, index))
+        try:
+            return plan_from_bytes(self.store.get(key)), key
+        except (PlanFormatError, OSError):
+            return plan_from_bytes(level.futures[index][0]), key  # the journal has its bytes too
+
+    def missing_futures(self) -> Iterator[bytes]:
+        """Futures files that the journal names and the store lacks."""
+        for level in self._levels.values():
+            for index, (data, _) in level.futures.items():
+                if not self.store.exists(futures_key(self.manifest.run_id, node_identity(level.identity, index))):
+                    yield data

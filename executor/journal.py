@@ -1,0 +1,268 @@
+"""The run's log: segments under contiguous numbers, written with put-if-absent, many events at a time.
+
+Committing runs beside the scheduler: a thread takes what has gathered when the oldest event of it is as old as max(20 ms, what the last commit took), at 1 MiB,
+or when somebody waits for it. Before a segment is written, the objects that it names are made durable (payload before pointer).
+
+Who may write is settled by the numbers alone, without clocks, as Delta and SlateDB do it: an executor that takes a run over writes the next segment with a higher
+epoch. Whoever then finds its own next number taken reads the winner: my nonce, it was me (a retried write); a higher epoch, I am fenced and stop.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from executor.errors import Fenced, JournalError, NotInStore
+from executor.events import DONE, EXPANDED, SNAPSHOT, Event
+from executor.layout import object_key, segment_key
+from executor.segment import GENESIS, NO_SNAPSHOT, Segment, segment_digest, segment_from_bytes, segment_to_bytes
+from executor.store import Store
+from planner.plan import Large
+from planner.plan_format import futures_from_bytes
+
+COMMIT_INTERVAL: Final = 0.020
+_COMMIT_BYTES: Final = 1 << 20
+SNAPSHOT_EVENTS: Final = 10_000
+
+Listener = Callable[[tuple[Event, ...]], None]
+
+
+class Journal:
+    """The writing end.
+
+    Args:
+        store: where it lies.
+        run_id: of which run.
+        epoch: of this executor.
+        tail: the segment after which to write; None for a new run.
+        durable: sync what is acknowledged, so that it survives the machine's death and not only the processes'.
+        listener: is told the events of each commit, in order, from the committing thread.
+    """
+
+    def __init__(self, store: Store, run_id: str, epoch: int, tail: Tail | None, durable: bool, listener: Listener) -> None:
+        self.epoch = epoch
+        self._store = store
+        self._run_id = run_id
+        self._durable = durable
+        self._listener = listener
+        self._nonce = secrets.token_bytes(16)
+        self._next = 0 if tail is None else tail.number + 1
+        self._previous = GENESIS if tail is None else tail.digest
+        self._snapshot = NO_SNAPSHOT if tail is None else tail.snapshot
+        self._condition = threading.Condition()
+        self._waiting: list[Event] = []
+        self._bytes = 0
+        self._oldest = 0.0
+        self._appended = 0
+        self._committed = 0
+        self._hurry = False
+        self._closed = False
+        self._error: BaseException | None = None
+        self._last_commit = 0.0
+        self._events_since_snapshot = 0
+        self._bytes_since_snapshot = 0
+        self._last_snapshot_bytes = 0
+        self._thread: threading.Thread | None = None
+
+    # --- the scheduler's side ---
+
+    def append(self, events: list[Event]) -> None:
+        """Take events; they are committed soon. Raises what the committing thread ran into."""
+        size = 0
+        for event in events:
+            if event[0] == DONE:
+                value = event[3]
+                size += len(value) + 16 if value.__class__ is bytes else 64
+            else:
+                size += len(event[4]) + 32 if event[0] == EXPANDED else 64
+        with self._condition:
+            self._raise_error()
+            first = not self._waiting
+            if first:
+                self._oldest = time.monotonic()
+            self._waiting += events
+            self._appended += len(events)
+            self._bytes += size
+            self._events_since_snapshot += len(events)
+            self._bytes_since_snapshot += size
+            if first or self._bytes >= _COMMIT_BYTES:
+                self._condition.notify_all()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._commit_for_ever, name=f"promissory journal {self._run_id}", daemon=True)
+            self._thread.start()
+
+    def wants_snapshot(self) -> bool:
+        """Whether enough has happened: 10,000 events, and as many bytes as the last snapshot had, so that snapshots cost a constant share."""
+        return self._events_since_snapshot >= SNAPSHOT_EVENTS and self._bytes_since_snapshot >= self._last_snapshot_bytes
+
+    def append_snapshot(self, data: bytes) -> None:
+        """Take the scheduler's state after all events so far."""
+        self.append([(SNAPSHOT, data)])
+        self._events_since_snapshot = self._bytes_since_snapshot = 0
+        self._last_snapshot_bytes = len(data)
+
+    def flush(self) -> None:
+        """Wait until everything taken so far is committed. Raises `Fenced`, `StoreError`."""
+        with self._condition:
+            target = self._appended
+            while self._committed < target:
+                self._raise_error()
+                self._hurry = True
+                self._condition.notify_all()
+                self._condition.wait()
+            self._raise_error()
+
+    def close(self) -> None:
+        """End the committing thread; what was not flushed is dropped."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    # --- the committing thread ---
+
+    def _commit_for_ever(self) -> None:
+        while True:
+            with self._condition:
+                while not self._waiting and not self._closed:
+                    self._condition.wait()
+                due = self._oldest + max(COMMIT_INTERVAL, self._last_commit)
+                while not (self._closed or self._hurry or self._bytes >= _COMMIT_BYTES):
+                    remaining = due - time.monotonic()
+                    if remaining <= 0:
+                        break
+                    self._condition.wait(remaining)
+                if self._closed:
+                    return
+                events, self._waiting = self._waiting, []
+                self._bytes = 0
+                self._hurry = False
+            begun = time.monotonic()
+            try:
+                self._commit(events)
+            except BaseException as error:  # it belongs to whoever waits for the commit
+                with self._condition:
+                    self._error = error
+                    self._condition.notify_all()
+                return
+            with self._condition:
+                self._last_commit = time.monotonic() - begun
+                self._committed += len(events)
+                self._condition.notify_all()
+
+    def _commit(self, events: list[Event]) -> None:
+        """Write events; a snapshot stands in a segment of its own."""
+        batch: list[Event] = []
+        for event in events:
+            if event[0] == SNAPSHOT:
+                if batch:
+                    self._write(tuple(batch))
+                    batch = []
+                self._snapshot = self._next
+                self._write((event,))
+            else:
+                batch.append(event)
+        if batch:
+            self._write(tuple(batch))
+
+    def _write(self, events: tuple[Event, ...]) -> None:
+        if self._durable:
+            self._store.sync(list(dict.fromkeys(object_key(name) for event in events for name in _objects_named(event))))
+        now = time.time_ns() // 1000
+        segment = Segment(self._next, self.epoch, self._nonce, self._previous, self._snapshot, now, events)
+        data = segment_to_bytes(segment)
+        key = segment_key(self._run_id, self._next)
+        if not self._store.put_new(key, data, durable=self._durable):
+            winner = segment_from_bytes(self._store.get(key), key)
+            if winner.nonce != self._nonce:
+                raise Fenced(
+                    f"run {self._run_id} was taken over by another executor (epoch {winner.epoch}, this one has {self.epoch}); "
+                    "nothing that this one does counts any more"
+                )
+        self._previous = segment_digest(data)
+        self._next += 1
+        self._listener(events)
+
+
+def _objects_named(event: Event) -> Iterator[bytes]:
+    if event[0] == DONE:
+        if isinstance(event[3], Large):
+            yield event[3].digest
+    elif event[0] == EXPANDED:
+        plan, _ = futures_from_bytes(event[4])
+        yield from (literal.digest for literal in plan.literals if isinstance(literal, Large))
+
+
+class Tail:
+    """The newest segment of a journal."""
+
+    def __init__(self, segment: Segment, data: bytes) -> None:
+        self.number = segment.number
+        self.epoch = segment.epoch
+        self.snapshot = segment.snapshot
+        self.digest = segment_digest(data)
+
+
+def find_end(store: Store, run_id: str, hint: int = 0) -> int:
+    """How many segments a journal has, by galloping from a number that is known to exist; listings are never trusted.
+
+    A torn last segment counts as never written.
+    """
+    if not store.exists(segment_key(run_id, hint)):
+        hint = 0
+        if not store.exists(segment_key(run_id, 0)):
+            return 0
+    step = 1
+    while store.exists(segment_key(run_id, hint + step)):
+        hint, step = hint + step, 2 * step
+    low, high = hint, hint + step
+    while high - low > 1:
+        middle = (low + high) // 2
+        if store.exists(segment_key(run_id, middle)):
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def read_segments(store: Store, run_id: str, first: int, end: int) -> Iterator[tuple[Segment, bytes]]:
+    """Segments `first` to `end`, each with its bytes, checked and chained. A torn last one ends the journal before it.
+
+    Raises `JournalError` for damage anywhere else.
+    """
+    previous: bytes | None = GENESIS if first == 0 else None
+    for number in range(first, end):
+        key = segment_key(run_id, number)
+        try:
+            data = store.get(key)
+            segment = segment_from_bytes(data, key)
+        except NotInStore:
+            raise JournalError(key, "is missing") from None
+        except JournalError:
+            if number == end - 1:
+                return
+            raise
+        if segment.number != number or (previous is not None and segment.previous != previous):
+            raise JournalError(key, "does not follow the segment before it")
+        previous = segment_digest(data)
+        yield segment, data
+
+
+def newest_snapshot(store: Store, run_id: str, end: int) -> int:
+    """The number of the segment from which replay begins."""
+    for number in (end - 1, end - 2):
+        if number >= 0:
+            try:
+                key = segment_key(run_id, number)
+                return max(0, segment_from_bytes(store.get(key), key).snapshot)
+            except JournalError:
+                continue  # a torn last segment: the one before it knows
+    return 0

@@ -1,0 +1,61 @@
+"""The names of things in a store. The only module that knows them; none is longer than an object store's key limit.
+
+::
+
+    objects/<aa>/<digest>                  values and large literals: immutable, put if absent
+    plans/<aa>/<digest>.plan
+    runs/<run id>/manifest                 plan, inputs, options, who, versions
+    runs/<run id>/journal/<%020d>          segments
+    runs/<run id>/futures/<aa>/<id>.futures
+    runs/<run id>/logs/<worker>            what tasks printed
+    runs/<run id>/beat                     liveness
+"""
+
+from __future__ import annotations
+
+import re
+
+RUNS = "runs"
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def is_run_id(text: str) -> bool:
+    """Whether a text may name a run: letters, digits, `.`, `_`, `-`, at most 128 of them.
+
+    >>> is_run_id("census-1"), is_run_id("../x")
+    (True, False)
+    """
+    return _RUN_ID.fullmatch(text) is not None
+
+
+def object_key(digest: bytes) -> str:
+    """The key of a value by its digest."""
+    name = digest.hex()
+    return f"objects/{name[:2]}/{name}"
+
+
+def plan_key(digest: bytes) -> str:
+    """The key of a plan by its digest."""
+    name = digest.hex()
+    return f"plans/{name[:2]}/{name}.plan"
+
+
+def run_key(run_id: str, name: str) -> str:
+    """The key of something in a run's folder."""
+    return f"{RUNS}/{run_id}/{name}"
+
+
+def segment_key(run_id: str, number: int) -> str:
+    """The key of a segment of a run's journal."""
+    return f"{RUNS}/{run_id}/journal/{number:020d}"
+
+
+def futures_key(run_id: str, identity: bytes) -> str:
+    """The key of a futures file by the identity of the node that emitted it."""
+    name = identity.hex()
+    return f"{RUNS}/{run_id}/futures/{name[:2]}/{name}.futures"
+
+
+def log_key(run_id: str, worker: str) -> str:
+    """The key of a worker's log."""
+    return f"{RUNS}/{run_id}/logs/{worker}"

@@ -1,0 +1,69 @@
+"""The limits of a run, checked by the scheduler; each is an error that names it, says where, and how to raise it (rule D9).
+
+==================== =========== ================================================================
+limit                default     counts
+==================== =========== ================================================================
+max_depth            100         dynamics nested in each other, tail calls too
+max_nodes            1,000,000   nodes of all frames of the run
+max_futures_bytes    256 MiB     bytes of one futures file
+==================== =========== ================================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from executor.failure import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """See the table at the top of the file."""
+
+    max_depth: int = 100
+    max_nodes: int = 1_000_000
+    max_futures_bytes: int = 256 << 20
+
+    def depth(self, depth: int, path: str) -> Failure | None:
+        """The failure of a dynamic that would run at this depth, if that is too deep."""
+        if depth <= self.max_depth:
+            return None
+        return Failure.of_executor(
+            "DepthExceeded",
+            f"dynamics are nested {depth} deep, and this run allows {self.max_depth}: {path}. Does the recursion end? If it does, "
+            f"allow more: max_depth={_higher(self.max_depth)} in Python, --max-depth {_higher(self.max_depth)} on the command line "
+            "(`resume` with it goes on from here)",
+        )
+
+    def own_depth(self, name: str, depth: int, allowed: int, path: str) -> Failure | None:
+        """The failure of a dynamic that would nest in itself more deeply than its decorator allows."""
+        if depth <= allowed:
+            return None
+        return Failure.of_executor(
+            "DepthExceeded",
+            f"{name} is nested in itself {depth} deep, and its decorator allows {allowed}: {path}. "
+            f"Does the recursion end? If it does, allow more: @dynamic(max_depth={_higher(allowed)})",
+        )
+
+    def nodes(self, count: int, path: str) -> Failure | None:
+        """The failure of a dynamic whose plan brings the run above its number of nodes."""
+        if count <= self.max_nodes:
+            return None
+        return Failure.of_executor(
+            "NodesExceeded",
+            f"{path} brings the run to {count:,} nodes, and it allows {self.max_nodes:,}: raise max_nodes, or do more in each task",
+        )
+
+    def futures_bytes(self, size: int, path: str) -> Failure | None:
+        """The failure of a dynamic whose futures file is too large."""
+        if size <= self.max_futures_bytes:
+            return None
+        return Failure.of_executor(
+            "FuturesTooLarge",
+            f"the futures file of {path} has {size:,} bytes, and the run allows {self.max_futures_bytes:,}: "
+            "raise max_futures_bytes, or split the work over nested dynamics",
+        )
+
+
+def _higher(limit: int) -> int:
+    return 10 * limit

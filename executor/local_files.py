@@ -1,0 +1,173 @@
+"""A store on a local (or network) file system.
+
+Atomic create: write a temporary file in the same folder, sync it, `link` it to its name (which fails if the name is taken), unlink the temporary, sync the folder.
+So a key appears with its whole content or not at all, and of two writers one wins, also on NFS.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+_NO_LINKS = frozenset((errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK))
+_TEMPORARY = ".tmp-"
+
+
+class LocalFiles:
+    """Files below a folder, which is made when first written to."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = str(root)
+        self._folders: set[str] = set()
+
+    def _path(self, key: str) -> str:
+        return f"{self._root}/{key}"
+
+    def _in_folder(self, key: str, durable: bool) -> tuple[str, str]:
+        path = self._path(key)
+        folder = path.rpartition("/")[0]
+        if folder not in self._folders:
+            _make_folders(folder, durable)
+            self._folders.add(folder)
+        return folder, path
+
+    def _write_temporary(self, folder: str, data: bytes, durable: bool) -> str:
+        temporary = f"{folder}/{_TEMPORARY}{secrets.token_hex(8)}"
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        except FileNotFoundError:  # somebody removed the folder
+            self._folders.discard(folder)
+            _make_folders(folder, durable)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            try:
+                _write_all(descriptor, data)
+                if durable:
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        return temporary
+
+    def put_new(self, key: str, data: bytes, durable: bool) -> bool:
+        folder, path = self._in_folder(key, durable)
+        if not durable and os.path.exists(path):
+            return os.path.getsize(path) != len(data) and self._repair(folder, path, data)
+        temporary = self._write_temporary(folder, data, durable)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            return self._create_without_links(path, data, durable)
+        finally:
+            os.unlink(temporary)
+        if durable:
+            _sync_folder(folder)
+        return True
+
+    def _repair(self, folder: str, path: str, data: bytes) -> bool:
+        """An object that a dead machine left half written: its name is its digest, so the whole bytes may replace it."""
+        os.replace(self._write_temporary(folder, data, True), path)
+        return True
+
+    def _create_without_links(self, path: str, data: bytes, durable: bool) -> bool:
+        """For file systems without hard links: exclusive, but a crash may leave a torn file, which its check sum shows."""
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        except FileExistsError:
+            return False
+        try:
+            _write_all(descriptor, data)
+            if durable:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        return True
+
+    def put(self, key: str, data: bytes) -> None:
+        folder, path = self._in_folder(key, False)
+        os.replace(self._write_temporary(folder, data, False), path)
+
+    def get(self, key: str) -> bytes:
+        with open(self._path(key), "rb") as file:
+            return file.read()
+
+    def get_range(self, key: str, start: int, end: int) -> bytes:
+        with open(self._path(key), "rb") as file:
+            file.seek(start)
+            return file.read(end - start)
+
+    def append(self, key: str, data: bytes) -> int:
+        _, path = self._in_folder(key, False)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            offset = os.lseek(descriptor, 0, os.SEEK_END)
+            _write_all(descriptor, data)
+        finally:
+            os.close(descriptor)
+        return offset
+
+    def list(self, prefix: str) -> list[str]:
+        try:
+            names = os.listdir(self._path(prefix))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [f"{prefix}/{name}" for name in names if not name.startswith(_TEMPORARY)]
+
+    def exists(self, key: str) -> bool:
+        return os.path.exists(self._path(key))
+
+    def delete(self, key: str) -> None:
+        try:
+            os.unlink(self._path(key))
+        except FileNotFoundError:
+            return
+
+    def sync(self, keys: Iterable[str]) -> None:
+        folders: dict[str, None] = {}
+        for key in keys:
+            path = self._path(key)
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            folders[path.rpartition("/")[0]] = None
+        for folder in folders:
+            _sync_folder(folder)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _make_folders(folder: str, durable: bool) -> None:
+    missing = []
+    while folder and not os.path.isdir(folder):
+        missing.append(folder)
+        folder = folder.rpartition("/")[0]
+    for one in reversed(missing):
+        try:
+            os.mkdir(one)
+        except FileExistsError:
+            continue
+        if durable:
+            _sync_folder(one.rpartition("/")[0] or "/")
+
+
+def _sync_folder(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,105 @@
+"""What is known of a run from its beginning: plan, inputs, options, who and where. Written once, before the first segment."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import socket
+import time
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+from executor.errors import JournalError, NotInStore, RunNotFound
+from executor.events import tree_of, value_of
+from executor.layout import is_run_id, run_key
+from executor.store import Store
+from planner.plan import Value
+from typesys.canonical import pack, seal, unpack_canonical, unseal
+from typesys.errors import FormatError
+
+MAGIC: Final = b"PRMM"
+VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The beginning of a run.
+
+    Attributes:
+        run_id: its name.
+        workflow: the plan's name.
+        plan: the plan's digest.
+        inputs: values by name.
+        engine: name of the engine it began on.
+        max_depth: its limit at the beginning.
+        created: µs since the epoch.
+        user, host, python, promissory: who and what.
+        source: the file that holds the workflow, and the folders that were put on `sys.path` for it.
+    """
+
+    run_id: str
+    workflow: str
+    plan: bytes
+    inputs: dict[str, Value]
+    engine: str
+    max_depth: int
+    created: int
+    user: str
+    host: str
+    python: str
+    promissory: str
+    source: tuple[str, ...]
+
+
+def new_manifest(run_id: str, workflow: str, plan: bytes, inputs: dict[str, Value], engine: str, max_depth: int, source: tuple[str, ...]) -> Manifest:
+    """The manifest of a run that begins now, here."""
+    created = time.time_ns() // 1000
+    return Manifest(
+        run_id, workflow, plan, inputs, engine, max_depth, created, _user(), socket.gethostname(), platform.python_version(), _version(), source
+    )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+
+
+def _version() -> str:
+    try:
+        return version("promissory")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def write_manifest(store: Store, manifest: Manifest) -> bool:
+    """Store a manifest; False if the run has one already."""
+    entries: dict[str, Any] = asdict(manifest)
+    entries["inputs"] = [[name, tree_of(value)] for name, value in manifest.inputs.items()]
+    entries["source"] = list(manifest.source)
+    payload = pack([[name, entries[name]] for name in sorted(entries)])
+    return store.put_new(run_key(manifest.run_id, "manifest"), seal(MAGIC, VERSION, 1, payload))
+
+
+def read_manifest(store: Store, run_id: str) -> Manifest:
+    """The manifest of a run. Raises `RunNotFound`, `JournalError`."""
+    key = run_key(run_id, "manifest")
+    try:
+        if not is_run_id(run_id):
+            raise NotInStore(key)
+        data = store.get(key)
+    except NotInStore:
+        raise RunNotFound(f"there is no run {run_id!r} in the store {store.url}; `promissory runs` lists what is there") from None
+    try:
+        _, _, payload = unseal(data, MAGIC, range(1, VERSION + 1), key)
+        entries = dict(unpack_canonical(payload, key))
+        entries["inputs"] = {name: value_of(tree) for name, tree in entries["inputs"]}
+        entries["source"] = tuple(entries["source"])
+        return Manifest(**{field.name: entries[field.name] for field in fields(Manifest)})
+    except FormatError as error:
+        raise JournalError(error.what, error.problem, error.offset) from None
+    except (TypeError, ValueError, KeyError) as error:
+        raise JournalError(key, f"is malformed ({error})") from None

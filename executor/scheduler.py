@@ -1,0 +1,368 @@
+"""What is ready, and what comes next: a pure state machine. Events in, calls out, in batches; no I/O, no clock, no threads.
+
+State:
+
+=========== =====================================================================================================
+frames      the open frames by id; a frame that has ended is gone, with everything it held
+ready       a stack of (frame, node) whose inputs are there; the last in is the first out, so a recursion goes deep before
+            it goes wide and the number of open frames stays small
+in_flight   what a worker has, by (frame id, index), with what its expansion will need
+log         events since the journal last took them, in causal order
+outputs     the run's outputs, once the root frame has ended
+failure     (path, frame id, index, failure, attempt) of the first failure, after which nothing new starts
+=========== =====================================================================================================
+
+Replay feeds the events of a journal through the same functions that made them, so a run resumed is in the state in which it was. Nothing here recurses: frames end in
+a loop, however deep they are nested.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from executor.errors import JournalError
+from executor.events import DONE as DONE_EVENT
+from executor.events import EXPANDED, FAILED, NO_META, OPENED, Event, Meta
+from executor.failure import Failure
+from executor.frame import DONE, OPEN, PENDING, Frame, Repeat, joined, node_identity
+from executor.limits import Limits
+from executor.topology import Topologies
+from planner.plan import NODE, PLAN, Plan, Value, leaves
+from planner.plan_format import FuturesHeader, futures_from_bytes
+from typesys.canonical import pack
+
+ROOT_IDENTITY = bytes(16)
+
+
+class Call(NamedTuple):
+    """An instruction: have a worker run this node (or joint) of this frame."""
+
+    frame: Frame
+    node: int
+
+
+class FailedNode(NamedTuple):
+    """The first failure of a run."""
+
+    path: str
+    frame: int
+    node: int
+    failure: Failure
+    attempt: int
+
+
+class Scheduler:
+    """The state of one run. See the table at the top of the file.
+
+    Args:
+        limits: depth, nodes, bytes.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.topologies = Topologies()
+        self.frames: dict[int, Frame] = {}
+        self.ready: list[tuple[Frame, int]] = []
+        self.in_flight: dict[tuple[int, int], Repeat | None] = {}
+        self.log: list[Event] = []
+        self.outputs: tuple[Value, ...] | None = None
+        self.failure: FailedNode | None = None
+        self.stopping = False
+        self.next_frame = 0
+        self.nodes = 0
+        self.done_nodes = 0
+
+    # --- events in ---
+
+    def open_root(self, plan: Plan, inputs: tuple[Value, ...]) -> None:
+        """Begin a run."""
+        topology = self.topologies.get(plan.shape, 0)
+        self._open(None, 0, 0, topology, plan.literals, inputs, ROOT_IDENTITY, "main", None, None)
+
+    def done(self, frame_id: int, index: int, value: Value, meta: Meta = NO_META) -> None:
+        """A node has its value. What is done already, or belongs to no open frame, is ignored."""
+        frame = self.frames.get(frame_id)
+        self.in_flight.pop((frame_id, index), None)
+        if frame is None or frame.state[index] != PENDING:
+            return
+        self.log.append((DONE_EVENT, frame_id, index, value, meta))
+        self._complete(frame, index, value)
+
+    def expanded(self, frame_id: int, index: int, data: bytes, meta: Meta = NO_META, child: int | None = None) -> FuturesHeader | None:
+        """A dynamic emitted a futures file, which is spliced in as a frame. Gives its header; None if it did not count."""
+        frame = self.frames.get(frame_id)
+        key = (frame_id, index)
+        repeat = self.in_flight.pop(key, None)
+        if frame is None or frame.state[index] != PENDING:
+            return None
+        plan, header = futures_from_bytes(data)
+        path = joined(frame.path, frame.topology.name(index))
+        problem = self.limits.futures_bytes(len(data), path) or self.limits.nodes(self.nodes + len(plan.graph), path)
+        if problem is not None and child is None:
+            self._fail(frame, index, problem, meta)
+            return None
+        if child is not None and child != self.next_frame:
+            raise JournalError(f"frame {child}", f"is opened where frame {self.next_frame} was expected")
+        self.log.append((EXPANDED, frame_id, index, self.next_frame, data, meta))
+        self._splice(frame, index, plan, path, repeat)
+        return header
+
+    def failed(self, frame_id: int, index: int, failure: Failure, meta: Meta = NO_META) -> None:
+        """A node failed for good."""
+        frame = self.frames.get(frame_id)
+        self.in_flight.pop((frame_id, index), None)
+        if frame is not None:
+            self._fail(frame, index, failure, meta)
+
+    def returned(self, frame_id: int, index: int) -> None:
+        """A worker gave a call back without starting it."""
+        self.in_flight.pop((frame_id, index), None)
+        frame = self.frames.get(frame_id)
+        if frame is not None:
+            self.ready.append((frame, index))
+
+    def stop(self) -> None:
+        """Start nothing new; what runs may finish."""
+        self.stopping = True
+
+    # --- instructions out ---
+
+    def take(self, count: int) -> list[Call]:
+        """At most `count` calls to run now. Nested plans that come up are opened on the way, limits are checked."""
+        calls: list[Call] = []
+        while self.ready and len(calls) < count and not self.stopping:
+            frame, index = self.ready.pop()
+            if frame.state[index] != PENDING or (frame.id, index) in self.in_flight:
+                continue  # done in the journal that was replayed
+            topology = frame.topology
+            if index < topology.count and topology.graph.kinds[index] == PLAN:
+                self._open_nested(frame, index)
+                continue
+            repeat = frame.repeat
+            if topology.is_dynamic(index):
+                problem, repeat = self._may_expand(frame, index)
+                if problem is not None:
+                    self._fail(frame, index, problem, NO_META)
+                    continue
+            self.in_flight[frame.id, index] = repeat
+            calls.append(Call(frame, index))
+        return calls
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to do, or nothing may be done any more."""
+        if self.outputs is not None:
+            return True
+        return not self.in_flight and (self.stopping or not self.ready)
+
+    # --- frames ---
+
+    def _open(
+        self,
+        parent: Frame | None,
+        slot: int,
+        depth: int,
+        topology: Any,
+        literals: tuple[Value, ...],
+        inputs: tuple[Value, ...],
+        identity: bytes,
+        path: str,
+        repeat: Repeat | None,
+        nesting: dict[str, int] | None,
+    ) -> None:
+        frame = Frame(self.next_frame, parent, slot, depth, topology, literals, inputs, identity, path, repeat, nesting)
+        self.next_frame += 1
+        self.nodes += topology.count
+        if frame.remaining == 0:
+            self._end(frame)
+            return
+        self.frames[frame.id] = frame
+        self.ready += [(frame, index) for index in topology.first]
+
+    def _open_nested(self, frame: Frame, index: int) -> None:
+        topology = frame.topology
+        nested = self.topologies.get(topology.shape, topology.graph.targets[index], topology.code)
+        bindings = topology.plan_inputs[index]
+        inputs = []
+        for binding, parameter in zip(bindings, nested.graph.inputs, strict=True):
+            value = parameter.default if binding is None else frame.value(binding)
+            assert value is not None, "verified plans bind what has no default"
+            inputs.append(value)
+        frame.state[index] = OPEN
+        self.log.append((OPENED, frame.id, index, self.next_frame))
+        identity, path = node_identity(frame.identity, index), joined(frame.path, topology.name(index))
+        self._open(frame, index, frame.depth, nested, frame.literals, tuple(inputs), identity, path, frame.repeat, frame.nesting)
+
+    def _splice(self, frame: Frame, index: int, plan: Plan, path: str, repeat: Repeat | None) -> None:
+        """Open the frame of an expansion. A tail call takes the place of the frame that made it, which ends (rule D4)."""
+        topology = frame.topology
+        callee = topology.callee(index)
+        nesting = frame.nesting
+        if callee.policy.max_depth is not None:
+            nesting = {**(nesting or {}), callee.name: (nesting or {}).get(callee.name, 0) + 1}
+        inputs = self._arguments(frame, index) if plan.inputs else ()
+        identity = node_identity(frame.identity, index)
+        parent, slot = frame, index
+        if frame.remaining == 1 and frame.parent is not None and topology.outputs == [index]:
+            del self.frames[frame.id]
+            frame.state[index] = DONE
+            self.done_nodes += 1
+            parent, slot = frame.parent, frame.slot
+        else:
+            frame.state[index] = OPEN
+        child = self.topologies.get(plan.shape, 0)
+        self._open(parent, slot, frame.depth + 1, child, plan.literals, inputs, identity, path, repeat, nesting)
+
+    def _arguments(self, frame: Frame, index: int) -> tuple[Value, ...]:
+        """The values of a dynamic's parameters, for what its body passed on by reference.
+
+        An argument that had to be built is not at hand as a value; tracing never refers to one (it wasn't given its bytes).
+        """
+        topology = frame.topology
+        parameters = topology.callee(index).interface.parameters
+        values: list[Value] = []
+        for binding, parameter in zip(topology.graph.bindings_of(index), parameters, strict=True):
+            if binding is None:
+                assert parameter.default is not None
+                values.append(parameter.default)
+            elif topology.fits(binding, parameter.type):
+                values.append(frame.value(binding))
+            else:
+                values.append(b"")
+        return tuple(values)
+
+    def _complete(self, frame: Frame, index: int, value: Value) -> None:
+        """A node's value is there: wake who waited for it, drop what nobody needs, end what has ended."""
+        while True:
+            topology = frame.topology
+            frame.state[index] = DONE
+            frame.remaining -= 1
+            if index < topology.count:
+                self.done_nodes += 1
+            if frame.uses[index]:
+                if frame.values is None:
+                    frame.values = {}
+                frame.values[index] = value
+            offsets = topology.take_offsets
+            uses, values = frame.uses, frame.values
+            for position in range(offsets[index], offsets[index + 1]):
+                taken = topology.take_list[position]
+                uses[taken] -= 1
+                if uses[taken] == 0 and values is not None:
+                    values.pop(taken, None)
+            offsets, waiting = topology.successor_offsets, frame.waiting
+            for position in range(offsets[index + 1] - 1, offsets[index] - 1, -1):
+                follower = topology.successor_list[position]
+                waiting[follower] -= 1
+                if waiting[follower] == 0:
+                    self.ready.append((frame, follower))
+            if frame.remaining:
+                return
+            self.frames.pop(frame.id, None)
+            ended = self._outputs_of(frame)
+            if frame.parent is None:
+                self.outputs = ended
+                return
+            frame, index, value = frame.parent, frame.slot, ended[0]
+
+    def _end(self, frame: Frame) -> None:
+        """A frame without nodes ends at once."""
+        outputs = self._outputs_of(frame)
+        if frame.parent is None:
+            self.outputs = outputs
+        else:
+            self._complete(frame.parent, frame.slot, outputs[0])
+
+    def _outputs_of(self, frame: Frame) -> tuple[Value, ...]:
+        return tuple([frame.value(binding) for binding in frame.topology.outputs]) or (b"\xc0",)
+
+    # --- limits and failures ---
+
+    def _may_expand(self, frame: Frame, index: int) -> tuple[Failure | None, Repeat | None]:
+        """Why a dynamic may not run, if it may not; and what its chain of dynamics is to remember."""
+        topology, limits = frame.topology, self.limits
+        callee = topology.callee(index)
+        if frame.depth >= limits.max_depth:
+            return limits.depth(frame.depth + 1, joined(frame.path, topology.name(index))), None
+        if callee.policy.max_depth is not None:
+            own = (frame.nesting or {}).get(callee.name, 0) + 1
+            path = joined(frame.path, topology.name(index))
+            problem = limits.own_depth(callee.short_name, own, callee.policy.max_depth, path)
+            if problem is not None:
+                return problem, None
+        if callee.policy.allow_repeat or not topology.code.keyed[topology.graph.targets[index]]:
+            return None, frame.repeat
+        key = self._call_key(frame, index)
+        repeat = frame.repeat
+        if repeat is None:
+            return None, (key, 1, 1)
+        remembered, power, length = repeat
+        if remembered == key:
+            return self._no_progress(frame, index), None
+        if power == length:
+            return None, (key, 2 * power, 1)
+        return None, (remembered, power, length + 1)
+
+    def _call_key(self, frame: Frame, index: int) -> bytes:
+        """What makes two calls of dynamics the same: the callable and the digests of its inputs."""
+        topology = frame.topology
+        callee = topology.callee(index)
+        state = blake2b(callee.digest, digest_size=16)
+        state.update(callee.name.encode())
+        for binding in topology.graph.bindings_of(index):
+            _update(state, frame, binding)
+        return state.digest()
+
+    def _no_progress(self, frame: Frame, index: int) -> Failure:
+        callee = frame.topology.callee(index)
+        names = ", ".join(p.name for p in callee.interface.parameters) or "none"
+        return Failure.of_executor(
+            "NoProgress",
+            f"{callee.short_name} was called again, inside itself, with the inputs it has been called with before ({names}): "
+            f"{joined(frame.path, frame.topology.name(index))}. It would go on for ever. Pass something that changes, or, to poll, "
+            "say @dynamic(allow_repeat=True)",
+        )
+
+    def _fail(self, frame: Frame, index: int, failure: Failure, meta: Meta) -> None:
+        self.log.append((FAILED, frame.id, index, failure.to_tree(), meta))
+        self.stopping = True
+        if self.failure is None:
+            path = joined(frame.path, frame.topology.name(index))
+            self.failure = FailedNode(path, frame.id, index, failure, meta[3])
+
+    # --- replay ---
+
+    def replay(self, event: Event) -> None:
+        """Take an event of the journal as if it happened now. Failures are forgotten: what failed is tried again."""
+        kind = event[0]
+        if kind == DONE_EVENT:
+            self.done(event[1], event[2], event[3])
+        elif kind == EXPANDED:
+            frame = self.frames.get(event[1])
+            if frame is not None:
+                _, repeat = self._may_expand(frame, event[2])
+                self.in_flight[frame.id, event[2]] = repeat
+            self.expanded(event[1], event[2], event[4], child=event[3])
+        elif kind == OPENED:
+            frame = self.frames.get(event[1])
+            if frame is not None and frame.state[event[2]] == PENDING:
+                self._open_nested(frame, event[2])
+        self.log.clear()
+
+    def replayed(self) -> None:
+        """After the last event of a replay: what is ready is what is not done."""
+        self.ready = [(frame, index) for frame, index in self.ready if frame.state[index] == PENDING and frame.id in self.frames]
+
+
+def _update(state: Any, frame: Frame, binding: Any) -> None:
+    """Add what a parameter is given to the key of a call."""
+    if binding is None:
+        state.update(b"default")
+        return
+    if binding.__class__ is not int:
+        state.update(pack(binding))
+    for leaf in leaves(binding):
+        value = frame.value(leaf[1] if leaf.__class__ is list and leaf[0] == NODE else leaf)
+        data = value if isinstance(value, bytes) else value.digest
+        state.update(len(data).to_bytes(8, "big") + data)

@@ -1,0 +1,64 @@
+"""A segment of the journal ⇄ bytes. Pure; the normative text is `docs/journal-format.md`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from executor.errors import JournalError
+from executor.events import Event, compact, spread
+from typesys.canonical import digest, pack, seal, unpack_canonical, unseal
+from typesys.errors import FormatError
+
+MAGIC: Final = b"PRMJ"
+VERSION: Final = 1
+NO_SNAPSHOT: Final = -1
+GENESIS: Final = bytes(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Some events of a run, written at once.
+
+    Attributes:
+        number: its place in the journal, from 0.
+        epoch: which executor wrote it; each resume has a higher one.
+        nonce: 16 random bytes of that executor, to know one's own writing again.
+        previous: the digest of the segment before it.
+        snapshot: the number of the newest segment that holds a snapshot, itself included; -1 if there is none.
+        time: µs since the epoch, for people.
+        events: what happened.
+    """
+
+    number: int
+    epoch: int
+    nonce: bytes
+    previous: bytes
+    snapshot: int
+    time: int
+    events: tuple[Event, ...]
+
+
+def segment_to_bytes(segment: Segment) -> bytes:
+    """The sealed bytes of a segment."""
+    head = [segment.number, segment.epoch, segment.nonce, segment.previous, segment.snapshot, segment.time]
+    return seal(MAGIC, VERSION, 1, pack([*head, compact(segment.events)]))
+
+
+def segment_digest(data: bytes) -> bytes:
+    """What the next segment remembers of this one."""
+    return digest("segment", data)
+
+
+def segment_from_bytes(data: bytes, key: str) -> Segment:
+    """The segment whose bytes these are. Raises `JournalError`, which names the key."""
+    try:
+        _, _, payload = unseal(data, MAGIC, range(1, VERSION + 1), key)
+        number, epoch, nonce, previous, snapshot, time, trees = unpack_canonical(payload, key)
+        return Segment(number, epoch, nonce, previous, snapshot, time, tuple(spread(trees)))
+    except FormatError as error:
+        raise JournalError(error.what, error.problem, error.offset) from None
+    except (TypeError, ValueError, IndexError) as error:
+        raise JournalError(key, f"is malformed ({error})") from None
+
+

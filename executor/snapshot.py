@@ -1,0 +1,99 @@
+"""The scheduler's whole state as bytes, so that a resume costs the frontier and not the history.
+
+A shape stands once, however many frames share it; what follows from the state of the nodes (who still waits, who still needs a value) is counted again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from executor.errors import JournalError
+from executor.events import tree_of, value_of
+from executor.frame import DONE, Frame
+from executor.scheduler import Scheduler
+from planner.plan_format import shape_bytes, shape_from_bytes
+from typesys.canonical import pack, unpack
+
+
+def dump(scheduler: Scheduler) -> bytes:
+    """The state of a scheduler. What is in flight counts as not started."""
+    shapes: dict[int, int] = {}
+    rows: list[bytes] = []
+    frames = []
+    for frame in scheduler.frames.values():
+        shape = frame.topology.shape
+        if id(shape) not in shapes:
+            shapes[id(shape)] = len(rows)
+            rows.append(shape_bytes(shape))
+        frames.append(_frame_tree(frame, shapes[id(shape)]))
+    outputs = None if scheduler.outputs is None else [tree_of(value) for value in scheduler.outputs]
+    return pack([rows, frames, outputs, scheduler.next_frame, scheduler.nodes, scheduler.done_nodes])
+
+
+def _frame_tree(frame: Frame, shape: int) -> list[Any]:
+    return [
+        frame.id,
+        None if frame.parent is None else frame.parent.id,
+        frame.slot,
+        frame.depth,
+        shape,
+        frame.topology.number,
+        [tree_of(value) for value in frame.literals],
+        [tree_of(value) for value in frame.inputs],
+        frame.identity,
+        frame.path,
+        None if frame.repeat is None else list(frame.repeat),
+        None if frame.nesting is None else [[name, count] for name, count in sorted(frame.nesting.items())],
+        bytes(frame.state),
+        [[index, tree_of(value)] for index, value in (frame.values or {}).items()],
+    ]
+
+
+def load(scheduler: Scheduler, data: bytes) -> None:
+    """Put a fresh scheduler into a state that `dump` wrote."""
+    try:
+        rows, frames, outputs, scheduler.next_frame, scheduler.nodes, scheduler.done_nodes = unpack(data, "a snapshot")
+        shapes = [shape_from_bytes(row) for row in rows]
+        for tree in frames:
+            _load_frame(scheduler, shapes, tree)
+    except (TypeError, ValueError, IndexError, KeyError) as error:
+        raise JournalError("a snapshot", f"is malformed ({error})") from None
+    scheduler.outputs = None if outputs is None else tuple(value_of(tree) for tree in outputs)
+    for frame in scheduler.frames.values():
+        _recount(scheduler, frame)
+
+
+def _load_frame(scheduler: Scheduler, shapes: list[Any], tree: list[Any]) -> None:
+    id, parent, slot, depth, shape, number, literals, inputs, identity, path, repeat, nesting, state, values = tree
+    frame = Frame(
+        id,
+        None if parent is None else scheduler.frames[parent],
+        slot,
+        depth,
+        scheduler.topologies.get(shapes[shape], number),
+        tuple(value_of(one) for one in literals),
+        tuple(value_of(one) for one in inputs),
+        identity,
+        path,
+        None if repeat is None else (repeat[0], repeat[1], repeat[2]),
+        None if nesting is None else dict(nesting),
+    )
+    frame.state = bytearray(state)
+    frame.values = {index: value_of(one) for index, one in values} or None
+    scheduler.frames[id] = frame
+
+
+def _recount(scheduler: Scheduler, frame: Frame) -> None:
+    """What follows from which nodes are done."""
+    topology = frame.topology
+    for index in range(topology.size):
+        if frame.state[index] != DONE:
+            continue
+        frame.remaining -= 1
+        for position in range(topology.take_offsets[index], topology.take_offsets[index + 1]):
+            frame.uses[topology.take_list[position]] -= 1
+        for position in range(topology.successor_offsets[index], topology.successor_offsets[index + 1]):
+            frame.waiting[topology.successor_list[position]] -= 1
+    scheduler.ready += [
+        (frame, index) for index in range(topology.size - 1, -1, -1) if not frame.waiting[index] and frame.state[index] == 0
+    ]
