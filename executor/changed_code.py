@@ -78,7 +78,7 @@ def _still_called(frame: Frame) -> set[int]:
     shape = frame.topology.shape
     graph = frame.topology.graph
     for index in range(frame.topology.count):
-        if frame.state[index] == PENDING:
+        if frame.state(index) == PENDING:
             if graph.kinds[index] == CALL:
                 called.add(graph.targets[index])
             else:

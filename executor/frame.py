@@ -13,11 +13,10 @@ inputs       the values of the graph's inputs
 identity     16 bytes: a hash of the parent's identity and the node's index
 path         text for people, shortened in the middle
 remaining    nodes and joints that are not done
-waiting      for each node and joint: how many it still waits for
-uses         for each: how many still need its value
-state        for each: PENDING, DONE or OPEN (its own frame is running)
+cells        for node or joint i of n: at i how many it still waits for; at n+i how many still need its value; at 2n+i its
+             state: PENDING, DONE or OPEN (its own frame is running)
 values       values that somebody still needs, by node
-repeat       Brent's remembered key on this chain of dynamics, with its power and length; None before the first
+repeat       Brent's remembered key on this chain of dynamics, his power, and the depth since when; None before the first
 nesting      how deep functions that limit their own nesting are nested, by name
 ============ ============================================================================================================
 """
@@ -40,6 +39,7 @@ class Frame:
     """See the table at the top of the file."""
 
     __slots__ = (
+        "cells",
         "depth",
         "id",
         "identity",
@@ -51,11 +51,8 @@ class Frame:
         "remaining",
         "repeat",
         "slot",
-        "state",
         "topology",
-        "uses",
         "values",
-        "waiting",
     )
 
     def __init__(
@@ -84,10 +81,17 @@ class Frame:
         self.repeat = repeat
         self.nesting = nesting
         self.remaining = topology.size
-        self.waiting: Counts = topology.waits[:]
-        self.uses: Counts = topology.uses[:]
-        self.state = bytearray(topology.size)
+        self.cells: Counts = topology.cells[:]
         self.values: dict[int, Value] | None = None
+
+    def state(self, index: int) -> int:
+        """PENDING, DONE or OPEN."""
+        state: int = self.cells[2 * self.topology.size + index]
+        return state
+
+    def set_state(self, index: int, state: int) -> None:
+        """A node or joint is now PENDING, DONE or OPEN."""
+        self.cells[2 * self.topology.size + index] = state
 
     def value(self, binding: Binding) -> Value:
         """The value that a plain binding gives."""
@@ -117,7 +121,8 @@ def joined(path: str, name: str) -> str:
     """
     head, mark, tail = path.partition("/…/")
     if mark:
-        return f"{head}/…/{tail.partition('/')[2]}/{name}"
+        longer = f"{head}/…/{tail.partition('/')[2]}/{name}"
+        return path if longer == path else longer  # one text for all levels of a deep recursion
     if path.count("/") < 2 * _SHOWN_AT_ENDS - 1:
         return f"{path}/{name}"
     parts = path.split("/")

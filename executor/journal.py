@@ -25,6 +25,7 @@ from planner.plan_format import futures_from_bytes
 
 COMMIT_INTERVAL: Final = 0.020
 _COMMIT_BYTES: Final = 1 << 20
+_BACKLOG_BYTES: Final = 2 << 20
 SNAPSHOT_EVENTS: Final = 10_000
 
 Listener = Callable[[tuple[Event, ...]], None]
@@ -79,6 +80,8 @@ class Journal:
             else:
                 size += len(event[4]) + 32 if event[0] == EXPANDED else 64
         with self._condition:
+            while self._bytes > _BACKLOG_BYTES and self._error is None:
+                self._condition.wait()
             self._raise_error()
             first = not self._waiting
             if first:
@@ -145,6 +148,7 @@ class Journal:
                 events, self._waiting = self._waiting, []
                 self._bytes = 0
                 self._hurry = False
+                self._condition.notify_all()
             begun = time.monotonic()
             try:
                 self._commit(events)

@@ -84,7 +84,7 @@ class Scheduler:
         """A node has its value. What is done already, or belongs to no open frame, is ignored."""
         frame = self.frames.get(frame_id)
         self.in_flight.pop((frame_id, index), None)
-        if frame is None or frame.state[index] != PENDING:
+        if frame is None or frame.state(index) != PENDING:
             return
         self.log.append((DONE_EVENT, frame_id, index, value, meta))
         self._complete(frame, index, value)
@@ -94,7 +94,7 @@ class Scheduler:
         frame = self.frames.get(frame_id)
         key = (frame_id, index)
         repeat = self.in_flight.pop(key, None)
-        if frame is None or frame.state[index] != PENDING:
+        if frame is None or frame.state(index) != PENDING:
             return None
         plan, header = futures_from_bytes(data)
         path = joined(frame.path, frame.topology.name(index))
@@ -133,7 +133,7 @@ class Scheduler:
         calls: list[Call] = []
         while self.ready and len(calls) < count and not self.stopping:
             frame, index = self.ready.pop()
-            if frame.state[index] != PENDING or (frame.id, index) in self.in_flight:
+            if frame.state(index) != PENDING or (frame.id, index) in self.in_flight:
                 continue  # done in the journal that was replayed
             topology = frame.topology
             if index < topology.count and topology.graph.kinds[index] == PLAN:
@@ -189,7 +189,7 @@ class Scheduler:
             value = parameter.default if binding is None else frame.value(binding)
             assert value is not None, "verified plans bind what has no default"
             inputs.append(value)
-        frame.state[index] = OPEN
+        frame.set_state(index, OPEN)
         self.log.append((OPENED, frame.id, index, self.next_frame))
         identity, path = node_identity(frame.identity, index), joined(frame.path, topology.name(index))
         self._open(frame, index, frame.depth, nested, frame.literals, tuple(inputs), identity, path, frame.repeat, frame.nesting)
@@ -201,17 +201,17 @@ class Scheduler:
         nesting = frame.nesting
         if callee.policy.max_depth is not None:
             nesting = {**(nesting or {}), callee.name: (nesting or {}).get(callee.name, 0) + 1}
-        inputs = self._arguments(frame, index) if plan.inputs else ()
+        child = self.topologies.get(plan.shape, 0)
+        inputs = self._arguments(frame, index) if child.takes_inputs else ()
         identity = node_identity(frame.identity, index)
         parent, slot = frame, index
         if frame.remaining == 1 and frame.parent is not None and topology.outputs == [index]:
             del self.frames[frame.id]
-            frame.state[index] = DONE
+            frame.set_state(index, DONE)
             self.done_nodes += 1
             parent, slot = frame.parent, frame.slot
         else:
-            frame.state[index] = OPEN
-        child = self.topologies.get(plan.shape, 0)
+            frame.set_state(index, OPEN)
         self._open(parent, slot, frame.depth + 1, child, plan.literals, inputs, identity, path, repeat, nesting)
 
     def _arguments(self, frame: Frame, index: int) -> tuple[Value, ...]:
@@ -235,27 +235,27 @@ class Scheduler:
     def _complete(self, frame: Frame, index: int, value: Value) -> None:
         """A node's value is there: wake who waited for it, drop what nobody needs, end what has ended."""
         while True:
-            topology = frame.topology
-            frame.state[index] = DONE
+            topology, cells = frame.topology, frame.cells
+            size = topology.size
+            cells[2 * size + index] = DONE
             frame.remaining -= 1
             if index < topology.count:
                 self.done_nodes += 1
-            if frame.uses[index]:
+            if cells[size + index]:
                 if frame.values is None:
                     frame.values = {}
                 frame.values[index] = value
-            offsets = topology.take_offsets
-            uses, values = frame.uses, frame.values
+            offsets, values = topology.take_offsets, frame.values
             for position in range(offsets[index], offsets[index + 1]):
                 taken = topology.take_list[position]
-                uses[taken] -= 1
-                if uses[taken] == 0 and values is not None:
+                cells[size + taken] -= 1
+                if cells[size + taken] == 0 and values is not None:
                     values.pop(taken, None)
-            offsets, waiting = topology.successor_offsets, frame.waiting
+            offsets = topology.successor_offsets
             for position in range(offsets[index + 1] - 1, offsets[index] - 1, -1):
                 follower = topology.successor_list[position]
-                waiting[follower] -= 1
-                if waiting[follower] == 0:
+                cells[follower] -= 1
+                if cells[follower] == 0:
                     self.ready.append((frame, follower))
             if frame.remaining:
                 return
@@ -296,13 +296,13 @@ class Scheduler:
         key = self._call_key(frame, index)
         repeat = frame.repeat
         if repeat is None:
-            return None, (key, 1, 1)
-        remembered, power, length = repeat
+            return None, (key, 1, frame.depth)
+        remembered, power, since = repeat
         if remembered == key:
             return self._no_progress(frame, index), None
-        if power == length:
-            return None, (key, 2 * power, 1)
-        return None, (remembered, power, length + 1)
+        if frame.depth - since >= power:
+            return None, (key, 2 * power, frame.depth)
+        return None, repeat
 
     def _call_key(self, frame: Frame, index: int) -> bytes:
         """What makes two calls of dynamics the same: the callable and the digests of its inputs."""
@@ -346,13 +346,13 @@ class Scheduler:
             self.expanded(event[1], event[2], event[4], child=event[3])
         elif kind == OPENED:
             frame = self.frames.get(event[1])
-            if frame is not None and frame.state[event[2]] == PENDING:
+            if frame is not None and frame.state(event[2]) == PENDING:
                 self._open_nested(frame, event[2])
         self.log.clear()
 
     def replayed(self) -> None:
         """After the last event of a replay: what is ready is what is not done."""
-        self.ready = [(frame, index) for frame, index in self.ready if frame.state[index] == PENDING and frame.id in self.frames]
+        self.ready = [(frame, index) for frame, index in self.ready if frame.state(index) == PENDING and frame.id in self.frames]
 
 
 def _update(state: Any, frame: Frame, binding: Any) -> None:

@@ -9,28 +9,36 @@ from typing import Any
 
 from executor.errors import JournalError
 from executor.events import tree_of, value_of
-from executor.frame import DONE, Frame
-from executor.scheduler import Scheduler
+from executor.frame import DONE, PENDING, Frame, joined, node_identity
+from executor.scheduler import ROOT_IDENTITY, Scheduler
 from planner.plan_format import shape_bytes, shape_from_bytes
-from typesys.canonical import pack, unpack
+from typesys.canonical import pack, unpack, unpack_each
 
 
 def dump(scheduler: Scheduler) -> bytes:
     """The state of a scheduler. What is in flight counts as not started."""
     shapes: dict[int, int] = {}
     rows: list[bytes] = []
-    frames = []
+    frames = bytearray()
     for frame in scheduler.frames.values():
         shape = frame.topology.shape
         if id(shape) not in shapes:
             shapes[id(shape)] = len(rows)
             rows.append(shape_bytes(shape))
-        frames.append(_frame_tree(frame, shapes[id(shape)]))
+        frames += pack(_frame_tree(frame, shapes[id(shape)]))
     outputs = None if scheduler.outputs is None else [tree_of(value) for value in scheduler.outputs]
-    return pack([rows, frames, outputs, scheduler.next_frame, scheduler.nodes, scheduler.done_nodes])
+    return pack([rows, bytes(frames), outputs, scheduler.next_frame, scheduler.nodes, scheduler.done_nodes])
+
+
+def _derived(parent: Frame | None, slot: int) -> tuple[bytes, str]:
+    """The identity and path that a frame has if no tail call brought it where it is."""
+    if parent is None:
+        return ROOT_IDENTITY, "main"
+    return node_identity(parent.identity, slot), joined(parent.path, parent.topology.name(slot))
 
 
 def _frame_tree(frame: Frame, shape: int) -> list[Any]:
+    identity, path = _derived(frame.parent, frame.slot)
     return [
         frame.id,
         None if frame.parent is None else frame.parent.id,
@@ -40,11 +48,11 @@ def _frame_tree(frame: Frame, shape: int) -> list[Any]:
         frame.topology.number,
         [tree_of(value) for value in frame.literals],
         [tree_of(value) for value in frame.inputs],
-        frame.identity,
-        frame.path,
+        None if frame.identity == identity else frame.identity,
+        None if frame.path == path else frame.path,
         None if frame.repeat is None else list(frame.repeat),
         None if frame.nesting is None else [[name, count] for name, count in sorted(frame.nesting.items())],
-        bytes(frame.state),
+        bytes(list(frame.cells[2 * frame.topology.size :])),
         [[index, tree_of(value)] for index, value in (frame.values or {}).items()],
     ]
 
@@ -54,7 +62,7 @@ def load(scheduler: Scheduler, data: bytes) -> None:
     try:
         rows, frames, outputs, scheduler.next_frame, scheduler.nodes, scheduler.done_nodes = unpack(data, "a snapshot")
         shapes = [shape_from_bytes(row) for row in rows]
-        for tree in frames:
+        for tree in unpack_each(frames, "a snapshot"):
             _load_frame(scheduler, shapes, tree)
     except (TypeError, ValueError, IndexError, KeyError) as error:
         raise JournalError("a snapshot", f"is malformed ({error})") from None
@@ -65,20 +73,23 @@ def load(scheduler: Scheduler, data: bytes) -> None:
 
 def _load_frame(scheduler: Scheduler, shapes: list[Any], tree: list[Any]) -> None:
     id, parent, slot, depth, shape, number, literals, inputs, identity, path, repeat, nesting, state, values = tree
+    above = None if parent is None else scheduler.frames[parent]
+    derived = _derived(above, slot)
     frame = Frame(
         id,
-        None if parent is None else scheduler.frames[parent],
+        above,
         slot,
         depth,
         scheduler.topologies.get(shapes[shape], number),
         tuple(value_of(one) for one in literals),
         tuple(value_of(one) for one in inputs),
-        identity,
-        path,
+        identity or derived[0],
+        derived[1] if path is None else path,
         None if repeat is None else (repeat[0], repeat[1], repeat[2]),
         None if nesting is None else dict(nesting),
     )
-    frame.state = bytearray(state)
+    for index, one in enumerate(state):
+        frame.set_state(index, one)
     frame.values = {index: value_of(one) for index, one in values} or None
     scheduler.frames[id] = frame
 
@@ -86,14 +97,15 @@ def _load_frame(scheduler: Scheduler, shapes: list[Any], tree: list[Any]) -> Non
 def _recount(scheduler: Scheduler, frame: Frame) -> None:
     """What follows from which nodes are done."""
     topology = frame.topology
-    for index in range(topology.size):
-        if frame.state[index] != DONE:
+    size, cells = topology.size, frame.cells
+    for index in range(size):
+        if frame.state(index) != DONE:
             continue
         frame.remaining -= 1
         for position in range(topology.take_offsets[index], topology.take_offsets[index + 1]):
-            frame.uses[topology.take_list[position]] -= 1
+            cells[size + topology.take_list[position]] -= 1
         for position in range(topology.successor_offsets[index], topology.successor_offsets[index + 1]):
-            frame.waiting[topology.successor_list[position]] -= 1
+            cells[topology.successor_list[position]] -= 1
     scheduler.ready += [
-        (frame, index) for index in range(topology.size - 1, -1, -1) if not frame.waiting[index] and frame.state[index] == 0
+        (frame, index) for index in range(size - 1, -1, -1) if not cells[index] and frame.state(index) == PENDING
     ]

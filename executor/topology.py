@@ -4,21 +4,22 @@ Beside the graph's own nodes there are **joints**: hidden nodes, numbered after 
 list of promises that is returned, a field of a value, an int that goes out as a float). They run on a worker as everything else does, so that the scheduler never
 touches a value; people don't see them.
 
-=========== ====================================================================================================
+============ ====================================================================================================
 attribute   meaning
-=========== ====================================================================================================
+============ ====================================================================================================
 count       nodes of the graph
 size        nodes and joints
-waits       for each: how many others it waits for (values and order)
-uses        for each: how many others take its value, and outputs that give it
+cells       what a frame begins with, three counts for each in one array (a deep recursion has a frame a level):
+            how many it waits for (values and order); how many take its value, outputs included; its state, 0
 successors  for each: who waits for it (a slice of `successor_list`)
 takes       for each: whose values it takes, once each (a slice of `take_list`)
 simple      for each node: 1 if its bindings can be copied as they stand: whole values of exactly the wanted types
 first       those that wait for nothing, in reverse order (they go on a stack)
+takes_inputs whether any binding takes an input of the graph
 joints      (binding, type) of each
 outputs     for each output: where its value is, a plain binding (node or joint, literal, input)
 plan_inputs for each nested plan: its inputs' plain bindings, None where its own default is meant
-=========== ====================================================================================================
+============ ====================================================================================================
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from __future__ import annotations
 from array import array
 from collections import OrderedDict
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 from planner.naming import node_names
-from planner.plan import CALL, INPUT, NODE, PLAN, Binding, Callee, Graph, Shape, references
+from planner.plan import CALL, INPUT, NODE, PLAN, Binding, Callee, Graph, Shape, leaves, references
 from planner.plan_format import callee_bytes, shape_bytes
 from planner.verify import target_interface
 from typesys.canonical import digest
@@ -49,6 +50,7 @@ class Topology:
         self.code = code
         self.count = len(self.graph)
         self.simple = bytearray(self.count)
+        self.takes_inputs = False
         self.joints: list[tuple[Binding, Type]] = []
         self.plan_inputs: dict[int, list[Binding]] = {}
         self._results: list[Type] = []
@@ -60,6 +62,7 @@ class Topology:
             after = self.graph.after.get(index)
             waits_for.append(taken if after is None else tuple(dict.fromkeys((*taken, *after))))
         self.outputs = [self._plain(output.binding, output.type) for output in self.graph.outputs]
+        self._note_inputs([output.binding for output in self.graph.outputs])
         for binding, _ in self.joints:
             taken = tuple(dict.fromkeys(references(binding)))
             takes.append(taken)
@@ -80,7 +83,14 @@ class Topology:
         taken = [b for b in bindings if b.__class__ is int and b >= 0]
         if len(taken) != len(bindings):
             taken = [node for binding in bindings for node in references(binding)]
+            self._note_inputs(bindings)
         return tuple(dict.fromkeys(taken))
+
+    def _note_inputs(self, bindings: list[Binding]) -> None:
+        if not self.takes_inputs:
+            self.takes_inputs = any(
+                leaf.__class__ is list and leaf[0] == INPUT for binding in bindings for leaf in leaves(binding)
+            )
 
     def fits(self, binding: Binding, wanted: Type) -> bool:
         """Whether a binding gives a whole value of exactly the wanted type."""
@@ -120,8 +130,7 @@ class Topology:
         for taken in takes:
             self.take_list.extend(taken)
             self.take_offsets.append(len(self.take_list))
-        self.waits = _small([len(before) for before in waits_for])
-        self.uses = _small(uses)
+        self.cells = _small([*(len(before) for before in waits_for), *uses, *bytes(self.size)])
         self.first = [index for index in range(self.size - 1, -1, -1) if not waits_for[index]]
 
     def result_type(self, index: int) -> Type:
@@ -152,9 +161,9 @@ class Topology:
         return self.names[index] if index < self.count else "(result)"
 
 
-def _small(counts: Any) -> Counts:
+def _small(counts: list[int]) -> Counts:
     """Counts in as few bytes as they need: a frame copies them."""
-    return bytearray(list(counts)) if max(counts, default=0) < 256 else array("I", counts)
+    return bytearray(counts) if max(counts, default=0) < 256 else array("I", counts)
 
 
 class ShapeCode:

@@ -20,7 +20,6 @@ from typesys.errors import AnnotationError, TypeMismatch
 from typesys.infer import Inference
 from typesys.names import qualified_name
 from typesys.records import field_names, is_record, reader
-from typesys.transcode import unfold
 from typesys.type_format import type_bytes
 from typesys.types import ANY, AnyType, DictType, ListType, OpaqueType, RecordType, TupleType, Type, UnionType, VarTupleType, walk
 from typesys.wire import Codec, codec_for, said
@@ -162,7 +161,7 @@ class Binder:
         if not isinstance(record, RecordType) or record.name != qualified_name(cls):
             raise _DoesNotFit(type, f"a {cls.__name__} was given", None)
         names = field_names(cls)
-        wanted = [unfold(field.type, record) for field in record.fields]
+        wanted = [field.type for field in record.fields]
         items = self._items(reader(cls, names)(value), wanted, [f".{name}" for name in names])
         return [RECORD, type_bytes(record) if isinstance(type, AnyType) else None, items]
 

@@ -10,7 +10,7 @@ from typesys.self_describing import DICT as ANY_DICT
 from typesys.self_describing import LIST as ANY_LIST
 from typesys.self_describing import RECORD as ANY_RECORD
 from typesys.self_describing import TUPLE as ANY_TUPLE
-from typesys.transcode import select, transcode, unfold
+from typesys.transcode import select, transcode
 from typesys.type_format import type_from_bytes
 from typesys.types import ANY, AnyType, DictType, ListType, RecordType, TupleType, Type, UnionType, VarTupleType
 
@@ -39,7 +39,7 @@ def parts(binding: Binding, target: Type) -> list[tuple[Binding, Type]]:
     if code == RECORD:
         record = target if isinstance(target, RecordType) else type_from_bytes(binding[1]) if binding[1] else None
         if isinstance(record, RecordType) and len(record.fields) == len(binding[2]):
-            return [(item, unfold(field.type, record)) for item, field in zip(binding[2], record.fields, strict=True)]
+            return [(item, field.type) for item, field in zip(binding[2], record.fields, strict=True)]
     if isinstance(target, AnyType) and code in (LIST, TUPLE):
         return [(item, ANY) for item in binding[1]]
     if isinstance(target, AnyType) and code == DICT:

@@ -15,7 +15,7 @@ from planner.errors import CompileError, PlanFormatError
 from planner.plan import Callee, Graph, Interface, Large, Output, Parameter, Plan, Shape, Value
 from planner.policy import Policy
 from planner.verify import verify_literals, verify_shape
-from typesys.canonical import INLINE_LIMIT, digest, pack, pack_map, seal, unpack, unpack_canonical, unseal
+from typesys.canonical import INLINE_LIMIT, digest, pack, pack_map, seal, unpack, unpack_canonical, unpack_each, unseal
 from typesys.errors import FormatError
 from typesys.type_format import type_bytes, type_from_bytes
 from typesys.types import Type
@@ -269,20 +269,14 @@ def _entries(data: Any) -> dict[str, Any]:
 
 def _offsets(bindings: bytes, count: int) -> array[int]:
     """Where each node's bindings begin; also proves that each is canonical."""
-    import msgpack
-
-    unpacker = msgpack.Unpacker(None, max_buffer_size=len(bindings) + 1, strict_map_key=False)
-    unpacker.feed(bindings)
     offsets = array("I", [0])
-    packed = []
-    for _ in range(count):
-        try:
-            packed.append(pack(unpacker.unpack()))
-        except (msgpack.OutOfData, ValueError) as error:
-            raise ValueError(f"the bindings are malformed ({error})") from None
-        offsets.append(unpacker.tell())
-    if b"".join(packed) != bindings:
-        raise ValueError("the bindings are not canonical")
+    for tree in unpack_each(bindings, "the bindings"):
+        end = offsets[-1] + len(packed := pack(tree))
+        if bindings[offsets[-1] : end] != packed:
+            raise ValueError("the bindings are not canonical")
+        offsets.append(end)
+    if len(offsets) != count + 1:
+        raise ValueError(f"there are bindings of {len(offsets) - 1} nodes, not of {count}")
     return offsets
 
 

@@ -11,7 +11,6 @@ from planner.verify import result_type, target_interface
 from typesys.canonical import unpack
 from typesys.errors import FormatError
 from typesys.parse import to_json
-from typesys.transcode import unfold
 from typesys.type_format import type_from_bytes
 from typesys.types import ANY, DictType, EnumType, ListType, NamedType, RecordType, TupleType, Type, UnionType, VarTupleType
 
@@ -102,7 +101,7 @@ def tree_text(tree: Any, type: Type) -> str:
         case DictType(key, value):
             return f"{{{', '.join(f'{tree_text(k, key)}: {tree_text(v, value)}' for k, v in tree[:20])}}}"
         case RecordType(fields=fields):
-            inner = (f"{f.name}={tree_text(one, unfold(f.type, type))}" for one, f in zip(tree, fields, strict=True))
+            inner = (f"{f.name}={tree_text(one, f.type)}" for one, f in zip(tree, fields, strict=True))
             return f"{type}({', '.join(inner)})"
         case EnumType():
             return f"{type}.{tree}"
@@ -153,7 +152,7 @@ def _text(
     if code == RECORD:
         record = type if isinstance(type, RecordType) else type_from_bytes(binding[1])
         assert isinstance(record, RecordType)
-        fields = (f"{f.name}={inner(one, unfold(f.type, record))}" for f, one in zip(record.fields, binding[2], strict=True))
+        fields = (f"{f.name}={inner(one, f.type)}" for f, one in zip(record.fields, binding[2], strict=True))
         return f"{record}({', '.join(fields)})"
     assert isinstance(type, UnionType)
     return inner(binding[2], type.arms[binding[1]])

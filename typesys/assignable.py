@@ -31,7 +31,6 @@ from typesys.types import (
     LiteralType,
     OpaqueType,
     RecordType,
-    RefType,
     SetType,
     TupleType,
     Type,
@@ -68,6 +67,8 @@ def why_not(source: Type, target: Type) -> str | None:
                 if reason is not None:
                     return f"it may be {arm}" if not isinstance(target, UnionType) else reason
             return None
+        case LiteralType(values), UnionType() if len(values) > 1:
+            return next((r for value in values if (r := why_not(LiteralType((value,)), target)) is not None), None)
         case _, UnionType(arms):
             if any(why_not(source, arm) is None for arm in arms):
                 return None
@@ -99,11 +100,10 @@ def why_not(source: Type, target: Type) -> str | None:
         case EnumType(name, members), EnumType(wanted_name, allowed_members) if name == wanted_name:
             lost = [member for member in members if member not in allowed_members]
             return f"{lost[0][0]} is not allowed there" if lost else None
-        case (RecordType() | RefType()), (RecordType() | RefType()) if source.name == target.name:
-            if isinstance(source, RecordType) and isinstance(target, RecordType):
-                given, wanted_names = [f.name for f in source.fields], [f.name for f in target.fields]
-                if given != wanted_names:
-                    return f"the two {source} have other fields: {', '.join(given)} and {', '.join(wanted_names)}"
+        case RecordType(), RecordType() if source.name == target.name:
+            given, wanted_names = [f.name for f in source.fields], [f.name for f in target.fields]
+            if given != wanted_names:
+                return f"the two {source} have other fields: {', '.join(given)} and {', '.join(wanted_names)}"
             return None
         case OpaqueType(name), OpaqueType():
             return None  # classes that nothing knows: whether one is the other is seen at run time

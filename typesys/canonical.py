@@ -20,7 +20,9 @@ Envelope (all integers big-endian)::
 
 from __future__ import annotations
 
+import itertools
 import struct
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -37,6 +39,9 @@ _CHECK_SUM_SIZE: Final = 32
 _KEEP_BUFFER: Final = 1 << 20
 
 
+_UNREADABLE: Final = (ValueError, TypeError, OverflowError, msgpack.OutOfData, msgpack.StackError, RecursionError, MemoryError)
+
+
 def _new_packer() -> Any:
     return msgpack.Packer(use_bin_type=True, unicode_errors="surrogatepass", autoreset=True)
 
@@ -47,7 +52,7 @@ _packer = _new_packer()
 def pack(tree: Any) -> bytes:
     """The canonical bytes of a tree of None, bool, int, float, str, bytes, list and tuple.
 
-    Dictionaries are refused here: `pack_map` writes them, sorted. Integers may have any size.
+    Dictionaries are `pack_map`'s, which sorts their keys. Integers may have any size.
 
     >>> pack([1, 2.0, "a", 2**70]).hex()
     '9401cb4000000000000000a161c70901400000000000000000'
@@ -63,9 +68,9 @@ def pack(tree: Any) -> bytes:
 
 
 def _with_big_ints(tree: Any) -> Any:
-    if type(tree) is int and not -(1 << 63) <= tree < (1 << 64):
+    if isinstance(tree, int) and not -(1 << 63) <= tree < (1 << 64):
         return msgpack.ExtType(EXT_BIG_INT, tree.to_bytes((tree.bit_length() + 8) // 8, "big", signed=True))
-    if type(tree) in (list, tuple):
+    if isinstance(tree, list | tuple):
         return [_with_big_ints(item) for item in tree]
     return tree
 
@@ -76,7 +81,7 @@ def pack_map(entries: dict[str, Any]) -> bytes:
     >>> pack_map({"b": 1, "a": 2}) == pack_map({"a": 2, "b": 1})
     True
     """
-    ordered = sorted(entries.items(), key=lambda entry: entry[0].encode())
+    ordered = sorted(entries.items(), key=lambda entry: entry[0].encode("utf-8", "surrogatepass"))
     parts = [_packer.pack_map_header(len(ordered))]
     for key, value in ordered:
         parts += (pack(key), pack(value))
@@ -104,13 +109,47 @@ def unpack(data: bytes | memoryview, what: str = "value") -> Any:
         return msgpack.unpackb(data, use_list=True, strict_map_key=False, unicode_errors="surrogatepass", ext_hook=_big_int)
     except msgpack.ExtraData as extra:
         raise FormatError(what, "has bytes after its end", offset=len(data) - len(extra.extra)) from None
-    except (ValueError, TypeError, msgpack.OutOfData, msgpack.StackError, RecursionError, MemoryError) as error:
-        raise FormatError(what, f"is not valid msgpack ({_reason(error)})", offset=0) from None
+    except _UNREADABLE as error:
+        raise _unreadable(what, data, error) from None
+
+
+def _unreadable(what: str, data: bytes | memoryview, error: BaseException) -> FormatError:
+    reason = _reason(error)
+    return FormatError(what, f"is not valid msgpack ({reason})", offset=len(data) if "incomplete" in reason else 0)
+
+
+def unpack_each(data: bytes, what: str) -> Iterator[Any]:
+    """The trees whose bytes follow each other. Raises `FormatError`.
+
+    >>> list(unpack_each(pack(1) + pack([2]), "numbers"))
+    [1, [2]]
+    """
+    unpacker = msgpack.Unpacker(
+        None, max_buffer_size=len(data) + 1, strict_map_key=False, unicode_errors="surrogatepass", ext_hook=_big_int
+    )
+    unpacker.feed(data)
+    while unpacker.tell() < len(data):
+        try:
+            yield unpacker.unpack()
+        except (ValueError, TypeError, msgpack.OutOfData, msgpack.StackError) as error:
+            raise FormatError(what, f"is not valid msgpack ({_reason(error)})", offset=unpacker.tell()) from None
 
 
 def unpack_canonical(data: bytes, what: str) -> Any:
     """Like `unpack`, and proves that these are the only bytes that this tree has."""
-    tree = unpack(data, what)
+    try:
+        tree = msgpack.unpackb(
+            data,
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
+            ext_hook=_big_int,
+            object_pairs_hook=_ordered,
+            timestamp=3,  # gives a datetime, which `pack` refuses: no extension but our own
+        )
+    except msgpack.ExtraData as extra:
+        raise FormatError(what, "has bytes after its end", offset=len(data) - len(extra.extra)) from None
+    except _UNREADABLE as error:
+        raise _unreadable(what, data, error) from None
     try:
         canonical = _canonical(tree)
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
@@ -119,6 +158,15 @@ def unpack_canonical(data: bytes, what: str) -> Any:
         at = next((i for i, (a, b) in enumerate(zip(canonical, data, strict=False)) if a != b), min(len(canonical), len(data)))
         raise FormatError(what, "is not canonical", offset=at)
     return tree
+
+
+def _ordered(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    if any(key.__class__ is not str for key in keys):
+        raise ValueError("a key of a map is not text")
+    if any(a.encode("utf-8", "surrogatepass") >= b.encode("utf-8", "surrogatepass") for a, b in itertools.pairwise(keys)):
+        raise ValueError("the keys of a map are not in order")
+    return dict(pairs)
 
 
 def _canonical(tree: Any) -> bytes:
@@ -148,8 +196,10 @@ def digest(domain: str, *parts: bytes) -> bytes:
 
 def seal(magic: bytes, version: int, kind: int, payload: bytes) -> bytes:
     """Wrap a payload: who it is in front, a check sum over all of it behind."""
-    body = _HEADER.pack(magic, version, kind, len(payload)) + payload
-    return body + blake2b(body, digest_size=_CHECK_SUM_SIZE).digest()
+    header = _HEADER.pack(magic, version, kind, len(payload))
+    state = blake2b(header, digest_size=_CHECK_SUM_SIZE)
+    state.update(payload)
+    return b"".join((header, payload, state.digest()))
 
 
 def unseal(data: bytes, magic: bytes, versions: range, what: str) -> tuple[int, int, bytes]:

@@ -21,13 +21,16 @@ def check(value: Any, annotation: Any) -> None:
     """
     from typesys.wire import codec_of
 
-    codec_of(annotation).lower(value)
+    codec_of(annotation).check(value)
 
 
 def check_opaque(value: Any, annotation: Any) -> None:
     """Raise `TypeMismatch` unless typeguard accepts the value for an annotation that has no wire form of its own."""
-    if isinstance(annotation, type) and isinstance(value, annotation):
-        return
+    try:
+        if isinstance(annotation, type) and isinstance(value, annotation):
+            return
+    except TypeError:  # a TypedDict, or a Protocol that isn't made for isinstance: typeguard knows how
+        pass
     from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class FormatError(ValueError):
     """Bytes that are not what they should be: cut short, damaged, of a newer version, or not canonical.
@@ -14,6 +16,9 @@ class FormatError(ValueError):
         self.problem = problem
         self.offset = offset
         super().__init__(f"{what} {problem} (at byte {offset})")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.what, self.problem, self.offset)
 
 
 class TypeMismatch(TypeError):

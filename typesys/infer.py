@@ -10,7 +10,9 @@ import dataclasses
 import enum
 import types
 import typing
+from collections import abc
 from dataclasses import dataclass, field
+from types import GenericAlias
 from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 from typesys import codecs
@@ -24,6 +26,7 @@ from typesys.types import (
     INT,
     NONE,
     STR,
+    Definition,
     DictType,
     EnumType,
     Field,
@@ -31,13 +34,14 @@ from typesys.types import (
     ListType,
     LiteralType,
     OpaqueType,
-    RecordType,
     RefType,
     SetType,
     TupleType,
     Type,
     UnionType,
     VarTupleType,
+    children,
+    closed,
     union,
     walk,
 )
@@ -75,6 +79,21 @@ _BARE: dict[Any, Type] = {
     set: SetType(ANY),
     frozenset: FrozenSetType(ANY),
 }
+_BARE_TYPING: dict[Any, Type] = {
+    typing.List: ListType(ANY),  # noqa: UP006
+    typing.Dict: DictType(ANY, ANY),  # noqa: UP006
+    typing.Tuple: VarTupleType(ANY),  # noqa: UP006
+    typing.Set: SetType(ANY),  # noqa: UP006
+    typing.FrozenSet: FrozenSetType(ANY),  # noqa: UP006
+}
+_ABSTRACT: dict[Any, tuple[type, ...]] = {
+    **dict.fromkeys((abc.Sequence, abc.Collection, abc.Iterable), (list, tuple)),
+    abc.MutableSequence: (list,),
+    abc.Set: (set, frozenset),
+    abc.MutableSet: (set,),
+    **dict.fromkeys((abc.Mapping, abc.MutableMapping), (dict,)),
+}
+"""Abstract collections stand for the concrete ones that a value of them may be: a `Sequence` is a list or a tuple."""
 _MAX_NESTING: Final = 64
 _interned: dict[Type, Type] = {}
 
@@ -85,29 +104,39 @@ class Inference:
 
     classes: dict[str, Any] = field(default_factory=dict)
     unknown: list[Any] = field(default_factory=list)
+    _definitions: dict[str, Definition] = field(default_factory=dict)
+    _begun: set[str] = field(default_factory=set)
 
     def infer(self, annotation: Any) -> Type:
         """The type of an annotation. Equal types are one object, so `is` is a fast first test.
 
         Raises `AnnotationError`.
         """
-        inferred = self._infer(annotation, ())
+        inferred = closed(self._infer(annotation, _MAX_NESTING), self._definitions)
         return _interned.setdefault(inferred, inferred)
 
-    def _infer(self, annotation: Any, inside: tuple[str, ...]) -> Type:
+    def _infer(self, annotation: Any, room: int) -> Type:
+        """The type of an annotation, with records by name; `room` is how much deeper it may nest."""
         try:
             scalar = _SCALARS.get(annotation) or _BARE.get(annotation)
         except TypeError:  # not hashable: Annotated[…, []], Literal[[]]
             scalar = None
         if scalar is not None:
             return scalar
-        if len(inside) > _MAX_NESTING:
-            raise AnnotationError(f"records are nested more than {_MAX_NESTING} deep; use a record that mentions itself by name")
+        if room == 0:
+            raise AnnotationError(f"it is nested more than {_MAX_NESTING} deep; use a record that mentions itself by name")
+        inside = room - 1
         origin, args = get_origin(annotation), get_args(annotation)
+        if not args and origin is not None and annotation.__class__.__module__ == "typing" and annotation in _BARE_TYPING:
+            return _BARE_TYPING[annotation]
         if origin is Annotated:
             if OPAQUE_MARK in args[1:]:
                 return OpaqueType(self._class_name(args[0]))
             return self._infer(args[0], inside)
+        if origin is typing.Final:
+            return self._infer(args[0], inside)
+        if origin in _ABSTRACT and args:
+            return union([self._infer(GenericAlias(one, (*args, ...) if one is tuple else args), room) for one in _ABSTRACT[origin]])
         if origin is Union or origin is types.UnionType:
             return union([self._infer(arm, inside) for arm in args])
         if origin is Literal:
@@ -137,30 +166,31 @@ class Inference:
             return family.type
         if isinstance(annotation, type):
             return self._class(annotation, inside)
+        if annotation.__class__ in (bool, int, float, bytes, list, dict, tuple, set):
+            raise AnnotationError(f"{annotation!r} is a value, not a type")
         return self._opaque(annotation)
 
-    def _class(self, cls: type[Any], inside: tuple[str, ...]) -> Type:
+    def _class(self, cls: type[Any], room: int) -> Type:
         if issubclass(cls, enum.Enum) and not issubclass(cls, enum.Flag):
             members = tuple((m.name, m.value if type(m.value) in (str, int) else None) for m in cls)
             return EnumType(self._class_name(cls), members)
         if dataclasses.is_dataclass(cls) and not getattr(cls, "__type_params__", ()) and not getattr(cls, "__parameters__", ()):
-            name = self._class_name(cls)
-            if name in inside:
-                return RefType(name)
-            hints = _class_hints(cls)
-            given = dataclasses.fields(cls)
-            return RecordType(name, "dataclass", tuple(self._field(f.name, hints, _is_required(f), (*inside, name)) for f in given))
+            required = {given.name: _is_required(given) for given in dataclasses.fields(cls)}
+            return self._record(cls, "dataclass", required, room)
         if issubclass(cls, tuple) and hasattr(cls, "_fields"):
-            name = self._class_name(cls)
-            if name in inside:
-                return RefType(name)
-            hints, defaults = _class_hints(cls), getattr(cls, "_field_defaults", {})
-            names: tuple[str, ...] = cls._fields
-            return RecordType(name, "namedtuple", tuple(self._field(n, hints, n not in defaults, (*inside, name)) for n in names))
+            defaults = getattr(cls, "_field_defaults", {})
+            return self._record(cls, "namedtuple", {name: name not in defaults for name in cls._fields}, room)
         return self._opaque(cls)
 
-    def _field(self, name: str, hints: dict[str, Any], required: bool, inside: tuple[str, ...]) -> Field:
-        return Field(name, self._infer(hints.get(name, Any), inside), required)
+    def _record(self, cls: type[Any], kind: Literal["dataclass", "namedtuple"], required: dict[str, bool], room: int) -> Type:
+        """A mention of a record, which is defined the first time it is met."""
+        name = self._class_name(cls)
+        if name not in self._begun:
+            self._begun.add(name)
+            hints = _class_hints(cls)
+            fields = tuple(Field(one, self._infer(hints.get(one, Any), room), required[one]) for one in required)
+            self._definitions[name] = Definition(name, kind, fields)
+        return RefType(name)
 
     def _opaque(self, annotation: Any) -> Type:
         self.unknown.append(annotation)
@@ -168,7 +198,9 @@ class Inference:
 
     def _class_name(self, cls: Any) -> str:
         name = qualified_name(cls) if isinstance(cls, type) else str(cls)
-        self.classes[name] = cls
+        known = self.classes.setdefault(name, cls)
+        if known is not cls and isinstance(cls, type):
+            raise AnnotationError(f"two classes are both called {name}, and a plan tells classes apart by name; rename one")
         return name
 
     def _literal(self, annotation: Any, args: tuple[Any, ...]) -> Type:
@@ -176,7 +208,7 @@ class Inference:
         if members:
             if len(members) != len(args) or len({type(m) for m in members}) != 1:
                 raise AnnotationError(f"{annotation} mixes members of an enum with other values; split it into a union")
-            whole = self._class(type(members[0]), ())
+            whole = self._class(type(members[0]), _MAX_NESTING)
             assert isinstance(whole, EnumType)
             names = {m.name for m in members}
             return EnumType(whole.name, tuple(member for member in whole.members if member[0] in names))
@@ -185,9 +217,13 @@ class Inference:
         return LiteralType(tuple(sorted(args, key=lambda arg: (type(arg).__name__, repr(arg)))))
 
     def _must_be_hashable(self, type: Type, annotation: Any) -> None:
-        for inner in type.arms if isinstance(type, UnionType) else (type,):
+        todo = [type]
+        while todo:
+            inner = todo.pop()
             if isinstance(inner, ListType | DictType | SetType):
                 raise AnnotationError(f"{_text(annotation)}: {inner} can't be a key or a member of a set, it is not hashable")
+            if isinstance(inner, UnionType | TupleType | VarTupleType):
+                todo.extend(children(inner))
 
 
 def _class_hints(cls: type[Any]) -> dict[str, Any]:

@@ -36,12 +36,12 @@ def import_name(path: Path) -> tuple[str, Path]:
 
 def module_name(module: str) -> str:
     """The importable name of a module: `__main__` is called by its file's name, or by what `python -m` was given."""
-    if module != "__main__":
+    if module not in ("__main__", "__mp_main__"):
         return module
     main = sys.modules["__main__"]
     spec = getattr(main, "__spec__", None)
-    if spec is not None and spec.name and spec.name != "__main__":
-        return str(spec.name.removesuffix(".__main__") if spec.name.endswith(".__main__") and spec.parent is None else spec.name)
+    if spec is not None and spec.name not in ("__main__", "__mp_main__"):
+        return str(spec.name)
     file = getattr(main, "__file__", None)
     return import_name(Path(file))[0] if file else "__main__"
 
@@ -74,7 +74,7 @@ def find(name: str) -> Any:
     module, _, qualname = name.partition(":")
     try:
         thing: Any = sys.modules["__main__"] if module == module_name("__main__") else importlib.import_module(module)
-    except ImportError as error:
+    except (ImportError, ValueError, TypeError) as error:
         raise NotFound(f"cannot import module {module!r} to find {qualname!r}: {error}") from error
     for part in qualname.split("."):
         if part == "<locals>":

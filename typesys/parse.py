@@ -12,9 +12,9 @@ import math
 from typing import Any
 
 from typesys import codecs
+from typesys.canonical import pack
 from typesys.errors import ParseError
-from typesys.self_describing import DICT, ENUM, FROZENSET, LIST, NAMED, OPAQUE, RECORD, SET, TUPLE
-from typesys.transcode import unfold
+from typesys.self_describing import DICT, ENUM, FROZENSET, LIST, NAMED, OPAQUE, RECORD, SET, TUPLE, sorted_once
 from typesys.types import (
     AnyType,
     BoolType,
@@ -73,16 +73,19 @@ def parse_text(text: str, type: Type) -> Any:
         case NoneType() if text in ("", "null", "none", "None"):
             return None
         case BytesType():
-            return text.encode()
+            try:
+                return text.encode("utf-8", "surrogateescape")
+            except UnicodeEncodeError:
+                raise ParseError(f"{text!r} has no UTF-8 form") from None
         case EnumType() | NamedType():
             return parse_json(_json_or_text(text, type), type)
         case LiteralType(values):
             for value in values:
-                if str(value) == text:
+                if str(value) == text or (isinstance(value, bool) and str(value).lower() == text.lower()):
                     return value
             raise ParseError(f"{text!r} is not one of {', '.join(map(str, values))}")
         case UnionType(arms):
-            ordered = sorted(range(len(arms)), key=lambda arm: isinstance(arms[arm], StrType))
+            ordered = sorted(range(len(arms)), key=lambda arm: (isinstance(arms[arm], StrType), isinstance(arms[arm], BoolType)))
             for arm in ordered:
                 try:
                     return [arm, parse_text(text, arms[arm])]
@@ -91,24 +94,25 @@ def parse_text(text: str, type: Type) -> Any:
             raise ParseError(f"{text!r} is not {type}")
         case AnyType():
             try:
-                return parse_json(json.loads(text), type)
-            except ValueError:
+                value = _loads(text, type)
+            except ParseError:
                 return text
+            return parse_json(value, type)
+    return parse_json(_loads(text, type), type)
+
+
+def _loads(text: str, type: Type) -> Any:
     try:
-        value = json.loads(text)
+        return json.loads(text)
     except RecursionError:
-        raise ParseError("is nested too deeply") from None
+        raise ParseError(f"{_short(text)} is nested too deeply") from None
     except ValueError as error:
         raise ParseError(f"{_short(text)} is not {type}: it isn't JSON ({error})") from None
-    return parse_json(value, type)
 
 
 def _json_or_text(text: str, type: Type) -> Any:
     if isinstance(type, NamedType) and not isinstance(type.wire, StrType):
-        try:
-            return json.loads(text)
-        except ValueError:
-            raise ParseError(f"{text!r} is not {type}") from None
+        return _loads(text, type)
     return text
 
 
@@ -129,6 +133,8 @@ def parse_json(value: Any, type: Type) -> Any:
     """
     try:
         return _json(value, type, "")
+    except ParseError as error:
+        raise ParseError(str(error).removeprefix(".")) from None
     except RecursionError:
         raise ParseError("is nested too deeply") from None
 
@@ -158,25 +164,33 @@ def _json(value: Any, type: Type, at: str) -> Any:
         case (ListType(item) | VarTupleType(item)) if isinstance(value, list):
             return [_json(one, item, f"{at}[{i}]") for i, one in enumerate(value)]
         case SetType(item) | FrozenSetType(item) if isinstance(value, list):
-            codec = codec_for(type)
-            lifted = [_lift(_json(one, item, f"{at}[{i}]"), item) for i, one in enumerate(value)]
-            return codec.lower(set(lifted) if isinstance(type, SetType) else frozenset(lifted))
+            if isinstance(item, AnyType) and any(isinstance(one, list | dict) for one in value):
+                raise ParseError(f"{at or 'value'}: a set can't hold lists or objects")
+            return sorted_once(_json(one, item, f"{at}[{i}]") for i, one in enumerate(value))
         case TupleType(items) if isinstance(value, list) and len(value) == len(items):
             return [_json(one, item, f"{at}[{i}]") for i, (one, item) in enumerate(zip(value, items, strict=True))]
         case DictType(key, inner) if isinstance(value, dict):
-            return [[_key(k, key, at), _json(v, inner, f"{at}[{k!r}]")] for k, v in value.items()]
+            pairs = [[_key(k, key, at), _json(v, inner, f"{at}[{k!r}]")] for k, v in value.items()]
+            if len({pack(k) for k, _ in pairs}) != len(pairs):
+                raise ParseError(f"{at or 'value'}: two of its keys are the same {key}")
+            return pairs
         case DictType(key, inner) if isinstance(value, list) and all(isinstance(p, list) and len(p) == 2 for p in value):
             return [[_json(k, key, f"{at}[{i}][0]"), _json(v, inner, f"{at}[{i}][1]")] for i, (k, v) in enumerate(value)]
         case RecordType() if isinstance(value, dict):
             return _record(value, type, at)
         case EnumType(_, members):
+            names = [name for name, _ in members]
+            if isinstance(value, str) and value in names:
+                return value
             for name, plain in members:
-                if value == name or (plain is not None and (value == plain or str(plain) == value)):
+                if plain is not None and value.__class__ in (plain.__class__, str) and str(plain) == str(value):
                     return name
             raise ParseError(f"{at or 'value'}: {value!r} is not one of {', '.join(name for name, _ in members)}")
         case LiteralType(values):
             for allowed in values:
                 if value.__class__ is allowed.__class__ and value == allowed:
+                    return allowed
+                if isinstance(allowed, bytes) and value == base64.b64encode(allowed).decode():
                     return allowed
             raise ParseError(f"{at or 'value'}: {value!r} is not one of {', '.join(map(repr, values))}")
         case NamedType(name, wire):
@@ -184,7 +198,8 @@ def _json(value: Any, type: Type, at: str) -> Any:
             try:
                 return codec_for(wire).lower(family.to_wire(family.from_wire(_lift(_json(value, wire, at), wire))))
             except (ValueError, LookupError, OverflowError) as error:
-                raise ParseError(f"{at or 'value'}: {value!r} is not a {type}: {error}") from None
+                reason = "" if isinstance(error, ParseError) else f": {error}"
+                raise ParseError(f"{at or 'value'}: {value!r} is not a {type}{reason}") from None
         case UnionType(arms):
             for arm, arm_type in enumerate(arms):
                 try:
@@ -217,9 +232,10 @@ def _record(value: dict[str, Any], type: RecordType, at: str) -> list[Any]:
     if unknown:
         raise ParseError(f"{at or 'value'}: {type} has no field {unknown[0]!r}; it has {', '.join(f.name for f in type.fields)}")
     if missing:
-        optional = " (write it out: defaults of classes are not known here)" if all(f.required or f.name not in missing for f in type.fields) else ""
-        raise ParseError(f"{at or 'value'}: {type} needs the field {missing[0]!r}{optional}")
-    return [_json(value[field.name], unfold(field.type, type), f"{at}.{field.name}") for field in type.fields]
+        has_default = not next(field.required for field in type.fields if field.name == missing[0])
+        hint = " (its class has a default, which is not known here: write it out)" if has_default else ""
+        raise ParseError(f"{at or 'value'}: {type} needs the field {missing[0]!r}{hint}")
+    return [_json(value[field.name], field.type, f"{at}.{field.name}") for field in type.fields]
 
 
 def to_json(tree: Any, type: Type) -> Any:
@@ -232,7 +248,7 @@ def to_json(tree: Any, type: Type) -> Any:
     match type:
         case FloatType() if not math.isfinite(tree):
             return "NaN" if tree != tree else "Infinity" if tree > 0 else "-Infinity"
-        case BytesType():
+        case BytesType() | LiteralType() if isinstance(tree, bytes):
             return base64.b64encode(tree).decode()
         case ListType(item) | VarTupleType(item) | SetType(item) | FrozenSetType(item):
             return [to_json(one, item) for one in tree]
@@ -240,11 +256,11 @@ def to_json(tree: Any, type: Type) -> Any:
             return [to_json(one, item) for one, item in zip(tree, items, strict=True)]
         case DictType(key, value):
             pairs = [(to_json(k, key), to_json(v, value)) for k, v in tree]
-            return dict(pairs) if all(isinstance(k, str) for k, _ in pairs) or _text_keys(key) else [[k, v] for k, v in pairs]
+            return dict(pairs) if _text_keys(key) else [[k, v] for k, v in pairs]
         case UnionType(arms):
             return to_json(tree[1], arms[tree[0]])
         case RecordType(fields=fields):
-            return {f.name: to_json(v, unfold(f.type, type)) for v, f in zip(tree, fields, strict=True)}
+            return {f.name: to_json(v, f.type) for v, f in zip(tree, fields, strict=True)}
         case NamedType(wire=wire):
             return to_json(tree, wire)
         case OpaqueType(name):
@@ -255,7 +271,8 @@ def to_json(tree: Any, type: Type) -> Any:
 
 
 def _text_keys(key: Type) -> bool:
-    return isinstance(key, IntType | StrType | EnumType | NamedType)
+    """Whether a dict's keys can be the keys of a JSON object and be read back."""
+    return isinstance(key, IntType | StrType | EnumType) or (isinstance(key, NamedType) and isinstance(key.wire, StrType))
 
 
 def _any_to_json(tree: Any) -> Any:

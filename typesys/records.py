@@ -8,6 +8,7 @@ without default), the fields are set on a bare instance, as `copy` and `pickle` 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
@@ -50,15 +51,14 @@ def reader(cls: type, names: tuple[str, ...]) -> Callable[[Any], list[Any]]:
 def builder(cls: type, names: tuple[str, ...]) -> Callable[[list[Any]], Any]:
     """A function from the list of fields' values to an instance."""
     if issubclass(cls, tuple):
-        return lambda values: cls.__new__(cls, *values)
-    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        return lambda values: tuple.__new__(cls, values)
     derives = hasattr(cls, "__post_init__")
-    constructible = all(name in fields and fields[name].init for name in names) and not _has_init_vars(cls)
+    constructible = _constructor_takes(cls) == set(names)
 
     def build(values: list[Any]) -> Any:
         given = dict(zip(names, values, strict=True))
         instance = cls(**given) if constructible else cls.__new__(cls)
-        if derives or not constructible:
+        if derives or not constructible or not generated:
             for name, value in given.items():
                 object.__setattr__(instance, name, value)
         return instance
@@ -66,6 +66,11 @@ def builder(cls: type, names: tuple[str, ...]) -> Callable[[list[Any]], Any]:
     return build
 
 
-def _has_init_vars(cls: type) -> bool:
-    declared = getattr(cls, "__dataclass_fields__", {})
-    return any(field._field_type is dataclasses._FIELD_INITVAR for field in declared.values())  # type: ignore[attr-defined]
+def _constructor_takes(cls: type) -> set[str]:
+    """The names of what the constructor takes; empty if it takes anything that has no name."""
+    try:
+        parameters = list(inspect.signature(cls).parameters.values())
+    except (TypeError, ValueError):
+        return set()
+    named = all(p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) for p in parameters)
+    return {p.name for p in parameters} if named else set()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from typesys import codecs
@@ -34,18 +34,33 @@ def lower_any(value: Any) -> Any:
     if kind is tuple:
         return [TUPLE, each(value, lower_any)]
     if kind is dict:
-        return [DICT, [(lower_any(key), lower_any(one)) for key, one in value.items()]]
+        return [DICT, [(lower_any(key), _inside(f"[{key!r}]", one)) for key, one in value.items()]]
     if kind is set or kind is frozenset:
-        return [SET if kind is set else FROZENSET, sorted(map(lower_any, value), key=pack)]
+        return [SET if kind is set else FROZENSET, sorted_once(map(lower_any, value))]
     if isinstance(value, enum.Enum) and not isinstance(value, enum.Flag):
         return [ENUM, qualified_name(kind), value.name]
     if is_record(kind):
         names = field_names(kind)
-        return [RECORD, qualified_name(kind), list(names), [lower_any(one) for one in reader(kind, names)(value)]]
+        return [RECORD, qualified_name(kind), list(names), [_inside(f".{name}", one) for name, one in zip(names, reader(kind, names)(value), strict=True)]]
     family = codecs.family_of_value(value)
     if family is not None:
         return [NAMED, family.type.name, lower_any(family.to_wire(value))]
     return [OPAQUE, lower_opaque(value, None, find)]
+
+
+def _inside(step: str, value: Any) -> Any:
+    try:
+        return lower_any(value)
+    except TypeMismatch as mismatch:
+        raise mismatch.inside(step) from None
+
+
+def _found(name: str, fits: Callable[[Any], bool]) -> Any:
+    """A class by name; nothing else that may go by that name."""
+    cls = find(name)
+    if not isinstance(cls, type) or not fits(cls):
+        raise FormatError("a value of Any", f"names {name}, which is no class of its kind")
+    return cls
 
 
 def lift_any(tree: Any) -> Any:
@@ -66,15 +81,15 @@ def lift_any(tree: Any) -> Any:
     if kind == NAMED:
         return codecs.family_named(tree[1]).from_wire(lift_any(tree[2]))
     if kind == ENUM:
-        return find(tree[1])[tree[2]]
+        return _found(tree[1], lambda cls: issubclass(cls, enum.Enum))[tree[2]]
     if kind == RECORD:
-        return builder(find(tree[1]), tuple(tree[2]))([lift_any(one) for one in tree[3]])
+        return builder(_found(tree[1], is_record), tuple(tree[2]))([lift_any(one) for one in tree[3]])
     if kind == OPAQUE:
         return lift_opaque(tree[1])
     raise FormatError("a value of Any", f"has an unknown kind {kind!r}")
 
 
-def each(values: Any[Any], lower: Callable[[Any], Any]) -> list[Any]:
+def each(values: Iterable[Any], lower: Callable[[Any], Any]) -> list[Any]:
     """Every item lowered; a mismatch says which item it was."""
     try:
         return [lower(value) for value in values]
@@ -92,10 +107,23 @@ def holds_opaque(tree: Any) -> bool:
     todo = [tree]
     while todo:
         current = todo.pop()
-        if type(current) is list:
-            if current and current[0] == OPAQUE and len(current) == 2 and type(current[1]) is bytes:
-                return True
-            todo.extend(current)
-        elif type(current) is tuple:
-            todo.extend(current)
+        if type(current) is not list:
+            continue
+        kind = current[0]
+        if kind == OPAQUE:
+            return True
+        if kind == DICT:
+            todo += [one for pair in current[1] for one in pair]
+        elif kind == RECORD:
+            todo += current[3]
+        elif kind == NAMED:
+            todo.append(current[2])
+        elif kind != ENUM:
+            todo += current[1]
     return False
+
+
+def sorted_once(trees: Iterable[Any]) -> list[Any]:
+    """The members of a set: each once, in the order of their bytes."""
+    by_bytes = {pack(tree): tree for tree in trees}
+    return [by_bytes[key] for key in sorted(by_bytes)]

@@ -11,9 +11,8 @@ from typing import Any
 from typesys.assignable import assignable
 from typesys.canonical import pack
 from typesys.errors import TypeMismatch
-from typesys.self_describing import DICT, ENUM, FROZENSET, LIST, NAMED, OPAQUE, RECORD, SET, TUPLE
+from typesys.self_describing import DICT, ENUM, FROZENSET, LIST, NAMED, OPAQUE, RECORD, SET, TUPLE, sorted_once
 from typesys.types import (
-    ANY,
     AnyType,
     BoolType,
     BytesType,
@@ -28,7 +27,6 @@ from typesys.types import (
     NoneType,
     OpaqueType,
     RecordType,
-    RefType,
     SetType,
     StrType,
     TupleType,
@@ -66,10 +64,11 @@ def transcode(tree: Any, source: Type, target: Type) -> Any:
         case AnyType(), _:
             return _from_any(tree, target)
         case _, AnyType():
-            return _to_any(tree, source, {})
+            return _to_any(tree, source)
+        case LiteralType(values), UnionType(arms) if len(values) > 1:
+            return _arm(tree, LiteralType((tree,)), arms)
         case _, UnionType(arms):
-            arm = arms.index(source) if source in arms else next(i for i, one in enumerate(arms) if assignable(source, one))
-            return [arm, transcode(tree, source, arms[arm])]
+            return _arm(tree, source, arms)
         case IntType(), FloatType():
             return _float(tree)
         case LiteralType(), FloatType():
@@ -77,15 +76,15 @@ def transcode(tree: Any, source: Type, target: Type) -> Any:
         case (ListType(a), ListType(b)) | (VarTupleType(a), VarTupleType(b)):
             return _items(tree, a, b)
         case (SetType(a), SetType(b)) | (FrozenSetType(a), FrozenSetType(b)):
-            return sorted(_items(tree, a, b), key=pack)
+            return sorted_once(_items(tree, a, b))
         case TupleType(items), VarTupleType(item):
-            return [transcode(one, a, item) for one, a in zip(tree, items, strict=True)]
+            return [_at(f"[{i}]", one, a, item) for i, (one, a) in enumerate(zip(tree, items, strict=True))]
         case TupleType(items), TupleType(wanted):
-            return [transcode(one, a, b) for one, a, b in zip(tree, items, wanted, strict=True)]
+            return [_at(f"[{i}]", one, a, b) for i, (one, a, b) in enumerate(zip(tree, items, wanted, strict=True))]
         case RecordType(kind="namedtuple", fields=fields), TupleType() | VarTupleType():
-            return transcode(tree, TupleType(tuple(unfold(field.type, source) for field in fields)), target)
+            return transcode(tree, TupleType(tuple(field.type for field in fields)), target)
         case DictType(key, value), DictType(wanted_key, wanted_value):
-            return [[transcode(k, key, wanted_key), transcode(v, value, wanted_value)] for k, v in tree]
+            return _entries([[transcode(k, key, wanted_key), _at(f"[{k!r}]", v, value, wanted_value)] for k, v in tree])
     return tree
 
 
@@ -96,40 +95,57 @@ def _float(tree: Any) -> float:
         raise TypeMismatch("expected float, got an int too large for one") from None
 
 
+def _at(step: str, tree: Any, source: Type, target: Type) -> Any:
+    try:
+        return transcode(tree, source, target)
+    except TypeMismatch as mismatch:
+        raise mismatch.inside(step) from None
+
+
 def _items(tree: Any, source: Type, target: Type) -> list[Any]:
-    items = []
-    for index, one in enumerate(tree):
-        try:
-            items.append(transcode(one, source, target))
-        except TypeMismatch as mismatch:
-            raise mismatch.inside(f"[{index}]") from None
-    return items
+    return [_at(f"[{index}]", one, source, target) for index, one in enumerate(tree)]
 
 
-def _to_any(tree: Any, source: Type, records: dict[str, RecordType]) -> Any:
+def _entries(pairs: list[list[Any]]) -> list[list[Any]]:
+    if len({pack(key) for key, _ in pairs}) != len(pairs):
+        raise TypeMismatch("two of its keys are the same in the wanted type")
+    return pairs
+
+
+def _arm(tree: Any, source: Type, arms: tuple[Type, ...]) -> list[Any]:
+    """The arm of a union for a value: its own type if it is one, else the first that takes it."""
+    if source in arms:
+        return [arms.index(source), tree]
+    mismatch: TypeMismatch | None = None
+    for arm, target in enumerate(arms):
+        if assignable(source, target):
+            try:
+                return [arm, transcode(tree, source, target)]
+            except TypeMismatch as error:  # a value of Any inside, that another arm may take
+                mismatch = mismatch or error
+    raise mismatch or TypeMismatch(f"expected one of {', '.join(map(str, arms))}, got {source}")
+
+
+def _to_any(tree: Any, source: Type) -> Any:
     match source:
         case ListType(item):
-            return [LIST, [_to_any(one, item, records) for one in tree]]
+            return [LIST, [_to_any(one, item) for one in tree]]
         case VarTupleType(item):
-            return [TUPLE, [_to_any(one, item, records) for one in tree]]
+            return [TUPLE, [_to_any(one, item) for one in tree]]
         case TupleType(items):
-            return [TUPLE, [_to_any(one, item, records) for one, item in zip(tree, items, strict=True)]]
+            return [TUPLE, [_to_any(one, item) for one, item in zip(tree, items, strict=True)]]
         case SetType(item) | FrozenSetType(item):
-            kind = SET if isinstance(source, SetType) else FROZENSET
-            return [kind, sorted((_to_any(one, item, records) for one in tree), key=pack)]
+            return [SET if isinstance(source, SetType) else FROZENSET, sorted_once(_to_any(one, item) for one in tree)]
         case DictType(key, value):
-            return [DICT, [[_to_any(k, key, records), _to_any(v, value, records)] for k, v in tree]]
+            return [DICT, [[_to_any(k, key), _to_any(v, value)] for k, v in tree]]
         case UnionType(arms):
-            return _to_any(tree[1], arms[tree[0]], records)
+            return _to_any(tree[1], arms[tree[0]])
         case RecordType(name, _, fields):
-            inner = {**records, name: source}
-            return [RECORD, name, [f.name for f in fields], [_to_any(v, f.type, inner) for v, f in zip(tree, fields, strict=True)]]
-        case RefType(name):
-            return _to_any(tree, records[name], records)
+            return [RECORD, name, [f.name for f in fields], [_to_any(v, f.type) for v, f in zip(tree, fields, strict=True)]]
         case EnumType(name):
             return [ENUM, name, tree]
         case NamedType(name, wire):
-            return [NAMED, name, _to_any(tree, wire, records)]
+            return [NAMED, name, _to_any(tree, wire)]
         case OpaqueType():
             return [OPAQUE, tree]
     return tree
@@ -146,45 +162,50 @@ def _said(tree: Any) -> str:
     return _KINDS.get(tree[0], "a value of unknown kind")
 
 
-def _from_any(tree: Any, target: Type) -> Any:
+def _from_any(tree: Any, target: Type, exact: bool = False) -> Any:
+    """A self-describing tree as a `target`; `exact` without int as float, as unions choose an arm."""
     kind = tree[0] if type(tree) is list else None
-    try:
-        match target:
-            case AnyType():
-                return tree
-            case FloatType() if type(tree) in (int, float):
-                return _float(tree)
-            case IntType() | BoolType() | StrType() | BytesType() | NoneType() if kind is None and _scalar_fits(tree, target):
-                return tree
-            case LiteralType(values) if (type(tree), tree) in [(type(value), value) for value in values]:
-                return tree
-            case ListType(item) if kind == LIST:
-                return _items(tree[1], ANY, item)
-            case VarTupleType(item) if kind == TUPLE:
-                return _items(tree[1], ANY, item)
-            case TupleType(items) if kind == TUPLE and len(tree[1]) == len(items):
-                return [transcode(one, ANY, item) for one, item in zip(tree[1], items, strict=True)]
-            case (SetType(item) | FrozenSetType(item)) if kind == (SET if isinstance(target, SetType) else FROZENSET):
-                return sorted(_items(tree[1], ANY, item), key=pack)
-            case DictType(key, value) if kind == DICT:
-                return [[transcode(k, ANY, key), _at(repr(k), v, value)] for k, v in tree[1]]
-            case RecordType(name, _, fields) if kind == RECORD and tree[1] == name and tree[2] == [f.name for f in fields]:
-                return [_field(one, field.name, unfold(field.type, target)) for one, field in zip(tree[3], fields, strict=True)]
-            case EnumType(name, members) if kind == ENUM and tree[1] == name and tree[2] in [member for member, _ in members]:
-                return tree[2]
-            case NamedType(name, wire) if kind == NAMED and tree[1] == name:
-                return _from_any(tree[2], wire)
-            case OpaqueType() if kind == OPAQUE:
-                return tree[1]
-            case UnionType(arms):
+
+    def inner(step: str, one: Any, wanted: Type) -> Any:
+        try:
+            return _from_any(one, wanted, exact)
+        except TypeMismatch as mismatch:
+            raise mismatch.inside(step) from None
+
+    match target:
+        case AnyType():
+            return tree
+        case FloatType() if type(tree) is float or (type(tree) is int and not exact):
+            return _float(tree)
+        case IntType() | BoolType() | StrType() | BytesType() | NoneType() if kind is None and _scalar_fits(tree, target):
+            return tree
+        case LiteralType(values) if kind is None and (type(tree), tree) in [(type(value), value) for value in values]:
+            return tree
+        case ListType(item) if kind == LIST:
+            return [inner(f"[{i}]", one, item) for i, one in enumerate(tree[1])]
+        case VarTupleType(item) if kind == TUPLE:
+            return [inner(f"[{i}]", one, item) for i, one in enumerate(tree[1])]
+        case TupleType(items) if kind == TUPLE and len(tree[1]) == len(items):
+            return [inner(f"[{i}]", one, item) for i, (one, item) in enumerate(zip(tree[1], items, strict=True))]
+        case (SetType(item) | FrozenSetType(item)) if kind == (SET if isinstance(target, SetType) else FROZENSET):
+            return sorted_once(inner(f"[{i}]", one, item) for i, one in enumerate(tree[1]))
+        case DictType(key, value) if kind == DICT:
+            return _entries([[_from_any(k, key, exact), inner(f"[{k!r}]", v, value)] for k, v in tree[1]])
+        case RecordType(name, _, fields) if kind == RECORD and tree[1] == name and tree[2] == [f.name for f in fields]:
+            return [inner(f".{field.name}", one, field.type) for one, field in zip(tree[3], fields, strict=True)]
+        case EnumType(name, members) if kind == ENUM and tree[1] == name and tree[2] in [member for member, _ in members]:
+            return tree[2]
+        case NamedType(name, wire) if kind == NAMED and tree[1] == name:
+            return _from_any(tree[2], wire, exact)
+        case OpaqueType() if kind == OPAQUE:
+            return tree[1]
+        case UnionType(arms):
+            for strictly in (True, False):
                 for arm, one in enumerate(arms):
                     try:
-                        return [arm, _from_any(tree, one)]
+                        return [arm, _from_any(tree, one, strictly)]
                     except TypeMismatch:
                         continue
-    except (IndexError, KeyError, TypeError) as error:
-        if isinstance(error, TypeMismatch):
-            raise
     raise TypeMismatch(f"expected {target}, got {_said(tree)}")
 
 
@@ -193,43 +214,7 @@ def _scalar_fits(tree: Any, target: Type) -> bool:
     return type(tree) is names[target.__class__]
 
 
-def _at(key: str, tree: Any, target: Type) -> Any:
-    try:
-        return transcode(tree, ANY, target)
-    except TypeMismatch as mismatch:
-        raise mismatch.inside(f"[{key}]") from None
-
-
-def _field(tree: Any, name: str, target: Type) -> Any:
-    try:
-        return transcode(tree, ANY, target)
-    except TypeMismatch as mismatch:
-        raise mismatch.inside(f".{name}") from None
-
-
 # --- paths -----------------------------------------------------------------------------------------------------------------------
-
-
-def unfold(type: Type, record: RecordType) -> Type:
-    """A field's type seen from outside its record: mentions of the record stand for the record itself."""
-    match type:
-        case RefType(name) if name == record.name:
-            return record
-        case ListType(item):
-            return ListType(unfold(item, record))
-        case VarTupleType(item):
-            return VarTupleType(unfold(item, record))
-        case TupleType(items):
-            return TupleType(tuple(unfold(item, record) for item in items))
-        case DictType(key, value):
-            return DictType(unfold(key, record), unfold(value, record))
-        case UnionType(arms):
-            return UnionType(tuple(unfold(arm, record) for arm in arms))
-        case SetType(item):
-            return SetType(unfold(item, record))
-        case FrozenSetType(item):
-            return FrozenSetType(unfold(item, record))
-    return type
 
 
 def step_type(type: Type, step: Step) -> Type | None:
@@ -245,9 +230,9 @@ def step_type(type: Type, step: Step) -> Type | None:
         case TupleType(items), int() if -len(items) <= step < len(items):
             return items[step]
         case RecordType(fields=fields), str():
-            return next((unfold(field.type, type) for field in fields if field.name == step), None)
+            return next((field.type for field in fields if field.name == step), None)
         case RecordType(kind="namedtuple", fields=fields), int() if -len(fields) <= step < len(fields):
-            return unfold(fields[step].type, type)
+            return fields[step].type
         case DictType(_, value), list():
             return value
     return None

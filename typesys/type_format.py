@@ -5,7 +5,9 @@ Each type is an array that begins with its code; records, enums and opaque types
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
+from types import NoneType
 from typing import Any, Final
 
 from typesys.canonical import pack, unpack_canonical
@@ -18,6 +20,7 @@ from typesys.types import (
     INT,
     NONE,
     STR,
+    Definition,
     DictType,
     EnumType,
     Field,
@@ -33,6 +36,8 @@ from typesys.types import (
     Type,
     UnionType,
     VarTupleType,
+    children,
+    reachable,
     union,
 )
 
@@ -71,8 +76,8 @@ def _tree(type: Type) -> Any:
             return [_LITERAL, list(values)]
         case EnumType(name, members):
             return [_ENUM, name, [list(member) for member in members]]
-        case RecordType(name, kind, fields):
-            return [_RECORD, name, kind == "namedtuple", [[f.name, _tree(f.type), f.required] for f in fields]]
+        case RecordType(name, definitions=definitions):
+            return [_RECORD, name, [_definition_tree(one) for one in definitions]]
         case RefType(name):
             return [_REF, name]
         case NamedType(name, wire):
@@ -82,23 +87,70 @@ def _tree(type: Type) -> Any:
     raise AssertionError(type)
 
 
+def _definition_tree(one: Definition) -> list[Any]:
+    return [one.name, one.kind == "namedtuple", [[field.name, _tree(field.type), field.required] for field in one.fields]]
+
+
 @lru_cache(4096)
 def type_from_bytes(data: bytes) -> Type:
     """The type whose bytes these are. Raises `FormatError`."""
     tree = unpack_canonical(data, "a type")
     try:
         type = _type(tree, _MAX_DEPTH)
+        if any(isinstance(inner, RefType) for inner in _outside_records(type)):
+            raise ValueError("a record is mentioned that is not defined")
+        if type_bytes(type) != data:
+            raise ValueError("another spelling of a type")
+    except FormatError:
+        raise
     except (TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
         raise FormatError("a type", f"is malformed ({error})") from None
-    if type_bytes(type) != data:
-        raise FormatError("a type", "is not canonical")
     return type
+
+
+def _outside_records(type: Type) -> Iterator[Type]:
+    todo = [type]
+    while todo:
+        one = todo.pop()
+        yield one
+        if not isinstance(one, RecordType):
+            todo.extend(children(one))
 
 
 def _text(tree: Any) -> str:
     if tree.__class__ is not str:
         raise ValueError("a name is not text")
     return str(tree)
+
+
+def _literal(values: Any) -> LiteralType:
+    if not values or any(value.__class__ not in (bool, int, str, bytes, NoneType) for value in values):
+        raise ValueError("a literal has a value that can't be one")
+    keys = [(value.__class__.__name__, repr(value)) for value in values]
+    if keys != sorted(set(keys)):
+        raise ValueError("the values of a literal are not in order")
+    return LiteralType(tuple(values))
+
+
+def _members(rows: Any) -> tuple[tuple[str, str | int | None], ...]:
+    members = tuple((_text(name), plain) for name, plain in rows)
+    if any(plain.__class__ not in (str, int, NoneType) for _, plain in members) or len({name for name, _ in members}) != len(members):
+        raise ValueError("the members of an enum are malformed")
+    return members
+
+
+def _definition(tree: Any, depth: int) -> Definition:
+    name, is_tuple, rows = tree
+    fields = tuple(Field(_text(one), _type(type, depth), _flag(required)) for one, type, required in rows)
+    if len({field.name for field in fields}) != len(fields):
+        raise ValueError(f"a field of {name} is there twice")
+    return Definition(_text(name), "namedtuple" if _flag(is_tuple) else "dataclass", fields)
+
+
+def _flag(tree: Any) -> bool:
+    if tree.__class__ is not bool:
+        raise ValueError("a flag was expected")
+    return bool(tree)
 
 
 def _type(tree: Any, depth: int) -> Type:
@@ -122,14 +174,20 @@ def _type(tree: Any, depth: int) -> Type:
     if code == _TUPLE:
         return TupleType(tuple(_type(item, inner) for item in tree[1]))
     if code == _UNION:
-        return union([_type(arm, inner) for arm in tree[1]])
+        arms = [_type(arm, inner) for arm in tree[1]]
+        if len(arms) < 2:
+            raise ValueError("a union has at least two arms")
+        return union(arms)
     if code == _LITERAL:
-        return LiteralType(tuple(tree[1]))
+        return _literal(tree[1])
     if code == _ENUM:
-        return EnumType(_text(tree[1]), tuple((_text(name), plain) for name, plain in tree[2]))
+        return EnumType(_text(tree[1]), _members(tree[2]))
     if code == _RECORD:
-        fields = tuple(Field(_text(name), _type(one, inner), bool(required)) for name, one, required in tree[3])
-        return RecordType(_text(tree[1]), "namedtuple" if tree[2] else "dataclass", fields)
+        known = {one.name: one for one in (_definition(row, inner) for row in tree[2])}
+        record = RecordType(_text(tree[1]), tuple(known.values()))
+        if record.definitions != reachable(record.name, known):
+            raise ValueError("definitions are missing, superfluous or out of order")
+        return record
     if code == _REF:
         return RefType(_text(tree[1]))
     if code == _NAMED:

@@ -22,8 +22,8 @@ FrozenSetType  item                                  the same
 UnionType      arms, in canonical order              [arm, value]
 LiteralType    values, in canonical order            the scalar itself
 EnumType       name, members (name, scalar or None)  the member's name
-RecordType     name, kind, fields                    array, one entry a field in order
-RefType        name of an enclosing record           as that record
+RecordType     name, definitions                     array, one entry a field in order
+RefType        name of a record, inside definitions  as that record
 NamedType      name, wire                            as `wire`: a family of `typesys.codecs` gives it meaning
 OpaqueType     name                                  bin: a cloudpickle
 ============== ===================================== =========================================================
@@ -33,8 +33,9 @@ New families of Python types (arrays, decimals, files) are `NamedType`s: one fil
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal as _Literal
 
 Scalar = bool | int | float | str | bytes | None
@@ -173,10 +174,16 @@ class EnumType(Type):
     def __str__(self) -> str:
         return short_name(self.name)
 
+    def __eq__(self, other: object) -> bool:  # a member's value 1 is not True and not 1.0
+        return isinstance(other, EnumType) and self.name == other.name and repr(self.members) == repr(other.members)
+
+    def __hash__(self) -> int:
+        return hash((self.name, repr(self.members)))
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a record: its name, its type, and whether text input must give it."""
+    """A field of a record: its name, its type, and whether its class has no default for it."""
 
     name: str
     type: Type
@@ -184,12 +191,43 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordType(Type):
-    """A dataclass or NamedTuple. Two records are the same type if name and fields are."""
+class Definition:
+    """What a record is. Its fields mention records, itself too, by name."""
 
     name: str
     kind: _Literal["dataclass", "namedtuple"]
     fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, match_args=False)
+class RecordType(Type):
+    """A dataclass or NamedTuple.
+
+    `definitions` holds every record that can be reached from it, each once, in order of their names; so a type is complete in itself, as large as what its
+    author wrote, and the same from wherever it is reached. `fields` gives the fields as types that are complete themselves.
+    """
+
+    __match_args__ = ("name", "kind", "fields")
+    name: str
+    definitions: tuple[Definition, ...]
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    @cached_property
+    def _definition(self) -> Definition:
+        return next(one for one in self.definitions if one.name == self.name)
+
+    @property
+    def kind(self) -> _Literal["dataclass", "namedtuple"]:
+        """Which kind of class it is."""
+        return self._definition.kind
+
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """Its fields in order."""
+        known = {one.name: one for one in self.definitions}
+        return tuple(Field(field.name, closed(field.type, known), field.required) for field in self._definition.fields)
 
     def __str__(self) -> str:
         return short_name(self.name)
@@ -197,7 +235,7 @@ class RecordType(Type):
 
 @dataclass(frozen=True, slots=True)
 class RefType(Type):
-    """A record mentioned inside its own fields."""
+    """A record by its name, where its definition stands nearby."""
 
     name: str
 
@@ -219,7 +257,7 @@ class OpaqueType(Type):
     name: str
 
     def __str__(self) -> str:
-        return f"Opaque[{short_name(self.name)}]"
+        return f"Opaque[{self.name if '[' in self.name else short_name(self.name)}]"
 
 
 ANY, NONE, BOOL, INT, FLOAT, STR, BYTES = AnyType(), NoneType(), BoolType(), IntType(), FloatType(), StrType(), BytesType()
@@ -227,10 +265,11 @@ ANY, NONE, BOOL, INT, FLOAT, STR, BYTES = AnyType(), NoneType(), BoolType(), Int
 _ORDER: dict[type[Type], int] = {
     kind: position
     for position, kind in enumerate(
-        (BoolType, IntType, FloatType, StrType, BytesType, LiteralType, EnumType, NamedType, RecordType, RefType, TupleType)
+        (BoolType, IntType, FloatType, StrType, BytesType, LiteralType, EnumType, NamedType, RecordType, TupleType)
         + (VarTupleType, ListType, DictType, SetType, FrozenSetType, OpaqueType, AnyType, NoneType)
     )
 }
+_ORDER[RefType] = _ORDER[RecordType]
 
 
 def union(arms: list[Type]) -> Type:
@@ -245,7 +284,7 @@ def union(arms: list[Type]) -> Type:
             flat[one] = None
     if ANY in flat:
         return ANY
-    ordered = sorted(flat, key=lambda arm: (_ORDER[type(arm)], str(arm), repr(arm)))
+    ordered = sorted(flat, key=lambda arm: (_ORDER[type(arm)], spelling(arm)))
     return ordered[0] if len(ordered) == 1 else UnionType(tuple(ordered))
 
 
@@ -265,11 +304,60 @@ def children(type: Type) -> tuple[Type, ...]:
             return items
         case UnionType(arms):
             return arms
-        case RecordType(fields=fields):
-            return tuple(field.type for field in fields)
+        case RecordType(definitions=definitions):
+            return tuple(field.type for one in definitions for field in one.fields)
         case NamedType(wire=wire):
             return (wire,)
     return ()
+
+
+def spelling(type: Type) -> str:
+    """A type in full, the same for a record and a mention of it: what types are sorted by."""
+    match type:
+        case RecordType() | RefType() | OpaqueType() | NamedType():
+            return type.name
+        case EnumType(name, members):
+            return f"{name}{members!r}"
+        case LiteralType(values):
+            return repr(values)
+    inner = children(type)
+    return f"{type.__class__.__name__}[{', '.join(map(spelling, inner))}]" if inner else type.__class__.__name__
+
+
+def closed(type: Type, known: Mapping[str, Definition]) -> Type:
+    """A type in which each mention of a record stands as the record itself, with the definitions that it needs."""
+    match type:
+        case RefType(name):
+            return RecordType(name, reachable(name, known))
+        case ListType(item):
+            return ListType(closed(item, known))
+        case VarTupleType(item):
+            return VarTupleType(closed(item, known))
+        case SetType(item):
+            return SetType(closed(item, known))
+        case FrozenSetType(item):
+            return FrozenSetType(closed(item, known))
+        case TupleType(items):
+            return TupleType(tuple(closed(item, known) for item in items))
+        case UnionType(arms):
+            return UnionType(tuple(closed(arm, known) for arm in arms))
+        case DictType(key, value):
+            return DictType(closed(key, known), closed(value, known))
+        case NamedType(name, wire):
+            return NamedType(name, closed(wire, known))
+    return type
+
+
+def reachable(name: str, known: Mapping[str, Definition]) -> tuple[Definition, ...]:
+    """The definitions that a record needs, in order of their names. Raises `KeyError` if one is missing."""
+    found: dict[str, Definition] = {}
+    todo = [name]
+    while todo:
+        one = todo.pop()
+        if one not in found:
+            found[one] = known[one]
+            todo += [inner.name for field in known[one].fields for inner in walk(field.type) if isinstance(inner, RefType)]
+    return tuple(found[one] for one in sorted(found))
 
 
 def walk(type: Type) -> Iterator[Type]:

@@ -20,10 +20,10 @@ from typesys import codecs
 from typesys.canonical import pack, unpack
 from typesys.errors import FormatError, TypeMismatch
 from typesys.infer import Inference
-from typesys.names import find
+from typesys.names import NotFound, find
 from typesys.opaque import lift_opaque, lower_opaque
 from typesys.records import builder, reader
-from typesys.self_describing import each, lift_any, lower_any
+from typesys.self_describing import each, lift_any, lower_any, sorted_once
 from typesys.types import (
     AnyType,
     BoolType,
@@ -39,7 +39,6 @@ from typesys.types import (
     NoneType,
     OpaqueType,
     RecordType,
-    RefType,
     SetType,
     StrType,
     TupleType,
@@ -52,6 +51,7 @@ from typesys.types import (
 Lower = Callable[[Any], Any]
 Lift = Callable[[Any], Any]
 Find = Callable[[str], Any]
+Records = dict[str, list[Any]]
 
 _NATIVE: Final[dict[type[Type], type]] = {
     BoolType: bool,
@@ -87,6 +87,13 @@ class Codec:
     lower: Lower
     lift: Lift | None
 
+    def check(self, value: Any) -> None:
+        """Raise `TypeMismatch` unless a value is of the type, to its last element."""
+        try:
+            self.lower(value)
+        except RecursionError:
+            raise TypeMismatch(TOO_DEEP) from None
+
     def encode(self, value: Any) -> bytes:
         """Canonical bytes of a value. Raises `TypeMismatch` with the path to the element that is not of the type."""
         try:
@@ -104,14 +111,14 @@ class Codec:
         return tree if self.lift is None else self.lift_tree(tree)
 
     def lift_tree(self, tree: Any) -> Any:
-        """The value whose wire tree this is. Raises `FormatError`."""
+        """The value whose wire tree this is. Raises `FormatError`, and `NotFound` if a class of the author's can't be imported."""
         if self.lift is None:
             return tree
         try:
             return self.lift(tree)
-        except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError) as error:
-            if isinstance(error, FormatError):
-                raise
+        except (FormatError, NotFound):
+            raise
+        except Exception as error:  # classes of the author's are built here, and may raise anything
             raise FormatError(f"a value of {self.type}", f"can't be read: {type(error).__name__}: {error}") from error
 
 
@@ -139,31 +146,33 @@ def codec_for(type: Type, classes: dict[str, Any] | None = None) -> Codec:
     return Codec(type, lower, lift)
 
 
-def _build(type: Type, lookup: Find, records: dict[str, list[Any]]) -> tuple[Lower, Lift | None]:
+def _build(type: Type, lookup: Find, records: Records, exact: bool = False) -> tuple[Lower, Lift | None]:
+    """Both halves of a codec. `exact` lowers without any conversion (no int as float, no subclass as its base): how unions choose an arm."""
     match type:
         case AnyType():
             return lower_any, lift_any
         case IntType():
-            return _lower_int, None
+            return _exactly(int) if exact else _lower_int, None
         case FloatType():
-            return _lower_float, None
+            return _lower_exact_float if exact else _lower_float, None
         case BoolType() | NoneType():
             return _exactly(_NATIVE[type.__class__]), None
         case StrType() | BytesType():
-            return _scalar(_NATIVE[type.__class__]), None
+            native = _NATIVE[type.__class__]
+            return _exactly(native) if exact else _scalar(native), None
         case ListType(item):
-            return _sequence(item, list, lookup, records)
+            return _sequence(item, list, lookup, records, exact)
         case VarTupleType(item):
-            lower, lift = _sequence(item, tuple, lookup, records)
+            lower, lift = _sequence(item, tuple, lookup, records, exact)
             return lower, (lambda tree: tuple(lift(tree))) if lift else tuple
         case SetType(item) | FrozenSetType(item):
-            return _set(item, set if isinstance(type, SetType) else frozenset, lookup, records)
+            return _set(item, set if isinstance(type, SetType) else frozenset, lookup, records, exact)
         case DictType(key, value):
-            return _dict(key, value, lookup, records)
+            return _dict(key, value, lookup, records, exact)
         case TupleType(items):
-            return _tuple(items, lookup, records)
-        case UnionType(arms):
-            return _union(type, [_build(arm, lookup, records) for arm in arms])
+            return _tuple(items, lookup, records, exact)
+        case UnionType():
+            return _union(type, lookup, records, exact)
         case LiteralType(values):
             return _literal(type, values), None
         case EnumType(name, members):
@@ -171,10 +180,7 @@ def _build(type: Type, lookup: Find, records: dict[str, list[Any]]) -> tuple[Low
         case NamedType(name):
             return _family(codecs.family_named(name), lookup, records)
         case RecordType():
-            return _record(type, lookup, records)
-        case RefType(name):
-            pair = records[name]
-            return (lambda value: pair[0](value)), (lambda tree: pair[1](tree))
+            return _record(type, lookup, records, exact)
         case OpaqueType(name):
             return (lambda value: lower_opaque(value, name, lookup)), lift_opaque
     raise AssertionError(type)
@@ -200,6 +206,12 @@ def _lower_float(value: Any) -> float:
         except OverflowError:
             raise TypeMismatch("expected float, got an int too large for one") from None
         return number if number == number else math.nan
+    raise TypeMismatch(f"expected float, got {said(value)}")
+
+
+def _lower_exact_float(value: Any) -> float:
+    if type(value) is float:
+        return value if value == value else math.nan
     raise TypeMismatch(f"expected float, got {said(value)}")
 
 
@@ -247,7 +259,7 @@ def _enum(name: str, members: frozenset[str], lookup: Find) -> tuple[Lower, Lift
     return lower, lambda tree: lookup(name)[tree]
 
 
-def _family(family: codecs.Family, lookup: Find, records: dict[str, list[Any]]) -> tuple[Lower, Lift]:
+def _family(family: codecs.Family, lookup: Find, records: Records) -> tuple[Lower, Lift]:
     inner_lower, inner_lift = _build(family.type.wire, lookup, records)
     accepts = isinstance if family.subclasses else lambda value, cls: type(value) is cls
 
@@ -271,20 +283,21 @@ def _all_native(values: Any, native: type | None) -> bool:
     return not (native is float and math.isnan(sum(values)))
 
 
-def _sequence(item: Type, wanted: type, lookup: Find, records: dict[str, list[Any]]) -> tuple[Lower, Lift | None]:
-    item_lower, item_lift = _build(item, lookup, records)
+def _sequence(item: Type, wanted: type, lookup: Find, records: Records, exact: bool) -> tuple[Lower, Lift | None]:
+    item_lower, item_lift = _build(item, lookup, records, exact)
     native = _NATIVE.get(item.__class__)
 
     def lower(value: Any) -> Any:
         if not isinstance(value, wanted):
             raise TypeMismatch(f"expected {wanted.__name__}[{item}{', ...' if wanted is tuple else ''}], got {said(value)}")
-        return value if _all_native(value, native) else each(value, item_lower)
+        items: Any = value
+        return items if _all_native(items, native) else each(items, item_lower)
 
     return lower, None if item_lift is None else lambda tree: [item_lift(one) for one in tree]
 
 
-def _tuple(items: tuple[Type, ...], lookup: Find, records: dict[str, list[Any]]) -> tuple[Lower, Lift]:
-    halves = [_build(item, lookup, records) for item in items]
+def _tuple(items: tuple[Type, ...], lookup: Find, records: Records, exact: bool) -> tuple[Lower, Lift]:
+    halves = [_build(item, lookup, records, exact) for item in items]
     lowers = [lower for lower, _ in halves]
     lifts = [lift or (lambda tree: tree) for _, lift in halves]
 
@@ -308,8 +321,10 @@ def _positions(value: Any, lowers: list[Lower]) -> list[Any]:
     return lowered
 
 
-def _set(item: Type, wanted: type[set[Any]] | type[frozenset[Any]], lookup: Find, records: dict[str, list[Any]]) -> tuple[Lower, Lift]:
-    item_lower, item_lift = _build(item, lookup, records)
+def _set(
+    item: Type, wanted: type[set[Any]] | type[frozenset[Any]], lookup: Find, records: Records, exact: bool
+) -> tuple[Lower, Lift]:
+    item_lower, item_lift = _build(item, lookup, records, exact)
 
     def lower(value: Any) -> Any:
         if not isinstance(value, wanted):
@@ -320,13 +335,14 @@ def _set(item: Type, wanted: type[set[Any]] | type[frozenset[Any]], lookup: Find
                 lowered.append(item_lower(one))
             except TypeMismatch as mismatch:
                 raise mismatch.inside(f"{{{one!r}}}") from None
-        return sorted(lowered, key=pack)
+        return sorted_once(lowered)
 
     return lower, (lambda tree: wanted(map(item_lift, tree))) if item_lift else wanted
 
 
-def _dict(key: Type, value: Type, lookup: Find, records: dict[str, list[Any]]) -> tuple[Lower, Lift]:
-    (key_lower, key_lift), (value_lower, value_lift) = _build(key, lookup, records), _build(value, lookup, records)
+def _dict(key: Type, value: Type, lookup: Find, records: Records, exact: bool) -> tuple[Lower, Lift]:
+    key_lower, key_lift = _build(key, lookup, records, exact)
+    value_lower, value_lift = _build(value, lookup, records, exact)
     key_native, value_native = _NATIVE.get(key.__class__), _NATIVE.get(value.__class__)
     keep: Lift = lambda tree: tree  # noqa: E731
     lift_key, lift_value = key_lift or keep, value_lift or keep
@@ -347,23 +363,27 @@ def _dict(key: Type, value: Type, lookup: Find, records: dict[str, list[Any]]) -
                 except TypeMismatch as bad_key:
                     raise TypeMismatch(f"key {one_key!r}: {bad_key.problem}") from None
                 raise mismatch.inside(f"[{one_key!r}]") from None
+        if key_native is float and len({one_key for one_key, _ in lowered}) != len(lowered):
+            raise TypeMismatch("two of its keys are the same as float")
         return lowered
 
     return lower, dict if plain else lambda tree: {lift_key(k): lift_value(v) for k, v in tree}
 
 
-def _union(type: UnionType, halves: list[tuple[Lower, Lift | None]]) -> tuple[Lower, Lift]:
-    lowers = [lower for lower, _ in halves]
-    lifts = [lift for _, lift in halves]
+def _union(type: UnionType, lookup: Find, records: Records, exact: bool) -> tuple[Lower, Lift]:
+    strictly = [_build(arm, lookup, records, True) for arm in type.arms]
+    loosely = [] if exact else [_build(arm, lookup, records) for arm in type.arms]
+    lifts = [lift for _, lift in strictly]
 
     def lower(value: Any) -> Any:
         deepest: TypeMismatch | None = None
-        for arm, arm_lower in enumerate(lowers):
-            try:
-                return [arm, arm_lower(value)]
-            except TypeMismatch as mismatch:
-                if mismatch.path and (deepest is None or len(mismatch.path) > len(deepest.path)):
-                    deepest = mismatch
+        for halves in (strictly, loosely):
+            for arm, (arm_lower, _) in enumerate(halves):
+                try:
+                    return [arm, arm_lower(value)]
+                except TypeMismatch as mismatch:
+                    if mismatch.path and (deepest is None or len(mismatch.path) > len(deepest.path)):
+                        deepest = mismatch
         raise deepest or TypeMismatch(f"expected {type}, got {said(value)}")
 
     def lift(tree: Any) -> Any:
@@ -374,10 +394,13 @@ def _union(type: UnionType, halves: list[tuple[Lower, Lift | None]]) -> tuple[Lo
     return lower, lift
 
 
-def _record(type_: RecordType, lookup: Find, records: dict[str, list[Any]]) -> tuple[Lower, Lift]:
-    pair: list[Any] = [None, None]
-    inner = {**records, type_.name: pair}
-    halves = [(field.name, *_build(field.type, lookup, inner)) for field in type_.fields]
+def _record(type_: RecordType, lookup: Find, records: Records, exact: bool) -> tuple[Lower, Lift]:
+    key = f"{type_.name} exactly" if exact else type_.name
+    if key in records:
+        known_pair = records[key]
+        return (lambda value: known_pair[0](value)), (lambda tree: known_pair[1](tree))
+    pair = records[key] = [None, None]
+    halves = [(field.name, *_build(field.type, lookup, records, exact)) for field in type_.fields]
     names = tuple(name for name, _, _ in halves)
     keep: Lift = lambda tree: tree  # noqa: E731
     lifts = [lift or keep for _, _, lift in halves]
@@ -395,7 +418,11 @@ def _record(type_: RecordType, lookup: Find, records: dict[str, list[Any]]) -> t
             same = " (another class of that name)" if type(value).__name__ == cls.__name__ else ""
             raise TypeMismatch(f"expected {type_}, got {said(value)}{same}")
         lowered = []
-        for (name, field_lower, _), one in zip(halves, read(value), strict=True):
+        try:
+            fields = read(value)
+        except AttributeError as error:
+            raise TypeMismatch(f"a {said(value)} has a field that was never set: {error}") from None
+        for (name, field_lower, _), one in zip(halves, fields, strict=True):
             try:
                 lowered.append(field_lower(one))
             except TypeMismatch as mismatch:

@@ -147,8 +147,8 @@ def test_A10_the_warning_of_a_task_read_late_comes_once(write_module):
         """,
     )
     with pytest.warns(UserWarning) as caught:
-        module.use.signature  # noqa: B018
-        module.use.signature  # noqa: B018
+        module.use.signature
+        module.use.signature
     assert [warning.category for warning in caught].count(UntypedWarning) == 1
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from planner import Promise, task, workflow
-from planner.errors import ArgumentValueError, CompileError, DuplicateName, PromiseAttributeError, PromiseError
+from planner.errors import ArgumentValueError, CompileError, PromiseAttributeError, PromiseError
 from planner.expression import Expression
 
 
@@ -31,6 +31,12 @@ class Row:
     inner: Inner
     by_color: dict[Color, int]
     maybe: Inner | None = None
+
+
+@dataclass
+class Odd:
+    _type: int
+    _trace: int
 
 
 @task
@@ -115,6 +121,15 @@ def test_P1_a_field_that_the_type_does_not_have_is_refused(body, message):
     assert caught.value.message == message
     assert caught.value.way_out
     assert caught.value.where.file == __file__
+
+
+def test_P1_a_field_named_as_something_of_ours_is_not_taken_for_it():
+    @task
+    def odd() -> Odd:
+        return Odd(1, 2)
+
+    promised, shown = traced(lambda x: odd()._type)
+    assert (type(promised), shown) == (Promise, "odd._type")
 
 
 def test_P1_a_misspelt_field_tells_which_there_are():
@@ -210,7 +225,7 @@ def test_P2_the_text_of_a_promise_is_an_error_with_a_way_out(problem_of):
         (lambda p: p == 3, "(‹promise use(): int› == 3)"),
         (lambda p: p != 3, "(‹promise use(): int› != 3)"),
         (lambda p: p < 3, "(‹promise use(): int› < 3)"),
-        (lambda p: 3 >= p, "(‹promise use(): int› <= 3)"),
+        (lambda p: p <= 3, "(‹promise use(): int› <= 3)"),
         (lambda p: (p > 3) & (p <= 5), "((‹promise use(): int› > 3) & (‹promise use(): int› <= 5))"),
         (lambda p: (p > 3) | ~(p == 5), "((‹promise use(): int› > 3) | ~(‹promise use(): int› == 5))"),
     ],
@@ -219,57 +234,3 @@ def test_P1_comparisons_make_conditions(make, text):
     condition, _ = traced(lambda x: make(use(1)))
     assert isinstance(condition, Expression)
     assert repr(condition) == text
-
-
-def test_P1_order_takes_promises_and_lists_and_chains():
-    @workflow
-    def flow() -> None:
-        a, b, c, d = log(), log(), log(), log()
-        a >> [b, c] >> d
-        a >> d
-
-    assert [node.after for node in flow.compile().nodes()] == [(), (0,), (0,), (0, 1, 2)]
-
-
-def test_P1_a_later_call_may_be_ordered_before_an_earlier_one():
-    @workflow
-    def flow() -> int:
-        first = use(1)
-        log() >> first
-        return first
-
-    plan = flow.compile()
-    assert [(node.name, node.after) for node in plan.nodes()] == [("log", ()), ("use", (0,))]
-    assert str(plan).endswith("return use")
-    plan.verify()
-
-
-@pytest.mark.parametrize("order", [lambda x: x >> log(), lambda x: log() >> x, lambda x: log() >> 3, lambda x: [log(), 3] >> log()])
-def test_P1_only_calls_can_be_ordered(order):
-    with pytest.raises(PromiseError, match=">> orders calls, and .* is not one") as caught:
-        traced(order)
-    assert caught.value.way_out == "order what calls give: a() >> b()"
-
-
-def test_P1_with_overrides_names_the_node():
-    @workflow
-    def flow() -> int:
-        named = use(1).with_overrides(name="first")
-        return use(named)
-
-    assert [node.name for node in flow.compile().nodes()] == ["first", "use"]
-
-
-@pytest.mark.parametrize("name", ["", "a/b", "a~2", 3])
-def test_P1_a_name_that_a_path_could_not_hold_is_refused(problem_of, name):
-    @workflow
-    def flow() -> int:
-        return use(1).with_overrides(name=name)
-
-    assert isinstance(problem_of(flow), DuplicateName)
-
-
-@pytest.mark.parametrize("part", [lambda x: x, lambda x: row().price])
-def test_P1_only_a_call_can_be_overridden(part):
-    with pytest.raises(PromiseError, match=r"with_overrides\(\) is for what a call gives"):
-        traced(lambda x: part(x).with_overrides(name="a"))

@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path, PurePath
 
 from typesys.codecs import Family, declare, named
+from typesys.errors import TypeMismatch
 from typesys.types import STR
 
 declare(Family(Path, named("pathlib.Path", STR), str, Path, subclasses=True))
-declare(Family(PurePath, named("pathlib.PurePath", STR), str, PurePath, subclasses=True))
+
+
+def _pure_to_text(path: PurePath) -> str:
+    if type(PurePath()).__name__ not in (cls.__name__ for cls in type(path).__mro__):
+        raise TypeMismatch(f"a {type(path).__name__} of another system can't travel as text; use str")
+    return str(path)
+
+
+declare(Family(PurePath, named("pathlib.PurePath", STR), _pure_to_text, PurePath, subclasses=True))

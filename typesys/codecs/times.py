@@ -32,7 +32,13 @@ def _split(text: str) -> tuple[str, ZoneInfo | None, int]:
 def _datetime_from_text(text: str) -> datetime:
     stamp, zone, fold = _split(text)
     value = datetime.fromisoformat(stamp)
-    return value.replace(tzinfo=zone or value.tzinfo, fold=fold)
+    if zone is None or value.tzinfo is None:
+        return value.replace(tzinfo=zone or value.tzinfo, fold=fold)
+    for one in (fold, 1 - fold):
+        in_zone = value.replace(tzinfo=zone, fold=one)
+        if in_zone.utcoffset() == value.utcoffset():
+            return in_zone
+    raise ValueError(f"{zone.key} has no such offset at that time")
 
 
 def _time_from_text(text: str) -> time:

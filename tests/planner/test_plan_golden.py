@@ -1,0 +1,132 @@
+"""Golden vectors: the bytes and digests of two small plans. If one of these changes, the format's version must change with it."""
+
+import pytest
+
+from planner import Plan
+from planner.plan_format import FuturesHeader, futures_from_bytes, futures_to_bytes
+
+SOURCE = '''
+from dataclasses import dataclass
+from enum import Enum
+
+from planner import dynamic, task, workflow
+
+
+class Kind(Enum):
+    ONE = 1
+    TWO = "two"
+
+
+@dataclass
+class Row:
+    kind: Kind
+    values: list[float]
+
+
+@task
+def inc(x: int, by: int = 1) -> int:
+    """Not part of the identity."""
+    return x + by  # nor is this
+
+
+@task
+def pack_row(row: Row, *, label: str | None = None) -> Row:
+    return row
+
+
+@dynamic(max_depth=9)
+def shrink(n: int) -> int:
+    return shrink(n - 1) if n else 0
+
+
+@workflow
+def tiny(x: int) -> int:
+    return inc(x)
+
+
+@workflow
+def whole(x: int, y: float = 0.5) -> tuple[Row, int]:
+    first = tiny(shrink(x))
+    log = inc(x, 300).with_overrides(name="log")
+    first >> log
+    return pack_row(Row(Kind.TWO, [first, y, 2]), label="a"), tiny(first)
+'''
+
+VECTORS = {
+    "tiny": (
+        (
+            "50524d50000101000000000000007b94c0c4759491c401039196af676f6c64656e5f666c6f773a696e63c42092e2e8ef94ca14da0df06a9a"
+            "6d3088e6d78ea788893e08766109480a190646d99294a17800c00194a2627900c401010100c400009198a474696e799194a17800c0019193"
+            "a6726573756c740000c401009100c40592920000c090900090902b23c0e707afa1dc4e9a9c68079aec674daec2b4695b12d25f4a47baa8ed"
+            "9a01"
+        ),
+        "084f1c3fb2e905b547bbcf8611d76af13eb014b3d9d2d8f1ec167eb04476fb6d",
+    ),
+    "whole": (
+        (
+            "50524d50000101000000000000024a94c0c502279495c40103c44a9413af676f6c64656e5f666c6f773a526f77c29293a46b696e649312b0"
+            "676f6c64656e5f666c6f773a4b696e649292a34f4e450192a354574fa374776fc393a676616c756573920a04c3c4059210920501c40104c4"
+            "4e920c929413af676f6c64656e5f666c6f773a526f77c29293a46b696e649312b0676f6c64656e5f666c6f773a4b696e649292a34f4e4501"
+            "92a354574fa374776fc393a676616c756573920a04c3039396b2676f6c64656e5f666c6f773a736872696e6bc42039d2d97180475ff600bd"
+            "c5973c97952aa058cb65abc1dd77526e31bd3954ed619194a16e00c00100c40c81a96d61785f6465707468090196af676f6c64656e5f666c"
+            "6f773a696e63c42092e2e8ef94ca14da0df06a9a6d3088e6d78ea788893e08766109480a190646d99294a17800c00194a2627900c4010101"
+            "00c4000096b4676f6c64656e5f666c6f773a7061636b5f726f77c420f2c6203b2103a82f45ce845651e498e7f6c94a6b72f3b6f5c72dcbee"
+            "49389d9c9294a3726f7701c00194a56c6162656c02c4039201c00201c400009298a577686f6c659294a17800c00194a17903c409cb3fe000"
+            "0000000000019193a6726573756c74049203920304c4050001000001950001010201c41c91920000910092920000ff929305c092fe920293"
+            "01920001fdfc91019192029101919202c40a81a46e616d65a36c6f6798a474696e799194a17800c0019193a6726573756c740000c4010091"
+            "01c40592920000c090900494c403cd012cc404a354574fc409cb4000000000000000c4049200a16190af3adfa74cf32ae876b768c35dbcc4"
+            "8a13c7b84c68273fddf23b2df62355d3ea"
+        ),
+        "09c268e63d2f3d5e4be3d531d7266d2fc16fce2d0594fbab453200381ccd3c55",
+    ),
+}
+
+FUTURES = (
+    "50524d50000102000000000000008f9493c410000102030405060708090a0b0c0d0e0f0302c4759491c401039196af676f6c64656e5f666c"
+    "6f773a696e63c42092e2e8ef94ca14da0df06a9a6d3088e6d78ea788893e08766109480a190646d99294a17800c00194a2627900c4010101"
+    "00c400009198a474696e799194a17800c0019193a6726573756c740000c401009100c40592920000c0909000909085857b7e66a08160c625"
+    "ca796ea31866ff6a73a3aeb6dbf693a8f341fcee1f60"
+)
+
+
+@pytest.fixture
+def flows(write_module):
+    return write_module("golden_flow", SOURCE)
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_the_bytes_of_a_plan_are_pinned(flows, name):
+    data, digest = VECTORS[name]
+    plan = getattr(flows, name).compile()
+    assert plan.to_bytes().hex() == data
+    assert plan.digest == digest
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_the_pinned_bytes_are_read_without_the_code(name):
+    data, digest = VECTORS[name]
+    plan = Plan.from_bytes(bytes.fromhex(data))
+    assert plan.digest == digest
+    assert plan.to_bytes().hex() == data
+
+
+def test_the_pinned_plan_reads_as_its_source_does():
+    assert str(Plan.from_bytes(bytes.fromhex(VECTORS["whole"][0]))) == (
+        "plan whole(x: int, y: float = 0.5) -> tuple[Row, int]\n"
+        "  shrink   : int = dynamic shrink(n=x)\n"
+        "  tiny     : int = plan tiny(x=shrink)\n"
+        "  log      : int = task inc(x=x, by=300) after tiny\n"
+        "  pack_row : Row = task pack_row(row=Row(kind=Kind.TWO, values=[tiny, y, 2.0]), label='a')\n"
+        "  tiny~2   : int = plan tiny(x=tiny)\n"
+        "  return (pack_row, tiny~2)\n"
+        "\n"
+        "plan tiny(x: int) -> int\n"
+        "  inc : int = task inc(x=x)\n"
+        "  return inc"
+    )
+
+
+def test_D1_the_bytes_of_a_futures_file_are_pinned(flows):
+    data = futures_to_bytes(flows.tiny.compile(), FuturesHeader(bytes(range(16)), 3, 2))
+    assert data.hex() == FUTURES
+    assert futures_from_bytes(bytes.fromhex(FUTURES)) == (Plan.from_bytes(bytes.fromhex(VECTORS["tiny"][0])), FuturesHeader(bytes(range(16)), 3, 2))
