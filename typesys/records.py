@@ -52,14 +52,13 @@ def builder(cls: type, names: tuple[str, ...]) -> Callable[[list[Any]], Any]:
     """A function from the list of fields' values to an instance."""
     if issubclass(cls, tuple):
         return lambda values: tuple.__new__(cls, values)
-    derives = hasattr(cls, "__post_init__")
     constructible = _constructor_takes(cls) == set(names)
 
     def build(values: list[Any]) -> Any:
         given = dict(zip(names, values, strict=True))
         instance = cls(**given) if constructible else cls.__new__(cls)
-        if derives or not constructible or not generated:
-            for name, value in given.items():
+        for name, value in given.items():
+            if not constructible or getattr(instance, name, instance) is not value:
                 object.__setattr__(instance, name, value)
         return instance
 
