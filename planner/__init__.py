@@ -3,6 +3,7 @@
 from typing import Any
 
 from planner.dynamic import Dynamic, dynamic, expand
+from planner.errors import CompileError, user_line
 from planner.plan import Interface, Plan
 from planner.promise import Promise, promise
 from planner.task import Task, task
@@ -22,7 +23,13 @@ def compile(target: WorkflowFunction[..., Any] | Workflow | Dynamic[..., Any] | 
     """
     from planner.runner import compile_call
 
-    return compile_call(target) if isinstance(target, Task) else target.compile()
+    if isinstance(target, Task):
+        return compile_call(target)
+    if not isinstance(target, WorkflowFunction | Workflow | Dynamic):
+        raise CompileError(
+            f"{target!r} is no workflow", where=user_line(), way_out="decorate the function with @workflow, @dynamic or @task"
+        )
+    return target.compile()
 
 
 __all__ = [

@@ -16,18 +16,20 @@ from planner.interface import MISSING, Signature
 from planner.plan import ARM, DICT, INPUT, LIST, RECORD, TUPLE, Binding
 from planner.promise import MARKER, Promise
 from typesys.assignable import why_not
+from typesys.canonical import pack
 from typesys.errors import AnnotationError, TypeMismatch
 from typesys.infer import Inference
 from typesys.names import qualified_name
 from typesys.records import field_names, is_record, reader
 from typesys.type_format import type_bytes
 from typesys.types import ANY, AnyType, DictType, ListType, OpaqueType, RecordType, TupleType, Type, UnionType, VarTupleType, walk
-from typesys.wire import Codec, codec_for, said
+from typesys.wire import TOO_DEEP, Codec, codec_for, said
 
 if TYPE_CHECKING:
     from planner.tracing import Trace
 
 _MARKER_BYTES = MARKER.encode()
+_FIT = "pass what is wanted, convert it in a task, or change the annotation"
 _IMMUTABLE = frozenset((str, bytes, int, float))
 _SMALL = 32
 """Up to this many bytes an input that is passed on is written as a literal; above it, by reference (rule D7)."""
@@ -52,6 +54,12 @@ def _may_hide_promises(type: Type) -> bool:
     return any(isinstance(inner, AnyType | OpaqueType) for inner in walk(type))
 
 
+def _refuse_marker(data: bytes) -> None:
+    """Raise if a text that was made of a promise is in the bytes."""
+    if _MARKER_BYTES in data:
+        raise ArgumentValueError("a text was made of a promise, whose value is not there before the run", way_out="build the text in a task")
+
+
 class Binder:
     """Makes bindings for one trace."""
 
@@ -61,16 +69,19 @@ class Binder:
 
     def remember_inputs(self, values: Sequence[Any], encoded: Sequence[bytes]) -> None:
         """The materialised inputs of a dynamic, so that one which is passed on is bound by reference."""
+        first: dict[tuple[bytes, Type], int] = {}
         for index, (value, data) in enumerate(zip(values, encoded, strict=True)):
             if len(data) > _SMALL:
-                self._passed_on[id(value)] = (index, value, data, self._trace.inputs[index].type)
+                type = self._trace.inputs[index].type
+                same = first.setdefault((data, type), index)  # equal inputs are one, be they one object or two
+                self._passed_on[id(value)] = (same, value, data, type)
 
     def call(self, signature: Signature, values: list[Any], where: Where | None) -> list[Binding]:
         """The bindings of a call's arguments, in the order of the parameters."""
         bindings: list[Binding] = []
         for parameter, codec, value in zip(signature.interface.parameters, signature.codecs, values, strict=True):
-            if value.__class__ is Promise and value._type is parameter.type and value._trace is self._trace:
-                bindings.append(value._binding)
+            if value.__class__ is Promise and value._promissory_type is parameter.type and value._promissory_trace is self._trace:
+                bindings.append(value._promissory_binding)
             elif value is MISSING:
                 bindings.append(None)
             else:
@@ -84,60 +95,68 @@ class Binder:
         except _DoesNotFit as misfit:
             at = f" (at {misfit.path})" if misfit.path else ""
             detail = f": {misfit.reason}" if misfit.reason and misfit.reason != f"{misfit.given} is not {misfit.wanted}" else ""
-            self._trace.problem(EdgeTypeError(f"{said}{at} wants {misfit.wanted}, but {misfit.given}{detail}", where=where))
+            self._trace.problem(EdgeTypeError(f"{said}{at} wants {misfit.wanted}, but {misfit.given}{detail}", where=where, way_out=_FIT))
         except TypeMismatch as mismatch:
             if "written down" in mismatch.problem:
                 self._trace.problem(ArgumentValueError(f"{said}: {mismatch.at('the value')}", where=where, way_out="pass plain data"))
             else:
                 at = f" (at {mismatch.path})" if mismatch.path else ""
-                self._trace.problem(EdgeTypeError(f"{said}{at}: {mismatch.problem}", where=where))
+                self._trace.problem(EdgeTypeError(f"{said}{at}: {mismatch.problem}", where=where, way_out=_FIT))
+        except RecursionError:
+            self._trace.problem(ArgumentValueError(f"{said}: the value {TOO_DEEP}", where=where, way_out="pass plain data"))
         except CompileError as error:
             error.where = error.where or where
-            self._trace.problem(error)
+            if error not in self._trace.fatal:
+                self._trace.problem(error)
         return None
 
     def _bind(self, value: Any, type: Type, codec: Codec) -> Binding:
         if value.__class__ is Promise:
             self._trace.mine(value)
-            reason = why_not(value._type, type)
+            reason = why_not(value._promissory_type, type)
             if reason is not None:
                 verb = "is" if value._node() is None else "gives"
-                plain = f"{value._type} is not {type}"
-                raise _DoesNotFit(type, f"{value._said()} {verb} {value._type}", None if reason == plain else reason)
-            return value._binding
+                plain = f"{value._promissory_type} is not {type}"
+                raise _DoesNotFit(type, f"{value._said()} {verb} {value._promissory_type}", None if reason == plain else reason)
+            return value._promissory_binding
         if isinstance(value, Expression):
-            raise ArgumentValueError(f"the condition {value!r} is not a value that a task can take")
+            raise ArgumentValueError(
+                f"the condition {value!r} is not a value that a task can take", way_out="compare in a task"
+            )
         known = self._passed_on.get(id(value))
-        if known is not None and known[3] == type and (value.__class__ in _IMMUTABLE or codec.encode(value) == known[2]):
+        if known is not None and why_not(known[3], type) is None and self._is_unchanged(value, known[2], known[3]):
             return [INPUT, known[0]]
-        if _may_hide_promises(type) and _holds_promise(value):
+        if _may_hide_promises(type) and holds_promise(value):
             return self._composite(value, type)
         try:
             data = codec.encode(value)
         except TypeMismatch:
-            if _holds_promise(value):
+            if holds_promise(value):
                 return self._composite(value, type)
             raise
-        if _MARKER_BYTES in data:
-            raise ArgumentValueError(
-                "a text was made of a promise, whose value is not there before the run", way_out="build the text in a task"
-            )
+        _refuse_marker(data)
         return self._trace.session.literal(data)
+
+    def _is_unchanged(self, value: Any, data: bytes, type: Type) -> bool:
+        """Whether an input is still what it was when the body began; a body may have changed a mutable one."""
+        return value.__class__ in _IMMUTABLE or _codec(type).encode(value) == data
 
     def _composite(self, value: Any, type: Type) -> Binding:
         """A list, tuple, dict, dataclass or NamedTuple with promises somewhere in it."""
         if isinstance(type, UnionType):
             for arm, wanted in enumerate(type.arms):
+                mark = self._trace.session.mark()
                 try:
                     return [ARM, arm, self._bind(value, wanted, _codec(wanted))]
                 except (_DoesNotFit, TypeMismatch):
-                    continue
+                    self._trace.session.rollback(mark)
             raise _DoesNotFit(type, f"{said(value)} with promises in it was given", None)
         if isinstance(value, list) and isinstance(type, ListType | AnyType):
             return [LIST, self._items(value, [ANY if isinstance(type, AnyType) else type.item] * len(value))]
         if isinstance(value, dict) and isinstance(type, DictType | AnyType):
             key_type, value_type = (ANY, ANY) if isinstance(type, AnyType) else (type.key, type.value)
             keys = [_codec(key_type).lower(key) for key in value]
+            _refuse_marker(pack(keys))
             items = self._items(list(value.values()), [value_type] * len(value), [f"[{key!r}]" for key in value])
             return [DICT, [[key, item] for key, item in zip(keys, items, strict=True)]]
         if is_record(value.__class__) and not isinstance(type, TupleType | VarTupleType):
@@ -178,7 +197,7 @@ class Binder:
         return bindings
 
 
-def _holds_promise(value: Any) -> bool:
+def holds_promise(value: Any) -> bool:
     """Whether there is a promise anywhere in a value's lists, tuples, dicts and records."""
     todo, seen = [value], set()
     while todo:

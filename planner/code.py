@@ -19,6 +19,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from planner.errors import CompileError
 from planner.plan import BY_VALUE_SIZE
 from typesys.canonical import digest, pack
 from typesys.names import module_name, qualified_name
@@ -45,18 +46,64 @@ def code_identity(function: Callable[..., Any]) -> bytes:
     32
     """
     try:
-        return _digest(function, ())
+        return _Digester().digest(function)
     except _NoCanonicalBytes:
         return secrets.token_bytes(BY_VALUE_SIZE)
 
 
-def _digest(function: Callable[..., Any], inside: tuple[Any, ...]) -> bytes:
-    source = _source(function)
-    if source is None:
-        raise _NoCanonicalBytes
-    lexemes = [[kind, text] for kind, text in significant_lexemes(source)]
-    captured = [[name, _captured(value, (*inside, function))] for name, value in _captures(function)]
-    return digest("code", pack([lexemes, captured]))
+class _Digester:
+    """Digests a function with all that it captured. Each function met is digested once, unless a recursion runs through it."""
+
+    def __init__(self) -> None:
+        self._inside: list[Any] = []
+        self._known: dict[int, bytes] = {}
+        self._outermost_recursion = 0
+
+    def digest(self, function: Callable[..., Any]) -> bytes:
+        known = self._known.get(id(function))
+        if known is not None:
+            return known
+        source = _source(function)
+        if source is None or function.__name__ == "<lambda>":
+            raise _NoCanonicalBytes  # a lambda's own text can't be told from its line's
+        depth = len(self._inside)
+        self._inside.append(function)
+        self._outermost_recursion = depth + 1
+        captured = [[name, self._captured(value)] for name, value in _captures(function)]
+        self._inside.pop()
+        lexemes = [[kind, text] for kind, text in significant_lexemes(source)]
+        made = digest("code", pack([lexemes, captured]))
+        if self._outermost_recursion > depth:
+            self._known[id(function)] = made
+        return made
+
+    def _captured(self, value: Any) -> bytes:
+        """The canonical bytes of something captured. Raises `_NoCanonicalBytes`."""
+        from planner.entity import Entity
+
+        function = value.function if isinstance(value, Entity) else value
+        for depth, outer in enumerate(self._inside):
+            if function is outer:
+                self._outermost_recursion = min(self._outermost_recursion, depth)
+                return pack(["recursive", len(self._inside) - depth])
+        if isinstance(function, types.FunctionType):
+            return pack(["function", self.digest(function)])
+        if isinstance(value, types.ModuleType):
+            return pack(["module", module_name(value.__name__)])
+        if isinstance(value, type | types.BuiltinFunctionType):
+            name = qualified_name(value)
+            if "<locals>" in name:
+                raise _NoCanonicalBytes  # made by a function: one name may be many classes
+            return pack(["named", name])
+        try:
+            tree = lower_any(value)
+            if holds_opaque(tree):
+                raise _NoCanonicalBytes
+            return pack(["value", tree])
+        except CompileError:
+            raise
+        except Exception as error:
+            raise _NoCanonicalBytes from error
 
 
 def _source(function: Callable[..., Any]) -> str | None:
@@ -85,7 +132,7 @@ def significant_lexemes(source: str) -> Iterator[tuple[int, str]]:
 
 
 def _whole_strings(source: str) -> Iterator[tuple[int, str]]:
-    lines = source.splitlines(keepends=True)
+    lines = io.StringIO(source).readlines()  # splits where the tokenizer does
     opened: list[tuple[int, int]] = []
     try:
         for item in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -163,25 +210,3 @@ def _captures(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
             yield name, cell.cell_contents
         except ValueError:
             yield name, None  # not assigned yet
-
-
-def _captured(value: Any, inside: tuple[Any, ...]) -> bytes:
-    """The canonical bytes of something captured. Raises `_NoCanonicalBytes`."""
-    function = getattr(value, "__wrapped__", value)
-    if any(function is outer for outer in inside):
-        return pack(["recursive", len(inside) - [outer is function for outer in inside].index(True)])
-    if isinstance(function, types.FunctionType):
-        return pack(["function", _digest(function, inside)])
-    if isinstance(value, types.ModuleType):
-        return pack(["module", module_name(value.__name__)])
-    if isinstance(value, type | types.BuiltinFunctionType):
-        return pack(["named", qualified_name(value)])
-    try:
-        tree = lower_any(value)
-        if holds_opaque(tree):
-            raise _NoCanonicalBytes
-        return pack(["value", tree])
-    except _NoCanonicalBytes:
-        raise
-    except Exception as error:
-        raise _NoCanonicalBytes from error

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, cast, overload
 
+from planner.argument import holds_promise
 from planner.entity import Entity, P, R, inputs_of, locals_where_decorated, refuse_in_task_body
 from planner.errors import DecorationError, Where, user_line
 from planner.plan import Plan
 from planner.policy import Policy
-from planner.promise import Promise
 from planner.runner import compile_call, run_here
 from planner.tracing import Session, Trace, current
 
@@ -110,11 +110,15 @@ def expand(entity: Dynamic[..., Any], values: Sequence[Any], encoded: Sequence[b
     token = current.set(trace)
     try:
         returned = entity.call_function(list(values))
+    except Exception as error:
+        if session.fatal and error is not session.fatal[0]:
+            raise session.fatal[0] from error
+        raise
     finally:
         current.reset(token)
     if session.fatal:
         raise session.fatal[0]
-    if len(trace) == 0 and not session.problems and not isinstance(returned, Promise):
+    if len(trace) == 0 and not session.problems and not holds_promise(returned):
         return returned
     code = entity.function.__code__
     where = Where(code.co_filename, code.co_firstlineno)

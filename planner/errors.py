@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 from typesys.errors import FormatError
 
 _OURS: Final = tuple(str(Path(__file__).parent.parent / floor) + os.sep for floor in ("planner", "typesys", "executor"))
+
+
+_LIBRARIES: Final = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +40,25 @@ def is_ours(file: str) -> bool:
 
 
 def user_line() -> Where | None:
-    """The innermost line on the stack that is not ours: what the author was doing."""
-    frame = sys._getframe(1)
-    while frame.f_code.co_filename.startswith(_OURS):
-        if frame.f_back is None:
-            return None
+    """What the author was doing: the innermost line on the stack that is neither ours nor a library's (`copy`, `random`), if there is one."""
+    frame: FrameType | None = sys._getframe(1)
+    library: Where | None = None
+    while frame is not None:
+        file = frame.f_code.co_filename
+        kind = _kind_of_file(file)
+        if kind == "author":
+            return Where(file, frame.f_lineno)
+        if kind == "library" and library is None:
+            library = Where(file, frame.f_lineno)
         frame = frame.f_back
-    return Where(frame.f_code.co_filename, frame.f_lineno)
+    return library
+
+
+@cache
+def _kind_of_file(file: str) -> str:
+    if is_ours(file):
+        return "ours"
+    return "library" if file.startswith((*_LIBRARIES, "<frozen")) else "author"
 
 
 class CompileError(Exception):

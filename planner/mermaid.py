@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from planner.naming import node_names
-from planner.plan import CALL, INPUT, Binding, Plan, references
+from planner.plan import CALL, INPUT, Binding, Plan, leaves
 from planner.verify import target_interface
 
 
@@ -68,7 +68,10 @@ def _graph(plan: Plan, number: int) -> list[str]:
 
 def _sources(binding: Binding, here: str) -> list[str]:
     """The boxes whose values a binding takes, each once."""
-    found = [f"{here}n{node}" for node in references(binding)]
-    if binding.__class__ is list and binding[0] == INPUT:
-        found.append(f"{here}i{binding[1]}")
+    found = []
+    for leaf in leaves(binding):
+        if leaf.__class__ is list:
+            found.append(f"{here}{'i' if leaf[0] == INPUT else 'n'}{leaf[1]}")
+        elif leaf >= 0:
+            found.append(f"{here}n{leaf}")
     return list(dict.fromkeys(found))

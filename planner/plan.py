@@ -230,6 +230,12 @@ class Plan:
     def __len__(self) -> int:
         return len(self.graph)
 
+    def __bool__(self) -> bool:
+        return True  # also without nodes
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
     def nodes(self, graph: int = 0) -> Iterator[Node]:
         """The nodes of a graph, in order."""
         from planner.naming import node_names

@@ -149,7 +149,7 @@ def read_plan(data: bytes) -> tuple[Plan, FuturesHeader | None]:
         if kind not in (PLAN_FILE, FUTURES_FILE):
             raise FormatError(what, f"has the unknown kind {kind}", offset=6)
         who, shape_data, literals, blobs = _fields(unpack_canonical(payload, what), 4)
-        header = None if who is None else FuturesHeader(_bytes(who[0]), _count(who[1]), _count(who[2]))
+        header = None if who is None else _header(who)
         if (header is None) != (kind == PLAN_FILE):
             raise FormatError(what, "has the header of another kind", offset=15)
         values = tuple(_literal(tree) for tree in literals)
@@ -164,9 +164,18 @@ def read_plan(data: bytes) -> tuple[Plan, FuturesHeader | None]:
     return plan, header
 
 
+def _header(who: Any) -> FuturesHeader:
+    parent, index, depth = _fields(who, 3)
+    if len(_bytes(parent)) != 16:
+        raise ValueError("the identity of the parent has another length")
+    return FuturesHeader(parent, _count(index), _count(depth))
+
+
 def _read_blobs(values: tuple[Value, ...], blobs: list[bytes], kind: int) -> dict[bytes, bytes]:
     named = [value for value in values if isinstance(value, Large)]
     if kind == FUTURES_FILE:
+        if blobs:
+            raise FormatError("the futures file", "carries large literals, which are objects of the store", offset=15)
         return {}
     found = {}
     for value, blob in zip(named, blobs, strict=True):

@@ -6,16 +6,16 @@ and a way out; nothing here guesses. `repr` works, for debugging, and its text h
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar, cast
 
 from planner.errors import CompileError, PromiseAttributeError, PromiseError, user_line
 from planner.expression import Expression
 from planner.plan import INPUT, NODE, Binding
-from typesys.self_describing import lower_any
+from typesys.errors import TypeMismatch
 from typesys.transcode import Step, step_type
 from typesys.types import AnyType, DictType, ListType, RecordType, TupleType, Type, UnionType, VarTupleType
+from typesys.wire import codec_for
 
 if TYPE_CHECKING:
     from planner.tracing import Trace
@@ -44,44 +44,44 @@ class Promise(Generic[T]):
     ‹promise halves()[0]: list[int]›
     """
 
-    __slots__ = ("_binding", "_trace", "_type")
+    __slots__ = ("_promissory_binding", "_promissory_trace", "_promissory_type")
 
     def __init__(self, trace: Trace, type: Type, binding: Binding) -> None:
-        self._trace = trace
-        self._type = type
-        self._binding = binding
+        object.__setattr__(self, "_promissory_trace", trace)
+        object.__setattr__(self, "_promissory_type", type)
+        object.__setattr__(self, "_promissory_binding", binding)
 
     # --- where it comes from ---
 
     def _node(self) -> int | None:
         """The node that makes it; None for an input."""
-        binding = self._binding
+        binding = self._promissory_binding
         if binding.__class__ is int:
             return binding
         return cast(int, binding[1]) if binding[0] == NODE else None
 
     def _said(self) -> str:
         """Who gives this value, as an error message says it: `split()[0]`."""
-        binding, node = self._binding, self._node()
+        binding, node = self._promissory_binding, self._node()
         path = binding[2] if binding.__class__ is list and len(binding) == 3 else []
-        source = self._trace.input_name(binding[1]) if node is None else f"{self._trace.called(node)}()"
+        source = self._promissory_trace.input_name(binding[1]) if node is None else f"{self._promissory_trace.called(node)}()"
         return source + "".join(f".{s}" if isinstance(s, str) else f"[{s[0]!r}]" if isinstance(s, list) else f"[{s}]" for s in path)
 
     def __repr__(self) -> str:
-        return f"{MARKER}{self._said()}: {self._type}›"
+        return f"{MARKER}{self._said()}: {self._promissory_type}›"
 
     # --- going into it ---
 
     def _step(self, step: Step) -> Promise[Any] | None:
-        type = step_type(self._type, step)
+        type = step_type(self._promissory_type, step)
         if type is None:
             return None
-        binding = self._binding
+        binding = self._promissory_binding
         if binding.__class__ is int:
             inner: Binding = [NODE, binding, [step]]
         else:
             inner = [binding[0], binding[1], [*(binding[2] if len(binding) == 3 else []), step]]
-        return Promise(self._trace, type, inner)
+        return Promise(self._promissory_trace, type, inner)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -89,7 +89,7 @@ class Promise(Generic[T]):
         inner = self._step(name)
         if inner is not None:
             return inner
-        record = self._type
+        record = self._promissory_type
         if isinstance(record, RecordType):
             message, way_out = f"{record} has no field {name!r}", f"it has {', '.join(field.name for field in record.fields)}"
         elif isinstance(record, AnyType):
@@ -101,14 +101,19 @@ class Promise(Generic[T]):
         raise PromiseAttributeError(message, where=user_line(), way_out=way_out)
 
     def __getitem__(self, key: Any) -> Promise[Any]:
-        type = self._type
+        type = self._promissory_type
         if isinstance(key, slice):
             self._misused(f"{self._said()}[…:…] takes a slice of a promise")
         if isinstance(key, Promise):
             self._misused(f"{self._said()}[{key._said()}] takes an item whose position is a promise itself")
         step: Step | None = None
         if isinstance(type, DictType):
-            step = [lower_any(key.name if isinstance(key, enum.Enum) else key)]
+            if isinstance(key, str) and MARKER in key:
+                self._misused(f"{self._said()}[…] takes a text made of a promise as its key")
+            try:
+                step = [codec_for(type.key).lower(key)]
+            except TypeMismatch as mismatch:
+                self._misused(f"{self._said()}[{key!r}]: a key of {type} was wanted, {mismatch.problem}", way_out="give a key of its type")
         elif isinstance(key, int) and not isinstance(key, bool):
             step = key
         inner = None if step is None else self._step(step)
@@ -124,12 +129,12 @@ class Promise(Generic[T]):
         raise self._misuse(f"{self._said()}[{key!r}]: a promise of {type} has no items")
 
     def __iter__(self) -> Iterator[Promise[Any]]:
-        match self._type:
+        match self._promissory_type:
             case TupleType(items):
                 return iter([self[index] for index in range(len(items))])
             case RecordType(kind="namedtuple", fields=fields):
                 return iter([self[index] for index in range(len(fields))])
-        raise self._misuse(f"{self._said()} can't be iterated or unpacked: how many items {self._type} has is not known before the run")
+        raise self._misuse(f"{self._said()} can't be iterated or unpacked: how many items {self._promissory_type} has is not known before the run")
 
     # --- conditions ---
 
@@ -178,12 +183,12 @@ class Promise(Generic[T]):
 
     def __rshift__(self, other: Any) -> Any:
         """`a >> b`: b starts after a succeeded. `other` may be a list. Gives `other`, so orders chain."""
-        self._trace.order([self], other if isinstance(other, list | tuple) else [other])
+        self._promissory_trace.order([self], other if isinstance(other, list | tuple) else [other])
         return other
 
     def __rrshift__(self, other: Any) -> Promise[T]:
         """`[a, b] >> c`: c starts after both succeeded."""
-        self._trace.order(list(other), [self])
+        self._promissory_trace.order(list(other), [self])
         return self
 
     def with_overrides(self, *, name: str | None = None) -> Promise[T]:
@@ -195,23 +200,30 @@ class Promise(Generic[T]):
         Raises:
             PromiseError: this is an input of the workflow, or a part of a value.
         """
-        if self._binding.__class__ is not int:
+        if self._promissory_binding.__class__ is not int:
             self._misused(f"with_overrides() is for what a call gives; {self._said()} is not", way_out="override the call itself")
-        self._trace.override(self._binding, {} if name is None else {"name": name})
-        return Promise(self._trace, self._type, self._binding)
+        self._promissory_trace.override(self._promissory_binding, {} if name is None else {"name": name})
+        return Promise(self._promissory_trace, self._promissory_type, self._promissory_binding)
 
     # --- everything else raises ---
 
     def _record_misuse(self, error: CompileError) -> None:
-        self._trace.fatal.append(error)
+        self._promissory_trace.fatal.append(error)
 
     def _misuse(self, message: str, way_out: str = _IN_A_TASK) -> PromiseError:
-        error = PromiseError(f"{message}, but the value is not there before the run", where=user_line(), way_out=way_out)
+        said = message if message.endswith("before the run") else f"{message}, but the value is not there before the run"
+        error = PromiseError(said, where=user_line(), way_out=way_out)
         self._record_misuse(error)
         return error
 
     def _misused(self, message: str, way_out: str = _IN_A_TASK) -> NoReturn:
         raise self._misuse(message, way_out)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        self._misused(f"the field {name} of {self._said()} was set", way_out="make a new value in a task")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        self._misused(f"the field {name} of {self._said()} was deleted", way_out="make a new value in a task")
 
     def __bool__(self) -> NoReturn:
         self._misused(f"the truth of {self._said()} was asked for (if, while, not, and, or)")
@@ -283,5 +295,5 @@ def promise(x: T) -> Promise[T]:
 
 def is_input(candidate: Promise[Any]) -> bool:
     """Whether a promise is an input of its workflow, or a part of one."""
-    binding = candidate._binding
+    binding = candidate._promissory_binding
     return binding.__class__ is list and binding[0] == INPUT

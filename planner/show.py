@@ -95,9 +95,9 @@ def tree_text(tree: Any, type: Type) -> str:
         case ListType(item):
             return f"[{', '.join(tree_text(one, item) for one in tree[:20])}{', …' if len(tree) > 20 else ''}]"
         case TupleType(items):
-            return f"({', '.join(tree_text(one, item) for one, item in zip(tree, items, strict=True))})"
+            return _tuple_text([tree_text(one, item) for one, item in zip(tree, items, strict=True)])
         case VarTupleType(item):
-            return f"({', '.join(tree_text(one, item) for one in tree[:20])})"
+            return _tuple_text([tree_text(one, item) for one in tree[:20]] + ["…"] * (len(tree) > 20))
         case DictType(key, value):
             return f"{{{', '.join(f'{tree_text(k, key)}: {tree_text(v, value)}' for k, v in tree[:20])}}}"
         case RecordType(fields=fields):
@@ -108,6 +108,10 @@ def tree_text(tree: Any, type: Type) -> str:
         case NamedType():
             return f"{type}({tree!r})"
     return repr(to_json(tree, type)) if not isinstance(tree, bytes) else repr(tree)
+
+
+def _tuple_text(items: list[str]) -> str:
+    return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"
 
 
 def _path(path: list[Any]) -> str:
@@ -145,7 +149,9 @@ def _text(
     if code in (LIST, TUPLE):
         types = list(type.items) if isinstance(type, TupleType) else [getattr(type, "item", ANY)] * len(binding[1])
         items = ", ".join(inner(one, wanted) for one, wanted in zip(binding[1], types, strict=True))
-        return f"[{items}]" if code == LIST else f"({items})"
+        if code == LIST:
+            return f"[{items}]"
+        return f"({items},)" if len(binding[1]) == 1 else f"({items})"
     if code == DICT:
         value = type.value if isinstance(type, DictType) else ANY
         return "{" + ", ".join(f"{key!r}: {inner(one, value)}" for key, one in binding[1]) + "}"

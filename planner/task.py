@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast, overload
 from planner.entity import Entity, P, R, locals_where_decorated
 from planner.policy import Policy
 from planner.promise import Promise
-from planner.tracing import Trace, current
+from planner.tracing import InTaskBody, Trace, current
 
 
 class Task(Entity[P, R]):
@@ -25,7 +25,12 @@ class Task(Entity[P, R]):
         trace = current.get()
         if trace.__class__ is Trace:
             return cast(R, trace.record_call(self, args, kwargs))
-        return cast(R, self.run_body(self.arguments(args, kwargs)))
+        values = self.arguments(args, kwargs)
+        token = current.set(InTaskBody(self.name))
+        try:
+            return cast(R, self.run_body(values))
+        finally:
+            current.reset(token)
 
     def run_body(self, values: list[Any]) -> Any:
         """Call the function; an async one is run to its end on an event loop."""
@@ -45,6 +50,8 @@ def _run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 class _TaskDecorator(Protocol):
     @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, None]], /) -> Task[P, Promise[None]]: ...
+    @overload
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
     @overload
     def __call__(self, function: Callable[P, None], /) -> Task[P, Promise[None]]: ...
@@ -52,6 +59,8 @@ class _TaskDecorator(Protocol):
     def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
 
 
+@overload
+def task(function: Callable[P, Coroutine[Any, Any, None]], /) -> Task[P, Promise[None]]: ...
 @overload
 def task(function: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
 @overload

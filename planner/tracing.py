@@ -32,7 +32,8 @@ from planner.errors import (
 )
 from planner.interface import Signature
 from planner.plan import CALL, INPUT, PLAN, Binding, Callee, Graph, Large, Origin, Output, Parameter, Plan, Shape, Value, references
-from planner.promise import Promise
+from planner.plan_format import plan_digest
+from planner.promise import MARKER, Promise
 from planner.rebase import rebase, renumber_graphs, renumber_nodes
 from typesys.canonical import INLINE_LIMIT, digest, pack
 from typesys.types import Type, short_name
@@ -71,7 +72,8 @@ class Session:
         self.fatal: list[BaseException] = []
         self._callee_index: dict[int, int] = {}
         self._literal_index: dict[bytes, int] = {}
-        self._nested: dict[int, int] = {}
+        self._nested: dict[int, tuple[Any, int]] = {}
+        self._adopted: dict[tuple[int, bytes], tuple[Any, int]] = {}
 
     def callee(self, entity: Entity[..., Any]) -> int:
         """The row of an entity in the table of callees."""
@@ -111,18 +113,34 @@ class Session:
             self.fatal.append(error)
             raise error
         if id(workflow) not in self._nested:
-            self._nested[id(workflow)] = workflow.trace(self)
-        return self._nested[id(workflow)]
+            self._nested[id(workflow)] = (workflow, workflow.trace(self))  # holding it, so that its id stays its own
+        return self._nested[id(workflow)][1]
 
-    def adopt(self, plan: Plan) -> int:
-        """Take over the graphs of a finished plan; gives the number of its outermost."""
+    def mark(self) -> tuple[list[Value], dict[bytes, int]]:
+        """The literals so far, for `rollback`."""
+        return list(self.literals), dict(self._literal_index)
+
+    def rollback(self, mark: tuple[list[Value], dict[bytes, int]]) -> None:
+        """Forget the literals made since a mark."""
+        self.literals, self._literal_index = mark
+
+    def adopt(self, workflow: Any, plan: Plan) -> int:
+        """Take over the graphs of a workflow's finished plan, once however often it is called; gives the number of the outermost."""
+        key = (id(workflow), plan_digest(plan))
+        if key not in self._adopted:
+            self._adopted[key] = (workflow, self._adopt(plan))
+        return self._adopted[key][1]
+
+    def _adopt(self, plan: Plan) -> int:
         callees = [self._adopt_callee(c, e) for c, e in zip(plan.shape.callees, plan.origin.entities, strict=True)]
         literals = [self.literal(plan.literal(index)) for index in range(len(plan.literals))]
         first = len(self.graphs)
         count = len(plan.shape.graphs)
         for number, graph in reversed(list(enumerate(plan.shape.graphs))):
             self.graphs.append(rebase(graph, callees, literals, lambda old: first + count - 1 - old))
-            self.finished.append(Trace(self, graph.name, graph.inputs, lines=list(plan.origin.lines[number])))
+            taken = Trace(self, graph.name, graph.inputs)
+            taken.plan_lines = list(plan.origin.lines[number])
+            self.finished.append(taken)
         return len(self.graphs) - 1
 
     def _adopt_callee(self, callee: Callee, entity: Entity[..., Any]) -> int:
@@ -138,18 +156,19 @@ class Session:
         last = len(self.graphs) - 1
         graphs = tuple(renumber_graphs(graph, last) for graph in reversed(self.graphs))
         shape = Shape(tuple(self.callees), graphs, len(self.literals))
-        lines = tuple(tuple(trace.lines) for trace in reversed(self.finished))
-        return Plan(shape, tuple(self.literals), self.blobs, Origin(lines, tuple(self.entities)))
+        lines = tuple(tuple(trace.plan_lines) for trace in reversed(self.finished))
+        return Plan(shape, tuple(self.literals), dict(self.blobs), Origin(lines, tuple(self.entities)))
 
 
 class Trace:
     """One graph in the making."""
 
-    def __init__(self, session: Session, name: str, inputs: Sequence[Parameter], lines: list[Where | None] | None = None) -> None:
+    def __init__(self, session: Session, name: str, inputs: Sequence[Parameter]) -> None:
         self.session = session
         self.name = name
         self.inputs = list(inputs)
-        self.lines: list[Where | None] = [] if lines is None else lines
+        self.lines: list[Where | None] = []
+        self.plan_lines: list[Where | None] = []
         self.fatal = session.fatal
         self.binder = Binder(self)
         self._kinds = bytearray()
@@ -210,10 +229,10 @@ class Trace:
 
     def mine(self, candidate: Promise[Any]) -> None:
         """Raise `LeakedPromise` if a promise belongs to another trace."""
-        if candidate._trace is not self:
+        if candidate._promissory_trace is not self:
             node = candidate._node()
-            line = None if node is None else candidate._trace.lines[node]
-            made = f"{candidate._said()}, made {f'at {line} ' if line else ''}while {candidate._trace.name} was traced"
+            line = None if node is None else candidate._promissory_trace.lines[node]
+            made = f"{candidate._said()}, made {f'at {line} ' if line else ''}while {candidate._promissory_trace.name} was traced"
             error = LeakedPromise(
                 f"a promise was used outside its workflow: {made}, is used in {self.name}",
                 where=user_line(),
@@ -244,8 +263,9 @@ class Trace:
         name = entries.get("name")
         where = user_line()
         if name is not None:
-            if not isinstance(name, str) or not name or "/" in name or "~" in name:
-                self.problem(DuplicateName(f"{name!r} can't be a node's name: text without / and ~ can", where=where))
+            if not isinstance(name, str) or not name or "/" in name or "~" in name or MARKER in name:
+                way_out = "give a text without / and ~, and not made of a promise"
+                self.problem(DuplicateName(f"{name!r} can't be a node's name", where=where, way_out=way_out))
                 return
             if any(other != node and named.get("name") == name for other, named in self._overrides.items()):
                 self.problem(DuplicateName(f"two nodes of {self.name} are named {name!r}", where=where, way_out="give each its own name"))
@@ -260,10 +280,18 @@ class Trace:
         for name, type, value, said in outputs:
             found.append(Output(name, type, self.binder.bind(value, type, said, where)))
         after = {node: tuple(sorted(nodes)) for node, nodes in sorted(self._after.items())}
-        kinds, overrides = bytes(self._kinds), self._overrides
         graph = Graph(
-            self.name, tuple(self.inputs), tuple(found), kinds, self._targets, self._offsets, bytes(self._bindings), after, overrides
+            self.name,
+            tuple(self.inputs),
+            tuple(found),
+            bytes(self._kinds),
+            array("I", self._targets),
+            array("I", self._offsets),
+            bytes(self._bindings),
+            after,
+            {node: dict(entries) for node, entries in sorted(self._overrides.items())},
         )
+        self.plan_lines = list(self.lines)
         if self._unordered:
             graph = self._sorted(graph)
         self.session.graphs.append(graph)
@@ -290,7 +318,7 @@ class Trace:
         if len(order) < len(needs):
             self._report_cycle(needs, {node for node, count in enumerate(waiting) if count > 0})
             return replace(graph, after={})
-        self.lines = [self.lines[node] for node in order]
+        self.plan_lines = [self.lines[node] for node in order]
         return renumber_nodes(graph, order)
 
     def _report_cycle(self, needs: list[set[int]], stuck: set[int]) -> None:

@@ -12,15 +12,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from planner.binding import is_leaf, parts
 from planner.errors import PlanError
 from planner.naming import node_names
-from planner.plan import BY_VALUE_SIZE, CALL, INPUT, PLAN, Graph, Interface, Parameter, Plan, Shape
+from planner.plan import ARM, BY_VALUE_SIZE, CALL, DICT, INPUT, NODE, PLAN, RECORD, Graph, Interface, Parameter, Plan, Shape
 from typesys.assignable import why_not
-from typesys.transcode import step_type
-from typesys.types import NONE, Type
+from typesys.errors import FormatError
+from typesys.transcode import fits, step_type
+from typesys.types import ANY, NONE, DictType, Type
 
 
 def verify(plan: Plan) -> None:
@@ -82,6 +84,8 @@ class _Checker:
         graph, count = self.graph, len(self.graph.kinds)
         if len(graph.targets) != count or len(graph.offsets) != count + 1 or graph.offsets[-1] != len(graph.bindings):
             raise self.error(None, "its columns have different lengths")
+        if graph.offsets[0] != 0 or any(a >= b for a, b in pairwise(graph.offsets)):
+            raise self.error(None, "its offsets don't rise")
         _unique([p.name for p in graph.inputs], f"input of {graph.name}")
         _unique([o.name for o in graph.outputs], f"output of {graph.name}")
         for index in range(count):
@@ -114,7 +118,10 @@ class _Checker:
         else:
             raise self.error(index, f"unknown kind {kind}")
         interface = target_interface(self.shape, graph, index)
-        bindings = graph.bindings_of(index)
+        try:
+            bindings = graph.bindings_of(index)
+        except FormatError as error:
+            raise self.error(index, str(error)) from None
         if bindings.__class__ is not list or len(bindings) != len(interface.parameters):
             raise self.error(index, f"{len(interface.parameters)} bindings were expected")
         for binding, parameter in zip(bindings, interface.parameters, strict=True):
@@ -136,11 +143,22 @@ class _Checker:
                 if is_leaf(tree):
                     self.check_leaf(tree, wanted, before)
                 else:
+                    self.check_composite(tree, wanted, before)
                     todo.extend(parts(tree, wanted))
             except PlanError:
                 raise
             except (ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
                 raise self.error(before, f"{what}: {error}") from None
+
+    def check_composite(self, tree: Any, wanted: Type, before: int) -> None:
+        if tree.__class__ is not list or len(tree) != (3 if tree[0] in (RECORD, ARM) else 2):
+            raise self.error(before, "a binding has superfluous parts")
+        if tree[0] == ARM and (tree[1].__class__ is not int or tree[1] < 0):
+            raise self.error(before, f"arm {tree[1]!r} does not exist")
+        if tree[0] == DICT:
+            key_type = wanted.key if isinstance(wanted, DictType) else ANY
+            if not all(fits(key, key_type) for key, _ in tree[1]):
+                raise self.error(before, f"a key is not {key_type}")
 
     def check_leaf(self, tree: Any, wanted: Type, before: int) -> None:
         if tree is None:
@@ -151,6 +169,8 @@ class _Checker:
             return
         index = tree if tree.__class__ is int else tree[1]
         path = [] if tree.__class__ is int or len(tree) == 2 else tree[2]
+        if tree.__class__ is list and (len(tree) > 3 or (len(tree) == 3 and not path) or (len(tree) == 2 and tree[0] == NODE)):
+            raise self.error(before, "a binding is spelled another way than it should be")
         if index.__class__ is not int or index < 0:
             raise self.error(before, f"{index!r} is no position")
         if tree.__class__ is list and tree[0] == INPUT:
@@ -162,6 +182,8 @@ class _Checker:
                 raise self.error(before, f"it takes the value of node {index}, which is not before it")
             type = self.results[index]
         for step in path:
+            if isinstance(type, DictType) and step.__class__ is list and (len(step) != 1 or not fits(step[0], type.key)):
+                raise self.error(before, f"{step!r} is no key of {type}")
             type = step_type(type, step) if type is not None else None
         if type is None:
             raise self.error(before, f"the path {path} leads nowhere")

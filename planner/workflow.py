@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, cast, overload
 
 from planner.entity import Entity, P, R, inputs_of, locals_where_decorated, refuse_in_task_body
-from planner.errors import CompileError, DuplicateName, Where, WrongCall, user_line
-from planner.interface import MISSING, Signature
+from planner.errors import CompileError, DuplicateName, StaticRecursion, Where, WrongCall, user_line
+from planner.interface import MISSING, Signature, binder
 from planner.plan import Interface, Parameter, Plan
 from planner.policy import Policy
 from planner.promise import Promise
@@ -53,6 +54,10 @@ class WorkflowFunction(Entity[P, R]):
         except CompileError as error:
             session.fatal.append(error)
             raise session.fatal[0] from None
+        except Exception as error:
+            if session.fatal:
+                raise session.fatal[0] from error  # what the body did with our error is not what went wrong
+            raise
         finally:
             current.reset(token)
             session.open.pop()
@@ -129,7 +134,7 @@ class Workflow:
         """
         where = user_line()
         if any(known.name == name for known in self._trace.inputs):
-            raise DuplicateName(f"two inputs of {self.name} are named {name!r}", where=where)
+            raise DuplicateName(f"two inputs of {self.name} are named {name!r}", where=where, way_out="give each its own name")
         codec = self._codec(type, f"input {name}", where)
         try:
             data = None if default is MISSING else codec.encode(default)
@@ -161,11 +166,11 @@ class Workflow:
         """
         where = user_line()
         if any(known == name for known, *_ in self._outputs):
-            raise DuplicateName(f"two outputs of {self.name} are named {name!r}", where=where)
+            raise DuplicateName(f"two outputs of {self.name} are named {name!r}", where=where, way_out="give each its own name")
         if type is not None:
             codec = self._codec(type, f"output {name}", where)
         else:
-            codec = codec_for(value._type if isinstance(value, Promise) else ANY)
+            codec = codec_for(value._promissory_type if isinstance(value, Promise) else ANY)
         self._outputs.append((name, codec.type, value, f"the output {name} of {self.name}"))
         self._output_codecs.append(codec)
         return value
@@ -184,7 +189,8 @@ class Workflow:
         result = self._output_codecs[0] if len(self._outputs) == 1 else codec_for(NONE if not self._outputs else ANY)
         interface = Interface(tuple(self._trace.inputs), result.type)
         names = tuple(p.name for p in interface.parameters)
-        return Signature(self.name, interface, tuple(self._codecs), result, names, 0, True)
+        keywords = tuple(replace(p, kind="keyword") for p in interface.parameters)
+        return Signature(self.name, interface, tuple(self._codecs), result, names, 0, True, binder(self.name, keywords))
 
     @property
     def output_codecs(self) -> dict[str, Codec]:
@@ -194,26 +200,36 @@ class Workflow:
     def compile(self) -> Plan:
         """The plan as it stands now; more may be added later. Raises `CompileError`."""
         session = self._session
-        before = len(session.graphs), len(session.problems), list(session.literals), list(self._trace.lines)
+        graphs, problems, literals = len(session.graphs), len(session.problems), session.mark()
         self._trace.finish(self._outputs, None)
         try:
             return session.plan()
         finally:
-            del session.graphs[before[0] :], session.finished[before[0] :], session.problems[before[1] :]
-            session.literals, self._trace.lines = before[2], before[3]
+            del session.graphs[graphs:], session.finished[graphs:], session.problems[problems:]
+            session.rollback(literals)
 
     def __call__(self, **inputs: Any) -> Any:
         """In a trace: a call of this workflow. Elsewhere: run it."""
         trace = current.get()
         if trace.__class__ is not Trace:
             return self.run(**inputs)
-        if len(self._outputs) > 1:
-            raise CompileError(
+        problem: CompileError | None = None
+        if trace.session is self._session:
+            problem = StaticRecursion(
+                f"{self.name} calls itself while it is being built: {self.name} → {self.name}",
+                where=user_line(),
+                way_out="make it @dynamic: a dynamic sees its inputs as values, so it can end the recursion",
+            )
+        elif len(self._outputs) > 1:
+            problem = CompileError(
                 f"{self.name} has {len(self._outputs)} outputs, and a call gives one promise",
                 where=user_line(),
                 way_out="give it one output, a dict or dataclass of them",
             )
-        return trace.record_plan(trace.session.adopt(self.compile()), self.signature, (), inputs)
+        if problem is not None:
+            trace.fatal.append(problem)
+            raise problem
+        return trace.record_plan(trace.session.adopt(self, self.compile()), self.signature, (), inputs)
 
     def run(self, **inputs: Any) -> Any:
         """Compile and run in this process; the one output, or a dict of several."""

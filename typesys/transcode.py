@@ -214,6 +214,44 @@ def _scalar_fits(tree: Any, target: Type) -> bool:
     return type(tree) is names[target.__class__]
 
 
+def fits(tree: Any, type: Type) -> bool:
+    """Whether a tree is one that the encoder of a type could have made, as far as its form tells.
+
+    >>> from typesys import type_of
+    >>> fits(["a", 1], type_of(tuple[str, int])), fits(1, type_of(float))
+    (True, False)
+    """
+    match type:
+        case IntType() | BoolType() | StrType() | BytesType() | NoneType():
+            return _scalar_fits(tree, type)
+        case FloatType():
+            return tree.__class__ is float
+        case AnyType():
+            return tree.__class__ is not list or bool(tree)
+        case LiteralType(values):
+            return any(tree.__class__ is value.__class__ and tree == value for value in values)
+        case EnumType(members=members):
+            return tree in [name for name, _ in members]
+        case NamedType(wire=wire):
+            return fits(tree, wire)
+        case OpaqueType():
+            return tree.__class__ is bytes
+    if tree.__class__ is not list:
+        return False
+    match type:
+        case UnionType(arms):
+            return len(tree) == 2 and tree[0].__class__ is int and 0 <= tree[0] < len(arms) and fits(tree[1], arms[tree[0]])
+        case ListType(item) | VarTupleType(item) | SetType(item) | FrozenSetType(item):
+            return all(fits(one, item) for one in tree)
+        case TupleType(items):
+            return len(tree) == len(items) and all(fits(one, item) for one, item in zip(tree, items, strict=True))
+        case RecordType(fields=fields):
+            return len(tree) == len(fields) and all(fits(one, field.type) for one, field in zip(tree, fields, strict=True))
+        case DictType(key, value):
+            return all(one.__class__ is list and len(one) == 2 and fits(one[0], key) and fits(one[1], value) for one in tree)
+    return False
+
+
 # --- paths -----------------------------------------------------------------------------------------------------------------------
 
 

@@ -102,7 +102,7 @@ def traced(body):
 )
 def test_P1_fields_items_and_keys_that_the_type_has_are_taken(body, type, path):
     promised, shown = traced(body)
-    assert (str(promised._type), shown) == (type, path)
+    assert (str(promised._promissory_type), shown) == (type, path)
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_P1_a_field_named_as_something_of_ours_is_not_taken_for_it():
     def odd() -> Odd:
         return Odd(1, 2)
 
-    promised, shown = traced(lambda x: odd()._type)
-    assert (type(promised), shown) == (Promise, "odd._type")
+    promised, shown = traced(lambda x: odd()._promissory_type)
+    assert (type(promised), shown) == (Promise, "odd._promissory_type")
 
 
 def test_P1_a_misspelt_field_tells_which_there_are():
@@ -161,8 +161,8 @@ def test_P1_an_item_or_key_that_the_type_does_not_have_is_refused(body):
 
 def test_P1_an_int_key_of_a_dict_of_floats_is_the_float():
     promised, _ = traced(lambda x: floats()[3])
-    assert promised._binding[2] == [[3.0]]
-    assert type(promised._binding[2][0][0]) is float
+    assert promised._promissory_binding[2] == [[3.0]]
+    assert type(promised._promissory_binding[2][0][0]) is float
 
 
 def test_P2_hasattr_and_getattr_with_a_default_work():
