@@ -22,7 +22,7 @@ from executor.journal import Journal, Tail, find_end, newest_snapshot, read_segm
 from executor.layout import is_run_id, plan_key, segment_key
 from executor.limits import Limits
 from executor.manifest import Manifest, new_manifest, read_manifest, write_manifest
-from executor.run import Run
+from executor.handle import Run
 from executor.scheduler import Scheduler
 from executor.snapshot import load
 from executor.store import Store

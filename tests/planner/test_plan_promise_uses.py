@@ -128,8 +128,8 @@ def test_P1_a_field_named_as_something_of_ours_is_not_taken_for_it():
     def odd() -> Odd:
         return Odd(1, 2)
 
-    promised, shown = traced(lambda x: odd()._promissory_type)
-    assert (type(promised), shown) == (Promise, "odd._promissory_type")
+    promised, shown = traced(lambda x: odd()._type)
+    assert (type(promised), shown) == (Promise, "odd._type")
 
 
 def test_P1_a_misspelt_field_tells_which_there_are():

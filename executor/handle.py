@@ -98,10 +98,13 @@ class Run:
         error = self.error
         if error is not None:
             raise error
+        return {name: codec.decode(data) for (name, codec), data in zip(self._codecs.items(), self.encoded_outputs(), strict=False)}
+
+    def encoded_outputs(self) -> list[bytes]:
+        """Its outputs as they are stored, in order; needs none of the author's classes."""
         if self._outputs is None:
             raise RunFailed(f"run {self.id} is {self.state} and has no result", path="main", run_id=self.id)
-        values = [self.store.get_value(value_of(tree)) for tree in self._outputs]
-        return {name: codec.decode(data) for (name, codec), data in zip(self._codecs.items(), values, strict=False)}
+        return [self.store.get_value(value_of(tree)) for tree in self._outputs]
 
     @property
     def result(self) -> Any:

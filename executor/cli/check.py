@@ -1,0 +1,44 @@
+"""`promissory check`: compile everything in some files and tell all that is wrong."""
+
+from __future__ import annotations
+
+import click
+
+from executor.cli.loading import load, runnables
+from executor.cli.output import say
+from planner import Plan, Task
+from planner import compile as compile_plan
+from planner.errors import CompileError
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE…")
+def command(files: tuple[str, ...]) -> int:
+    """Check that every workflow in the files compiles. Runs no task; reports every problem, with file and line."""
+    problems = 0
+    for file in files:
+        try:
+            loaded = load(file)
+        except CompileError as error:
+            problems += _report(file, error)
+            continue
+        if isinstance(loaded, Plan):
+            say(f"{file}: plan {loaded.name}, {len(loaded):,} nodes, well")
+            continue
+        offered = {name: thing for name, thing in runnables(loaded).items() if not isinstance(thing, Task)}
+        if not offered:
+            say(f"{file}: no workflow")
+        for name, thing in offered.items():
+            try:
+                plan = compile_plan(thing)
+            except CompileError as error:
+                problems += _report(f"{file}: {name}", error)
+            else:
+                say(f"{file}: {name}: {len(plan):,} nodes, well")
+    return 3 if problems else 0
+
+
+def _report(what: str, error: CompileError) -> int:
+    for problem in error.problems:
+        say(f"{what}: {problem}")
+    return len(error.problems)

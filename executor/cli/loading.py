@@ -1,0 +1,121 @@
+"""From what a person typed (a file, a module, a plan) to something that can be run."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+
+from planner import Dynamic, Plan, Task, Workflow, WorkflowFunction
+from planner.errors import CompileError, is_ours
+from planner.plan_format import MAGIC
+from typesys.names import import_name
+
+_OURS = ("typesys", "planner", "executor")
+Runnable = WorkflowFunction[..., Any] | Workflow | Dynamic[..., Any] | Task[..., Any]
+
+
+def load(what: str) -> ModuleType | Plan:
+    """A plan file's plan, or the module of a Python file or name.
+
+    Raises:
+        PlanFormatError: the plan is damaged or of a newer version.
+        click.UsageError: there is no such thing, or its own code fails when it is imported.
+    """
+    path = Path(what)
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.read(len(MAGIC)) == MAGIC or path.suffix in (".plan", ".futures"):
+                return Plan.load(path)
+        return _import_file(path)
+    if path.suffix == ".py" or "/" in what:
+        raise click.UsageError(f"there is no file {what}")
+    sys.path.insert(0, "")
+    return _import(what, what)
+
+
+def _import_file(path: Path) -> ModuleType:
+    name, root = import_name(path)
+    beside_or_above = path.resolve().parent if name.count(".") == 0 else root
+    for ours in _OURS:
+        if (beside_or_above / f"{ours}.py").is_file() or path.resolve() == (beside_or_above / f"{ours}.py"):
+            raise click.UsageError(
+                f"{beside_or_above / f'{ours}.py'} has the name of a package of promissory, so one of the two would hide the other: rename it"
+            )
+    loaded = sys.modules.get(name)
+    file = getattr(loaded, "__file__", None)
+    if loaded is not None and (file is None or Path(file).resolve() != path.resolve()):
+        raise click.UsageError(f"{path} would be imported as {name!r}, and a module of that name is loaded already ({file or 'built in'}): rename it")
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    module = _import(name, str(path))
+    found = getattr(module, "__file__", None)
+    if found is None or Path(found).resolve() != path.resolve():
+        raise click.UsageError(f"importing {name!r} gives {found}, not {path}: rename one of them")
+    return module
+
+
+def _import(name: str, said: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except CompileError:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name == name:
+            raise click.UsageError(f"there is no file or module {said}") from None
+        raise click.UsageError(f"{said} can't be imported: {_where(error)}") from None
+    except BaseException as error:  # whatever the author's module raises, sys.exit() too
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise click.UsageError(f"{said} can't be imported: {_where(error)}") from None
+
+
+def _where(error: BaseException) -> str:
+    """What the author's module raised, with the author's own lines."""
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if not is_ours(frame.filename) and not frame.filename.startswith("<frozen")
+    ]
+    frames = [frame for frame in frames if Path(frame.filename).name != "__init__.py" or "importlib" not in frame.filename]
+    at = "".join(f"\n  {frame.filename}:{frame.lineno}: {frame.line}" for frame in frames)
+    if isinstance(error, SyntaxError):
+        at += f"\n  {error.filename}:{error.lineno}: {(error.text or '').strip()}"
+    return f"{type(error).__name__}: {error}{at}"
+
+
+def runnables(module: ModuleType) -> dict[str, Runnable]:
+    """What a module offers to run, by name: its own workflows and dynamics in order, then its tasks."""
+    found: dict[str, Runnable] = {}
+    for name, thing in vars(module).items():
+        if isinstance(thing, Workflow):
+            found.setdefault(thing.name, thing)
+        elif isinstance(thing, WorkflowFunction | Dynamic) and thing.function.__module__ == module.__name__:
+            found.setdefault(name, thing)
+    tasks = {n: t for n, t in vars(module).items() if isinstance(t, Task) and t.function.__module__ == module.__name__}
+    return {**found, **{name: task for name, task in tasks.items() if name not in found}}
+
+
+def choose(module: ModuleType, name: str | None) -> Runnable:
+    """The workflow of a name; without one, the only workflow (or the only dynamic) that there is."""
+    offered = runnables(module)
+    if name is not None:
+        if name in offered:
+            return offered[name]
+        elsewhere = getattr(module, name, None)
+        if isinstance(elsewhere, WorkflowFunction | Workflow | Dynamic | Task):
+            return elsewhere
+        raise click.UsageError(f"{module.__name__} has no workflow {name!r}; it has: {', '.join(offered) or 'none'}")
+    workflows = [thing for thing in offered.values() if isinstance(thing, WorkflowFunction | Workflow)]
+    dynamics = [thing for thing in offered.values() if isinstance(thing, Dynamic)]
+    for candidates in (workflows, dynamics):
+        if len(candidates) == 1:
+            return candidates[0]
+        if candidates:
+            break
+    if not offered:
+        raise click.UsageError(f"{module.__name__} has no workflow: decorate a function with @workflow")
+    raise click.UsageError(f"say which workflow of {module.__name__}: {', '.join(offered)}")

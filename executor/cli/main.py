@@ -1,0 +1,78 @@
+"""The command `promissory`: its commands by name, and what becomes of errors.
+
+Commands are imported when they are used, so that `promissory --help` is quick. A mistake of the user's is told in words, without a traceback of ours:
+exit code 1 if a run failed, 2 if the command was used wrongly, 3 if a plan does not check, 130 if it was interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from executor.errors import ExecutorError, InputError, RunNotFound
+from planner.errors import CompileError, PlanFormatError
+from typesys.errors import ParseError
+
+COMMANDS = ("run", "compile", "check", "show", "runs", "status", "futures", "logs", "resume")
+
+
+class _Commands(click.Group):
+    """Finds the command NAME in the module of that name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"executor.cli.{name}")
+        command: click.Command = module.command
+        return command
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="promissory", prog_name="promissory")
+def promissory() -> None:
+    """Typed Python workflows that compile to a plan, grow at run time, and survive any crash."""
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run a command and exit with its code."""
+    sys.exit(run_command(arguments))
+
+
+def run_command(arguments: list[str] | None = None) -> int:
+    """Run a command; its exit code."""
+    try:
+        result: Any = promissory.main(arguments, prog_name="promissory", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.exceptions.Exit as exit:
+        return exit.exit_code
+    except click.Abort:
+        return 130
+    except KeyboardInterrupt as interrupt:
+        _say("interrupted", *getattr(interrupt, "__notes__", ()))
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has enough
+        return 0
+    except (CompileError, PlanFormatError) as error:
+        _say(str(error))
+        return 3
+    except (InputError, RunNotFound, ParseError) as error:
+        _say(str(error))
+        return 2
+    except ExecutorError as error:
+        _say(str(error), *getattr(error, "__notes__", ()))
+        return 1
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        click.echo(f"promissory: {line}" if line is lines[0] else f"  {line}", err=True)

@@ -1,0 +1,153 @@
+"""What a person sees: the result on stdout; progress, tables and messages."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from executor.execution import Progress
+from typesys.canonical import unpack
+from typesys.parse import to_json
+from typesys.types import ListType, NoneType, RecordType, StrType, Type, VarTupleType
+
+
+def say(message: str) -> None:
+    """A message, on stderr."""
+    click.echo(message, err=True)
+
+
+def print_result(outputs: list[tuple[str, Type, bytes]], as_json: bool) -> None:
+    """The result of a run, on stdout: text as it is, records as a table, else JSON."""
+    if len(outputs) == 1:
+        _, type, data = outputs[0]
+        tree = unpack(data)
+        if isinstance(type, StrType) and not as_json:
+            click.echo(tree)
+        elif isinstance(type, NoneType) and not as_json:
+            return
+        elif not as_json and _is_table(type):
+            _print_records(tree, type)
+        else:
+            _print_json(to_json(tree, type))
+    else:
+        _print_json({name: to_json(unpack(data), type) for name, type, data in outputs})
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2 if isinstance(value, dict | list) and len(json.dumps(value)) > 100 else None, ensure_ascii=False))
+
+
+def _is_table(type: Type) -> bool:
+    return isinstance(type, RecordType) or (isinstance(type, ListType | VarTupleType) and isinstance(type.item, RecordType))
+
+
+def _print_records(tree: Any, type: Type) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160)
+    if isinstance(type, RecordType):
+        table = Table(title=str(type), show_header=False)
+        table.add_column()
+        table.add_column()
+        nested: list[tuple[str, Any, Type]] = []
+        for field, value in zip(type.fields, tree, strict=True):
+            if isinstance(field.type, ListType | VarTupleType) and isinstance(field.type.item, RecordType):
+                nested.append((field.name, value, field.type))
+            else:
+                table.add_row(field.name, _cell(value, field.type))
+        console.print(table)
+        for name, value, inner in nested:
+            console.print(_rows(value, inner, name))
+    else:
+        console.print(_rows(tree, type, None))
+
+
+def _rows(tree: Any, type: Type, title: str | None) -> Any:
+    from rich.table import Table
+
+    assert isinstance(type, ListType | VarTupleType) and isinstance(type.item, RecordType)
+    table = Table(title=title)
+    for field in type.item.fields:
+        table.add_column(field.name, justify="right" if str(field.type) in ("int", "float") else "left")
+    for row in tree:
+        table.add_row(*[_cell(value, field.type) for field, value in zip(type.item.fields, row, strict=True)])
+    return table
+
+
+def _cell(tree: Any, type: Type) -> str:
+    value = to_json(tree, type)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return f"{value:,}"
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[Progress], None] | None]:
+    """A progress bar on stderr if that is a terminal; gives what is to be called after each commit."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[more]}"))
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=1, more="")
+
+        def update(progress: Progress) -> None:
+            more = f"{progress.expanded:,} futures files" if progress.expanded else ""
+            bar.update(task, completed=progress.done, total=progress.nodes, more=more)
+
+        yield update
+
+
+def ago(microseconds: int) -> str:
+    """A moment, as a person says it.
+
+    >>> ago(0)
+    '-'
+    """
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(microseconds / 1e6)) if microseconds else "-"
+
+
+def lasted(microseconds: int) -> str:
+    """A duration, as a person says it.
+
+    >>> lasted(1_500), lasted(2_500_000), lasted(3_720_000_000)
+    ('1.5 ms', '2.50 s', '1 h 2 min')
+    """
+    seconds = microseconds / 1e6
+    if seconds < 1:
+        return f"{seconds * 1e3:.1f} ms"
+    if seconds < 120:
+        return f"{seconds:.2f} s"
+    minutes = int(seconds // 60)
+    return f"{minutes} min {int(seconds % 60)} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def print_table(headers: list[str], rows: list[list[str]], title: str | None = None) -> None:
+    """A table on stdout: drawn on a terminal, plain and tab-separated elsewhere."""
+    if not sys.stdout.isatty():
+        if title:
+            click.echo(title)
+        for row in [headers, *rows]:
+            click.echo("\t".join(row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title)
+    for header in headers:
+        table.add_column(header)
+    for row in rows:
+        table.add_row(*[Text(cell) for cell in row])
+    Console().print(table)

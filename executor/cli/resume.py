@@ -1,0 +1,68 @@
+"""`promissory resume`: go on with a run that was interrupted or failed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import click
+
+from executor.api import resume
+from executor.changed_code import Change
+from executor.cli.loading import load
+from executor.cli.options import open_store, running_options, store_option
+from executor.cli.output import say
+from executor.cli.run import carry
+from executor.execution import Progress
+from executor.layout import plan_key
+from executor.manifest import read_manifest
+from executor.handle import Run
+from planner.plan_format import plan_from_bytes
+
+
+@click.command()
+@running_options
+@store_option
+@click.option("--take-over", is_flag=True, help="Take the run from an executor that seems to live; it will stop by itself.")
+@click.option("--strict-code", is_flag=True, help="Refuse if any code changed since the run began.")
+@click.argument("run_id", metavar="RUN")
+@click.argument("file", required=False)
+def command(
+    run_id: str,
+    file: str | None,
+    engine: str,
+    max_depth: int | None,
+    max_parallelism: int | None,
+    as_json: bool,
+    quiet: bool,
+    store: str,
+    take_over: bool,
+    strict_code: bool,
+) -> int:
+    """Go on with a run: what is committed stays, the rest runs. FILE is needed only if the workflow's file has moved."""
+    opened = open_store(store)
+    manifest = read_manifest(opened, run_id)
+    plan = plan_from_bytes(opened.get(plan_key(manifest.plan)))
+    if file is not None:
+        load(file)
+    else:
+        sys.path[:0] = [root for root in manifest.source[1:] if root not in sys.path]
+
+    def changed(change: Change) -> None:
+        say(f"{change.name} has changed since the run began: what hasn't run yet runs the new code")
+
+    def begin(on_progress: Callable[[Progress], None] | None) -> Run:
+        return resume(
+            run_id,
+            store=opened,
+            engine=engine,
+            max_depth=max_depth,
+            max_parallelism=max_parallelism,
+            take_over=take_over,
+            strict_code=strict_code,
+            echo=not quiet,
+            on_progress=on_progress,
+            on_change=changed,
+        )
+
+    return carry(begin, manifest.workflow, plan, opened, as_json, quiet, store)

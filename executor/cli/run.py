@@ -1,0 +1,111 @@
+"""`promissory run`: compile a workflow, or take a plan, and carry it to its end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from executor.api import prepare_encoded
+from executor.cli.inputs import inputs_from_command_line
+from executor.cli.loading import choose, load
+from executor.cli.options import open_store, running_options, store_option
+from executor.cli.output import print_result, progress_bar, say
+from executor.engines.engine import engine_named
+from executor.execution import Progress
+from executor.limits import Limits
+from executor.handle import Run
+from executor.store import Store
+from planner import Plan
+from planner import compile as compile_plan
+from planner.entity import Entity
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    epilog="The workflow's own inputs stand after its name: promissory run flow.py report --year 2026. Add --help there to see them.",
+)
+@running_options
+@store_option
+@click.option("--inputs", help="Inputs as a JSON object, or @file with one.")
+@click.option("--run-id", help="The run's name.  [the workflow's, with the time]")
+@click.argument("what", metavar="FILE|MODULE|PLAN")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[WORKFLOW] [--INPUT VALUE …]")
+def command(
+    what: str,
+    arguments: tuple[str, ...],
+    engine: str,
+    max_depth: int | None,
+    max_parallelism: int | None,
+    as_json: bool,
+    quiet: bool,
+    store: str,
+    inputs: str | None,
+    run_id: str | None,
+) -> int:
+    """Run a workflow. The result goes to stdout, everything else to stderr."""
+    loaded = load(what)
+    rest = list(arguments)
+    source: tuple[str, ...] = ()
+    if isinstance(loaded, Plan):
+        plan, documentation, name = loaded, "", loaded.name
+        sys.path.insert(0, "")
+        source = ("", str(Path.cwd()))
+    else:
+        named = rest.pop(0) if rest and not rest[0].startswith("-") else None
+        target = choose(loaded, named)
+        plan, name = compile_plan(target), target.name
+        documentation = target.function.__doc__ or "" if isinstance(target, Entity) else ""
+        file = getattr(loaded, "__file__", None)
+        if file is not None:
+            root = Path(file).resolve().parents[loaded.__name__.count(".") + (Path(file).name == "__init__.py")]
+            source = (str(Path(file).resolve()), str(root))
+    encoded = inputs_from_command_line(plan, name, documentation, rest, inputs)
+    opened = open_store(store)
+
+    def begin(on_progress: Callable[[Progress], None] | None) -> Run:
+        prepared = prepare_encoded(
+            plan,
+            encoded,
+            {},
+            store=opened,
+            engine=engine_named(engine),
+            limits=Limits() if max_depth is None else Limits(max_depth=max_depth),
+            max_parallelism=max_parallelism,
+            run_id=run_id,
+            durability="disk",
+            echo=not quiet,
+            on_progress=on_progress,
+            source=source,
+        )
+        if not quiet:
+            say(f"run {prepared.run.id} in {opened.url}")
+        prepared.carry()
+        return prepared.run
+
+    return carry(begin, name, plan, opened, as_json, quiet, store)
+
+
+def carry(
+    begin: Callable[[Callable[[Progress], None] | None], Run], name: str, plan: Plan, store: Store, as_json: bool, quiet: bool, url: str
+) -> int:
+    """Carry a run to its end with a progress bar; print its result or its error; the exit code."""
+    try:
+        if quiet:
+            run = begin(None)
+        else:
+            with progress_bar(name) as on_progress:
+                run = begin(on_progress)
+    except KeyboardInterrupt as interrupt:
+        where = f" --store {url}" if url != "./.promissory" else ""
+        interrupt.__notes__ = [f"{note}{where}" for note in getattr(interrupt, "__notes__", [])]
+        raise
+    error = run.error
+    if error is not None:
+        say(f"promissory: {error}")
+        return 1
+    outputs = [(output.name, output.type, data) for output, data in zip(plan.outputs, run.encoded_outputs(), strict=False)]
+    print_result(outputs, as_json)
+    return 0

@@ -1,0 +1,34 @@
+"""`promissory show`: a plan as text or as a Mermaid chart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from executor.cli.loading import choose, load
+from executor.cli.options import open_store, store_option
+from executor.layout import plan_key
+from executor.manifest import read_manifest
+from planner import Plan
+from planner import compile as compile_plan
+from planner.plan_format import plan_from_bytes
+
+
+@click.command()
+@store_option
+@click.option("--mermaid", is_flag=True, help="As a Mermaid flowchart.")
+@click.argument("what", metavar="PLAN|RUN|FILE")
+@click.argument("workflow", required=False)
+def command(what: str, workflow: str | None, mermaid: bool, store: str) -> None:
+    """Show the plan of a plan file, of a run, or of a workflow in a Python file."""
+    plan = _plan(what, workflow, store)
+    click.echo(plan.to_mermaid() if mermaid else plan.show())
+
+
+def _plan(what: str, workflow: str | None, store: str) -> Plan:
+    if Path(what).is_file():
+        loaded = load(what)
+        return loaded if isinstance(loaded, Plan) else compile_plan(choose(loaded, workflow))
+    opened = open_store(store)
+    return plan_from_bytes(opened.get(plan_key(read_manifest(opened, what).plan)))

@@ -1,0 +1,77 @@
+"""`promissory status`: how a run stands."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from executor.cli.options import open_store, store_option
+from executor.cli.output import ago, lasted, print_table
+from executor.history import History, NodeRow
+from typesys.types import short_name
+
+
+@click.command()
+@store_option
+@click.option("--nodes", "all_nodes", is_flag=True, help="Every node, with its state and times.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.argument("run_id", metavar="RUN")
+def command(run_id: str, store: str, all_nodes: bool, as_json: bool) -> None:
+    """Tell how a run stands: its state, its nodes by state and by what they call, what failed and what runs."""
+    history = History(open_store(store), run_id)
+    rows = list(history.nodes())
+    if as_json:
+        nodes = [asdict(row) for row in rows] if all_nodes else None
+        _print_json(history, rows, nodes)
+        return
+    manifest = history.manifest
+    click.echo(f"run      {manifest.run_id}")
+    click.echo(f"workflow {manifest.workflow}")
+    click.echo(f"state    {history.state}{f' ({history.end[1]})' if history.end and history.end[1] else ''}")
+    click.echo(f"created  {ago(manifest.created)} by {manifest.user} on {manifest.host}, Python {manifest.python}")
+    click.echo(f"lasted   {lasted(history.ended_at - manifest.created)}{f', resumed {history.resumes - 1} times' if history.resumes > 1 else ''}")
+    for name in history.changed_code:
+        click.echo(f"changed  {name} runs newer code than the run began with")
+    click.echo("nodes    " + (", ".join(f"{count:,} {state}" for state, count in sorted(history.counts.items())) or "none"))
+    _by_callee(rows)
+    troubled = [row for row in rows if row.state in ("FAILED", "RUNNING")]
+    if all_nodes or troubled:
+        shown = rows if all_nodes else troubled
+        table = [[row.path, row.state, str(row.attempts), lasted(row.duration) if row.started else "-", row.why] for row in shown]
+        print_table(["node", "state", "attempts", "lasted", "why"], table)
+
+
+def _by_callee(rows: list[NodeRow]) -> None:
+    calls: dict[tuple[str, str], list[NodeRow]] = {}
+    for row in rows:
+        calls.setdefault((row.kind, row.called), []).append(row)
+    table = [
+        [
+            kind,
+            short_name(called) if ":" in called else called,
+            f"{len(some):,}",
+            f"{sum(row.state == 'SUCCEEDED' for row in some):,}",
+            lasted(sum(row.duration for row in some)),
+        ]
+        for (kind, called), some in calls.items()
+    ]
+    print_table(["kind", "calls", "nodes", "succeeded", "time in bodies"], table)
+
+
+def _print_json(history: History, rows: list[NodeRow], nodes: list[dict[str, object]] | None) -> None:
+    manifest = history.manifest
+    summary: dict[str, object] = {
+        "run": manifest.run_id,
+        "workflow": manifest.workflow,
+        "state": history.state,
+        "reason": history.end[1] if history.end else "",
+        "created": manifest.created,
+        "lasted": history.ended_at - manifest.created,
+        "counts": history.counts,
+        "failed": [{"path": row.path, "why": row.why} for row in rows if row.state == "FAILED" and row.why],
+    }
+    if nodes is not None:
+        summary["nodes"] = nodes
+    click.echo(json.dumps(summary, indent=2))
