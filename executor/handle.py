@@ -79,8 +79,9 @@ class Run:
         if self._failure is None:
             return None
         path, failure, attempt = self._failure
+        said = f"{path} failed: {failure}" if failure.kind == "exception" else f"{failure}"
         error = RunFailed(
-            f"{path} failed: {failure}\n  run {self.id}; repair it, then: promissory resume {self.id}",
+            f"{said}\n  run {self.id}; repair it, then: promissory resume {self.id}",
             path=path,
             attempt=attempt,
             run_id=self.id,

@@ -30,7 +30,7 @@ class Limits:
             return None
         return Failure.of_executor(
             "DepthExceeded",
-            f"dynamics are nested {depth} deep, and this run allows {self.max_depth}: {path}. Does the recursion end? If it does, "
+            f"dynamics are nested {depth} deep ({path}), and this run allows {self.max_depth}. Does the recursion end? If it does, "
             f"allow more: max_depth={_higher(self.max_depth)} in Python, --max-depth {_higher(self.max_depth)} on the command line "
             "(`resume` with it goes on from here)",
         )
@@ -41,7 +41,7 @@ class Limits:
             return None
         return Failure.of_executor(
             "DepthExceeded",
-            f"{name} is nested in itself {depth} deep, and its decorator allows {allowed}: {path}. "
+            f"{name} is nested in itself {depth} deep ({path}), and its decorator allows {allowed}. "
             f"Does the recursion end? If it does, allow more: @dynamic(max_depth={_higher(allowed)})",
         )
 

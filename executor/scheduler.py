@@ -310,8 +310,15 @@ class Scheduler:
         callee = topology.callee(index)
         state = blake2b(callee.digest, digest_size=16)
         state.update(callee.name.encode())
-        for binding in topology.graph.bindings_of(index):
-            _update(state, frame, binding)
+        for binding, parameter in zip(topology.graph.bindings_of(index), callee.interface.parameters, strict=True):
+            if binding is None:
+                _add(state, parameter.default or b"")
+            elif topology.fits(binding, parameter.type):
+                _add(state, frame.value(binding))
+            else:
+                state.update(pack(binding))
+                for leaf in leaves(binding):
+                    _add(state, frame.value(leaf[1] if leaf.__class__ is list and leaf[0] == NODE else leaf))
         return state.digest()
 
     def _no_progress(self, frame: Frame, index: int) -> Failure:
@@ -355,14 +362,7 @@ class Scheduler:
         self.ready = [(frame, index) for frame, index in self.ready if frame.state(index) == PENDING and frame.id in self.frames]
 
 
-def _update(state: Any, frame: Frame, binding: Any) -> None:
-    """Add what a parameter is given to the key of a call."""
-    if binding is None:
-        state.update(b"default")
-        return
-    if binding.__class__ is not int:
-        state.update(pack(binding))
-    for leaf in leaves(binding):
-        value = frame.value(leaf[1] if leaf.__class__ is list and leaf[0] == NODE else leaf)
-        data = value if isinstance(value, bytes) else value.digest
-        state.update(len(data).to_bytes(8, "big") + data)
+def _add(state: Any, value: Value) -> None:
+    """Add a value to the key of a call."""
+    data = value if isinstance(value, bytes) else value.digest
+    state.update(len(data).to_bytes(8, "big") + data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from executor.cli.loading import load, runnables
-from executor.cli.output import say
+from executor.cli.output import counted, say
 from planner import Plan, Task
 from planner import compile as compile_plan
 from planner.errors import CompileError
@@ -23,7 +23,7 @@ def command(files: tuple[str, ...]) -> int:
             problems += _report(file, error)
             continue
         if isinstance(loaded, Plan):
-            say(f"{file}: plan {loaded.name}, {len(loaded):,} nodes, well")
+            say(f"{file}: plan {loaded.name}, {counted(len(loaded), 'node')}, well")
             continue
         offered = {name: thing for name, thing in runnables(loaded).items() if not isinstance(thing, Task)}
         if not offered:
@@ -34,7 +34,7 @@ def command(files: tuple[str, ...]) -> int:
             except CompileError as error:
                 problems += _report(f"{file}: {name}", error)
             else:
-                say(f"{file}: {name}: {len(plan):,} nodes, well")
+                say(f"{file}: {name}: {counted(len(plan), 'node')}, well")
     return 3 if problems else 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from executor.cli.loading import choose, load
-from executor.cli.output import say
+from executor.cli.output import counted, say
 from planner import Plan
 from planner import compile as compile_plan
 
@@ -27,4 +27,4 @@ def command(file: str, workflow: str | None, output: str) -> None:
         Path(output).write_bytes(data)
     except OSError as error:
         raise click.UsageError(f"can't write {output}: {error.strerror or error}") from None
-    say(f"{output}: {len(plan):,} nodes, {len(data):,} bytes, digest {plan.digest}")
+    say(f"{output}: {counted(len(plan), 'node')}, {counted(len(data), 'byte')}, digest {plan.digest}")

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from executor.errors import ExecutorError, InputError, RunNotFound
+from executor.errors import EngineError, ExecutorError, InputError, RunNotFound
 from planner.errors import CompileError, PlanFormatError
 from typesys.errors import ParseError
 
@@ -65,7 +65,7 @@ def run_command(arguments: list[str] | None = None) -> int:
     except (CompileError, PlanFormatError) as error:
         _say(str(error))
         return 3
-    except (InputError, RunNotFound, ParseError) as error:
+    except (InputError, EngineError, RunNotFound, ParseError) as error:
         _say(str(error))
         return 2
     except ExecutorError as error:

@@ -109,6 +109,15 @@ def progress_bar(title: str) -> Iterator[Callable[[Progress], None] | None]:
         yield update
 
 
+def counted(count: int, what: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "node"), counted(2000, "node")
+    ('1 node', '2,000 nodes')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def ago(microseconds: int) -> str:
     """A moment, as a person says it.
 
