@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from executor.changed_code import Change, adopt_current_code
 from executor.engines.engine import Engine, engine_named
 from executor.errors import ExecutorError, InputError, RunExists, RunIsLive, StoreError
-from executor.events import ENDED, SNAPSHOT, Event
+from executor.events import tree_of
 from executor.execution import Execution, Progress, code_event, resumed_event, write_futures
+from executor.handle import Run
 from executor.heartbeat import read_beat
 from executor.history import History
-from executor.journal import Journal, Tail, find_end, newest_snapshot, read_segments
-from executor.layout import is_run_id, plan_key, segment_key
+from executor.journal import Journal, LostRace
+from executor.layout import is_run_id, plan_key
 from executor.limits import Limits
-from executor.manifest import Manifest, new_manifest, read_manifest, write_manifest
-from executor.handle import Run
+from executor.manifest import new_manifest, read_manifest, write_manifest
+from executor.recovery import recover
 from executor.scheduler import Scheduler
-from executor.snapshot import load
 from executor.store import Store
 from planner import compile as compile_plan
 from planner.dynamic import Dynamic
 from planner.entity import Entity
 from planner.plan import Large, Plan, Value
-from planner.plan_format import plan_digest, plan_from_bytes
+from planner.plan_format import plan_digest
 from planner.task import Task
 from planner.workflow import Workflow, WorkflowFunction
 from typesys.errors import TypeMismatch
@@ -129,6 +129,7 @@ def resume(
     target: Target | None = None,
     engine: str | Engine = "inline",
     max_depth: int | None = None,
+    max_nodes: int | None = None,
     max_parallelism: int | None = None,
     durability: Durability = "disk",
     take_over: bool = False,
@@ -142,7 +143,7 @@ def resume(
     Args:
         run_id: the run.
         target: the workflow, if its own classes shall decode the result; by default they are imported by name.
-        max_depth: another limit; by default that with which the run began.
+        max_depth, max_nodes: other limits; by default those that the run had last.
         take_over: take the run away from an executor that seems to live.
         strict_code: refuse if any code changed since the run began.
         on_change: told of each callable whose code changed.
@@ -162,30 +163,36 @@ def resume(
             f"run {run_id} is being worked on by process {beat.pid} of {beat.host}. Wait for it, stop it, or take the run over "
             "(take_over=True, --take-over): it will then stop by itself"
         )
-    plan = plan_from_bytes(opened.get(plan_key(manifest.plan)))
-    limits = Limits(max_depth=manifest.max_depth if max_depth is None else max_depth)
-    scheduler = Scheduler(limits)
-    scheduler.open_root(plan, _input_values(plan, manifest))
-    end = find_end(opened, run_id)
-    claim = _replay(opened, run_id, scheduler, newest_snapshot(opened, run_id, end), end)
-    result = Run(run_id, opened, _codecs(target if target is not None else plan))
-    if claim.ended is not None and claim.ended[1] == "SUCCEEDED":
-        result._ended, result._outputs = ("SUCCEEDED", ""), claim.ended[3]
-        return result
-    changes = adopt_current_code(scheduler, strict_code)
+    while True:
+        recovered = recover(opened, manifest)
+        result = Run(run_id, opened, _codecs(target if target is not None else recovered.plan))
+        if recovered.ended is not None and recovered.ended[1] == "SUCCEEDED":
+            result._ended, result._outputs = ("SUCCEEDED", ""), recovered.ended[3]
+            return result
+        scheduler = recovered.scheduler
+        if max_depth is not None:
+            scheduler.limits = replace(scheduler.limits, max_depth=max_depth)
+        if max_nodes is not None:
+            scheduler.limits = replace(scheduler.limits, max_nodes=max_nodes)
+        changes = adopt_current_code(scheduler, strict_code)
+        execution = Execution(
+            opened, manifest, scheduler, engine_named(engine), max_parallelism=max_parallelism, echo=echo, on_progress=on_progress
+        )
+        epoch = (0 if recovered.tail is None else recovered.tail.epoch) + 1
+        execution.journal = Journal(opened, run_id, epoch, recovered.tail, durability == "disk", execution.committed)
+        try:
+            execution.journal.claim(
+                (resumed_event(epoch, scheduler.limits), *(code_event(change.name, change.old, change.new) for change in changes))
+            )
+        except LostRace:
+            continue  # what the old executor has just written counts: read it too
+        break
     for change in changes:
         if on_change is not None:
             on_change(change)
-    execution = Execution(
-        opened, manifest, scheduler, engine_named(engine), max_parallelism=max_parallelism, echo=echo, on_progress=on_progress
-    )
-    epoch = (claim.tail.epoch if claim.tail is not None else 0) + 1
-    execution.journal = Journal(opened, run_id, epoch, claim.tail, durability == "disk", execution.committed)
-    for data in History(opened, run_id).missing_futures() if claim.expanded else ():
+    for data in History(opened, run_id).missing_futures() if recovered.expanded else ():
         write_futures(opened, run_id, data)
-    events = [resumed_event(epoch, socket.gethostname(), os.getpid(), limits.max_depth)]
-    events += [code_event(change.name, change.old, change.new) for change in changes]
-    _Prepared(result, execution, events).carry()
+    _Prepared(result, execution).carry()
     return result
 
 
@@ -203,17 +210,16 @@ def call(target: Entity[..., Any] | Workflow, values: dict[str, Any]) -> Any:
 class _Prepared:
     """A run that is about to be carried to its end."""
 
-    def __init__(self, run: Run, execution: Execution, first_events: list[Event]) -> None:
+    def __init__(self, run: Run, execution: Execution) -> None:
         self.run = run
         self._execution = execution
-        self._first_events = first_events
         run._execution = execution
 
     def carry(self) -> None:
         """Carry it to its end, here."""
         execution, run = self._execution, self.run
         try:
-            ended = execution.run(self._first_events)
+            ended = execution.run()
         except KeyboardInterrupt as interrupt:
             interrupt.add_note(f"run {run.id} is interrupted and can be resumed: promissory resume {run.id}")
             raise
@@ -224,8 +230,6 @@ class _Prepared:
         if scheduler.failure is not None:
             run._failure = (scheduler.failure.path, scheduler.failure.failure, scheduler.failure.attempt)
         if scheduler.outputs is not None:
-            from executor.events import tree_of
-
             run._outputs = [tree_of(value) for value in scheduler.outputs]
         run._ended = ended
 
@@ -298,11 +302,13 @@ def prepare_encoded(
     values: dict[str, Value] = {name: store.put_value(data) for name, data in inputs.items()}
     for literal in plan.literals:
         if isinstance(literal, Large):
+            if literal.digest not in plan.blobs:
+                raise InputError(f"the plan {plan.name} lacks its large literals: a futures file runs only within its run")
             store.put_object(literal.digest, plan.blobs[literal.digest])
     digest = plan_digest(plan)
     store.put_new(plan_key(digest), plan.to_bytes())
     name = run_id or _new_run_id(plan.name)
-    manifest = new_manifest(name, plan.name, digest, values, engine.name, limits.max_depth, source)
+    manifest = new_manifest(name, plan.name, digest, values, engine.name, limits, source)
     if not write_manifest(store, manifest):
         raise RunExists(f"the store {store.url} has a run {name!r} already: resume it (promissory resume {name}), or give another name")
     scheduler = Scheduler(limits)
@@ -311,7 +317,8 @@ def prepare_encoded(
         store, manifest, scheduler, engine, max_parallelism=max_parallelism, echo=echo, beat=beat, on_progress=on_progress
     )
     execution.journal = Journal(store, name, 1, None, durability == "disk", execution.committed)
-    return _Prepared(Run(name, store, codecs), execution, [resumed_event(1, socket.gethostname(), os.getpid(), limits.max_depth)])
+    execution.journal.append([resumed_event(1, limits)])
+    return _Prepared(Run(name, store, codecs), execution)
 
 
 def _new_run_id(workflow: str) -> str:
@@ -369,47 +376,3 @@ def encode_inputs(plan: Plan, target: Target, inputs: Mapping[str, Any]) -> dict
 
 def _face(plan: Plan) -> str:
     return f"({', '.join(f'{p.name}: {p.type}' for p in plan.inputs)})"
-
-
-# --- resuming --------------------------------------------------------------------------------------------------------------------
-
-
-class _Claim:
-    """What a replay found: the journal's tail, how the run ended if it did, whether dynamics were expanded."""
-
-    def __init__(self) -> None:
-        self.tail: Tail | None = None
-        self.ended: Any = None
-        self.expanded = False
-
-
-def _input_values(plan: Plan, manifest: Manifest) -> tuple[Value, ...]:
-    return tuple(manifest.inputs[p.name] for p in plan.inputs)
-
-
-def _replay(store: Store, run_id: str, scheduler: Scheduler, first: int, end: int) -> _Claim:
-    """Bring a scheduler into the state of the journal. A torn last segment is removed: it was never written."""
-    claim = _Claim()
-    for segment, data in read_segments(store, run_id, first, end):
-        claim.tail = Tail(segment, data)
-        for event in segment.events:
-            if event[0] == SNAPSHOT:
-                scheduler = _reset(scheduler)
-                load(scheduler, event[1])
-                claim.expanded = True
-            elif event[0] == ENDED:
-                claim.ended = event
-            else:
-                claim.expanded = claim.expanded or event[0] == 2
-                scheduler.replay(event)
-    written = 0 if claim.tail is None else claim.tail.number + 1
-    if written < end:
-        store.delete(segment_key(run_id, written))
-    scheduler.replayed()
-    return claim
-
-
-def _reset(scheduler: Scheduler) -> Scheduler:
-    """Forget everything, in place: a snapshot is about to be loaded."""
-    Scheduler.__init__(scheduler, scheduler.limits)
-    return scheduler

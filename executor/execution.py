@@ -6,6 +6,8 @@ commits; it ends only after everything is committed, so what a caller sees is ac
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -17,9 +19,11 @@ from executor.events import CODE, ENDED, EXPANDED, RESUMED, Event, tree_of, valu
 from executor.failure import Failure
 from executor.frame import joined, node_identity
 from executor.heartbeat import Heartbeat
+from executor.interrupts import deferred_interrupts
 from executor.invocation import FAILURE, FUTURES, UNSTARTED, VALUE
 from executor.journal import Journal
 from executor.layout import futures_key
+from executor.limits import Limits
 from executor.manifest import Manifest
 from executor.materialize import batch_bytes
 from executor.scheduler import Scheduler
@@ -97,34 +101,18 @@ class Execution:
         self.cancelled = reason
         self._stop.set()
 
-    def run(self, first_events: list[Event]) -> tuple[str, str]:
+    def run(self) -> tuple[str, str]:
         """Carry the run to its end: its state and a reason.
 
         Raises `KeyboardInterrupt`, `Fenced` and `StoreError`; the run can be resumed after each.
         """
         assert self.journal is not None
-        journal, scheduler, engine = self.journal, self.scheduler, self.engine
-        heartbeat = Heartbeat(self.store, self.manifest.run_id, journal.epoch, self._progress) if self._beats else None
+        journal, engine = self.journal, self.engine
+        heartbeat = None
         try:
+            heartbeat = Heartbeat(self.store, self.manifest.run_id, journal.epoch, self._progress) if self._beats else None
             engine.open(Setup(self.store, self.manifest.run_id, journal.epoch, self.manifest.created, self._echo))
-            journal.append(first_events)
-            try:
-                while True:
-                    if self._stop.is_set():
-                        scheduler.stop()
-                    self._dispatch()
-                    self._record()
-                    if scheduler.ended:
-                        break
-                    begun = time.perf_counter()
-                    outcomes = engine.wait(1.0)
-                    self._measure(time.perf_counter() - begun, len(outcomes))
-                    self._apply(outcomes)
-            except KeyboardInterrupt:
-                self._apply(engine.salvage())
-                self._record()
-                journal.flush()
-                raise
+            self._carry()
             state, reason, outputs = self._verdict()
             journal.append([(ENDED, state, reason, outputs)])
             journal.flush()
@@ -134,6 +122,30 @@ class Execution:
             if heartbeat is not None:
                 heartbeat.close()
         return state, reason
+
+    def _carry(self) -> None:
+        """Go on until nothing is left to do. An interrupt keeps what was done."""
+        assert self.journal is not None
+        scheduler, engine = self.scheduler, self.engine
+        with deferred_interrupts() as interrupts:
+            while True:
+                if self._stop.is_set():
+                    scheduler.stop()
+                self._dispatch()
+                self._record()
+                if scheduler.ended:
+                    return
+                begun = time.perf_counter()
+                try:
+                    with interrupts.welcome():
+                        outcomes = engine.wait(1.0)
+                except KeyboardInterrupt:
+                    self._apply(engine.salvage())
+                    self._record()
+                    self.journal.flush()
+                    raise
+                self._measure(time.perf_counter() - begun, len(outcomes))
+                self._apply(outcomes)
 
     def _verdict(self) -> tuple[str, str, list[Any] | None]:
         scheduler = self.scheduler
@@ -194,9 +206,9 @@ def write_futures(store: Store, run_id: str, data: bytes) -> None:
     store.put_new(futures_key(run_id, node_identity(header.parent, header.index)), data, durable=False)
 
 
-def resumed_event(epoch: int, host: str, pid: int, max_depth: int) -> Event:
-    """The first event of an executor that took a run over."""
-    return (RESUMED, epoch, host, pid, max_depth, time.time_ns() // 1000)
+def resumed_event(epoch: int, limits: Limits) -> Event:
+    """The first event of an executor that works on a run."""
+    return (RESUMED, epoch, socket.gethostname(), os.getpid(), limits.max_depth, limits.max_nodes, time.time_ns() // 1000)
 
 
 def code_event(name: str, old: bytes, new: bytes) -> Event:

@@ -31,6 +31,10 @@ SNAPSHOT_EVENTS: Final = 10_000
 Listener = Callable[[tuple[Event, ...]], None]
 
 
+class LostRace(Exception):
+    """Somebody with a lower epoch wrote under the number that was to be written."""
+
+
 class Journal:
     """The writing end.
 
@@ -67,6 +71,15 @@ class Journal:
         self._bytes_since_snapshot = 0
         self._last_snapshot_bytes = 0
         self._thread: threading.Thread | None = None
+
+    def claim(self, events: tuple[Event, ...]) -> None:
+        """Write the first segment of this executor, which takes the run over.
+
+        Raises:
+            LostRace: an executor of a lower epoch wrote just before; what it wrote counts, and has to be read first.
+            Fenced: an executor of the same or a higher epoch was quicker.
+        """
+        self._write(events)
 
     # --- the scheduler's side ---
 
@@ -186,6 +199,8 @@ class Journal:
         key = segment_key(self._run_id, self._next)
         if not self._store.put_new(key, data, durable=self._durable):
             winner = segment_from_bytes(self._store.get(key), key)
+            if winner.epoch < self.epoch:
+                raise LostRace(key)
             if winner.nonce != self._nonce:
                 raise Fenced(
                     f"run {self._run_id} was taken over by another executor (epoch {winner.epoch}, this one has {self.epoch}); "

@@ -14,6 +14,7 @@ from typing import Any, Final
 from executor.errors import JournalError, NotInStore, RunNotFound
 from executor.events import tree_of, value_of
 from executor.layout import is_run_id, run_key
+from executor.limits import Limits
 from executor.store import Store
 from planner.plan import Value
 from typesys.canonical import pack, seal, unpack_canonical, unseal
@@ -33,7 +34,7 @@ class Manifest:
         plan: the plan's digest.
         inputs: values by name.
         engine: name of the engine it began on.
-        max_depth: its limit at the beginning.
+        max_depth, max_nodes: its limits at the beginning.
         created: µs since the epoch.
         user, host, python, promissory: who and what.
         source: the file that holds the workflow, and the folders that were put on `sys.path` for it.
@@ -45,6 +46,7 @@ class Manifest:
     inputs: dict[str, Value]
     engine: str
     max_depth: int
+    max_nodes: int
     created: int
     user: str
     host: str
@@ -53,11 +55,24 @@ class Manifest:
     source: tuple[str, ...]
 
 
-def new_manifest(run_id: str, workflow: str, plan: bytes, inputs: dict[str, Value], engine: str, max_depth: int, source: tuple[str, ...]) -> Manifest:
+def new_manifest(
+    run_id: str, workflow: str, plan: bytes, inputs: dict[str, Value], engine: str, limits: Limits, source: tuple[str, ...]
+) -> Manifest:
     """The manifest of a run that begins now, here."""
-    created = time.time_ns() // 1000
     return Manifest(
-        run_id, workflow, plan, inputs, engine, max_depth, created, _user(), socket.gethostname(), platform.python_version(), _version(), source
+        run_id=run_id,
+        workflow=workflow,
+        plan=plan,
+        inputs=inputs,
+        engine=engine,
+        max_depth=limits.max_depth,
+        max_nodes=limits.max_nodes,
+        created=time.time_ns() // 1000,
+        user=_user(),
+        host=socket.gethostname(),
+        python=platform.python_version(),
+        promissory=_version(),
+        source=source,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from executor.errors import JournalError
 from executor.events import tree_of, value_of
 from executor.frame import DONE, PENDING, Frame, joined, node_identity
+from executor.limits import Limits
 from executor.scheduler import ROOT_IDENTITY, Scheduler
 from planner.plan_format import shape_bytes, shape_from_bytes
 from typesys.canonical import pack, unpack, unpack_each
@@ -27,7 +28,8 @@ def dump(scheduler: Scheduler) -> bytes:
             rows.append(shape_bytes(shape))
         frames += pack(_frame_tree(frame, shapes[id(shape)]))
     outputs = None if scheduler.outputs is None else [tree_of(value) for value in scheduler.outputs]
-    return pack([rows, bytes(frames), outputs, scheduler.next_frame, scheduler.nodes, scheduler.done_nodes])
+    limits = [scheduler.limits.max_depth, scheduler.limits.max_nodes]
+    return pack([rows, bytes(frames), outputs, limits, scheduler.next_frame, scheduler.nodes, scheduler.done_nodes])
 
 
 def _derived(parent: Frame | None, slot: int) -> tuple[bytes, str]:
@@ -57,10 +59,12 @@ def _frame_tree(frame: Frame, shape: int) -> list[Any]:
     ]
 
 
-def load(scheduler: Scheduler, data: bytes) -> None:
-    """Put a fresh scheduler into a state that `dump` wrote."""
+def load(data: bytes) -> Scheduler:
+    """A scheduler in the state that `dump` wrote. Raises `JournalError`, `FormatError`."""
     try:
-        rows, frames, outputs, scheduler.next_frame, scheduler.nodes, scheduler.done_nodes = unpack(data, "a snapshot")
+        rows, frames, outputs, (max_depth, max_nodes), next_frame, nodes, done_nodes = unpack(data, "a snapshot")
+        scheduler = Scheduler(Limits(max_depth=max_depth, max_nodes=max_nodes))
+        scheduler.next_frame, scheduler.nodes, scheduler.done_nodes = next_frame, nodes, done_nodes
         shapes = [shape_from_bytes(row) for row in rows]
         for tree in unpack_each(frames, "a snapshot"):
             _load_frame(scheduler, shapes, tree)
@@ -69,6 +73,7 @@ def load(scheduler: Scheduler, data: bytes) -> None:
     scheduler.outputs = None if outputs is None else tuple(value_of(tree) for tree in outputs)
     for frame in scheduler.frames.values():
         _recount(scheduler, frame)
+    return scheduler
 
 
 def _load_frame(scheduler: Scheduler, shapes: list[Any], tree: list[Any]) -> None:

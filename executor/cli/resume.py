@@ -14,9 +14,9 @@ from executor.cli.options import open_store, running_options, store_option
 from executor.cli.output import say
 from executor.cli.run import carry
 from executor.execution import Progress
+from executor.handle import Run
 from executor.layout import plan_key
 from executor.manifest import read_manifest
-from executor.handle import Run
 from planner.plan_format import plan_from_bytes
 
 

@@ -15,8 +15,8 @@ from executor.cli.options import open_store, running_options, store_option
 from executor.cli.output import print_result, progress_bar, say
 from executor.engines.engine import engine_named
 from executor.execution import Progress
-from executor.limits import Limits
 from executor.handle import Run
+from executor.limits import Limits
 from executor.store import Store
 from planner import Plan
 from planner import compile as compile_plan

@@ -16,7 +16,7 @@ import typesys
 from typesys import codec_of
 from typesys.canonical import digest, pack
 from typesys.transcode import transcode
-from typesys.types import ANY, INT, NONE, EnumType, Field, RecordType, RefType, union
+from typesys.types import ANY, INT, NONE, Definition, EnumType, Field, RecordType, RefType, union
 from typesys.wire import codec_for
 
 ROOT = Path(typesys.__file__).parent.parent
@@ -91,7 +91,8 @@ def test_an_enum_has_these_bytes():
 
 
 def test_a_record_that_mentions_itself_has_these_bytes():
-    node = RecordType("m:Node", "dataclass", (Field("value", INT), Field("next", union([RefType("m:Node"), NONE]))))
+    fields = (Field("value", INT), Field("next", union([RefType("m:Node"), NONE])))
+    node = RecordType("m:Node", (Definition("m:Node", "dataclass", fields),))
     tree = [1, [0, [2, [1, None]]]]
     assert pack(tree).hex() == "9201" + "9200" + "9202" + "9201c0"
     begin = "9407" + "a6" + b"m:Node".hex() + "92" + "a5" + b"value".hex() + "a4" + b"next".hex() + "92"

@@ -67,13 +67,22 @@ def test_a_container_inside_a_tuple_is_no_key_either():
         type_of(dict[tuple[list[int], int], str])
 
 
+def test_an_annotation_nested_too_deeply_is_refused():
+    annotation = int
+    for _ in range(70):
+        annotation = list[annotation]
+    with pytest.raises(AnnotationError) as caught:
+        type_of(annotation)
+    assert str(caught.value) == "it is nested more than 64 deep; use a record that mentions itself by name"
+
+
 def test_records_nested_too_deeply_are_refused_with_the_way_out():
     innermost = make_dataclass("Level0", [("x", int)])
     for depth in range(1, 70):
         innermost = make_dataclass(f"Level{depth}", [("inner", innermost)])
     with pytest.raises(AnnotationError) as caught:
         type_of(innermost)
-    assert str(caught.value) == "records are nested more than 64 deep; use a record that mentions itself by name"
+    assert str(caught.value) == "it is nested more than 64 deep; use a record that mentions itself by name"
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement is Python 3.12's")

@@ -14,7 +14,7 @@ import pytest
 from typesys import ParseError, codec_of, type_of
 from typesys.canonical import pack
 from typesys.parse import parse_json, to_json
-from typesys.types import ANY, INT, EnumType, Field, ListType, RecordType, SetType
+from typesys.types import ANY, INT, Definition, EnumType, Field, ListType, RecordType, SetType
 
 
 class Color(enum.Enum):
@@ -176,7 +176,7 @@ def test_a_missing_field_is_named():
 def test_a_missing_field_with_a_default_says_why_it_must_be_written():
     with pytest.raises(ParseError) as caught:
         parse_json({"price": 1}, type_of(Row))
-    assert str(caught.value) == "value: Row needs the field 'tags' (write it out: defaults of classes are not known here)"
+    assert str(caught.value) == "value: Row needs the field 'tags' (its class has a default, which is not known here: write it out)"
 
 
 def test_a_time_of_another_kind_is_refused_in_one_sentence():
@@ -206,7 +206,8 @@ def test_a_key_given_twice_is_refused_or_the_last_one_counts():
 
 def test_T1_reading_and_showing_need_none_of_the_authors_classes():
     color = EnumType("no_such_module:Color", (("RED", "r"), ("BLUE", 2)))
-    row = RecordType("no_such_module:Row", "dataclass", (Field("n", INT), Field("colors", ListType(color))))
+    fields = (Field("n", INT), Field("colors", ListType(color)))
+    row = RecordType("no_such_module:Row", (Definition("no_such_module:Row", "dataclass", fields),))
     tree = parse_json({"n": 1, "colors": ["r", "BLUE"]}, row)
     assert tree == [1, ["RED", "BLUE"]]
     assert to_json(tree, row) == {"n": 1, "colors": ["RED", "BLUE"]}

@@ -94,7 +94,7 @@ BAD = [
     ("maybe", bool, "'maybe' is not a bool (true, false, yes, no, on, off, 1, 0)"),
     ("c", Literal["a", "b"], "'c' is not one of a, b"),
     ("GREEN", Color, "value: 'GREEN' is not one of RED, BLUE"),
-    ("soon", timedelta, "'soon' is not timedelta"),
+    ("soon", timedelta, "'soon' is not timedelta: it isn't JSON (Expecting value: line 1 column 1 (char 0))"),
     ("x", int | float, "'x' is not int | float"),
     ("[1", list[int], "'[1' is not list[int]: it isn't JSON (Expecting ',' delimiter: line 1 column 3 (char 2))"),
     ("x" * 100, list[int], f"'{'x' * 57}…' is not list[int]: it isn't JSON (Expecting value: line 1 column 1 (char 0))"),
@@ -126,8 +126,13 @@ def test_a_number_stays_a_number_where_a_bool_is_allowed_too():
 
 
 def test_a_text_that_has_no_utf8_is_refused_as_bytes():
-    with pytest.raises(ParseError):
-        parse_text("\udcff", type_of(bytes))
+    with pytest.raises(ParseError) as caught:
+        parse_text("\ud800", type_of(bytes))
+    assert str(caught.value) == "'\\ud800' has no UTF-8 form"
+
+
+def test_a_byte_that_the_command_line_could_not_decode_is_that_byte():
+    assert parse_text("a\udcff", type_of(bytes)) == b"a\xff"
 
 
 def test_a_literal_true_is_typed_as_a_bool_is():

@@ -1,0 +1,56 @@
+"""Ctrl-C at a safe moment.
+
+Python raises `KeyboardInterrupt` between any two instructions, also in the middle of the scheduler's bookkeeping. While a run is carried in the main thread, an
+interrupt is raised at once only where bodies run; anywhere else it waits until the bookkeeping is done.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Interrupts:
+    """Whether an interrupt may be raised now, and whether one is waiting."""
+
+    def __init__(self) -> None:
+        self._welcome = False
+        self._waiting = False
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._welcome:
+            raise KeyboardInterrupt
+        self._waiting = True
+
+    @contextmanager
+    def welcome(self) -> Iterator[None]:
+        """Interrupts are raised in this block, the one that was waiting first."""
+        self._welcome = True
+        try:
+            if self._waiting:
+                self._waiting = False
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._welcome = False
+
+
+@contextmanager
+def deferred_interrupts() -> Iterator[Interrupts]:
+    """Take over Ctrl-C, where it has Python's own meaning and this is the main thread; elsewhere nothing changes."""
+    interrupts = Interrupts()
+    mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not mine:
+        yield interrupts
+        return
+    signal.signal(signal.SIGINT, interrupts._handle)
+    try:
+        yield interrupts
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if interrupts._waiting:
+            interrupts._waiting = False
+            raise KeyboardInterrupt

@@ -1,0 +1,76 @@
+"""From a journal back to a scheduler: what a resume begins with.
+
+Reads the newest snapshot and what came after it; a torn last segment was never written, and is removed. Writes nothing else: a run is taken over by the first segment
+that the new executor writes (`executor.journal`).
+"""
+
+from __future__ import annotations
+
+from executor.errors import JournalError
+from executor.events import ENDED, EXPANDED, RESUMED, SNAPSHOT, Event
+from executor.journal import Tail, find_end, newest_snapshot, read_segments
+from executor.layout import plan_key, segment_key
+from executor.limits import Limits
+from executor.manifest import Manifest
+from executor.scheduler import Scheduler
+from executor.snapshot import load
+from executor.store import Store
+from planner.plan import Plan
+from planner.plan_format import plan_from_bytes
+
+
+class Recovered:
+    """A run as its journal has it.
+
+    Attributes:
+        plan: its plan.
+        scheduler: its state.
+        tail: the newest segment; None if nothing was written.
+        ended: how it ended, if it did: (ENDED, state, reason, outputs).
+        expanded: whether dynamics may have emitted futures files.
+    """
+
+    def __init__(self, plan: Plan, scheduler: Scheduler) -> None:
+        self.plan = plan
+        self.scheduler = scheduler
+        self.tail: Tail | None = None
+        self.ended: Event | None = None
+        self.expanded = False
+
+
+def recover(store: Store, manifest: Manifest) -> Recovered:
+    """Read a run's journal. Raises `JournalError`, `StoreError`."""
+    run_id = manifest.run_id
+    plan = plan_from_bytes(store.get(plan_key(manifest.plan)))
+    recovered = Recovered(plan, Scheduler(Limits(max_depth=manifest.max_depth, max_nodes=manifest.max_nodes)))
+    end = find_end(store, run_id)
+    first = newest_snapshot(store, run_id, end)
+    if first == 0:
+        recovered.scheduler.open_root(plan, tuple(manifest.inputs[parameter.name] for parameter in plan.inputs))
+    for segment, data in read_segments(store, run_id, first, end):
+        recovered.tail = Tail(segment, data)
+        for event in segment.events:
+            _take(recovered, event)
+    written = 0 if recovered.tail is None else recovered.tail.number + 1
+    if written < end:
+        store.delete(segment_key(run_id, written))
+    recovered.scheduler.replayed()
+    return recovered
+
+
+def _take(recovered: Recovered, event: Event) -> None:
+    kind = event[0]
+    if kind == SNAPSHOT:
+        recovered.scheduler = load(event[1])
+        recovered.expanded = True
+    elif kind == ENDED:
+        recovered.ended = event
+    elif kind == RESUMED:
+        recovered.ended = None
+        recovered.scheduler.limits = Limits(max_depth=event[4], max_nodes=event[5])
+    else:
+        recovered.expanded = recovered.expanded or kind == EXPANDED
+        try:
+            recovered.scheduler.replay(event)
+        except (KeyError, IndexError, AttributeError) as error:
+            raise JournalError("the journal", f"has an event that does not fit the run ({error})") from None
