@@ -123,6 +123,8 @@ class Inference:
             scalar = None
         if scalar is not None:
             return scalar
+        if concrete := _ABSTRACT.get(annotation) if isinstance(annotation, type) else None:
+            return union([_BARE[one] for one in concrete])
         if room == 0:
             raise AnnotationError(f"it is nested more than {_MAX_NESTING} deep; use a record that mentions itself by name")
         inside = room - 1

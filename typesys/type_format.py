@@ -39,6 +39,7 @@ from typesys.types import (
     children,
     reachable,
     union,
+    walk,
 )
 
 _SIMPLE: Final[tuple[Type, ...]] = (ANY, NONE, BOOL, INT, FLOAT, STR, BYTES)
@@ -144,6 +145,8 @@ def _definition(tree: Any, depth: int) -> Definition:
     fields = tuple(Field(_text(one), _type(type, depth), _flag(required)) for one, type, required in rows)
     if len({field.name for field in fields}) != len(fields):
         raise ValueError(f"a field of {name} is there twice")
+    if any(isinstance(inner, RecordType) for field in fields for inner in walk(field.type)):
+        raise ValueError(f"a field of {name} holds a whole record, not a mention of it")
     return Definition(_text(name), "namedtuple" if _flag(is_tuple) else "dataclass", fields)
 
 

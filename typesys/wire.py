@@ -46,6 +46,7 @@ from typesys.types import (
     UnionType,
     VarTupleType,
     short_name,
+    walk,
 )
 
 Lower = Callable[[Any], Any]
@@ -347,6 +348,7 @@ def _dict(key: Type, value: Type, lookup: Find, records: Records, exact: bool) -
     keep: Lift = lambda tree: tree  # noqa: E731
     lift_key, lift_value = key_lift or keep, value_lift or keep
     plain = key_lift is None and value_lift is None
+    holds_floats = any(isinstance(inner, FloatType) for inner in walk(key))
 
     def lower(given: Any) -> Any:
         if not isinstance(given, dict):
@@ -363,7 +365,7 @@ def _dict(key: Type, value: Type, lookup: Find, records: Records, exact: bool) -
                 except TypeMismatch as bad_key:
                     raise TypeMismatch(f"key {one_key!r}: {bad_key.problem}") from None
                 raise mismatch.inside(f"[{one_key!r}]") from None
-        if key_native is float and len({one_key for one_key, _ in lowered}) != len(lowered):
+        if holds_floats and len({pack(one_key) for one_key, _ in lowered}) != len(lowered):
             raise TypeMismatch("two of its keys are the same as float")
         return lowered
 
