@@ -176,6 +176,14 @@ def cli(shell, monkeypatch, capsys):
 
 
 @pytest.fixture
-def last_line():
-    """A function (text) → the last sentence of a message."""
-    return lambda text: text.rstrip().rpartition("\n")[2]
+def told():
+    """A function (stderr) → the mistake that it tells: one line, after the usage if there is one, and no traceback."""
+
+    def mistake(text):
+        assert "Traceback" not in text, text
+        *before, last = text.rstrip().split("\n")
+        assert all(line.startswith(("Usage: ", "Try ")) or not line for line in before), text
+        assert last.startswith(("Error: ", "promissory: ")), text
+        return last.partition(": ")[2]
+
+    return mistake

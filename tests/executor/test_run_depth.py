@@ -73,10 +73,10 @@ def test_D3_depth_limit_names_the_path_the_limit_and_the_way_out(store):
     error = run(nested, {"n": 50}, max_depth=10, store=store).error
     assert isinstance(error.__cause__, DepthExceeded)
     assert isinstance(error.__cause__, RecursionError)
-    assert str(error.__cause__) == (
-        "dynamics are nested 11 deep, and this run allows 10: main/nested/nested/…/nested/nested/nested. Does the recursion end? If it "
-        "does, allow more: max_depth=100 in Python, --max-depth 100 on the command line (`resume` with it goes on from here)"
-    )
+    message = str(error.__cause__)
+    assert message.startswith("dynamics are nested 11 deep")
+    for part in ("main/nested/nested/…/nested/nested/nested", "this run allows 10", "max_depth=100", "--max-depth 100", "`resume`"):
+        assert part in message
     assert error.path == "main/nested/nested/…/nested/nested/nested"
 
 
@@ -97,7 +97,8 @@ def test_D3_a_function_bounds_its_own_nesting(store):
     error = run(shallow, {"n": 5}, store=store).error
     assert isinstance(error.__cause__, DepthExceeded)
     assert bodies == [5, 4, 3]
-    assert "shallow is nested in itself 4 deep, and its decorator allows 3" in str(error.__cause__)
+    assert str(error.__cause__).startswith("shallow is nested in itself 4 deep")
+    assert "its decorator allows 3" in str(error.__cause__)
     assert "@dynamic(max_depth=30)" in str(error.__cause__)
     assert run(shallow, {"n": 2}, store=store).result == 2
 
@@ -136,9 +137,8 @@ def test_D3_siblings_do_not_add_up(store):
 def test_D9_a_dynamic_that_brings_the_run_above_its_nodes_fails(store):
     ended = run(emits, {"n": 20}, max_nodes=10, store=store)
     assert isinstance(ended.error.__cause__, NodesExceeded)
-    assert str(ended.error.__cause__) == (
-        "main/emits brings the run to 21 nodes, and it allows 10: raise max_nodes, or do more in each task"
-    )
+    for part in ("main/emits", "21 nodes", "allows 10", "max_nodes"):
+        assert part in str(ended.error.__cause__)
     assert run(emits, {"n": 9}, max_nodes=10, store=store).state == "SUCCEEDED"
 
 
@@ -174,7 +174,8 @@ def test_D9_a_futures_file_has_a_limit():
     cause = scheduler.failure.failure.exception()
     assert isinstance(cause, FuturesTooLarge)
     assert isinstance(cause, LimitExceeded)
-    assert f"the futures file of main/emits has {len(data):,} bytes, and the run allows 100" in str(cause)
+    for part in ("main/emits", f"{len(data):,} bytes", "allows 100"):
+        assert part in str(cause)
 
 
 def test_D9_every_limit_that_a_message_names_can_be_given():

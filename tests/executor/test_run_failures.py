@@ -198,11 +198,7 @@ def test_X6_fail_immediately_starts_nothing_new(store):
 
     ended = failed(many, store)
     assert ran == [0, 1, 2, 3]
-    assert [event_state(row) for row in ended.nodes()][:5] == ["SUCCEEDED"] * 3 + ["FAILED", "CANCELLED"]
-
-
-def event_state(row):
-    return row.state
+    assert [row.state for row in ended.nodes()][:5] == ["SUCCEEDED"] * 3 + ["FAILED", "CANCELLED"]
 
 
 def test_X6_the_failure_that_came_first_is_the_one_that_is_told(store):

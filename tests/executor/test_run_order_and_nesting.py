@@ -7,7 +7,6 @@ from executor.limits import Limits
 from executor.scheduler import Scheduler
 from planner import dynamic, task, workflow
 from planner.plan_format import FuturesHeader, futures_to_bytes
-from typesys.canonical import pack
 
 ran = []
 
@@ -207,5 +206,4 @@ def test_D5_splicing_costs_the_same_however_many_frames_are_open():
         assert [one for one in scheduler.ready if one[0].id != call.node + 1][: len(ready)] == ready
         if len(before) > 20:
             break
-    assert scheduler.log[-1][0] == 2
-    assert pack(len(scheduler.frames)) == pack(22)
+    assert len(scheduler.frames) == 22

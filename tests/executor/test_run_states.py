@@ -44,17 +44,18 @@ def test_X8_states_of_all_nodes_after_a_failure(store):
         return join(after, independent)
 
     ended = run(outer, {"x": 1}, store=store)
-    assert states(ended) == {
+    found = states(ended)
+    assert found.pop("main/fine~4") in ("SUCCEEDED", "CANCELLED")  # whether it began before the failure is the scheduler's choice
+    assert found == {
         "main/fine": "SUCCEEDED",
         "main/inner": "FAILED",
         "main/fine~2": "UPSTREAM_FAILED",
         "main/fine~3": "UPSTREAM_FAILED",
-        "main/fine~4": "CANCELLED",
         "main/join": "UPSTREAM_FAILED",
         "main/inner/fine": "SUCCEEDED",
         "main/inner/boom": "FAILED",
         "main/inner/join": "UPSTREAM_FAILED",
-    } or states(ended)["main/fine~4"] == "SUCCEEDED"
+    }
 
 
 def test_X8_a_dynamic_whose_child_failed_has_failed_with_all_above_it(store):

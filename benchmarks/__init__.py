@@ -1,0 +1,1 @@
+"""What promissory costs, beside its peers, in one run: `python -m benchmarks`."""

@@ -1,0 +1,44 @@
+"""The workloads on dask.delayed with its synchronous scheduler, which keeps nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+
+import dask
+
+from benchmarks.clock import Measure, measure
+
+SYSTEM = f"dask {version('dask')}"
+COUNT = 1_000
+
+
+@dask.delayed
+def inc(x: int) -> int:
+    return x + 1
+
+
+@dask.delayed
+def total(xs: list[int]) -> int:
+    return sum(xs)
+
+
+def build_chain():
+    x = 0
+    for _ in range(COUNT):
+        x = inc(x)
+    return x
+
+
+def build_wide():
+    return total([inc(0) for _ in range(COUNT)])
+
+
+def measures() -> Iterator[Measure]:
+    """Every workload that dask has a spelling for."""
+    sys.setrecursionlimit(100_000)
+    chain, wide = build_chain(), build_wide()
+    yield measure("compile", SYSTEM, "node", COUNT, build_chain, note="a graph in memory, not a plan that can be stored")
+    yield measure("chain", SYSTEM, "task", COUNT, lambda: chain.compute(scheduler="synchronous"), note="nothing kept")
+    yield measure("independent", SYSTEM, "task", COUNT, lambda: wide.compute(scheduler="synchronous"), note="nothing kept")
