@@ -67,7 +67,7 @@ def measures() -> Iterator[Measure]:
     chain = build()
     yield measure("compile", SYSTEM, "node", COUNT, build)
     size = len(serialise()) / COUNT
-    yield measure("plan to bytes", SYSTEM, "node", COUNT, serialise, note=f"compiled anew each time; {size:.1f} bytes a node")
+    yield measure("compile to bytes", SYSTEM, "node", COUNT, serialise, note=f"{size:.1f} bytes a node")
     yield measure("chain", SYSTEM, "task", COUNT, lambda: chain(x=0), warm_up=False, note="nothing kept")
     yield measure("independent", SYSTEM, "task", COUNT, lambda: wide(x=0), warm_up=False, note="nothing kept")
     yield measure("fib", SYSTEM, "call", calls(8), lambda: fib(n=8), warm_up=False, note="nothing kept")

@@ -21,9 +21,10 @@ from typesys.errors import AnnotationError, TypeMismatch
 from typesys.infer import Inference
 from typesys.names import qualified_name
 from typesys.records import field_names, is_record, reader
+from typesys.scalars import said
 from typesys.type_format import type_bytes
 from typesys.types import ANY, AnyType, DictType, ListType, OpaqueType, RecordType, TupleType, Type, UnionType, VarTupleType, walk
-from typesys.wire import TOO_DEEP, Codec, codec_for, said
+from typesys.wire import TOO_DEEP, Codec, codec_for
 
 if TYPE_CHECKING:
     from planner.tracing import Trace

@@ -10,7 +10,6 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, Literal, ParamSpec, TypeVar, cast
 
-from planner.code import code_identity
 from planner.errors import DecorationError, NestedCallError, Where, WrongCall, user_line
 from planner.interface import MISSING, Signature, is_strict, read_signature
 from planner.plan import Callee, Parameter
@@ -65,6 +64,8 @@ class Entity(Generic[P, R]):
 
     def callee(self) -> Callee:
         """How a plan names this function. Captured variables are read anew: they may have changed."""
+        from planner.code import code_identity  # brings the tokenizer: nothing that an import of this package should wait for
+
         if self._callee is None or self.function.__closure__:
             kind: Literal["task", "dynamic"] = "dynamic" if self.kind == "dynamic" else "task"
             identity = code_identity(self.function)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from planner.entity import Entity, inputs_of
@@ -23,6 +22,8 @@ Runner = Callable[[Any, dict[str, Any]], Any]
 
 @cache
 def _runner() -> Runner:
+    from importlib.metadata import entry_points  # slow to import
+
     for entry in entry_points(group="promissory.runner"):
         loaded: Runner = entry.load()
         return loaded

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, cast, overload
@@ -41,6 +40,8 @@ class Task(Entity[P, R]):
 
 
 def _run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    import asyncio  # slow to import, and few tasks need it
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -32,7 +32,6 @@ from planner.errors import (
 )
 from planner.interface import Signature
 from planner.plan import CALL, INPUT, PLAN, Binding, Callee, Graph, Large, Origin, Output, Parameter, Plan, Shape, Value, references
-from planner.plan_format import plan_digest
 from planner.promise import MARKER, Promise
 from planner.rebase import rebase, renumber_graphs, renumber_nodes
 from typesys.canonical import INLINE_LIMIT, digest, pack
@@ -73,7 +72,7 @@ class Session:
         self._callee_index: dict[int, int] = {}
         self._literal_index: dict[bytes, int] = {}
         self._nested: dict[int, tuple[Any, int]] = {}
-        self._adopted: dict[tuple[int, bytes], tuple[Any, int]] = {}
+        self._adopted: dict[tuple[int, str], tuple[Any, int]] = {}
 
     def callee(self, entity: Entity[..., Any]) -> int:
         """The row of an entity in the table of callees."""
@@ -126,7 +125,7 @@ class Session:
 
     def adopt(self, workflow: Any, plan: Plan) -> int:
         """Take over the graphs of a workflow's finished plan, once however often it is called; gives the number of the outermost."""
-        key = (id(workflow), plan_digest(plan))
+        key = (id(workflow), plan.digest)
         if key not in self._adopted:
             self._adopted[key] = (workflow, self._adopt(plan))
         return self._adopted[key][1]

@@ -16,7 +16,6 @@ def lower_opaque(value: Any, name: str | None, lookup: Callable[[str], Any]) -> 
     """The pickle of a value; checked against the annotation `name` stands for, if there is one."""
     import cloudpickle
 
-    from typesys.check import check_opaque
     from typesys.names import NotFound
 
     if name is not None:
@@ -42,3 +41,21 @@ def lift_opaque(tree: Any) -> Any:
     if type(tree) is not bytes:
         raise FormatError("an opaque value", "is not a pickle")
     return cloudpickle.loads(tree)
+
+
+def check_opaque(value: Any, annotation: Any) -> None:
+    """Raise `TypeMismatch` unless typeguard accepts the value for an annotation that has no wire form of its own.
+
+    typeguard is told to look at every item: by default it looks at the first only, so `[1, "a"]` passes as `list[int]`.
+    """
+    try:
+        if isinstance(annotation, type) and isinstance(value, annotation):
+            return
+    except TypeError:  # a TypedDict, or a Protocol that isn't made for isinstance: typeguard knows how
+        pass
+    from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
+
+    try:
+        check_type(value, annotation, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
+    except TypeCheckError as error:
+        raise TypeMismatch(str(error)) from None

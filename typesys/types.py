@@ -51,44 +51,51 @@ class Type:
     """
 
 
-@dataclass(frozen=True, slots=True)
 class AnyType(Type):
+    __slots__ = ()
+
     def __str__(self) -> str:
         return "Any"
 
 
-@dataclass(frozen=True, slots=True)
 class NoneType(Type):
+    __slots__ = ()
+
     def __str__(self) -> str:
         return "None"
 
 
-@dataclass(frozen=True, slots=True)
 class BoolType(Type):
+    __slots__ = ()
+
     def __str__(self) -> str:
         return "bool"
 
 
-@dataclass(frozen=True, slots=True)
 class IntType(Type):
+    __slots__ = ()
+
     def __str__(self) -> str:
         return "int"
 
 
-@dataclass(frozen=True, slots=True)
 class FloatType(Type):
+    __slots__ = ()
+
     def __str__(self) -> str:
         return "float"
 
 
-@dataclass(frozen=True, slots=True)
 class StrType(Type):
+    __slots__ = ()
+
     def __str__(self) -> str:
         return "str"
 
 
-@dataclass(frozen=True, slots=True)
 class BytesType(Type):
+    __slots__ = ()
+
     def __str__(self) -> str:
         return "bytes"
 

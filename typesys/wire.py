@@ -23,6 +23,7 @@ from typesys.infer import Inference
 from typesys.names import NotFound, find
 from typesys.opaque import lift_opaque, lower_opaque
 from typesys.records import builder, reader
+from typesys.scalars import Lower, exactly, literal, lower_exact_float, lower_float, lower_int, said, scalar
 from typesys.self_describing import each, lift_any, lower_any, sorted_once
 from typesys.types import (
     AnyType,
@@ -49,7 +50,6 @@ from typesys.types import (
     walk,
 )
 
-Lower = Callable[[Any], Any]
 Lift = Callable[[Any], Any]
 Find = Callable[[str], Any]
 Records = dict[str, list[Any]]
@@ -63,11 +63,6 @@ _NATIVE: Final[dict[type[Type], type]] = {
     NoneType: type(None),
 }
 TOO_DEEP: Final = "is nested too deeply to be written down (about 500 levels, or it contains itself)"
-
-
-def said(value: Any) -> str:
-    """What a value is, as an error message says it."""
-    return "None" if value is None else type(value).__name__
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +148,14 @@ def _build(type: Type, lookup: Find, records: Records, exact: bool = False) -> t
         case AnyType():
             return lower_any, lift_any
         case IntType():
-            return _exactly(int) if exact else _lower_int, None
+            return exactly(int) if exact else lower_int, None
         case FloatType():
-            return _lower_exact_float if exact else _lower_float, None
+            return lower_exact_float if exact else lower_float, None
         case BoolType() | NoneType():
-            return _exactly(_NATIVE[type.__class__]), None
+            return exactly(_NATIVE[type.__class__]), None
         case StrType() | BytesType():
             native = _NATIVE[type.__class__]
-            return _exactly(native) if exact else _scalar(native), None
+            return exactly(native) if exact else scalar(native), None
         case ListType(item):
             return _sequence(item, list, lookup, records, exact)
         case VarTupleType(item):
@@ -175,7 +170,7 @@ def _build(type: Type, lookup: Find, records: Records, exact: bool = False) -> t
         case UnionType():
             return _union(type, lookup, records, exact)
         case LiteralType(values):
-            return _literal(type, values), None
+            return literal(type, values), None
         case EnumType(name, members):
             return _enum(name, frozenset(member for member, _ in members), lookup)
         case NamedType(name):
@@ -187,66 +182,7 @@ def _build(type: Type, lookup: Find, records: Records, exact: bool = False) -> t
     raise AssertionError(type)
 
 
-# --- scalars ---------------------------------------------------------------------------------------------------------------------
-
-
-def _lower_int(value: Any) -> int:
-    if type(value) is int:
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return int(value)
-    raise TypeMismatch(f"expected int, got {said(value)}")
-
-
-def _lower_float(value: Any) -> float:
-    if type(value) is float:
-        return value if value == value else math.nan
-    if isinstance(value, float | int) and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except OverflowError:
-            raise TypeMismatch("expected float, got an int too large for one") from None
-        return number if number == number else math.nan
-    raise TypeMismatch(f"expected float, got {said(value)}")
-
-
-def _lower_exact_float(value: Any) -> float:
-    if type(value) is float:
-        return value if value == value else math.nan
-    raise TypeMismatch(f"expected float, got {said(value)}")
-
-
-def _scalar(wanted: type) -> Lower:
-    def lower(value: Any) -> Any:
-        if type(value) is wanted:
-            return value
-        if isinstance(value, wanted):
-            return wanted.__str__(value) if wanted is str else wanted(value)
-        raise TypeMismatch(f"expected {wanted.__name__}, got {said(value)}")
-
-    return lower
-
-
-def _exactly(wanted: type) -> Lower:
-    name = "None" if wanted is type(None) else wanted.__name__
-
-    def lower(value: Any) -> Any:
-        if type(value) is wanted:
-            return value
-        raise TypeMismatch(f"expected {name}, got {said(value)}")
-
-    return lower
-
-
-def _literal(type_: LiteralType, values: tuple[Any, ...]) -> Lower:
-    allowed = {(type(value), value) for value in values}
-
-    def lower(value: Any) -> Any:
-        if isinstance(value, bool | int | str | bytes | None) and (type(value), value) in allowed:
-            return value
-        raise TypeMismatch(f"expected {type_}, got {value!r}")
-
-    return lower
+# --- named values ---------------------------------------------------------------------------------------------------------------
 
 
 def _enum(name: str, members: frozenset[str], lookup: Find) -> tuple[Lower, Lift]:

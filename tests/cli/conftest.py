@@ -18,6 +18,8 @@ PATIENCE = 60
 class Shell:
     """A person at a terminal, in a folder of their own."""
 
+    command = COMMAND
+
     def __init__(self, folder):
         self.folder = folder
         self.environment = {name: value for name, value in os.environ.items() if name not in ("PROMISSORY_STORE", "COLUMNS", "FORCE_COLOR")}
@@ -33,7 +35,7 @@ class Shell:
     def promissory(self, *arguments, cwd=None, **environment):
         """The command, to its end, in a process of its own."""
         return subprocess.run(
-            [COMMAND, *map(str, arguments)],
+            [self.command, *map(str, arguments)],
             cwd=cwd or self.folder,
             env={**self.environment, **environment},
             capture_output=True,
@@ -45,7 +47,7 @@ class Shell:
     def start(self, *arguments):
         """The command as the leader of a process group of its own; ended with the test."""
         process = subprocess.Popen(
-            [COMMAND, *map(str, arguments)],
+            [self.command, *map(str, arguments)],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,

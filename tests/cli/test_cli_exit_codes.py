@@ -90,7 +90,7 @@ def test_exit_code_3_of_what_does_not_compile(shell, flow, command):
     arguments = {"run": ["wrong.py", "wrong"], "compile": ["wrong.py", "wrong", "-o", "x.plan"], "check": ["wrong.py"], "show": ["wrong.py", "wrong"]}
     ended = shell.promissory(command, *arguments[command])
     assert (ended.returncode, ended.stdout) == (3, "")
-    assert "inc(x=…) wants int" in ended.stderr
+    assert "inc(x=…)" in ended.stderr
     assert "wrong.py:" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not (shell.folder / ".promissory").exists()
@@ -106,10 +106,10 @@ def test_X10_exit_code_130_of_a_run_that_is_interrupted(shell, held):
 
 
 @pytest.mark.parametrize("command", ["run", "compile", "check", "show", "runs", "status", "futures", "logs", "resume"])
-def test_every_command_has_a_help(shell, command):
-    ended = shell.promissory(command, "--help")
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout.startswith(f"Usage: promissory {command} ")
+def test_every_command_has_a_help(cli, command):
+    code, out, err = cli(command, "--help")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"Usage: promissory {command} ")
 
 
 def test_help_lists_every_command(cli):

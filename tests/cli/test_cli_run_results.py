@@ -124,8 +124,8 @@ def test_run_prints_a_list_of_dataclasses_as_a_table(cli, flow):
     code, out, _ = cli("run", "flow.py", "as_rows")
     lines = out.splitlines()
     assert code == 0
-    assert ["name", "size"] == lines[1].replace("┃", " ").split()
-    assert ["rowrow", "2,000"] == lines[-2].replace("│", " ").split()
+    assert lines[1].replace("┃", " ").split() == ["name", "size"]
+    assert lines[-2].replace("│", " ").split() == ["rowrow", "2,000"]
 
 
 def test_run_prints_a_dataclass_as_a_table_and_the_lists_in_it_below(cli, flow):

@@ -116,7 +116,7 @@ def test_A2_a_workflow_without_result_gives_none():
 def test_A2_tuples_are_unpacked_and_indexed():
     @workflow
     def unpacked(x: int) -> tuple[str, int]:
-        number, text = both(x)
+        number, _ = both(x)
         left, right = pair(number)
         return right, add(left, both(x)[0])
 
