@@ -1,8 +1,8 @@
 """What a task's body prints and logs, kept for its attempt's log and echoed with the node's path (rule X5).
 
-Standard output and error are replaced while a batch runs, and restored between batches, so that the author's own code around a run prints as
-always. Output goes to one log a worker; nothing is written where nothing was said. What code below Python writes straight to file
-descriptors is not seen here.
+While any run goes on in this process, standard output and error are stand-ins that look which thread is writing: what a thread prints inside a body is captured for that body,
+everything else goes where it always went. So two runs in two threads, and the author's own code beside them, don't get into each other's way. Output goes to one
+log a worker; nothing is written where nothing was said. What code below Python writes straight to file descriptors is not seen here.
 """
 
 from __future__ import annotations
@@ -10,112 +10,173 @@ from __future__ import annotations
 import io
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
 from typing import Any, TextIO, cast
 
 from executor.store import Store
 
 
-class Capture(io.TextIOBase):
-    """Stands for `sys.stdout` and `sys.stderr` while bodies run.
+class Capture:
+    """Takes what the bodies of one worker say.
 
     Args:
         store: where the log goes.
         key: the worker's log.
-        echo: where to repeat each line with the node's path; None for nowhere.
+        echo: whether to repeat each line, with the node's path, on standard error.
     """
 
-    def __init__(self, store: Store, key: str, echo: TextIO | None) -> None:
+    def __init__(self, store: Store, key: str, echo: bool) -> None:
         self._store = store
         self._key = key
         self._echo = echo
         self._path = ""
         self._said: list[str] = []
         self._line = ""
-        self._log_handler = _LogHandler(self)
 
-    # --- the stream ---
+    def open(self) -> None:
+        """Begin to listen."""
+        _stand_ins.install()
 
-    def writable(self) -> bool:
-        return True
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return "utf-8"
-
-    @property
-    def errors(self) -> str:  # type: ignore[override]
-        return "backslashreplace"
-
-    def isatty(self) -> bool:
-        return False
-
-    def write(self, text: str) -> int:
-        self._said.append(text)
-        if self._echo is not None:
-            self._line += text
-            if "\n" in self._line:
-                *whole, self._line = self._line.split("\n")
-                self._repeat(whole)
-        return len(text)
-
-    def _repeat(self, lines: list[str]) -> None:
-        echo = cast(TextIO, self._echo)
-        try:
-            echo.write("".join(f"{self._path} | {line}\n" for line in lines))
-            echo.flush()
-        except (OSError, ValueError):
-            self._echo = None  # nobody reads it any more; the log goes on
-
-    # --- around bodies ---
-
-    @contextmanager
-    def streams(self) -> Iterator[None]:
-        """Take over standard output, standard error and the root logger."""
-        stdout, stderr = sys.stdout, sys.stderr
-        sys.stdout = sys.stderr = cast(Any, self)
-        root = logging.getLogger()
-        self._log_handler.speaks_up = not root.handlers
-        root.addHandler(self._log_handler)
-        try:
-            yield
-        finally:
-            root.removeHandler(self._log_handler)
-            sys.stdout, sys.stderr = stdout, stderr
+    def close(self) -> None:
+        """Stop listening."""
+        _stand_ins.remove()
 
     def begin(self, path: str) -> None:
-        """A body begins."""
+        """A body begins in this thread."""
         self._path = path
+        _thread.capture = self
 
     def end(self) -> list[Any] | None:
-        """A body has ended: [key, offset, length] of what it said, or None. Raises `StoreError`."""
+        """The body has ended: [key, offset, length] of what it said, or None. Raises `StoreError`."""
+        _thread.capture = None
         if not self._said:
             return None
         data = "".join(self._said).encode("utf-8", "backslashreplace")
         self._said.clear()
-        if self._line and self._echo is not None:
+        if self._line:
             self._repeat([self._line])
-        self._line = ""
+            self._line = ""
         return [self._key, self._store.append(self._key, data), len(data)]
+
+    def take(self, text: str, aloud: bool = True) -> None:
+        """The body said something."""
+        self._said.append(text)
+        if self._echo and aloud:
+            self._line += text
+            if "\n" in self._line:
+                *whole, self._line = self._line.split("\n")
+                self._repeat(whole)
+
+    def _repeat(self, lines: list[str]) -> None:
+        echo = _stand_ins.stderr
+        try:
+            echo.write("".join(f"{self._path} | {line}\n" for line in lines))
+            echo.flush()
+        except UnicodeEncodeError:
+            encoding = echo.encoding or "ascii"
+            echo.write("".join(f"{self._path} | {line}\n" for line in lines).encode(encoding, "backslashreplace").decode(encoding))
+        except (OSError, ValueError):
+            self._echo = False  # nobody reads it any more; the log goes on
+
+
+class _Thread(threading.local):
+    capture: Capture | None = None
+
+
+_thread = _Thread()
+
+
+class _StandIn(io.TextIOBase):
+    """Stands for `sys.stdout` or `sys.stderr`: a body's text goes to its capture, any other to the stream itself."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        capture = _thread.capture
+        if capture is None:
+            return self.stream.write(text)
+        capture.take(str(text))
+        return len(text)
+
+    def flush(self) -> None:
+        if _thread.capture is None:
+            self.stream.flush()
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return _thread.capture is None and self.stream.isatty()
+
+    def fileno(self) -> int:
+        return self.stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return "utf-8" if _thread.capture is not None else self.stream.encoding
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        return "backslashreplace" if _thread.capture is not None else self.stream.errors
+
+    @property
+    def buffer(self) -> Any:
+        """The bytes below; what a body writes there is not captured."""
+        return self.stream.buffer
 
 
 class _LogHandler(logging.Handler):
-    """Writes log records into the attempt's log; aloud only where the author has set up no handler of their own."""
-
-    def __init__(self, capture: Capture) -> None:
-        super().__init__()
-        self._capture = capture
-        self.speaks_up = True
-        self.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    """Writes a body's log records into its log; aloud only where the author has set up no handler of their own."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        capture = _thread.capture
+        if capture is None:
+            return
         try:
             text = self.format(record) + "\n"
         except Exception:  # logging's own rule: a bad record is reported, never raised
             self.handleError(record)
             return
-        if self.speaks_up:
-            self._capture.write(text)
-        else:
-            self._capture._said.append(text)
+        alone = all(isinstance(handler, _LogHandler) for handler in logging.getLogger().handlers)
+        capture.take(text, aloud=alone)
+
+
+class _StandIns:
+    """The stand-ins of this process: there while anyone listens."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._listeners = 0
+        self._installed: tuple[_StandIn, _StandIn] | None = None
+        self._handler = _LogHandler()
+        self._handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+
+    @property
+    def stderr(self) -> TextIO:
+        """Standard error itself."""
+        stream = sys.stderr
+        return stream.stream if isinstance(stream, _StandIn) else cast(TextIO, stream)
+
+    def install(self) -> None:
+        with self._lock:
+            self._listeners += 1
+            if self._listeners == 1:
+                self._installed = _StandIn(sys.stdout), _StandIn(sys.stderr)
+                sys.stdout, sys.stderr = cast(Any, self._installed)
+                logging.getLogger().addHandler(self._handler)
+
+    def remove(self) -> None:
+        with self._lock:
+            self._listeners -= 1
+            if self._listeners == 0 and self._installed is not None:
+                logging.getLogger().removeHandler(self._handler)
+                stdout, stderr = self._installed
+                if sys.stdout is stdout:  # else somebody put another stream there meanwhile, which stays
+                    sys.stdout = stdout.stream
+                if sys.stderr is stderr:
+                    sys.stderr = stderr.stream
+                self._installed = None
+
+
+_stand_ins = _StandIns()

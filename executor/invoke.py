@@ -64,14 +64,13 @@ class Worker:
         """
         definitions, invocations = unpack(batch, "a batch")
         failed = False
-        with self.capture.streams():
-            for invocation in invocations:
-                if failed:
-                    outcomes.append([invocation[1], invocation[2], UNSTARTED, None, 0, 0, self.name, invocation[7], None])
-                else:
-                    outcome = self._invoke(definitions, invocation)
-                    failed = outcome[2] == FAILURE
-                    outcomes.append(outcome)
+        for invocation in invocations:
+            if failed:
+                outcomes.append([invocation[1], invocation[2], UNSTARTED, None, 0, 0, self.name, invocation[7], None])
+            else:
+                outcome = self._invoke(definitions, invocation)
+                failed = outcome[2] == FAILURE
+                outcomes.append(outcome)
 
     def _invoke(self, definitions: list[bytes], invocation: list[Any]) -> list[Any]:
         number, frame, index, arguments, path, identity, depth, attempt = invocation
@@ -87,6 +86,7 @@ class Worker:
                 else:
                     status, payload = VALUE, self._call(entity, arguments)
         except (KeyboardInterrupt, StoreError):
+            self.capture.end()
             raise
         except Refused as refusal:
             status, payload = FAILURE, Failure.of_executor(refusal.kind, str(refusal)).to_tree()

@@ -43,6 +43,7 @@ _UNREADABLE: Final = (ValueError, TypeError, OverflowError, msgpack.OutOfData, m
 
 
 def _new_packer() -> Any:
+    """One for all threads: packing runs no Python code, so the interpreter lock is held from beginning to end."""
     return msgpack.Packer(use_bin_type=True, unicode_errors="surrogatepass", autoreset=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from typing import Any
 
@@ -22,12 +21,14 @@ class Inline:
         self._batches: deque[bytes] = deque()
         self._outcomes: list[Any] = []
         self._worker: Worker | None = None
+        self._capture: Capture | None = None
 
     def open(self, setup: Setup) -> None:
         """Make the worker."""
         name = f"inline-{setup.epoch}"
-        capture = Capture(setup.store, log_key(setup.run_id, name), sys.stderr if setup.echo else None)
-        self._worker = Worker(setup.store, name, setup.created, capture)
+        self._capture = Capture(setup.store, log_key(setup.run_id, name), setup.echo)
+        self._capture.open()
+        self._worker = Worker(setup.store, name, setup.created, self._capture)
 
     def submit(self, batch: bytes) -> None:
         """Have a batch run at the next `wait`."""
@@ -46,5 +47,8 @@ class Inline:
         return outcomes
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Stop listening to what bodies say."""
         self._batches.clear()
+        if self._capture is not None:
+            self._capture.close()
+            self._capture = None
