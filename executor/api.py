@@ -7,7 +7,6 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -18,7 +17,6 @@ from executor.events import tree_of
 from executor.execution import Execution, Progress, code_event, resumed_event, write_futures
 from executor.handle import Run
 from executor.heartbeat import read_beat
-from executor.history import History
 from executor.journal import Journal, LostRace
 from executor.layout import is_run_id, plan_key
 from executor.limits import Limits
@@ -49,6 +47,7 @@ def run(
     engine: str | Engine = "inline",
     max_depth: int = 100,
     max_nodes: int = 1_000_000,
+    max_futures_bytes: int = 256 << 20,
     max_parallelism: int | None = None,
     run_id: str | None = None,
     durability: Durability = "disk",
@@ -64,6 +63,7 @@ def run(
         engine: `inline`, or an engine object.
         max_depth: how deep dynamics may nest.
         max_nodes: how many nodes the run may have.
+        max_futures_bytes: how many bytes one futures file may have.
         max_parallelism: how many bodies may run at one time; by default as many as the engine can.
         run_id: the run's name; by default the workflow's with the time.
         durability: "disk" syncs what it acknowledges; "process" survives the death of processes, not of the machine.
@@ -90,7 +90,8 @@ def run(
     >>> ended.state, ended.result
     ('SUCCEEDED', 3)
     """
-    prepared = _prepare(target, inputs, store, engine, max_depth, max_nodes, max_parallelism, run_id, durability, echo, on_progress)
+    limits = Limits(max_depth, max_nodes, max_futures_bytes)
+    prepared = _prepare(target, inputs, store, engine, limits, max_parallelism, run_id, durability, echo, on_progress)
     prepared.carry()
     return prepared.run
 
@@ -103,6 +104,7 @@ def start(
     engine: str | Engine = "inline",
     max_depth: int = 100,
     max_nodes: int = 1_000_000,
+    max_futures_bytes: int = 256 << 20,
     max_parallelism: int | None = None,
     run_id: str | None = None,
     durability: Durability = "disk",
@@ -118,7 +120,8 @@ def start(
     >>> start(inc, {"x": 1}, store="memory://doctest").wait(60).result
     2
     """
-    prepared = _prepare(target, inputs, store, engine, max_depth, max_nodes, max_parallelism, run_id, durability, echo, on_progress)
+    limits = Limits(max_depth, max_nodes, max_futures_bytes)
+    prepared = _prepare(target, inputs, store, engine, limits, max_parallelism, run_id, durability, echo, on_progress)
     return prepared.carry_in_background()
 
 
@@ -130,6 +133,7 @@ def resume(
     engine: str | Engine = "inline",
     max_depth: int | None = None,
     max_nodes: int | None = None,
+    max_futures_bytes: int | None = None,
     max_parallelism: int | None = None,
     durability: Durability = "disk",
     take_over: bool = False,
@@ -143,7 +147,7 @@ def resume(
     Args:
         run_id: the run.
         target: the workflow, if its own classes shall decode the result; by default they are imported by name.
-        max_depth, max_nodes: other limits; by default those that the run had last.
+        max_depth, max_nodes, max_futures_bytes: other limits; by default those that the run had last.
         take_over: take the run away from an executor that seems to live.
         strict_code: refuse if any code changed since the run began.
         on_change: told of each callable whose code changed.
@@ -158,7 +162,7 @@ def resume(
     opened = _open_store(store)
     manifest = read_manifest(opened, run_id)
     beat = read_beat(opened, run_id)
-    if beat is not None and beat.is_live() and not take_over:
+    if beat is not None and beat.is_live(opened, run_id) and not take_over:
         raise RunIsLive(
             f"run {run_id} is being worked on by process {beat.pid} of {beat.host}. Wait for it, stop it, or take the run over "
             "(take_over=True, --take-over): it will then stop by itself"
@@ -170,10 +174,7 @@ def resume(
             result._ended, result._outputs = ("SUCCEEDED", ""), recovered.ended[3]
             return result
         scheduler = recovered.scheduler
-        if max_depth is not None:
-            scheduler.limits = replace(scheduler.limits, max_depth=max_depth)
-        if max_nodes is not None:
-            scheduler.limits = replace(scheduler.limits, max_nodes=max_nodes)
+        scheduler.limits = scheduler.limits.changed(max_depth, max_nodes, max_futures_bytes)
         changes = adopt_current_code(scheduler, strict_code)
         execution = Execution(
             opened, manifest, scheduler, engine_named(engine), max_parallelism=max_parallelism, echo=echo, on_progress=on_progress
@@ -190,16 +191,16 @@ def resume(
     for change in changes:
         if on_change is not None:
             on_change(change)
-    for data in History(opened, run_id).missing_futures() if recovered.expanded else ():
+    for data in recovered.futures:
         write_futures(opened, run_id, data)
-    _Prepared(result, execution).carry()
+    _Prepared(result, execution, recovered.plan).carry()
     return result
 
 
 def call(target: Entity[..., Any] | Workflow, values: dict[str, Any]) -> Any:
     """A plain call of a workflow or dynamic: compiled and run in this process, in memory; its native result."""
     store = Store(None)
-    prepared = _prepare(cast(Target, target), values, store, "inline", 100, 1_000_000, None, None, "process", True, None, beat=False)
+    prepared = _prepare(cast(Target, target), values, store, "inline", Limits(), None, None, "process", True, None, beat=False)
     prepared.carry()
     return prepared.run.result
 
@@ -210,9 +211,10 @@ def call(target: Entity[..., Any] | Workflow, values: dict[str, Any]) -> Any:
 class _Prepared:
     """A run that is about to be carried to its end."""
 
-    def __init__(self, run: Run, execution: Execution) -> None:
+    def __init__(self, run: Run, execution: Execution, plan: Plan) -> None:
         self.run = run
         self._execution = execution
+        self._plan = plan  # holds the functions that no import reaches
         run._execution = execution
 
     def carry(self) -> None:
@@ -221,10 +223,12 @@ class _Prepared:
         try:
             ended = execution.run()
         except KeyboardInterrupt as interrupt:
-            interrupt.add_note(f"run {run.id} is interrupted and can be resumed: promissory resume {run.id}")
+            if run.store.outlives_the_process:
+                interrupt.add_note(f"run {run.id} is interrupted and can be resumed: promissory resume {run.id}")
             raise
         except StoreError as error:
-            error.add_note(f"run {run.id} is interrupted; what was acknowledged is safe. Repair the store, then: promissory resume {run.id}")
+            if run.store.outlives_the_process:
+                error.add_note(f"run {run.id} is interrupted; what was acknowledged is safe. Repair the store, then: promissory resume {run.id}")
             raise
         scheduler = execution.scheduler
         if scheduler.failure is not None:
@@ -252,8 +256,7 @@ def _prepare(
     inputs: Mapping[str, Any] | None,
     store: Store | str | Path | None,
     engine: str | Engine,
-    max_depth: int,
-    max_nodes: int,
+    limits: Limits,
     max_parallelism: int | None,
     run_id: str | None,
     durability: Durability,
@@ -269,7 +272,7 @@ def _prepare(
         _codecs(target),
         store=_open_store(store),
         engine=engine_named(engine),
-        limits=Limits(max_depth=max_depth, max_nodes=max_nodes),
+        limits=limits,
         max_parallelism=max_parallelism,
         run_id=run_id,
         durability=durability,
@@ -318,7 +321,7 @@ def prepare_encoded(
     )
     execution.journal = Journal(store, name, 1, None, durability == "disk", execution.committed)
     execution.journal.append([resumed_event(1, limits)])
-    return _Prepared(Run(name, store, codecs), execution)
+    return _Prepared(Run(name, store, codecs), execution, plan)
 
 
 def _new_run_id(workflow: str) -> str:

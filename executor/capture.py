@@ -96,7 +96,9 @@ class _StandIn(io.TextIOBase):
         capture = _thread.capture
         if capture is None:
             return self.stream.write(text)
-        capture.take(str(text))
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        capture.take(text)
         return len(text)
 
     def flush(self) -> None:
@@ -122,12 +124,31 @@ class _StandIn(io.TextIOBase):
 
     @property
     def buffer(self) -> Any:
-        """The bytes below; what a body writes there is not captured."""
-        return self.stream.buffer
+        """The bytes below."""
+        capture = _thread.capture
+        return self.stream.buffer if capture is None else _Bytes(capture)
+
+
+class _Bytes(io.RawIOBase):
+    """What a body writes as bytes, taken as UTF-8."""
+
+    def __init__(self, capture: Capture) -> None:
+        self._capture = capture
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._capture.take(bytes(data).decode("utf-8", "backslashreplace"))
+        return len(data)
 
 
 class _LogHandler(logging.Handler):
-    """Writes a body's log records into its log; aloud only where the author has set up no handler of their own."""
+    """Writes a body's log records into its log, where the author's own handlers write elsewhere.
+
+    Installed only if the author has set up logging before the run. Otherwise Python writes warnings to standard error, which is captured, and a body that sets up
+    logging by itself is not kept from it by a handler of ours.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         capture = _thread.capture
@@ -138,8 +159,7 @@ class _LogHandler(logging.Handler):
         except Exception:  # logging's own rule: a bad record is reported, never raised
             self.handleError(record)
             return
-        alone = all(isinstance(handler, _LogHandler) for handler in logging.getLogger().handlers)
-        capture.take(text, aloud=alone)
+        capture.take(text, aloud=False)
 
 
 class _StandIns:
@@ -164,7 +184,8 @@ class _StandIns:
             if self._listeners == 1:
                 self._installed = _StandIn(sys.stdout), _StandIn(sys.stderr)
                 sys.stdout, sys.stderr = cast(Any, self._installed)
-                logging.getLogger().addHandler(self._handler)
+                if logging.getLogger().handlers:
+                    logging.getLogger().addHandler(self._handler)
 
     def remove(self) -> None:
         with self._lock:

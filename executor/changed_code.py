@@ -12,7 +12,6 @@ from executor.frame import PENDING, Frame
 from executor.invoke import Refused, imported
 from executor.scheduler import Scheduler
 from executor.topology import ShapeCode
-from planner import registry
 from planner.plan import CALL, Callee, Interface, Shape
 
 
@@ -46,7 +45,7 @@ def adopt_current_code(scheduler: Scheduler, strict: bool) -> list[Change]:
             if new.digest == old.digest:
                 continue
             changes[old.name] = Change(old.name, old.digest, new.digest)
-            if _face(new.interface) != _face(old.interface):
+            if not _fits(old.interface, new.interface):
                 refused.append(f"{old.name}{old.interface} became {new.name}{new.interface}")
             callees[number] = new
         if tuple(callees) != code.callees:
@@ -60,16 +59,19 @@ def adopt_current_code(scheduler: Scheduler, strict: bool) -> list[Change]:
 
 
 def _current(old: Callee) -> Callee:
-    if registry.recall(old) is not None:
-        return old
+    """What an import finds under a callee's name now; itself where none finds anything: its worker knows it, or will say what is wrong."""
     try:
         return imported(old).callee()
     except Refused:
-        return old  # the worker that is to call it will say what is wrong
+        return old
 
 
-def _face(interface: Interface) -> object:
-    return [(p.name, p.type, p.kind) for p in interface.parameters], interface.result
+def _fits(old: Interface, new: Interface) -> bool:
+    """Whether inputs that were bound for one interface can be given to the other."""
+    if [(p.name, p.type, p.kind) for p in old.parameters] != [(p.name, p.type, p.kind) for p in new.parameters]:
+        return False
+    lost = any(a.default is not None and b.default is None for a, b in zip(old.parameters, new.parameters, strict=True))
+    return old.result == new.result and not lost
 
 
 def _still_called(frame: Frame) -> set[int]:

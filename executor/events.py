@@ -11,7 +11,7 @@ DONE_ROW       frame, first index, [value], [started], [duration], worker: neigh
 EXPANDED       frame of the dynamic node, index, id of the frame opened, futures file, meta
 OPENED         frame, index, id of the frame opened: a nested plan
 FAILED         frame, index, failure, meta
-RESUMED        epoch, host, pid, max_depth, max_nodes, time: an executor began to work on the run, the first one too
+RESUMED        epoch, host, pid, limits, time: an executor began to work on the run, the first one too
 CODE           name of a callable, old digest, new digest: changed since the run began
 ENDED          state, reason, outputs by name
 SNAPSHOT       the scheduler's whole state; replay begins at the newest

@@ -178,6 +178,7 @@ class Execution:
 
     def _apply(self, outcomes: list[Any]) -> None:
         scheduler = self.scheduler
+        unstarted: list[tuple[int, int]] = []
         for frame, index, status, payload, started, duration, worker, attempt, log in outcomes:
             meta = (started, duration, worker, attempt, log)
             if status == VALUE:
@@ -185,10 +186,12 @@ class Execution:
             elif status == FUTURES:
                 scheduler.expanded(frame, index, payload, meta)
             elif status == UNSTARTED:
-                scheduler.returned(frame, index)
+                unstarted.append((frame, index))
             else:
                 assert status == FAILURE
                 scheduler.failed(frame, index, Failure.from_tree(payload), meta)
+        for frame, index in reversed(unstarted):
+            scheduler.returned(frame, index)
 
     def _progress(self) -> tuple[int, int, list[str]]:
         """For the heartbeat: counts, and the paths of some of what runs."""
@@ -208,7 +211,7 @@ def write_futures(store: Store, run_id: str, data: bytes) -> None:
 
 def resumed_event(epoch: int, limits: Limits) -> Event:
     """The first event of an executor that works on a run."""
-    return (RESUMED, epoch, socket.gethostname(), os.getpid(), limits.max_depth, limits.max_nodes, time.time_ns() // 1000)
+    return (RESUMED, epoch, socket.gethostname(), os.getpid(), limits.to_tree(), time.time_ns() // 1000)
 
 
 def code_event(name: str, old: bytes, new: bytes) -> Event:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from executor.errors import RemoteError, limit_error
-from planner.errors import is_ours
+from planner.errors import is_authors
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Failure:
     def of_exception(cls, error: BaseException) -> Failure:
         """The failure of a body that raised."""
         text = "".join(traceback.format_exception(type(error), error, _from_user_code(error.__traceback__)))
-        message = f"the body called sys.exit({error.code!r})" if isinstance(error, SystemExit) else str(error)
+        message = f"the body called sys.exit({error.code!r})" if isinstance(error, SystemExit) else _text(error)
         return cls("exception", type(error).__qualname__, message, text, _pickled(error))
 
     def exception(self) -> BaseException:
@@ -70,6 +70,13 @@ class Failure:
         return cls(*tree)
 
 
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as unsayable:  # its own __str__ raises
+        return f"(its text can't be had: {type(unsayable).__name__})"
+
+
 def _pickled(error: BaseException) -> bytes | None:
     try:
         data = pickle.dumps(error)
@@ -79,8 +86,8 @@ def _pickled(error: BaseException) -> bytes | None:
 
 
 def _from_user_code(trace: TracebackType | None) -> TracebackType | None:
-    """The traceback without our own frames at its beginning."""
+    """The traceback from the author's first line on, without what called it (ours, an event loop's)."""
     first = trace
-    while first is not None and is_ours(first.tb_frame.f_code.co_filename):
+    while first is not None and not is_authors(first.tb_frame.f_code.co_filename):
         first = first.tb_next
     return first or trace

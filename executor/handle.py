@@ -80,8 +80,9 @@ class Run:
             return None
         path, failure, attempt = self._failure
         said = f"{path} failed: {failure}" if failure.kind == "exception" else f"{failure}"
+        way_out = f"\n  run {self.id}; repair it, then: promissory resume {self.id}" if self.store.outlives_the_process else ""
         error = RunFailed(
-            f"{said}\n  run {self.id}; repair it, then: promissory resume {self.id}",
+            f"{said}{way_out}",
             path=path,
             attempt=attempt,
             run_id=self.id,

@@ -46,13 +46,19 @@ class Beat:
     nodes: int = 0
     running: list[str] = field(default_factory=list)
 
-    def is_live(self) -> bool:
-        """Whether this executor may still be working."""
+    def is_live(self, store: Store, run_id: str) -> bool:
+        """Whether this executor may still be working on the run."""
         if self.over:
             return False
         if self.host == socket.gethostname():
+            if self.pid == os.getpid() and self.birth == _birth(self.pid):
+                return (store.url, run_id) in _beating
             return _birth(self.pid) == self.birth
         return time.time() - self.time < STALE
+
+
+_beating: set[tuple[str, str]] = set()
+"""The runs that this process works on."""
 
 
 def _birth(pid: int) -> str | None:
@@ -96,11 +102,17 @@ class Heartbeat:
         self._epoch = epoch
         self._progress = progress
         self._over = threading.Event()
+        self._run = (store.url, run_id)
+        self._run_id = run_id
+        _beating.add(self._run)
         self._beat(False)
         self._thread = threading.Thread(target=self._beat_for_ever, name=f"promissory heartbeat {run_id}", daemon=True)
         self._thread.start()
 
     def _beat(self, over: bool) -> None:
+        last = read_beat(self._store, self._run_id)
+        if last is not None and last.epoch > self._epoch:
+            return  # the run was taken over: the word is another's
         done, nodes, running = self._progress()
         pid = os.getpid()
         beat = Beat(self._epoch, socket.gethostname(), pid, _birth(pid) or "", time.time(), over, done, nodes, running)
@@ -117,6 +129,7 @@ class Heartbeat:
         """Say that this executor has ended by itself."""
         self._over.set()
         self._thread.join()
+        _beating.discard(self._run)
         try:
             self._beat(True)
         except StoreError:

@@ -19,6 +19,7 @@ from executor.layout import futures_key, plan_key
 from executor.manifest import Manifest, read_manifest
 from executor.scheduler import ROOT_IDENTITY
 from executor.store import Store
+from executor.topology import Topologies
 from planner.errors import PlanFormatError
 from planner.naming import node_names
 from planner.plan import CALL, Plan, Shape, references
@@ -96,6 +97,7 @@ class History:
         self.resumes = 0
         self.changed_code: list[str] = []
         self._levels: dict[int, _Level] = {}
+        self._topologies = Topologies()
         self._open(0, -1, 0, 0, self.plan.shape, 0, ROOT_IDENTITY)
         for segment, _ in read_segments(store, run_id, 0, find_end(store, run_id)):
             self.ended_at = segment.time
@@ -105,7 +107,7 @@ class History:
     # --- reading events ---
 
     def _open(self, id: int, parent: int, slot: int, depth: int, shape: Shape, graph: int, identity: bytes) -> None:
-        size = len(shape.graphs[graph])
+        size = self._topologies.get(shape, graph).size
         self._levels[id] = _Level(parent, slot, depth, shape, graph, identity, size)
         if size == 0:
             self._ended(id)
@@ -114,7 +116,7 @@ class History:
         kind = event[0]
         if kind == DONE:
             level = self._levels[event[1]]
-            if event[2] < len(level.shape.graphs[level.graph]) and event[2] not in level.done:
+            if event[2] not in level.done:
                 level.done[event[2]] = event[4]
                 self._one_less(event[1])
         elif kind == EXPANDED:
@@ -165,7 +167,7 @@ class History:
     @property
     def is_live(self) -> bool:
         """Whether an executor may be working on it now."""
-        return self.beat is not None and self.beat.is_live()
+        return self.beat is not None and self.beat.is_live(self.store, self.manifest.run_id)
 
     @property
     def state(self) -> str:
@@ -254,7 +256,7 @@ class History:
         if where in running or joined(path, name) in running:
             return NodeRow(where, "RUNNING", called, kind, depth)
         before = {one for binding in graph.bindings_of(index) for one in references(binding)} | set(graph.after.get(index, ()))
-        return NodeRow(where, "READY" if before <= set(level.done) else "PENDING", called, kind, depth)
+        return NodeRow(where, "READY" if before <= level.done.keys() else "PENDING", called, kind, depth)
 
     def _with(self, meta: Meta | None, path: str, state: str, called: str, kind: str, depth: int, why: str = "") -> NodeRow:
         if meta is None or not meta[2]:
@@ -306,10 +308,3 @@ class History:
             return plan_from_bytes(self.store.get(key)), key
         except (PlanFormatError, OSError):
             return plan_from_bytes(level.futures[index][0]), key  # the journal has its bytes too
-
-    def missing_futures(self) -> Iterator[bytes]:
-        """Futures files that the journal names and the store lacks."""
-        for level in self._levels.values():
-            for index, (data, _) in level.futures.items():
-                if not self.store.exists(futures_key(self.manifest.run_id, node_identity(level.identity, index))):
-                    yield data

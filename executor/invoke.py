@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from executor.capture import Capture
 from executor.errors import StoreError
@@ -29,6 +29,9 @@ from typesys.errors import TypeMismatch
 from typesys.names import NotFound, find
 from typesys.type_format import type_from_bytes
 from typesys.types import Type
+
+LONGEST_BATCH: Final = 0.02
+"""Seconds after which a batch ends early."""
 
 
 class Refused(Exception):
@@ -60,16 +63,17 @@ class Worker:
     def run(self, batch: bytes, outcomes: list[Any]) -> None:
         """Run a batch, adding each outcome to `outcomes` as it is there, so that an interrupted batch keeps what it has done.
 
-        After a failure the rest of the batch is given back unstarted. Raises `StoreError`, which is no node's failure.
+        After a failure, or when bodies turn out to be slow, the rest of the batch is given back unstarted, so that what is done gets committed. Raises
+        `StoreError`, which is no node's failure.
         """
         definitions, invocations = unpack(batch, "a batch")
-        failed = False
+        over, begun = False, time.monotonic()
         for invocation in invocations:
-            if failed:
+            if over:
                 outcomes.append([invocation[1], invocation[2], UNSTARTED, None, 0, 0, self.name, invocation[7], None])
             else:
                 outcome = self._invoke(definitions, invocation)
-                failed = outcome[2] == FAILURE
+                over = outcome[2] == FAILURE or time.monotonic() - begun > LONGEST_BATCH
                 outcomes.append(outcome)
 
     def _invoke(self, definitions: list[bytes], invocation: list[Any]) -> list[Any]:
@@ -133,7 +137,7 @@ class Worker:
         try:
             data = pack(self._assembled(argument, type_from_bytes(wanted)))
         except TypeMismatch as mismatch:
-            raise Refused("TaskTypeError", mismatch.at("value")) from None
+            raise Refused("TaskTypeError", f"what is given is something else than declared: {mismatch.at('result')}") from None
         return tree_of(self.store.put_value(data))
 
     # --- arguments ---

@@ -18,7 +18,7 @@ from typing import Final
 from executor.errors import Fenced, JournalError, NotInStore
 from executor.events import DONE, EXPANDED, SNAPSHOT, Event
 from executor.layout import object_key, segment_key
-from executor.segment import GENESIS, NO_SNAPSHOT, Segment, segment_digest, segment_from_bytes, segment_to_bytes
+from executor.segment import GENESIS, NO_SNAPSHOT, Segment, is_torn, segment_digest, segment_from_bytes, segment_to_bytes
 from executor.store import Store
 from planner.plan import Large
 from planner.plan_format import futures_from_bytes
@@ -231,10 +231,20 @@ class Tail:
 
 
 def find_end(store: Store, run_id: str, hint: int = 0) -> int:
-    """How many segments a journal has, by galloping from a number that is known to exist; listings are never trusted.
+    """How many segments a journal has, by galloping from a number that is known to exist.
 
-    A torn last segment counts as never written.
+    A listing is never a source, but it is a check: a segment behind the end means that one before it is missing. Raises `JournalError`.
     """
+    end = _gallop(store, run_id, hint)
+    folder = segment_key(run_id, 0).rpartition("/")[0]
+    while behind := [key for key in store.list(folder) if key >= segment_key(run_id, end)]:
+        if not store.exists(segment_key(run_id, end)):
+            raise JournalError(segment_key(run_id, end), f"is missing, and {behind[0]} comes after it")
+        end = _gallop(store, run_id, end)  # written just now
+    return end
+
+
+def _gallop(store: Store, run_id: str, hint: int) -> int:
     if not store.exists(segment_key(run_id, hint)):
         hint = 0
         if not store.exists(segment_key(run_id, 0)):
@@ -266,7 +276,7 @@ def read_segments(store: Store, run_id: str, first: int, end: int) -> Iterator[t
         except NotInStore:
             raise JournalError(key, "is missing") from None
         except JournalError:
-            if number == end - 1:
+            if number == end - 1 and is_torn(data):
                 return
             raise
         if segment.number != number or (previous is not None and segment.previous != previous):
@@ -283,5 +293,6 @@ def newest_snapshot(store: Store, run_id: str, end: int) -> int:
                 key = segment_key(run_id, number)
                 return max(0, segment_from_bytes(store.get(key), key).snapshot)
             except JournalError:
-                continue  # a torn last segment: the one before it knows
-    return 0
+                if not is_torn(store.get(key)):
+                    raise
+    return 0  # the last segment is torn, and the one before it knows

@@ -16,13 +16,25 @@ from dataclasses import dataclass
 from executor.failure import Failure
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limits:
     """See the table at the top of the file."""
 
     max_depth: int = 100
     max_nodes: int = 1_000_000
     max_futures_bytes: int = 256 << 20
+
+    def to_tree(self) -> list[int]:
+        """For manifest, journal and snapshots."""
+        return [self.max_depth, self.max_nodes, self.max_futures_bytes]
+
+    def changed(self, max_depth: int | None, max_nodes: int | None, max_futures_bytes: int | None) -> Limits:
+        """These limits with others where one is given."""
+        return Limits(
+            self.max_depth if max_depth is None else max_depth,
+            self.max_nodes if max_nodes is None else max_nodes,
+            self.max_futures_bytes if max_futures_bytes is None else max_futures_bytes,
+        )
 
     def depth(self, depth: int, path: str) -> Failure | None:
         """The failure of a dynamic that would run at this depth, if that is too deep."""

@@ -56,8 +56,8 @@ class LocalFiles:
 
     def put_new(self, key: str, data: bytes, durable: bool) -> bool:
         folder, path = self._in_folder(key, durable)
-        if not durable and os.path.exists(path):
-            return os.path.getsize(path) != len(data) and self._repair(folder, path, data)
+        if not durable and self.exists(key):
+            return False
         temporary = self._write_temporary(folder, data, durable)
         try:
             os.link(temporary, path)
@@ -71,11 +71,6 @@ class LocalFiles:
             os.unlink(temporary)
         if durable:
             _sync_folder(folder)
-        return True
-
-    def _repair(self, folder: str, path: str, data: bytes) -> bool:
-        """An object that a dead machine left half written: its name is its digest, so the whole bytes may replace it."""
-        os.replace(self._write_temporary(folder, data, True), path)
         return True
 
     def _create_without_links(self, path: str, data: bytes, durable: bool) -> bool:
@@ -123,7 +118,11 @@ class LocalFiles:
         return [f"{prefix}/{name}" for name in names if not name.startswith(_TEMPORARY)]
 
     def exists(self, key: str) -> bool:
-        return os.path.exists(self._path(key))
+        try:
+            os.stat(self._path(key))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
 
     def delete(self, key: str) -> None:
         try:

@@ -34,7 +34,7 @@ class Manifest:
         plan: the plan's digest.
         inputs: values by name.
         engine: name of the engine it began on.
-        max_depth, max_nodes: its limits at the beginning.
+        limits: its limits at the beginning.
         created: µs since the epoch.
         user, host, python, promissory: who and what.
         source: the file that holds the workflow, and the folders that were put on `sys.path` for it.
@@ -45,8 +45,7 @@ class Manifest:
     plan: bytes
     inputs: dict[str, Value]
     engine: str
-    max_depth: int
-    max_nodes: int
+    limits: Limits
     created: int
     user: str
     host: str
@@ -65,8 +64,7 @@ def new_manifest(
         plan=plan,
         inputs=inputs,
         engine=engine,
-        max_depth=limits.max_depth,
-        max_nodes=limits.max_nodes,
+        limits=limits,
         created=time.time_ns() // 1000,
         user=_user(),
         host=socket.gethostname(),
@@ -95,6 +93,7 @@ def write_manifest(store: Store, manifest: Manifest) -> bool:
     entries: dict[str, Any] = asdict(manifest)
     entries["inputs"] = [[name, tree_of(value)] for name, value in manifest.inputs.items()]
     entries["source"] = list(manifest.source)
+    entries["limits"] = manifest.limits.to_tree()
     payload = pack([[name, entries[name]] for name in sorted(entries)])
     return store.put_new(run_key(manifest.run_id, "manifest"), seal(MAGIC, VERSION, 1, payload))
 
@@ -113,6 +112,7 @@ def read_manifest(store: Store, run_id: str) -> Manifest:
         entries = dict(unpack_canonical(payload, key))
         entries["inputs"] = {name: value_of(tree) for name, tree in entries["inputs"]}
         entries["source"] = tuple(entries["source"])
+        entries["limits"] = Limits(*entries["limits"])
         return Manifest(**{field.name: entries[field.name] for field in fields(Manifest)})
     except FormatError as error:
         raise JournalError(error.what, error.problem, error.offset) from None

@@ -27,7 +27,7 @@ class Recovered:
         scheduler: its state.
         tail: the newest segment; None if nothing was written.
         ended: how it ended, if it did: (ENDED, state, reason, outputs).
-        expanded: whether dynamics may have emitted futures files.
+        futures: the futures files named since the newest snapshot, the last of which a crash may have kept from being written behind.
     """
 
     def __init__(self, plan: Plan, scheduler: Scheduler) -> None:
@@ -35,14 +35,14 @@ class Recovered:
         self.scheduler = scheduler
         self.tail: Tail | None = None
         self.ended: Event | None = None
-        self.expanded = False
+        self.futures: list[bytes] = []
 
 
 def recover(store: Store, manifest: Manifest) -> Recovered:
     """Read a run's journal. Raises `JournalError`, `StoreError`."""
     run_id = manifest.run_id
     plan = plan_from_bytes(store.get(plan_key(manifest.plan)))
-    recovered = Recovered(plan, Scheduler(Limits(max_depth=manifest.max_depth, max_nodes=manifest.max_nodes)))
+    recovered = Recovered(plan, Scheduler(manifest.limits))
     end = find_end(store, run_id)
     first = newest_snapshot(store, run_id, end)
     if first == 0:
@@ -62,14 +62,15 @@ def _take(recovered: Recovered, event: Event) -> None:
     kind = event[0]
     if kind == SNAPSHOT:
         recovered.scheduler = load(event[1])
-        recovered.expanded = True
+        recovered.futures.clear()
     elif kind == ENDED:
         recovered.ended = event
     elif kind == RESUMED:
         recovered.ended = None
-        recovered.scheduler.limits = Limits(max_depth=event[4], max_nodes=event[5])
+        recovered.scheduler.limits = Limits(*event[4])
     else:
-        recovered.expanded = recovered.expanded or kind == EXPANDED
+        if kind == EXPANDED:
+            recovered.futures.append(event[4])
         try:
             recovered.scheduler.replay(event)
         except (KeyError, IndexError, AttributeError) as error:

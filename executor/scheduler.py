@@ -78,6 +78,11 @@ class Scheduler:
     def open_root(self, plan: Plan, inputs: tuple[Value, ...]) -> None:
         """Begin a run."""
         topology = self.topologies.get(plan.shape, 0)
+        problem = self.limits.nodes(topology.count, "main")
+        if problem is not None:
+            self.log.append((FAILED, 0, 0, problem.to_tree(), NO_META))
+            self.stopping = True
+            self.failure = FailedNode("main", 0, 0, problem, 1)
         self._open(None, 0, 0, topology, plan.literals, inputs, ROOT_IDENTITY, "main", None, None)
 
     def done(self, frame_id: int, index: int, value: Value, meta: Meta = NO_META) -> None:
@@ -112,7 +117,7 @@ class Scheduler:
         """A node failed for good."""
         frame = self.frames.get(frame_id)
         self.in_flight.pop((frame_id, index), None)
-        if frame is not None:
+        if frame is not None and frame.state(index) == PENDING:
             self._fail(frame, index, failure, meta)
 
     def returned(self, frame_id: int, index: int) -> None:
@@ -180,9 +185,14 @@ class Scheduler:
         self.frames[frame.id] = frame
         self.ready += [(frame, index) for index in topology.first]
 
-    def _open_nested(self, frame: Frame, index: int) -> None:
+    def _open_nested(self, frame: Frame, index: int, replaying: bool = False) -> None:
         topology = frame.topology
         nested = self.topologies.get(topology.shape, topology.graph.targets[index], topology.code)
+        path = joined(frame.path, topology.name(index))
+        problem = self.limits.nodes(self.nodes + nested.count, path)
+        if problem is not None and not replaying:
+            self._fail(frame, index, problem, NO_META)
+            return
         bindings = topology.plan_inputs[index]
         inputs = []
         for binding, parameter in zip(bindings, nested.graph.inputs, strict=True):
@@ -191,7 +201,7 @@ class Scheduler:
             inputs.append(value)
         frame.set_state(index, OPEN)
         self.log.append((OPENED, frame.id, index, self.next_frame))
-        identity, path = node_identity(frame.identity, index), joined(frame.path, topology.name(index))
+        identity = node_identity(frame.identity, index)
         self._open(frame, index, frame.depth, nested, frame.literals, tuple(inputs), identity, path, frame.repeat, frame.nesting)
 
     def _splice(self, frame: Frame, index: int, plan: Plan, path: str, repeat: Repeat | None) -> None:
@@ -354,7 +364,7 @@ class Scheduler:
         elif kind == OPENED:
             frame = self.frames.get(event[1])
             if frame is not None and frame.state(event[2]) == PENDING:
-                self._open_nested(frame, event[2])
+                self._open_nested(frame, event[2], replaying=True)
         self.log.clear()
 
     def replayed(self) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from executor.errors import JournalError
 from executor.events import Event, compact, spread
-from typesys.canonical import digest, pack, seal, unpack_canonical, unseal
+from typesys.canonical import digest, is_cut_short, pack, seal, unpack_canonical, unseal
 from typesys.errors import FormatError
 
 MAGIC: Final = b"PRMJ"
@@ -62,3 +62,6 @@ def segment_from_bytes(data: bytes, key: str) -> Segment:
         raise JournalError(key, f"is malformed ({error})") from None
 
 
+def is_torn(data: bytes) -> bool:
+    """Whether bytes are the beginning of a segment that was never written to its end; a damaged one has its whole length."""
+    return is_cut_short(data)

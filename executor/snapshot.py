@@ -28,8 +28,7 @@ def dump(scheduler: Scheduler) -> bytes:
             rows.append(shape_bytes(shape))
         frames += pack(_frame_tree(frame, shapes[id(shape)]))
     outputs = None if scheduler.outputs is None else [tree_of(value) for value in scheduler.outputs]
-    limits = [scheduler.limits.max_depth, scheduler.limits.max_nodes]
-    return pack([rows, bytes(frames), outputs, limits, scheduler.next_frame, scheduler.nodes, scheduler.done_nodes])
+    return pack([rows, bytes(frames), outputs, scheduler.limits.to_tree(), scheduler.next_frame, scheduler.nodes, scheduler.done_nodes])
 
 
 def _derived(parent: Frame | None, slot: int) -> tuple[bytes, str]:
@@ -62,8 +61,8 @@ def _frame_tree(frame: Frame, shape: int) -> list[Any]:
 def load(data: bytes) -> Scheduler:
     """A scheduler in the state that `dump` wrote. Raises `JournalError`, `FormatError`."""
     try:
-        rows, frames, outputs, (max_depth, max_nodes), next_frame, nodes, done_nodes = unpack(data, "a snapshot")
-        scheduler = Scheduler(Limits(max_depth=max_depth, max_nodes=max_nodes))
+        rows, frames, outputs, limits, next_frame, nodes, done_nodes = unpack(data, "a snapshot")
+        scheduler = Scheduler(Limits(*limits))
         scheduler.next_frame, scheduler.nodes, scheduler.done_nodes = next_frame, nodes, done_nodes
         shapes = [shape_from_bytes(row) for row in rows]
         for tree in unpack_each(frames, "a snapshot"):

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, Protocol
+from urllib.parse import unquote
 
 from executor.errors import NotInStore, StoreError
 from executor.layout import object_key
@@ -50,6 +51,11 @@ class Store:
 
     def __init__(self, url: str | Path | None) -> None:
         self.url, self._backend = _backend(url)
+
+    @property
+    def outlives_the_process(self) -> bool:
+        """Whether another process can find here what this one leaves."""
+        return self.url.startswith("file:")
 
     def put_new(self, key: str, data: bytes, *, durable: bool = True) -> bool:
         """Create a key with its whole content; False, and nothing changed, if it is there already."""
@@ -132,7 +138,9 @@ class Store:
 
     def put_object(self, name: bytes, data: bytes) -> None:
         """Store the bytes of an object under its digest; equal values are stored once."""
-        self.put_new(object_key(name), data, durable=False)
+        key = object_key(name)
+        if not self.put_new(key, data, durable=False) and self.get(key) != data:
+            self.put(key, data)  # a machine that died left it half written; its name is its digest, so the whole bytes may replace it
 
     def get_value(self, value: Value) -> bytes:
         """The encoded bytes of a value. Raises `StoreError` if an object's bytes are not those of its digest."""
@@ -162,7 +170,7 @@ def _backend(url: str | Path | None) -> tuple[str, Backend]:
         raise StoreError(f"the store {text} can't be used: file:// and memory:// are supported, {scheme}:// is not yet")
     from executor.local_files import LocalFiles
 
-    path = Path(rest if separator else text).expanduser().absolute()
+    path = Path(unquote(rest) if separator else text).expanduser().absolute()
     return path.as_uri(), LocalFiles(path)
 
 
@@ -183,7 +191,7 @@ class _Memory:
     def put_new(self, key: str, data: bytes, durable: bool) -> bool:
         path = self._path(key)
         with self._lock:
-            if self._fs.exists(path):
+            if path in self._fs.store:
                 return False
             self._fs.pipe_file(path, data)
         return True
@@ -201,7 +209,7 @@ class _Memory:
     def append(self, key: str, data: bytes) -> int:
         path = self._path(key)
         with self._lock:
-            offset = self._fs.size(path) if self._fs.exists(path) else 0
+            offset = self._fs.size(path) if path in self._fs.store else 0
             with self._fs.open(path, "ab" if offset else "wb") as file:
                 file.write(data)
         return int(offset)
@@ -214,7 +222,7 @@ class _Memory:
         return [path.removeprefix(self._root + "/") for path in found]
 
     def exists(self, key: str) -> bool:
-        return bool(self._fs.exists(self._path(key)))
+        return self._path(key) in self._fs.store  # its own exists() looks at every key
 
     def delete(self, key: str) -> None:
         try:

@@ -42,7 +42,7 @@ def summarise(store: Store, run_id: str) -> Summary:
             state = next((event[1] for event in segment.events if event[0] == ENDED), state)
         except (JournalError, NotInStore):
             state = "INTERRUPTED"  # a torn last segment was never written
-    if beat is not None and beat.is_live():
+    if beat is not None and beat.is_live(store, run_id):
         state = "RUNNING"
     done, nodes = (beat.done, beat.nodes) if beat is not None else (0, 0)
     return Summary(run_id, manifest.workflow, state, manifest.created, last - manifest.created, done, nodes)

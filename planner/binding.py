@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from planner.plan import ARM, DICT, INPUT, LIST, NODE, RECORD, TUPLE, Binding
+from typesys.errors import TypeMismatch
 from typesys.self_describing import DICT as ANY_DICT
 from typesys.self_describing import LIST as ANY_LIST
 from typesys.self_describing import RECORD as ANY_RECORD
@@ -47,6 +48,20 @@ def parts(binding: Binding, target: Type) -> list[tuple[Binding, Type]]:
     raise ValueError(f"a binding of code {code} can't give {target}")
 
 
+def _step(binding: Binding, target: Type, index: int) -> str:
+    """How an error message says the way to a part of a composite binding."""
+    code = binding[0]
+    if code == ARM:
+        return ""
+    if code == DICT:
+        return f"[{binding[1][index][0]!r}]"
+    if code == RECORD:
+        record = target if isinstance(target, RecordType) else type_from_bytes(binding[1])
+        assert isinstance(record, RecordType)
+        return f".{record.fields[index].name}"
+    return f"[{index}]"
+
+
 def assemble(binding: Binding, target: Type, leaf: Callable[[Binding, Type], tuple[Any, Type]]) -> Any:
     """The wire tree, of type `target`, that a binding stands for.
 
@@ -63,8 +78,13 @@ def assemble(binding: Binding, target: Type, leaf: Callable[[Binding, Type], tup
         if binding.__class__ is list and len(binding) == 3:
             tree, type = select(tree, type, binding[2])
         return transcode(tree, type, target)
-    trees = [assemble(part, wanted, leaf) for part, wanted in parts(binding, target)]
     code = binding[0]
+    trees = []
+    for index, (part, wanted) in enumerate(parts(binding, target)):
+        try:
+            trees.append(assemble(part, wanted, leaf))
+        except TypeMismatch as mismatch:
+            raise mismatch.inside(_step(binding, target, index)) from None
     if code == ARM:
         return [binding[1], trees[0]]
     if code == DICT:

@@ -111,6 +111,7 @@ def _source(function: Callable[..., Any]) -> str | None:
     code = getattr(function, "__code__", None)
     if code is None:
         return None
+    linecache.checkcache(code.co_filename)  # the module may have been loaded again, from a file that changed
     lines = linecache.getlines(code.co_filename, getattr(function, "__globals__", None))
     if not lines:
         try:

@@ -54,6 +54,11 @@ def user_line() -> Where | None:
     return library
 
 
+def is_authors(file: str) -> bool:
+    """Whether a source file is neither ours nor a library's."""
+    return _kind_of_file(file) == "author"
+
+
 @cache
 def _kind_of_file(file: str) -> str:
     if is_ours(file):

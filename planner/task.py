@@ -42,11 +42,12 @@ class Task(Entity[P, R]):
 def _run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
     import asyncio  # slow to import, and few tasks need it
 
+    on_a_loop = True
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(coroutine)
-    return coroutine  # the caller is on an event loop itself, and awaits
+        on_a_loop = False
+    return coroutine if on_a_loop else asyncio.run(coroutine)  # a caller on an event loop awaits it itself
 
 
 class _TaskDecorator(Protocol):

@@ -203,6 +203,19 @@ def seal(magic: bytes, version: int, kind: int, payload: bytes) -> bytes:
     return b"".join((header, payload, state.digest()))
 
 
+def is_cut_short(data: bytes) -> bool:
+    """Whether sealed bytes are fewer than they say.
+
+    >>> sealed = seal(b"TEST", 1, 1, b"payload")
+    >>> is_cut_short(sealed), is_cut_short(sealed[:-1])
+    (False, True)
+    """
+    if len(data) < _HEADER.size:
+        return True
+    length: int = _HEADER.unpack_from(data)[3]
+    return len(data) < _HEADER.size + length + _CHECK_SUM_SIZE
+
+
 def unseal(data: bytes, magic: bytes, versions: range, what: str) -> tuple[int, int, bytes]:
     """(version, kind, payload) of sealed bytes.
 

@@ -44,15 +44,15 @@ class Shell:
             stdin=subprocess.DEVNULL,
         )
 
-    def start(self, *arguments):
+    def start(self, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **environment):
         """The command as the leader of a process group of its own; ended with the test."""
         process = subprocess.Popen(
             [self.command, *map(str, arguments)],
             cwd=self.folder,
-            env=self.environment,
+            env={**self.environment, **environment},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
             text=True,
             start_new_session=True,
         )
@@ -63,7 +63,10 @@ class Shell:
         for process in self._started:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            process.wait()
+            for stream in (process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
 
 
 class Gate:
@@ -73,6 +76,11 @@ class Gate:
         self.path = path
         self._end = None
         os.mkfifo(path)
+
+    def shut_again(self):
+        """Hold the next task that comes; lets go of this one."""
+        self.remove()
+        os.mkfifo(self.path)
 
     def wait_for_task(self):
         """Until a body is inside."""

@@ -137,6 +137,17 @@ def test_run_of_a_plan_whose_code_is_not_there_fails_and_says_what_is_missing(sh
     assert "flow" in ended.stderr
 
 
+@pytest.mark.parametrize("source", ["raise SystemExit(0)", "1 / 0", "def f(:"], ids=["exits", "raises", "syntax"])
+def test_run_of_a_plan_whose_code_breaks_at_import_fails_and_says_so(shell, source):
+    shell.write("flow.py", FLOW)
+    shell.promissory("compile", "flow.py", "-o", "more.plan")
+    shell.write("flow.py", source)
+    ended = shell.promissory("run", "--quiet", "more.plan")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "flow" in ended.stderr
+    assert "executor/" not in ended.stderr
+
+
 @pytest.mark.parametrize("name", ["nowhere.py", "nowhere/flow.py", "nowhere", "a/b"])
 def test_run_of_nothing_there(cli, told, name):
     code, _, err = cli("run", name)

@@ -2,7 +2,9 @@
 
 import os
 import pty
+import select
 import subprocess
+import time
 
 import pytest
 
@@ -45,27 +47,23 @@ def at_terminal(shell):
 
     def run(*arguments, stdout=True, stderr=True):
         ours, theirs = pty.openpty()
-        process = subprocess.Popen(
-            [shell.command, *arguments],
-            cwd=shell.folder,
-            env={**shell.environment, "TERM": "xterm", "COLUMNS": "100"},
-            stdin=subprocess.DEVNULL,
-            stdout=theirs if stdout else subprocess.PIPE,
-            stderr=theirs if stderr else subprocess.PIPE,
-        )
+        process = shell.start(*arguments, stdout=theirs if stdout else subprocess.PIPE, stderr=theirs if stderr else subprocess.PIPE, TERM="xterm", COLUMNS="100")
         os.close(theirs)
-        shown = b""
-        while True:
-            try:
-                piece = os.read(ours, 65536)
-            except OSError:  # the other end is closed
-                break
-            if not piece:
-                break
-            shown += piece
-        os.close(ours)
-        out, err = process.communicate(timeout=60)
-        return process.returncode, shown.decode().replace("\r\n", "\n"), (out or err or b"").decode()
+        shown, deadline = b"", time.monotonic() + 10
+        try:
+            while True:
+                assert select.select([ours], [], [], max(0, deadline - time.monotonic()))[0], f"it goes on and on: {shown!r}"
+                try:
+                    piece = os.read(ours, 65536)
+                except OSError:  # the other end is closed
+                    break
+                if not piece:
+                    break
+                shown += piece
+        finally:
+            os.close(ours)
+        out, err = process.communicate(timeout=15)
+        return process.returncode, shown.decode().replace("\r\n", "\n"), out or err or ""
 
     return run
 

@@ -60,7 +60,7 @@ def test_X8_a_run_in_the_background_is_running_and_ends(store, held):
 def test_X8_the_nodes_of_a_live_run_can_be_looked_at(store, held, eventually):
     going = start(held.flow, {"x": 0}, store=store)
     assert held.reached.wait(60)
-    eventually(lambda: [row.state for row in going.nodes()][0] == "SUCCEEDED", "the commit of the first step")
+    eventually(lambda: next(row.state for row in going.nodes()) == "SUCCEEDED", "the commit of the first step")
     assert [row.state for row in going.nodes()][1] in ("READY", "RUNNING")
     held.go.set()
     going.wait(60)

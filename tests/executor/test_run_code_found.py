@@ -140,24 +140,6 @@ def test_A11_a_task_that_only_the_plan_holds_runs(store):
     assert flow(2) == [10, 14]
 
 
-def test_A11_closures_over_two_equal_lists_are_two_callables(store):
-    """What they captured can change, so equal bytes now do not make them one."""
-    mine, others = [], []
-    first, second = noting(mine), noting(others)
-
-    @workflow
-    def one(x: int) -> int:
-        return first(x)
-
-    @workflow
-    def other(x: int) -> int:
-        return second(x)
-
-    plans = one.compile(), other.compile()
-    assert [run(plan, {"x": number}, store=store).result for number, plan in enumerate(plans)] == [0, 1]
-    assert (mine, others) == ([0], [1])
-
-
 def test_A11_a_dynamic_may_make_tasks_while_it_runs(store):
     @dynamic
     def makes(n: int) -> list[int]:

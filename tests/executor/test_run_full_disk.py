@@ -14,7 +14,8 @@ LIMIT = int(os.environ.get("FULL_FROM", "0"))
 def step(x: int) -> int:
     with open("started", "a") as file:
         file.write(f"{x}\\n")
-    if LIMIT and x == LIMIT:
+    if LIMIT and x == LIMIT and not os.path.exists("filled-up"):
+        open("filled-up", "w").close()
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(os.environ["BYTES"]), resource.RLIM_INFINITY))
     return x + 1
 

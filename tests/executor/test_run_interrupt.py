@@ -38,6 +38,8 @@ def flow(x: int) -> int:
 """
 
 RUN = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run that is itself in the background would pass on that it is ignored
 from executor import run
 from interrupted import flow
 run(flow, {"x": 0}, run_id="stopped")

@@ -115,7 +115,7 @@ def test_J3_an_executor_that_was_killed_leaves_a_run_that_is_interrupted_and_fre
     assert History(project.store, "taken").state == "INTERRUPTED"
     beat = read_beat(project.store, "taken")
     assert not beat.over
-    assert not beat.is_live()
+    assert not beat.is_live(project.store, "taken")
     again = gate("again")
     new = project.spawn("-c", RESUME, GATE=again.path)
     again.reached()

@@ -1,0 +1,105 @@
+"""The small examples, as programs and through the command."""
+
+import json
+import random
+
+import pytest
+
+
+def test_A2_count_characters_as_a_program_prints_3(run_program):
+    ended = run_program("count_characters.py")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "3\n", "")
+
+
+def test_count_characters_keeps_nothing_on_disk_as_a_program(run_program, tmp_path):
+    run_program("count_characters.py")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_count_characters_through_the_command_prints_3(run_program, example):
+    ended = run_program("promissory", "run", example("count_characters.py"), "--s1", "Pear", "--s2", "Earth")
+    assert (ended.returncode, ended.stdout) == (0, "3\n")
+
+
+def test_count_characters_as_a_plain_call(load_example):
+    start_wf = load_example("count_characters.py").start_wf
+    assert start_wf(s1="Pear", s2="Earth") == 3
+    assert start_wf("", "Earth") == 0
+    assert start_wf("aab", "aba!") == 3
+
+
+def test_X1_count_characters_shares_nothing_between_its_two_words(load_example):
+    count = load_example("count_characters.py")
+    assert count.start_wf(s1="aaa", s2="b") == 0
+
+
+def test_count_characters_asks_for_its_words(run_program, example):
+    ended = run_program("promissory", "run", example("count_characters.py"), "--s1", "Pear")
+    assert ended.returncode == 2
+    assert "'--s2'" in ended.stderr
+
+
+@pytest.fixture
+def numbers(tmp_path):
+    draw = random.Random(5)
+    found = [draw.randrange(-1000, 1000) for _ in range(300)]
+    (tmp_path / "numbers.txt").write_text(" ".join(map(str, found)))
+    return found
+
+
+def test_merge_sort_as_a_program(run_program):
+    ended = run_program("merge_sort.py")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("400 numbers, from ")
+
+
+def test_merge_sort_as_a_program_with_a_file(run_program, numbers):
+    ended = run_program("merge_sort.py", "numbers.txt")
+    assert ended.stdout == f"300 numbers, from {min(numbers)} to {max(numbers)}\n"
+
+
+def test_merge_sort_as_a_program_with_an_empty_file(run_program, tmp_path):
+    (tmp_path / "numbers.txt").write_text("")
+    ended = run_program("merge_sort.py", "numbers.txt")
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_merge_sort_through_the_command_sorts_a_file(run_program, example, numbers):
+    ended = run_program("promissory", "run", "--quiet", "--json", example("merge_sort.py"), "sort_file", "--path", "numbers.txt")
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout) == sorted(numbers)
+
+
+def test_merge_sort_shows_its_recursion_in_its_futures_files(run_program, example, numbers):
+    run_program("promissory", "run", "--run-id", "a", example("merge_sort.py"), "--path", "numbers.txt", "--threshold", "100")
+    ended = run_program("promissory", "futures", "a")
+    assert ended.stdout.splitlines()[:3] == ["main/merge_sort", "main/merge_sort/merge_sort_remotely", "main/merge_sort/merge_sort_remotely/merge_sort"]
+    assert len(ended.stdout.splitlines()) == 7 + 3, "300 → 150 → 75: seven sorts, three of them split"
+    inner = run_program("promissory", "futures", "a", "main/merge_sort/merge_sort_remotely")
+    assert "merge_sort~2 : list[int] = dynamic merge_sort(" in inner.stdout
+    assert "return merge" in inner.stdout
+
+
+def test_merge_sort_of_a_file_that_is_not_there(run_program, example):
+    ended = run_program("promissory", "run", example("merge_sort.py"), "--path", "nowhere.txt")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "main/read_numbers failed: FileNotFoundError" in ended.stderr
+
+
+def test_D3_merge_sort_that_never_ends_is_stopped(run_program, example, numbers):
+    ended = run_program("promissory", "run", "--quiet", example("merge_sort.py"), "--path", "numbers.txt", "--threshold", "0")
+    assert ended.returncode == 1
+    assert "DepthExceeded" in ended.stderr or "NoProgress" in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["count_characters.py", "merge_sort.py", "census.py"])
+def test_check_finds_every_example_well(run_program, example, name):
+    ended = run_program("promissory", "check", example(name))
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert all(line.endswith(", well") for line in ended.stderr.splitlines())
+
+
+@pytest.mark.parametrize("name", ["count_characters.py", "merge_sort.py", "census.py"])
+def test_the_help_of_every_example(run_program, example, name):
+    ended = run_program("promissory", "run", example(name), "--help")
+    assert (ended.returncode, ended.stderr) == (0, "")
