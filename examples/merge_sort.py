@@ -85,4 +85,4 @@ if __name__ == "__main__":
         draw = random.Random(7)
         file.write_text(" ".join(str(draw.randrange(10_000)) for _ in range(400)))
     numbers = sort_file(path=file)
-    print(f"{len(numbers)} numbers, from {numbers[0]} to {numbers[-1]}")
+    print(f"{len(numbers)} numbers" + (f", from {numbers[0]} to {numbers[-1]}" if numbers else ""))

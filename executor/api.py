@@ -12,13 +12,13 @@ from typing import Any, Literal, cast
 
 from executor.changed_code import Change, adopt_current_code
 from executor.engines.engine import Engine, engine_named
-from executor.errors import ExecutorError, InputError, RunExists, RunIsLive, StoreError
+from executor.errors import InputError, RunExists, RunIsLive, StoreError
 from executor.events import tree_of
 from executor.execution import Execution, Progress, code_event, resumed_event, write_futures
 from executor.handle import Run
 from executor.heartbeat import read_beat
 from executor.journal import Journal, LostRace
-from executor.layout import is_run_id, plan_key
+from executor.layout import is_run_id, object_key, plan_key
 from executor.limits import Limits
 from executor.manifest import new_manifest, read_manifest, write_manifest
 from executor.recovery import recover
@@ -193,7 +193,9 @@ def resume(
             on_change(change)
     for data in recovered.futures:
         write_futures(opened, run_id, data)
-    _Prepared(result, execution, recovered.plan).carry()
+    prepared = _Prepared(result, execution, recovered.plan)
+    del recovered, scheduler
+    prepared.carry()
     return result
 
 
@@ -301,13 +303,16 @@ def prepare_encoded(
 ) -> _Prepared:
     """Write what a run begins with: plan, inputs, manifest. Then it can be carried."""
     if run_id is not None and not is_run_id(run_id):
-        raise ExecutorError(f"{run_id!r} can't name a run: letters, digits, '.', '_' and '-' can")
+        raise InputError(f"{run_id!r} can't name a run: letters, digits, '.', '_' and '-' can")
     values: dict[str, Value] = {name: store.put_value(data) for name, data in inputs.items()}
     for literal in plan.literals:
         if isinstance(literal, Large):
             if literal.digest not in plan.blobs:
                 raise InputError(f"the plan {plan.name} lacks its large literals: a futures file runs only within its run")
             store.put_object(literal.digest, plan.blobs[literal.digest])
+    if durability == "disk":
+        named = [value for value in (*values.values(), *plan.literals) if isinstance(value, Large)]
+        store.sync([object_key(value.digest) for value in named])
     digest = plan_digest(plan)
     store.put_new(plan_key(digest), plan.to_bytes())
     name = run_id or _new_run_id(plan.name)

@@ -83,6 +83,10 @@ class StoreError(ExecutorError, OSError):
     """The store can't be read or written: full, read-only, gone. What was acknowledged is still there; the run can be resumed."""
 
 
+class UnsupportedStore(StoreError):
+    """A URL of a kind of storage that can't be used."""
+
+
 class NotInStore(StoreError, FileNotFoundError):
     """The store has nothing under this key."""
 

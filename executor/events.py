@@ -75,8 +75,10 @@ def spread(trees: Iterable[Any]) -> Iterator[Event]:
                 yield DONE, frame, first + offset, value_of(value), (started, duration, worker, 1, None)
         elif kind == DONE:
             yield DONE, tree[1], tree[2], value_of(tree[3]), tuple(tree[4])
-        else:
+        elif kind in (EXPANDED, OPENED, FAILED, RESUMED, CODE, ENDED, SNAPSHOT):
             yield tuple(tree)
+        else:
+            raise ValueError(f"an event of the unknown kind {kind!r}")
 
 
 def value_of(tree: Any) -> Value:

@@ -10,12 +10,14 @@ import os
 import socket
 import threading
 import time
+import warnings
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from executor.engines.engine import Engine, Setup
-from executor.events import CODE, ENDED, EXPANDED, RESUMED, Event, tree_of, value_of
+from executor.events import CODE, DONE, ENDED, EXPANDED, FAILED, OPENED, RESUMED, Event, tree_of, value_of
 from executor.failure import Failure
 from executor.frame import joined, node_identity
 from executor.heartbeat import Heartbeat
@@ -34,6 +36,7 @@ from planner.plan_format import futures_from_bytes
 _BATCH_SECONDS: Final = 0.005
 _LARGEST_BATCH: Final = 256
 _SHOWN_RUNNING: Final = 20
+_OF_THE_SCHEDULER: Final = (DONE, EXPANDED, OPENED, FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +88,28 @@ class Execution:
         self._on_progress = on_progress
         self._batch = 1
         self._expanded = 0
+        self._appended = self._committed = 0
+        self._marks: deque[tuple[int, int, int]] = deque()
+        self._shown = Progress(0, 0, 0)
         self._stop = threading.Event()
 
     def committed(self, events: tuple[Event, ...]) -> None:
         """Told by the journal: these events may be seen. Futures files are written behind, here."""
+        events = tuple(event for event in events if event[0] in _OF_THE_SCHEDULER)
         for event in events:
             if event[0] == EXPANDED:
                 self._expanded += 1
                 write_futures(self.store, self.manifest.run_id, event[4])
+        self._committed += len(events)
+        while self._marks and self._marks[0][0] <= self._committed:
+            _, done, nodes = self._marks.popleft()
+            self._shown = Progress(done, nodes, self._expanded)
         if self._on_progress is not None:
-            self._on_progress(Progress(self.scheduler.done_nodes, self.scheduler.nodes, self._expanded))
+            try:
+                self._on_progress(self._shown)
+            except Exception as error:  # whoever looks on must not stop the run
+                self._on_progress = None
+                warnings.warn(f"on_progress raised {error!r}, and is not called any more", RuntimeWarning, stacklevel=1)
 
     def cancel(self, reason: str) -> None:
         """Start nothing new, let what runs finish, end as cancelled. May be called from any thread."""
@@ -112,7 +127,11 @@ class Execution:
         try:
             heartbeat = Heartbeat(self.store, self.manifest.run_id, journal.epoch, self._progress) if self._beats else None
             engine.open(Setup(self.store, self.manifest.run_id, journal.epoch, self.manifest.created, self._echo))
-            self._carry()
+            try:
+                self._carry()
+            except KeyboardInterrupt:
+                journal.flush()
+                raise
             state, reason, outputs = self._verdict()
             journal.append([(ENDED, state, reason, outputs)])
             journal.flush()
@@ -142,7 +161,6 @@ class Execution:
                 except KeyboardInterrupt:
                     self._apply(engine.salvage())
                     self._record()
-                    self.journal.flush()
                     raise
                 self._measure(time.perf_counter() - begun, len(outcomes))
                 self._apply(outcomes)
@@ -172,6 +190,8 @@ class Execution:
         log = self.scheduler.log
         if log:
             self.scheduler.log = []
+            self._appended += len(log)
+            self._marks.append((self._appended, self.scheduler.done_nodes, self.scheduler.nodes))
             self.journal.append(log)
             if self.journal.wants_snapshot():
                 self.journal.append_snapshot(dump(self.scheduler))

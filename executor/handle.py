@@ -79,7 +79,7 @@ class Run:
         if self._failure is None:
             return None
         path, failure, attempt = self._failure
-        said = f"{path} failed: {failure}" if failure.kind == "exception" else f"{failure}"
+        said = f"{failure}" if path in failure.message else f"{path} failed: {failure}"
         way_out = f"\n  run {self.id}; repair it, then: promissory resume {self.id}" if self.store.outlives_the_process else ""
         error = RunFailed(
             f"{said}{way_out}",

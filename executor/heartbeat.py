@@ -52,13 +52,13 @@ class Beat:
             return False
         if self.host == socket.gethostname():
             if self.pid == os.getpid() and self.birth == _birth(self.pid):
-                return (store.url, run_id) in _beating
+                return (store.url, run_id, self.epoch) in _beating
             return _birth(self.pid) == self.birth
         return time.time() - self.time < STALE
 
 
-_beating: set[tuple[str, str]] = set()
-"""The runs that this process works on."""
+_beating: set[tuple[str, str, int]] = set()
+"""The runs that this process works on, with the epoch."""
 
 
 def _birth(pid: int) -> str | None:
@@ -102,7 +102,7 @@ class Heartbeat:
         self._epoch = epoch
         self._progress = progress
         self._over = threading.Event()
-        self._run = (store.url, run_id)
+        self._run = (store.url, run_id, epoch)
         self._run_id = run_id
         _beating.add(self._run)
         self._beat(False)

@@ -270,7 +270,7 @@ class History:
     def find(self, path: str) -> tuple[int, int]:
         """The frame and index of a node by its text path. Raises `RunNotFound` with what is there instead."""
         parts = path.strip("/").split("/")
-        if parts[0] == "main":
+        if parts[0] == "main" and (len(parts) > 1 or "main" not in self._names(self._levels[0])):
             parts = parts[1:]
         id, index = 0, -1
         for position, part in enumerate(parts):
@@ -287,6 +287,19 @@ class History:
         if index < 0:
             raise RunNotFound("the path names the root, not a node")
         return id, index
+
+    def path(self, id: int, index: int) -> str:
+        """The path of a node, as `nodes` gives it."""
+        chain = []
+        level: _Level | None = self._levels[id]
+        while level is not None:
+            chain.append(level)
+            level = self._levels[level.parent] if level.parent >= 0 else None
+        path, paths = "main", {-1: "main"}
+        for one in reversed(chain):
+            path = self._path(one, {**paths, one.parent: path})
+        name = self._names(self._levels[id])[index]
+        return f"{path}/{name}" if self._levels[id].depth <= _WHOLE_PATH else joined(path, name)
 
     def futures_paths(self) -> list[str]:
         """The paths of all nodes that emitted a futures file."""

@@ -21,7 +21,7 @@ class Interrupts:
         self._waiting = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._welcome:
+        if self._welcome or self._waiting:  # who presses twice doesn't want to wait
             raise KeyboardInterrupt
         self._waiting = True
 

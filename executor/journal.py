@@ -13,6 +13,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from executor.errors import Fenced, JournalError, NotInStore
@@ -90,8 +91,10 @@ class Journal:
             if event[0] == DONE:
                 value = event[3]
                 size += len(value) + 16 if value.__class__ is bytes else 64
+            elif event[0] == EXPANDED:
+                size += len(event[4]) + 32
             else:
-                size += len(event[4]) + 32 if event[0] == EXPANDED else 64
+                size += len(event[1]) if event[0] == SNAPSHOT else 64
         with self._condition:
             while self._bytes > _BACKLOG_BYTES and self._error is None:
                 self._condition.wait()
@@ -198,7 +201,10 @@ class Journal:
         data = segment_to_bytes(segment)
         key = segment_key(self._run_id, self._next)
         if not self._store.put_new(key, data, durable=self._durable):
-            winner = segment_from_bytes(self._store.get(key), key)
+            found = self._store.get(key)
+            if is_torn(found):
+                raise LostRace(key)
+            winner = segment_from_bytes(found, key)
             if winner.epoch < self.epoch:
                 raise LostRace(key)
             if winner.nonce != self._nonce:
@@ -220,14 +226,19 @@ def _objects_named(event: Event) -> Iterator[bytes]:
         yield from (literal.digest for literal in plan.literals if isinstance(literal, Large))
 
 
+@dataclass(frozen=True, slots=True)
 class Tail:
-    """The newest segment of a journal."""
+    """Where a journal goes on: the number of its last segment, and what the newest whole one says."""
 
-    def __init__(self, segment: Segment, data: bytes) -> None:
-        self.number = segment.number
-        self.epoch = segment.epoch
-        self.snapshot = segment.snapshot
-        self.digest = segment_digest(data)
+    number: int
+    epoch: int
+    snapshot: int
+    digest: bytes
+
+    @classmethod
+    def of(cls, segment: Segment, data: bytes) -> Tail:
+        """The tail that a segment is."""
+        return cls(segment.number, segment.epoch, segment.snapshot, segment_digest(data))
 
 
 def find_end(store: Store, run_id: str, hint: int = 0) -> int:
@@ -263,36 +274,40 @@ def _gallop(store: Store, run_id: str, hint: int) -> int:
 
 
 def read_segments(store: Store, run_id: str, first: int, end: int) -> Iterator[tuple[Segment, bytes]]:
-    """Segments `first` to `end`, each with its bytes, checked and chained. A torn last one ends the journal before it.
+    """Segments `first` to `end`, each with its bytes, checked and chained.
 
-    Raises `JournalError` for damage anywhere else.
+    A torn segment (shorter than it says) was never written: what is behind it follows what is before it. Nothing is ever removed or written over, so two
+    executors that find one can't take a good one for it.
+
+    Raises `JournalError`, which names the key, for any other damage.
     """
     previous: bytes | None = GENESIS if first == 0 else None
+    torn: JournalError | None = None
     for number in range(first, end):
         key = segment_key(run_id, number)
         try:
             data = store.get(key)
-            segment = segment_from_bytes(data, key)
         except NotInStore:
             raise JournalError(key, "is missing") from None
-        except JournalError:
-            if number == end - 1 and is_torn(data):
-                return
-            raise
+        try:
+            segment = segment_from_bytes(data, key)
+        except JournalError as error:
+            if not is_torn(data):
+                raise
+            torn = torn or error
+            continue
         if segment.number != number or (previous is not None and segment.previous != previous):
-            raise JournalError(key, "does not follow the segment before it")
+            raise torn or JournalError(key, "does not follow the segment before it")
+        torn = None
         previous = segment_digest(data)
         yield segment, data
 
 
 def newest_snapshot(store: Store, run_id: str, end: int) -> int:
     """The number of the segment from which replay begins."""
-    for number in (end - 1, end - 2):
-        if number >= 0:
-            try:
-                key = segment_key(run_id, number)
-                return max(0, segment_from_bytes(store.get(key), key).snapshot)
-            except JournalError:
-                if not is_torn(store.get(key)):
-                    raise
-    return 0  # the last segment is torn, and the one before it knows
+    for number in range(end - 1, -1, -1):
+        key = segment_key(run_id, number)
+        data = store.get(key)
+        if not is_torn(data):  # else the one before it knows
+            return max(0, segment_from_bytes(data, key).snapshot)
+    return 0

@@ -78,4 +78,4 @@ class Limits:
 
 
 def _higher(limit: int) -> int:
-    return 10 * limit
+    return 10 * max(limit, 1)

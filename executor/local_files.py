@@ -26,11 +26,11 @@ class LocalFiles:
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
 
-    def _in_folder(self, key: str, durable: bool) -> tuple[str, str]:
+    def _in_folder(self, key: str) -> tuple[str, str]:
         path = self._path(key)
         folder = path.rpartition("/")[0]
         if folder not in self._folders:
-            _make_folders(folder, durable)
+            _make_folders(folder)
             self._folders.add(folder)
         return folder, path
 
@@ -40,7 +40,7 @@ class LocalFiles:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except FileNotFoundError:  # somebody removed the folder
             self._folders.discard(folder)
-            _make_folders(folder, durable)
+            _make_folders(folder)
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
             try:
@@ -55,7 +55,7 @@ class LocalFiles:
         return temporary
 
     def put_new(self, key: str, data: bytes, durable: bool) -> bool:
-        folder, path = self._in_folder(key, durable)
+        folder, path = self._in_folder(key)
         if not durable and self.exists(key):
             return False
         temporary = self._write_temporary(folder, data, durable)
@@ -88,7 +88,7 @@ class LocalFiles:
         return True
 
     def put(self, key: str, data: bytes) -> None:
-        folder, path = self._in_folder(key, False)
+        folder, path = self._in_folder(key)
         os.replace(self._write_temporary(folder, data, False), path)
 
     def get(self, key: str) -> bytes:
@@ -101,7 +101,7 @@ class LocalFiles:
             return file.read(end - start)
 
     def append(self, key: str, data: bytes) -> int:
-        _, path = self._in_folder(key, False)
+        _, path = self._in_folder(key)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
             offset = os.lseek(descriptor, 0, os.SEEK_END)
@@ -150,7 +150,8 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _make_folders(folder: str, durable: bool) -> None:
+def _make_folders(folder: str) -> None:
+    """Make a folder and those above it, each synced into its parent: it is rare, and a folder that a crash forgets takes all in it along."""
     missing = []
     while folder and not os.path.isdir(folder):
         missing.append(folder)
@@ -160,8 +161,7 @@ def _make_folders(folder: str, durable: bool) -> None:
             os.mkdir(one)
         except FileExistsError:
             continue
-        if durable:
-            _sync_folder(one.rpartition("/")[0] or "/")
+        _sync_folder(one.rpartition("/")[0] or "/")
 
 
 def _sync_folder(folder: str) -> None:

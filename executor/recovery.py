@@ -1,18 +1,21 @@
 """From a journal back to a scheduler: what a resume begins with.
 
-Reads the newest snapshot and what came after it; a torn last segment was never written, and is removed. Writes nothing else: a run is taken over by the first segment
-that the new executor writes (`executor.journal`).
+Reads the newest snapshot and what came after it, and writes nothing: a run is taken over by the first segment that the new executor writes
+(`executor.journal`).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from executor.errors import JournalError
 from executor.events import ENDED, EXPANDED, RESUMED, SNAPSHOT, Event
 from executor.journal import Tail, find_end, newest_snapshot, read_segments
-from executor.layout import plan_key, segment_key
+from executor.layout import plan_key
 from executor.limits import Limits
 from executor.manifest import Manifest
 from executor.scheduler import Scheduler
+from executor.segment import GENESIS, NO_SNAPSHOT
 from executor.snapshot import load
 from executor.store import Store
 from planner.plan import Plan
@@ -48,12 +51,12 @@ def recover(store: Store, manifest: Manifest) -> Recovered:
     if first == 0:
         recovered.scheduler.open_root(plan, tuple(manifest.inputs[parameter.name] for parameter in plan.inputs))
     for segment, data in read_segments(store, run_id, first, end):
-        recovered.tail = Tail(segment, data)
+        recovered.tail = Tail.of(segment, data)
         for event in segment.events:
             _take(recovered, event)
-    written = 0 if recovered.tail is None else recovered.tail.number + 1
-    if written < end:
-        store.delete(segment_key(run_id, written))
+    if end and (recovered.tail is None or recovered.tail.number < end - 1):  # the last segment is torn: the next one is written behind it
+        last = recovered.tail or Tail(end - 1, 0, NO_SNAPSHOT, GENESIS)
+        recovered.tail = replace(last, number=end - 1)
     recovered.scheduler.replayed()
     return recovered
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import unquote
 
-from executor.errors import NotInStore, StoreError
+from executor.errors import NotInStore, StoreError, UnsupportedStore
 from executor.layout import object_key
 from planner.plan import Large, Value
 from typesys.canonical import INLINE_LIMIT, digest
@@ -167,7 +167,7 @@ def _backend(url: str | Path | None) -> tuple[str, Backend]:
         return text, _Memory(text.removeprefix(_SHARED))
     scheme, separator, rest = text.partition("://")
     if separator and scheme not in ("file", "local"):
-        raise StoreError(f"the store {text} can't be used: file:// and memory:// are supported, {scheme}:// is not yet")
+        raise UnsupportedStore(f"the store {text} can't be used: file:// and memory:// are supported, {scheme}:// is not yet")
     from executor.local_files import LocalFiles
 
     path = Path(unquote(rest) if separator else text).expanduser().absolute()

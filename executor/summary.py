@@ -49,9 +49,11 @@ def summarise(store: Store, run_id: str) -> Summary:
 
 
 def summaries(store: Store) -> Iterator[Summary]:
-    """The summaries of all runs of a store; what is no run is passed over."""
+    """The summaries of all runs of a store; what is no run is passed over, what can't be read is DAMAGED."""
     for key in store.list(RUNS):
         try:
             yield summarise(store, key.rpartition("/")[2])
         except RunNotFound:
             continue
+        except JournalError:
+            yield Summary(key.rpartition("/")[2], "?", "DAMAGED", 0, 0, 0, 0)

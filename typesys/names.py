@@ -74,8 +74,11 @@ def find(name: str) -> Any:
     module, _, qualname = name.partition(":")
     try:
         thing: Any = sys.modules["__main__"] if module == module_name("__main__") else importlib.import_module(module)
-    except (ImportError, ValueError, TypeError) as error:
-        raise NotFound(f"cannot import module {module!r} to find {qualname!r}: {error}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever the module's own code raises, sys.exit() too
+        said = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+        raise NotFound(f"cannot import module {module!r} to find {qualname!r}: {said}") from error
     for part in qualname.split("."):
         if part == "<locals>":
             raise NotFound(f"{qualname!r} of module {module!r} is defined inside a function, where no import reaches it")

@@ -8,19 +8,24 @@ from executor.cli.loading import load, runnables
 from executor.cli.output import counted, say
 from planner import Plan, Task
 from planner import compile as compile_plan
-from planner.errors import CompileError
+from planner.errors import CompileError, PlanFormatError
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
 def command(files: tuple[str, ...]) -> int:
     """Check that every workflow in the files compiles. Runs no task; reports every problem, with file and line."""
-    problems = 0
+    problems = unusable = 0
     for file in files:
         try:
             loaded = load(file)
         except CompileError as error:
             problems += _report(file, error)
+            continue
+        except (click.UsageError, PlanFormatError) as error:
+            unusable += isinstance(error, click.UsageError)
+            problems += isinstance(error, PlanFormatError)
+            say(f"promissory: {error.format_message() if isinstance(error, click.UsageError) else error}")
             continue
         if isinstance(loaded, Plan):
             say(f"{file}: plan {loaded.name}, {counted(len(loaded), 'node')}, well")
@@ -35,7 +40,7 @@ def command(files: tuple[str, ...]) -> int:
                 problems += _report(f"{file}: {name}", error)
             else:
                 say(f"{file}: {name}: {counted(len(plan), 'node')}, well")
-    return 3 if problems else 0
+    return 3 if problems else 2 if unusable else 0
 
 
 def _report(what: str, error: CompileError) -> int:

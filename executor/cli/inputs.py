@@ -65,14 +65,30 @@ def inputs_from_command_line(plan: Plan, workflow: str, documentation: str, argu
                 collected[parameter.name] = value
 
     command = click.Command(workflow, params=options, callback=callback, help=documentation or None)
-    with command.make_context(f"promissory run … {workflow}", list(arguments)) as context:
-        command.invoke(context)
+    spelled = [_dashed(argument, {parameter.name for parameter in plan.inputs}) for argument in arguments]
+    try:
+        with command.make_context(f"promissory run … {workflow}", spelled) as context:
+            command.invoke(context)
+    except click.NoSuchOption as error:
+        if error.option_name in _OURS:
+            raise click.UsageError(f"{error.option_name} is an option of promissory's own: it stands before the file", error.ctx) from None
+        raise
     inputs = {}
     for parameter in plan.inputs:
         value = collected.get(parameter.name, base.get(parameter.name, parameter.default))
         assert value is not None, "click demands what is required"
         inputs[parameter.name] = value
     return inputs
+
+
+_OURS = frozenset(["--engine", "--max-depth", "--max-parallelism", "--json", "--quiet", "--store", "--inputs", "--run-id"])
+
+
+def _dashed(argument: str, names: set[str]) -> str:
+    """An option of an input written as its Python name, as the command spells it."""
+    option, equals, value = argument.partition("=")
+    name = option.removeprefix("--").removeprefix("no-").removeprefix("no_")
+    return option.replace("_", "-") + equals + value if option.startswith("--") and name in names else argument
 
 
 def _key(name: str) -> str:
@@ -84,11 +100,9 @@ def _option(parameter: Parameter, base: dict[str, bytes]) -> click.Option:
     required = parameter.default is None and parameter.name not in base
     shown = None if parameter.default is None else f"default: {value_text(parameter.default, parameter.type)}"
     help_text = f"{parameter.type}" + (f"  [{shown}]" if shown else "")
-    names = [f"--{flag}"] if flag == parameter.name else [f"--{flag}", f"--{parameter.name}"]
     if isinstance(parameter.type, BoolType):
-        switch = "/".join((names[0], f"--no-{flag}"))
-        return click.Option([_key(parameter.name), switch], default=None, required=required, help=help_text)
-    return click.Option([_key(parameter.name), *names], type=_TypedText(parameter.type), required=required, help=help_text)
+        return click.Option([_key(parameter.name), f"--{flag}/--no-{flag}"], default=None, required=required, help=help_text)
+    return click.Option([_key(parameter.name), f"--{flag}"], type=_TypedText(parameter.type), required=required, help=help_text)
 
 
 def _from_json(plan: Plan, given: str) -> dict[str, bytes]:

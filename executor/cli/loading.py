@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import click
 
 from planner import Dynamic, Plan, Task, Workflow, WorkflowFunction
-from planner.errors import CompileError, is_ours
+from planner.errors import CompileError, PlanFormatError, is_ours
 from planner.plan_format import MAGIC
 from typesys.names import import_name
 
@@ -31,12 +32,23 @@ def load(what: str) -> ModuleType | Plan:
     if path.is_file():
         with path.open("rb") as file:
             if file.read(len(MAGIC)) == MAGIC or path.suffix in (".plan", ".futures"):
-                return Plan.load(path)
+                return _plan(path)
+        if path.suffix != ".py":
+            raise click.UsageError(f"{what} is neither a Python file nor a plan")
         return _import_file(path)
     if path.suffix == ".py" or "/" in what:
         raise click.UsageError(f"there is no file {what}")
+    if not all(part.isidentifier() for part in what.split(".")):
+        raise click.UsageError(f"there is no file or module {what!r}")
     sys.path.insert(0, "")
     return _import(what, what)
+
+
+def _plan(path: Path) -> Plan:
+    try:
+        return Plan.load(path)
+    except PlanFormatError as error:
+        raise PlanFormatError(str(path), error.problem, error.offset) from None
 
 
 def _import_file(path: Path) -> ModuleType:
@@ -62,7 +74,8 @@ def _import_file(path: Path) -> ModuleType:
 
 def _import(name: str, said: str) -> ModuleType:
     try:
-        return importlib.import_module(name)
+        with redirect_stdout(sys.stderr):  # standard output is the result's alone
+            return importlib.import_module(name)
     except CompileError:
         raise
     except ModuleNotFoundError as error:

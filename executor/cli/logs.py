@@ -19,8 +19,7 @@ def command(run_id: str, node: str | None, store: str) -> None:
     history = History(opened, run_id)
     prefix = None
     if node is not None:
-        history.find(node)
-        prefix = node if node.startswith("main") else f"main/{node}"
+        prefix = history.path(*history.find(node))
     for row in sorted((one for one in history.nodes() if one.log is not None), key=lambda one: one.started):
         if prefix is None or row.path == prefix or row.path.startswith(prefix + "/"):
             _print(opened, row, whole=row.path == prefix)

@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 
 import click
 
-from executor.errors import EngineError, ExecutorError, InputError, RunNotFound
+from executor.cli.output import say
+from executor.errors import EngineError, ExecutorError, InputError, RunExists, RunNotFound, UnsupportedStore
 from planner.errors import CompileError, PlanFormatError
 from typesys.errors import ParseError
 
@@ -54,10 +55,9 @@ def run_command(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except click.exceptions.Exit as exit:
         return exit.exit_code
-    except click.Abort:
-        return 130
-    except KeyboardInterrupt as interrupt:
-        _say("interrupted", *getattr(interrupt, "__notes__", ()))
+    except (click.Abort, KeyboardInterrupt) as interrupt:
+        cause = interrupt.__cause__ or interrupt.__context__ or interrupt  # click makes an Abort of a KeyboardInterrupt
+        _say("interrupted", *getattr(cause, "__notes__", ()))
         return 130
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has enough
@@ -65,7 +65,7 @@ def run_command(arguments: list[str] | None = None) -> int:
     except (CompileError, PlanFormatError) as error:
         _say(str(error))
         return 3
-    except (InputError, EngineError, RunNotFound, ParseError) as error:
+    except (InputError, EngineError, RunExists, RunNotFound, UnsupportedStore, ParseError) as error:
         _say(str(error))
         return 2
     except ExecutorError as error:
@@ -75,4 +75,4 @@ def run_command(arguments: list[str] | None = None) -> int:
 
 def _say(*lines: str) -> None:
     for line in lines:
-        click.echo(f"promissory: {line}" if line is lines[0] else f"  {line}", err=True)
+        say(f"promissory: {line}" if line is lines[0] else f"  {line}")

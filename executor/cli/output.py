@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -18,8 +18,9 @@ from typesys.types import ListType, NoneType, RecordType, StrType, Type, VarTupl
 
 
 def say(message: str) -> None:
-    """A message, on stderr."""
-    click.echo(message, err=True)
+    """A message, on stderr; nobody has to read it."""
+    with suppress(OSError):
+        click.echo(message, err=True)
 
 
 def print_result(outputs: list[tuple[str, Type, bytes]], as_json: bool) -> None:
@@ -51,7 +52,7 @@ def _print_records(tree: Any, type: Type) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160)
+    console = Console(width=None if sys.stdout.isatty() else 100_000)  # what goes to a file or pipe is whole
     if isinstance(type, RecordType):
         table = Table(title=str(type), show_header=False)
         table.add_column()
@@ -99,7 +100,8 @@ def progress_bar(title: str) -> Iterator[Callable[[Progress], None] | None]:
     from rich.progress import Progress as Bar
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[more]}"))
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(file=sys.stderr)  # the stream itself: what sys.stderr is will change while tasks are listened to
+    with Bar(*columns, console=console, transient=True, redirect_stdout=False) as bar:
         task = bar.add_task(title, total=1, more="")
 
         def update(progress: Progress) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,8 @@ def command(
     run_id: str | None,
 ) -> int:
     """Run a workflow. The result goes to stdout, everything else to stderr."""
+    if what.startswith("-"):
+        raise click.NoSuchOption(what)
     loaded = load(what)
     rest = list(arguments)
     source: tuple[str, ...] = ()
@@ -99,7 +102,7 @@ def carry(
             with progress_bar(name) as on_progress:
                 run = begin(on_progress)
     except KeyboardInterrupt as interrupt:
-        where = f" --store {url}" if url != "./.promissory" else ""
+        where = f" --store {shlex.quote(url)}" if url != "./.promissory" else ""
         interrupt.__notes__ = [f"{note}{where}" for note in getattr(interrupt, "__notes__", [])]
         raise
     error = run.error

@@ -106,15 +106,6 @@ def scaled(k):
     return times
 
 
-def noting(notes):
-    @task
-    def note(x: int) -> int:
-        notes.append(x)
-        return x
-
-    return note
-
-
 def test_A11_tasks_of_a_factory_are_two_callables_of_one_name(store):
     two, three = scaled(2), scaled(3)
 

@@ -42,7 +42,7 @@ def write(store, *batches, epoch=1, tail=None):
 
 def end_of(store):
     *_, (segment, data) = read_segments(store, "r", 0, find_end(store, "r"))
-    return Tail(segment, data)
+    return Tail.of(segment, data)
 
 
 def test_J1_segments_have_contiguous_numbers_one_nonce_and_a_chain(store):

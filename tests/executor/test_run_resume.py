@@ -135,7 +135,7 @@ def test_R6_what_an_older_executor_wrote_at_the_last_moment_counts(store):
     """The old executor commits one more node while the new one is about to begin: that node's body must not start again."""
     ended = failed(chain, store, {"x": 0}, 1)
 
-    tail = Tail(*list(read_segments(store, ended.id, 0, find_end(store, ended.id)))[-1])
+    tail = Tail.of(*list(read_segments(store, ended.id, 0, find_end(store, ended.id)))[-1])
     raced = []
 
     class Raced(Inline):
