@@ -114,17 +114,29 @@ def add(counts: list[Count]) -> Count:
 
 
 def contents(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The Python files and the folders directly in a folder, in order; links and caches are left out."""
-    entries = sorted(entry for entry in folder.iterdir() if not entry.is_symlink())
+    """The Python files and the folders directly in a folder, in order; links and caches are left out, and what can't be listed."""
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if not entry.is_symlink())
+    except OSError:
+        return [], []
     files = [entry for entry in entries if entry.suffix == ".py" and entry.is_file()]
     folders = [entry for entry in entries if entry.is_dir() and entry.name not in ("__pycache__", "site-packages", ".git", ".venv")]
     return files, folders
 
 
+def count_path(path: Path, root: Path) -> Count:
+    """Read and count one file; one that has gone meanwhile, or can't be read, counts as unreadable."""
+    try:
+        source = path.read_bytes()
+    except OSError:
+        return Count(1, 1, 0, 0, 0, 0, [])
+    return count_source(source, str(path.relative_to(root)))
+
+
 @task
 def count_file(path: Path, root: Path) -> Count:
     """Read and count one file."""
-    return count_source(path.read_bytes(), str(path.relative_to(root)))
+    return count_path(path, root)
 
 
 @task
@@ -160,6 +172,7 @@ def take_census(root: Path, top: int) -> Report:
     """The root: a row of the report for each folder in it, and one for its own files."""
     if not root.is_dir():
         raise NotADirectoryError(f"{root} is not a folder")
+    root = root.resolve()  # a resume may begin in another folder
     files, folders = contents(root)
     names = [".", *(folder.name for folder in folders)]
     counts = [add_up([count_file(file, root) for file in files]), *(count_folder(folder, root) for folder in folders)]
@@ -184,7 +197,7 @@ def straight_loop(root: Path) -> Count:
     todo = [root]
     while todo:
         files, folders = contents(todo.pop())
-        found += [count_source(file.read_bytes(), str(file.relative_to(root))) for file in files]
+        found += [count_path(file, root) for file in files]
         todo += folders
     return add(found)
 

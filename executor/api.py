@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import threading
 import time
@@ -15,7 +14,7 @@ from executor.engines.engine import Engine, engine_named
 from executor.errors import InputError, RunExists, RunIsLive, StoreError
 from executor.events import tree_of
 from executor.execution import Execution, Progress, code_event, resumed_event, write_futures
-from executor.handle import Run
+from executor.handle import Run, default_store, resume_command
 from executor.heartbeat import read_beat
 from executor.journal import Journal, LostRace
 from executor.layout import is_run_id, object_key, plan_key
@@ -175,6 +174,7 @@ def resume(
             return result
         scheduler = recovered.scheduler
         scheduler.limits = scheduler.limits.changed(max_depth, max_nodes, max_futures_bytes)
+        _refuse_nonsense(scheduler.limits, max_parallelism, durability)
         changes = adopt_current_code(scheduler, strict_code)
         execution = Execution(
             opened, manifest, scheduler, engine_named(engine), max_parallelism=max_parallelism, echo=echo, on_progress=on_progress
@@ -226,11 +226,11 @@ class _Prepared:
             ended = execution.run()
         except KeyboardInterrupt as interrupt:
             if run.store.outlives_the_process:
-                interrupt.add_note(f"run {run.id} is interrupted and can be resumed: promissory resume {run.id}")
+                interrupt.add_note(f"run {run.id} is interrupted and can be resumed: {resume_command(run.id, run.store)}")
             raise
         except StoreError as error:
             if run.store.outlives_the_process:
-                error.add_note(f"run {run.id} is interrupted; what was acknowledged is safe. Repair the store, then: promissory resume {run.id}")
+                error.add_note(f"run {run.id} is interrupted; what was acknowledged is safe. Repair the store, then: {resume_command(run.id, run.store)}")
             raise
         scheduler = execution.scheduler
         if scheduler.failure is not None:
@@ -266,6 +266,7 @@ def _prepare(
     on_progress: Callable[[Progress], None] | None,
     beat: bool = True,
 ) -> _Prepared:
+    _refuse_nonsense(limits, max_parallelism, durability)
     plan = target if isinstance(target, Plan) else compile_plan(target)
     encoded = encode_inputs(plan, target, inputs or {})
     return prepare_encoded(
@@ -329,6 +330,16 @@ def prepare_encoded(
     return _Prepared(Run(name, store, codecs), execution, plan)
 
 
+def _refuse_nonsense(limits: Limits, max_parallelism: int | None, durability: str) -> None:
+    for name, value in (("max_depth", limits.max_depth), ("max_nodes", limits.max_nodes), ("max_futures_bytes", limits.max_futures_bytes)):
+        if value.__class__ is not int or value < 0:
+            raise InputError(f"{name} is a whole number of at least 0, not {value!r}")
+    if max_parallelism is not None and (max_parallelism.__class__ is not int or max_parallelism < 1):
+        raise InputError(f"max_parallelism is a whole number of at least 1, not {max_parallelism!r}")
+    if durability not in ("disk", "process"):
+        raise InputError(f'durability is "disk" or "process", not {durability!r}')
+
+
 def _new_run_id(workflow: str) -> str:
     name = "".join(c if (c.isalnum() and c.isascii()) or c in "_-" else "-" for c in workflow).strip("-_")[:60] or "run"
     return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
@@ -338,11 +349,6 @@ def _open_store(store: Store | str | Path | None) -> Store:
     if isinstance(store, Store):
         return store
     return Store(default_store() if store is None else store)
-
-
-def default_store() -> str:
-    """Where runs are kept if nothing is said: `PROMISSORY_STORE`, else `./.promissory`."""
-    return os.environ.get("PROMISSORY_STORE") or "./.promissory"
 
 
 def _codecs(target: Target) -> dict[str, Codec]:

@@ -31,7 +31,8 @@ class Capture:
         self._echo = echo
         self._path = ""
         self._said: list[str] = []
-        self._line = ""
+        self._line: list[str] = []
+        self._outer: Capture | None = None
 
     def open(self) -> None:
         """Begin to listen."""
@@ -44,27 +45,30 @@ class Capture:
     def begin(self, path: str) -> None:
         """A body begins in this thread."""
         self._path = path
-        _thread.capture = self
+        self._outer, _thread.capture = _thread.capture, self
+        _stand_ins.speaking.append(self)
 
     def end(self) -> list[Any] | None:
         """The body has ended: [key, offset, length] of what it said, or None. Raises `StoreError`."""
-        _thread.capture = None
+        _thread.capture, self._outer = self._outer, None  # a body may have run a workflow of its own
+        _stand_ins.speaking.remove(self)
         if not self._said:
             return None
         data = "".join(self._said).encode("utf-8", "backslashreplace")
         self._said.clear()
         if self._line:
-            self._repeat([self._line])
-            self._line = ""
+            self._repeat(["".join(self._line)])
+            self._line.clear()
         return [self._key, self._store.append(self._key, data), len(data)]
 
     def take(self, text: str, aloud: bool = True) -> None:
         """The body said something."""
         self._said.append(text)
         if self._echo and aloud:
-            self._line += text
-            if "\n" in self._line:
-                *whole, self._line = self._line.split("\n")
+            self._line.append(text)
+            if "\n" in text:
+                *whole, rest = "".join(self._line).split("\n")
+                self._line = [rest] if rest else []
                 self._repeat(whole)
 
     def _repeat(self, lines: list[str]) -> None:
@@ -86,6 +90,16 @@ class _Thread(threading.local):
 _thread = _Thread()
 
 
+def _listening() -> Capture | None:
+    """Whose text this thread's is: its own body's. A thread that a body started is not known; its text is that of the only body there is."""
+    capture = _thread.capture
+    if capture is not None or len(_stand_ins.speaking) != 1:
+        return capture
+    thread = threading.current_thread()
+    ours = thread is threading.main_thread() or thread.name.startswith("promissory ")
+    return None if ours else _stand_ins.speaking[0]
+
+
 class _StandIn(io.TextIOBase):
     """Stands for `sys.stdout` or `sys.stderr`: a body's text goes to its capture, any other to the stream itself."""
 
@@ -93,7 +107,7 @@ class _StandIn(io.TextIOBase):
         self.stream = stream
 
     def write(self, text: str) -> int:
-        capture = _thread.capture
+        capture = _listening()
         if capture is None:
             return self.stream.write(text)
         if not isinstance(text, str):
@@ -102,30 +116,36 @@ class _StandIn(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        if _thread.capture is None:
+        if _listening() is None:
             self.stream.flush()
 
     def writable(self) -> bool:
         return True
 
+    def close(self) -> None:
+        """The stream is not ours to close."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
     def isatty(self) -> bool:
-        return _thread.capture is None and self.stream.isatty()
+        return _listening() is None and self.stream.isatty()
 
     def fileno(self) -> int:
         return self.stream.fileno()
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        return "utf-8" if _thread.capture is not None else self.stream.encoding
+        return "utf-8" if _listening() is not None else self.stream.encoding
 
     @property
     def errors(self) -> str | None:  # type: ignore[override]
-        return "backslashreplace" if _thread.capture is not None else self.stream.errors
+        return "backslashreplace" if _listening() is not None else self.stream.errors
 
     @property
     def buffer(self) -> Any:
         """The bytes below."""
-        capture = _thread.capture
+        capture = _listening()
         return self.stream.buffer if capture is None else _Bytes(capture)
 
 
@@ -151,7 +171,7 @@ class _LogHandler(logging.Handler):
     """
 
     def emit(self, record: logging.LogRecord) -> None:
-        capture = _thread.capture
+        capture = _listening()
         if capture is None:
             return
         try:
@@ -168,6 +188,7 @@ class _StandIns:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._listeners = 0
+        self.speaking: list[Capture] = []
         self._installed: tuple[_StandIn, _StandIn] | None = None
         self._handler = _LogHandler()
         self._handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))

@@ -14,7 +14,7 @@ FAILED         frame, index, failure, meta
 RESUMED        epoch, host, pid, limits, time: an executor began to work on the run, the first one too
 CODE           name of a callable, old digest, new digest: changed since the run began
 ENDED          state, reason, outputs by name
-SNAPSHOT       the scheduler's whole state; replay begins at the newest
+SNAPSHOT       the scheduler's whole state, a value; replay begins at the newest
 ============== ===================================================================================================
 """
 
@@ -44,7 +44,7 @@ def compact(events: Iterable[Event]) -> list[Any]:
     for event in events:
         if event[0] != DONE:
             row = None
-            trees.append(list(event))
+            trees.append([SNAPSHOT, tree_of(event[1])] if event[0] == SNAPSHOT else list(event))
             continue
         _, frame, index, value, (started, duration, worker, attempt, log) = event
         if log is not None or attempt != 1:
@@ -75,7 +75,9 @@ def spread(trees: Iterable[Any]) -> Iterator[Event]:
                 yield DONE, frame, first + offset, value_of(value), (started, duration, worker, 1, None)
         elif kind == DONE:
             yield DONE, tree[1], tree[2], value_of(tree[3]), tuple(tree[4])
-        elif kind in (EXPANDED, OPENED, FAILED, RESUMED, CODE, ENDED, SNAPSHOT):
+        elif kind == SNAPSHOT:
+            yield SNAPSHOT, value_of(tree[1])
+        elif kind in (EXPANDED, OPENED, FAILED, RESUMED, CODE, ENDED):
             yield tuple(tree)
         else:
             raise ValueError(f"an event of the unknown kind {kind!r}")

@@ -19,7 +19,7 @@ from typing import Any, Final
 from executor.engines.engine import Engine, Setup
 from executor.events import CODE, DONE, ENDED, EXPANDED, FAILED, OPENED, RESUMED, Event, tree_of, value_of
 from executor.failure import Failure
-from executor.frame import joined, node_identity
+from executor.frame import node_identity
 from executor.heartbeat import Heartbeat
 from executor.interrupts import deferred_interrupts
 from executor.invocation import FAILURE, FUTURES, UNSTARTED, VALUE
@@ -92,6 +92,7 @@ class Execution:
         self._marks: deque[tuple[int, int, int]] = deque()
         self._shown = Progress(0, 0, 0)
         self._stop = threading.Event()
+        self._heartbeat: Heartbeat | None = None
 
     def committed(self, events: tuple[Event, ...]) -> None:
         """Told by the journal: these events may be seen. Futures files are written behind, here."""
@@ -125,7 +126,7 @@ class Execution:
         journal, engine = self.journal, self.engine
         heartbeat = None
         try:
-            heartbeat = Heartbeat(self.store, self.manifest.run_id, journal.epoch, self._progress) if self._beats else None
+            heartbeat = self._heartbeat = Heartbeat(self.store, self.manifest.run_id, journal.epoch, self._progress) if self._beats else None
             engine.open(Setup(self.store, self.manifest.run_id, journal.epoch, self.manifest.created, self._echo))
             try:
                 self._carry()
@@ -154,6 +155,8 @@ class Execution:
                 self._record()
                 if scheduler.ended:
                     return
+                if self._heartbeat is not None:
+                    self._heartbeat.soon()
                 begun = time.perf_counter()
                 try:
                     with interrupts.welcome():
@@ -194,7 +197,7 @@ class Execution:
             self._marks.append((self._appended, self.scheduler.done_nodes, self.scheduler.nodes))
             self.journal.append(log)
             if self.journal.wants_snapshot():
-                self.journal.append_snapshot(dump(self.scheduler))
+                self.journal.append_snapshot(self.store.put_value(dump(self.scheduler)))
 
     def _apply(self, outcomes: list[Any]) -> None:
         scheduler = self.scheduler
@@ -213,20 +216,18 @@ class Execution:
         for frame, index in reversed(unstarted):
             scheduler.returned(frame, index)
 
-    def _progress(self) -> tuple[int, int, list[str]]:
-        """For the heartbeat: counts, and the paths of some of what runs."""
-        running = []
-        for frame_id, index in list(self.scheduler.in_flight)[:_SHOWN_RUNNING]:
-            frame = self.scheduler.frames.get(frame_id)
-            if frame is not None:
-                running.append(joined(frame.path, frame.topology.name(index)))
+    def _progress(self) -> tuple[int, int, list[list[int]]]:
+        """For the heartbeat: counts, and some of what runs. What waits in a batch behind another does not run."""
+        running = [list(key) for key in list(self.scheduler.in_flight)[: min(self._parallel, _SHOWN_RUNNING)]]
         return self.scheduler.done_nodes, self.scheduler.nodes, running
 
 
 def write_futures(store: Store, run_id: str, data: bytes) -> None:
     """Put a futures file where people and tools look for it. Its bytes are in the journal already."""
     _, header = futures_from_bytes(data)
-    store.put_new(futures_key(run_id, node_identity(header.parent, header.index)), data, durable=False)
+    key = futures_key(run_id, node_identity(header.parent, header.index))
+    if not store.put_new(key, data, durable=False) and store.get(key) != data:
+        store.put(key, data)  # damaged since
 
 
 def resumed_event(epoch: int, limits: Limits) -> Event:

@@ -10,7 +10,7 @@ import pickle
 import traceback
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from executor.errors import RemoteError, limit_error
 from planner.errors import is_authors
@@ -44,7 +44,7 @@ class Failure:
         """The failure of a body that raised."""
         text = "".join(traceback.format_exception(type(error), error, _from_user_code(error.__traceback__)))
         message = f"the body called sys.exit({error.code!r})" if isinstance(error, SystemExit) else _text(error)
-        return cls("exception", type(error).__qualname__, message, text, _pickled(error))
+        return cls("exception", type(error).__qualname__, _shortened(message), _shortened(text), _pickled(error))
 
     def exception(self) -> BaseException:
         """The exception, of its own class where that can be had. Loads its pickle."""
@@ -70,6 +70,18 @@ class Failure:
         return cls(*tree)
 
 
+_LONGEST_TEXT: Final = 1 << 16
+_LONGEST_PICKLE: Final = 1 << 20
+
+
+def _shortened(text: str) -> str:
+    """A text that every reader of the journal can bear: its beginning and its end."""
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    half = _LONGEST_TEXT // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half:,} characters more …\n{text[-half:]}"
+
+
 def _text(error: BaseException) -> str:
     try:
         return str(error)
@@ -80,7 +92,7 @@ def _text(error: BaseException) -> str:
 def _pickled(error: BaseException) -> bytes | None:
     try:
         data = pickle.dumps(error)
-        return data if type(pickle.loads(data)) is type(error) else None
+        return data if len(data) <= _LONGEST_PICKLE and type(pickle.loads(data)) is type(error) else None
     except Exception:  # whatever the exception's own __reduce__ or constructor raises: it just has no pickle
         return None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +16,17 @@ from executor.history import History, NodeRow
 from executor.store import Store
 from planner.plan import Plan
 from typesys.wire import Codec
+
+
+def resume_command(run_id: str, store: Store) -> str:
+    """What to type to go on with a run."""
+    elsewhere = store.url != Store(default_store()).url
+    return f"promissory resume {run_id}" + (f" --store {shlex.quote(store.url)}" if elsewhere else "")
+
+
+def default_store() -> str:
+    """Where runs are kept if nothing is said: `PROMISSORY_STORE`, else `./.promissory`."""
+    return os.environ.get("PROMISSORY_STORE") or "./.promissory"
 
 
 class Run:
@@ -80,7 +93,7 @@ class Run:
             return None
         path, failure, attempt = self._failure
         said = f"{failure}" if path in failure.message else f"{path} failed: {failure}"
-        way_out = f"\n  run {self.id}; repair it, then: promissory resume {self.id}" if self.store.outlives_the_process else ""
+        way_out = f"\n  run {self.id}; repair it, then: {resume_command(self.id, self.store)}" if self.store.outlives_the_process else ""
         error = RunFailed(
             f"{said}{way_out}",
             path=path,

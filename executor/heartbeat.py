@@ -21,6 +21,7 @@ from executor.store import Store
 
 INTERVAL: Final = 5.0
 STALE: Final = 3 * INTERVAL
+SOON: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Beat:
         time: seconds since the epoch.
         over: it has ended by itself.
         done, nodes: nodes that are done, and known.
-        running: paths of what runs, the first few.
+        running: frame and index of what runs, the first few.
     """
 
     epoch: int
@@ -44,7 +45,7 @@ class Beat:
     over: bool
     done: int = 0
     nodes: int = 0
-    running: list[str] = field(default_factory=list)
+    running: list[list[int]] = field(default_factory=list)
 
     def is_live(self, store: Store, run_id: str) -> bool:
         """Whether this executor may still be working on the run."""
@@ -93,15 +94,17 @@ class Heartbeat:
     """Beats for a run until it is closed.
 
     Args:
-        progress: gives (nodes done, nodes known, paths of what runs).
+        progress: gives (nodes done, nodes known, frame and index of what runs).
     """
 
-    def __init__(self, store: Store, run_id: str, epoch: int, progress: Callable[[], tuple[int, int, list[str]]]) -> None:
+    def __init__(self, store: Store, run_id: str, epoch: int, progress: Callable[[], tuple[int, int, list[list[int]]]]) -> None:
         self._store = store
         self._key = run_key(run_id, "beat")
         self._epoch = epoch
         self._progress = progress
         self._over = threading.Event()
+        self._wake = threading.Event()
+        self._last = 0.0
         self._run = (store.url, run_id, epoch)
         self._run_id = run_id
         _beating.add(self._run)
@@ -118,8 +121,18 @@ class Heartbeat:
         beat = Beat(self._epoch, socket.gethostname(), pid, _birth(pid) or "", time.time(), over, done, nodes, running)
         self._store.put(self._key, json.dumps(asdict(beat)).encode())
 
+    def soon(self) -> None:
+        """What runs has changed: beat now, unless the last beat is only just over."""
+        if time.monotonic() - self._last > SOON:
+            self._last = time.monotonic()
+            self._wake.set()
+
     def _beat_for_ever(self) -> None:
-        while not self._over.wait(INTERVAL):
+        while True:
+            self._wake.wait(INTERVAL)
+            self._wake.clear()
+            if self._over.is_set():
+                return
             try:
                 self._beat(False)
             except StoreError:
@@ -128,6 +141,7 @@ class Heartbeat:
     def close(self) -> None:
         """Say that this executor has ended by itself."""
         self._over.set()
+        self._wake.set()
         self._thread.join()
         _beating.discard(self._run)
         try:

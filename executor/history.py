@@ -5,6 +5,7 @@ States of nodes are those of rule X8. A frame's nodes are found by walking down 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -93,7 +94,7 @@ class History:
         self.beat: Beat | None = read_beat(store, run_id)
         self.plan: Plan = plan_from_bytes(store.get(plan_key(self.manifest.plan)))
         self.end: tuple[str, str, list[Any] | None] | None = None
-        self.ended_at = 0
+        self.ended_at = self.manifest.created
         self.resumes = 0
         self.changed_code: list[str] = []
         self._levels: dict[int, _Level] = {}
@@ -188,14 +189,14 @@ class History:
 
     def nodes(self) -> Iterator[NodeRow]:
         """Every node known so far, frame by frame in the order in which they were opened."""
-        running = set(self.beat.running) if self.is_live and self.beat is not None else set()
+        running = {(frame, index) for frame, index in self.beat.running} if self.is_live and self.beat is not None else set()
         failed_frames = self._frames_with_failures()
         paths: dict[int, str] = {}
         for id, level in self._levels.items():
             paths[id] = self._path(level, paths)
             upstream = self._after_failures(level, failed_frames.get(id, set()))
             for index in range(len(level.shape.graphs[level.graph])):
-                yield self._row(level, index, paths[id], running, failed_frames.get(id, set()), upstream)
+                yield self._row(level, id, index, paths[id], running, failed_frames.get(id, set()), upstream)
 
     def _names(self, level: _Level) -> list[str]:
         if level.names is None:
@@ -233,14 +234,15 @@ class History:
                 lost.add(index)
         return lost
 
-    def _row(self, level: _Level, index: int, path: str, running: set[str], failed: set[int], upstream: set[int]) -> NodeRow:
+    def _row(
+        self, level: _Level, id: int, index: int, path: str, running: set[tuple[int, int]], failed: set[int], upstream: set[int]
+    ) -> NodeRow:
         graph = level.shape.graphs[level.graph]
         target = graph.targets[index]
         callee = level.shape.callees[target] if graph.kinds[index] == CALL else None
         kind, called = ("plan", level.shape.graphs[target].name) if callee is None else (callee.kind, callee.name)
         depth = level.depth + (kind == "dynamic")
-        name = self._names(level)[index]
-        where = f"{path}/{name}" if level.depth <= _WHOLE_PATH else joined(path, name)
+        where = self._node_path(level, id, index, path)
         if index in level.failed:
             failure, meta = level.failed[index]
             return self._with(meta, where, "FAILED", called, kind, depth, str(failure))
@@ -253,7 +255,7 @@ class History:
             return NodeRow(where, "UPSTREAM_FAILED", called, kind, depth)
         if self.end is not None and self.end[0] in ("FAILED", "CANCELLED"):
             return NodeRow(where, "CANCELLED", called, kind, depth)
-        if where in running or joined(path, name) in running:
+        if (id, index) in running:
             return NodeRow(where, "RUNNING", called, kind, depth)
         before = {one for binding in graph.bindings_of(index) for one in references(binding)} | set(graph.after.get(index, ()))
         return NodeRow(where, "READY" if before <= level.done.keys() else "PENDING", called, kind, depth)
@@ -269,6 +271,12 @@ class History:
 
     def find(self, path: str) -> tuple[int, int]:
         """The frame and index of a node by its text path. Raises `RunNotFound` with what is there instead."""
+        exact = re.search(r"#(\d+)\.(\d+)$", path)
+        if exact:
+            id, index = int(exact[1]), int(exact[2])
+            if id not in self._levels or index >= len(self._levels[id].shape.graphs[self._levels[id].graph]):
+                raise RunNotFound(f"there is no node {exact[0]} in run {self.manifest.run_id}")
+            return id, index
         parts = path.strip("/").split("/")
         if parts[0] == "main" and (len(parts) > 1 or "main" not in self._names(self._levels[0])):
             parts = parts[1:]
@@ -298,8 +306,12 @@ class History:
         path, paths = "main", {-1: "main"}
         for one in reversed(chain):
             path = self._path(one, {**paths, one.parent: path})
-        name = self._names(self._levels[id])[index]
-        return f"{path}/{name}" if self._levels[id].depth <= _WHOLE_PATH else joined(path, name)
+        return self._node_path(self._levels[id], id, index, path)
+
+    def _node_path(self, level: _Level, id: int, index: int, path: str) -> str:
+        """A node's path; where it would be long it is shortened in the middle, and its frame and index behind `#` make it exact."""
+        name = self._names(level)[index]
+        return f"{path}/{name}" if level.depth <= _WHOLE_PATH and "…" not in path else f"{joined(path, name)}#{id}.{index}"
 
     def futures_paths(self) -> list[str]:
         """The paths of all nodes that emitted a futures file."""
@@ -307,7 +319,7 @@ class History:
         found = []
         for id, level in self._levels.items():
             paths[id] = self._path(level, paths)
-            found += [f"{paths[id]}/{self._names(level)[index]}" for index in level.futures]
+            found += [self._node_path(level, id, index, paths[id]) for index in level.futures]
         return found
 
     def futures(self, path: str) -> tuple[Plan, str]:

@@ -28,8 +28,8 @@ class Interrupts:
     @contextmanager
     def welcome(self) -> Iterator[None]:
         """Interrupts are raised in this block, the one that was waiting first."""
-        self._welcome = True
         try:
+            self._welcome = True
             if self._waiting:
                 self._waiting = False
                 raise KeyboardInterrupt

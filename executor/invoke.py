@@ -30,6 +30,7 @@ from typesys.names import NotFound, find
 from typesys.type_format import type_from_bytes
 from typesys.types import Type
 
+_KEPT_DEFINITIONS: Final = 4096
 LONGEST_BATCH: Final = 0.02
 """Seconds after which a batch ends early."""
 
@@ -183,6 +184,8 @@ class Worker:
         """The function that a definition names, proved to be the code that the plan was made of."""
         known = self._resolved.get(definition)
         if known is None:
+            if len(self._resolved) > _KEPT_DEFINITIONS:
+                self._resolved.clear()
             known = self._resolved[definition] = resolve(_callee(definition))
         return known
 

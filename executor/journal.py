@@ -21,7 +21,7 @@ from executor.events import DONE, EXPANDED, SNAPSHOT, Event
 from executor.layout import object_key, segment_key
 from executor.segment import GENESIS, NO_SNAPSHOT, Segment, is_torn, segment_digest, segment_from_bytes, segment_to_bytes
 from executor.store import Store
-from planner.plan import Large
+from planner.plan import Large, Value
 from planner.plan_format import futures_from_bytes
 
 COMMIT_INTERVAL: Final = 0.020
@@ -94,7 +94,7 @@ class Journal:
             elif event[0] == EXPANDED:
                 size += len(event[4]) + 32
             else:
-                size += len(event[1]) if event[0] == SNAPSHOT else 64
+                size += 64
         with self._condition:
             while self._bytes > _BACKLOG_BYTES and self._error is None:
                 self._condition.wait()
@@ -117,11 +117,11 @@ class Journal:
         """Whether enough has happened: 10,000 events, and as many bytes as the last snapshot had, so that snapshots cost a constant share."""
         return self._events_since_snapshot >= SNAPSHOT_EVENTS and self._bytes_since_snapshot >= self._last_snapshot_bytes
 
-    def append_snapshot(self, data: bytes) -> None:
+    def append_snapshot(self, state: Value) -> None:
         """Take the scheduler's state after all events so far."""
-        self.append([(SNAPSHOT, data)])
+        self.append([(SNAPSHOT, state)])
         self._events_since_snapshot = self._bytes_since_snapshot = 0
-        self._last_snapshot_bytes = len(data)
+        self._last_snapshot_bytes = len(state) if isinstance(state, bytes) else state.size
 
     def flush(self) -> None:
         """Wait until everything taken so far is committed. Raises `Fenced`, `StoreError`."""
@@ -218,9 +218,10 @@ class Journal:
 
 
 def _objects_named(event: Event) -> Iterator[bytes]:
-    if event[0] == DONE:
-        if isinstance(event[3], Large):
-            yield event[3].digest
+    if event[0] in (DONE, SNAPSHOT):
+        value = event[3] if event[0] == DONE else event[1]
+        if isinstance(value, Large):
+            yield value.digest
     elif event[0] == EXPANDED:
         plan, _ = futures_from_bytes(event[4])
         yield from (literal.digest for literal in plan.literals if isinstance(literal, Large))

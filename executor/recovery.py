@@ -53,7 +53,7 @@ def recover(store: Store, manifest: Manifest) -> Recovered:
     for segment, data in read_segments(store, run_id, first, end):
         recovered.tail = Tail.of(segment, data)
         for event in segment.events:
-            _take(recovered, event)
+            _take(store, recovered, event)
     if end and (recovered.tail is None or recovered.tail.number < end - 1):  # the last segment is torn: the next one is written behind it
         last = recovered.tail or Tail(end - 1, 0, NO_SNAPSHOT, GENESIS)
         recovered.tail = replace(last, number=end - 1)
@@ -61,10 +61,10 @@ def recover(store: Store, manifest: Manifest) -> Recovered:
     return recovered
 
 
-def _take(recovered: Recovered, event: Event) -> None:
+def _take(store: Store, recovered: Recovered, event: Event) -> None:
     kind = event[0]
     if kind == SNAPSHOT:
-        recovered.scheduler = load(event[1])
+        recovered.scheduler = load(store.get_value(event[1]))
         recovered.futures.clear()
     elif kind == ENDED:
         recovered.ended = event

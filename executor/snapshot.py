@@ -9,7 +9,7 @@ from typing import Any
 
 from executor.errors import JournalError
 from executor.events import tree_of, value_of
-from executor.frame import DONE, PENDING, Frame, joined, node_identity
+from executor.frame import DONE, PENDING, Frame, Repeat, joined, node_identity
 from executor.limits import Limits
 from executor.scheduler import ROOT_IDENTITY, Scheduler
 from planner.plan_format import shape_bytes, shape_from_bytes
@@ -20,15 +20,21 @@ def dump(scheduler: Scheduler) -> bytes:
     """The state of a scheduler. What is in flight counts as not started."""
     shapes: dict[int, int] = {}
     rows: list[bytes] = []
+    repeats: dict[int, int] = {}
+    repeat_rows: list[list[Any]] = []
     frames = bytearray()
     for frame in scheduler.frames.values():
         shape = frame.topology.shape
         if id(shape) not in shapes:
             shapes[id(shape)] = len(rows)
             rows.append(shape_bytes(shape))
-        frames += pack(_frame_tree(frame, shapes[id(shape)]))
+        repeat = frame.repeat
+        if repeat is not None and id(repeat) not in repeats:  # one for many frames of a chain
+            repeats[id(repeat)] = len(repeat_rows)
+            repeat_rows.append(list(repeat))
+        frames += pack(_frame_tree(frame, shapes[id(shape)], None if repeat is None else repeats[id(repeat)]))
     outputs = None if scheduler.outputs is None else [tree_of(value) for value in scheduler.outputs]
-    return pack([rows, bytes(frames), outputs, scheduler.limits.to_tree(), scheduler.next_frame, scheduler.nodes, scheduler.done_nodes])
+    return pack([rows, repeat_rows, frames, outputs, scheduler.limits.to_tree(), scheduler.next_frame, scheduler.nodes, scheduler.done_nodes])
 
 
 def _derived(parent: Frame | None, slot: int) -> tuple[bytes, str]:
@@ -38,7 +44,7 @@ def _derived(parent: Frame | None, slot: int) -> tuple[bytes, str]:
     return node_identity(parent.identity, slot), joined(parent.path, parent.topology.name(slot))
 
 
-def _frame_tree(frame: Frame, shape: int) -> list[Any]:
+def _frame_tree(frame: Frame, shape: int, repeat: int | None) -> list[Any]:
     identity, path = _derived(frame.parent, frame.slot)
     return [
         frame.id,
@@ -51,7 +57,7 @@ def _frame_tree(frame: Frame, shape: int) -> list[Any]:
         [tree_of(value) for value in frame.inputs],
         None if frame.identity == identity else frame.identity,
         None if frame.path == path else frame.path,
-        None if frame.repeat is None else list(frame.repeat),
+        repeat,
         None if frame.nesting is None else [[name, count] for name, count in sorted(frame.nesting.items())],
         bytes(list(frame.cells[2 * frame.topology.size :])),
         [[index, tree_of(value)] for index, value in (frame.values or {}).items()],
@@ -61,12 +67,13 @@ def _frame_tree(frame: Frame, shape: int) -> list[Any]:
 def load(data: bytes) -> Scheduler:
     """A scheduler in the state that `dump` wrote. Raises `JournalError`, `FormatError`."""
     try:
-        rows, frames, outputs, limits, next_frame, nodes, done_nodes = unpack(data, "a snapshot")
+        rows, repeat_rows, frames, outputs, limits, next_frame, nodes, done_nodes = unpack(data, "a snapshot")
         scheduler = Scheduler(Limits(*limits))
         scheduler.next_frame, scheduler.nodes, scheduler.done_nodes = next_frame, nodes, done_nodes
         shapes = [shape_from_bytes(row) for row in rows]
+        repeats: list[Repeat] = [(key, power, since) for key, power, since in repeat_rows]
         for tree in unpack_each(frames, "a snapshot"):
-            _load_frame(scheduler, shapes, tree)
+            _load_frame(scheduler, shapes, repeats, tree)
     except (TypeError, ValueError, IndexError, KeyError) as error:
         raise JournalError("a snapshot", f"is malformed ({error})") from None
     scheduler.outputs = None if outputs is None else tuple(value_of(tree) for tree in outputs)
@@ -75,7 +82,7 @@ def load(data: bytes) -> Scheduler:
     return scheduler
 
 
-def _load_frame(scheduler: Scheduler, shapes: list[Any], tree: list[Any]) -> None:
+def _load_frame(scheduler: Scheduler, shapes: list[Any], repeats: list[Repeat], tree: list[Any]) -> None:
     id, parent, slot, depth, shape, number, literals, inputs, identity, path, repeat, nesting, state, values = tree
     above = None if parent is None else scheduler.frames[parent]
     derived = _derived(above, slot)
@@ -89,7 +96,7 @@ def _load_frame(scheduler: Scheduler, shapes: list[Any], tree: list[Any]) -> Non
         tuple(value_of(one) for one in inputs),
         identity or derived[0],
         derived[1] if path is None else path,
-        None if repeat is None else (repeat[0], repeat[1], repeat[2]),
+        None if repeat is None else repeats[repeat],
         None if nesting is None else dict(nesting),
     )
     for index, one in enumerate(state):

@@ -121,7 +121,7 @@ class Store:
             raise self._error("sync", "new objects", error) from error
 
     def _error(self, verb: str, key: str, error: OSError) -> StoreError:
-        if isinstance(error, FileNotFoundError) and verb in ("read", "sync"):
+        if isinstance(error, FileNotFoundError | NotADirectoryError) and verb in ("read", "sync"):
             return NotInStore(f"{key} is not in the store {self.url}")
         why = error.strerror or str(error) or type(error).__name__
         return StoreError(f"can't {verb} {key} in the store {self.url}: {why}")
@@ -163,6 +163,8 @@ def _backend(url: str | Path | None) -> tuple[str, Backend]:
     if url is None:
         return "memory (private)", _Memory(None)
     text = str(url)
+    if not text:
+        raise UnsupportedStore("the store has no name: give a folder or a URL")
     if text.startswith(_SHARED):
         return text, _Memory(text.removeprefix(_SHARED))
     scheme, separator, rest = text.partition("://")

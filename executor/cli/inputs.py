@@ -56,6 +56,8 @@ def inputs_from_command_line(plan: Plan, workflow: str, documentation: str, argu
     collected: dict[str, bytes] = {}
     options: list[click.Parameter] = [_option(parameter, base) for parameter in plan.inputs]
 
+    names_of_inputs = {parameter.name for parameter in plan.inputs}
+
     def callback(**values: Any) -> None:
         for parameter in plan.inputs:
             value = values[_key(parameter.name)]
@@ -64,8 +66,9 @@ def inputs_from_command_line(plan: Plan, workflow: str, documentation: str, argu
             if value is not None:
                 collected[parameter.name] = value
 
-    command = click.Command(workflow, params=options, callback=callback, help=documentation or None)
-    spelled = [_dashed(argument, {parameter.name for parameter in plan.inputs}) for argument in arguments]
+    settings = {"help_option_names": ["-h"] if "help" in names_of_inputs else ["-h", "--help"]}
+    command = click.Command(workflow, params=options, callback=callback, help=documentation or None, context_settings=settings)
+    spelled = [_dashed(argument, names_of_inputs) for argument in arguments]
     try:
         with command.make_context(f"promissory run … {workflow}", spelled) as context:
             command.invoke(context)
@@ -81,7 +84,7 @@ def inputs_from_command_line(plan: Plan, workflow: str, documentation: str, argu
     return inputs
 
 
-_OURS = frozenset(["--engine", "--max-depth", "--max-parallelism", "--json", "--quiet", "--store", "--inputs", "--run-id"])
+_OURS = frozenset(["--engine", "--max-depth", "--max-nodes", "--max-futures-bytes", "--max-parallelism", "--json", "--quiet", "--store", "--inputs", "--run-id"])
 
 
 def _dashed(argument: str, names: set[str]) -> str:

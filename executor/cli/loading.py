@@ -29,7 +29,7 @@ def load(what: str) -> ModuleType | Plan:
         click.UsageError: there is no such thing, or its own code fails when it is imported.
     """
     path = Path(what)
-    if path.is_file():
+    if is_file(path):
         with path.open("rb") as file:
             if file.read(len(MAGIC)) == MAGIC or path.suffix in (".plan", ".futures"):
                 return _plan(path)
@@ -42,6 +42,14 @@ def load(what: str) -> ModuleType | Plan:
         raise click.UsageError(f"there is no file or module {what!r}")
     sys.path.insert(0, "")
     return _import(what, what)
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file. Raises `click.UsageError` for what can't be a path."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"{str(path)[:60]}… can't be a file: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _plan(path: Path) -> Plan:

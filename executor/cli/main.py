@@ -47,6 +47,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def run_command(arguments: list[str] | None = None) -> int:
     """Run a command; its exit code."""
+    sys.set_int_max_str_digits(0)  # a result may be any number
     try:
         result: Any = promissory.main(arguments, prog_name="promissory", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -70,6 +71,9 @@ def run_command(arguments: list[str] | None = None) -> int:
         return 2
     except ExecutorError as error:
         _say(str(error), *getattr(error, "__notes__", ()))
+        return 1
+    except (OSError, UnicodeError) as error:
+        _say(f"{type(error).__name__}: {error}")
         return 1
 
 

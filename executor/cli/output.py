@@ -23,13 +23,21 @@ def say(message: str) -> None:
         click.echo(message, err=True)
 
 
+def show(text: str) -> None:
+    """A text, on stdout; what the terminal's encoding lacks is written with backslashes."""
+    try:
+        click.echo(text)
+    except UnicodeEncodeError:
+        click.echo(text.encode("ascii", "backslashreplace").decode())
+
+
 def print_result(outputs: list[tuple[str, Type, bytes]], as_json: bool) -> None:
     """The result of a run, on stdout: text as it is, records as a table, else JSON."""
     if len(outputs) == 1:
         _, type, data = outputs[0]
         tree = unpack(data)
         if isinstance(type, StrType) and not as_json:
-            click.echo(tree)
+            show(tree)
         elif isinstance(type, NoneType) and not as_json:
             return
         elif not as_json and _is_table(type):
@@ -41,7 +49,7 @@ def print_result(outputs: list[tuple[str, Type, bytes]], as_json: bool) -> None:
 
 
 def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2 if isinstance(value, dict | list) and len(json.dumps(value)) > 100 else None, ensure_ascii=False))
+    show(json.dumps(value, indent=2 if isinstance(value, dict | list) and len(json.dumps(value)) > 100 else None, ensure_ascii=False))
 
 
 def _is_table(type: Type) -> bool:

@@ -32,6 +32,8 @@ def command(
     file: str | None,
     engine: str,
     max_depth: int | None,
+    max_nodes: int | None,
+    max_futures_bytes: int | None,
     max_parallelism: int | None,
     as_json: bool,
     quiet: bool,
@@ -57,6 +59,8 @@ def command(
             store=opened,
             engine=engine,
             max_depth=max_depth,
+            max_nodes=max_nodes,
+            max_futures_bytes=max_futures_bytes,
             max_parallelism=max_parallelism,
             take_over=take_over,
             strict_code=strict_code,
@@ -65,4 +69,4 @@ def command(
             on_change=changed,
         )
 
-    return carry(begin, manifest.workflow, plan, opened, as_json, quiet, store)
+    return carry(begin, manifest.workflow, plan, as_json, quiet)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,6 @@ from executor.engines.engine import engine_named
 from executor.execution import Progress
 from executor.handle import Run
 from executor.limits import Limits
-from executor.store import Store
 from planner import Plan
 from planner import compile as compile_plan
 from planner.entity import Entity
@@ -39,6 +37,8 @@ def command(
     arguments: tuple[str, ...],
     engine: str,
     max_depth: int | None,
+    max_nodes: int | None,
+    max_futures_bytes: int | None,
     max_parallelism: int | None,
     as_json: bool,
     quiet: bool,
@@ -54,6 +54,10 @@ def command(
     source: tuple[str, ...] = ()
     if isinstance(loaded, Plan):
         plan, documentation, name = loaded, "", loaded.name
+        if rest and not rest[0].startswith("-"):
+            if rest[0] != name:
+                raise click.UsageError(f"the plan holds the workflow {name}, not {rest[0]}")
+            rest.pop(0)
         sys.path.insert(0, "")
         source = ("", str(Path.cwd()))
     else:
@@ -75,7 +79,7 @@ def command(
             {},
             store=opened,
             engine=engine_named(engine),
-            limits=Limits() if max_depth is None else Limits(max_depth=max_depth),
+            limits=Limits().changed(max_depth, max_nodes, max_futures_bytes),
             max_parallelism=max_parallelism,
             run_id=run_id,
             durability="disk",
@@ -88,23 +92,18 @@ def command(
         prepared.carry()
         return prepared.run
 
-    return carry(begin, name, plan, opened, as_json, quiet, store)
+    return carry(begin, name, plan, as_json, quiet)
 
 
 def carry(
-    begin: Callable[[Callable[[Progress], None] | None], Run], name: str, plan: Plan, store: Store, as_json: bool, quiet: bool, url: str
+    begin: Callable[[Callable[[Progress], None] | None], Run], name: str, plan: Plan, as_json: bool, quiet: bool
 ) -> int:
     """Carry a run to its end with a progress bar; print its result or its error; the exit code."""
-    try:
-        if quiet:
-            run = begin(None)
-        else:
-            with progress_bar(name) as on_progress:
-                run = begin(on_progress)
-    except KeyboardInterrupt as interrupt:
-        where = f" --store {shlex.quote(url)}" if url != "./.promissory" else ""
-        interrupt.__notes__ = [f"{note}{where}" for note in getattr(interrupt, "__notes__", [])]
-        raise
+    if quiet:
+        run = begin(None)
+    else:
+        with progress_bar(name) as on_progress:
+            run = begin(on_progress)
     error = run.error
     if error is not None:
         say(f"promissory: {error}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from executor.cli.loading import choose, load
+from executor.cli.loading import choose, is_file, load
 from executor.cli.options import open_store, store_option
 from executor.layout import plan_key
 from executor.manifest import read_manifest
@@ -27,7 +27,7 @@ def command(what: str, workflow: str | None, mermaid: bool, store: str) -> None:
 
 
 def _plan(what: str, workflow: str | None, store: str) -> Plan:
-    if Path(what).is_file():
+    if is_file(Path(what)):
         loaded = load(what)
         return loaded if isinstance(loaded, Plan) else compile_plan(choose(loaded, workflow))
     opened = open_store(store)

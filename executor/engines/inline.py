@@ -7,6 +7,7 @@ from typing import Any
 
 from executor.capture import Capture
 from executor.engines.engine import Setup
+from executor.errors import EngineError
 from executor.invoke import Worker
 from executor.layout import log_key
 
@@ -24,7 +25,11 @@ class Inline:
         self._capture: Capture | None = None
 
     def open(self, setup: Setup) -> None:
-        """Make the worker."""
+        """Make the worker. Raises `EngineError` if it is open: an engine carries one run at a time."""
+        if self._capture is not None:
+            raise EngineError("this engine carries a run already; give each run an engine of its own, or the engine's name")
+        self._batches.clear()
+        self._outcomes.clear()
         name = f"inline-{setup.epoch}"
         self._capture = Capture(setup.store, log_key(setup.run_id, name), setup.echo)
         self._capture.open()
