@@ -17,6 +17,8 @@ from executor.store import Store
 from planner.plan import Plan
 from typesys.wire import Codec
 
+_LIMITS = ("DepthExceeded", "NodesExceeded", "FuturesTooLarge")
+
 
 def resume_command(run_id: str, store: Store) -> str:
     """What to type to go on with a run."""
@@ -93,7 +95,8 @@ class Run:
             return None
         path, failure, attempt = self._failure
         said = f"{failure}" if path in failure.message else f"{path} failed: {failure}"
-        way_out = f"\n  run {self.id}; repair it, then: {resume_command(self.id, self.store)}" if self.store.outlives_the_process else ""
+        verb = "with the limit raised" if failure.kind in _LIMITS else "repair it, then"
+        way_out = f"\n  run {self.id}; {verb}: {resume_command(self.id, self.store)}" if self.store.outlives_the_process else ""
         error = RunFailed(
             f"{said}{way_out}",
             path=path,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,8 +16,13 @@ from typesys.errors import ParseError
 from typesys.parse import parse_json, parse_text
 from typesys.types import BoolType, EnumType, LiteralType, Type
 
+if TYPE_CHECKING:
+    _BytesParameter = click.ParamType[bytes]
+else:
+    _BytesParameter = click.ParamType  # generic since click 8.3 only
 
-class _TypedText(click.ParamType[bytes]):
+
+class _TypedText(_BytesParameter):
     """Text that is parsed as a type; gives the value's bytes."""
 
     def __init__(self, type: Type) -> None:
