@@ -112,6 +112,8 @@ def start(
 ) -> Run:
     """Like `run`, but returns at once; the run goes on in a thread of this process.
 
+    Takes what `run` takes. The thread does not keep the process alive: a program that ends without `.wait()` interrupts the run, which can be resumed.
+
     >>> from planner import task
     >>> @task
     ... def inc(x: int) -> int:
@@ -152,11 +154,29 @@ def resume(
         on_change: told of each callable whose code changed.
         store, engine, max_parallelism, durability, echo, on_progress: as for `run`.
 
+    Returns:
+        The run, ended, as `run` gives it. One that had succeeded already runs nothing.
+
     Raises:
         RunNotFound: the store has no such run.
         RunIsLive: its executor seems to live.
         CodeChanged: what is left to run has another interface now.
         JournalError: the journal is damaged; the message names the key.
+        StoreError, Fenced, KeyboardInterrupt: the run stopped again; it can be resumed.
+
+    >>> from planner import task
+    >>> broken = [True]
+    >>> @task
+    ... def inc(x: int) -> int:
+    ...     if broken:
+    ...         raise OSError("the network is down")
+    ...     return x + 1
+    >>> ended = run(inc, {"x": 1}, store="memory://doctest")
+    >>> ended.state
+    'FAILED'
+    >>> broken.clear()
+    >>> resume(ended.id, store="memory://doctest").result
+    2
     """
     opened = _open_store(store)
     manifest = read_manifest(opened, run_id)

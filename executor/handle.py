@@ -32,11 +32,20 @@ def default_store() -> str:
 
 
 class Run:
-    """A run of a workflow.
+    """A run of a workflow, as `run`, `start` and `resume` give it.
 
     Attributes:
         id: its name, which `promissory resume` takes.
         store: where it lies.
+
+    >>> from planner import task
+    >>> import executor
+    >>> @task
+    ... def inc(x: int) -> int:
+    ...     return x + 1
+    >>> ended = executor.run(inc, {"x": 1}, store="memory://doctest")
+    >>> ended.state, ended.outputs, [row.path for row in ended.nodes()]
+    ('SUCCEEDED', {'result': 2}, ['main/inc'])
     """
 
     def __init__(self, run_id: str, store: Store, codecs: Mapping[str, Codec]) -> None:

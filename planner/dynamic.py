@@ -18,7 +18,11 @@ from planner.tracing import Session, Trace, current
 
 
 class Dynamic(Entity[P, R]):
-    """A function that makes a plan from values. Made by `@dynamic`."""
+    """A function that makes a plan from values. Made by `@dynamic`.
+
+    Where a workflow is traced, a call records a node and gives a promise. Anywhere else, but in a task's body (`NestedCallError`), a call compiles and runs it in this
+    process and gives its native result, or raises `RunFailed`.
+    """
 
     kind = "dynamic"
 

@@ -279,10 +279,25 @@ for _method, _operation in {
 
 
 def promise(x: T) -> Promise[T]:
-    """The promise's face of a call, for type checkers: `promise(risky(x)).with_overrides(name="risk")`. Identity at run time.
+    """The promise's face of a call, for type checkers: identity at run time.
+
+    Args:
+        x: what a call gave while a workflow is traced; type checkers see the function's own result there.
 
     Raises:
         PromiseError: `x` is no promise, because nothing is being traced.
+
+    >>> from planner import task, workflow
+    >>> @task
+    ... def inc(x: int) -> int:
+    ...     return x + 1
+    >>> @workflow
+    ... def named(x: int) -> int:
+    ...     return promise(inc(x)).with_overrides(name="first")  # type: ignore[return-value]
+    >>> print(named.compile())
+    plan named(x: int) -> int
+      first : int = task inc(x=x)
+      return first
     """
     if not isinstance(x, Promise):
         raise PromiseError(

@@ -22,7 +22,11 @@ from typesys.wire import Codec, codec_for
 
 
 class WorkflowFunction(Entity[P, R]):
-    """A function whose calls are recorded once, when it is compiled. Made by `@workflow`."""
+    """A function whose calls are recorded once, when it is compiled. Made by `@workflow`.
+
+    Where a workflow is traced, a call records one node, a nested plan, and gives a promise. Anywhere else, but in a task's body (`NestedCallError`), a call compiles
+    and runs it in this process and gives its native result, or raises `RunFailed`.
+    """
 
     kind = "workflow"
 
