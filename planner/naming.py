@@ -5,11 +5,6 @@ from __future__ import annotations
 from planner.plan import CALL, Shape
 
 
-def node_name(shape: Shape, graph: int, index: int) -> str:
-    """The name of one node. Costs a walk over the graph; use `node_names` for more than a few."""
-    return node_names(shape, graph)[index]
-
-
 def node_names(shape: Shape, graph: int) -> list[str]:
     """The names of a graph's nodes, in order, each once: given names stand as they are, derived ones step around them."""
     columns = shape.graphs[graph]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar, cast
 
 from planner.errors import CompileError, PromiseAttributeError, PromiseError, user_line
 from planner.expression import Expression
-from planner.plan import INPUT, NODE, Binding
+from planner.plan import NODE, Binding
 from typesys.errors import TypeMismatch
 from typesys.transcode import Step, step_type
 from typesys.types import AnyType, DictType, ListType, RecordType, TupleType, Type, UnionType, VarTupleType
@@ -306,9 +306,3 @@ def promise(x: T) -> Promise[T]:
             way_out="use it inside a @workflow or @dynamic",
         )
     return x
-
-
-def is_input(candidate: Promise[Any]) -> bool:
-    """Whether a promise is an input of its workflow, or a part of one."""
-    binding = candidate._promissory_binding
-    return binding.__class__ is list and binding[0] == INPUT
