@@ -11,9 +11,12 @@ import io
 import logging
 import sys
 import threading
-from typing import Any, TextIO, cast
+from typing import Any, Final, TextIO, cast
 
+from executor.log import Log
 from executor.store import Store
+
+_PIECE: Final = 1 << 16
 
 
 class Capture:
@@ -26,11 +29,11 @@ class Capture:
     """
 
     def __init__(self, store: Store, key: str, echo: bool) -> None:
-        self._store = store
-        self._key = key
+        self._log = Log(store, key)
         self._echo = echo
         self._path = ""
         self._said: list[str] = []
+        self._length = 0
         self._line: list[str] = []
         self._outer: Capture | None = None
 
@@ -52,18 +55,24 @@ class Capture:
         """The body has ended: [key, offset, length] of what it said, or None. Raises `StoreError`."""
         _thread.capture, self._outer = self._outer, None  # a body may have run a workflow of its own
         _stand_ins.speaking.remove(self)
-        if not self._said:
-            return None
-        data = "".join(self._said).encode("utf-8", "backslashreplace")
-        self._said.clear()
-        if self._line:
-            self._repeat(["".join(self._line)])
-            self._line.clear()
-        return [self._key, self._store.append(self._key, data), len(data)]
+        if self._said:
+            self._write()
+            if self._line:
+                self._repeat(["".join(self._line)])
+                self._line.clear()
+        return self._log.address()
+
+    def _write(self) -> None:
+        said, self._said = self._said, []
+        self._length = 0
+        self._log.write("".join(said).encode("utf-8", "backslashreplace"))
 
     def take(self, text: str, aloud: bool = True) -> None:
         """The body said something."""
         self._said.append(text)
+        self._length += len(text)
+        if self._length > _PIECE:
+            self._write()
         if self._echo and aloud:
             self._line.append(text)
             if "\n" in text:
@@ -72,15 +81,26 @@ class Capture:
                 self._repeat(whole)
 
     def _repeat(self, lines: list[str]) -> None:
-        echo = _stand_ins.stderr
-        try:
-            echo.write("".join(f"{self._path} | {line}\n" for line in lines))
-            echo.flush()
-        except UnicodeEncodeError:
-            encoding = echo.encoding or "ascii"
-            echo.write("".join(f"{self._path} | {line}\n" for line in lines).encode(encoding, "backslashreplace").decode(encoding))
-        except (OSError, ValueError):
-            self._echo = False  # nobody reads it any more; the log goes on
+        self._echo = echo(with_path(self._path, lines))
+
+
+def with_path(path: str, lines: list[str]) -> str:
+    """Lines as they are echoed: with the path of the node that said them."""
+    return "".join(f"{path} | {line}\n" for line in lines)
+
+
+def echo(text: str) -> bool:
+    """Write to this process's own standard error; False if nobody reads it any more."""
+    stream = _stand_ins.stderr
+    try:
+        stream.write(text)
+        stream.flush()
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 class _Thread(threading.local):

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from executor.code import Refused, imported
 from executor.errors import CodeChanged
 from executor.frame import PENDING, Frame
-from executor.invoke import Refused, imported
 from executor.scheduler import Scheduler
 from executor.topology import ShapeCode
 from planner.plan import CALL, Callee, Interface, Shape

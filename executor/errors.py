@@ -75,6 +75,31 @@ class CodeNotFound(ExecutorError):
     """A worker can't import what the plan calls."""
 
 
+class TaskTimeout(ExecutorError, TimeoutError):
+    """A body took longer than its time-out allows (rule R2)."""
+
+
+class WorkerLost(ExecutorError):
+    """The worker ended, again and again, while it ran a node: killed, crashed, or out of memory (rule R5).
+
+    Attributes:
+        path: the node.
+        signal: the number of the signal that ended the worker; None if it ended by itself.
+    """
+
+    def __init__(self, message: str, path: str = "", signal: int | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+        self.signal = signal
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.path, self.signal)
+
+
+class ResourcesUnavailable(ExecutorError):
+    """A task asks for more than there is where the run goes on."""
+
+
 class RunCancelled(ExecutorError):
     """The run was cancelled from outside."""
 
@@ -127,7 +152,18 @@ def limit_error(kind: str, message: str) -> ExecutorError:
     """The exception of a failure that the executor itself found, by the name of its class."""
     classes: dict[str, type[Any]] = {
         one.__name__: one
-        for one in (DepthExceeded, NodesExceeded, FuturesTooLarge, NoProgress, CodeMismatch, CodeNotFound, TaskTypeError)
+        for one in (
+            DepthExceeded,
+            NodesExceeded,
+            FuturesTooLarge,
+            NoProgress,
+            CodeMismatch,
+            CodeNotFound,
+            TaskTypeError,
+            TaskTimeout,
+            WorkerLost,
+            ResourcesUnavailable,
+        )
     }
     found = classes.get(kind)
     return RemoteError(kind, message) if found is None else found(message)

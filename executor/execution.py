@@ -16,26 +16,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from executor.engines.engine import Engine, Setup
+from executor.engines.engine import Batch, Engine, Setup
 from executor.events import CODE, DONE, ENDED, EXPANDED, FAILED, OPENED, RESUMED, Event, tree_of, value_of
 from executor.failure import Failure
 from executor.frame import node_identity
-from executor.heartbeat import Heartbeat
+from executor.heartbeat import Heartbeat, Standing
 from executor.interrupts import deferred_interrupts
-from executor.invocation import FAILURE, FUTURES, UNSTARTED, VALUE
+from executor.invocation import FAILURE, FUTURES, LOST, UNSTARTED, VALUE
 from executor.journal import Journal
 from executor.layout import futures_key
 from executor.limits import Limits
 from executor.manifest import Manifest
-from executor.materialize import batch_bytes
-from executor.scheduler import Scheduler
+from executor.materialize import batch_of
+from executor.scheduler import Call, Scheduler
 from executor.snapshot import dump
 from executor.store import Store
 from planner.plan_format import futures_from_bytes
 
 _BATCH_SECONDS: Final = 0.005
 _LARGEST_BATCH: Final = 256
-_SHOWN_RUNNING: Final = 20
+_SHOWN_RUNNING: Final = 64
+_LOOK_UP: Final = 1.0
+"""Seconds after which the loop looks whether it was told to stop."""
 _OF_THE_SCHEDULER: Final = (DONE, EXPANDED, OPENED, FAILED)
 
 
@@ -43,12 +45,16 @@ _OF_THE_SCHEDULER: Final = (DONE, EXPANDED, OPENED, FAILED)
 class Progress:
     """What is committed of a run, for progress bars.
 
-    `done` and `nodes` count nodes, of all frames known so far.
+    `done` and `nodes` count nodes, of all frames known so far; `running` says what workers do at this moment, by path; `waiting` how many calls are ready and wait for
+    a pool or for memory; `lost` how many calls are sent again because their worker was lost.
     """
 
     done: int
     nodes: int
     expanded: int
+    running: tuple[tuple[str, str, int], ...] = ()
+    waiting: int = 0
+    lost: int = 0
 
 
 class Execution:
@@ -59,7 +65,9 @@ class Execution:
         scheduler: its state.
         journal: its log, which this executor may write.
         engine: who runs the bodies.
-        max_parallelism: how many may run at one time, over all frames; None for as many as the engine has slots.
+        parallel: how many bodies may run at one time, over all frames.
+        script: (module name, file) of the program that defines the workflow.
+        modules: (name, file) of the modules that the plan's functions were imported from.
         echo: repeat what bodies print on standard error.
         on_progress: is told after each commit, from the committing thread.
     """
@@ -71,7 +79,9 @@ class Execution:
         scheduler: Scheduler,
         engine: Engine,
         *,
-        max_parallelism: int | None = None,
+        parallel: int = 1,
+        script: tuple[str, str] | None = None,
+        modules: tuple[tuple[str, str], ...] = (),
         echo: bool = True,
         beat: bool = True,
         on_progress: Callable[[Progress], None] | None = None,
@@ -82,7 +92,10 @@ class Execution:
         self.engine = engine
         self.journal: Journal | None = None
         self.cancelled: str | None = None
-        self._parallel = max(1, min(engine.slots, max_parallelism or engine.slots))
+        self._parallel = parallel
+        self._script = script
+        self._modules = modules
+        self._carry_from = store if engine.remote and not store.outlives_the_process else None
         self._echo = echo
         self._beats = beat
         self._on_progress = on_progress
@@ -127,7 +140,7 @@ class Execution:
         heartbeat = None
         try:
             heartbeat = self._heartbeat = Heartbeat(self.store, self.manifest.run_id, journal.epoch, self._progress) if self._beats else None
-            engine.open(Setup(self.store, self.manifest.run_id, journal.epoch, self.manifest.created, self._echo))
+            engine.open(self._setup(journal.epoch))
             try:
                 self._carry()
             except KeyboardInterrupt:
@@ -143,14 +156,22 @@ class Execution:
                 heartbeat.close()
         return state, reason
 
+    def _setup(self, epoch: int) -> Setup:
+        manifest = self.manifest
+        return Setup(self.store, manifest.run_id, epoch, manifest.created, self._echo, self._parallel, self._script, self._modules, manifest.bundle)
+
     def _carry(self) -> None:
         """Go on until nothing is left to do. An interrupt keeps what was done."""
         assert self.journal is not None
         scheduler, engine = self.scheduler, self.engine
+        recalled = False
         with deferred_interrupts() as interrupts:
             while True:
                 if self._stop.is_set():
                     scheduler.stop()
+                if scheduler.stopping and not recalled:
+                    recalled = True
+                    engine.recall()
                 self._dispatch()
                 self._record()
                 if scheduler.ended:
@@ -159,8 +180,7 @@ class Execution:
                     self._heartbeat.soon()
                 begun = time.perf_counter()
                 try:
-                    with interrupts.welcome():
-                        outcomes = engine.wait(1.0)
+                    outcomes = engine.wait(_LOOK_UP, interrupts.welcome)
                 except KeyboardInterrupt:
                     self._apply(engine.salvage())
                     self._record()
@@ -177,11 +197,22 @@ class Execution:
         return "CANCELLED", self.cancelled or "", None
 
     def _dispatch(self) -> None:
-        room = self._parallel * self._batch - len(self.scheduler.in_flight)
-        if room > 0:
-            calls = self.scheduler.take(room)
-            if calls:
-                self.engine.submit(batch_bytes(calls))
+        scheduler = self.scheduler
+        if scheduler.weighted:  # calls of different weight: no more in flight than there is room for
+            room = self._parallel - scheduler.places_in_use
+        else:
+            room = self._parallel * max(self._batch, self.engine.ahead) - len(scheduler.in_flight)
+        calls = scheduler.take(room) if room > 0 else []
+        largest = self.engine.largest_batch
+        if largest == 1 or scheduler.losses:
+            for call in calls:
+                self.engine.submit(self._batch_of([call], bool(scheduler.losses) and (call.frame.id, call.node) in scheduler.losses))
+        else:
+            for first in range(0, len(calls), largest):
+                self.engine.submit(self._batch_of(calls[first : first + largest], False))
+
+    def _batch_of(self, calls: list[Call], alone: bool) -> Batch:
+        return batch_of(calls, alone, self._carry_from)
 
     def _measure(self, seconds: float, count: int) -> None:
         """Batches are as long as about 5 ms, so that little is lost in a crash and little time goes into moving them."""
@@ -202,7 +233,9 @@ class Execution:
     def _apply(self, outcomes: list[Any]) -> None:
         scheduler = self.scheduler
         unstarted: list[tuple[int, int]] = []
-        for frame, index, status, payload, started, duration, worker, attempt, log in outcomes:
+        for frame, index, status, payload, started, duration, worker, attempt, log, carried in outcomes:
+            if carried:
+                self.store.take_in(carried)
             meta = (started, duration, worker, attempt, log)
             if status == VALUE:
                 scheduler.done(frame, index, payload if payload.__class__ is bytes else value_of(payload), meta)
@@ -210,16 +243,19 @@ class Execution:
                 scheduler.expanded(frame, index, payload, meta)
             elif status == UNSTARTED:
                 unstarted.append((frame, index))
+            elif status == LOST:
+                scheduler.lost(frame, index, payload, meta)
             else:
                 assert status == FAILURE
                 scheduler.failed(frame, index, Failure.from_tree(payload), meta)
         for frame, index in reversed(unstarted):
             scheduler.returned(frame, index)
 
-    def _progress(self) -> tuple[int, int, list[list[int]]]:
+    def _progress(self) -> Standing:
         """For the heartbeat: counts, and some of what runs. What waits in a batch behind another does not run."""
-        running = [list(key) for key in list(self.scheduler.in_flight)[: min(self._parallel, _SHOWN_RUNNING)]]
-        return self.scheduler.done_nodes, self.scheduler.nodes, running
+        scheduler = self.scheduler
+        running = [[one.frame, one.index, one.worker, one.since] for one in self.engine.running()[:_SHOWN_RUNNING]]
+        return Standing(scheduler.done_nodes, scheduler.nodes, running, scheduler.waiting, len(scheduler.losses))
 
 
 def write_futures(store: Store, run_id: str, data: bytes) -> None:

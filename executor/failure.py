@@ -7,13 +7,28 @@ it asks for the result.
 from __future__ import annotations
 
 import pickle
+import signal
 import traceback
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
 
-from executor.errors import RemoteError, limit_error
+from executor.errors import RemoteError, WorkerLost, limit_error
 from planner.errors import is_authors
+
+_WAYS_OUT: Final[dict[int, str]] = {
+    signal.SIGKILL: "did it use more memory than there is? Give it less to do at a time, or say what it needs: @task(resources=Resources(memory=…))",
+    signal.SIGSEGV: "a library that it uses crashed",
+}
+LastWords = tuple[int | None, int | None, str]
+"""How a worker ended: the signal that ended it or None, its exit code or None, and what it said last."""
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +53,20 @@ class Failure:
     def of_executor(cls, kind: str, message: str) -> Failure:
         """A failure that is not the body's."""
         return cls(kind, kind, message)
+
+    @classmethod
+    def of_lost_worker(cls, path: str, times: int, last_words: LastWords) -> Failure:
+        """The failure of a call whose worker ended each time it ran it (rule R5)."""
+        number, code, said = last_words
+        if number is None:
+            how = f"ended by itself with exit code {code}" if code is not None else "was lost"
+            way_out = "does it call os._exit()?"
+        else:
+            how = f"was killed by {_signal_name(number)}"
+            way_out = _WAYS_OUT.get(number, "look at what it said")
+        message = f"{path}: its worker {how}, {times} times; {way_out}"
+        error = WorkerLost(message, path, number)
+        return cls("WorkerLost", "WorkerLost", message, _shortened(said), pickle.dumps(error))
 
     @classmethod
     def of_exception(cls, error: BaseException) -> Failure:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from executor.errors import NotInStore, StoreError
 from executor.layout import run_key
@@ -34,7 +34,9 @@ class Beat:
         time: seconds since the epoch.
         over: it has ended by itself.
         done, nodes: nodes that are done, and known.
-        running: frame and index of what runs, the first few.
+        running: frame, index, worker and beginning (µs since the epoch) of what runs, the first few.
+        waiting: calls that are ready and wait for a pool or for memory.
+        lost: calls that are sent again because their worker was lost.
     """
 
     epoch: int
@@ -45,7 +47,9 @@ class Beat:
     over: bool
     done: int = 0
     nodes: int = 0
-    running: list[list[int]] = field(default_factory=list)
+    running: list[list[Any]] = field(default_factory=list)
+    waiting: int = 0
+    lost: int = 0
 
     def is_live(self, store: Store, run_id: str) -> bool:
         """Whether this executor may still be working on the run."""
@@ -90,14 +94,24 @@ def read_beat(store: Store, run_id: str) -> Beat | None:
         return None
 
 
+class Standing(NamedTuple):
+    """How a run stands: see the fields of `Beat`."""
+
+    done: int
+    nodes: int
+    running: list[list[Any]]
+    waiting: int
+    lost: int
+
+
 class Heartbeat:
     """Beats for a run until it is closed.
 
     Args:
-        progress: gives (nodes done, nodes known, frame and index of what runs).
+        progress: gives how the run stands.
     """
 
-    def __init__(self, store: Store, run_id: str, epoch: int, progress: Callable[[], tuple[int, int, list[list[int]]]]) -> None:
+    def __init__(self, store: Store, run_id: str, epoch: int, progress: Callable[[], Standing]) -> None:
         self._store = store
         self._key = run_key(run_id, "beat")
         self._epoch = epoch
@@ -116,9 +130,9 @@ class Heartbeat:
         last = read_beat(self._store, self._run_id)
         if last is not None and last.epoch > self._epoch:
             return  # the run was taken over: the word is another's
-        done, nodes, running = self._progress()
+        standing = self._progress()
         pid = os.getpid()
-        beat = Beat(self._epoch, socket.gethostname(), pid, _birth(pid) or "", time.time(), over, done, nodes, running)
+        beat = Beat(self._epoch, socket.gethostname(), pid, _birth(pid) or "", time.time(), over, *standing)
         self._store.put(self._key, json.dumps(asdict(beat)).encode())
 
     def soon(self) -> None:

@@ -189,7 +189,7 @@ class History:
 
     def nodes(self) -> Iterator[NodeRow]:
         """Every node known so far, frame by frame in the order in which they were opened."""
-        running = {(frame, index) for frame, index in self.beat.running} if self.is_live and self.beat is not None else set()
+        running = {(one[0], one[1]) for one in self.beat.running} if self.is_live and self.beat is not None else set()
         failed_frames = self._frames_with_failures()
         paths: dict[int, str] = {}
         for id, level in self._levels.items():

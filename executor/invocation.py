@@ -2,15 +2,17 @@
 
 ::
 
-    batch      [definitions, invocations]           definitions: callees, complete in themselves (planner.plan_format)
-    invocation [definition, frame, index, arguments, path, parent identity, depth, attempt]
+    batch      [definitions, invocations, carried]  definitions: callees, complete in themselves (planner.plan_format)
+                                                    carried: [key, bytes] of what the worker can't read in a store
+    invocation [definition, frame, index, arguments, path, parent identity, depth, attempt, time-out]
                definition -1: a joint; `arguments` is [one argument, bytes of the type that is wanted]
     argument   nil                                  the parameter's default
                bytes                                a value
                [0, digest, size]                    a value that is an object
                [1, binding, [[leaf, value, type]…]] a binding to be assembled from these leaves (type nil: a literal)
 
-    outcome    [frame, index, status, payload, started µs, duration µs, worker, attempt, log]
+    outcome    [frame, index, status, payload, started µs, duration µs, worker, attempt, log, carried]
+               carried: [key, bytes] of what the worker can't write to a store; nil where it shares one (rule J5)
 
 ============ ==================================================
 status       payload
@@ -19,11 +21,13 @@ VALUE        bytes, or [digest, size]
 FUTURES      the futures file
 FAILURE      the failure's tree
 UNSTARTED    nil: given back, because the batch ended early
+LOST         [signal, exit code, last words]: its worker ended while it ran
 ============ ==================================================
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from executor.topology import Topology
@@ -31,9 +35,14 @@ from planner.plan import NODE, Binding, Value, leaves
 from typesys.canonical import pack
 from typesys.type_format import type_bytes
 
-VALUE, FUTURES, FAILURE, UNSTARTED = range(4)
+VALUE, FUTURES, FAILURE, UNSTARTED, LOST = range(5)
 JOINT: Final = -1
 OBJECT, ASSEMBLE = range(2)
+
+
+def unstarted(calls: Iterable[tuple[int, int, int]]) -> list[Any]:
+    """The outcomes of (frame, index, attempt)s that no worker has begun."""
+    return [[frame, index, UNSTARTED, None, 0, 0, "", attempt, None, None] for frame, index, attempt in calls]
 
 
 def value_argument(value: Value) -> Any:

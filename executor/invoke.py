@@ -7,40 +7,46 @@ gives a futures file. Knows nothing of schedulers, journals or engines.
 from __future__ import annotations
 
 import time
-from functools import lru_cache
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
-from executor.capture import Capture
+from executor.code import CantTravel, Code, Refused, is_importable
 from executor.errors import StoreError
 from executor.events import tree_of
 from executor.failure import Failure
 from executor.invocation import FAILURE, FUTURES, JOINT, OBJECT, UNSTARTED, VALUE, leaf_key
-from executor.store import Store
-from planner import registry
+from executor.store import Carried, Store
 from planner.binding import assemble
 from planner.dynamic import Dynamic, expand
 from planner.entity import Entity
-from planner.plan import BY_VALUE_SIZE, Callee, Large, Plan
-from planner.plan_format import FuturesHeader, callee_from_bytes, futures_to_bytes
+from planner.plan import Large, Plan
+from planner.plan_format import FuturesHeader, futures_to_bytes
 from planner.task import Task
 from planner.tracing import InTaskBody, current
 from typesys.canonical import pack, unpack
 from typesys.errors import TypeMismatch
-from typesys.names import NotFound, find
 from typesys.type_format import type_from_bytes
 from typesys.types import Type
 
-_KEPT_DEFINITIONS: Final = 4096
 LONGEST_BATCH: Final = 0.02
 """Seconds after which a batch ends early."""
 
 
-class Refused(Exception):
-    """A call that the worker can't make: its code is missing or other than planned."""
+class Listener(Protocol):
+    """Takes what a body says."""
 
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
+    def begin(self, path: str) -> None:
+        """A body begins."""
+
+    def end(self) -> list[Any] | None:
+        """It has ended: [key, offset, length] of what it said, or None. Raises `StoreError`."""
+
+
+class Taker(Protocol):
+    """Takes outcomes one by one: a list, or what sends them."""
+
+    def append(self, outcome: Any, /) -> None:
+        """An outcome."""
 
 
 class Worker:
@@ -51,55 +57,91 @@ class Worker:
         name: the worker's name, for the journal.
         created: when the run was created, in µs since the epoch; times are told relative to it.
         capture: takes what bodies print.
+        bundle: digest of the run's source bundle; empty if it has none.
+        carried: holds the store's contents, if the executor's own can't be reached from here.
+        remote: whether it runs in another process than the executor, so that functions have to travel.
+        before_body: told of the time-out just before a body begins, and whether its code has been loaded just now.
+
+    Attributes:
+        now: frame, index and beginning (µs since the epoch) of what runs; None between bodies.
     """
 
-    def __init__(self, store: Store, name: str, created: int, capture: Capture) -> None:
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        created: int,
+        capture: Listener,
+        *,
+        bundle: bytes = b"",
+        carried: Carried | None = None,
+        remote: bool = False,
+        before_body: Callable[[float | None, bool], None] | None = None,
+    ) -> None:
         self.store = store
         self.name = name
         self.created = created
         self.capture = capture
-        self._resolved: dict[bytes, Entity[..., Any]] = {}
+        self.now: tuple[int, int, int] | None = None
+        self._carried = carried
+        self._remote = remote
+        self._ships = remote or store.outlives_the_process
+        self._before_body = before_body
+        self._code = Code(store, bundle)
         self._kept: dict[tuple[str, bytes], Any] = {}
 
-    def run(self, batch: bytes, outcomes: list[Any]) -> None:
+    def run(self, batch: bytes, outcomes: Taker) -> None:
         """Run a batch, adding each outcome to `outcomes` as it is there, so that an interrupted batch keeps what it has done.
 
         After a failure, or when bodies turn out to be slow, the rest of the batch is given back unstarted, so that what is done gets committed. Raises
         `StoreError`, which is no node's failure.
         """
-        definitions, invocations = unpack(batch, "a batch")
+        definitions, invocations, carried = unpack(batch, "a batch")
+        if self._carried is not None:
+            self._carried.bring(carried)
         over, begun = False, time.monotonic()
         for invocation in invocations:
             if over:
-                outcomes.append([invocation[1], invocation[2], UNSTARTED, None, 0, 0, self.name, invocation[7], None])
+                outcomes.append([invocation[1], invocation[2], UNSTARTED, None, 0, 0, self.name, invocation[7], None, None])
             else:
                 outcome = self._invoke(definitions, invocation)
                 over = outcome[2] == FAILURE or time.monotonic() - begun > LONGEST_BATCH
                 outcomes.append(outcome)
 
     def _invoke(self, definitions: list[bytes], invocation: list[Any]) -> list[Any]:
-        number, frame, index, arguments, path, identity, depth, attempt = invocation
+        number, frame, index, arguments, path, identity, depth, attempt, timeout = invocation
         begun = time.time_ns() // 1000
+        self.now = (frame, index, begun)
         self.capture.begin(path)
         try:
             if number == JOINT:
                 status, payload = VALUE, self._joint(arguments)
             else:
-                entity = self._resolve(definitions[number])
+                definition = definitions[number]
+                loaded = self._code.loaded
+                entity = self._code.resolve(definition)
+                if self._before_body is not None:
+                    self._before_body(timeout, loaded != self._code.loaded)
+                body_begun = time.monotonic()
                 if isinstance(entity, Dynamic):
                     status, payload = self._expand(entity, arguments, FuturesHeader(identity, index, depth))
                 else:
                     status, payload = VALUE, self._call(entity, arguments)
+                if timeout is not None and time.monotonic() - body_begun > timeout:
+                    raise Refused("TaskTimeout", f"{path} took {time.monotonic() - body_begun:.3g} s, and its time-out is {timeout:g} s")
         except (KeyboardInterrupt, StoreError):
+            self.now = None
             self.capture.end()
             raise
         except Refused as refusal:
             status, payload = FAILURE, Failure.of_executor(refusal.kind, str(refusal)).to_tree()
         except BaseException as error:  # whatever a body raises is its failure, sys.exit() too
             status, payload = FAILURE, Failure.of_exception(error).to_tree()
-        log = self.capture.end()
         ended = time.time_ns() // 1000
-        return [frame, index, status, payload, begun - self.created, ended - begun, self.name, attempt, log]
+        self.now = None
+        log = self.capture.end()
+        carried = None if self._carried is None else self._carried.taken()
+        return [frame, index, status, payload, begun - self.created, ended - begun, self.name, attempt, log, carried]
 
     # --- bodies ---
 
@@ -118,8 +160,14 @@ class Worker:
         if not isinstance(expansion, Plan):
             return VALUE, self._encoded(entity, expansion)
         for callee, called in zip(expansion.shape.callees, expansion.origin.entities, strict=True):
-            if "<locals>" in callee.name or len(callee.digest) == BY_VALUE_SIZE:
+            if not is_importable(callee):
                 self._kept[callee.name, callee.digest] = called  # no import reaches it, and the plan is about to go
+            if self._ships:
+                try:
+                    self._code.ship(callee, called)
+                except CantTravel as problem:
+                    if self._remote:
+                        raise Refused("CodeNotFound", str(problem)) from None
         for literal in expansion.literals:
             if isinstance(literal, Large):
                 self.store.put_object(literal.digest, expansion.blobs[literal.digest])
@@ -177,60 +225,3 @@ class Worker:
             return unpack(data), target if type is None else type
 
         return assemble(binding, wanted, leaf)
-
-    # --- code ---
-
-    def _resolve(self, definition: bytes) -> Entity[..., Any]:
-        """The function that a definition names, proved to be the code that the plan was made of."""
-        known = self._resolved.get(definition)
-        if known is None:
-            if len(self._resolved) > _KEPT_DEFINITIONS:
-                self._resolved.clear()
-            known = self._resolved[definition] = resolve(_callee(definition))
-        return known
-
-
-@lru_cache(1024)
-def _callee(definition: bytes) -> Callee:
-    return callee_from_bytes(definition)
-
-
-def resolve(callee: Callee) -> Entity[..., Any]:
-    """The function that a callee names: as this process has seen it in a plan, else by import.
-
-    Raises `Refused`, as `CodeNotFound` or `CodeMismatch`.
-    """
-    remembered = registry.recall(callee)
-    if remembered is not None:
-        return remembered
-    entity = imported(callee)
-    found = entity.callee()
-    if found.digest != callee.digest:
-        raise Refused(
-            "CodeMismatch",
-            f"{callee.name} is not the code that the plan was made of: the plan has {callee.digest.hex()[:12]}, "
-            f"this worker found {found.digest.hex()[:12]}. Compile again, or bring the module to the plan's version",
-        )
-    if found.interface != callee.interface:
-        raise Refused(
-            "CodeMismatch", f"{callee.name}{found.interface} was found, but the plan was made of {callee.name}{callee.interface}"
-        )
-    return entity
-
-
-def imported(callee: Callee) -> Entity[..., Any]:
-    """The entity under a callee's name, whatever its code is now. Raises `Refused`."""
-    if len(callee.digest) == BY_VALUE_SIZE:
-        raise Refused(
-            "CodeNotFound",
-            f"{callee.name} captured something that has no bytes of its own, so it is known only in the process that compiled it",
-        )
-    try:
-        entity = find(callee.name)
-    except NotFound as error:
-        raise Refused("CodeNotFound", f"{error}. Its module has to be importable where the plan runs") from None
-    if not isinstance(entity, Entity) or entity.kind != callee.kind:
-        raise Refused("CodeNotFound", f"{callee.name} is not a {callee.kind} here")
-    return entity
-
-

@@ -3,6 +3,8 @@
 ::
 
     objects/<aa>/<digest>                  values and large literals: immutable, put if absent
+    code/<aa>/<digest>.zip                 source bundles
+    code/<aa>/<key>                        functions that travel by value
     plans/<aa>/<digest>.plan
     runs/<run id>/manifest                 plan, inputs, options, who, versions
     runs/<run id>/journal/<%020d>          segments
@@ -14,6 +16,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import blake2b
 
 RUNS = "runs"
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -59,3 +62,24 @@ def futures_key(run_id: str, identity: bytes) -> str:
 def log_key(run_id: str, worker: str) -> str:
     """The key of a worker's log."""
     return f"{RUNS}/{run_id}/logs/{worker}"
+
+
+def is_log(key: str) -> bool:
+    """Whether a key is that of a log, which grows.
+
+    >>> is_log(log_key("census-1", "inline-1")), is_log(object_key(bytes(32)))
+    (True, False)
+    """
+    return key.startswith(RUNS) and key.split("/")[2:3] == ["logs"]
+
+
+def code_key(name: str, digest: bytes, python: str) -> str:
+    """The key of a function that travels by value: which one, for which Python."""
+    key = blake2b(b"code\0" + name.encode() + b"\0" + digest + python.encode(), digest_size=32).hexdigest()
+    return f"code/{key[:2]}/{key}"
+
+
+def bundle_key(digest: bytes) -> str:
+    """The key of a source bundle by its digest."""
+    name = digest.hex()
+    return f"code/{name[:2]}/{name}.zip"

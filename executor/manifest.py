@@ -37,6 +37,7 @@ class Manifest:
         limits: its limits at the beginning.
         created: µs since the epoch.
         user, host, python, promissory: who and what.
+        bundle: digest of the source bundle; empty if there is none.
         source: the file that holds the workflow, and the folders that were put on `sys.path` for it.
     """
 
@@ -52,10 +53,11 @@ class Manifest:
     python: str
     promissory: str
     source: tuple[str, ...]
+    bundle: bytes = b""
 
 
 def new_manifest(
-    run_id: str, workflow: str, plan: bytes, inputs: dict[str, Value], engine: str, limits: Limits, source: tuple[str, ...]
+    run_id: str, workflow: str, plan: bytes, inputs: dict[str, Value], engine: str, limits: Limits, source: tuple[str, ...], bundle: bytes
 ) -> Manifest:
     """The manifest of a run that begins now, here."""
     return Manifest(
@@ -71,6 +73,7 @@ def new_manifest(
         python=platform.python_version(),
         promissory=_version(),
         source=source,
+        bundle=bundle,
     )
 
 
@@ -113,7 +116,7 @@ def read_manifest(store: Store, run_id: str) -> Manifest:
         entries["inputs"] = {name: value_of(tree) for name, tree in entries["inputs"]}
         entries["source"] = tuple(entries["source"])
         entries["limits"] = Limits(*entries["limits"])
-        return Manifest(**{field.name: entries[field.name] for field in fields(Manifest)})
+        return Manifest(**{field.name: entries[field.name] for field in fields(Manifest) if field.name in entries})
     except FormatError as error:
         raise JournalError(error.what, error.problem, error.offset) from None
     except (TypeError, ValueError, KeyError) as error:

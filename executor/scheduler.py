@@ -7,6 +7,11 @@ frames      the open frames by id; a frame that has ended is gone, with everythi
 ready       a stack of (frame, node) whose inputs are there; the last in is the first out, so a recursion goes deep before
             it goes wide and the number of open frames stays small
 in_flight   what a worker has, by (frame id, index), with what its expansion will need
+held        what calls in flight have taken of the run's capacity, by (frame id, index), where that is more than a plain call's
+parked      calls that are ready and wait for capacity, by what they want
+losses      how often a worker was lost while it ran a call, by (frame id, index); such a call runs alone
+hard_timeouts whether time-outs can be kept (or the caller is content with less)
+weighted    whether any call wants another number of processors than one
 log         events since the journal last took them, in causal order
 outputs     the run's outputs, once the root frame has ended
 failure     (path, frame id, index, failure, attempt) of the first failure, after which nothing new starts
@@ -18,28 +23,39 @@ a loop, however deep they are nested.
 
 from __future__ import annotations
 
+from collections import deque
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from executor.capacity import PLAIN, Capacity, Demand, demand_of
 from executor.errors import JournalError
 from executor.events import DONE as DONE_EVENT
 from executor.events import EXPANDED, FAILED, NO_META, OPENED, Event, Meta
-from executor.failure import Failure
+from executor.failure import Failure, LastWords
 from executor.frame import DONE, OPEN, PENDING, Frame, Repeat, joined, node_identity
 from executor.limits import Limits
+from executor.timeouts import cant_stop, with_timeouts
 from executor.topology import Topologies
 from planner.plan import NODE, PLAN, Plan, Value, leaves
 from planner.plan_format import FuturesHeader, futures_from_bytes
 from typesys.canonical import pack
 
 ROOT_IDENTITY = bytes(16)
+_SENT_AGAIN: Final = 2
 
 
 class Call(NamedTuple):
-    """An instruction: have a worker run this node (or joint) of this frame."""
+    """An instruction: have a worker run this node (or joint) of this frame.
+
+    Attributes:
+        attempt: how often its body has been begun, this time too.
+        timeout: seconds that the body may take.
+    """
 
     frame: Frame
     node: int
+    attempt: int = 1
+    timeout: float | None = None
 
 
 class FailedNode(NamedTuple):
@@ -57,10 +73,17 @@ class Scheduler:
 
     Args:
         limits: depth, nodes, bytes.
+        capacity: what bodies that run at one time may use together.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, capacity: Capacity | None = None) -> None:
         self.limits = limits
+        self.capacity = capacity or Capacity(1 << 30, 1 << 62, 1 << 30)
+        self.held: dict[tuple[int, int], Demand] = {}
+        self.parked: dict[Demand, deque[tuple[Frame, int]]] = {}
+        self.losses: dict[tuple[int, int], int] = {}
+        self.weighted = False
+        self.hard_timeouts = True
         self.topologies = Topologies()
         self.frames: dict[int, Frame] = {}
         self.ready: list[tuple[Frame, int]] = []
@@ -88,7 +111,7 @@ class Scheduler:
     def done(self, frame_id: int, index: int, value: Value, meta: Meta = NO_META) -> None:
         """A node has its value. What is done already, or belongs to no open frame, is ignored."""
         frame = self.frames.get(frame_id)
-        self.in_flight.pop((frame_id, index), None)
+        self._landed((frame_id, index))
         if frame is None or frame.state(index) != PENDING:
             return
         self.log.append((DONE_EVENT, frame_id, index, value, meta))
@@ -97,13 +120,14 @@ class Scheduler:
     def expanded(self, frame_id: int, index: int, data: bytes, meta: Meta = NO_META, child: int | None = None) -> FuturesHeader | None:
         """A dynamic emitted a futures file, which is spliced in as a frame. Gives its header; None if it did not count."""
         frame = self.frames.get(frame_id)
-        key = (frame_id, index)
-        repeat = self.in_flight.pop(key, None)
+        repeat = self._landed((frame_id, index))
         if frame is None or frame.state(index) != PENDING:
             return None
         plan, header = futures_from_bytes(data)
         path = joined(frame.path, frame.topology.name(index))
         problem = self.limits.futures_bytes(len(data), path) or self.limits.nodes(self.nodes + len(plan.graph), path)
+        if not self.hard_timeouts and (limited := with_timeouts(plan.shape)):
+            problem = problem or Failure.of_executor("EngineError", cant_stop(limited, "of this run"))
         if problem is not None and child is None:
             self._fail(frame, index, problem, meta)
             return None
@@ -116,13 +140,35 @@ class Scheduler:
     def failed(self, frame_id: int, index: int, failure: Failure, meta: Meta = NO_META) -> None:
         """A node failed for good."""
         frame = self.frames.get(frame_id)
-        self.in_flight.pop((frame_id, index), None)
+        self._landed((frame_id, index))
         if frame is not None and frame.state(index) == PENDING:
             self._fail(frame, index, failure, meta)
 
+    def lost(self, frame_id: int, index: int, last_words: LastWords, meta: Meta = NO_META) -> None:
+        """The worker ended while it ran this call, which says nothing of the call: it is sent again, alone, at most twice (rule R5)."""
+        frame = self.frames.get(frame_id)
+        key = (frame_id, index)
+        self._landed(key)
+        if frame is None or frame.state(index) != PENDING:
+            return
+        self.losses[key] = self.losses.get(key, 0) + 1
+        if self.losses[key] <= _SENT_AGAIN:
+            self.ready.append((frame, index))
+            return
+        path = joined(frame.path, frame.topology.name(index))
+        self._fail(frame, index, Failure.of_lost_worker(path, self.losses.pop(key), last_words), meta)
+
+    def _landed(self, key: tuple[int, int]) -> Repeat | None:
+        """A call is in flight no more: what it had taken is free."""
+        if self.held:
+            demand = self.held.pop(key, None)
+            if demand is not None:
+                self.capacity.give(demand)
+        return self.in_flight.pop(key, None)
+
     def returned(self, frame_id: int, index: int) -> None:
         """A worker gave a call back without starting it."""
-        self.in_flight.pop((frame_id, index), None)
+        self._landed((frame_id, index))
         frame = self.frames.get(frame_id)
         if frame is not None:
             self.ready.append((frame, index))
@@ -134,9 +180,11 @@ class Scheduler:
     # --- instructions out ---
 
     def take(self, count: int) -> list[Call]:
-        """At most `count` calls to run now. Nested plans that come up are opened on the way, limits are checked."""
+        """Calls to run now, of at most `count` processors. Nested plans that come up are opened on the way, limits are checked."""
         calls: list[Call] = []
-        while self.ready and len(calls) < count and not self.stopping:
+        if self.parked:
+            self._unpark()
+        while self.ready and count > 0 and not self.stopping:
             frame, index = self.ready.pop()
             if frame.state(index) != PENDING or (frame.id, index) in self.in_flight:
                 continue  # done in the journal that was replayed
@@ -150,16 +198,72 @@ class Scheduler:
                 if problem is not None:
                     self._fail(frame, index, problem, NO_META)
                     continue
-            self.in_flight[frame.id, index] = repeat
-            calls.append(Call(frame, index))
+            key = (frame.id, index)
+            attempt = self.losses.get(key, 0) + 1 if self.losses else 1
+            if not topology.is_governed(index):
+                self.in_flight[key] = repeat
+                calls.append(Call(frame, index, attempt))
+                count -= 1
+                continue
+            policy = topology.policy(index)
+            weight = self._admitted(frame, index, demand_of(policy), count)
+            if weight < 0:
+                break
+            if weight > 0:
+                self.in_flight[key] = repeat
+                calls.append(Call(frame, index, attempt, policy.timeout))
+                count -= weight
         return calls
+
+    def _admitted(self, frame: Frame, index: int, demand: Demand, room: int) -> int:
+        """How many processors a call gets; 0 if it has failed or is parked, -1 if it waits for room before anything else begins."""
+        impossible = self.capacity.never(demand)
+        if impossible is not None:
+            path = joined(frame.path, frame.topology.name(index))
+            failure = Failure.of_executor(
+                "ResourcesUnavailable",
+                f"{path} asks for {impossible}. Ask for less, or say what there is: run(resources=Resources(…), pools={{…}}), --memory, --gpu, --pool",
+            )
+            self._fail(frame, index, failure, NO_META)
+            return 0
+        if self.capacity.fits(demand) < 1:
+            self.parked.setdefault(demand, deque()).append((frame, index))
+            return 0
+        weight = self.capacity.weight(demand)
+        if weight != 1:
+            self.weighted = True
+        if weight > room:
+            self.ready.append((frame, index))  # first in line, so that small calls don't keep a large one waiting for ever
+            return -1
+        if demand != PLAIN:
+            self.capacity.take(demand)
+            self.held[frame.id, index] = demand
+        return weight
+
+    def _unpark(self) -> None:
+        """Have calls that waited for capacity tried again, as many as may fit."""
+        for demand, waiting in list(self.parked.items()):
+            for _ in range(min(len(waiting), self.capacity.fits(demand))):
+                self.ready.append(waiting.popleft())
+            if not waiting:
+                del self.parked[demand]
+
+    @property
+    def waiting(self) -> int:
+        """How many calls are ready and wait for a pool, or for memory."""
+        return sum(len(calls) for calls in list(self.parked.values()))
+
+    @property
+    def places_in_use(self) -> int:
+        """How many processors the calls in flight take."""
+        return len(self.in_flight) + sum(self.capacity.weight(demand) - 1 for demand in self.held.values())
 
     @property
     def ended(self) -> bool:
         """Whether nothing is left to do, or nothing may be done any more."""
         if self.outputs is not None:
             return True
-        return not self.in_flight and (self.stopping or not self.ready)
+        return not self.in_flight and (self.stopping or not (self.ready or self.parked))
 
     # --- frames ---
 

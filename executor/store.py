@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import unquote
 
 from executor.errors import NotInStore, StoreError, UnsupportedStore
-from executor.layout import object_key
+from executor.layout import is_log, object_key
 from planner.plan import Large, Value
 from typesys.canonical import INLINE_LIMIT, digest
 
@@ -51,6 +51,13 @@ class Store:
 
     def __init__(self, url: str | Path | None) -> None:
         self.url, self._backend = _backend(url)
+
+    @classmethod
+    def carried(cls) -> tuple[Store, Carried]:
+        """A store for a worker that shares none with its executor, and what holds its contents (rule J5)."""
+        store = cls.__new__(cls)
+        store.url, store._backend = "carried by the batch", (backend := Carried())
+        return store, backend
 
     @property
     def outlives_the_process(self) -> bool:
@@ -126,6 +133,14 @@ class Store:
         why = error.strerror or str(error) or type(error).__name__
         return StoreError(f"can't {verb} {key} in the store {self.url}: {why}")
 
+    def take_in(self, written: Iterable[tuple[str, bytes]]) -> None:
+        """Keep what a worker wrote that shares no store with this process."""
+        for key, data in written:
+            if is_log(key):
+                self.append(key, data)
+            else:
+                self.put_new(key, data, durable=False)
+
     # --- values ---
 
     def put_value(self, data: bytes) -> Value:
@@ -154,6 +169,63 @@ class Store:
 
     def __repr__(self) -> str:
         return f"Store({self.url!r})"
+
+
+class Carried:
+    """What a batch brought, and what its outcomes take along.
+
+    A log's offsets are those in the executor's store, since only this worker adds to it.
+    """
+
+    def __init__(self) -> None:
+        self._brought: dict[str, bytes] = {}
+        self._logs: dict[str, int] = {}
+        self._written: list[list[Any]] = []
+
+    def bring(self, contents: list[list[Any]]) -> None:
+        """Have these keys to read from now on, and no others."""
+        self._brought = dict(map(tuple, contents))
+
+    def taken(self) -> list[list[Any]]:
+        """[key, bytes] of what was written since the last call; parts of a log follow each other."""
+        written, self._written = self._written, []
+        return written
+
+    def put_new(self, key: str, data: bytes, durable: bool) -> bool:
+        if key not in self._brought:
+            self.put(key, data)
+        return True
+
+    def put(self, key: str, data: bytes) -> None:
+        self._brought[key] = data
+        self._written.append([key, data])
+
+    def get(self, key: str) -> bytes:
+        try:
+            return self._brought[key]
+        except KeyError:
+            raise FileNotFoundError(key) from None
+
+    def get_range(self, key: str, start: int, end: int) -> bytes:
+        return self.get(key)[start:end]
+
+    def append(self, key: str, data: bytes) -> int:
+        offset = self._logs.get(key, 0)
+        self._logs[key] = offset + len(data)
+        self._written.append([key, data])
+        return offset
+
+    def list(self, prefix: str) -> list[str]:
+        return [key for key in self._brought if key.rpartition("/")[0] == prefix]
+
+    def exists(self, key: str) -> bool:
+        return key in self._brought
+
+    def delete(self, key: str) -> None:
+        self._brought.pop(key, None)
+
+    def sync(self, keys: Iterable[str]) -> None:
+        return
 
 
 _SHARED: Final = "memory://"

@@ -32,6 +32,7 @@ from typing import Final
 from planner.naming import node_names
 from planner.plan import CALL, INPUT, NODE, PLAN, Binding, Callee, Graph, Shape, leaves, references
 from planner.plan_format import callee_bytes, shape_bytes
+from planner.policy import Policy, overridden
 from planner.verify import target_interface
 from typesys.canonical import digest
 from typesys.infer import mentions_opaque
@@ -147,6 +148,16 @@ class Topology:
         """What a call node calls."""
         return self.code.callees[self.graph.targets[index]]
 
+    def policy(self, index: int) -> Policy:
+        """How a call node is to run: its callee's policy with the node's own overrides."""
+        policy = self.callee(index).policy
+        entries = self.graph.overrides.get(index)
+        return policy if entries is None else overridden(policy, dict(entries))
+
+    def is_governed(self, index: int) -> bool:
+        """Whether a node's policy says anything about time, pools or resources."""
+        return index < self.count and self.graph.kinds[index] == CALL and (self.code.governed[self.graph.targets[index]] or index in self.graph.overrides)
+
     def is_dynamic(self, index: int) -> bool:
         """Whether a node (not a joint) calls a dynamic."""
         return index < self.count and self.graph.kinds[index] == CALL and self.callee(index).kind == "dynamic"
@@ -177,6 +188,9 @@ class ShapeCode:
         """Call these from now on."""
         self.callees = callees
         self.definitions = [callee_bytes(callee) for callee in callees]
+        self.governed = [
+            callee.policy.timeout is not None or callee.policy.pool is not None or callee.policy.resources is not None for callee in callees
+        ]
         self.keyed = [not any(mentions_opaque(p.type) for p in callee.interface.parameters) for callee in callees]
 
 

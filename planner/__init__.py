@@ -5,6 +5,7 @@ from typing import Any
 from planner.dynamic import Dynamic, dynamic, expand
 from planner.errors import CompileError, user_line
 from planner.plan import Interface, Plan
+from planner.policy import Resources
 from planner.promise import Promise, promise
 from planner.task import Task, task
 from planner.workflow import Workflow, WorkflowFunction, workflow
@@ -37,6 +38,7 @@ __all__ = [
     "Interface",
     "Plan",
     "Promise",
+    "Resources",
     "Task",
     "Workflow",
     "WorkflowFunction",

@@ -6,13 +6,14 @@ Owns the decorator and `expand`, the executor's one door to tracing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any, cast, overload
 
 from planner.argument import holds_promise
-from planner.entity import Entity, P, R, inputs_of, locals_where_decorated, refuse_in_task_body
-from planner.errors import DecorationError, Where, user_line
+from planner.entity import Entity, P, R, checked_policy, inputs_of, locals_where_decorated, refuse_in_task_body
+from planner.errors import Where
 from planner.plan import Plan
-from planner.policy import Policy
+from planner.policy import Resources, seconds
 from planner.runner import compile_call, run_here
 from planner.tracing import Session, Trace, current
 
@@ -42,17 +43,31 @@ class Dynamic(Entity[P, R]):
 def dynamic(function: Callable[P, R], /) -> Dynamic[P, R]: ...
 @overload
 def dynamic(
-    *, max_depth: int | None = None, allow_repeat: bool = False, strict: bool | None = None
+    *,
+    max_depth: int | None = None,
+    allow_repeat: bool = False,
+    timeout: float | timedelta | None = None,
+    pool: str | None = None,
+    resources: Resources | None = None,
+    strict: bool | None = None,
 ) -> Callable[[Callable[P, R]], Dynamic[P, R]]: ...
 def dynamic(
-    function: Any = None, /, *, max_depth: int | None = None, allow_repeat: bool = False, strict: bool | None = None
+    function: Any = None,
+    /,
+    *,
+    max_depth: int | None = None,
+    allow_repeat: bool = False,
+    timeout: float | timedelta | None = None,
+    pool: str | None = None,
+    resources: Resources | None = None,
+    strict: bool | None = None,
 ) -> Any:
     """Make a function a dynamic: its body sees its inputs as values, and the calls in it become a plan at run time, a futures file.
 
     Args:
         max_depth: how deep this function may nest in itself before it fails as `DepthExceeded`; by default only the run's limit counts.
         allow_repeat: allow it to call itself with equal inputs, which otherwise fails as `NoProgress`.
-        strict: as for `@task`.
+        timeout, pool, resources, strict: as for `@task`; they are about the body, not about what it emits.
 
     Raises:
         DecorationError: the function can't be a dynamic.
@@ -67,11 +82,7 @@ def dynamic(
     >>> fib(10)
     55
     """
-    policy = Policy(max_depth, allow_repeat)
-    try:
-        policy.check()
-    except ValueError as error:
-        raise DecorationError(str(error), where=user_line()) from None
+    policy = checked_policy(max_depth=max_depth, allow_repeat=allow_repeat, timeout=seconds(timeout), pool=pool, resources=resources)
     namespace = locals_where_decorated(1)
     if function is not None:
         return Dynamic(function, policy, strict, namespace)

@@ -38,6 +38,7 @@ class Entity(Generic[P, R]):
         self._namespace = {name: value for name, value in frame_locals.items() if name in _names_in_annotations(function)}
         self._signature: Signature | None = None
         self._callee: Callee | None = None
+        self._known_as: tuple[str, bytes] | None = None  # if it came by value: its name and identity where it was defined
         functools.update_wrapper(cast(Any, self), function)
         try:
             self._signature = self._read_signature()
@@ -68,8 +69,8 @@ class Entity(Generic[P, R]):
 
         if self._callee is None or self.function.__closure__:
             kind: Literal["task", "dynamic"] = "dynamic" if self.kind == "dynamic" else "task"
-            identity = code_identity(self.function)
-            self._callee = Callee(qualified_name(self.function), identity, self.signature.interface, self.policy, kind)
+            name, identity = self._known_as or (qualified_name(self.function), code_identity(self.function))
+            self._callee = Callee(name, identity, self.signature.interface, self.policy, kind)
         return self._callee
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
@@ -107,12 +108,12 @@ class Entity(Generic[P, R]):
         return f"<{self.kind} {qualified_name(self.function)}{self.signature.interface}>"
 
     def __reduce__(self) -> Any:
-        from typesys.names import find
+        from planner.by_value import entity_at, entity_state, rebuilt, travels_by_value
 
-        name = qualified_name(self.function)
-        if "<locals>" in name:
-            raise TypeError(f"{self.name} is defined inside a function, so it can't be pickled by name")
-        return find, (name,)
+        callee = self.callee()
+        if travels_by_value(callee, self):
+            return rebuilt, (type(self), entity_state(self))
+        return entity_at, (callee.name,)
 
 
 def _names_in_annotations(function: Callable[..., Any]) -> set[str]:
@@ -156,6 +157,16 @@ def locals_where_decorated(depth: int) -> Mapping[str, Any]:
     """The local names at the place of a decorator, for annotations that mention them; empty at module level."""
     frame = sys._getframe(depth + 1)
     return {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
+
+
+def checked_policy(**given: Any) -> Policy:
+    """The policy that a decorator was given. Raises `DecorationError` at the author's line."""
+    policy = Policy(**given)
+    try:
+        policy.check()
+    except ValueError as error:
+        raise DecorationError(str(error), where=user_line()) from None
+    return policy
 
 
 def refuse_in_task_body(entity: Entity[..., Any]) -> None:

@@ -164,6 +164,10 @@ class DuplicateName(CompileError, ValueError):
     """Two nodes, inputs or outputs were given the same name."""
 
 
+class OverrideError(CompileError, ValueError):
+    """`.with_overrides(…)` was given a setting that a node can't have."""
+
+
 class PlanError(CompileError, ValueError):
     """A plan that breaks an invariant of `planner.verify`."""
 

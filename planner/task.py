@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from typing import Any, Protocol, cast, overload
 
-from planner.entity import Entity, P, R, locals_where_decorated
-from planner.policy import Policy
+from planner.entity import Entity, P, R, checked_policy, locals_where_decorated
+from planner.policy import Resources, seconds
 from planner.promise import Promise
 from planner.tracing import InTaskBody, Trace, current
 
@@ -77,11 +78,28 @@ def task(function: Callable[P, None], /) -> Task[P, Promise[None]]: ...
 @overload
 def task(function: Callable[P, R], /) -> Task[P, R]: ...
 @overload
-def task(*, strict: bool | None = None) -> _TaskDecorator: ...
-def task(function: Any = None, /, *, strict: bool | None = None) -> Any:
+def task(
+    *,
+    timeout: float | timedelta | None = None,
+    pool: str | None = None,
+    resources: Resources | None = None,
+    strict: bool | None = None,
+) -> _TaskDecorator: ...
+def task(
+    function: Any = None,
+    /,
+    *,
+    timeout: float | timedelta | None = None,
+    pool: str | None = None,
+    resources: Resources | None = None,
+    strict: bool | None = None,
+) -> Any:
     """Make a function a task: a typed unit of work that a plan can call.
 
     Args:
+        timeout: seconds that one attempt of the body may take; then its worker is stopped and the task fails.
+        pool: a name; `run(pools={name: n})` limits how many calls of one pool run at one time.
+        resources: what a call needs while it runs.
         strict: refuse missing annotations and classes without wire form instead of warning; by default as `PROMISSORY_STRICT` says.
 
     Raises:
@@ -97,7 +115,8 @@ def task(function: Any = None, /, *, strict: bool | None = None) -> Any:
         ...
     TypeError: add(a=…): expected int, got str
     """
+    policy = checked_policy(timeout=seconds(timeout), pool=pool, resources=resources)
     namespace = locals_where_decorated(1)
     if function is not None:
-        return Task(function, Policy(), strict, namespace)
-    return lambda wrapped: Task(wrapped, Policy(), strict, namespace)
+        return Task(function, policy, strict, namespace)
+    return lambda wrapped: Task(wrapped, policy, strict, namespace)

@@ -23,6 +23,7 @@ from planner.errors import (
     DuplicateName,
     LeakedPromise,
     OrderCycle,
+    OverrideError,
     PromiseError,
     StaticRecursion,
     Where,
@@ -32,6 +33,7 @@ from planner.errors import (
 )
 from planner.interface import Signature
 from planner.plan import CALL, INPUT, PLAN, Binding, Callee, Graph, Large, Origin, Output, Parameter, Plan, Shape, Value, references
+from planner.policy import OVERRIDABLE, Policy
 from planner.promise import MARKER, Promise
 from planner.rebase import rebase, renumber_graphs, renumber_nodes
 from typesys.canonical import INLINE_LIMIT, digest, pack
@@ -261,6 +263,17 @@ class Trace:
         """Change a node's settings."""
         name = entries.get("name")
         where = user_line()
+        settings = {key: value for key, value in entries.items() if key in OVERRIDABLE}
+        if settings and self._kinds[node] != CALL:
+            said = f"{', '.join(settings)} can't be set for a whole workflow"
+            self.problem(OverrideError(said, where=where, way_out="set it for the tasks in it"))
+            return
+        try:
+            Policy(**settings).check()
+        except ValueError as error:
+            self.problem(OverrideError(str(error), where=where, way_out="see the arguments of @task"))
+            return
+        entries = {**entries, **Policy(**settings).to_map()}
         if name is not None:
             if not isinstance(name, str) or not name or "/" in name or "~" in name or MARKER in name:
                 way_out = "give a text without / and ~, and not made of a promise"

@@ -19,6 +19,7 @@ from planner.binding import is_leaf, parts
 from planner.errors import PlanError
 from planner.naming import node_names
 from planner.plan import ARM, BY_VALUE_SIZE, CALL, DICT, INPUT, NODE, PLAN, RECORD, Graph, Interface, Parameter, Plan, Shape
+from planner.policy import OVERRIDABLE, Policy
 from typesys.assignable import why_not
 from typesys.errors import FormatError
 from typesys.transcode import fits, step_type
@@ -94,8 +95,14 @@ class _Checker:
             if index >= count or not all(0 <= before < index for before in nodes):
                 raise self.error(index, "an order edge doesn't lead from an earlier node to a later one")
         for index, entries in graph.overrides.items():
-            if index >= count or set(entries) - {"name"} or not isinstance(entries.get("name"), str):
+            settings = {key: value for key, value in entries.items() if key != "name"}
+            wrong = index >= count or not entries or not isinstance(entries.get("name", ""), str) or set(settings) - OVERRIDABLE
+            if wrong or (settings and graph.kinds[index] != CALL):
                 raise self.error(index, f"unknown overrides {sorted(entries)}")
+            try:
+                Policy.from_map(settings)
+            except (ValueError, TypeError) as error:
+                raise self.error(index, f"a bad override: {error}") from None
         for output in graph.outputs:
             self.check_binding(output.binding, output.type, count, f"output {output.name}")
         _unique(node_names(self.shape, self.number), f"node of {graph.name}")

@@ -2,15 +2,60 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from executor.handle import default_store
 from executor.store import Store
+from planner.policy import Resources
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class _Pool(click.ParamType):  # type: ignore[type-arg]
+    """NAME=N."""
+
+    name = "NAME=N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        name, _, places = str(value).partition("=")
+        if not name or not places.isdecimal() or int(places) < 1:
+            self.fail(f"{value!r} is no pool with its places: write NAME=N, like db=2", param, ctx)
+        return name, int(places)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What `run` and `resume` were told about how to carry a run.
+
+    Attributes:
+        limits: max_depth, max_nodes, max_futures_bytes, each None if nothing was said.
+        as_json: print the result as JSON.
+        quiet: say nothing.
+    """
+
+    engine: str
+    limits: tuple[int | None, int | None, int | None]
+    max_parallelism: int | None
+    pools: dict[str, int]
+    resources: Resources | None
+    soft_timeouts: bool
+    as_json: bool
+    quiet: bool
+
+
+def resources_of(memory: str | None, gpu: int | None) -> Resources | None:
+    """What there is, as the command line says it."""
+    if memory is None and gpu is None:
+        return None
+    try:
+        return Resources(memory=memory or 0, gpu=gpu or 0)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--memory") from None
 
 
 def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -19,20 +64,45 @@ def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def running_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What `run` and `resume` both take."""
+    """What `run` and `resume` both take, given to the command as `running`."""
+
+    @functools.wraps(function)
+    def wrapped(
+        *,
+        engine: str,
+        max_depth: int | None,
+        max_nodes: int | None,
+        max_futures_bytes: int | None,
+        max_parallelism: int | None,
+        pools: tuple[tuple[str, int], ...],
+        memory: str | None,
+        gpu: int | None,
+        soft_timeouts: bool,
+        as_json: bool,
+        quiet: bool,
+        **others: Any,
+    ) -> Any:
+        limits = (max_depth, max_nodes, max_futures_bytes)
+        running = Running(engine, limits, max_parallelism, dict(pools), resources_of(memory, gpu), soft_timeouts, as_json, quiet)
+        return function(running=running, **others)
+
     for option in reversed(
         (
-            click.option("--engine", default="inline", show_default=True, help="Who runs the tasks."),
+            click.option("--engine", default="processes", show_default=True, help="Who runs the tasks: processes, threads, inline."),
             click.option("--max-depth", type=click.IntRange(min=0), default=None, help="How deep dynamics may nest.  [100]"),
             click.option("--max-nodes", type=click.IntRange(min=1), default=None, help="How many nodes the run may have.  [1,000,000]"),
             click.option("--max-futures-bytes", type=click.IntRange(min=1), default=None, help="Bytes of one futures file.  [256 MiB]"),
             click.option("--max-parallelism", type=click.IntRange(min=1), default=None, help="How many tasks may run at one time."),
+            click.option("--pool", "pools", type=_Pool(), multiple=True, help="How many tasks of a pool may run at one time; may be given again."),
+            click.option("--memory", default=None, help="The memory that tasks may use together, like 16GiB.  [the machine's]"),
+            click.option("--gpu", type=click.IntRange(min=0), default=None, help="The graphics processors that tasks may use.  [the machine's]"),
+            click.option("--soft-timeouts", is_flag=True, help="Let an engine that can't stop a task fail it when it comes late."),
             click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, always."),
             click.option("--quiet", is_flag=True, help="No messages, no progress, no echo of what tasks print."),
         )
     ):
-        function = option(function)
-    return function
+        wrapped = option(wrapped)
+    return wrapped
 
 
 def open_store(url: str) -> Store:

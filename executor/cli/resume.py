@@ -10,7 +10,7 @@ import click
 from executor.api import resume
 from executor.changed_code import Change
 from executor.cli.loading import load
-from executor.cli.options import open_store, running_options, store_option
+from executor.cli.options import Running, open_store, running_options, store_option
 from executor.cli.output import say
 from executor.cli.run import carry
 from executor.execution import Progress
@@ -30,13 +30,7 @@ from planner.plan_format import plan_from_bytes
 def command(
     run_id: str,
     file: str | None,
-    engine: str,
-    max_depth: int | None,
-    max_nodes: int | None,
-    max_futures_bytes: int | None,
-    max_parallelism: int | None,
-    as_json: bool,
-    quiet: bool,
+    running: Running,
     store: str,
     take_over: bool,
     strict_code: bool,
@@ -57,16 +51,19 @@ def command(
         return resume(
             run_id,
             store=opened,
-            engine=engine,
-            max_depth=max_depth,
-            max_nodes=max_nodes,
-            max_futures_bytes=max_futures_bytes,
-            max_parallelism=max_parallelism,
+            engine=running.engine,
+            max_depth=running.limits[0],
+            max_nodes=running.limits[1],
+            max_futures_bytes=running.limits[2],
+            max_parallelism=running.max_parallelism,
+            pools=running.pools,
+            resources=running.resources,
+            soft_timeouts=running.soft_timeouts,
             take_over=take_over,
             strict_code=strict_code,
-            echo=not quiet,
+            echo=not running.quiet,
             on_progress=on_progress,
             on_change=changed,
         )
 
-    return carry(begin, manifest.workflow, plan, as_json, quiet)
+    return carry(begin, manifest.workflow, plan, running)

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import click
 
-from executor.api import prepare_encoded
 from executor.cli.inputs import inputs_from_command_line
 from executor.cli.loading import choose, load
-from executor.cli.options import open_store, running_options, store_option
+from executor.cli.options import Running, open_store, running_options, store_option
 from executor.cli.output import print_result, progress_bar, say
 from executor.engines.engine import engine_named
 from executor.execution import Progress
 from executor.handle import Run
 from executor.limits import Limits
+from executor.options import Options
+from executor.prepare import prepare_encoded
 from planner import Plan
 from planner import compile as compile_plan
 from planner.entity import Entity
@@ -35,13 +36,7 @@ from planner.entity import Entity
 def command(
     what: str,
     arguments: tuple[str, ...],
-    engine: str,
-    max_depth: int | None,
-    max_nodes: int | None,
-    max_futures_bytes: int | None,
-    max_parallelism: int | None,
-    as_json: bool,
-    quiet: bool,
+    running: Running,
     store: str,
     inputs: str | None,
     run_id: str | None,
@@ -78,28 +73,32 @@ def command(
             encoded,
             {},
             store=opened,
-            engine=engine_named(engine),
-            limits=Limits().changed(max_depth, max_nodes, max_futures_bytes),
-            max_parallelism=max_parallelism,
+            limits=Limits().changed(*running.limits),
             run_id=run_id,
-            durability="disk",
-            echo=not quiet,
-            on_progress=on_progress,
             source=source,
+            options=Options(
+                engine=engine_named(running.engine),
+                max_parallelism=running.max_parallelism,
+                pools=running.pools,
+                resources=running.resources,
+                soft_timeouts=running.soft_timeouts,
+                echo=not running.quiet,
+                on_progress=on_progress,
+            ),
         )
-        if not quiet:
+        if not running.quiet:
             say(f"run {prepared.run.id} in {opened.url}")
         prepared.carry()
         return prepared.run
 
-    return carry(begin, name, plan, as_json, quiet)
+    return carry(begin, name, plan, running)
 
 
 def carry(
-    begin: Callable[[Callable[[Progress], None] | None], Run], name: str, plan: Plan, as_json: bool, quiet: bool
+    begin: Callable[[Callable[[Progress], None] | None], Run], name: str, plan: Plan, running: Running
 ) -> int:
     """Carry a run to its end with a progress bar; print its result or its error; the exit code."""
-    if quiet:
+    if running.quiet:
         run = begin(None)
     else:
         with progress_bar(name) as on_progress:
@@ -109,5 +108,5 @@ def carry(
         say(f"promissory: {error}")
         return 1
     outputs = [(output.name, output.type, data) for output, data in zip(plan.outputs, run.encoded_outputs(), strict=False)]
-    print_result(outputs, as_json)
+    print_result(outputs, running.as_json)
     return 0

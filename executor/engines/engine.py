@@ -1,12 +1,22 @@
-"""The `Engine` protocol, and engines by name."""
+"""The `Engine` protocol, and engines by name.
+
+An engine moves batches of bytes to workers and outcomes back. What is ready, what is sent again and what has failed is the scheduler's to say; an engine
+only reports.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from executor.errors import EngineError
 from executor.store import Store
+
+Interruptible = Callable[[], AbstractContextManager[None]]
+"""Gives a block in which Ctrl-C may be raised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +29,10 @@ class Setup:
         epoch: the executor's epoch; logs of different epochs have different names.
         created: when the run was created, in µs since the epoch.
         echo: whether to repeat what bodies print on standard error.
+        parallel: how many bodies may run at one time.
+        script: (module name, file) of the program that defines the workflow, if it has a file.
+        modules: (name, file) of the modules that the plan's functions were imported from.
+        bundle: the source bundle's digest; empty if there is none.
     """
 
     store: Store
@@ -26,40 +40,107 @@ class Setup:
     epoch: int
     created: int
     echo: bool
+    parallel: int
+    script: tuple[str, str] | None = None
+    modules: tuple[tuple[str, str], ...] = ()
+    bundle: bytes = b""
+
+
+class Batch(NamedTuple):
+    """What one worker gets at a time.
+
+    Attributes:
+        data: the bytes that a worker runs (`executor.invocation`).
+        calls: (frame, index, attempt) of each invocation in it, in order.
+        timeout: seconds that its one body may take; None for no limit.
+        alone: run it on a worker that has run nothing yet, with nothing beside it in that worker.
+    """
+
+    data: bytes
+    calls: tuple[tuple[int, int, int], ...]
+    timeout: float | None = None
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What a worker is doing: which node, since when (µs since the epoch)."""
+
+    frame: int
+    index: int
+    worker: str
+    since: int
 
 
 class Engine(Protocol):
     """Carries batches to workers.
 
-    `slots` says how many invocations can run at one time. `submit` never blocks; `wait` gives outcomes (trees, as `executor.invocation` has them) as soon
-    as there are any, or none after `timeout` seconds. A `KeyboardInterrupt` may come out of `wait`; `salvage` then gives what was done before it.
+    Attributes:
+        name: as it is chosen on the command line.
+        largest_batch: how many invocations one batch may hold.
+        ahead: how many calls a worker is given at least, so that it has the next one when it is done with one.
+        remote: whether its workers are other processes, to which functions and values have to travel.
+        stops_bodies: whether a body that takes too long can be stopped; if not, a run with time-outs needs `soft_timeouts` (rule R2).
     """
 
     name: str
-    slots: int
+    largest_batch: int
+    ahead: int
+    remote: bool
+    stops_bodies: bool
+
+    def slots(self, wanted: int | None) -> int:
+        """How many bodies can run at one time, if `wanted` are asked for; None for as many as is sensible here."""
 
     def open(self, setup: Setup) -> None:
-        """Start workers for a run."""
+        """Get ready for a run."""
 
-    def submit(self, batch: bytes) -> None:
-        """Have a batch run."""
+    def submit(self, batch: Batch) -> None:
+        """Have a batch run. Never blocks."""
 
-    def wait(self, timeout: float | None) -> list[Any]:
-        """Outcomes that have come."""
+    def wait(self, timeout: float, interruptible: Interruptible) -> list[Any]:
+        """Outcomes (trees, as `executor.invocation` has them) as soon as there are any, or none after `timeout` seconds.
+
+        A worker that ended without an outcome gives one with the status LOST for the invocation that it was running.
+        """
 
     def salvage(self) -> list[Any]:
         """Outcomes that `wait` could not give because it was interrupted."""
 
+    def recall(self) -> None:
+        """Take back what no worker has begun: it comes out of `wait` with the status UNSTARTED."""
+
+    def running(self) -> list[Running]:
+        """What runs now. Called from another thread."""
+
     def close(self) -> None:
-        """End the workers."""
+        """Leave the run: what still runs is stopped, where that can be done."""
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def engine_named(engine: str | Engine) -> Engine:
-    """The engine of a name (`inline`), or the engine itself."""
+    """The engine of a name (`inline`, `threads`, `processes`), or the engine itself.
+
+    Raises `EngineError` for a name that no engine has.
+    """
     if not isinstance(engine, str):
         return engine
     if engine == "inline":
         from executor.engines.inline import Inline
 
         return Inline()
-    raise EngineError(f"there is no engine {engine!r}; there is: inline")
+    if engine == "threads":
+        from executor.engines.threads import Threads
+
+        return Threads()
+    if engine == "processes":
+        from executor.engines.processes import Processes
+
+        return Processes()
+    raise EngineError(f"there is no engine {engine!r}; there are: inline, threads, processes")

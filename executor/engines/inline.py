@@ -6,8 +6,9 @@ from collections import deque
 from typing import Any
 
 from executor.capture import Capture
-from executor.engines.engine import Setup
+from executor.engines.engine import Batch, Interruptible, Running, Setup
 from executor.errors import EngineError
+from executor.invocation import unstarted
 from executor.invoke import Worker
 from executor.layout import log_key
 
@@ -16,13 +17,20 @@ class Inline:
     """The engine that plain calls use."""
 
     name = "inline"
-    slots = 1
+    largest_batch = 256
+    ahead = 1
+    remote = False
+    stops_bodies = False
 
     def __init__(self) -> None:
-        self._batches: deque[bytes] = deque()
+        self._batches: deque[Batch] = deque()
         self._outcomes: list[Any] = []
         self._worker: Worker | None = None
         self._capture: Capture | None = None
+
+    def slots(self, wanted: int | None) -> int:
+        """One, whatever is wanted."""
+        return 1
 
     def open(self, setup: Setup) -> None:
         """Make the worker. Raises `EngineError` if it is open: an engine carries one run at a time."""
@@ -33,23 +41,36 @@ class Inline:
         name = f"inline-{setup.epoch}"
         self._capture = Capture(setup.store, log_key(setup.run_id, name), setup.echo)
         self._capture.open()
-        self._worker = Worker(setup.store, name, setup.created, self._capture)
+        self._worker = Worker(setup.store, name, setup.created, self._capture, bundle=setup.bundle)
 
-    def submit(self, batch: bytes) -> None:
+    def submit(self, batch: Batch) -> None:
         """Have a batch run at the next `wait`."""
         self._batches.append(batch)
 
-    def wait(self, timeout: float | None) -> list[Any]:
+    def wait(self, timeout: float, interruptible: Interruptible) -> list[Any]:
         """Run the next batch."""
         assert self._worker is not None
         if self._batches:
-            self._worker.run(self._batches.popleft(), self._outcomes)
+            batch = self._batches.popleft()
+            with interruptible():
+                self._worker.run(batch.data, self._outcomes)
         return self.salvage()
 
     def salvage(self) -> list[Any]:
         """What the batch that was interrupted had done."""
         outcomes, self._outcomes = self._outcomes, []
         return outcomes
+
+    def recall(self) -> None:
+        """Give back the batches that have not begun."""
+        while self._batches:
+            self._outcomes += unstarted(self._batches.popleft().calls)
+
+    def running(self) -> list[Running]:
+        """The one body that runs."""
+        worker = self._worker
+        now = None if worker is None else worker.now
+        return [] if now is None or worker is None else [Running(now[0], now[1], worker.name, now[2])]
 
     def close(self) -> None:
         """Stop listening to what bodies say."""

@@ -1,0 +1,161 @@
+"""Source bundles: the modules of the user's own project as an archive, so that a run can go on where the project isn't (rule A11, `code/` in the store).
+
+What belongs to it: modules that this process has loaded from the project's folder, those that they import (also inside functions, so found by reading and not by loading), and
+all files of the packages among them, since packages read data beside their code. What is installed does not belong to it. An archive of the same files has the same bytes.
+
+A worker imports from the bundle only what it finds nowhere else.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import sys
+import sysconfig
+import tempfile
+import threading
+import zipfile
+from collections.abc import Iterable, Iterator
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Final
+
+from executor.errors import NotInStore, StoreError
+from executor.layout import bundle_key
+from executor.store import Store
+from planner.errors import is_ours
+from typesys.canonical import digest
+from typesys.names import import_name
+
+LARGEST: Final = 64 << 20
+"""Bytes of a bundle; above, data files stay out."""
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+
+
+def bundle_of(files: Iterable[Path]) -> bytes:
+    """The archive of the project that these Python files are part of; empty if none is the user's own."""
+    roots = sorted({import_name(file)[1] for file in files if file.is_file() and not _is_installed(file)})
+    contents: dict[str, bytes] = {}
+    for root in roots:
+        for file in _project_files(root, [file for file in files if import_name(file)[1] == root]):
+            contents.setdefault(file.relative_to(root).as_posix(), file.read_bytes())
+    if sum(map(len, contents.values())) > LARGEST:
+        contents = {name: data for name, data in contents.items() if name.endswith(".py")}
+    return _archive(contents) if contents else b""
+
+
+def _archive(contents: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(contents):
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), contents[name], zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def _project_files(root: Path, begin: list[Path]) -> list[Path]:
+    found: dict[Path, None] = {}
+    todo = [file.resolve() for file in begin]
+    for module in list(sys.modules.values()):
+        path = getattr(module, "__file__", None)
+        if isinstance(path, str) and path.startswith(f"{root}/") and path.endswith(".py") and not _is_installed(Path(path)):
+            todo.append(Path(path).resolve())
+    while todo:
+        file = todo.pop()
+        if file in found or not file.is_file() or not file.is_relative_to(root):
+            continue
+        found[file] = None
+        if file.suffix == ".py":
+            todo += _imports(file, root)
+            if (file.parent / "__init__.py").is_file():
+                todo += _package(file.parent)
+    return sorted(found)
+
+
+def _package(folder: Path) -> Iterator[Path]:
+    for inside in folder.rglob("*"):
+        hidden = any(part.startswith(".") or part == "__pycache__" for part in inside.relative_to(folder).parts)
+        if not hidden and inside.is_file() and not inside.is_symlink():
+            yield inside
+
+
+def _imports(file: Path, root: Path) -> Iterator[Path]:
+    """The files below the root that a module's import statements name."""
+    state = file.stat()
+    for parts in _imported_names(file, state.st_mtime_ns, state.st_size):
+        yield from _module_files(root, parts)
+
+
+@lru_cache(4096)
+def _imported_names(file: Path, changed: int, size: int) -> tuple[tuple[str, ...], ...]:
+    """The dotted names that a file imports, made absolute. Cached for as long as the file stays as it is."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return ()
+    found: dict[tuple[str, ...], None] = {}
+    name, _ = import_name(file)
+    package = name.split(".") if file.name == "__init__.py" else name.split(".")[:-1]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                found[tuple(alias.name.split("."))] = None
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            parts = above + (node.module.split(".") if node.module else [])
+            found[tuple(parts)] = None
+            for alias in node.names:
+                found[*parts, alias.name] = None
+    return tuple(found)
+
+
+def _module_files(root: Path, parts: tuple[str, ...]) -> Iterator[Path]:
+    for end in range(1, len(parts) + 1):
+        folder = root.joinpath(*parts[:end])
+        for file in (folder / "__init__.py", folder.with_suffix(".py")):
+            if file.is_file() and not _is_installed(file):
+                yield file
+
+
+@cache
+def _installed_folders() -> tuple[str, ...]:
+    return tuple({str(Path(path).resolve()) for path in sysconfig.get_paths().values()} | {str(Path(sys.base_prefix).resolve() / "lib")})
+
+
+def _is_installed(file: Path) -> bool:
+    """Whether a file belongs to Python, to an installed package or to us: there, or not there, wherever the run goes on."""
+    text = str(file.resolve())
+    inside = any(text.startswith(f"{folder}/") for folder in _installed_folders() if folder not in ("/usr", "/usr/local"))
+    return inside or "site-packages" in file.parts or "dist-packages" in file.parts or is_ours(text)
+
+
+def keep_bundle(store: Store, files: Iterable[Path]) -> bytes:
+    """Store the bundle of a project; its digest, empty if there is nothing to bundle."""
+    archive = bundle_of(files)
+    if not archive:
+        return b""
+    name = digest("bundle", archive)
+    if not store.exists(bundle_key(name)):
+        store.put_new(bundle_key(name), archive)
+    return name
+
+
+_lock = threading.Lock()
+_unpacked: dict[bytes, tempfile.TemporaryDirectory[str]] = {}
+
+
+def unpacked(store: Store, name: bytes) -> bool:
+    """Have a bundle's modules found by imports that find nothing else; False if they are already, or the bundle is not in the store."""
+    with _lock:
+        if name in _unpacked:
+            return False
+        try:
+            archive = store.get(bundle_key(name))
+        except NotInStore:
+            return False
+        if digest("bundle", archive) != name:
+            raise StoreError(f"{bundle_key(name)} in the store {store.url} is damaged: its digest does not match its bytes")
+        folder = _unpacked[name] = tempfile.TemporaryDirectory(prefix="promissory-code-")
+        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            opened.extractall(folder.name)  # extractall keeps every name below the folder
+        sys.path.append(folder.name)
+    return True

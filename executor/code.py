@@ -1,0 +1,169 @@
+"""From the name and digest of a callee to the function: what a worker calls, proved to be what the plan was made of (rule A11).
+
+Looked for in this order: what this process has seen in a plan; what an import finds; what an import finds once the run's source bundle is unpacked; what was stored by
+value. A function whose code is other than the plan's is never called.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from executor.bundle import unpacked
+from executor.errors import NotInStore
+from executor.layout import code_key
+from executor.store import Store
+from planner import registry
+from planner.by_value import PYTHON, CantTravel, OtherPython, dump_entity, entity_at, load_entity, travels_by_value
+from planner.entity import Entity
+from planner.plan import BY_VALUE_SIZE, Callee
+from planner.plan_format import callee_from_bytes
+from typesys.names import NotFound
+
+_KEPT_DEFINITIONS = 4096
+_OTHER_PYTHONS = tuple(f"cpython 3.{minor}" for minor in range(11, 20))
+
+
+class Refused(Exception):
+    """A call that a worker can't make: its code is missing or other than planned, or a value is of another type."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Code:
+    """Finds functions for a worker.
+
+    Args:
+        store: where code lies that no import reaches.
+        bundle: digest of the run's source bundle; empty if it has none.
+
+    Attributes:
+        loaded: how many functions have been looked for.
+    """
+
+    def __init__(self, store: Store, bundle: bytes) -> None:
+        self._store = store
+        self._bundle = bundle
+        self.loaded = 0
+        self._resolved: dict[bytes, Entity[..., Any]] = {}
+        self._shipped: set[tuple[str, bytes]] = set()
+
+    def resolve(self, definition: bytes) -> Entity[..., Any]:
+        """The function that a definition names. Raises `Refused`, as `CodeNotFound` or `CodeMismatch`."""
+        known = self._resolved.get(definition)
+        if known is None:
+            if len(self._resolved) > _KEPT_DEFINITIONS:
+                self._resolved.clear()
+            known = self._resolved[definition] = self._find(callee_from_bytes(definition))
+            self.loaded += 1
+        return known
+
+    def _find(self, callee: Callee) -> Entity[..., Any]:
+        remembered = registry.recall(callee)
+        if remembered is not None:
+            return remembered
+        refusal = None
+        if is_importable(callee):
+            try:
+                return matching(callee, self._imported(callee))
+            except Refused as problem:
+                refusal = problem
+        entity = self._by_value(callee)
+        if entity is not None:
+            registry.remember(callee, entity)
+            return entity
+        raise refusal or Refused(
+            "CodeNotFound",
+            f"{callee.name} is defined where no import reaches it, and was not stored by value: it is known only in the process that compiled it",
+        )
+
+    def _imported(self, callee: Callee) -> Entity[..., Any]:
+        try:
+            return imported(callee)
+        except Refused:
+            if not (self._bundle and unpacked(self._store, self._bundle)):
+                raise
+            return imported(callee)
+
+    def _by_value(self, callee: Callee) -> Entity[..., Any] | None:
+        try:
+            data = self._store.get(code_key(callee.name, callee.digest, PYTHON))
+        except NotInStore:
+            for python in _OTHER_PYTHONS:
+                if python != PYTHON and self._store.exists(code_key(callee.name, callee.digest, python)):
+                    raise Refused(
+                        "CodeMismatch", f"{callee.name} was stored by value by {python}, and this worker is {PYTHON}: run it with {python}"
+                    ) from None
+            return None
+        try:
+            return load_entity(data)
+        except OtherPython as problem:
+            raise Refused("CodeMismatch", f"{callee.name} can't be loaded: {problem}") from None
+        except Exception as error:  # whatever loading runs: imports of what isn't installed here, a class's __setstate__
+            raise Refused("CodeNotFound", f"{callee.name} travelled by value and can't be loaded here: {type(error).__name__}: {error}") from error
+
+    def ship(self, callee: Callee, entity: Entity[..., Any]) -> None:
+        """Store a function by value if no import reaches it. Raises `CantTravel`."""
+        key = (callee.name, callee.digest)
+        if key in self._shipped:
+            return
+        if len(self._shipped) > _KEPT_DEFINITIONS:
+            self._shipped.clear()
+        if travels_by_value(callee, entity):
+            place = code_key(callee.name, callee.digest, PYTHON)
+            if not self._store.exists(place):
+                self._store.put_new(place, dump_entity(entity))
+        self._shipped.add(key)
+
+
+def missing_modules_from(store: Store, bundle: bytes, scheduler: Any) -> None:
+    """Have a run's bundle at hand if a module that it calls is not there any more."""
+    for frame in scheduler.frames.values():
+        for callee in frame.topology.code.callees:
+            if is_importable(callee):
+                try:
+                    entity_at(callee.name)
+                except NotFound:
+                    unpacked(store, bundle)
+                    return
+
+
+def is_importable(callee: Callee) -> bool:
+    """Whether a callee's name is one that an import may find."""
+    return "<locals>" not in callee.name and len(callee.digest) != BY_VALUE_SIZE and not callee.name.startswith("__main__:")
+
+
+def matching(callee: Callee, entity: Entity[..., Any]) -> Entity[..., Any]:
+    """The entity, proved to be the one that the plan was made of. Raises `Refused`."""
+    found = entity.callee()
+    if found.digest != callee.digest:
+        raise Refused(
+            "CodeMismatch",
+            f"{callee.name} is not the code that the plan was made of: the plan has {callee.digest.hex()[:12]}, "
+            f"this worker found {found.digest.hex()[:12]}. Compile again, or bring the module to the plan's version",
+        )
+    if found.interface != callee.interface:
+        raise Refused(
+            "CodeMismatch", f"{callee.name}{found.interface} was found, but the plan was made of {callee.name}{callee.interface}"
+        )
+    return entity
+
+
+def imported(callee: Callee) -> Entity[..., Any]:
+    """The entity under a callee's name, whatever its code is now. Raises `Refused`."""
+    if len(callee.digest) == BY_VALUE_SIZE:
+        raise Refused(
+            "CodeNotFound",
+            f"{callee.name} captured something that has no bytes of its own, so it is known only in the process that compiled it",
+        )
+    try:
+        entity = entity_at(callee.name)
+    except NotFound as error:
+        raise Refused("CodeNotFound", f"{error}. Its module has to be importable where the plan runs") from None
+    if entity is None or entity.kind != callee.kind:
+        raise Refused("CodeNotFound", f"{callee.name} is not a {callee.kind} here")
+    return entity
+
+
+__all__ = ["CantTravel", "Code", "Refused", "imported", "is_importable"]

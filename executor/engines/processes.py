@@ -1,0 +1,351 @@
+"""Runs bodies in processes of this machine: real parallelism, and a body that crashes or never returns hurts only its own task.
+
+Why not a process pool of the standard library: it doesn't say which call a dead worker was running, breaks the whole pool when one dies, can't stop a body, and imports the
+user's program as `__main__`. Here each invocation is a message of its own, answered before the next one is taken: so it is known to the call what a dead worker was doing,
+what it had done is not lost, and what it had not begun goes elsewhere.
+
+Calls are given ahead, so that a worker has the next one when it is done with one. A worker without work takes what another one has not begun: a long body never holds up what stands behind
+it. Workers that have ended a run well serve the next run of this process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import selectors
+import sys
+import threading
+import time
+from collections import deque
+from typing import Any, Final
+
+from executor.capture import echo
+from executor.engines.engine import Batch, Interruptible, Running, Setup, cores
+from executor.engines.wire import CLOSE, LEAVING, OPENED, OUTCOME, SAID, STALE, STOPPED, Opening
+from executor.engines.worker_process import WorkerProcess
+from executor.errors import EngineError, StoreError
+from executor.failure import Failure
+from executor.invocation import FAILURE, LOST, unstarted
+from executor.layout import log_key
+from executor.log import Log
+
+_MOST_AHEAD: Final = 64
+_PATIENCE: Final = 1.0
+
+
+class Processes:
+    """As many worker processes as there may be bodies at one time, started when there is work for them."""
+
+    name = "processes"
+    largest_batch = 1
+    ahead = 2
+    remote = True
+    stops_bodies = True
+
+    def __init__(self) -> None:
+        self._setup: Setup | None = None
+        self._workers: list[WorkerProcess] = []
+        self._queue: deque[Batch] = deque()
+        self._outcomes: list[Any] = []
+        self._stopped: BaseException | None = None
+        self._started = 0
+
+    def slots(self, wanted: int | None) -> int:
+        """What is wanted; by default as many as this process may use processors."""
+        return wanted or cores()
+
+    def open(self, setup: Setup) -> None:
+        """Get ready for a run. Raises `EngineError` if it is open: an engine carries one run at a time."""
+        if self._setup is not None:
+            raise EngineError("this engine carries a run already; give each run an engine of its own, or the engine's name")
+        self._setup = setup
+        self._opening = _opening(setup)
+        self._selector = selectors.DefaultSelector()
+
+    def submit(self, batch: Batch) -> None:
+        """Have a batch run."""
+        self._queue.append(batch)
+
+    def wait(self, timeout: float, interruptible: Interruptible) -> list[Any]:
+        """Hand out what is queued, and give what came back."""
+        self._hand_out()
+        if not self._outcomes:
+            with interruptible():
+                events = self._selector.select(self._patience(timeout))
+            for worker in dict.fromkeys(key.data for key, _ in events):
+                self._hear(worker)
+            self._stop_what_is_late()
+            self._hand_out()
+        if self._stopped is not None:
+            stopped, self._stopped = self._stopped, None
+            raise stopped
+        return self.salvage()
+
+    def salvage(self) -> list[Any]:
+        """What came back and was not given yet."""
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    def recall(self) -> None:
+        """Take back what no worker has begun."""
+        batches = [*self._queue, *(batch for worker in self._workers for batch in worker.take_back())]
+        self._queue.clear()
+        for worker in self._workers:
+            if worker.reserved is not None:
+                batches.append(worker.reserved)
+                worker.reserved = None
+        for batch in batches:
+            self._outcomes += unstarted(batch.calls)
+
+    def running(self) -> list[Running]:
+        """The first call that each worker has not answered."""
+        found = []
+        for worker in list(self._workers):
+            try:
+                frame, index, _ = worker.first.calls[0]
+            except (StopIteration, RuntimeError):  # it has none, or has just answered
+                continue
+            found.append(Running(frame, index, worker.name, worker.since))
+        return found
+
+    def close(self) -> None:
+        """End workers that are busy; keep the others for the next run."""
+        for worker in self._workers:
+            self._forget(worker)
+            if worker.sent or worker.doomed or not worker.opened or worker.has_ended or not worker.send(CLOSE, b""):
+                worker.close()
+            else:
+                _keep(worker)
+        self._workers.clear()
+        self._queue.clear()
+        self._outcomes.clear()
+        if self._setup is not None:
+            self._selector.close()
+        self._setup, self._stopped, self._started = None, None, 0
+
+    # --- handing out ---
+
+    def _hand_out(self) -> None:
+        """Give each queued batch to the worker that has least to do; start workers while there are fewer than there may be."""
+        waiting: list[Batch] = []
+        while self._queue:
+            batch = self._queue.popleft()
+            if not self._place(batch):
+                waiting.append(batch)
+                if not batch.alone:
+                    break
+        self._queue.extendleft(reversed(waiting))
+        if self._queue:
+            self._start_workers(len(self._queue))
+        else:
+            self._share()
+
+    def _place(self, batch: Batch) -> bool:
+        """Give a batch to somebody; False if there is nobody who could take it now."""
+        assert self._setup is not None
+        if batch.alone:
+            if sum(1 for worker in self._workers if worker.sent or worker.reserved) >= self._setup.parallel:
+                return False
+            worker = self._start(fresh=True)
+            worker.reserved = batch
+            return True
+        workers = [worker for worker in self._workers if worker.opened and not worker.doomed and worker.reserved is None]
+        idle = [worker for worker in workers if not worker.sent]
+        if idle:
+            return idle[-1].give(batch)
+        if not workers:
+            return False
+        least = min(workers, key=lambda worker: len(worker.sent))
+        return len(least.sent) < _MOST_AHEAD and least.give(batch)
+
+    def _start_workers(self, wanted: int) -> None:
+        """Start workers for what is queued, while there are fewer than there may be."""
+        assert self._setup is not None
+        starting = sum(1 for worker in self._workers if not worker.opened)
+        for _ in range(min(wanted - starting, self._setup.parallel - len(self._workers))):
+            self._start()
+
+    def _share(self) -> None:
+        """Have workers without work, or yet to start, take over what others have not begun."""
+        assert self._setup is not None
+        most = max(self._workers, key=lambda worker: len(worker.sent), default=None)
+        if most is None or len(most.sent) < 2:
+            return
+        if any(worker.opened and not worker.sent and not worker.doomed for worker in self._workers):
+            self._queue.extend(most.take_back())
+            while self._queue:
+                batch = self._queue.popleft()
+                if not self._place(batch):
+                    self._queue.appendleft(batch)
+                    return
+        else:
+            self._start_workers(len(most.sent) - 1)
+
+    def _start(self, fresh: bool = False) -> WorkerProcess:
+        assert self._setup is not None
+        worker = None if fresh else _kept()
+        if worker is None:
+            worker = WorkerProcess()
+        self._started += 1
+        worker.open(f"process-{self._setup.epoch}-{self._started}", self._opening)
+        self._workers.append(worker)
+        self._selector.register(worker.pipe, selectors.EVENT_READ, worker)
+        if worker.ending >= 0:
+            self._selector.register(worker.ending, selectors.EVENT_READ, worker)
+        return worker
+
+    # --- hearing ---
+
+    def _hear(self, worker: WorkerProcess) -> None:
+        ended = worker.has_ended
+        for kind, content in worker.hear():
+            if kind == OUTCOME:
+                self._outcomes.append(content)
+            elif kind == OPENED:
+                if worker.reserved is not None:
+                    worker.give(worker.reserved)
+                    worker.reserved, worker.doomed = None, True  # it gets nothing beside this
+            elif kind == SAID:
+                echo(content)
+            elif kind == STALE:
+                worker.doomed = True
+                stale = worker.answered()
+                self._queue.extendleft([*reversed(worker.take_back()), stale])
+            elif kind == LEAVING:
+                worker.doomed = True
+                self._queue.extendleft(reversed(worker.take_back()))
+            elif kind == STOPPED:
+                name, text = content
+                self._stopped = KeyboardInterrupt(text) if name == "KeyboardInterrupt" else StoreError(text)
+                self._outcomes += unstarted(worker.answered().calls)
+        if ended:
+            self._ended(worker)
+        elif worker.doomed and not worker.sent:
+            self._forget(worker)
+            self._workers.remove(worker)
+            worker.close(_PATIENCE)
+
+    def _ended(self, worker: WorkerProcess) -> None:
+        """A worker is gone: what it was running is lost, what it had not begun goes elsewhere."""
+        words = worker.last_words()
+        self._queue.extendleft(reversed(worker.take_back()))
+        if not worker.opened:
+            self._forget(worker)
+            self._workers.remove(worker)
+            worker.close()
+            raise EngineError(f"a worker process ended before it was ready: {words[2].strip()[-2000:] or f'exit code {words[1]}, signal {words[0]}'}")
+        if worker.sent:
+            running, *behind = worker.sent.values()
+            self._queue.extendleft(reversed(behind))
+            self._outcomes.append(self._answer_for(worker, running, LOST, list(words)))
+        worker.sent.clear()
+        self._forget(worker)
+        self._workers.remove(worker)
+        worker.close()
+
+    def _answer_for(self, worker: WorkerProcess, batch: Batch, status: int, payload: Any) -> list[Any]:
+        """The outcome of a call whose worker can't tell it any more."""
+        assert self._setup is not None
+        frame, index, attempt = batch.calls[0]
+        log = Log(self._setup.store, log_key(self._setup.run_id, worker.name))
+        for piece in worker.said():
+            log.write(piece)
+        now = time.time_ns() // 1000
+        begun = worker.since
+        return [frame, index, status, payload, begun - self._setup.created, now - begun, worker.name, attempt, log.address(), None]
+
+    # --- time-outs ---
+
+    def _patience(self, timeout: float) -> float:
+        """How long to wait for something to happen."""
+        deadlines = [worker.deadline for worker in self._workers if worker.deadline is not None]
+        return max(0.0, min([timeout, *(deadline - time.monotonic() for deadline in deadlines)]))
+
+    def _stop_what_is_late(self) -> None:
+        """Stop bodies whose time is over, and only those: their workers have nothing else begun (rule R2)."""
+        now = time.monotonic()
+        for worker in [one for one in self._workers if one.deadline is not None and one.deadline <= now]:
+            self._hear(worker)
+            if worker.deadline is None or worker not in self._workers:
+                continue  # it was just in time
+            batch = worker.first
+            worker.kill()
+            failure = Failure.of_executor("TaskTimeout", f"its body was stopped after {batch.timeout:g} s, which is its time-out")
+            self._outcomes.append(self._answer_for(worker, batch, FAILURE, failure.to_tree()))
+            worker.answered()
+            self._queue.extendleft(reversed(worker.take_back()))
+            self._forget(worker)
+            self._workers.remove(worker)
+            worker.close()
+
+    def _forget(self, worker: WorkerProcess) -> None:
+        self._selector.unregister(worker.pipe)
+        if worker.ending >= 0:
+            self._selector.unregister(worker.ending)
+
+
+def _opening(setup: Setup) -> Opening:
+    root = logging.getLogger()
+    form = next((handler.formatter._fmt for handler in root.handlers if handler.formatter is not None), None)
+    return Opening(
+        setup.store.url if setup.store.outlives_the_process else None,
+        setup.run_id,
+        "",
+        setup.created,
+        setup.echo,
+        _folder(),
+        [path or _folder() for path in sys.path],
+        list(sys.argv),
+        dict(os.environb),
+        None if setup.script is None else list(setup.script),
+        [list(pair) for pair in setup.modules],
+        setup.bundle,
+        [root.level, form or logging.BASIC_FORMAT] if root.handlers else None,
+    )
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return "/"
+
+
+# --- workers between runs --------------------------------------------------------------------------------------------------------
+
+_spare: list[WorkerProcess] = []
+_spare_lock = threading.Lock()
+
+
+def _keep(worker: WorkerProcess) -> None:
+    with _spare_lock:
+        _spare.append(worker)
+
+
+def _kept() -> WorkerProcess | None:
+    """A worker that an earlier run left, if one is alive."""
+    with _spare_lock:
+        while _spare:
+            worker = _spare.pop()
+            if not worker.has_ended:
+                return worker
+            worker.close()
+    return None
+
+
+@atexit.register
+def _end_spare_workers() -> None:
+    with _spare_lock:
+        for worker in _spare:
+            worker.close(_PATIENCE)
+        _spare.clear()
+
+
+def _forget_in_child() -> None:
+    for worker in _spare:
+        worker.forget()
+    _spare.clear()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)

@@ -1,0 +1,128 @@
+"""Runs bodies in threads of this process: for tasks that wait for the network or release the interpreter's lock.
+
+Python can't stop a thread: a body that never returns keeps its thread until the process ends, and a time-out is noticed only when the body returns (rule R2). The
+process's working directory, environment and modules are everybody's.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from executor.capture import Capture
+from executor.engines.engine import Batch, Interruptible, Running, Setup, cores
+from executor.errors import EngineError
+from executor.invocation import unstarted
+from executor.invoke import Worker
+from executor.layout import log_key
+
+
+class Threads:
+    """As many threads as there may be bodies at one time, one queue for all."""
+
+    name = "threads"
+    largest_batch = 1
+    ahead = 1
+    remote = False
+    stops_bodies = False
+
+    def __init__(self) -> None:
+        self._setup: Setup | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing asked, nothing done. What threads of an earlier run still do goes where nobody looks."""
+        self._queue: SimpleQueue[Batch | None] = SimpleQueue()
+        self._outcomes: deque[Any] = deque()
+        self._raised: deque[BaseException] = deque()
+        self._came = threading.Event()
+        self._workers: list[Worker] = []
+        self._outstanding = 0
+
+    def slots(self, wanted: int | None) -> int:
+        """What is wanted; by default four more than there are processors, since threads are for what waits."""
+        return wanted or cores() + 4
+
+    def open(self, setup: Setup) -> None:
+        """Get ready; threads are started when there is work for them. Raises `EngineError` if it is open."""
+        if self._setup is not None:
+            raise EngineError("this engine carries a run already; give each run an engine of its own, or the engine's name")
+        self._begin()
+        self._setup = setup
+
+    def submit(self, batch: Batch) -> None:
+        """Have a batch run by the next thread that is free."""
+        assert self._setup is not None
+        self._outstanding += 1
+        if len(self._workers) < min(self._outstanding, self._setup.parallel):
+            self._start(self._setup)
+        self._queue.put(batch)
+
+    def _start(self, setup: Setup) -> None:
+        name = f"thread-{setup.epoch}-{len(self._workers) + 1}"
+        capture = Capture(setup.store, log_key(setup.run_id, name), setup.echo)
+        worker = Worker(setup.store, name, setup.created, capture, bundle=setup.bundle)
+        self._workers.append(worker)
+        work = (worker, capture, self._queue, self._outcomes, self._raised, self._came)
+        threading.Thread(target=_work, args=work, name=f"promissory {name}", daemon=True).start()
+
+    def wait(self, timeout: float, interruptible: Interruptible) -> list[Any]:
+        """What threads have done, one outcome at least unless the time is over."""
+        if not self._outcomes:
+            with interruptible():
+                self._came.wait(timeout)
+        self._came.clear()
+        if self._raised:
+            raise self._raised.popleft()
+        return self.salvage()
+
+    def salvage(self) -> list[Any]:
+        """What is there."""
+        outcomes = []
+        while self._outcomes:
+            outcomes.append(self._outcomes.popleft())
+        self._outstanding -= len(outcomes)
+        return outcomes
+
+    def recall(self) -> None:
+        """Empty the queue."""
+        with suppress(Empty):
+            while True:
+                batch = self._queue.get_nowait()
+                if batch is not None:
+                    self._outcomes.extend(unstarted(batch.calls))
+
+    def running(self) -> list[Running]:
+        """What each thread does."""
+        found = []
+        for worker in list(self._workers):
+            now = worker.now
+            if now is not None:
+                found.append(Running(now[0], now[1], worker.name, now[2]))
+        return found
+
+    def close(self) -> None:
+        """Let idle threads end. One whose body still runs ends after it; what it gives counts no more."""
+        self.recall()
+        for _ in self._workers:
+            self._queue.put(None)
+        self._setup = None
+
+
+def _work(worker: Worker, capture: Capture, queue: Any, outcomes: deque[Any], raised: deque[BaseException], came: threading.Event) -> None:
+    capture.open()
+    try:
+        while True:
+            batch = queue.get()
+            if batch is None:
+                return
+            try:
+                worker.run(batch.data, outcomes)
+            except BaseException as error:  # an interrupt or a store that fails: the run loop raises it
+                raised.append(error)
+            came.set()
+    finally:
+        capture.close()

@@ -1,0 +1,217 @@
+"""A worker process: `python -m executor.engines.worker SOCKET PIPE`, started by `executor.engines.processes`.
+
+Never imports the program that started the run as `__main__`; serves one run after the other; ends when its executor does. That must be so even while a body holds the interpreter's
+lock: where the kernel can (Linux), it kills the whole process group the moment the executor's end of standard input closes; elsewhere a thread watches it.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import fcntl
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from importlib.abc import MetaPathFinder
+from types import ModuleType
+from typing import Any, Final
+
+from executor.engines.output import Output, standard_streams
+from executor.engines.script import ModuleFinder, ScriptFinder
+from executor.engines.surroundings import Surroundings, has_children, set_environment
+from executor.engines.wire import BEGUN, CLOSE, LEAVING, NUMBER, OPEN, OPENED, OUTCOME, RUN, SAID, STALE, STOPPED, Opening, receive, say
+from executor.errors import StoreError
+from executor.invocation import FAILURE
+from executor.invoke import Worker
+from executor.layout import log_key
+from executor.store import Store
+from typesys.canonical import unpack
+
+_LIFELINE: Final = 0
+
+
+class Server:
+    """Serves the runs of one executor.
+
+    Args:
+        messages: where they come from.
+        pipe: descriptor that answers go to.
+    """
+
+    def __init__(self, messages: socket.socket, pipe: int) -> None:
+        self._messages = messages
+        self._pipe = pipe
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+        self._runs = 0
+        self._worker: Worker | None = None
+        self._output: Output | None = None
+        self._around = Surroundings()
+        self._own = Surroundings()
+        self._finders: list[MetaPathFinder] = []
+
+    def serve(self) -> None:
+        """Until nobody sends any more."""
+        while True:
+            message = receive(self._messages)
+            if message is None:
+                return
+            kind, content = message
+            if kind == RUN:
+                if not self._run(content[NUMBER.size :]):
+                    return
+            elif kind == OPEN:
+                self._open(Opening(*unpack(content, "an opening")))
+            elif kind == CLOSE:
+                self._close()
+
+    def _say(self, kind: int, content: Any) -> None:
+        with self._lock:
+            say(self._pipe, kind, content)
+
+    # --- a run ---
+
+    def _open(self, opening: Opening) -> None:
+        self._runs += 1
+        os.chdir(opening.folder or "/")
+        set_environment(dict(opening.environment))
+        sys.path[:] = opening.path
+        sys.argv[:] = opening.arguments
+        self._find_code(opening.script, opening.modules)
+        _set_up_logging(opening.logging)
+        carried = None
+        if opening.store is None:
+            store, carried = Store.carried()
+        else:
+            store = Store(opening.store)
+        os.ftruncate(1, 0)  # what was said between runs is nobody's
+        echo = (lambda text: self._say(SAID, text)) if opening.echo else None
+        self._output = Output(store, log_key(opening.run_id, opening.worker), echo)
+        self._worker = Worker(
+            store,
+            opening.worker,
+            opening.created,
+            self._output,
+            bundle=opening.bundle,
+            carried=carried,
+            remote=True,
+            before_body=self._before_body,
+        )
+        self._around.note()
+        self._say(OPENED, None)
+
+    def _find_code(self, script: list[str] | None, modules: list[list[str]]) -> None:
+        for finder in self._finders:
+            sys.meta_path.remove(finder)
+        self._finders = [ModuleFinder({pair[0]: pair[1] for pair in modules})]
+        sys.meta_path.append(self._finders[0])
+        if script is not None:
+            self._finders.append(ScriptFinder(*script))
+            sys.meta_path.insert(0, self._finders[1])
+
+    def _close(self) -> None:
+        self._worker = None
+        if self._output is not None:
+            self._output.close()
+        if has_children():
+            os.killpg(0, signal.SIGKILL)  # what bodies left behind ends with the run, and this worker with it
+        self._own.restore()
+
+    # --- bodies ---
+
+    def _before_body(self, timeout: float | None, loaded: bool) -> None:
+        if loaded:
+            self._around.note()
+        if timeout is not None:
+            self._say(BEGUN, None)
+
+    def _run(self, batch: bytes) -> bool:
+        """Run a batch; False if this worker shall end."""
+        assert self._worker is not None
+        outcomes = _Outcomes(self)
+        try:
+            self._worker.run(batch, outcomes)
+        except (KeyboardInterrupt, StoreError) as stop:
+            self._say(STOPPED, [type(stop).__name__, str(stop)])
+        if os.getpid() != self._process:
+            os._exit(0)  # a body forked, and this is its child: the parent answers
+        if outcomes.stale:
+            self._say(STALE, None)
+            return False
+        self._around.restore()
+        if self._around.is_worn_out:
+            self._say(LEAVING, None)
+            return False
+        return True
+
+    def took(self, outcome: Any) -> bool:
+        """Send an outcome; False if it is not to be believed, because this process has served other runs and may have old modules."""
+        if os.getpid() != self._process:
+            os._exit(0)
+        if self._runs > 1 and outcome[2] == FAILURE and outcome[3][0] == "CodeMismatch":
+            return False
+        self._say(OUTCOME, outcome)
+        return True
+
+
+class _Outcomes:
+    """Sends each outcome as soon as it is there, so that nothing that is done gets lost with the worker."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.stale = False
+
+    def append(self, outcome: Any) -> None:
+        if not self._server.took(outcome):
+            self.stale = True
+
+
+def _set_up_logging(setting: list[Any] | None) -> None:
+    """As the executor's process has it: what it would show is shown."""
+    if setting is None:
+        return
+    level, form = setting
+    root = logging.getLogger()
+    root.setLevel(level)
+    if not root.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter(form))
+        root.addHandler(handler)
+
+
+def _end_with_executor() -> None:
+    """Have this process, and all that its bodies start, end when the executor's end of the lifeline closes."""
+    lifeline = os.dup(_LIFELINE)
+    os.set_inheritable(lifeline, False)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, _LIFELINE)
+    os.close(nothing)
+    if hasattr(fcntl, "F_SETSIG"):
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+    threading.Thread(target=_watch, args=(lifeline,), name="promissory lifeline", daemon=True).start()
+
+
+def _watch(lifeline: int) -> None:
+    while os.read(lifeline, 1):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+def main() -> None:
+    """Serve until the executor is gone."""
+    receiver, pipe = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
+    receiver.set_inheritable(False)
+    os.set_inheritable(pipe, False)
+    _end_with_executor()
+    standard_streams()
+    faulthandler.enable(2)
+    sys.modules["__main__"] = ModuleType("__main__")
+    Server(receiver, pipe).serve()
+
+
+if __name__ == "__main__":
+    main()

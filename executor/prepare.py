@@ -1,0 +1,247 @@
+"""What a run begins with: its plan, inputs, code and manifest in the store; then it can be carried."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from executor.bundle import keep_bundle
+from executor.code import CantTravel, Code
+from executor.engines.engine import Engine
+from executor.errors import InputError, RunExists, StoreError
+from executor.events import tree_of
+from executor.execution import Execution, resumed_event
+from executor.handle import Run, default_store, resume_command
+from executor.journal import Journal
+from executor.layout import is_run_id, object_key, plan_key
+from executor.limits import Limits
+from executor.loading import refuse_while_loading
+from executor.manifest import Manifest, new_manifest, write_manifest
+from executor.options import Options, check_limits
+from executor.scheduler import Scheduler
+from executor.store import Store
+from executor.timeouts import refuse_timeouts
+from planner import compile as compile_plan
+from planner.dynamic import Dynamic
+from planner.entity import Entity
+from planner.errors import is_ours
+from planner.plan import Large, Plan, Value
+from planner.plan_format import plan_digest
+from planner.task import Task
+from planner.workflow import Workflow, WorkflowFunction
+from typesys.errors import TypeMismatch
+from typesys.names import import_name, module_name
+from typesys.wire import Codec, codec_for
+
+Target = WorkflowFunction[..., Any] | Workflow | Dynamic[..., Any] | Task[..., Any] | Plan
+
+
+class Prepared:
+    """A run that is about to be carried to its end."""
+
+    def __init__(self, run: Run, execution: Execution, plan: Plan) -> None:
+        self.run = run
+        self._execution = execution
+        self.plan = plan  # holds the functions that no import reaches
+        run._execution = execution
+
+    def carry(self) -> None:
+        """Carry it to its end, here."""
+        execution, run = self._execution, self.run
+        try:
+            ended = execution.run()
+        except KeyboardInterrupt as interrupt:
+            if run.store.outlives_the_process:
+                interrupt.add_note(f"run {run.id} is interrupted and can be resumed: {resume_command(run.id, run.store)}")
+            raise
+        except StoreError as error:
+            if run.store.outlives_the_process:
+                error.add_note(f"run {run.id} is interrupted; what was acknowledged is safe. Repair the store, then: {resume_command(run.id, run.store)}")
+            raise
+        scheduler = execution.scheduler
+        if scheduler.failure is not None:
+            run._failure = (scheduler.failure.path, scheduler.failure.failure, scheduler.failure.attempt)
+        if scheduler.outputs is not None:
+            run._outputs = [tree_of(value) for value in scheduler.outputs]
+        run._ended = ended
+
+    def carry_in_background(self) -> Run:
+        """Carry it to its end in a thread."""
+
+        def work() -> None:
+            try:
+                self.carry()
+            except BaseException as error:  # whoever waits for the run gets it
+                self.run._raised = error
+
+        self.run._thread = threading.Thread(target=work, name=f"promissory run {self.run.id}", daemon=True)
+        self.run._thread.start()
+        return self.run
+
+
+def prepare(
+    target: Target,
+    inputs: Mapping[str, Any] | None,
+    store: Store | str | Path | None,
+    limits: Limits,
+    run_id: str | None,
+    options: Options,
+) -> Prepared:
+    refuse_while_loading()
+    check_limits(limits)
+    options.check()
+    plan = target if isinstance(target, Plan) else compile_plan(target)
+    encoded = encode_inputs(plan, target, inputs or {})
+    return prepare_encoded(plan, encoded, codecs_of(target), store=opened_store(store), limits=limits, run_id=run_id, source=_source(target), options=options)
+
+
+def prepare_encoded(
+    plan: Plan,
+    inputs: dict[str, bytes],
+    codecs: Mapping[str, Codec],
+    *,
+    store: Store,
+    limits: Limits,
+    run_id: str | None,
+    source: tuple[str, ...],
+    options: Options,
+) -> Prepared:
+    """Write what a run begins with: code that no import reaches, plan, inputs, manifest. Then it can be carried."""
+    if run_id is not None and not is_run_id(run_id):
+        raise InputError(f"{run_id!r} can't name a run: letters, digits, '.', '_' and '-' can")
+    if not options.engine.stops_bodies and not options.soft_timeouts:
+        refuse_timeouts(plan, options.engine.name)
+    bundle = _keep_code(store, plan, source, options.engine)
+    values: dict[str, Value] = {name: store.put_value(data) for name, data in inputs.items()}
+    for literal in plan.literals:
+        if isinstance(literal, Large):
+            if literal.digest not in plan.blobs:
+                raise InputError(f"the plan {plan.name} lacks its large literals: a futures file runs only within its run")
+            store.put_object(literal.digest, plan.blobs[literal.digest])
+    if options.durability == "disk":
+        named = [value for value in (*values.values(), *plan.literals) if isinstance(value, Large)]
+        store.sync([object_key(value.digest) for value in named])
+    digest = plan_digest(plan)
+    store.put_new(plan_key(digest), plan.to_bytes())
+    name = run_id or _new_run_id(plan.name)
+    manifest = new_manifest(name, plan.name, digest, values, options.engine.name, limits, source, bundle)
+    if not write_manifest(store, manifest):
+        raise RunExists(f"the store {store.url} has a run {name!r} already: resume it (promissory resume {name}), or give another name")
+    scheduler = Scheduler(limits)
+    scheduler.open_root(plan, tuple(values[p.name] for p in plan.inputs))
+    execution = new_execution(store, manifest, scheduler, options, plan)
+    execution.journal = Journal(store, name, 1, None, options.durability == "disk", execution.committed)
+    execution.journal.append([resumed_event(1, limits)])
+    return Prepared(Run(name, store, codecs), execution, plan)
+
+
+def new_execution(store: Store, manifest: Manifest, scheduler: Scheduler, options: Options, plan: Plan) -> Execution:
+    """An executor's work on a run, with what its caller chose."""
+    scheduler.capacity = options.capacity()
+    scheduler.hard_timeouts = options.engine.stops_bodies or options.soft_timeouts
+    return Execution(
+        store,
+        manifest,
+        scheduler,
+        options.engine,
+        parallel=options.parallel,
+        script=_script(manifest.source),
+        modules=_modules(plan),
+        echo=options.echo,
+        beat=options.beat,
+        on_progress=options.on_progress,
+    )
+
+
+def _keep_code(store: Store, plan: Plan, source: tuple[str, ...], engine: Engine) -> bytes:
+    """Store what other processes need of the code: functions that no import reaches, and the user's own modules. Gives the source bundle's digest."""
+    if not (engine.remote or store.outlives_the_process):
+        return b""
+    code = Code(store, b"")
+    for callee, entity in zip(plan.shape.callees, plan.origin.entities, strict=False):
+        try:
+            code.ship(callee, entity)
+        except CantTravel as problem:
+            if engine.remote:
+                raise InputError(str(problem)) from problem
+    if not store.outlives_the_process:
+        return b""
+    files = [Path(entity.function.__code__.co_filename) for entity in plan.origin.entities]
+    return keep_bundle(store, [Path(one) for one in source[:1] if one] + files)
+
+
+def _modules(plan: Plan) -> tuple[tuple[str, str], ...]:
+    """The modules that this process has the plan's functions from, by name, for workers that an import of the name alone would not lead there."""
+    found: dict[str, str] = {}
+    for entity in plan.origin.entities:
+        name = entity.function.__module__
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if name not in ("__main__", "__mp_main__") and file:
+            found[name] = str(Path(file).resolve())
+    return tuple(found.items())
+
+
+def _script(source: tuple[str, ...]) -> tuple[str, str] | None:
+    """The module name and file of the program that defines the workflow; so workers know which file may start runs by itself."""
+    main = getattr(sys.modules["__main__"], "__file__", None)
+    for file in (main, *source[:1]):
+        if file and file.endswith(".py") and Path(file).is_file() and not is_ours(str(Path(file).resolve())):
+            return module_name("__main__") if file == main else import_name(Path(file))[0], str(Path(file).resolve())
+    return None
+
+
+def _new_run_id(workflow: str) -> str:
+    name = "".join(c if (c.isalnum() and c.isascii()) or c in "_-" else "-" for c in workflow).strip("-_")[:60] or "run"
+    return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+
+
+def opened_store(store: Store | str | Path | None) -> Store:
+    if isinstance(store, Store):
+        return store
+    return Store(default_store() if store is None else store)
+
+
+def codecs_of(target: Target) -> dict[str, Codec]:
+    """The codec of each output by name, with the author's classes where the target has them."""
+    if isinstance(target, Plan):
+        return {output.name: codec_for(output.type) for output in target.outputs}
+    if isinstance(target, Workflow):
+        return target.output_codecs
+    return {"result": target.signature.result}
+
+
+def _source(target: Target) -> tuple[str, ...]:
+    if not isinstance(target, Entity):
+        return ()
+    path = Path(target.function.__code__.co_filename)
+    return (str(path), str(import_name(path)[1])) if path.is_file() else ()
+
+
+def encode_inputs(plan: Plan, target: Target, inputs: Mapping[str, Any]) -> dict[str, bytes]:
+    """The inputs of a run as bytes, defaults filled in. Raises `InputError` with all that is wrong."""
+    codecs = [codec_for(p.type) for p in plan.inputs] if isinstance(target, Plan) else list(target.signature.codecs)
+    known = {p.name for p in plan.inputs}
+    problems = [f"it has no input {name!r}" for name in inputs if name not in known]
+    encoded: dict[str, bytes] = {}
+    for parameter, codec in zip(plan.inputs, codecs, strict=True):
+        if parameter.name in inputs:
+            try:
+                encoded[parameter.name] = codec.encode(inputs[parameter.name])
+            except TypeMismatch as mismatch:
+                problems.append(mismatch.at(parameter.name))
+        elif parameter.default is not None:
+            encoded[parameter.name] = parameter.default
+        else:
+            problems.append(f"it needs the input {parameter.name}: {parameter.type}")
+    if problems:
+        raise InputError(f"{plan.name}{_face(plan)} can't be run: {'; '.join(problems)}")
+    return encoded
+
+
+def _face(plan: Plan) -> str:
+    return f"({', '.join(f'{p.name}: {p.type}' for p in plan.inputs)})"

@@ -1,0 +1,31 @@
+"""Time-outs where bodies can't be stopped (rule R2): which plans have them, and what is said of those."""
+
+from __future__ import annotations
+
+from executor.errors import EngineError
+from planner.plan import Plan, Shape
+
+
+def with_timeouts(shape: Shape) -> list[str]:
+    """The names of what a plan calls with a time-out."""
+    found = {callee.short_name: None for callee in shape.callees if callee.policy.timeout is not None}
+    for graph in shape.graphs:
+        for index, entries in graph.overrides.items():
+            if "timeout" in entries:
+                found[shape.callees[graph.targets[index]].short_name] = None
+    return list(found)
+
+
+def cant_stop(names: list[str], engine: str) -> str:
+    """Why an engine refuses them."""
+    return (
+        f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} a time-out, and the engine {engine} can't stop a body. Run it on processes "
+        "(engine='processes', --engine processes), or let late bodies fail when they return (soft_timeouts=True, --soft-timeouts)"
+    )
+
+
+def refuse_timeouts(plan: Plan, engine: str) -> None:
+    """Raise `EngineError` if a plan has time-outs."""
+    names = with_timeouts(plan.shape)
+    if names:
+        raise EngineError(cant_stop(names, engine))

@@ -1,0 +1,142 @@
+"""Functions that travel by value: notebook cells, closures, functions without a file, and what hides behind another name.
+
+Everything that an import finds travels by name (`planner.code`). What is left is pickled with cloudpickle, which works between equal versions of one interpreter only: a function pickled
+by CPython 3.11 loads in 3.12 and then crashes the process. So the version stands in front and is compared before anything is loaded.
+"""
+
+from __future__ import annotations
+
+import io
+import linecache
+import sys
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+from planner.entity import Entity
+from planner.plan import BY_VALUE_SIZE, Callee
+from typesys.canonical import pack, unpack
+from typesys.names import NotFound, find, qualified_name
+
+PYTHON = f"{sys.implementation.name} {sys.version_info[0]}.{sys.version_info[1]}"
+"""The interpreter whose pickles of functions this process can load."""
+
+
+class CantTravel(Exception):
+    """A function can't be pickled; the message says why."""
+
+
+class OtherPython(Exception):
+    """A function was pickled by another interpreter."""
+
+
+def entity_at(name: str) -> Entity[..., Any] | None:
+    """The entity that an import finds under a name, also behind decorators that keep `__wrapped__`; None if what it finds is none.
+
+    Raises `NotFound`.
+    """
+    thing = find(name)
+    while not isinstance(thing, Entity):
+        thing = getattr(thing, "__wrapped__", None)
+        if thing is None:
+            return None
+    return thing
+
+
+def travels_by_value(callee: Callee, entity: Entity[..., Any]) -> bool:
+    """Whether no import gives this very function."""
+    if "<locals>" in callee.name or len(callee.digest) == BY_VALUE_SIZE or callee.name.startswith("__main__:"):
+        return True
+    try:
+        return entity_at(callee.name) is not entity
+    except NotFound:
+        return True
+
+
+def dump_entity(entity: Entity[..., Any]) -> bytes:
+    """An entity as bytes, with what it captured. Raises `CantTravel`."""
+    try:
+        buffer = io.BytesIO()
+        _pickler(buffer).dump([type(entity), entity_state(entity)])
+    except Exception as error:  # whatever a captured object's __reduce__ raises
+        raise CantTravel(
+            f"{entity.name} can't travel to another process: {type(error).__name__}: {error}. Take what it captures as an input, or make it in the body"
+        ) from error
+    return pack([PYTHON, buffer.getvalue()])
+
+
+def load_entity(data: bytes) -> Entity[..., Any]:
+    """The entity of `dump_entity`'s bytes. Runs code: for workers only. Raises `OtherPython`."""
+    python, pickled = unpack(data, "a function")
+    if python != PYTHON:
+        raise OtherPython(f"it was pickled by {python}, and this is {PYTHON}")
+    import cloudpickle
+
+    cls, state = cloudpickle.loads(pickled)
+    entity: Entity[..., Any] = rebuilt(cls, state)
+    return entity
+
+
+def entity_state(entity: Entity[..., Any]) -> dict[str, Any]:
+    """What another process needs to make the entity again.
+
+    Annotations are resolved, since their names may not be there; the source's lines come along if they are in no file, so that functions
+    defined inside have a digest there too, and tracebacks show the cell.
+    """
+    function = entity.function
+    filename = function.__code__.co_filename
+    in_file = Path(filename).is_file()
+    return {
+        "function": function,
+        "hints": typing.get_type_hints(function, localns=dict(entity._namespace), include_extras=True),
+        "policy": entity.policy,
+        "strict": entity._strict,
+        "name": qualified_name(function),
+        "identity": entity.callee().digest,
+        "source": None if in_file else (filename, linecache.getlines(filename)),
+    }
+
+
+def rebuilt(cls: type[Any], state: dict[str, Any]) -> Any:
+    """The entity of a state."""
+    function, source = state["function"], state["source"]
+    if source is not None and source[1]:
+        text = "".join(source[1])
+        linecache.cache.setdefault(source[0], (len(text), None, source[1], source[0]))
+    function.__annotations__ = state["hints"]
+    _show_in_main(state)
+    entity = cls(function, state["policy"], False, {})
+    entity._strict = state["strict"]
+    entity._known_as = (state["name"], state["identity"])
+    return entity
+
+
+def _show_in_main(state: dict[str, Any]) -> None:
+    """Have the classes of a notebook that came along be found where they would be found there: in `__main__`."""
+    main = sys.modules["__main__"]
+    function = state["function"]
+    mentioned = [part for hint in state["hints"].values() for part in (hint, *typing.get_args(hint))]
+    for thing in (*mentioned, *function.__globals__.values()):
+        if isinstance(thing, type) and thing.__module__ == "__main__" and "<locals>" not in thing.__qualname__ and not hasattr(main, thing.__qualname__):
+            setattr(main, thing.__qualname__, thing)
+
+
+def _pickler(buffer: io.BytesIO) -> Any:
+    import cloudpickle
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        """Names what the program's own file defines as an import would, so that it isn't copied."""
+
+        def reducer_override(self, obj: Any) -> Any:
+            if isinstance(obj, type | types.FunctionType) and getattr(obj, "__module__", None) in ("__main__", "__mp_main__"):
+                name = qualified_name(obj)
+                if not name.startswith("__main__:") and "<locals>" not in name:
+                    try:
+                        if find(name) is obj:
+                            return find, (name,)
+                    except NotFound:
+                        pass
+            return super().reducer_override(obj)
+
+    return Pickler(buffer, protocol=5)
