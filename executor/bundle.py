@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import io
+import os
 import sys
 import sysconfig
 import tempfile
@@ -34,7 +35,7 @@ _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 def bundle_of(files: Iterable[Path]) -> bytes:
     """The archive of the project that these Python files are part of; empty if none is the user's own."""
-    roots = sorted({import_name(file)[1] for file in files if file.is_file() and not _is_installed(file)})
+    roots = sorted({import_name(file)[1] for file in files if file.is_file() and not is_installed(file)})
     contents: dict[str, bytes] = {}
     for root in roots:
         for file in _project_files(root, [file for file in files if import_name(file)[1] == root]):
@@ -57,7 +58,7 @@ def _project_files(root: Path, begin: list[Path]) -> list[Path]:
     todo = [file.resolve() for file in begin]
     for module in list(sys.modules.values()):
         path = getattr(module, "__file__", None)
-        if isinstance(path, str) and path.startswith(f"{root}/") and path.endswith(".py") and not _is_installed(Path(path)):
+        if isinstance(path, str) and path.startswith(f"{root}/") and path.endswith(".py") and not is_installed(path):
             todo.append(Path(path).resolve())
     while todo:
         file = todo.pop()
@@ -112,7 +113,7 @@ def _module_files(root: Path, parts: tuple[str, ...]) -> Iterator[Path]:
     for end in range(1, len(parts) + 1):
         folder = root.joinpath(*parts[:end])
         for file in (folder / "__init__.py", folder.with_suffix(".py")):
-            if file.is_file() and not _is_installed(file):
+            if file.is_file() and not is_installed(file):
                 yield file
 
 
@@ -121,11 +122,13 @@ def _installed_folders() -> tuple[str, ...]:
     return tuple({str(Path(path).resolve()) for path in sysconfig.get_paths().values()} | {str(Path(sys.base_prefix).resolve() / "lib")})
 
 
-def _is_installed(file: Path) -> bool:
+@lru_cache(65536)
+def is_installed(file: Path | str) -> bool:
     """Whether a file belongs to Python, to an installed package or to us: there, or not there, wherever the run goes on."""
-    text = str(file.resolve())
-    inside = any(text.startswith(f"{folder}/") for folder in _installed_folders() if folder not in ("/usr", "/usr/local"))
-    return inside or "site-packages" in file.parts or "dist-packages" in file.parts or is_ours(text)
+    text = os.path.realpath(file)
+    if "/site-packages/" in text or "/dist-packages/" in text or is_ours(text):
+        return True
+    return any(text.startswith(f"{folder}/") for folder in _installed_folders() if folder not in ("/usr", "/usr/local"))
 
 
 def keep_bundle(store: Store, files: Iterable[Path]) -> bytes:

@@ -84,6 +84,7 @@ def find(name: str) -> Any:
             raise NotFound(f"{qualname!r} of module {module!r} is defined inside a function, where no import reaches it")
         try:
             thing = getattr(thing, part)
-        except AttributeError:
-            raise NotFound(f"module {module!r} has no {qualname!r}") from None
+        except AttributeError as error:
+            said = str(error) if "__getattr__" in vars(thing) else f"module {module!r} has no {qualname!r}"
+            raise NotFound(said) from None
     return thing

@@ -210,8 +210,7 @@ class Processes:
                 echo(content)
             elif kind == STALE:
                 worker.doomed = True
-                stale = worker.answered()
-                self._queue.extendleft([*reversed(worker.take_back()), stale])
+                self._queue.extendleft([*reversed(worker.take_back()), *([worker.answered()] if worker.sent else [])])
             elif kind == LEAVING:
                 worker.doomed = True
                 self._queue.extendleft(reversed(worker.take_back()))

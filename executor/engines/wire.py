@@ -6,7 +6,7 @@ From a worker: a pipe of messages, each with its length in front.
 ============ ======================= =======================================================================
 to a worker                          content
 ============ ======================= =======================================================================
-OPEN         a run begins            what `Opening` says; answered by OPENED
+OPEN         a run begins            what `Opening` says; answered by OPENED or STALE
 RUN          a batch                 its number, then bytes of `executor.invocation`
 CLOSE        the run is over         nothing
 ============ ======================= =======================================================================
@@ -18,7 +18,7 @@ OPENED       it is ready for batches nothing
 BEGUN        a body with a time-out  nothing
 OUTCOME      of an invocation        a tree of `executor.invocation`
 SAID         a body said something   text, with the node's path
-STALE        its modules are old     nothing: the batch was not begun, and the worker ends
+STALE        its modules are old     nothing: what it was given was not begun, and the worker ends
 LEAVING      it ends after this      nothing
 STOPPED      the run has to stop     name of an exception, its text
 ============ ======================= =======================================================================

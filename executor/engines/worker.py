@@ -18,6 +18,7 @@ from importlib.abc import MetaPathFinder
 from types import ModuleType
 from typing import Any, Final
 
+from executor.engines.loaded import LoadedModules
 from executor.engines.output import Output, standard_streams
 from executor.engines.script import ModuleFinder, ScriptFinder
 from executor.engines.surroundings import Surroundings, has_children, set_environment
@@ -50,6 +51,7 @@ class Server:
         self._output: Output | None = None
         self._around = Surroundings()
         self._own = Surroundings()
+        self._loaded = LoadedModules()
         self._finders: list[MetaPathFinder] = []
 
     def serve(self) -> None:
@@ -63,7 +65,9 @@ class Server:
                 if not self._run(content[NUMBER.size :]):
                     return
             elif kind == OPEN:
-                self._open(Opening(*unpack(content, "an opening")))
+                if not self._open(Opening(*unpack(content, "an opening"))):
+                    self._say(STALE, None)
+                    return
             elif kind == CLOSE:
                 self._close()
 
@@ -73,7 +77,11 @@ class Server:
 
     # --- a run ---
 
-    def _open(self, opening: Opening) -> None:
+    def _open(self, opening: Opening) -> bool:
+        """Get ready for a run; False if this worker's modules are not those that the run would import."""
+        wanted = [*opening.modules, *([opening.script] if opening.script else [])]
+        if not self._loaded.are_current(opening.path, wanted):
+            return False
         self._runs += 1
         os.chdir(opening.folder or "/")
         set_environment(dict(opening.environment))
@@ -101,6 +109,7 @@ class Server:
         )
         self._around.note()
         self._say(OPENED, None)
+        return True
 
     def _find_code(self, script: list[str] | None, modules: list[list[str]]) -> None:
         for finder in self._finders:
@@ -117,6 +126,7 @@ class Server:
             self._output.close()
         if has_children():
             os.killpg(0, signal.SIGKILL)  # what bodies left behind ends with the run, and this worker with it
+        self._loaded.note(sys.path)
         self._own.restore()
 
     # --- bodies ---
@@ -150,7 +160,7 @@ class Server:
         """Send an outcome; False if it is not to be believed, because this process has served other runs and may have old modules."""
         if os.getpid() != self._process:
             os._exit(0)
-        if self._runs > 1 and outcome[2] == FAILURE and outcome[3][0] == "CodeMismatch":
+        if self._runs > 1 and outcome[2] == FAILURE and outcome[3][0] in ("CodeMismatch", "CodeNotFound"):
             return False
         self._say(OUTCOME, outcome)
         return True

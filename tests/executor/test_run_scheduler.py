@@ -62,7 +62,7 @@ def name(call):
 
 def answer(scheduler, call, entity=None, *arguments):
     """What a worker would say: a futures file for a dynamic that is given, else a value made of the node's identity."""
-    frame, node = call
+    frame, node, *_ = call
     if entity is None:
         scheduler.done(frame.id, node, pack([name(call), frame.id, node]))
     else:
@@ -124,7 +124,7 @@ def test_X3_three_outcomes_in_any_order_give_the_same_run(order):
     outputs = {}
     for machine in (scheduler, by_order_of_calls):
         while taken := machine.take(1):
-            frame, node = taken[0]
+            frame, node, *_ = taken[0]
             machine.done(frame.id, node, pack([name(taken[0]), frame.path]))
         outputs[machine] = machine.outputs
     assert outputs[scheduler] == outputs[by_order_of_calls]
@@ -157,7 +157,7 @@ def test_X2_outcomes_that_come_twice_or_late_are_ignored():
     scheduler = opened(nested, 1)
     log = []
     while calls := scheduler.take(1):
-        frame, node = calls[0]
+        frame, node, *_ = calls[0]
         answer(scheduler, calls[0])
         length = len(scheduler.log)
         scheduler.done(frame.id, node, pack("again"))

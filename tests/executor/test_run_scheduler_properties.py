@@ -110,7 +110,7 @@ def check(scheduler):
 
 def step(scheduler, call, expansion):
     """Answer a call: dynamics that are not too deep emit a plan, everything else has a value that tells where it comes from."""
-    frame, index = call
+    frame, index, *_ = call
     if expansion is not None and frame.topology.is_dynamic(index) and frame.depth < 2:
         data = futures_to_bytes(expansion, FuturesHeader(frame.identity, index, frame.depth + 1))
         assert scheduler.expanded(frame.id, index, data) is not None
