@@ -209,7 +209,10 @@ class Worker:
                     data, referable = pack(self._assembled(argument, parameter.type)), False
                 except TypeMismatch as mismatch:
                     raise Refused("TaskTypeError", mismatch.at(f"{entity.name}({parameter.name}=…)")) from None
-            values.append(codec.decode(data))
+            try:
+                values.append(codec.decode(data))
+            except TypeMismatch as mismatch:
+                raise Refused("TaskTypeError", mismatch.at(f"{entity.name}({parameter.name}=…)")) from None
             encoded.append(data if referable else b"")
         return values, encoded
 

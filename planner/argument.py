@@ -23,7 +23,20 @@ from typesys.names import qualified_name
 from typesys.records import field_names, is_record, reader
 from typesys.scalars import said
 from typesys.type_format import type_bytes
-from typesys.types import ANY, AnyType, DictType, ListType, OpaqueType, RecordType, TupleType, Type, UnionType, VarTupleType, walk
+from typesys.types import (
+    ANY,
+    AnyType,
+    DictType,
+    ListType,
+    OpaqueType,
+    RecordType,
+    TupleType,
+    Type,
+    UnionType,
+    VarTupleType,
+    class_name,
+    walk,
+)
 from typesys.wire import TOO_DEEP, Codec, codec_for
 
 if TYPE_CHECKING:
@@ -154,6 +167,8 @@ class Binder:
             raise _DoesNotFit(type, f"{said(value)} with promises in it was given", None)
         if isinstance(value, list) and isinstance(type, ListType | AnyType):
             return [LIST, self._items(value, [ANY if isinstance(type, AnyType) else type.item] * len(value))]
+        if isinstance(value, dict) and isinstance(type, RecordType) and type.kind == "typeddict":
+            return self._typed_dict(value, type)
         if isinstance(value, dict) and isinstance(type, DictType | AnyType):
             key_type, value_type = (ANY, ANY) if isinstance(type, AnyType) else (type.key, type.value)
             keys = [_codec(key_type).lower(key) for key in value]
@@ -178,12 +193,26 @@ class Binder:
                 record = Inference().infer(cls)
             except AnnotationError as error:
                 raise ArgumentValueError(f"{cls.__name__}: {error}") from None
-        if not isinstance(record, RecordType) or record.name != qualified_name(cls):
+        if not isinstance(record, RecordType) or class_name(record.name) != qualified_name(cls):
             raise _DoesNotFit(type, f"a {cls.__name__} was given", None)
         names = field_names(cls)
         wanted = [field.type for field in record.fields]
         items = self._items(reader(cls, names)(value), wanted, [f".{name}" for name in names])
         return [RECORD, type_bytes(record) if isinstance(type, AnyType) else None, items]
+
+    def _typed_dict(self, value: dict[Any, Any], type: RecordType) -> Binding:
+        names = [field.name for field in type.fields]
+        missing = [field.name for field in type.fields if field.required and field.name not in value]
+        unknown = [key for key in value if key not in names]
+        if missing or unknown:
+            said = f"the key {missing[0]!r} is missing" if missing else f"it has no key {unknown[0]!r}"
+            raise _DoesNotFit(type, "a dict was given", said)
+        bindings: list[Binding] = []
+        for field, part in zip(type.fields, type.parts, strict=True):
+            given = [value[field.name]] if field.name in value else []
+            bound = self._items(given, [field.type] * len(given), [f"[{field.name!r}]"])
+            bindings.append(bound[0] if part is field.type else [TUPLE, bound])
+        return [RECORD, None, bindings]
 
     def _items(self, values: Sequence[Any], types: Sequence[Type], steps: Sequence[str] | None = None) -> list[Binding]:
         bindings = []

@@ -13,7 +13,7 @@ from typesys.self_describing import RECORD as ANY_RECORD
 from typesys.self_describing import TUPLE as ANY_TUPLE
 from typesys.transcode import select, transcode
 from typesys.type_format import type_from_bytes
-from typesys.types import ANY, AnyType, DictType, ListType, RecordType, TupleType, Type, UnionType, VarTupleType
+from typesys.types import ANY, AnyType, DictType, ListType, RecordType, TupleType, Type, UnionType, VarTupleType, class_name
 
 
 def is_leaf(binding: Binding) -> bool:
@@ -40,7 +40,7 @@ def parts(binding: Binding, target: Type) -> list[tuple[Binding, Type]]:
     if code == RECORD:
         record = target if isinstance(target, RecordType) else type_from_bytes(binding[1]) if binding[1] else None
         if isinstance(record, RecordType) and len(record.fields) == len(binding[2]):
-            return [(item, field.type) for item, field in zip(binding[2], record.fields, strict=True)]
+            return list(zip(binding[2], record.parts, strict=True))
     if isinstance(target, AnyType) and code in (LIST, TUPLE):
         return [(item, ANY) for item in binding[1]]
     if isinstance(target, AnyType) and code == DICT:
@@ -94,7 +94,9 @@ def assemble(binding: Binding, target: Type, leaf: Callable[[Binding, Type], tup
         if code == RECORD:
             record = type_from_bytes(binding[1])
             assert isinstance(record, RecordType)
+            if record.kind == "typeddict":
+                return transcode(trees, record, ANY)
             fields = [transcode(tree, wanted, ANY) for tree, (_, wanted) in zip(trees, parts(binding, target), strict=True)]
-            return [ANY_RECORD, record.name, [field.name for field in record.fields], fields]
+            return [ANY_RECORD, class_name(record.name), [field.name for field in record.fields], fields]
         return [ANY_LIST if code == LIST else ANY_TUPLE, trees]
     return trees

@@ -18,7 +18,7 @@ from planner.errors import ArgumentValueError, DecorationError, Where, WrongCall
 from planner.plan import Interface, Parameter
 from typesys.errors import AnnotationError, OpaqueWarning, TypeMismatch, UntypedWarning
 from typesys.infer import Inference
-from typesys.wire import Codec, codec_for
+from typesys.wire import Codec, checking, codec_for
 
 MISSING: Final = object()
 """Stands where a call left a parameter to its default."""
@@ -121,6 +121,9 @@ def read_signature(function: Callable[..., Any], kind: str, namespace: Mapping[s
         if len(inference.unknown) > known:
             _opaque(f"{name}({parameter.name})", inference.unknown[known], where, strict)
         codec = codec_for(type, inference.classes)
+        if inference.protocols:
+            codec = checking(codec, hints[parameter.name])
+            inference.protocols.clear()
         default = None
         if parameter.default is not inspect.Parameter.empty:
             default = _encode_default(codec, parameter.default, f"{name}({parameter.name})", where)
@@ -139,7 +142,10 @@ def read_signature(function: Callable[..., Any], kind: str, namespace: Mapping[s
     plain = all(p.kind != "positional" for p in parameters)
     interface = Interface(tuple(parameters), result)
     bind = binder(function.__qualname__, interface.parameters)
-    return Signature(name, interface, tuple(codecs), codec_for(result, inference.classes), names, positional, plain, bind)
+    result_codec = codec_for(result, inference.classes)
+    if inference.protocols:
+        result_codec = checking(result_codec, hints["return"])
+    return Signature(name, interface, tuple(codecs), result_codec, names, positional, plain, bind)
 
 
 def _infer(inference: Inference, annotation: Any, what: str, where: Where) -> Any:

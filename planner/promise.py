@@ -116,6 +116,8 @@ class Promise(Generic[T]):
                 step = [codec_for(type.key).lower(key)]
             except TypeMismatch as mismatch:
                 self._misused(f"{self._said()}[{key!r}]: a key of {type} was wanted, {mismatch.problem}", way_out="give a key of its type")
+        elif isinstance(type, RecordType) and type.kind == "typeddict" and isinstance(key, str):
+            step = [key]
         elif isinstance(key, int) and not isinstance(key, bool):
             step = key
         inner = None if step is None else self._step(step)
@@ -126,6 +128,8 @@ class Promise(Generic[T]):
                 self._misused(f"{self._said()}[{key!r}]: {type} has {len(items)} items", way_out="take one of them")
             case ListType() | VarTupleType() | RecordType(kind="namedtuple"):
                 self._misused(f"{self._said()}[{key!r}]: items of {type} are taken by a whole number within its length")
+            case RecordType(kind="typeddict", fields=fields):
+                self._misused(f"{self._said()}[{key!r}]: {type} has no such key", way_out=f"it has {', '.join(field.name for field in fields)}")
             case AnyType():
                 self._misused(f"{self._said()}[{key!r}]: it is Any, and what is in it is not known", way_out="annotate the task's result")
         raise self._misuse(f"{self._said()}[{key!r}]: a promise of {type} has no items")

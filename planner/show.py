@@ -100,6 +100,8 @@ def tree_text(tree: Any, type: Type) -> str:
             return _tuple_text([tree_text(one, item) for one in tree[:20]] + ["…"] * (len(tree) > 20))
         case DictType(key, value):
             return f"{{{', '.join(f'{tree_text(k, key)}: {tree_text(v, value)}' for k, v in tree[:20])}}}"
+        case RecordType(kind="typeddict"):
+            return repr(to_json(tree, type))
         case RecordType(fields=fields):
             inner = (f"{f.name}={tree_text(one, f.type)}" for one, f in zip(tree, fields, strict=True))
             return f"{type}({', '.join(inner)})"
@@ -158,7 +160,7 @@ def _text(
     if code == RECORD:
         record = type if isinstance(type, RecordType) else type_from_bytes(binding[1])
         assert isinstance(record, RecordType)
-        fields = (f"{f.name}={inner(one, f.type)}" for f, one in zip(record.fields, binding[2], strict=True))
+        fields = (f"{f.name}={inner(one, part)}" for f, part, one in zip(record.fields, record.parts, binding[2], strict=True))
         return f"{record}({', '.join(fields)})"
     assert isinstance(type, UnionType)
     return inner(binding[2], type.arms[binding[1]])

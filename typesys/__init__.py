@@ -4,6 +4,7 @@ from typesys.assignable import assignable, why_not
 from typesys.check import check
 from typesys.errors import AnnotationError, FormatError, OpaqueWarning, ParseError, TypeMismatch, UntypedWarning
 from typesys.infer import Opaque, type_of
+from typesys.registration import register_codec
 from typesys.types import Type
 from typesys.wire import Codec, codec_of
 
@@ -20,6 +21,7 @@ __all__ = [
     "assignable",
     "check",
     "codec_of",
+    "register_codec",
     "type_of",
     "why_not",
 ]

@@ -101,6 +101,8 @@ def why_not(source: Type, target: Type) -> str | None:
             lost = [member for member in members if member not in allowed_members]
             return f"{lost[0][0]} is not allowed there" if lost else None
         case RecordType(), RecordType() if source.name == target.name:
+            if source.kind != target.kind:
+                return f"one is a {source.kind}, the other a {target.kind}"
             given, wanted_names = [f.name for f in source.fields], [f.name for f in target.fields]
             if given != wanted_names:
                 return f"the two {source} have other fields: {', '.join(given)} and {', '.join(wanted_names)}"

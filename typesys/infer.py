@@ -30,10 +30,13 @@ from typesys.types import (
     DictType,
     EnumType,
     Field,
+    FlagType,
     FrozenSetType,
     ListType,
     LiteralType,
+    NamedType,
     OpaqueType,
+    RecordKind,
     RefType,
     SetType,
     TupleType,
@@ -42,6 +45,7 @@ from typesys.types import (
     VarTupleType,
     children,
     closed,
+    full_name,
     union,
     walk,
 )
@@ -100,10 +104,11 @@ _interned: dict[Type, Type] = {}
 
 @dataclass(slots=True)
 class Inference:
-    """What one annotation, or a whole signature, told: the classes it mentions by name, and those that nothing knows."""
+    """What one annotation, or a whole signature, told: the classes it mentions by name, those that nothing knows, and the protocols, which are `Any` on the wire."""
 
     classes: dict[str, Any] = field(default_factory=dict)
     unknown: list[Any] = field(default_factory=list)
+    protocols: list[Any] = field(default_factory=list)
     _definitions: dict[str, Definition] = field(default_factory=dict)
     _begun: set[str] = field(default_factory=set)
 
@@ -135,7 +140,7 @@ class Inference:
             if OPAQUE_MARK in args[1:]:
                 return OpaqueType(self._class_name(args[0]))
             return self._infer(args[0], inside)
-        if origin is typing.Final:
+        if origin in (typing.Final, typing.Required, typing.NotRequired, getattr(typing, "ReadOnly", typing.Final)):
             return self._infer(args[0], inside)
         if origin in _ABSTRACT and args:
             return union([self._infer(GenericAlias(one, (*args, ...) if one is tuple else args), room) for one in _ABSTRACT[origin]])
@@ -161,40 +166,67 @@ class Inference:
             return self._infer(annotation.__supertype__, inside)
         if type(annotation).__name__ == "TypeAliasType":
             return self._infer(annotation.__value__, inside)
+        if isinstance(annotation, TypeVar):
+            return self._infer(annotation.__bound__ or Any, inside)
         if isinstance(annotation, str | typing.ForwardRef):
             raise AnnotationError(f"the name in annotation {annotation!r} is not known where it is used")
-        family = codecs.family_of(annotation)
+        family = codecs.family_of(annotation if origin is None else origin)
         if family is not None:
-            return family.type
-        if isinstance(annotation, type):
+            return self._family(family, args, inside)
+        if isinstance(annotation, type) and origin is None:
             return self._class(annotation, inside)
+        if isinstance(origin, type) and _is_record_class(origin):
+            return self._class(origin, inside, args)
+        if _is_protocol(origin):
+            self.protocols.append(annotation)
+            return ANY
         if annotation.__class__ in (bool, int, float, bytes, list, dict, tuple, set):
             raise AnnotationError(f"{annotation!r} is a value, not a type")
         return self._opaque(annotation)
 
-    def _class(self, cls: type[Any], room: int) -> Type:
-        if issubclass(cls, enum.Enum) and not issubclass(cls, enum.Flag):
+    def _family(self, family: codecs.Family, args: tuple[Any, ...], room: int) -> Type:
+        if family.generic is None:
+            return family.type
+        return family.type_with(family.generic(*[self._infer(argument, room) for argument in args or (Any,) * family.parameters]))
+
+    def _class(self, cls: type[Any], room: int, args: tuple[Any, ...] = ()) -> Type:
+        if issubclass(cls, enum.Flag):
+            return FlagType(self._class_name(cls), tuple((name, int(member.value)) for name, member in cls.__members__.items()))
+        if issubclass(cls, enum.Enum):
             members = tuple((m.name, m.value if type(m.value) in (str, int) else None) for m in cls)
             return EnumType(self._class_name(cls), members)
-        if dataclasses.is_dataclass(cls) and not getattr(cls, "__type_params__", ()) and not getattr(cls, "__parameters__", ()):
+        if dataclasses.is_dataclass(cls):
             required = {given.name: _is_required(given) for given in dataclasses.fields(cls)}
-            return self._record(cls, "dataclass", required, room)
+            return self._record(cls, "dataclass", required, room, args)
         if issubclass(cls, tuple) and hasattr(cls, "_fields"):
             defaults = getattr(cls, "_field_defaults", {})
-            return self._record(cls, "namedtuple", {name: name not in defaults for name in cls._fields}, room)
+            return self._record(cls, "namedtuple", {name: name not in defaults for name in cls._fields}, room, args)
+        if typing.is_typeddict(cls):
+            keys = {name: name in cls.__required_keys__ for name in cls.__annotations__ if not name.startswith("__")}
+            return self._record(cls, "typeddict", {name: name in cls.__required_keys__ for name in _class_hints(cls)} or keys, room, args)
+        if _is_protocol(cls):
+            self.protocols.append(cls)
+            return ANY
         return self._opaque(cls)
 
-    def _record(self, cls: type[Any], kind: Literal["dataclass", "namedtuple"], required: dict[str, bool], room: int) -> Type:
-        """A mention of a record, which is defined the first time it is met."""
+    def _record(self, cls: type[Any], kind: RecordKind, required: dict[str, bool], room: int, args: tuple[Any, ...]) -> Type:
+        """A mention of a record, which is defined the first time it is met. One that is generic is another record for each of its arguments."""
         name = self._class_name(cls)
+        parameters = _parameters(cls)
+        arguments = dict(zip(parameters, args or (Any,) * len(parameters), strict=False))
+        if args:
+            name += f"[{', '.join(full_name(self._infer(argument, room)) for argument in args)}]"
+            self.classes[name] = cls
         if name not in self._begun:
             self._begun.add(name)
-            hints = _class_hints(cls)
+            hints = {one: _substituted(hint, arguments) for one, hint in _class_hints(cls).items()}
             fields = tuple(Field(one, self._infer(hints.get(one, Any), room), required[one]) for one in required)
             self._definitions[name] = Definition(name, kind, fields)
         return RefType(name)
 
     def _opaque(self, annotation: Any) -> Type:
+        if codecs.discover():
+            return self._infer(annotation, _MAX_NESTING)
         self.unknown.append(annotation)
         return OpaqueType(self._class_name(annotation))
 
@@ -222,6 +254,8 @@ class Inference:
         todo = [type]
         while todo:
             inner = todo.pop()
+            if isinstance(inner, NamedType) and codecs.is_unhashable(inner.name):
+                raise AnnotationError(f"{_text(annotation)}: {inner} can't be a key or a member of a set, it is not hashable")
             if isinstance(inner, ListType | DictType | SetType):
                 raise AnnotationError(f"{_text(annotation)}: {inner} can't be a key or a member of a set, it is not hashable")
             if isinstance(inner, UnionType | TupleType | VarTupleType):
@@ -233,6 +267,32 @@ def _class_hints(cls: type[Any]) -> dict[str, Any]:
         return typing.get_type_hints(cls, localns={cls.__name__: cls}, include_extras=True)
     except NameError as error:
         raise AnnotationError(f"a field of {cls.__qualname__} is annotated with a name that is not known: {error}") from None
+
+
+def _parameters(cls: type[Any]) -> tuple[Any, ...]:
+    """The type variables of a generic class, inherited ones too."""
+    found: tuple[Any, ...] = getattr(cls, "__parameters__", ()) or getattr(cls, "__type_params__", ())
+    return found
+
+
+def _substituted(hint: Any, arguments: dict[Any, Any]) -> Any:
+    """An annotation of a generic class with its type variables replaced."""
+    if not arguments:
+        return hint
+    if isinstance(hint, TypeVar):
+        return arguments.get(hint, hint)
+    parameters = getattr(hint, "__parameters__", ())
+    if not parameters:
+        return hint
+    return hint[tuple(arguments.get(parameter, parameter) for parameter in parameters)]
+
+
+def _is_record_class(cls: type[Any]) -> bool:
+    return dataclasses.is_dataclass(cls) or typing.is_typeddict(cls) or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
+
+
+def _is_protocol(cls: Any) -> bool:
+    return bool(getattr(cls, "_is_protocol", False))
 
 
 def _is_required(given: dataclasses.Field[Any]) -> bool:

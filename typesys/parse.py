@@ -21,6 +21,7 @@ from typesys.types import (
     BytesType,
     DictType,
     EnumType,
+    FlagType,
     FloatType,
     FrozenSetType,
     IntType,
@@ -77,7 +78,7 @@ def parse_text(text: str, type: Type) -> Any:
                 return text.encode("utf-8", "surrogateescape")
             except UnicodeEncodeError:
                 raise ParseError(f"{text!r} has no UTF-8 form") from None
-        case EnumType() | NamedType():
+        case EnumType() | FlagType() | NamedType():
             return parse_json(_json_or_text(text, type), type)
         case LiteralType(values):
             for value in values:
@@ -186,6 +187,8 @@ def _json(value: Any, type: Type, at: str) -> Any:
                 if plain is not None and value.__class__ in (plain.__class__, str) and str(plain) == str(value):
                     return name
             raise ParseError(f"{at or 'value'}: {value!r} is not one of {', '.join(name for name, _ in members)}")
+        case FlagType(_, members) if isinstance(value, int | str) and not isinstance(value, bool):
+            return _flag(value, dict(members), at)
         case LiteralType(values):
             for allowed in values:
                 if value.__class__ is allowed.__class__ and value == allowed:
@@ -228,14 +231,42 @@ def _key(text: str, type: Type, at: str) -> Any:
 
 def _record(value: dict[str, Any], type: RecordType, at: str) -> list[Any]:
     unknown = [name for name in value if name not in {field.name for field in type.fields}]
-    missing = [field.name for field in type.fields if field.name not in value]
+    optional = type.kind == "typeddict"
+    missing = [field.name for field in type.fields if field.name not in value and (field.required or not optional)]
     if unknown:
         raise ParseError(f"{at or 'value'}: {type} has no field {unknown[0]!r}; it has {', '.join(f.name for f in type.fields)}")
     if missing:
         has_default = not next(field.required for field in type.fields if field.name == missing[0])
         hint = " (its class has a default, which is not known here: write it out)" if has_default else ""
         raise ParseError(f"{at or 'value'}: {type} needs the field {missing[0]!r}{hint}")
-    return [_json(value[field.name], field.type, f"{at}.{field.name}") for field in type.fields]
+    trees: list[Any] = []
+    for field, part in zip(type.fields, type.parts, strict=True):
+        found = [_json(value[field.name], field.type, f"{at}.{field.name}")] if field.name in value else []
+        trees.append(found[0] if part is field.type else found)
+    return trees
+
+
+def _flag(value: int | str, members: dict[str, int], at: str) -> int:
+    """`READ|WRITE`, or the number that it stands for."""
+    if isinstance(value, int):
+        return value
+    if value.lstrip("-").isdecimal():
+        return int(value)
+    total = 0
+    for name in value.split("|"):
+        if name.strip() not in members:
+            raise ParseError(f"{at or 'value'}: {name.strip()!r} is not one of {', '.join(members)}")
+        total |= members[name.strip()]
+    return total
+
+
+def _flag_text(value: int, members: tuple[tuple[str, int], ...]) -> str | int:
+    """The members that are set; the number itself if they don't make it up."""
+    names = [name for name, bit in members if bit and value & bit == bit]
+    total = 0
+    for name in names:
+        total |= dict(members)[name]
+    return "|".join(names) if names and total == value else value
 
 
 def to_json(tree: Any, type: Type) -> Any:
@@ -259,6 +290,11 @@ def to_json(tree: Any, type: Type) -> Any:
             return dict(pairs) if _text_keys(key) else [[k, v] for k, v in pairs]
         case UnionType(arms):
             return to_json(tree[1], arms[tree[0]])
+        case RecordType(kind="typeddict", fields=fields, parts=parts):
+            rows = zip(fields, parts, tree, strict=True)
+            return {f.name: to_json(v if part is f.type else v[0], f.type) for f, part, v in rows if part is f.type or v}
+        case FlagType(members=members):
+            return _flag_text(tree, members)
         case RecordType(fields=fields):
             return {f.name: to_json(v, f.type) for v, f in zip(tree, fields, strict=True)}
         case NamedType(wire=wire):

@@ -37,14 +37,16 @@ def lower_any(value: Any) -> Any:
         return [DICT, [(lower_any(key), _inside(f"[{key!r}]", one)) for key, one in value.items()]]
     if kind is set or kind is frozenset:
         return [SET if kind is set else FROZENSET, sorted_once(map(lower_any, value))]
-    if isinstance(value, enum.Enum) and not isinstance(value, enum.Flag):
-        return [ENUM, qualified_name(kind), value.name]
+    if isinstance(value, enum.Enum):
+        return [ENUM, qualified_name(kind), value.value if isinstance(value, enum.Flag) else value.name]
     if is_record(kind):
         names = field_names(kind)
         return [RECORD, qualified_name(kind), list(names), [_inside(f".{name}", one) for name, one in zip(names, reader(kind, names)(value), strict=True)]]
     family = codecs.family_of_value(value)
     if family is not None:
         return [NAMED, family.type.name, lower_any(family.to_wire(value))]
+    if codecs.discover():
+        return lower_any(value)
     return [OPAQUE, lower_opaque(value, None, find)]
 
 
@@ -81,7 +83,8 @@ def lift_any(tree: Any) -> Any:
     if kind == NAMED:
         return codecs.family_named(tree[1]).from_wire(lift_any(tree[2]))
     if kind == ENUM:
-        return _found(tree[1], lambda cls: issubclass(cls, enum.Enum))[tree[2]]
+        cls = _found(tree[1], lambda cls: issubclass(cls, enum.Enum))
+        return cls(tree[2]) if issubclass(cls, enum.Flag) else cls[tree[2]]
     if kind == RECORD:
         return builder(_found(tree[1], is_record), tuple(tree[2]))([lift_any(one) for one in tree[3]])
     if kind == OPAQUE:

@@ -6,6 +6,7 @@ to a narrower type, it is the run-time check, and raises `TypeMismatch` with the
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from typesys.assignable import assignable
@@ -18,6 +19,8 @@ from typesys.types import (
     BytesType,
     DictType,
     EnumType,
+    Field,
+    FlagType,
     FloatType,
     FrozenSetType,
     IntType,
@@ -33,6 +36,7 @@ from typesys.types import (
     Type,
     UnionType,
     VarTupleType,
+    class_name,
 )
 
 Step = int | str | list[Any]
@@ -81,6 +85,8 @@ def transcode(tree: Any, source: Type, target: Type) -> Any:
             return [_at(f"[{i}]", one, a, item) for i, (one, a) in enumerate(zip(tree, items, strict=True))]
         case TupleType(items), TupleType(wanted):
             return [_at(f"[{i}]", one, a, b) for i, (one, a, b) in enumerate(zip(tree, items, wanted, strict=True))]
+        case RecordType(), RecordType():
+            return [_at(f".{f.name}", one, a, b) for f, one, a, b in zip(target.fields, tree, source.parts, target.parts, strict=True)]
         case RecordType(kind="namedtuple", fields=fields), TupleType() | VarTupleType():
             return transcode(tree, TupleType(tuple(field.type for field in fields)), target)
         case DictType(key, value), DictType(wanted_key, wanted_value):
@@ -140,9 +146,11 @@ def _to_any(tree: Any, source: Type) -> Any:
             return [DICT, [[_to_any(k, key), _to_any(v, value)] for k, v in tree]]
         case UnionType(arms):
             return _to_any(tree[1], arms[tree[0]])
+        case RecordType(kind="typeddict", fields=fields, parts=parts):
+            return [DICT, [[f.name, _to_any(v, f.type)] for f, v in _present(tree, fields, parts)]]
         case RecordType(name, _, fields):
-            return [RECORD, name, [f.name for f in fields], [_to_any(v, f.type) for v, f in zip(tree, fields, strict=True)]]
-        case EnumType(name):
+            return [RECORD, class_name(name), [f.name for f in fields], [_to_any(v, f.type) for v, f in zip(tree, fields, strict=True)]]
+        case EnumType(name) | FlagType(name):
             return [ENUM, name, tree]
         case NamedType(name, wire):
             return [NAMED, name, _to_any(tree, wire)]
@@ -191,9 +199,13 @@ def _from_any(tree: Any, target: Type, exact: bool = False) -> Any:
             return sorted_once(inner(f"[{i}]", one, item) for i, one in enumerate(tree[1]))
         case DictType(key, value) if kind == DICT:
             return _entries([[_from_any(k, key, exact), inner(f"[{k!r}]", v, value)] for k, v in tree[1]])
-        case RecordType(name, _, fields) if kind == RECORD and tree[1] == name and tree[2] == [f.name for f in fields]:
+        case RecordType(kind="typeddict") if kind == DICT:
+            return _keys_from_any(tree[1], target, inner)
+        case RecordType(name, _, fields) if kind == RECORD and tree[1] == class_name(name) and tree[2] == [f.name for f in fields]:
             return [inner(f".{field.name}", one, field.type) for one, field in zip(tree[3], fields, strict=True)]
         case EnumType(name, members) if kind == ENUM and tree[1] == name and tree[2] in [member for member, _ in members]:
+            return tree[2]
+        case FlagType(name) if kind == ENUM and tree[1] == name and type(tree[2]) is int:
             return tree[2]
         case NamedType(name, wire) if kind == NAMED and tree[1] == name:
             return _from_any(tree[2], wire, exact)
@@ -207,6 +219,32 @@ def _from_any(tree: Any, target: Type, exact: bool = False) -> Any:
                     except TypeMismatch:
                         continue
     raise TypeMismatch(f"expected {target}, got {_said(tree)}")
+
+
+def _present(tree: Any, fields: tuple[Field, ...], parts: tuple[Type, ...]) -> Iterator[tuple[Field, Any]]:
+    """The keys of a TypedDict that are there, with their values."""
+    for field, part, one in zip(fields, parts, tree, strict=True):
+        if part is field.type:
+            yield field, one
+        elif one:
+            yield field, one[0]
+
+
+def _keys_from_any(pairs: Any, target: RecordType, inner: Callable[[str, Any, Type], Any]) -> list[Any]:
+    """A dict of self-describing values as a TypedDict."""
+    found = {key: one for key, one in pairs if type(key) is str}
+    unknown = [key for key, _ in pairs if key not in [field.name for field in target.fields]]
+    if unknown:
+        raise TypeMismatch(f"expected {target}, which has no key {unknown[0]!r}")
+    trees: list[Any] = []
+    for field, part in zip(target.fields, target.parts, strict=True):
+        if part is field.type:
+            if field.name not in found:
+                raise TypeMismatch(f"expected {target}, and the key {field.name!r} is missing")
+            trees.append(inner(f"[{field.name!r}]", found[field.name], field.type))
+        else:
+            trees.append([inner(f"[{field.name!r}]", found[field.name], field.type)] if field.name in found else [])
+    return trees
 
 
 def _scalar_fits(tree: Any, target: Type) -> bool:
@@ -232,6 +270,8 @@ def fits(tree: Any, type: Type) -> bool:
             return any(tree.__class__ is value.__class__ and tree == value for value in values)
         case EnumType(members=members):
             return tree in [name for name, _ in members]
+        case FlagType():
+            return tree.__class__ is int
         case NamedType(wire=wire):
             return fits(tree, wire)
         case OpaqueType():
@@ -245,8 +285,8 @@ def fits(tree: Any, type: Type) -> bool:
             return all(fits(one, item) for one in tree)
         case TupleType(items):
             return len(tree) == len(items) and all(fits(one, item) for one, item in zip(tree, items, strict=True))
-        case RecordType(fields=fields):
-            return len(tree) == len(fields) and all(fits(one, field.type) for one, field in zip(tree, fields, strict=True))
+        case RecordType(parts=parts):
+            return len(tree) == len(parts) and all(fits(one, part) for one, part in zip(tree, parts, strict=True))
         case DictType(key, value):
             return all(one.__class__ is list and len(one) == 2 and fits(one[0], key) and fits(one[1], value) for one in tree)
     return False
@@ -267,7 +307,9 @@ def step_type(type: Type, step: Step) -> Type | None:
             return item
         case TupleType(items), int() if -len(items) <= step < len(items):
             return items[step]
-        case RecordType(fields=fields), str():
+        case RecordType(kind="typeddict", fields=fields), list():
+            return next((field.type for field in fields if [field.name] == step), None)
+        case RecordType(kind="dataclass" | "namedtuple", fields=fields), str():
             return next((field.type for field in fields if field.name == step), None)
         case RecordType(kind="namedtuple", fields=fields), int() if -len(fields) <= step < len(fields):
             return fields[step].type
@@ -290,6 +332,10 @@ def select(tree: Any, type: Type, path: list[Step]) -> tuple[Any, Type]:
             elif isinstance(step, int):
                 tree = tree[step]
                 walked += f"[{step}]"
+            elif isinstance(type, RecordType):
+                at = [field.name for field in type.fields].index(step[0])
+                tree = tree[at] if type.parts[at] is type.fields[at].type else next(iter(tree[at]))
+                walked += f"[{step[0]!r}]"
             else:
                 tree = next(value for key, value in tree if key == step[0] and key.__class__ is step[0].__class__)
                 walked += f"[{step[0]!r}]"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from types import NoneType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from typesys.canonical import pack, unpack_canonical
 from typesys.errors import FormatError
@@ -24,11 +24,13 @@ from typesys.types import (
     DictType,
     EnumType,
     Field,
+    FlagType,
     FrozenSetType,
     ListType,
     LiteralType,
     NamedType,
     OpaqueType,
+    RecordKind,
     RecordType,
     RefType,
     SetType,
@@ -44,8 +46,9 @@ from typesys.types import (
 
 _SIMPLE: Final[tuple[Type, ...]] = (ANY, NONE, BOOL, INT, FLOAT, STR, BYTES)
 _SIMPLE_CODE: Final = {type: code for code, type in enumerate(_SIMPLE)}
-_LIST, _DICT, _TUPLE, _VAR_TUPLE, _SET, _FROZENSET, _UNION, _LITERAL, _ENUM, _RECORD, _REF, _NAMED, _OPAQUE = range(10, 23)
+_LIST, _DICT, _TUPLE, _VAR_TUPLE, _SET, _FROZENSET, _UNION, _LITERAL, _ENUM, _RECORD, _REF, _NAMED, _OPAQUE, _FLAG = range(10, 24)
 _ONE_ITEM: Final[dict[type[Type], int]] = {ListType: _LIST, VarTupleType: _VAR_TUPLE, SetType: _SET, FrozenSetType: _FROZENSET}
+_RECORD_CODES: Final[dict[RecordKind, bool | int]] = {"dataclass": False, "namedtuple": True, "typeddict": 2}
 _MAX_DEPTH: Final = 200
 
 
@@ -77,6 +80,8 @@ def _tree(type: Type) -> Any:
             return [_LITERAL, list(values)]
         case EnumType(name, members):
             return [_ENUM, name, [list(member) for member in members]]
+        case FlagType(name, members):
+            return [_FLAG, name, [list(member) for member in members]]
         case RecordType(name, definitions=definitions):
             return [_RECORD, name, [_definition_tree(one) for one in definitions]]
         case RefType(name):
@@ -89,7 +94,7 @@ def _tree(type: Type) -> Any:
 
 
 def _definition_tree(one: Definition) -> list[Any]:
-    return [one.name, one.kind == "namedtuple", [[field.name, _tree(field.type), field.required] for field in one.fields]]
+    return [one.name, _RECORD_CODES[one.kind], [[field.name, _tree(field.type), field.required] for field in one.fields]]
 
 
 @lru_cache(4096)
@@ -141,13 +146,16 @@ def _members(rows: Any) -> tuple[tuple[str, str | int | None], ...]:
 
 
 def _definition(tree: Any, depth: int) -> Definition:
-    name, is_tuple, rows = tree
+    name, code, rows = tree
     fields = tuple(Field(_text(one), _type(type, depth), _flag(required)) for one, type, required in rows)
     if len({field.name for field in fields}) != len(fields):
         raise ValueError(f"a field of {name} is there twice")
     if any(isinstance(inner, RecordType) for field in fields for inner in walk(field.type)):
         raise ValueError(f"a field of {name} holds a whole record, not a mention of it")
-    return Definition(_text(name), "namedtuple" if _flag(is_tuple) else "dataclass", fields)
+    kind = next((kind for kind, known in _RECORD_CODES.items() if known is code or (code == 2 and known == 2)), None)
+    if kind is None:
+        raise ValueError(f"{name} is a record of unknown kind")
+    return Definition(_text(name), kind, fields)
 
 
 def _flag(tree: Any) -> bool:
@@ -185,6 +193,11 @@ def _type(tree: Any, depth: int) -> Type:
         return _literal(tree[1])
     if code == _ENUM:
         return EnumType(_text(tree[1]), _members(tree[2]))
+    if code == _FLAG:
+        members = _members(tree[2])
+        if any(value.__class__ is not int for _, value in members):
+            raise ValueError("a member of a flag is not an int")
+        return FlagType(_text(tree[1]), cast(Any, members))
     if code == _RECORD:
         known = {one.name: one for one in (_definition(row, inner) for row in tree[2])}
         record = RecordType(_text(tree[1]), tuple(known.values()))

@@ -22,7 +22,9 @@ FrozenSetType  item                                  the same
 UnionType      arms, in canonical order              [arm, value]
 LiteralType    values, in canonical order            the scalar itself
 EnumType       name, members (name, scalar or None)  the member's name
-RecordType     name, definitions                     array, one entry a field in order
+FlagType       name, members (name, int)             the integer of the members that are set
+RecordType     name, definitions                     array, one entry a field in order; a key that a TypedDict may lack
+                                                     is an array of none or one
 RefType        name of a record, inside definitions  as that record
 NamedType      name, wire                            as `wire`: a family of `typesys.codecs` gives it meaning
 OpaqueType     name                                  bin: a cloudpickle
@@ -33,11 +35,13 @@ New families of Python types (arrays, decimals, files) are `NamedType`s: one fil
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal as _Literal
 
+RecordKind = _Literal["dataclass", "namedtuple", "typeddict"]
 Scalar = bool | int | float | str | bytes | None
 
 
@@ -189,8 +193,19 @@ class EnumType(Type):
 
 
 @dataclass(frozen=True, slots=True)
+class FlagType(Type):
+    """A `Flag` or `IntFlag`: any of its members together."""
+
+    name: str
+    members: tuple[tuple[str, int], ...]
+
+    def __str__(self) -> str:
+        return short_name(self.name)
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a record: its name, its type, and whether its class has no default for it."""
+    """A field of a record: its name, its type, and whether its class has no default for it (of a TypedDict: whether it must be there)."""
 
     name: str
     type: Type
@@ -202,13 +217,13 @@ class Definition:
     """What a record is. Its fields mention records, itself too, by name."""
 
     name: str
-    kind: _Literal["dataclass", "namedtuple"]
+    kind: RecordKind
     fields: tuple[Field, ...]
 
 
 @dataclass(frozen=True, match_args=False)
 class RecordType(Type):
-    """A dataclass or NamedTuple.
+    """A dataclass, NamedTuple or TypedDict. One that is generic has its arguments in its name: `shop:Box[int]`.
 
     `definitions` holds every record that can be reached from it, each once, in order of their names; so a type is complete in itself, as large as what its
     author wrote, and the same from wherever it is reached. `fields` gives the fields as types that are complete themselves.
@@ -226,7 +241,7 @@ class RecordType(Type):
         return next(one for one in self.definitions if one.name == self.name)
 
     @property
-    def kind(self) -> _Literal["dataclass", "namedtuple"]:
+    def kind(self) -> RecordKind:
         """Which kind of class it is."""
         return self._definition.kind
 
@@ -235,6 +250,12 @@ class RecordType(Type):
         """Its fields in order."""
         known = {one.name: one for one in self.definitions}
         return tuple(Field(field.name, closed(field.type, known), field.required) for field in self._definition.fields)
+
+    @cached_property
+    def parts(self) -> tuple[Type, ...]:
+        """The types of what its wire form holds, in order: those of its fields, but for a key that may be missing an array of none or one."""
+        optional = self.kind == "typeddict"
+        return tuple(VarTupleType(field.type) if optional and not field.required else field.type for field in self.fields)
 
     def __str__(self) -> str:
         return short_name(self.name)
@@ -256,7 +277,13 @@ class NamedType(Type):
     wire: Type
 
     def __str__(self) -> str:
-        return short_name(self.name)
+        arguments = ARGUMENTS.get(self.name)
+        inner = "" if arguments is None else f"[{', '.join(map(str, arguments(self.wire)))}]"
+        return short_name(self.name) + inner
+
+
+ARGUMENTS: dict[str, Callable[[Type], tuple[Type, ...]]] = {}
+"""How generic families (`deque[int]`) are printed: their arguments, from their wire type. Filled by `typesys.codecs`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +299,7 @@ ANY, NONE, BOOL, INT, FLOAT, STR, BYTES = AnyType(), NoneType(), BoolType(), Int
 _ORDER: dict[type[Type], int] = {
     kind: position
     for position, kind in enumerate(
-        (BoolType, IntType, FloatType, StrType, BytesType, LiteralType, EnumType, NamedType, RecordType, TupleType)
+        (BoolType, IntType, FloatType, StrType, BytesType, LiteralType, EnumType, FlagType, NamedType, RecordType, TupleType)
         + (VarTupleType, ListType, DictType, SetType, FrozenSetType, OpaqueType, AnyType, NoneType)
     )
 }
@@ -295,9 +322,57 @@ def union(arms: list[Type]) -> Type:
     return ordered[0] if len(ordered) == 1 else UnionType(tuple(ordered))
 
 
+_QUALIFIED = re.compile(r"(?:[\w.<>]+:)?(?:[\w<>]+\.)*(\w+)")
+
+
 def short_name(name: str) -> str:
-    """`pkg.module:Outer.Class` as a reader says it: `Class`."""
-    return name.rpartition(":")[2].rpartition(".")[2]
+    """`pkg.module:Outer.Class` as a reader says it.
+
+    >>> short_name("pkg.module:Outer.Class"), short_name("shop:Box[shop:Apple]")
+    ('Class', 'Box[Apple]')
+    """
+    if "[" not in name:
+        return name.rpartition(":")[2].rpartition(".")[2]
+    return _QUALIFIED.sub(lambda match: match[1], name)
+
+
+def class_name(name: str) -> str:
+    """The name of a record's class, without what it is a generic of.
+
+    >>> class_name("shop:Box[int]")
+    'shop:Box'
+    """
+    return name.partition("[")[0]
+
+
+def full_name(type: Type) -> str:
+    """A type as Python writes it, with the full names of classes: no two types have one text.
+
+    >>> from typesys import type_of
+    >>> full_name(type_of(dict[str, list[int] | None]))
+    'dict[str, list[int] | None]'
+    """
+    match type:
+        case RecordType() | RefType() | EnumType() | FlagType() | OpaqueType():
+            return type.name
+        case NamedType(name, wire):
+            arguments = ARGUMENTS.get(name)
+            return name if arguments is None else f"{name}[{', '.join(map(full_name, arguments(wire)))}]"
+        case ListType(item):
+            return f"list[{full_name(item)}]"
+        case SetType(item):
+            return f"set[{full_name(item)}]"
+        case FrozenSetType(item):
+            return f"frozenset[{full_name(item)}]"
+        case VarTupleType(item):
+            return f"tuple[{full_name(item)}, ...]"
+        case TupleType(items):
+            return f"tuple[{', '.join(map(full_name, items)) or '()'}]"
+        case DictType(key, value):
+            return f"dict[{full_name(key)}, {full_name(value)}]"
+        case UnionType(arms):
+            return " | ".join(map(full_name, arms))
+    return str(type)
 
 
 def children(type: Type) -> tuple[Type, ...]:
@@ -321,9 +396,11 @@ def children(type: Type) -> tuple[Type, ...]:
 def spelling(type: Type) -> str:
     """A type in full, the same for a record and a mention of it: what types are sorted by."""
     match type:
-        case RecordType() | RefType() | OpaqueType() | NamedType():
+        case RecordType() | RefType() | OpaqueType():
             return type.name
-        case EnumType(name, members):
+        case NamedType(name, wire):
+            return f"{name}[{spelling(wire)}]" if name in ARGUMENTS else name
+        case EnumType(name, members) | FlagType(name, members):
             return f"{name}{members!r}"
         case LiteralType(values):
             return repr(values)

@@ -21,7 +21,7 @@ from typesys.canonical import pack, unpack
 from typesys.errors import FormatError, TypeMismatch
 from typesys.infer import Inference
 from typesys.names import NotFound, find
-from typesys.opaque import lift_opaque, lower_opaque
+from typesys.opaque import check_opaque, lift_opaque, lower_opaque
 from typesys.records import builder, reader
 from typesys.scalars import Lower, exactly, literal, lower_exact_float, lower_float, lower_int, said, scalar
 from typesys.self_describing import each, lift_any, lower_any, sorted_once
@@ -31,6 +31,7 @@ from typesys.types import (
     BytesType,
     DictType,
     EnumType,
+    FlagType,
     FloatType,
     FrozenSetType,
     IntType,
@@ -46,6 +47,7 @@ from typesys.types import (
     Type,
     UnionType,
     VarTupleType,
+    class_name,
     short_name,
     walk,
 )
@@ -112,7 +114,7 @@ class Codec:
             return tree
         try:
             return self.lift(tree)
-        except (FormatError, NotFound):
+        except (FormatError, NotFound, TypeMismatch):
             raise
         except Exception as error:  # classes of the author's are built here, and may raise anything
             raise FormatError(f"a value of {self.type}", f"can't be read: {type(error).__name__}: {error}") from error
@@ -128,7 +130,24 @@ def codec_of(annotation: Any) -> Codec:
     True
     """
     inference = Inference()
-    return codec_for(inference.infer(annotation), inference.classes)
+    codec = codec_for(inference.infer(annotation), inference.classes)
+    return checking(codec, annotation) if inference.protocols else codec
+
+
+def checking(codec: Codec, annotation: Any) -> Codec:
+    """A codec that also asks typeguard whether values fit their annotation: for protocols, which have no wire type of their own."""
+    lower, lift = codec.lower, codec.lift
+
+    def checked_lower(value: Any) -> Any:
+        check_opaque(value, annotation)
+        return lower(value)
+
+    def checked_lift(tree: Any) -> Any:
+        value = tree if lift is None else lift(tree)
+        check_opaque(value, annotation)
+        return value
+
+    return Codec(codec.type, checked_lower, checked_lift)
 
 
 def codec_for(type: Type, classes: dict[str, Any] | None = None) -> Codec:
@@ -136,7 +155,7 @@ def codec_for(type: Type, classes: dict[str, Any] | None = None) -> Codec:
     given = classes or {}
 
     def lookup(name: str) -> Any:
-        return given[name] if name in given else find(name)
+        return given[name] if name in given else find(class_name(name))
 
     lower, lift = _build(type, lookup, {})
     return Codec(type, lower, lift)
@@ -173,8 +192,10 @@ def _build(type: Type, lookup: Find, records: Records, exact: bool = False) -> t
             return literal(type, values), None
         case EnumType(name, members):
             return _enum(name, frozenset(member for member, _ in members), lookup)
-        case NamedType(name):
-            return _family(codecs.family_named(name), lookup, records)
+        case FlagType(name):
+            return _flag(name, lookup)
+        case NamedType(name, wire):
+            return _family(codecs.family_named(name), wire, lookup, records)
         case RecordType():
             return _record(type, lookup, records, exact)
         case OpaqueType(name):
@@ -196,14 +217,24 @@ def _enum(name: str, members: frozenset[str], lookup: Find) -> tuple[Lower, Lift
     return lower, lambda tree: lookup(name)[tree]
 
 
-def _family(family: codecs.Family, lookup: Find, records: Records) -> tuple[Lower, Lift]:
-    inner_lower, inner_lift = _build(family.type.wire, lookup, records)
+def _flag(name: str, lookup: Find) -> tuple[Lower, Lift]:
+    def lower(value: Any) -> Any:
+        if isinstance(value, enum.Flag) and type(value) is lookup(name):
+            return value.value
+        raise TypeMismatch(f"expected {short_name(name)}, got {said(value)}")
+
+    return lower, lambda tree: lookup(name)(tree)
+
+
+def _family(family: codecs.Family, wire: Type, lookup: Find, records: Records) -> tuple[Lower, Lift]:
+    inner_lower, inner_lift = _build(wire, lookup, records)
+    shown = NamedType(family.type.name, wire)
     accepts = isinstance if family.subclasses else lambda value, cls: type(value) is cls
 
     def lower(value: Any) -> Any:
         if accepts(value, family.cls):
             return inner_lower(family.to_wire(value))
-        raise TypeMismatch(f"expected {family.type}, got {said(value)}")
+        raise TypeMismatch(f"expected {shown}, got {said(value)}")
 
     return lower, lambda tree: family.from_wire(inner_lift(tree) if inner_lift else tree)
 
@@ -333,6 +364,8 @@ def _union(type: UnionType, lookup: Find, records: Records, exact: bool) -> tupl
 
 
 def _record(type_: RecordType, lookup: Find, records: Records, exact: bool) -> tuple[Lower, Lift]:
+    if type_.kind == "typeddict":
+        return _typed_dict(type_, lookup, records, exact)
     key = f"{type_.name} exactly" if exact else type_.name
     if key in records:
         known_pair = records[key]
@@ -370,6 +403,52 @@ def _record(type_: RecordType, lookup: Find, records: Records, exact: bool) -> t
     def lift(tree: Any) -> Any:
         build = resolve()[2]
         return build([one(inner) for one, inner in zip(lifts, tree, strict=True)])
+
+    pair[:] = lower, lift
+    return lower, lift
+
+
+def _typed_dict(type_: RecordType, lookup: Find, records: Records, exact: bool) -> tuple[Lower, Lift]:
+    key = f"{type_.name} exactly" if exact else type_.name
+    if key in records:
+        known_pair = records[key]
+        return (lambda value: known_pair[0](value)), (lambda tree: known_pair[1](tree))
+    pair = records[key] = [None, None]
+    keep: Lift = lambda tree: tree  # noqa: E731
+    halves = []
+    for field, part in zip(type_.fields, type_.parts, strict=True):
+        field_lower, field_lift = _build(field.type, lookup, records, exact)
+        halves.append((field.name, part is field.type, field_lower, field_lift or keep))
+    names = {field.name for field in type_.fields}
+
+    def lower(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise TypeMismatch(f"expected {type_}, got {said(value)}")
+        unknown = [key for key in value if key not in names]
+        if unknown:
+            raise TypeMismatch(f"expected {type_}, which has no key {unknown[0]!r}")
+        lowered: list[Any] = []
+        for name, required, field_lower, _ in halves:
+            if name not in value:
+                if required:
+                    raise TypeMismatch(f"expected {type_}, and the key {name!r} is missing")
+                lowered.append([])
+                continue
+            try:
+                one = field_lower(value[name])
+            except TypeMismatch as mismatch:
+                raise mismatch.inside(f"[{name!r}]") from None
+            lowered.append(one if required else [one])
+        return lowered
+
+    def lift(tree: Any) -> Any:
+        found = {}
+        for (name, required, _, field_lift), one in zip(halves, tree, strict=True):
+            if required:
+                found[name] = field_lift(one)
+            elif one:
+                found[name] = field_lift(one[0])
+        return found
 
     pair[:] = lower, lift
     return lower, lift

@@ -1,0 +1,57 @@
+"""`register_codec`: how a user's own class gets a wire form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from typesys import codecs
+from typesys.errors import AnnotationError
+from typesys.infer import type_of
+from typesys.names import qualified_name
+
+T = TypeVar("T")
+
+
+def register_codec(
+    cls: type[T],
+    *,
+    wire: Any,
+    to_wire: Callable[[T], Any],
+    from_wire: Callable[[Any], T],
+    name: str | None = None,
+    subclasses: bool = False,
+    hashable: bool = True,
+) -> None:
+    """Give a class a wire form: how its values become values of a simpler annotation, and come back.
+
+    Call it where the class is defined, or in a function that the entry point group `promissory.codecs` of your package names, so that every worker knows it too.
+
+    Args:
+        cls: the class.
+        wire: the annotation of what its values are written as: any that has a wire form itself.
+        to_wire: a value of the class → a value of `wire`.
+        from_wire: the other way.
+        name: what plans call it; by default `module:Class`, by which a worker can import it. A name that was used is never to mean something else.
+        subclasses: take instances of subclasses too; they come back as what `from_wire` gives.
+        hashable: whether values may be keys of dicts and members of sets.
+
+    Raises:
+        AnnotationError: the class has a wire form already (a dataclass, an enum), the name is another class's, or `wire` has no wire form.
+
+    >>> from typesys import codec_of
+    >>> class Celsius:
+    ...     def __init__(self, degrees):
+    ...         self.degrees = degrees
+    >>> register_codec(Celsius, wire=float, to_wire=lambda c: c.degrees, from_wire=Celsius, name="doc:Celsius")
+    >>> codec = codec_of(list[Celsius])
+    >>> [one.degrees for one in codec.decode(codec.encode([Celsius(20.5)]))]
+    [20.5]
+    """
+    chosen = name or qualified_name(cls)
+    if not isinstance(cls, type):
+        raise AnnotationError(f"{cls!r} is no class")
+    if name is None and "<locals>" in chosen:
+        raise AnnotationError(f"{chosen} is defined inside a function, where no worker finds it: define it at module level, or give a name")
+    family = codecs.Family(cls, codecs.named(chosen, type_of(wire)), to_wire, from_wire, subclasses, hashable)
+    codecs.replace(family)
