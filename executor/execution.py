@@ -19,7 +19,7 @@ from typing import Any, Final
 from executor.engines.engine import Batch, Engine, Setup
 from executor.events import CODE, DONE, ENDED, EXPANDED, FAILED, OPENED, RESUMED, Event, tree_of, value_of
 from executor.failure import Failure
-from executor.frame import node_identity
+from executor.frame import joined, node_identity
 from executor.heartbeat import Heartbeat, Standing
 from executor.interrupts import deferred_interrupts
 from executor.invocation import FAILURE, FUTURES, LOST, UNSTARTED, VALUE
@@ -38,6 +38,8 @@ _LARGEST_BATCH: Final = 256
 _SHOWN_RUNNING: Final = 64
 _LOOK_UP: Final = 1.0
 """Seconds after which the loop looks whether it was told to stop."""
+_TELL: Final = 0.25
+"""Seconds after which whoever looks on is told what runs, if nothing was committed."""
 _OF_THE_SCHEDULER: Final = (DONE, EXPANDED, OPENED, FAILED)
 
 
@@ -45,8 +47,8 @@ _OF_THE_SCHEDULER: Final = (DONE, EXPANDED, OPENED, FAILED)
 class Progress:
     """What is committed of a run, for progress bars.
 
-    `done` and `nodes` count nodes, of all frames known so far; `running` says what workers do at this moment, by path; `waiting` how many calls are ready and wait for
-    a pool or for memory; `lost` how many calls are sent again because their worker was lost.
+    `done` and `nodes` count nodes, of all frames known so far. `running` says what workers do at this moment: (worker, path, since when in µs since the epoch); `waiting`
+    how many calls are ready and wait for a pool or for memory; `lost` how many calls are sent again because their worker was lost.
     """
 
     done: int
@@ -103,7 +105,9 @@ class Execution:
         self._expanded = 0
         self._appended = self._committed = 0
         self._marks: deque[tuple[int, int, int]] = deque()
-        self._shown = Progress(0, 0, 0)
+        self._shown = (0, 0)
+        self._telling = threading.Lock()
+        self._told = 0.0
         self._stop = threading.Event()
         self._heartbeat: Heartbeat | None = None
 
@@ -117,13 +121,29 @@ class Execution:
         self._committed += len(events)
         while self._marks and self._marks[0][0] <= self._committed:
             _, done, nodes = self._marks.popleft()
-            self._shown = Progress(done, nodes, self._expanded)
-        if self._on_progress is not None:
+            self._shown = (done, nodes)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell whoever looks on how things stand."""
+        if self._on_progress is None:
+            return
+        with self._telling:
+            self._told = time.monotonic()
             try:
-                self._on_progress(self._shown)
+                self._on_progress(self._now())
             except Exception as error:  # whoever looks on must not stop the run
                 self._on_progress = None
                 warnings.warn(f"on_progress raised {error!r}, and is not called any more", RuntimeWarning, stacklevel=1)
+
+    def _now(self) -> Progress:
+        scheduler = self.scheduler
+        running = []
+        for one in self.engine.running():
+            frame = scheduler.frames.get(one.frame)
+            if frame is not None:
+                running.append((one.worker, joined(frame.path, frame.topology.name(one.index)), one.since))
+        return Progress(*self._shown, self._expanded, tuple(running), scheduler.waiting, len(scheduler.losses))
 
     def cancel(self, reason: str) -> None:
         """Start nothing new, let what runs finish, end as cancelled. May be called from any thread."""
@@ -178,6 +198,8 @@ class Execution:
                     return
                 if self._heartbeat is not None:
                     self._heartbeat.soon()
+                if self._on_progress is not None and time.monotonic() - self._told > _TELL:
+                    self._tell()
                 begun = time.perf_counter()
                 try:
                     outcomes = engine.wait(_LOOK_UP, interrupts.welcome)

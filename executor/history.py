@@ -6,6 +6,7 @@ States of nodes are those of rule X8. A frame's nodes are found by walking down 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,7 +92,7 @@ class History:
     def __init__(self, store: Store, run_id: str) -> None:
         self.store = store
         self.manifest: Manifest = read_manifest(store, run_id)
-        self.beat: Beat | None = read_beat(store, run_id)
+        self.beat: Beat | None = None
         self.plan: Plan = plan_from_bytes(store.get(plan_key(self.manifest.plan)))
         self.end: tuple[str, str, list[Any] | None] | None = None
         self.ended_at = self.manifest.created
@@ -99,11 +100,26 @@ class History:
         self.changed_code: list[str] = []
         self._levels: dict[int, _Level] = {}
         self._topologies = Topologies()
+        self._segments = 0
         self._open(0, -1, 0, 0, self.plan.shape, 0, ROOT_IDENTITY)
-        for segment, _ in read_segments(store, run_id, 0, find_end(store, run_id)):
+        self.update()
+
+    def update(self) -> None:
+        """Read what has been committed since, and the newest beat."""
+        self.beat = read_beat(self.store, self.manifest.run_id)
+        end = find_end(self.store, self.manifest.run_id)
+        for segment, _ in read_segments(self.store, self.manifest.run_id, self._segments, end):
             self.ended_at = segment.time
             for event in segment.events:
                 self._take(event)
+        self._segments = max(self._segments, end)
+
+    @property
+    def running(self) -> dict[tuple[int, int], tuple[str, int]]:
+        """What runs, as the newest beat has it: (worker, µs since the epoch) by frame and index."""
+        if self.beat is None or not self.is_live:
+            return {}
+        return {(frame, index): (worker, since) for frame, index, worker, since in self.beat.running}
 
     # --- reading events ---
 
@@ -189,7 +205,7 @@ class History:
 
     def nodes(self) -> Iterator[NodeRow]:
         """Every node known so far, frame by frame in the order in which they were opened."""
-        running = {(one[0], one[1]) for one in self.beat.running} if self.is_live and self.beat is not None else set()
+        running = self.running
         failed_frames = self._frames_with_failures()
         paths: dict[int, str] = {}
         for id, level in self._levels.items():
@@ -235,7 +251,7 @@ class History:
         return lost
 
     def _row(
-        self, level: _Level, id: int, index: int, path: str, running: set[tuple[int, int]], failed: set[int], upstream: set[int]
+        self, level: _Level, id: int, index: int, path: str, running: dict[tuple[int, int], tuple[str, int]], failed: set[int], upstream: set[int]
     ) -> NodeRow:
         graph = level.shape.graphs[level.graph]
         target = graph.targets[index]
@@ -256,7 +272,8 @@ class History:
         if self.end is not None and self.end[0] in ("FAILED", "CANCELLED"):
             return NodeRow(where, "CANCELLED", called, kind, depth)
         if (id, index) in running:
-            return NodeRow(where, "RUNNING", called, kind, depth)
+            worker, since = running[id, index]
+            return NodeRow(where, "RUNNING", called, kind, depth, 1, since, max(0, time.time_ns() // 1000 - since), worker)
         before = {one for binding in graph.bindings_of(index) for one in references(binding)} | set(graph.after.get(index, ()))
         return NodeRow(where, "READY" if before <= level.done.keys() else "PENDING", called, kind, depth)
 
@@ -295,6 +312,15 @@ class History:
         if index < 0:
             raise RunNotFound("the path names the root, not a node")
         return id, index
+
+    def has(self, id: int, index: int) -> bool:
+        """Whether the journal has told of a node (or joint) yet; one that a beat names may be newer."""
+        return id in self._levels and index < len(self._levels[id].shape.graphs[self._levels[id].graph])
+
+    def is_over(self, id: int, index: int) -> bool:
+        """Whether a node's body has ended; a beat may be older than that."""
+        level = self._levels[id]
+        return index in level.done or index in level.failed or index in level.opened
 
     def path(self, id: int, index: int) -> str:
         """The path of a node, as `nodes` gives it."""

@@ -2,32 +2,86 @@
 
 from __future__ import annotations
 
+import time
+from typing import Final
+
 import click
 
 from executor.cli.options import open_store, store_option
-from executor.history import History, NodeRow
+from executor.errors import NotInStore
+from executor.history import History
+from executor.layout import log_key
 from executor.store import Store
+
+_LOOK: Final = 0.5
+_PIECE: Final = 1 << 20
 
 
 @click.command()
 @store_option
+@click.option("--follow", "-f", is_flag=True, help="Go on as tasks say more, until the run has ended.")
 @click.argument("run_id", metavar="RUN")
 @click.argument("node", required=False)
-def command(run_id: str, node: str | None, store: str) -> None:
+def command(run_id: str, node: str | None, store: str, follow: bool) -> None:
     """Print what tasks said; with NODE (a path), what that node and those inside it said."""
     opened = open_store(store)
     history = History(opened, run_id)
     prefix = None
     if node is not None:
         prefix = history.path(*history.find(node))
-    for row in sorted((one for one in history.nodes() if one.log is not None), key=lambda one: one.started):
-        if prefix is None or row.path == prefix or row.path.startswith(prefix + "/"):
-            _print(opened, row, whole=row.path == prefix)
+    printed = Printed(opened, prefix)
+    printed.ended(history)
+    running: dict[tuple[int, int], tuple[str, int]] = {}
+    while follow and history.is_live:
+        time.sleep(_LOOK)
+        before, running = running, history.running
+        history.update()
+        printed.ended(history)
+        for key, (worker, since) in history.running.items():
+            if before.get(key) == running.get(key) == (worker, since) and history.has(*key) and not history.is_over(*key):
+                printed.going_on(history, history.path(*key), worker)
+    if follow:
+        history.update()
+        printed.ended(history)
 
 
-def _print(store: Store, row: NodeRow, whole: bool) -> None:
-    assert row.log is not None
-    key, offset, length = row.log
-    text = store.get_range(key, offset, offset + length).decode("utf-8", "replace")
-    for line in text.splitlines():
-        click.echo(line if whole else f"{row.path} | {line}")
+class Printed:
+    """What has been printed of each worker's log. A log is what one body after the other said, so what lies behind the last body that ended is what the next one says.
+
+    Args:
+        store: where logs lie.
+        prefix: path of the node to print; None for all.
+    """
+
+    def __init__(self, store: Store, prefix: str | None) -> None:
+        self._store = store
+        self._prefix = prefix
+        self._up_to: dict[str, int] = {}
+
+    def ended(self, history: History) -> None:
+        """Print what nodes said that have ended since."""
+        rows = [row for row in history.nodes() if row.log is not None and row.log[1] + row.log[2] > self._up_to.get(row.log[0], 0)]
+        for row in sorted(rows, key=lambda one: one.started):
+            assert row.log is not None
+            key, offset, length = row.log
+            self._print(row.path, key, max(offset, self._up_to.get(key, 0)), offset + length)
+
+    def going_on(self, history: History, path: str, worker: str) -> None:
+        """Print the whole lines that a body has said so far."""
+        key = log_key(history.manifest.run_id, worker)
+        begin = self._up_to.get(key, 0)
+        try:
+            said = self._store.get_range(key, begin, begin + _PIECE)
+        except NotInStore:
+            return
+        whole = said.rfind(b"\n") + 1
+        if whole:
+            self._print(path, key, begin, begin + whole)
+
+    def _print(self, path: str, key: str, begin: int, end: int) -> None:
+        self._up_to[key] = end
+        if self._prefix is not None and path != self._prefix and not path.startswith(self._prefix + "/"):
+            return
+        text = self._store.get_range(key, begin, end).decode("utf-8", "replace")
+        for line in text.splitlines():
+            click.echo(line if path == self._prefix else f"{path} | {line}")

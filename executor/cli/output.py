@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import click
 
-from executor.execution import Progress
 from typesys.canonical import unpack
 from typesys.parse import to_json
 from typesys.types import ListType, NoneType, RecordType, StrType, Type, VarTupleType
@@ -95,28 +93,6 @@ def _cell(tree: Any, type: Type) -> str:
     if isinstance(value, bool) or not isinstance(value, int):
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return f"{value:,}"
-
-
-@contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[Progress], None] | None]:
-    """A progress bar on stderr if that is a terminal; gives what is to be called after each commit."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[more]}"))
-    console = Console(file=sys.stderr)  # the stream itself: what sys.stderr is will change while tasks are listened to
-    with Bar(*columns, console=console, transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task(title, total=1, more="")
-
-        def update(progress: Progress) -> None:
-            more = f"{progress.expanded:,} futures files" if progress.expanded else ""
-            bar.update(task, completed=progress.done, total=progress.nodes, more=more)
-
-        yield update
 
 
 def counted(count: int, what: str) -> str:

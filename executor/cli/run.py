@@ -11,7 +11,8 @@ import click
 from executor.cli.inputs import inputs_from_command_line
 from executor.cli.loading import choose, load
 from executor.cli.options import Running, open_store, running_options, store_option
-from executor.cli.output import print_result, progress_bar, say
+from executor.cli.output import print_result, say
+from executor.cli.progress import progress_view
 from executor.engines.engine import engine_named
 from executor.execution import Progress
 from executor.handle import Run
@@ -101,7 +102,7 @@ def carry(
     if running.quiet:
         run = begin(None)
     else:
-        with progress_bar(name) as on_progress:
+        with progress_view(name) as on_progress:
             run = begin(on_progress)
     error = run.error
     if error is not None:

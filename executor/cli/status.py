@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from dataclasses import asdict
+from typing import Any, Final
 
 import click
 
 from executor.cli.options import open_store, store_option
-from executor.cli.output import ago, lasted, print_table
+from executor.cli.output import ago, counted, lasted, print_table
+from executor.cli.progress import beside, worker_table
 from executor.history import History, NodeRow
 from typesys.types import short_name
 
@@ -17,10 +21,13 @@ from typesys.types import short_name
 @store_option
 @click.option("--nodes", "all_nodes", is_flag=True, help="Every node, with its state and times.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--watch", is_flag=True, help="Look on until the run has ended: what each worker does, what waits; then tell how it stands.")
 @click.argument("run_id", metavar="RUN")
-def command(run_id: str, store: str, all_nodes: bool, as_json: bool) -> None:
+def command(run_id: str, store: str, all_nodes: bool, as_json: bool, watch: bool) -> None:
     """Tell how a run stands: its state, its nodes by state and by what they call, what failed and what runs."""
     history = History(open_store(store), run_id)
+    if watch:
+        _watch(history)
     rows = list(history.nodes())
     if as_json:
         nodes = [asdict(row) for row in rows] if all_nodes else None
@@ -39,8 +46,50 @@ def command(run_id: str, store: str, all_nodes: bool, as_json: bool) -> None:
     troubled = [row for row in rows if row.state in ("FAILED", "RUNNING")]
     if all_nodes or troubled:
         shown = rows if all_nodes else troubled
-        table = [[row.path, row.state, str(row.attempts), lasted(row.duration) if row.started else "-", row.why] for row in shown]
-        print_table(["node", "state", "attempts", "lasted", "why"], table)
+        table = [
+            [row.path, row.state, str(row.attempts), lasted(row.duration) if row.started else "-", row.worker or "-", row.why] for row in shown
+        ]
+        print_table(["node", "state", "attempts", "lasted", "worker", "why"], table)
+
+
+_LOOK: Final = 0.5
+
+
+def _watch(history: History) -> None:
+    """Look on until no executor works on the run: drawn on a terminal, elsewhere a line whenever something has changed."""
+    if sys.stdout.isatty():
+        from rich.live import Live
+
+        with Live(_drawn(history), transient=True, auto_refresh=False) as live:
+            while history.is_live:
+                time.sleep(_LOOK)
+                history.update()
+                live.update(_drawn(history), refresh=True)
+        return
+    said = ""
+    while history.is_live:
+        line = _line(history)
+        if line != said:
+            said = line
+            click.echo(line)
+        time.sleep(_LOOK)
+        history.update()
+
+
+def _line(history: History) -> str:
+    beat = history.beat
+    assert beat is not None
+    more = beside(0, beat.waiting, beat.lost)
+    return f"{history.state} {beat.done:,}/{beat.nodes:,} nodes, {counted(len(beat.running), 'task')} at work{f', {more}' if more else ''}"
+
+
+def _drawn(history: History) -> Any:
+    from rich.console import Group
+    from rich.text import Text
+
+    running = tuple((worker, history.path(*key), since) for key, (worker, since) in history.running.items() if history.has(*key))
+    head = Text(f"{history.manifest.run_id}  {_line(history) if history.beat is not None else history.state}")
+    return Group(head, worker_table(running))
 
 
 def _by_callee(rows: list[NodeRow]) -> None:

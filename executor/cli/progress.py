@@ -1,0 +1,81 @@
+"""The progress view on a terminal: how far the run is, what each worker does and for how long, what waits and what was sent again."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from executor.execution import Progress
+
+_ROWS: Final = 12
+
+
+@contextmanager
+def progress_view(title: str) -> Iterator[Callable[[Progress], None] | None]:
+    """A view on stderr if that is a terminal; gives what is to be told how the run stands."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(file=sys.stderr)  # the stream itself: what sys.stderr is will change while tasks are listened to
+    view = View(title)
+    with Live(view, console=console, transient=True, redirect_stdout=False, redirect_stderr=False, refresh_per_second=8):
+        yield view.take
+
+
+class View:
+    """What is drawn.
+
+    Args:
+        title: the workflow's name.
+    """
+
+    def __init__(self, title: str) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bar
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[more]}"))
+        self._bar = Bar(*columns)
+        self._task = self._bar.add_task(title, total=1, more="")
+        self._running: tuple[tuple[str, str, int], ...] = ()
+
+    def take(self, progress: Progress) -> None:
+        """The run stands like this now."""
+        self._running = progress.running
+        self._bar.update(self._task, completed=progress.done, total=progress.nodes, more=beside(progress.expanded, progress.waiting, progress.lost))
+
+    def __rich__(self) -> Any:
+        from rich.console import Group
+
+        return Group(self._bar, worker_table(self._running)) if self._running else self._bar
+
+
+def beside(expanded: int, waiting: int, lost: int) -> str:
+    """What stands beside the bar.
+
+    >>> beside(1200, 3, 1)
+    '1,200 futures files, 3 wait, 1 sent again'
+    """
+    parts = [f"{expanded:,} futures files"] if expanded else []
+    parts += [f"{waiting:,} wait"] if waiting else []
+    parts += [f"{lost:,} sent again"] if lost else []
+    return ", ".join(parts)
+
+
+def worker_table(running: tuple[tuple[str, str, int], ...]) -> Any:
+    """Workers with what they do: the ones that have been at it longest."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, padding=(0, 2))
+    now = time.time()
+    for worker, path, since in sorted(running, key=lambda one: one[2])[:_ROWS]:
+        table.add_row(Text(worker, style="dim"), Text(path, overflow="ellipsis", no_wrap=True), Text(f"{max(0.0, now - since / 1e6):.1f} s", style="cyan"))
+    if len(running) > _ROWS:
+        table.add_row("", Text(f"and {len(running) - _ROWS} more"), "")
+    return table
