@@ -18,7 +18,7 @@ PAGE = Path(__file__).with_name("README.md")
 def main() -> None:
     """Measure, print, and with `--write` put the table into the page."""
     found: list[Measure] = []
-    for name in ("benchmarks.ours", "benchmarks.with_flytekit", "benchmarks.with_dask"):
+    for name in ("benchmarks.ours", "benchmarks.with_flytekit", "benchmarks.with_dask", "benchmarks.with_process_pool", "benchmarks.with_ray"):
         try:
             workloads = importlib.import_module(name)
         except ModuleNotFoundError as missing:
@@ -50,4 +50,5 @@ def render(found: list[Measure]) -> str:
     return "\n".join(lines)
 
 
-main()
+if __name__ == "__main__":
+    main()

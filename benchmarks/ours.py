@@ -111,6 +111,9 @@ def measures() -> Iterator[Measure]:
     yield measure("chain", SYSTEM, "task", LENGTH, lambda: run(plan, {"x": 0}), note="journal on disk, synced")
     wide = independent.compile()
     yield measure("independent", SYSTEM, "task", LENGTH, lambda: run(wide, {"x": 0}), note="journal on disk, synced")
+    processes = {"engine": "processes"}
+    yield measure("chain, processes", SYSTEM, "task", LENGTH, lambda: run(plan, {"x": 0}, **processes), note="journal on disk, synced")
+    yield measure("independent, processes", SYSTEM, "task", LENGTH, lambda: run(wide, {"x": 0}, **processes), note="journal on disk, synced")
     yield measure("fib", SYSTEM, "call", calls(15), lambda: run(fib, {"n": 15}), note="a futures file a call, journal on disk, synced")
     yield resume("resume a chain", chain_then_stop, 100_000)
     yield resume("resume 10,000 frames", frames_then_stop, 100_000)

@@ -1,10 +1,12 @@
-"""The workloads on dask.delayed with its synchronous scheduler, which keeps nothing."""
+"""The workloads on dask.delayed: with its synchronous scheduler, and over processes on a local cluster of `distributed`. Keeps nothing."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
+from typing import Any
 
 import dask
 
@@ -42,3 +44,21 @@ def measures() -> Iterator[Measure]:
     yield measure("compile", SYSTEM, "node", COUNT, build_chain, note="a graph in memory, not a plan that can be stored")
     yield measure("chain", SYSTEM, "task", COUNT, lambda: chain.compute(scheduler="synchronous"), note="nothing kept")
     yield measure("independent", SYSTEM, "task", COUNT, lambda: wide.compute(scheduler="synchronous"), note="nothing kept")
+    yield from over_processes(chain, wide)
+
+
+def over_processes(chain: Any, wide: Any) -> Iterator[Measure]:
+    """The same on a cluster of this machine. Its optimiser would make one task of a chain, so it is turned off."""
+    from distributed import Client, LocalCluster
+
+    with (
+        dask.config.set({"optimization.fuse.active": False}),
+        LocalCluster(n_workers=os.cpu_count(), threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        yield measure(
+            "chain, processes", SYSTEM, "task", COUNT, lambda: client.compute(chain, optimize_graph=False).result(), note="in memory"
+        )
+        yield measure(
+            "independent, processes", SYSTEM, "task", COUNT, lambda: client.compute(wide, optimize_graph=False).result(), note="in memory"
+        )

@@ -73,8 +73,9 @@ class Processes:
         if not self._outcomes:
             with interruptible():
                 events = self._selector.select(self._patience(timeout))
-            for worker in dict.fromkeys(key.data for key, _ in events):
-                self._hear(worker)
+            ending = [key.data for key, _ in events if key.fd == key.data.ending]
+            for worker in dict.fromkeys([key.data for key, _ in events]):
+                self._hear(worker, worker in ending)
             self._stop_what_is_late()
             self._hand_out()
         if self._stopped is not None:
@@ -197,8 +198,7 @@ class Processes:
 
     # --- hearing ---
 
-    def _hear(self, worker: WorkerProcess) -> None:
-        ended = worker.has_ended
+    def _hear(self, worker: WorkerProcess, ended: bool = False) -> None:
         for kind, content in worker.hear():
             if kind == OUTCOME:
                 self._outcomes.append(content)
@@ -218,7 +218,7 @@ class Processes:
                 name, text = content
                 self._stopped = KeyboardInterrupt(text) if name == "KeyboardInterrupt" else StoreError(text)
                 self._outcomes += unstarted(worker.answered().calls)
-        if ended:
+        if (ended or worker.is_silent) and worker.has_ended:
             self._ended(worker)
         elif worker.doomed and not worker.sent:
             self._forget(worker)

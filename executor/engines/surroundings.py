@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from _signal import getsignal  # type: ignore[import-not-found]  # what `signal.getsignal` wraps: a tenth of its 0.6 µs, eleven times a body
 from typing import Any, Final
 
 _WATCHED: Final = tuple(
@@ -39,7 +40,7 @@ class Surroundings:
         """Things are well as they are now: code that was loaded may have changed them for good."""
         self._folder = _folder()
         self._environment = dict(_environment())
-        self._handlers = [signal.getsignal(number) for number in _WATCHED]
+        self._handlers = [getsignal(number) for number in _WATCHED]
         self._streams = sys.stdout, sys.stderr, sys.stdin
         self._mask = _mask()
 
@@ -50,7 +51,7 @@ class Surroundings:
         if _environment() != self._environment:
             set_environment(self._environment)
         for number, handler in zip(_WATCHED, self._handlers, strict=True):
-            if signal.getsignal(number) is not handler and handler is not None:
+            if getsignal(number) is not handler and handler is not None:
                 signal.signal(number, handler)
         for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
             if signal.getitimer(timer)[0]:

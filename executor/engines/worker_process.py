@@ -23,7 +23,7 @@ from typesys.canonical import pack
 
 _WORDS: Final = 8192
 _PIECE: Final = 1 << 20
-_READ_AT_ONCE: Final = 1 << 18
+_READ_AT_ONCE: Final = 1 << 16
 
 
 class WorkerProcess:
@@ -36,6 +36,7 @@ class WorkerProcess:
         deadline: when what it runs has to be over (`time.monotonic`); None for no limit.
         opened: whether it has taken in that the run begins; before, it is given nothing.
         reserved: the one batch that it was started for.
+        is_silent: whether nobody can say anything through its pipe any more, so that it has ended, or is about to.
         doomed: whether it is to end; it is given nothing more.
     """
 
@@ -50,6 +51,7 @@ class WorkerProcess:
         self.opened = False
         self.reserved: Batch | None = None
         self.doomed = False
+        self.is_silent = False
         self._hearing = Hearing()
         self._sender, self._receiver = channel()
         reading, writing = os.pipe()
@@ -109,6 +111,7 @@ class WorkerProcess:
             except BlockingIOError:
                 break
             if not data:
+                self.is_silent = True
                 break
             found += self._hearing.take(data)
             if len(data) < _READ_AT_ONCE:

@@ -1,7 +1,6 @@
 """A10, A11, A5: programs of any shape run on worker processes, as `python flow.py`, `python -m pkg.flow` and `python -c` start them; no worker starts a run of its own."""
 
 import os
-import sys
 
 import pytest
 
@@ -25,7 +24,8 @@ def flow(x: int) -> int:
 """
 RUN = "run(flow, {'x': 1}, engine='processes').result"
 BOUND = """
-import os
+import faulthandler, os
+faulthandler.dump_traceback_later(20, exit=True)
 os.environ["LEVEL"] = str(int(os.environ.get("LEVEL", "0")) + 1)
 if int(os.environ["LEVEL"]) > 3:
     os._exit(3)
@@ -236,6 +236,14 @@ def test_A10_a_script_is_the_same_to_its_bodies_in_a_worker(project, printed):
     assert printed("flow.py") == ["What it is for. flow.py flow 3"]
 
 
+def test_A11_a_script_that_is_imported_by_what_it_imports(project, printed, runs):
+    """Python has it twice then, as `__main__` and under its name; both are the same code."""
+    project.write("later.py", "from planner import workflow\n\ndef made():\n    from flow import inc\n\n    @workflow\n    def later(x: int) -> int:\n        return inc(inc(x))\n\n    return later\n")
+    project.write("flow.py", f"import later\n{FLOW}\nif __name__ == '__main__':\n    print({RUN}, run(later.made(), {{'x': 5}}, engine='processes').result)\n")
+    assert printed("flow.py") == ["4 7"]
+    assert runs() == 2
+
+
 # --- what is beside it -----------------------------------------------------------------------------------------------------------
 
 
@@ -329,15 +337,16 @@ def test_A11_workers_write_no_bytecode_where_the_program_does_not(project, print
     assert not list(project.folder.rglob("__pycache__"))
 
 
-def test_A10_a_body_may_have_processes_of_its_own(project, printed, runs):
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_A10_a_body_may_have_processes_of_its_own(project, printed, runs, method):
     project.write(
         "flow.py",
-        "import multiprocessing\nfrom concurrent.futures import ProcessPoolExecutor\nfrom executor import run\nfrom planner import task\n\ndef square(x):\n    return x * x\n\n"
+        "import multiprocessing, sys\nfrom concurrent.futures import ProcessPoolExecutor\nfrom executor import run\nfrom planner import task\n\ndef square(x):\n    return x * x\n\n"
         "@task\ndef squares(method: str) -> list[int]:\n    with ProcessPoolExecutor(2, multiprocessing.get_context(method)) as pool:\n        return list(pool.map(square, range(4)))\n\n"
-        "for method in ('fork', 'spawn'):\n    print(run(squares, {'method': method}, engine='processes').result)\n",
+        "if __name__ == '__main__':\n    print(run(squares, {'method': sys.argv[1]}, engine='processes').result)\n",
     )
-    assert printed("flow.py") == ["[0, 1, 4, 9]", "[0, 1, 4, 9]"]
-    assert runs() == 2
+    assert printed("flow.py", method) == ["[0, 1, 4, 9]"]
+    assert runs() == 1
 
 
 # --- classes of the script -------------------------------------------------------------------------------------------------------
@@ -448,4 +457,3 @@ def test_X3_the_same_script_gives_the_same_bytes_on_every_engine(project):
         }
     assert kept["inline"] == kept["threads"] == kept["processes"]
     assert any("futures" in name for name in kept["inline"])
-    assert sys.version_info >= (3, 11)
