@@ -140,6 +140,8 @@ def engine_named(engine: str | Engine) -> Engine:
 
         return Threads()
     if engine == "processes":
+        if os.name != "posix":
+            raise EngineError("worker processes are not supported on this system yet; use threads (engine='threads', --engine threads)")
         from executor.engines.processes import Processes
 
         return Processes()

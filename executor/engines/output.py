@@ -41,8 +41,15 @@ class Output:
         threading.Thread(target=self._look, name="promissory output", daemon=True).start()
 
     def begin(self, path: str) -> None:
-        """A body begins."""
+        """A call begins: its code is looked for, and loaded if need be."""
         self._path = path
+
+    def speak(self, loaded: bool) -> None:
+        """Its body begins. What modules said while they were loaded is no task's."""
+        if loaded:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.ftruncate(1, 0)
         self._speaking = True
 
     def end(self) -> list[Any] | None:

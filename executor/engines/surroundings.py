@@ -68,6 +68,8 @@ class Surroundings:
 
 def has_children() -> bool:
     """Whether a body left processes behind that still run, or that nobody waited for."""
+    if not hasattr(os, "waitid"):
+        return False
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:

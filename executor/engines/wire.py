@@ -94,7 +94,7 @@ def send(sender: socket.socket, kind: bytes, data: bytes) -> bool:
         if len(data) <= _LARGEST_MESSAGE:
             sender.send(kind + data)
         else:
-            with tempfile.TemporaryFile(buffering=0) as file:
+            with _file_without_name() as file:
                 _write_all(file.fileno(), data)
                 socket.send_fds(sender, [_LARGE + kind], [file.fileno()])
     except BlockingIOError:
@@ -106,9 +106,19 @@ def send(sender: socket.socket, kind: bytes, data: bytes) -> bool:
     return True
 
 
+def _file_without_name() -> Any:
+    """A file in memory where the system has such; what is sent may hold secrets, and no disk should see them."""
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("promissory"), "w+b", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
+
+
 def receive(receiver: socket.socket, flags: int = 0) -> tuple[bytes, bytes] | None:
     """The next message, (kind, content); None at the end. Raises `BlockingIOError` if there is none and `flags` say not to wait."""
-    message, ancillary, _, _ = receiver.recvmsg(_LARGEST_MESSAGE + 2, _ONE_DESCRIPTOR, flags | _CLOSED_IN_CHILDREN)
+    try:
+        message, ancillary, _, _ = receiver.recvmsg(_LARGEST_MESSAGE + 2, _ONE_DESCRIPTOR, flags | _CLOSED_IN_CHILDREN)
+    except ConnectionError:
+        return None
     if not ancillary:
         return (message[:1], message[1:]) if message else None
     descriptor = array("i", ancillary[0][2])[0]

@@ -52,6 +52,7 @@ class Server:
         self._around = Surroundings()
         self._own = Surroundings()
         self._loaded = LoadedModules()
+        self._path: list[str] = []
         self._finders: list[MetaPathFinder] = []
 
     def serve(self) -> None:
@@ -83,6 +84,7 @@ class Server:
         if not self._loaded.are_current(opening.path, wanted):
             return False
         self._runs += 1
+        self._path = list(opening.path)
         os.chdir(opening.folder or "/")
         set_environment(dict(opening.environment))
         sys.path[:] = opening.path
@@ -126,12 +128,14 @@ class Server:
             self._output.close()
         if has_children():
             os.killpg(0, signal.SIGKILL)  # what bodies left behind ends with the run, and this worker with it
-        self._loaded.note(sys.path)
+        self._loaded.note(self._path)
         self._own.restore()
 
     # --- bodies ---
 
     def _before_body(self, timeout: float | None, loaded: bool) -> None:
+        assert self._output is not None
+        self._output.speak(loaded)
         if loaded:
             self._around.note()
         if timeout is not None:

@@ -83,8 +83,10 @@ class WorkerProcess:
         """Send a message; False if there is no room for it now. To a worker that has ended, nothing is sent; that it ended shows elsewhere."""
         try:
             return send(self._sender, kind, data)
-        except OSError:
+        except ConnectionError:
             return False
+        except OSError as error:
+            raise EngineError(f"a worker process can't be told what to do: {error}") from error
 
     def open(self, name: str, opening: Opening) -> None:
         """A run begins, in which it has this name."""
@@ -143,7 +145,7 @@ class WorkerProcess:
         while self.sent:
             try:
                 message = receive(self._receiver, socket.MSG_DONTWAIT)
-            except (BlockingIOError, ConnectionError):
+            except BlockingIOError:
                 break
             if message is None:
                 break

@@ -333,7 +333,7 @@ def test_A11_a_script_called_like_a_standard_module(project, printed, runs):
 def test_A11_workers_write_no_bytecode_where_the_program_does_not(project, printed):
     project.write("beside.py", "word = 'found'\n")
     project.write("flow.py", f"from beside import word\n{FLOW}\nprint({RUN})\n")
-    assert printed("flow.py") == ["4"]  # started with -B
+    assert printed("flow.py", PYTHONDONTWRITEBYTECODE="") == ["4"]  # started with -B
     assert not list(project.folder.rglob("__pycache__"))
 
 

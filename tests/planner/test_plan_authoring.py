@@ -5,6 +5,7 @@ import inspect
 import pickle
 from typing import Any
 
+import cloudpickle
 import pytest
 
 from planner import dynamic, task, workflow
@@ -154,12 +155,37 @@ def test_A1_a_task_at_module_level_is_pickled_by_name():
     assert pickle.loads(pickle.dumps(halve)) is halve
 
 
-def test_A1_a_task_in_a_function_says_that_it_has_no_name_to_be_pickled_by():
+def test_A10_a_task_in_a_function_is_pickled_by_value_with_what_it_captured():
+    def make(k: int):
+        @task
+        def plus(x: int) -> int:
+            """What it does."""
+            return x + k
+
+        return plus
+
+    plus = make(5)
+    again = cloudpickle.loads(cloudpickle.dumps(plus))
+    assert again is not plus
+    assert (again(1), again.__name__, again.__doc__) == (6, "plus", "What it does.")
+    assert str(again.signature.interface) == "(x: int) -> int"
+
+
+def test_A11_a_task_that_was_pickled_by_value_is_known_by_the_name_and_digest_it_had():
+    @dynamic(max_depth=3)
+    def local(x: int) -> int:
+        return x
+
+    again = cloudpickle.loads(cloudpickle.dumps(local))
+    assert again.callee() == local.callee()
+
+
+def test_A1_a_task_in_a_function_has_no_name_for_plain_pickle():
     @task
     def local(x: int) -> int:
         return x
 
-    with pytest.raises(TypeError, match="defined inside a function"):
+    with pytest.raises((AttributeError, pickle.PicklingError), match="local"):
         pickle.dumps(local)
 
 

@@ -123,7 +123,7 @@ def test_scalars_of_any_stand_as_they_are_and_the_rest_begins_with_its_kind():
 
 
 def test_an_opaque_value_comes_back():
-    assert travel(Fraction(1, 3), Fraction) == Fraction(1, 3)
+    assert travel(Plain(1), Plain) == Plain(1)
     assert travel([Plain(1)], list[Opaque[Plain]]) == [Plain(1)]
 
 
@@ -136,7 +136,7 @@ def test_P4_an_opaque_value_is_checked_to_its_last_item():
     with pytest.raises(TypeMismatch):
         codec_of(Opaque[typing.Sequence[int]]).encode([1, 2, "a"])
     with pytest.raises(TypeMismatch):
-        codec_of(Fraction).encode(0.5)
+        codec_of(Plain).encode(0.5)
     assert travel([1, 2], Opaque[typing.Sequence[int]]) == [1, 2]
 
 
@@ -225,7 +225,7 @@ def test_T1_a_name_on_the_wire_reaches_only_what_it_says_it_is(tree):
 
 
 def test_a_tree_says_whether_it_holds_a_pickle():
-    assert holds_opaque(lower_any({"a": [1, (Fraction(1, 2),)]}))
+    assert holds_opaque(lower_any({"a": [1, (Plain(1),)]}))
     for value in (None, b"x", [1, b"x"], {"a": (1, b"x")}, Row(1.0, Color.RED)):
         assert not holds_opaque(lower_any(value))
 

@@ -6,7 +6,6 @@ from collections import abc
 from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field
 from datetime import date, datetime, time, timedelta
-from fractions import Fraction
 from pathlib import Path, PurePath
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, NewType, Optional, Union
 
@@ -54,6 +53,10 @@ class Row:
 class Tree:
     value: int
     children: "list[Tree]" = field(default_factory=list)
+
+
+class Model:
+    """A class that nothing knows."""
 
 
 @dataclass
@@ -116,10 +119,11 @@ EXAMPLES = [
     (Point, "Point"),
     (Tree, "Tree"),
     (dict[str, Row | None], "dict[str, Row | None]"),
-    (Fraction, "Opaque[Fraction]"),
-    (Opaque[Fraction], "Opaque[Fraction]"),
+    (Model, "Opaque[Model]"),
+    (Opaque[Model], "Opaque[Model]"),
+    (Opaque[int], "Opaque[int]"),
     (Opaque[object], "Opaque[object]"),
-    (Access, "Opaque[Access]"),
+    (Access, "Access"),
 ]
 
 
@@ -229,14 +233,14 @@ def test_the_classes_that_an_annotation_mentions_are_kept_by_name():
 
 def test_a_class_that_nothing_knows_is_reported_unless_it_is_meant_to_be_opaque():
     inference = Inference()
-    inference.infer(tuple[Fraction, Opaque[complex]])
-    assert inference.unknown == [Fraction]
+    inference.infer(tuple[Model, Opaque[complex]])
+    assert inference.unknown == [Model]
 
 
 def test_a_type_says_whether_it_may_hold_a_pickle():
-    assert mentions_opaque(type_of(dict[str, list[Fraction]]))
+    assert mentions_opaque(type_of(dict[str, list[Model]]))
     assert not mentions_opaque(type_of(Row))
 
 
 def test_an_opaque_generic_is_printed_as_it_was_written():
-    assert str(type_of(Callable[[Fraction], int])).endswith("Callable[[fractions.Fraction], int]]")
+    assert str(type_of(Callable[[timedelta], int])).endswith("Callable[[datetime.timedelta], int]]")
