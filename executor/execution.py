@@ -143,7 +143,8 @@ class Execution:
             frame = scheduler.frames.get(one.frame)
             if frame is not None:
                 running.append((one.worker, joined(frame.path, frame.topology.name(one.index)), one.since))
-        return Progress(*self._shown, self._expanded, tuple(running), scheduler.waiting, len(scheduler.losses))
+        done, nodes = self._shown
+        return Progress(done, nodes or scheduler.nodes, self._expanded, tuple(running), scheduler.waiting, len(scheduler.losses))
 
     def cancel(self, reason: str) -> None:
         """Start nothing new, let what runs finish, end as cancelled. May be called from any thread."""

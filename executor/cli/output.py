@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import sys
 import time
-from contextlib import suppress
 from typing import Any
 
 import click
 
+from executor.capture import echo
 from typesys.canonical import unpack
 from typesys.parse import to_json
 from typesys.types import ListType, NoneType, RecordType, StrType, Type, VarTupleType
 
 
 def say(message: str) -> None:
-    """A message, on stderr; nobody has to read it."""
-    with suppress(OSError):
-        click.echo(message, err=True)
+    """A message, on stderr (above the progress view, if there is one); nobody has to read it."""
+    echo(f"{message}\n")
 
 
 def show(text: str) -> None:

@@ -24,7 +24,7 @@ def progress_view(title: str) -> Iterator[Callable[[Progress], None] | None]:
 
     console = Console(file=sys.stderr)  # the stream itself: what sys.stderr is will change while tasks are listened to
     view = View(title)
-    with Live(view, console=console, transient=True, redirect_stdout=False, redirect_stderr=False, refresh_per_second=8):
+    with Live(view, console=console, transient=True, redirect_stdout=False, refresh_per_second=8):
         yield view.take
 
 

@@ -110,7 +110,8 @@ def test_A11_an_edit_that_this_process_has_not_loaded_is_not_run(module, store, 
 def test_A11_an_edit_elsewhere_in_the_file_while_it_is_loaded_is_no_other_code(module, computed, tmp_path):
     """Lines move while a program runs: what a worker finds there is the same function."""
     loaded = module()
-    (tmp_path / "modules" / "flow.py").write_text("# one\n# two\n# three\n" + textwrap.dedent(FLOW))
+    moved = textwrap.dedent(FLOW).replace("\n@task", "\ndef another(x):\n    return -x\n\n@task")
+    (tmp_path / "modules" / "flow.py").write_text(moved)
     assert computed(loaded.flow, x=1) == 11
 
 
