@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +25,7 @@ from executor.recovery import recover
 from executor.store import Store
 from executor.timeouts import with_timeouts
 from planner.entity import Entity
-from planner.policy import Resources
+from planner.policy import Resources, seconds
 from planner.workflow import Workflow
 
 
@@ -41,6 +42,7 @@ def run(
     pools: Mapping[str, int] | None = None,
     resources: Resources | None = None,
     soft_timeouts: bool = False,
+    timeout: float | timedelta | None = None,
     run_id: str | None = None,
     durability: Durability = "disk",
     echo: bool = True,
@@ -60,6 +62,8 @@ def run(
         pools: how many calls of each pool (`@task(pool=…)`) may run at one time; a pool that is not named has no limit.
         resources: the memory and graphics processors that tasks may use together; by default what this machine has.
         soft_timeouts: let an engine that can't stop a body (inline, threads) run tasks with time-outs: one that comes late fails when it returns.
+        timeout: seconds that the whole run may take. Then nothing new starts, what runs is stopped where that can be done, and the run fails as `RunTimeout`; it can be
+            resumed.
         run_id: the run's name; by default the workflow's with the time.
         durability: "disk" syncs what it acknowledges; "process" survives the death of processes, not of the machine.
         echo: repeat what tasks print on standard error.
@@ -91,6 +95,7 @@ def run(
         pools=pools or {},
         resources=resources,
         soft_timeouts=soft_timeouts,
+        timeout=seconds(timeout),
         durability=durability,
         echo=echo,
         on_progress=on_progress,
@@ -113,6 +118,7 @@ def start(
     pools: Mapping[str, int] | None = None,
     resources: Resources | None = None,
     soft_timeouts: bool = False,
+    timeout: float | timedelta | None = None,
     run_id: str | None = None,
     durability: Durability = "disk",
     echo: bool = True,
@@ -135,6 +141,7 @@ def start(
         pools=pools or {},
         resources=resources,
         soft_timeouts=soft_timeouts,
+        timeout=seconds(timeout),
         durability=durability,
         echo=echo,
         on_progress=on_progress,
@@ -156,6 +163,7 @@ def resume(
     pools: Mapping[str, int] | None = None,
     resources: Resources | None = None,
     soft_timeouts: bool = False,
+    timeout: float | timedelta | None = None,
     durability: Durability = "disk",
     take_over: bool = False,
     strict_code: bool = False,
@@ -172,7 +180,7 @@ def resume(
         take_over: take the run away from an executor that seems to live.
         strict_code: refuse if any code changed since the run began.
         on_change: told of each callable whose code changed.
-        store, engine, max_parallelism, pools, resources, soft_timeouts, durability, echo, on_progress: as for `run`.
+        store, engine, max_parallelism, pools, resources, soft_timeouts, timeout, durability, echo, on_progress: as for `run`.
 
     Returns:
         The run, ended, as `run` gives it. One that had succeeded already runs nothing.
@@ -205,6 +213,7 @@ def resume(
         pools=pools or {},
         resources=resources,
         soft_timeouts=soft_timeouts,
+        timeout=seconds(timeout),
         durability=durability,
         echo=echo,
         on_progress=on_progress,

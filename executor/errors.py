@@ -35,6 +35,10 @@ class RunFailed(ExecutorError):
         return f"{text}\n\n{self.remote_traceback.rstrip()}" if self.remote_traceback else text
 
 
+class RunTimeout(RunFailed, TimeoutError):
+    """The whole run took longer than it may (rule R2). What was committed stays; it can be resumed."""
+
+
 class RemoteError(ExecutorError):
     """Stands for an exception whose own class can't be had here. `type_name` is its class."""
 

@@ -70,6 +70,7 @@ class Execution:
         parallel: how many bodies may run at one time, over all frames.
         script: (module name, file) of the program that defines the workflow.
         modules: (name, file) of the modules that the plan's functions were imported from.
+        timeout: seconds that all of it may take; None for no limit.
         echo: repeat what bodies print on standard error.
         on_progress: is told after each commit, from the committing thread.
     """
@@ -84,6 +85,7 @@ class Execution:
         parallel: int = 1,
         script: tuple[str, str] | None = None,
         modules: tuple[tuple[str, str], ...] = (),
+        timeout: float | None = None,
         echo: bool = True,
         beat: bool = True,
         on_progress: Callable[[Progress], None] | None = None,
@@ -95,6 +97,8 @@ class Execution:
         self.journal: Journal | None = None
         self.cancelled: str | None = None
         self._parallel = parallel
+        self._timeout = timeout
+        self._deadline: float | None = None
         self._script = script
         self._modules = modules
         self._carry_from = store if engine.remote and not store.outlives_the_process else None
@@ -186,10 +190,15 @@ class Execution:
         assert self.journal is not None
         scheduler, engine = self.scheduler, self.engine
         recalled = False
+        self._deadline = None if self._timeout is None else time.monotonic() + self._timeout
         with deferred_interrupts() as interrupts:
             while True:
                 if self._stop.is_set():
                     scheduler.stop()
+                if self._is_late:
+                    scheduler.stop()
+                    if engine.stops_bodies:
+                        return
                 if scheduler.stopping and not recalled:
                     recalled = True
                     engine.recall()
@@ -203,7 +212,7 @@ class Execution:
                     self._tell()
                 begun = time.perf_counter()
                 try:
-                    outcomes = engine.wait(_LOOK_UP, interrupts.welcome)
+                    outcomes = engine.wait(self._patience, interrupts.welcome)
                 except KeyboardInterrupt:
                     self._apply(engine.salvage())
                     self._record()
@@ -211,12 +220,25 @@ class Execution:
                 self._measure(time.perf_counter() - begun, len(outcomes))
                 self._apply(outcomes)
 
+    @property
+    def _is_late(self) -> bool:
+        return self._deadline is not None and time.monotonic() >= self._deadline and self.scheduler.outputs is None
+
+    @property
+    def _patience(self) -> float:
+        """How long to wait for something to happen."""
+        if self._deadline is None:
+            return _LOOK_UP
+        return max(0.0, min(_LOOK_UP, self._deadline - time.monotonic()))
+
     def _verdict(self) -> tuple[str, str, list[Any] | None]:
         scheduler = self.scheduler
         if scheduler.outputs is not None:
             return "SUCCEEDED", "", [tree_of(value) for value in scheduler.outputs]
         if scheduler.failure is not None:
             return "FAILED", f"{scheduler.failure.path}: {scheduler.failure.failure}", None
+        if self._is_late:
+            return "FAILED", f"it was stopped after {self._timeout:g} s, which is its time-out", None
         return "CANCELLED", self.cancelled or "", None
 
     def _dispatch(self) -> None:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from executor.errors import RunCancelled, RunFailed
+from executor.errors import RunCancelled, RunFailed, RunTimeout
 from executor.events import value_of
 from executor.execution import Execution
 from executor.failure import Failure
@@ -101,7 +101,7 @@ class Run:
         if self.state == "CANCELLED":
             return RunCancelled(f"run {self.id} was cancelled: {self.reason}")
         if self._failure is None:
-            return None
+            return self._timeout_error() if self.state == "FAILED" else None
         path, failure, attempt = self._failure
         said = f"{failure}" if path in failure.message else f"{path} failed: {failure}"
         verb = "with the limit raised" if failure.kind in _LIMITS else "repair it, then"
@@ -115,6 +115,10 @@ class Run:
         )
         error.__cause__ = failure.exception()
         return error
+
+    def _timeout_error(self) -> RunTimeout:
+        way_out = f"; to go on: {resume_command(self.id, self.store)}" if self.store.outlives_the_process else ""
+        return RunTimeout(f"run {self.id}: {self.reason}{way_out}", path="main", run_id=self.id)
 
     # --- what it gave ---
 

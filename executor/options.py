@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -26,6 +27,7 @@ class Options:
         pools: how many calls of each pool may run at one time.
         resources: what there is; None for what this machine has.
         soft_timeouts: let engines that can't stop a body run one that has a time-out, and fail it if it comes late.
+        timeout: seconds that the whole run may take; None for no limit.
         durability: "disk" or "process".
         echo: repeat what bodies print on standard error.
         on_progress: told after each commit, and now and then between.
@@ -37,6 +39,7 @@ class Options:
     pools: Mapping[str, int] = field(default_factory=dict)
     resources: Resources | None = None
     soft_timeouts: bool = False
+    timeout: float | None = None
     durability: Durability = "disk"
     echo: bool = True
     on_progress: Callable[[Progress], None] | None = None
@@ -52,6 +55,8 @@ class Options:
                 raise InputError(f"a pool has a name and a whole number of places of at least 1, not {name!r}: {places!r}")
         if self.resources is not None and not isinstance(self.resources, Resources):
             raise InputError(f"resources are given as Resources(…), not {self.resources!r}")
+        if self.timeout is not None and (self.timeout.__class__ is not float or not 0 < self.timeout < math.inf):
+            raise InputError(f"timeout is a number of seconds above 0, not {self.timeout!r}")
         if self.durability not in ("disk", "process"):
             raise InputError(f'durability is "disk" or "process", not {self.durability!r}')
 

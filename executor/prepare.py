@@ -152,6 +152,7 @@ def new_execution(store: Store, manifest: Manifest, scheduler: Scheduler, option
         parallel=options.parallel,
         script=_script(manifest.source),
         modules=_modules(plan),
+        timeout=options.timeout,
         echo=options.echo,
         beat=options.beat,
         on_progress=options.on_progress,

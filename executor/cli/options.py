@@ -44,6 +44,7 @@ class Running:
     pools: dict[str, int]
     resources: Resources | None
     soft_timeouts: bool
+    timeout: float | None
     as_json: bool
     quiet: bool
 
@@ -78,12 +79,13 @@ def running_options(function: Callable[..., Any]) -> Callable[..., Any]:
         memory: str | None,
         gpu: int | None,
         soft_timeouts: bool,
+        timeout: float | None,
         as_json: bool,
         quiet: bool,
         **others: Any,
     ) -> Any:
         limits = (max_depth, max_nodes, max_futures_bytes)
-        running = Running(engine, limits, max_parallelism, dict(pools), resources_of(memory, gpu), soft_timeouts, as_json, quiet)
+        running = Running(engine, limits, max_parallelism, dict(pools), resources_of(memory, gpu), soft_timeouts, timeout, as_json, quiet)
         return function(running=running, **others)
 
     for option in reversed(
@@ -97,6 +99,7 @@ def running_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--memory", default=None, help="The memory that tasks may use together, like 16GiB.  [the machine's]"),
             click.option("--gpu", type=click.IntRange(min=0), default=None, help="The graphics processors that tasks may use.  [the machine's]"),
             click.option("--soft-timeouts", is_flag=True, help="Let an engine that can't stop a task fail it when it comes late."),
+            click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=None, help="Seconds that the whole run may take."),
             click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, always."),
             click.option("--quiet", is_flag=True, help="No messages, no progress, no echo of what tasks print."),
         )

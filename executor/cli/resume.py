@@ -59,6 +59,7 @@ def command(
             pools=running.pools,
             resources=running.resources,
             soft_timeouts=running.soft_timeouts,
+            timeout=running.timeout,
             take_over=take_over,
             strict_code=strict_code,
             echo=not running.quiet,

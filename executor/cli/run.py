@@ -83,6 +83,7 @@ def command(
                 pools=running.pools,
                 resources=running.resources,
                 soft_timeouts=running.soft_timeouts,
+                timeout=running.timeout,
                 echo=not running.quiet,
                 on_progress=on_progress,
             ),

@@ -122,7 +122,7 @@ def test_run_refuses_an_option_of_ours_that_does_not_exist(cli, flow, told):
         (["--max-depth", "-1"], "--max-depth"),
         (["--max-depth", "many"], "--max-depth"),
         (["--max-parallelism", "0"], "--max-parallelism"),
-        (["--engine", "abacus"], "there is no engine 'abacus'; there is: inline"),
+        (["--engine", "abacus"], "there is no engine 'abacus'; there are: inline, threads, processes"),
         (["--run-id", "../x"], "'../x' can't name a run"),
         (["--run-id", ""], "'' can't name a run"),
         (["--run-id", "a" * 129], "can't name a run"),

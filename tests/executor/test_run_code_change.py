@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 import sys
 
 import pytest
@@ -141,15 +142,22 @@ def test_R6_a_change_is_told_once(project, failed_run):
     assert [name for name, *_ in changes] == ["flow:third"]
 
 
-def test_R6_a_module_that_is_gone_fails_the_node_that_needs_it(project, failed_run):
+RESUME_ELSEWHERE = """
+from executor import resume
+error = resume("changed").error
+print(type(error.__cause__).__name__, error.path, error.__cause__)
+"""
+
+
+def test_R6_a_module_that_is_gone_is_run_as_it_was_when_the_run_began(project, failed_run):
     (project.folder / "flow.py").unlink()
-    output = project.code(
-        """
-        from executor import resume
-        error = resume("changed").error
-        print(type(error.__cause__).__name__, error.path, error.__cause__)
-        """
-    )
+    assert project.code(RESUME_ELSEWHERE).startswith("ValueError main/second to be repaired")
+
+
+def test_R6_a_module_that_is_gone_from_the_store_too_fails_the_node_that_needs_it(project, failed_run):
+    (project.folder / "flow.py").unlink()
+    shutil.rmtree(project.folder / "store" / "code")
+    output = project.code(RESUME_ELSEWHERE)
     assert output.startswith("CodeNotFound main/second cannot import module 'flow'")
     assert CodeNotFound.__name__ in output
 

@@ -167,7 +167,7 @@ def test_D9_a_resume_keeps_the_limit_of_nodes_and_may_raise_it(store):
 def test_D9_a_futures_file_has_a_limit():
     scheduler = Scheduler(Limits(max_futures_bytes=100))
     scheduler.open_root(emits.compile(), (b"\x14",))
-    ((frame, node),) = scheduler.take(1)
+    ((frame, node, *_),) = scheduler.take(1)
     data = futures_to_bytes(twenty.compile(), FuturesHeader(frame.identity, node, 1))
     assert scheduler.expanded(frame.id, node, data) is None
     assert scheduler.ended

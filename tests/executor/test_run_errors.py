@@ -60,7 +60,7 @@ def test_P4_a_compiled_plan_checks_its_inputs_as_well(store):
 
 
 def test_J5_an_unknown_engine_says_which_there_are(store):
-    with pytest.raises(EngineError, match=r"there is no engine 'cluster'; there is: inline"):
+    with pytest.raises(EngineError, match=r"there is no engine 'cluster'; there are: inline, threads, processes"):
         run(flow, {"rows": [], "by": 1}, store=store, engine="cluster")
     assert store.list("runs") == []
 

@@ -141,8 +141,7 @@ def test_R6_what_an_older_executor_wrote_at_the_last_moment_counts(store):
     class Raced(Inline):
         """The inline engine; between the reading of the journal and the first write, the old executor writes."""
 
-        @property
-        def slots(self):
+        def slots(self, wanted):
             if not raced:
                 raced.append(True)
                 old = Journal(store, ended.id, 1, tail, True, lambda events: None)
