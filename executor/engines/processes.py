@@ -76,6 +76,8 @@ class Processes:
             ending = [key.data for key, _ in events if key.fd == key.data.ending]
             for worker in dict.fromkeys([key.data for key, _ in events]):
                 self._hear(worker, worker in ending)
+            for worker in [one for one in self._workers if one.ending < 0 and not events]:
+                self._hear(worker, True)  # a system that doesn't tell when a process ends
             self._stop_what_is_late()
             self._hand_out()
         if self._stopped is not None:
