@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
+from executor.bundle import leave_other_bundles
 from executor.changed_code import Change, adopt_current_code
 from executor.code import missing_modules_from
 from executor.engines.engine import Engine, engine_named
@@ -17,10 +18,10 @@ from executor.handle import Run
 from executor.heartbeat import read_beat
 from executor.journal import Journal, LostRace
 from executor.limits import Limits
-from executor.loading import refuse_while_loading
+from executor.loading import refuse_outside_bodies
 from executor.manifest import read_manifest
 from executor.options import Durability, Options, check_limits
-from executor.prepare import Prepared, Target, codecs_of, new_execution, opened_store, prepare
+from executor.prepare import Prepared, Target, codecs_of, keep_current_code, new_execution, opened_store, prepare
 from executor.recovery import recover
 from executor.store import Store
 from executor.timeouts import with_timeouts
@@ -89,6 +90,7 @@ def run(
     >>> ended.state, ended.result
     ('SUCCEEDED', 3)
     """
+    refuse_outside_bodies()
     options = Options(
         engine=engine_named(engine),
         max_parallelism=max_parallelism,
@@ -135,6 +137,7 @@ def start(
     >>> start(inc, {"x": 1}, store="memory://doctest").wait(60).result
     2
     """
+    refuse_outside_bodies()
     options = Options(
         engine=engine_named(engine),
         max_parallelism=max_parallelism,
@@ -206,7 +209,7 @@ def resume(
     >>> resume(ended.id, store="memory://doctest").result
     2
     """
-    refuse_while_loading()
+    refuse_outside_bodies()
     options = Options(
         engine=engine_named(engine),
         max_parallelism=max_parallelism,
@@ -236,9 +239,10 @@ def resume(
         scheduler = recovered.scheduler
         scheduler.limits = scheduler.limits.changed(max_depth, max_nodes, max_futures_bytes)
         check_limits(scheduler.limits)
+        leave_other_bundles(manifest.bundle)
         if manifest.bundle:
             missing_modules_from(opened, manifest.bundle, scheduler)
-        changes = adopt_current_code(scheduler, strict_code)
+        changes, current = adopt_current_code(scheduler, strict_code)
         execution = new_execution(opened, manifest, scheduler, options, recovered.plan)
         epoch = (0 if recovered.tail is None else recovered.tail.epoch) + 1
         execution.journal = Journal(opened, run_id, epoch, recovered.tail, options.durability == "disk", execution.committed)
@@ -252,6 +256,7 @@ def resume(
     for change in changes:
         if on_change is not None:
             on_change(change)
+    keep_current_code(opened, run_id, options.engine, current)
     for data in recovered.futures:
         write_futures(opened, run_id, data)
     prepared = Prepared(result, execution, recovered.plan)

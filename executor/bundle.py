@@ -9,6 +9,7 @@ A worker imports from the bundle only what it finds nowhere else.
 from __future__ import annotations
 
 import ast
+import importlib
 import io
 import os
 import sys
@@ -16,7 +17,7 @@ import sysconfig
 import tempfile
 import threading
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
@@ -33,16 +34,32 @@ LARGEST: Final = 64 << 20
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 
-def bundle_of(files: Iterable[Path]) -> bytes:
-    """The archive of the project that these Python files are part of; empty if none is the user's own."""
-    roots = sorted({import_name(file)[1] for file in files if file.is_file() and not is_installed(file)})
+def bundle_of(modules: Mapping[str, str]) -> bytes:
+    """The archive of the project that these modules (name, file) are part of; empty if none is the user's own."""
+    roots: dict[Path, list[Path]] = {}
+    for name, file in modules.items():
+        root = _root(name, Path(file))
+        if root is not None:
+            roots.setdefault(root, []).append(Path(file).resolve())
     contents: dict[str, bytes] = {}
-    for root in roots:
-        for file in _project_files(root, [file for file in files if import_name(file)[1] == root]):
-            contents.setdefault(file.relative_to(root).as_posix(), file.read_bytes())
+    for root, begin in sorted(roots.items()):
+        for path in _project_files(root, begin):
+            name = path.relative_to(root).as_posix()
+            if not any("\ud800" <= character <= "\udfff" for character in name):  # a name that is no text has no place in an archive
+                contents.setdefault(name, path.read_bytes())
     if sum(map(len, contents.values())) > LARGEST:
         contents = {name: data for name, data in contents.items() if name.endswith(".py")}
     return _archive(contents) if contents else b""
+
+
+def _root(name: str, file: Path) -> Path | None:
+    """The folder from which a module is imported under its name, also below namespace packages; None if it is not the user's own."""
+    if not file.is_file() or is_installed(file):
+        return None
+    above = file.resolve().parents
+    depth = name.count(".") + (file.name == "__init__.py")
+    fits = depth < len(above) and (file.stem in ("__init__", "__main__") or name.rpartition(".")[2] == file.stem)
+    return above[depth] if fits else import_name(file)[1]
 
 
 def _archive(contents: dict[str, bytes]) -> bytes:
@@ -55,7 +72,7 @@ def _archive(contents: dict[str, bytes]) -> bytes:
 
 def _project_files(root: Path, begin: list[Path]) -> list[Path]:
     found: dict[Path, None] = {}
-    todo = [file.resolve() for file in begin]
+    todo = list(begin)
     for module in list(sys.modules.values()):
         path = getattr(module, "__file__", None)
         if isinstance(path, str) and path.startswith(f"{root}/") and path.endswith(".py") and not is_installed(path):
@@ -82,20 +99,19 @@ def _package(folder: Path) -> Iterator[Path]:
 def _imports(file: Path, root: Path) -> Iterator[Path]:
     """The files below the root that a module's import statements name."""
     state = file.stat()
-    for parts in _imported_names(file, state.st_mtime_ns, state.st_size):
+    for parts in _imported_names(file, root, state.st_mtime_ns, state.st_size):
         yield from _module_files(root, parts)
 
 
 @lru_cache(4096)
-def _imported_names(file: Path, changed: int, size: int) -> tuple[tuple[str, ...], ...]:
+def _imported_names(file: Path, root: Path, changed: int, size: int) -> tuple[tuple[str, ...], ...]:
     """The dotted names that a file imports, made absolute. Cached for as long as the file stays as it is."""
     try:
         tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError):
         return ()
     found: dict[tuple[str, ...], None] = {}
-    name, _ = import_name(file)
-    package = name.split(".") if file.name == "__init__.py" else name.split(".")[:-1]
+    package = list(file.relative_to(root).parent.parts)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -119,7 +135,8 @@ def _module_files(root: Path, parts: tuple[str, ...]) -> Iterator[Path]:
 
 @cache
 def _installed_folders() -> tuple[str, ...]:
-    return tuple({str(Path(path).resolve()) for path in sysconfig.get_paths().values()} | {str(Path(sys.base_prefix).resolve() / "lib")})
+    paths = sysconfig.get_paths()
+    return tuple({str(Path(paths[kind]).resolve()) for kind in ("stdlib", "platstdlib", "purelib", "platlib")} | {str(Path(sys.base_prefix).resolve() / "lib")})
 
 
 @lru_cache(65536)
@@ -131,9 +148,9 @@ def is_installed(file: Path | str) -> bool:
     return any(text.startswith(f"{folder}/") for folder in _installed_folders() if folder not in ("/usr", "/usr/local"))
 
 
-def keep_bundle(store: Store, files: Iterable[Path]) -> bytes:
+def keep_bundle(store: Store, modules: Mapping[str, str]) -> bytes:
     """Store the bundle of a project; its digest, empty if there is nothing to bundle."""
-    archive = bundle_of(files)
+    archive = bundle_of(modules)
     if not archive:
         return b""
     name = digest("bundle", archive)
@@ -144,6 +161,19 @@ def keep_bundle(store: Store, files: Iterable[Path]) -> bytes:
 
 _lock = threading.Lock()
 _unpacked: dict[bytes, tempfile.TemporaryDirectory[str]] = {}
+
+
+def leave_other_bundles(name: bytes) -> None:
+    """Forget the modules of other runs' bundles: what is found there belongs to those runs, and a name may mean something else in this one."""
+    with _lock:
+        for other in [one for one in _unpacked if one != name]:
+            folder = _unpacked.pop(other)
+            sys.path[:] = [path for path in sys.path if path != folder.name]
+            for module, loaded in list(sys.modules.items()):
+                file = getattr(loaded, "__file__", None)
+                if isinstance(file, str) and file.startswith(f"{folder.name}/"):
+                    del sys.modules[module]
+            folder.cleanup()
 
 
 def unpacked(store: Store, name: bytes) -> bool:
@@ -161,4 +191,5 @@ def unpacked(store: Store, name: bytes) -> bool:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             opened.extractall(folder.name)  # extractall keeps every name below the folder
         sys.path.append(folder.name)
+        importlib.invalidate_caches()
     return True

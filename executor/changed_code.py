@@ -6,12 +6,14 @@ Compares every callable that the run may still call with what an import finds to
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from executor.code import Refused, imported
 from executor.errors import CodeChanged
 from executor.frame import PENDING, Frame
 from executor.scheduler import Scheduler
 from executor.topology import ShapeCode
+from planner.entity import Entity
 from planner.plan import CALL, Callee, Interface, Shape
 
 
@@ -24,8 +26,11 @@ class Change:
     new: bytes
 
 
-def adopt_current_code(scheduler: Scheduler, strict: bool) -> list[Change]:
-    """Have the scheduler call today's code; gives what changed.
+Current = list[tuple[Callee, Entity[..., Any]]]
+
+
+def adopt_current_code(scheduler: Scheduler, strict: bool) -> tuple[list[Change], Current]:
+    """Have the scheduler call today's code; gives what changed, and the functions that this process has for what is still called.
 
     Raises:
         CodeChanged: an interface changed, or anything did and `strict` is set. Nothing has run.
@@ -36,12 +41,16 @@ def adopt_current_code(scheduler: Scheduler, strict: bool) -> list[Change]:
         codes.setdefault(id(code), (code, set()))[1].update(_still_called(frame))
     changes: dict[str, Change] = {}
     refused: list[str] = []
-    found: dict[tuple[str, bytes], Callee] = {}
+    found: dict[tuple[str, bytes], Entity[..., Any] | None] = {}
     for code, called in codes.values():
         callees = list(code.callees)
         for number in sorted(called):
             old = callees[number]
-            new = found.setdefault((old.name, old.digest), _current(old))
+            key = (old.name, old.digest)
+            if key not in found:
+                found[key] = _current(old)
+            entity = found[key]
+            new = old if entity is None else entity.callee()
             if new.digest == old.digest:
                 continue
             changes[old.name] = Change(old.name, old.digest, new.digest)
@@ -55,15 +64,15 @@ def adopt_current_code(scheduler: Scheduler, strict: bool) -> list[Change]:
         raise CodeChanged(f"the interface of what this run still calls has changed, so its inputs would not fit: {listed}. Start a new run")
     if strict and changes:
         raise CodeChanged(f"the code changed since the run began: {', '.join(sorted(changes))}. Without --strict-code it would go on")
-    return [changes[name] for name in sorted(changes)]
+    return [changes[name] for name in sorted(changes)], [(entity.callee(), entity) for entity in found.values() if entity is not None]
 
 
-def _current(old: Callee) -> Callee:
-    """What an import finds under a callee's name now; itself where none finds anything: its worker knows it, or will say what is wrong."""
+def _current(old: Callee) -> Entity[..., Any] | None:
+    """What an import finds under a callee's name now; None where it finds nothing: a worker knows it, or will say what is wrong."""
     try:
-        return imported(old).callee()
+        return imported(old)
     except Refused:
-        return old
+        return None
 
 
 def _fits(old: Interface, new: Interface) -> bool:

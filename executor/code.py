@@ -6,12 +6,14 @@ value. A function whose code is other than the plan's is never called.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from executor.bundle import unpacked
 from executor.errors import NotInStore
 from executor.layout import code_key
 from executor.store import Store
+from executor.user_modules import no_runs_begin
 from planner import registry
 from planner.by_value import PYTHON, CantTravel, OtherPython, dump_entity, entity_at, load_entity, travels_by_value
 from planner.entity import Entity
@@ -36,17 +38,20 @@ class Code:
 
     Args:
         store: where code lies that no import reaches.
+        run_id: the run that it belongs to.
         bundle: digest of the run's source bundle; empty if it has none.
 
     Attributes:
         loaded: how many functions have been looked for.
     """
 
-    def __init__(self, store: Store, bundle: bytes) -> None:
+    def __init__(self, store: Store, run_id: str, bundle: bytes) -> None:
         self._store = store
+        self._run_id = run_id
         self._bundle = bundle
         self.loaded = 0
         self._resolved: dict[bytes, Entity[..., Any]] = {}
+        self._kept: list[Entity[..., Any]] = []
         self._shipped: set[tuple[str, bytes]] = set()
 
     def resolve(self, definition: bytes) -> Entity[..., Any]:
@@ -63,20 +68,17 @@ class Code:
         remembered = registry.recall(callee)
         if remembered is not None:
             return remembered
-        refusal = None
-        if is_importable(callee):
-            try:
-                return matching(callee, self._imported(callee))
-            except Refused as problem:
-                refusal = problem
         entity = self._by_value(callee)
         if entity is not None:
             registry.remember(callee, entity)
+            self._kept.append(entity)
             return entity
-        raise refusal or Refused(
-            "CodeNotFound",
-            f"{callee.name} is defined where no import reaches it, and was not stored by value: it is known only in the process that compiled it",
-        )
+        if not has_import_name(callee):
+            raise Refused(
+                "CodeNotFound",
+                f"{callee.name} is defined where no import reaches it, and was not stored by value: it is known only in the process that compiled it",
+            )
+        return matching(callee, self._imported(callee))
 
     def _imported(self, callee: Callee) -> Entity[..., Any]:
         try:
@@ -88,10 +90,10 @@ class Code:
 
     def _by_value(self, callee: Callee) -> Entity[..., Any] | None:
         try:
-            data = self._store.get(code_key(callee.name, callee.digest, PYTHON))
+            data = self._store.get(code_key(self._run_id, callee.name, callee.digest, PYTHON))
         except NotInStore:
-            for python in _OTHER_PYTHONS:
-                if python != PYTHON and self._store.exists(code_key(callee.name, callee.digest, python)):
+            for python in () if has_import_name(callee) else _OTHER_PYTHONS:
+                if python != PYTHON and self._store.exists(code_key(self._run_id, callee.name, callee.digest, python)):
                     raise Refused(
                         "CodeMismatch", f"{callee.name} was stored by value by {python}, and this worker is {PYTHON}: run it with {python}"
                     ) from None
@@ -103,33 +105,43 @@ class Code:
         except Exception as error:  # whatever loading runs: imports of what isn't installed here, a class's __setstate__
             raise Refused("CodeNotFound", f"{callee.name} travelled by value and can't be loaded here: {type(error).__name__}: {error}") from error
 
-    def ship(self, callee: Callee, entity: Entity[..., Any]) -> None:
-        """Store a function by value if no import reaches it. Raises `CantTravel`."""
-        key = (callee.name, callee.digest)
-        if key in self._shipped:
-            return
-        if len(self._shipped) > _KEPT_DEFINITIONS:
-            self._shipped.clear()
-        if travels_by_value(callee, entity):
-            place = code_key(callee.name, callee.digest, PYTHON)
-            if not self._store.exists(place):
-                self._store.put_new(place, dump_entity(entity))
-        self._shipped.add(key)
+    def ship(self, functions: Iterable[tuple[Callee, Entity[..., Any]]], replacing: bool = False, must: bool = True) -> None:
+        """Store the functions that no import reaches, by value, all or none; `replacing` what an earlier executor stored of them.
+
+        Raises `CantTravel`, unless nobody needs them elsewhere (`must` is false): then those that can't travel stay here.
+        """
+        found: dict[str, bytes] = {}
+        for callee, entity in functions:
+            key = (callee.name, callee.digest)
+            if key in self._shipped:
+                continue
+            if len(self._shipped) > _KEPT_DEFINITIONS:
+                self._shipped.clear()
+            if travels_by_value(callee, entity):
+                try:
+                    found[code_key(self._run_id, callee.name, callee.digest, PYTHON)] = dump_entity(entity)
+                except CantTravel:
+                    if must:
+                        raise
+            self._shipped.add(key)
+        for place, data in found.items():
+            if not self._store.put_new(place, data) and replacing:
+                self._store.put(place, data)
 
 
 def missing_modules_from(store: Store, bundle: bytes, scheduler: Any) -> None:
     """Have a run's bundle at hand if a module that it calls is not there any more."""
     for frame in scheduler.frames.values():
         for callee in frame.topology.code.callees:
-            if is_importable(callee):
+            if has_import_name(callee):
                 try:
-                    entity_at(callee.name)
-                except NotFound:
+                    imported(callee)
+                except Refused:
                     unpacked(store, bundle)
                     return
 
 
-def is_importable(callee: Callee) -> bool:
+def has_import_name(callee: Callee) -> bool:
     """Whether a callee's name is one that an import may find."""
     return "<locals>" not in callee.name and len(callee.digest) != BY_VALUE_SIZE and not callee.name.startswith("__main__:")
 
@@ -158,7 +170,8 @@ def imported(callee: Callee) -> Entity[..., Any]:
             f"{callee.name} captured something that has no bytes of its own, so it is known only in the process that compiled it",
         )
     try:
-        entity = entity_at(callee.name)
+        with no_runs_begin():
+            entity = entity_at(callee.name)
     except NotFound as error:
         raise Refused("CodeNotFound", f"{error}. Its module has to be importable where the plan runs") from None
     if entity is None or entity.kind != callee.kind:
@@ -166,4 +179,4 @@ def imported(callee: Callee) -> Entity[..., Any]:
     return entity
 
 
-__all__ = ["CantTravel", "Code", "Refused", "imported", "is_importable"]
+__all__ = ["CantTravel", "Code", "Refused", "has_import_name", "imported"]

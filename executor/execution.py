@@ -257,7 +257,7 @@ class Execution:
                 self.engine.submit(self._batch_of(calls[first : first + largest], False))
 
     def _batch_of(self, calls: list[Call], alone: bool) -> Batch:
-        return batch_of(calls, alone, self._carry_from)
+        return batch_of(calls, alone, self._carry_from, self.manifest.run_id)
 
     def _measure(self, seconds: float, count: int) -> None:
         """Batches are as long as about 5 ms, so that little is lost in a crash and little time goes into moving them."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from executor.errors import RemoteError, WorkerLost, limit_error
 from planner.errors import is_authors
+from typesys.opaque import loads
 
 _WAYS_OUT: Final[dict[int, str]] = {
     signal.SIGKILL: "did it use more memory than there is? Give it less to do at a time, or say what it needs: @task(resources=Resources(memory=…))",
@@ -79,7 +80,7 @@ class Failure:
         """The exception, of its own class where that can be had. Loads its pickle."""
         if self.pickled is not None:
             try:
-                loaded = pickle.loads(self.pickled)
+                loaded = loads(self.pickled)
             except Exception:  # the class is not importable here: what it said is still known
                 return RemoteError(self.type_name, self.message)
             if isinstance(loaded, BaseException):

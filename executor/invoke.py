@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from executor.code import CantTravel, Code, Refused, is_importable
+from executor.code import CantTravel, Code, Refused, has_import_name
 from executor.errors import StoreError
 from executor.events import tree_of
 from executor.failure import Failure
@@ -54,6 +54,7 @@ class Worker:
 
     Args:
         store: where objects are read and written.
+        run_id: the run.
         name: the worker's name, for the journal.
         created: when the run was created, in µs since the epoch; times are told relative to it.
         capture: takes what bodies print.
@@ -69,6 +70,7 @@ class Worker:
     def __init__(
         self,
         store: Store,
+        run_id: str,
         name: str,
         created: int,
         capture: Listener,
@@ -87,7 +89,7 @@ class Worker:
         self._remote = remote
         self._ships = remote or store.outlives_the_process
         self._before_body = before_body
-        self._code = Code(store, bundle)
+        self._code = Code(store, run_id, bundle)
         self._kept: dict[tuple[str, bytes], Any] = {}
 
     def run(self, batch: bytes, outcomes: Taker) -> None:
@@ -149,7 +151,7 @@ class Worker:
         values, _ = self._arguments(entity, arguments)
         token = current.set(InTaskBody(entity.name))
         try:
-            result = entity.run_body(values) if isinstance(entity, Task) else entity.call_function(values)
+            result = entity.run_body(values, to_its_end=True) if isinstance(entity, Task) else entity.call_function(values)
         finally:
             current.reset(token)
         return self._encoded(entity, result)
@@ -160,14 +162,13 @@ class Worker:
         if not isinstance(expansion, Plan):
             return VALUE, self._encoded(entity, expansion)
         for callee, called in zip(expansion.shape.callees, expansion.origin.entities, strict=True):
-            if not is_importable(callee):
+            if not has_import_name(callee):
                 self._kept[callee.name, callee.digest] = called  # no import reaches it, and the plan is about to go
-            if self._ships:
-                try:
-                    self._code.ship(callee, called)
-                except CantTravel as problem:
-                    if self._remote:
-                        raise Refused("CodeNotFound", str(problem)) from None
+        if self._ships:
+            try:
+                self._code.ship(zip(expansion.shape.callees, expansion.origin.entities, strict=True), must=self._remote)
+            except CantTravel as problem:
+                raise Refused("CodeNotFound", str(problem)) from None
         for literal in expansion.literals:
             if isinstance(literal, Large):
                 self.store.put_object(literal.digest, expansion.blobs[literal.digest])

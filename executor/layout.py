@@ -4,10 +4,10 @@
 
     objects/<aa>/<digest>                  values and large literals: immutable, put if absent
     code/<aa>/<digest>.zip                 source bundles
-    code/<aa>/<key>                        functions that travel by value
     plans/<aa>/<digest>.plan
     runs/<run id>/manifest                 plan, inputs, options, who, versions
     runs/<run id>/journal/<%020d>          segments
+    runs/<run id>/code/<key>               functions that travel by value
     runs/<run id>/futures/<aa>/<id>.futures
     runs/<run id>/logs/<worker>            what tasks printed
     runs/<run id>/beat                     liveness
@@ -73,10 +73,10 @@ def is_log(key: str) -> bool:
     return key.startswith(RUNS) and key.split("/")[2:3] == ["logs"]
 
 
-def code_key(name: str, digest: bytes, python: str) -> str:
-    """The key of a function that travels by value: which one, for which Python."""
+def code_key(run_id: str, name: str, digest: bytes, python: str) -> str:
+    """The key of a function that travels by value: which one, for which Python. A run's own, since it is more than its digest tells: the globals that it uses come along."""
     key = blake2b(b"code\0" + name.encode() + b"\0" + digest + python.encode(), digest_size=32).hexdigest()
-    return f"code/{key[:2]}/{key}"
+    return f"{RUNS}/{run_id}/code/{key}"
 
 
 def bundle_key(digest: bytes) -> str:

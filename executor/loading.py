@@ -1,29 +1,28 @@
-"""Whether a worker is loading the program that started its run; no run may be started meanwhile."""
+"""Whether user code is being imported to find functions in it: meanwhile no runs are started.
+
+In a worker that is so whenever it runs no body. What starts a run there is a statement of the user's own program or module; it is left out (`executor.user_modules`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
-_loading: ContextVar[bool] = ContextVar("promissory_loading", default=False)
+importing: ContextVar[bool] = ContextVar("promissory_importing", default=False)
 
 
-class StartedWhileLoading(BaseException):
-    """A program's own statement starts a run while a worker imports the program. Not for programs to catch."""
+class StartedInWorker(BaseException):
+    """A module's own statement starts a run while the module is imported to find functions. Not for programs to catch."""
 
 
-@contextmanager
-def a_program() -> Iterator[None]:
-    """In this block, a worker loads a program."""
-    token = _loading.set(True)
-    try:
-        yield
-    finally:
-        _loading.reset(token)
+class _Worker:
+    is_one = False
+    in_body = False
 
 
-def refuse_while_loading() -> None:
-    """Raise `StartedWhileLoading` if a worker is loading a program."""
-    if _loading.get():
-        raise StartedWhileLoading("a run is started by a statement of the program's own, outside any function")
+worker = _Worker()
+
+
+def refuse_outside_bodies() -> None:
+    """Raise `StartedInWorker` where user code is being imported."""
+    if importing.get() or (worker.is_one and not worker.in_body):
+        raise StartedInWorker("a run is started by a statement of the program's own, outside any function")

@@ -17,7 +17,7 @@ from typesys.canonical import pack
 from typesys.type_format import type_bytes
 
 
-def batch_of(calls: Sequence[Call], alone: bool = False, carry_from: Store | None = None) -> Batch:
+def batch_of(calls: Sequence[Call], alone: bool = False, carry_from: Store | None = None, run_id: str = "") -> Batch:
     """A batch of calls.
 
     Args:
@@ -41,7 +41,7 @@ def batch_of(calls: Sequence[Call], alone: bool = False, carry_from: Store | Non
             simple = bool(topology.simple[index])
             arguments = [_argument(frame, binding, simple) for binding in topology.graph.bindings_of(index)]
         if carry_from is not None:
-            _carry(frame, index, arguments, carried, carry_from)
+            _carry(frame, index, arguments, carried, carry_from, run_id)
         invocations.append([definition, frame.id, index, arguments, path, frame.identity, frame.depth + 1, attempt, timeout])
     data = pack([list(definitions), invocations, list(carried.items())])
     return Batch(data, tuple([(frame.id, index, attempt) for frame, index, attempt, _ in calls]), calls[0].timeout, alone)
@@ -55,7 +55,7 @@ def _argument(frame: Frame, binding: Any, simple: bool) -> Any:
     return assembled_argument(binding, frame.topology, frame.value)
 
 
-def _carry(frame: Frame, index: int, arguments: list[Any], carried: dict[str, bytes], store: Store) -> None:
+def _carry(frame: Frame, index: int, arguments: list[Any], carried: dict[str, bytes], store: Store, run_id: str) -> None:
     """What a call reads in the store: its arguments that are objects, and its code if no import reaches that."""
     found: list[Large] = []
     for argument in arguments:
@@ -66,6 +66,6 @@ def _carry(frame: Frame, index: int, arguments: list[Any], carried: dict[str, by
         carried[object_key(value.digest)] = store.get_value(value)
     if index < frame.topology.count:
         callee = frame.topology.callee(index)
-        key = code_key(callee.name, callee.digest, PYTHON)
+        key = code_key(run_id, callee.name, callee.digest, PYTHON)
         if key not in carried and store.exists(key):
             carried[key] = store.get(key)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from executor.bundle import keep_bundle
+from executor.changed_code import Current
 from executor.code import CantTravel, Code
 from executor.engines.engine import Engine
 from executor.errors import InputError, RunExists, StoreError
@@ -20,13 +21,13 @@ from executor.handle import Run, default_store, resume_command
 from executor.journal import Journal
 from executor.layout import is_run_id, object_key, plan_key
 from executor.limits import Limits
-from executor.loading import refuse_while_loading
 from executor.manifest import Manifest, new_manifest, write_manifest
 from executor.options import Options, check_limits
 from executor.scheduler import Scheduler
 from executor.store import Store
 from executor.timeouts import refuse_timeouts
 from planner import compile as compile_plan
+from planner import registry
 from planner.dynamic import Dynamic
 from planner.entity import Entity
 from planner.errors import is_ours
@@ -92,7 +93,6 @@ def prepare(
     run_id: str | None,
     options: Options,
 ) -> Prepared:
-    refuse_while_loading()
     check_limits(limits)
     options.check()
     plan = target if isinstance(target, Plan) else compile_plan(target)
@@ -116,7 +116,8 @@ def prepare_encoded(
         raise InputError(f"{run_id!r} can't name a run: letters, digits, '.', '_' and '-' can")
     if not options.engine.stops_bodies and not options.soft_timeouts:
         refuse_timeouts(plan, options.engine.name)
-    bundle = _keep_code(store, plan, source, options.engine)
+    name = run_id or _new_run_id(plan.name)
+    bundle = _keep_code(store, name, plan, source, options.engine)
     values: dict[str, Value] = {name: store.put_value(data) for name, data in inputs.items()}
     for literal in plan.literals:
         if isinstance(literal, Large):
@@ -128,7 +129,6 @@ def prepare_encoded(
         store.sync([object_key(value.digest) for value in named])
     digest = plan_digest(plan)
     store.put_new(plan_key(digest), plan.to_bytes())
-    name = run_id or _new_run_id(plan.name)
     manifest = new_manifest(name, plan.name, digest, values, options.engine.name, limits, source, bundle)
     if not write_manifest(store, manifest):
         raise RunExists(f"the store {store.url} has a run {name!r} already: resume it (promissory resume {name}), or give another name")
@@ -159,21 +159,21 @@ def new_execution(store: Store, manifest: Manifest, scheduler: Scheduler, option
     )
 
 
-def _keep_code(store: Store, plan: Plan, source: tuple[str, ...], engine: Engine) -> bytes:
+def _keep_code(store: Store, run_id: str, plan: Plan, source: tuple[str, ...], engine: Engine) -> bytes:
     """Store what other processes need of the code: functions that no import reaches, and the user's own modules. Gives the source bundle's digest."""
     if not (engine.remote or store.outlives_the_process):
         return b""
-    code = Code(store, b"")
-    for callee, entity in zip(plan.shape.callees, plan.origin.entities, strict=False):
-        try:
-            code.ship(callee, entity)
-        except CantTravel as problem:
-            if engine.remote:
-                raise InputError(str(problem)) from problem
+    code = Code(store, run_id, b"")
+    try:
+        code.ship(zip(plan.shape.callees, plan.origin.entities, strict=False), must=engine.remote)
+    except CantTravel as problem:
+        raise InputError(str(problem)) from problem
     if not store.outlives_the_process:
         return b""
-    files = [Path(entity.function.__code__.co_filename) for entity in plan.origin.entities]
-    return keep_bundle(store, [Path(one) for one in source[:1] if one] + files)
+    modules = {module_name(entity.function.__module__): entity.function.__code__.co_filename for entity in plan.origin.entities}
+    if source and source[0]:
+        modules.setdefault(import_name(Path(source[0]))[0], source[0])
+    return keep_bundle(store, modules)
 
 
 def _modules(plan: Plan) -> tuple[tuple[str, str], ...]:
@@ -185,6 +185,18 @@ def _modules(plan: Plan) -> tuple[tuple[str, str], ...]:
         if name not in ("__main__", "__mp_main__") and file:
             found[name] = str(Path(file).resolve())
     return tuple(found.items())
+
+
+def keep_current_code(store: Store, run_id: str, engine: Engine, current: Current) -> None:
+    """Have workers find the functions as this process has them now: cells that were run again, a program that defines them anew."""
+    code = Code(store, run_id, b"")
+    for callee, entity in current:
+        registry.remember(callee, entity)
+    if engine.remote or store.outlives_the_process:
+        try:
+            code.ship(current, replacing=True, must=engine.remote)
+        except CantTravel as problem:
+            raise InputError(str(problem)) from problem
 
 
 def _script(source: tuple[str, ...]) -> tuple[str, str] | None:

@@ -6,18 +6,19 @@ by CPython 3.11 loads in 3.12 and then crashes the process. So the version stand
 
 from __future__ import annotations
 
-import io
 import linecache
 import sys
-import types
 import typing
 from pathlib import Path
-from typing import Any
+from types import FunctionType
+from typing import Any, cast
 
+from planner import source
 from planner.entity import Entity
 from planner.plan import BY_VALUE_SIZE, Callee
 from typesys.canonical import pack, unpack
-from typesys.names import NotFound, find, qualified_name
+from typesys.names import NotFound, find, is_importable, qualified_name
+from typesys.opaque import dumps, loads
 
 PYTHON = f"{sys.implementation.name} {sys.version_info[0]}.{sys.version_info[1]}"
 """The interpreter whose pickles of functions this process can load."""
@@ -46,7 +47,7 @@ def entity_at(name: str) -> Entity[..., Any] | None:
 
 def travels_by_value(callee: Callee, entity: Entity[..., Any]) -> bool:
     """Whether no import gives this very function."""
-    if "<locals>" in callee.name or len(callee.digest) == BY_VALUE_SIZE or callee.name.startswith("__main__:"):
+    if len(callee.digest) == BY_VALUE_SIZE or not is_importable(cast(FunctionType, entity.function)):
         return True
     try:
         return entity_at(callee.name) is not entity
@@ -57,13 +58,12 @@ def travels_by_value(callee: Callee, entity: Entity[..., Any]) -> bool:
 def dump_entity(entity: Entity[..., Any]) -> bytes:
     """An entity as bytes, with what it captured. Raises `CantTravel`."""
     try:
-        buffer = io.BytesIO()
-        _pickler(buffer).dump([type(entity), entity_state(entity)])
+        data = dumps([type(entity), entity_state(entity)])
     except Exception as error:  # whatever a captured object's __reduce__ raises
         raise CantTravel(
             f"{entity.name} can't travel to another process: {type(error).__name__}: {error}. Take what it captures as an input, or make it in the body"
         ) from error
-    return pack([PYTHON, buffer.getvalue()])
+    return pack([PYTHON, data])
 
 
 def load_entity(data: bytes) -> Entity[..., Any]:
@@ -71,9 +71,7 @@ def load_entity(data: bytes) -> Entity[..., Any]:
     python, pickled = unpack(data, "a function")
     if python != PYTHON:
         raise OtherPython(f"it was pickled by {python}, and this is {PYTHON}")
-    import cloudpickle
-
-    cls, state = cloudpickle.loads(pickled)
+    cls, state = loads(pickled)
     entity: Entity[..., Any] = rebuilt(cls, state)
     return entity
 
@@ -94,16 +92,18 @@ def entity_state(entity: Entity[..., Any]) -> dict[str, Any]:
         "strict": entity._strict,
         "name": qualified_name(function),
         "identity": entity.callee().digest,
-        "source": None if in_file else (filename, linecache.getlines(filename)),
+        "source": None if in_file else (filename, source.lines(cast(FunctionType, function))),
     }
 
 
 def rebuilt(cls: type[Any], state: dict[str, Any]) -> Any:
     """The entity of a state."""
-    function, source = state["function"], state["source"]
-    if source is not None and source[1]:
-        text = "".join(source[1])
-        linecache.cache.setdefault(source[0], (len(text), None, source[1], source[0]))
+    function, text = state["function"], state["source"]
+    if text is not None and text[1]:
+        linecache.cache.setdefault(text[0], (sum(map(len, text[1])), None, text[1], text[0]))
+    module = state["name"].partition(":")[0]
+    if function.__globals__.get("__name__") == "__main__" and module != "__main__":
+        function.__globals__["__name__"] = function.__module__ = module  # so functions defined in its body are called as they would be there
     function.__annotations__ = state["hints"]
     _show_in_main(state)
     entity = cls(function, state["policy"], False, {})
@@ -118,25 +118,5 @@ def _show_in_main(state: dict[str, Any]) -> None:
     function = state["function"]
     mentioned = [part for hint in state["hints"].values() for part in (hint, *typing.get_args(hint))]
     for thing in (*mentioned, *function.__globals__.values()):
-        if isinstance(thing, type) and thing.__module__ == "__main__" and "<locals>" not in thing.__qualname__ and not hasattr(main, thing.__qualname__):
+        if isinstance(thing, type) and thing.__module__ == "__main__" and "<locals>" not in thing.__qualname__:
             setattr(main, thing.__qualname__, thing)
-
-
-def _pickler(buffer: io.BytesIO) -> Any:
-    import cloudpickle
-
-    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-        """Names what the program's own file defines as an import would, so that it isn't copied."""
-
-        def reducer_override(self, obj: Any) -> Any:
-            if isinstance(obj, type | types.FunctionType) and getattr(obj, "__module__", None) in ("__main__", "__mp_main__"):
-                name = qualified_name(obj)
-                if not name.startswith("__main__:") and "<locals>" not in name:
-                    try:
-                        if find(name) is obj:
-                            return find, (name,)
-                    except NotFound:
-                        pass
-            return super().reducer_override(obj)
-
-    return Pickler(buffer, protocol=5)

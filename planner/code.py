@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import inspect
 import io
-import linecache
 import secrets
 import token
 import tokenize
@@ -19,6 +18,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from planner import source
 from planner.errors import CompileError
 from planner.plan import BY_VALUE_SIZE
 from typesys.canonical import digest, pack
@@ -63,15 +63,15 @@ class _Digester:
         known = self._known.get(id(function))
         if known is not None:
             return known
-        source = _source(function)
-        if source is None or function.__name__ == "<lambda>":
+        text = _source(function)
+        if text is None or function.__name__ == "<lambda>":
             raise _NoCanonicalBytes  # a lambda's own text can't be told from its line's
         depth = len(self._inside)
         self._inside.append(function)
         self._outermost_recursion = depth + 1
         captured = [[name, self._captured(value)] for name, value in _captures(function)]
         self._inside.pop()
-        lexemes = [[kind, text] for kind, text in significant_lexemes(source)]
+        lexemes = [[kind, text] for kind, text in significant_lexemes(text)]
         made = digest("code", pack([lexemes, captured]))
         if self._outermost_recursion > depth:
             self._known[id(function)] = made
@@ -111,8 +111,7 @@ def _source(function: Callable[..., Any]) -> str | None:
     code = getattr(function, "__code__", None)
     if code is None:
         return None
-    linecache.checkcache(code.co_filename)  # the module may have been loaded again, from a file that changed
-    lines = linecache.getlines(code.co_filename, getattr(function, "__globals__", None))
+    lines = source.lines(function) if isinstance(function, types.FunctionType) else []
     if not lines:
         try:
             return inspect.getsource(function)

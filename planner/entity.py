@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, Literal, ParamSpec, TypeVar, cast
 
+from planner import source
 from planner.errors import DecorationError, NestedCallError, Where, WrongCall, user_line
 from planner.interface import MISSING, Signature, is_strict, read_signature
 from planner.plan import Callee, Parameter
@@ -31,6 +32,7 @@ class Entity(Generic[P, R]):
 
     def __init__(self, function: Callable[..., Any], policy: Policy, strict: bool | None, frame_locals: Mapping[str, Any]) -> None:
         _refuse_unusable(function, self.kind)
+        source.note(cast(types.FunctionType, function))
         self.function = function
         self.policy = policy
         self.name = function.__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, Protocol, cast, overload
@@ -39,23 +40,36 @@ class Task(Entity[P, R]):
         finally:
             current.reset(token)
 
-    def run_body(self, values: list[Any]) -> Any:
-        """Call the function; an async one is run to its end on an event loop."""
+    def run_body(self, values: list[Any], to_its_end: bool = False) -> Any:
+        """Call the function; an async one is run to its end on an event loop.
+
+        Where a loop runs already (a notebook's, a server's), a plain call gives a coroutine to await; `to_its_end` runs it on a loop of another thread.
+        """
         result = self.call_function(values)
-        if inspect.iscoroutine(result):
+        if not inspect.iscoroutine(result):
+            return result
+        if not _loop_is_running():
             return _run_coroutine(result)
-        return result
+        return _in_thread(result) if to_its_end else result
 
 
 def _run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
     import asyncio  # slow to import, and few tasks need it
 
-    on_a_loop = True
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        on_a_loop = False
-    return coroutine if on_a_loop else asyncio.run(coroutine)  # a caller on an event loop awaits it itself
+    return asyncio.run(coroutine)
+
+
+def _loop_is_running() -> bool:
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None
+
+
+def _in_thread(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    from concurrent.futures import ThreadPoolExecutor
+    from contextvars import copy_context
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(copy_context().run, _run_coroutine, coroutine).result()
 
 
 class _TaskDecorator(Protocol):

@@ -6,9 +6,13 @@ was started as a script. So a plan compiled under `__main__` has the same bytes 
 
 from __future__ import annotations
 
+import ast
 import importlib
+import os
 import sys
+from functools import lru_cache
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -57,6 +61,43 @@ def qualified_name(thing: Any) -> str:
     if "<locals>" in name and isinstance(thing, type):
         _classes_made_in_functions[name] = thing
     return name
+
+
+def is_importable(thing: type | FunctionType) -> bool:
+    """Whether an import in another process would give this very class or function, if this process is the program that defines it.
+
+    Importing a program's file carries out what stands at its own level, but not what stands behind `if __name__ == "__main__":`, nor what was defined anew further down.
+    """
+    name = qualified_name(thing)
+    module, _, qualname = name.partition(":")
+    main = sys.modules["__main__"]
+    if thing.__module__ not in ("__main__", "__mp_main__") or "<locals>" in name:
+        return "<locals>" not in name
+    file = getattr(main, "__file__", None)
+    if module == "__main__" or file is None or not file.endswith(".py") or "." in Path(file).stem:
+        return False
+    state = os.stat(file)
+    line = thing.__code__.co_firstlineno if isinstance(thing, FunctionType) else None
+    last = _last_definitions(file, state.st_mtime_ns, state.st_size).get(qualname.partition(".")[0])
+    return last is not None and (line is None or "." in qualname or line == last)
+
+
+@lru_cache(64)
+def _last_definitions(file: str, changed: int, size: int) -> dict[str, int]:
+    """The names that importing a file defines, with the line at which each is defined last (its first decorator's)."""
+    try:
+        tree = ast.parse(Path(file).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return {}
+    found: dict[str, int] = {}
+    todo: list[ast.AST] = list(reversed(tree.body))
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found[node.name] = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+        elif not (isinstance(node, ast.If) and "__main__" in ast.dump(node.test)):
+            todo += reversed(list(ast.iter_child_nodes(node)))
+    return found
 
 
 class NotFound(LookupError):

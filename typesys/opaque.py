@@ -6,16 +6,21 @@ an identity: they differ by hash seed and line number.
 
 from __future__ import annotations
 
+import importlib
+import io
+import pickle
+import sys
+import types
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from typesys.errors import FormatError, TypeMismatch
+from typesys.names import find, is_importable, module_name, qualified_name
 
 
 def lower_opaque(value: Any, name: str | None, lookup: Callable[[str], Any]) -> bytes:
     """The pickle of a value; checked against the annotation `name` stands for, if there is one."""
-    import cloudpickle
-
     from typesys.names import NotFound
 
     if name is not None:
@@ -26,7 +31,7 @@ def lower_opaque(value: Any, name: str | None, lookup: Callable[[str], Any]) -> 
         if annotation is not None:
             check_opaque(value, annotation)
     try:
-        data: bytes = cloudpickle.dumps(value, protocol=5)
+        data = dumps(value)
     except Exception as error:  # a class's own __reduce__ may raise anything
         if isinstance(error, TypeMismatch) or getattr(error, "passes_through_encoding", False):
             raise
@@ -36,11 +41,82 @@ def lower_opaque(value: Any, name: str | None, lookup: Callable[[str], Any]) -> 
 
 def lift_opaque(tree: Any) -> Any:
     """The value of a pickle."""
-    import cloudpickle
-
     if type(tree) is not bytes:
         raise FormatError("an opaque value", "is not a pickle")
-    return cloudpickle.loads(tree)
+    return loads(tree)
+
+
+def dumps(value: Any) -> bytes:
+    """The cloudpickle of a value. What the program's own file defines is named as an import would name it, and not copied: so it is the same thing on the other side."""
+    buffer = io.BytesIO()
+    _pickler_class()(buffer, protocol=5).dump(value)
+    return buffer.getvalue()
+
+
+def loads(data: bytes) -> Any:
+    """The value of a pickle. A module name that is the program's own means the program, which is not imported a second time."""
+    return _Unpickler(io.BytesIO(data)).load()
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if module != "__main__" and module == module_name("__main__"):
+            return find(f"{module}:{name}")
+        return super().find_class(module, name)
+
+
+@cache
+def _pickler_class() -> Any:
+    import cloudpickle
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        def reducer_override(self, obj: Any) -> Any:
+            if isinstance(obj, type | types.FunctionType) and getattr(obj, "__module__", None) in ("__main__", "__mp_main__") and is_importable(obj):
+                return find, (qualified_name(obj),)
+            if isinstance(obj, types.FunctionType) and _is_defined_inside(obj):
+                return _bare_function, (obj.__code__, obj.__module__, len(obj.__code__.co_freevars)), _function_state(obj), None, None, _complete_function
+            return super().reducer_override(obj)
+
+    return Pickler
+
+
+def _is_defined_inside(function: types.FunctionType) -> bool:
+    """Whether a function has no name of its own in a module that an import gives: it travels by value, and uses the module's variables, not copies of them."""
+    module = sys.modules.get(function.__module__)
+    if module is None or function.__module__ in ("__main__", "__mp_main__") or vars(module) is not function.__globals__:
+        return False
+    thing: Any = module
+    for part in function.__qualname__.split("."):
+        thing = getattr(thing, part, None)
+    return thing is not function
+
+
+def _bare_function(code: types.CodeType, module: str, cells: int) -> types.FunctionType:
+    return types.FunctionType(code, vars(importlib.import_module(module)), closure=tuple(types.CellType() for _ in range(cells)))
+
+
+_ATTRIBUTES = ("__name__", "__qualname__", "__defaults__", "__kwdefaults__", "__doc__", "__annotations__", "__module__", "__type_params__")
+
+
+def _function_state(function: types.FunctionType) -> tuple[dict[str, Any], dict[str, Any], list[list[Any]]]:
+    attributes = {name: getattr(function, name) for name in _ATTRIBUTES if hasattr(function, name)}
+    contents: list[list[Any]] = []
+    for cell in function.__closure__ or ():
+        try:
+            contents.append([cell.cell_contents])
+        except ValueError:
+            contents.append([])  # not assigned yet
+    return attributes, dict(vars(function)), contents
+
+
+def _complete_function(function: types.FunctionType, state: tuple[dict[str, Any], dict[str, Any], list[list[Any]]]) -> None:
+    attributes, others, contents = state
+    for name, value in attributes.items():
+        setattr(function, name, value)
+    vars(function).update(others)
+    for cell, content in zip(function.__closure__ or (), contents, strict=True):
+        if content:
+            cell.cell_contents = content[0]
 
 
 def check_opaque(value: Any, annotation: Any) -> None:

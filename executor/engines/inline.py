@@ -41,7 +41,7 @@ class Inline:
         name = f"inline-{setup.epoch}"
         self._capture = Capture(setup.store, log_key(setup.run_id, name), setup.echo)
         self._capture.open()
-        self._worker = Worker(setup.store, name, setup.created, self._capture, bundle=setup.bundle)
+        self._worker = Worker(setup.store, setup.run_id, name, setup.created, self._capture, bundle=setup.bundle)
 
     def submit(self, batch: Batch) -> None:
         """Have a batch run at the next `wait`."""

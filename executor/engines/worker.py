@@ -15,12 +15,13 @@ import socket
 import sys
 import threading
 from importlib.abc import MetaPathFinder
+from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any, Final
 
-from executor.engines.loaded import LoadedModules
+from executor import loading
+from executor.engines.loaded import are_current
 from executor.engines.output import Output, standard_streams
-from executor.engines.script import ModuleFinder, ScriptFinder
 from executor.engines.surroundings import Surroundings, has_children, set_environment
 from executor.engines.wire import BEGUN, CLOSE, LEAVING, NUMBER, OPEN, OPENED, OUTCOME, RUN, SAID, STALE, STOPPED, Opening, receive, say
 from executor.errors import StoreError
@@ -28,6 +29,7 @@ from executor.invocation import FAILURE
 from executor.invoke import Worker
 from executor.layout import log_key
 from executor.store import Store
+from executor.user_modules import ModuleFinder, ScriptFinder, UserFinder
 from typesys.canonical import unpack
 
 _LIFELINE: Final = 0
@@ -51,7 +53,6 @@ class Server:
         self._output: Output | None = None
         self._around = Surroundings()
         self._own = Surroundings()
-        self._loaded = LoadedModules()
         self._path: list[str] = []
         self._finders: list[MetaPathFinder] = []
 
@@ -81,7 +82,7 @@ class Server:
     def _open(self, opening: Opening) -> bool:
         """Get ready for a run; False if this worker's modules are not those that the run would import."""
         wanted = [*opening.modules, *([opening.script] if opening.script else [])]
-        if not self._loaded.are_current(opening.path, wanted):
+        if not are_current(opening.path, self._path, wanted):
             return False
         self._runs += 1
         self._path = list(opening.path)
@@ -101,6 +102,7 @@ class Server:
         self._output = Output(store, log_key(opening.run_id, opening.worker), echo)
         self._worker = Worker(
             store,
+            opening.run_id,
             opening.worker,
             opening.created,
             self._output,
@@ -116,11 +118,12 @@ class Server:
     def _find_code(self, script: list[str] | None, modules: list[list[str]]) -> None:
         for finder in self._finders:
             sys.meta_path.remove(finder)
-        self._finders = [ModuleFinder({pair[0]: pair[1] for pair in modules})]
-        sys.meta_path.append(self._finders[0])
-        if script is not None:
-            self._finders.append(ScriptFinder(*script))
-            sys.meta_path.insert(0, self._finders[1])
+        python_finds = sys.meta_path.index(PathFinder)
+        program = [] if script is None else [ScriptFinder(*script)]
+        others = ModuleFinder({pair[0]: pair[1] for pair in modules})
+        self._finders = [*program, UserFinder(), others]
+        sys.meta_path[python_finds:python_finds] = self._finders[:-1]
+        sys.meta_path.append(others)
 
     def _close(self) -> None:
         self._worker = None
@@ -128,7 +131,6 @@ class Server:
             self._output.close()
         if has_children():
             os.killpg(0, signal.SIGKILL)  # what bodies left behind ends with the run, and this worker with it
-        self._loaded.note(self._path)
         self._own.restore()
 
     # --- bodies ---
@@ -140,6 +142,7 @@ class Server:
             self._around.note()
         if timeout is not None:
             self._say(BEGUN, None)
+        loading.worker.in_body = True
 
     def _run(self, batch: bytes) -> bool:
         """Run a batch; False if this worker shall end."""
@@ -149,6 +152,7 @@ class Server:
             self._worker.run(batch, outcomes)
         except (KeyboardInterrupt, StoreError) as stop:
             self._say(STOPPED, [type(stop).__name__, str(stop)])
+        loading.worker.in_body = False
         if os.getpid() != self._process:
             os._exit(0)  # a body forked, and this is its child: the parent answers
         if outcomes.stale:
@@ -223,6 +227,7 @@ def main() -> None:
     _end_with_executor()
     standard_streams()
     faulthandler.enable(2)
+    loading.worker.is_one = True
     sys.modules["__main__"] = ModuleType("__main__")
     Server(receiver, pipe).serve()
 

@@ -210,6 +210,8 @@ class WorkerProcess:
 def _interpreter_options() -> list[str]:
     """What the command line told this interpreter and workers have to be told too."""
     options = ["-O"] * min(sys.flags.optimize, 2)
+    if sys.dont_write_bytecode:
+        options.append("-B")
     if sys.flags.dev_mode:
         options += ["-X", "dev"]
     if sys.flags.utf8_mode == 1 and "utf8" in sys._xoptions:

@@ -356,18 +356,19 @@ def test_A10_a_decorator_below_task(result):
     assert result(decorated, x=1) == [10, 20, 30]
 
 
-def test_A10_a_decorator_above_task(store, write_module):
+@pytest.mark.parametrize("wrapping", ["functools.wraps(function)", "(lambda inner: inner)"], ids=["that keeps what it wraps", "that hides what it wraps"])
+def test_A10_a_decorator_above_task(store, write_module, wrapping):
     """It wraps the call, so it is at work while the plan is made; the body is the task's own."""
     module = write_module(
         "has_decorators",
-        """
+        f"""
         import functools
         from planner import task, workflow
 
         calls = []
 
         def noted(function):
-            @functools.wraps(function)
+            @{wrapping}
             def inner(*args, **kwargs):
                 calls.append(args)
                 return function(*args, **kwargs)
@@ -443,6 +444,11 @@ def positional(a: int, b: int = 2, /, c: int = 3, *, d: int, e: int = 5) -> list
 
 
 @task
+def defaults(p: Point = Point(1), colours: list[Colour] = [Colour.BLUE], pair: Pair = Pair(Point(2), Level.HIGH), level: Level = Level.LOW) -> bool:  # noqa: B006, B008
+    return (p, colours, pair, level) == (Point(1), [Colour.BLUE], Pair(Point(2), Level.HIGH), Level.LOW) and level is Level.LOW
+
+
+@task
 def grown(x: int, seen: list[int] = []) -> list[int]:  # noqa: B006
     seen.append(x)
     return seen
@@ -459,6 +465,10 @@ def test_A10_every_kind_of_parameter(result):
         return [positional(x, d=4), positional(x, 20, 30, d=40, e=50), positional(x, c=x, d=x)]
 
     assert result(flow, x=1) == [[1, 2, 3, 4, 5], [1, 20, 30, 40, 50], [1, 2, 1, 1, 5]]
+
+
+def test_A10_defaults_that_are_records_and_enums(result):
+    assert result(defaults) is True
 
 
 def test_A10_a_mutable_default_is_fresh_for_each_call_of_one_worker(store):

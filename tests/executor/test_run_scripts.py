@@ -1,6 +1,8 @@
 """A10, A11, A5: programs of any shape run on worker processes, as `python flow.py`, `python -m pkg.flow` and `python -c` start them; no worker starts a run of its own."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -148,6 +150,31 @@ def test_A10_an_imported_module_that_runs_by_itself_starts_no_run_in_workers(pro
     project.write("jobs.py", f"{BOUND}{FLOW}\nresult = {RUN}\n")
     project.write("flow.py", "import jobs\nprint(jobs.result)\n")
     assert printed("flow.py") == ["4"]
+    assert runs() == 1
+
+
+def test_A10_what_a_script_does_after_its_run_holds_up_no_worker(project, gate, runs):
+    """It shows its result and waits for somebody, as a plot or a server does: that is not for workers to do."""
+    held = gate()
+    project.write("flow.py", f"import faulthandler\nfaulthandler.dump_traceback_later(20, exit=True)\n{FLOW}\nprint({RUN}, flush=True)\nopen({held.path!r}).read()\n")
+    process = project.spawn("flow.py", PYTHONPATH="")
+    assert process.stdout.readline() == "4\n"
+    held.reached()
+    held.open()
+    project.finish(process)
+    assert process.returncode == 0
+    assert runs() == 1
+
+
+def test_A10_a_script_that_reads_its_input_at_module_level(project, runs):
+    project.write("flow.py", f"{FLOW}\nfirst = int(input())\nprint(run(flow, {{'x': first}}, engine='processes').result)\nprint(input())\n")
+    project.write("input.txt", "10\nall of it\n")
+    with (project.folder / "input.txt").open() as given:
+        environment = {**os.environ, "PROMISSORY_STORE": str(project.folder / "store")}
+        ended = subprocess.run(
+            [sys.executable, "-B", "flow.py"], stdin=given, cwd=project.folder, env=environment, capture_output=True, text=True, timeout=60
+        )
+    assert ended.stdout == "13\nall of it\n"
     assert runs() == 1
 
 

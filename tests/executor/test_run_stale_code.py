@@ -135,6 +135,49 @@ def test_A11_what_the_task_calls_is_edited_and_loaded_again(module, computed):
     assert computed(module(helper=HELPER.replace("10", "2000")).flow, x=1) == 2001
 
 
+def test_A11_what_a_closure_uses_of_its_module_is_edited_and_loaded_again(computed, write_module):
+    """The closure's own text stays, and so does its digest; the store holds one of this digest already."""
+    source = """
+        from planner import task
+
+        RATE = 10
+
+        def made(k):
+            @task
+            def rated(x: int) -> int:
+                return x * k * RATE
+
+            return rated
+    """
+    assert computed(write_module("rates", source).made(1), x=1) == 10
+    assert computed(write_module("rates", source.replace("10", "2000")).made(1), x=1) == 2000
+
+
+def test_A11_a_constant_that_a_closure_of_a_script_uses_is_edited_between_two_runs(project):
+    """Two processes, one store."""
+    source = """
+        from executor import run
+        from planner import task
+
+        RATE = 10
+
+        def main():
+            k = 1
+
+            @task
+            def rated(x: int) -> int:
+                return x * k * RATE
+
+            return run(rated, {"x": 1}, engine="processes").result
+
+        if __name__ == "__main__":
+            print(main())
+    """
+    for rate in ("10", "2000"):
+        project.write("flow.py", source.replace("10", rate))
+        assert project.python("flow.py") == f"{rate}\n"
+
+
 def test_A11_a_module_that_comes_later_is_found(module, computed, write_module):
     assert computed(module().flow, x=1) == 11
     later = write_module("later", "from planner import task\n\n@task\ndef late(x: int) -> int:\n    return -x\n")
@@ -235,7 +278,7 @@ RUN_STORED = """
     import json
     from executor import run
     from planner import Plan
-    error = run(Plan.load("flow.plan"), {"x": 1}, engine=ENGINE).error
+    error = run(Plan.load("flow.plan"), {"x": 1}, engine=ENGINE, run_id="one").error
     print(json.dumps([error.path, type(error.__cause__).__name__, str(error)]))
 """
 
@@ -248,7 +291,7 @@ def test_A11_a_run_refuses_a_function_that_another_python_stored(project, write_
     name, digest = scaled.callee().name, scaled.callee().digest
     evil = pack([ANOTHER_PYTHON, pickle.dumps(Touches(tmp_path / "loaded"))])
     store = Store(project.folder / "store")
-    store.put_new(code_key(name, digest, ANOTHER_PYTHON if place == "under its own key" else PYTHON), evil)
+    store.put_new(code_key("one", name, digest, ANOTHER_PYTHON if place == "under its own key" else PYTHON), evil)
     path, kind, said = json.loads(project.code(RUN_STORED.replace("ENGINE", repr(engine))))
     assert (path, kind) == ("main/scaled", "CodeMismatch")
     assert ANOTHER_PYTHON in said
@@ -267,7 +310,7 @@ def test_A11_a_function_that_nobody_stored_is_told(project, write_module):
 def test_A11_a_stored_function_that_is_no_function_is_told_and_not_believed(project, write_module):
     scaled, flow = write_module("closure", CLOSURE).made(3)
     flow.compile().save(project.folder / "flow.plan")
-    Store(project.folder / "store").put_new(code_key(scaled.callee().name, scaled.callee().digest, PYTHON), b"\xc1 no function")
+    Store(project.folder / "store").put_new(code_key("one", scaled.callee().name, scaled.callee().digest, PYTHON), b"\xc1 no function")
     path, kind, said = json.loads(project.code(RUN_STORED.replace("ENGINE", "'processes'")))
     assert (path, kind) == ("main/scaled", "CodeNotFound")
     assert "scaled" in said

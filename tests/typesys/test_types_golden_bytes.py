@@ -108,8 +108,11 @@ DIGEST = "d5a6fbe5223c658c53b473b19bae6cfc20dd487f4e483ed07a6d57c8223c662b"
 
 PROGRAM = """
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any, Literal
+from collections import deque
+from decimal import Decimal
+from enum import Enum, Flag
+from fractions import Fraction
+from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar
 from typesys import codec_of, type_of
 from typesys.type_format import type_bytes
 
@@ -123,11 +126,28 @@ class Color(Enum):
     RED = 1
     BLUE = "b"
 
+class Access(Flag):
+    READ = 1
+    WRITE = 2
+
+T = TypeVar("T")
+
+@dataclass(frozen=True)
+class Key(Generic[T]):
+    part: T
+
+class Note(TypedDict, Generic[T]):
+    tags: set[T]
+    more: NotRequired[deque[T]]
+
 words = [f"word{i}" for i in range(50)]
-annotations = [set[str], Row, Any, dict[str, set[str | int]], Literal["b", "a", 1] | Color | Row | None, frozenset[Row]]
+annotations = [set[str], Row, Any, dict[str, set[str | int]], Literal["b", "a", 1] | Color | Row | None, frozenset[Row],
+    set[Access | Decimal | Fraction | Key[str] | None], Note[str], list[Note[Key[int]] | Note[int]]]
 values = [
     set(words), Row("r", frozenset(words)), [set(words), {Row("a", frozenset("xy")): Color.RED}, frozenset(words)],
     {"k": {1, "1", *words}}, Color.BLUE, frozenset({Row("a", frozenset("ab")), Row("b", frozenset("cd"), (1, frozenset(words)))}),
+    {Access.READ, Access.WRITE, Decimal("1.50"), Fraction(1, 3), None, *map(Key, words)}, {"tags": set(words), "more": deque(words)},
+    [{"tags": {Key(1), Key(2)}}, {"tags": {1, 2, 300}}],
 ]
 for annotation, value in zip(annotations, values):
     print(type_bytes(type_of(annotation)).hex(), codec_of(annotation).encode(value).hex())
@@ -147,4 +167,4 @@ def test_A5_values_and_types_have_the_same_bytes_under_every_hash_seed():
     said = {process.communicate()[0] for process in running}
     assert [process.returncode for process in running] == [0] * 5
     assert len(said) == 1
-    assert len(next(iter(said)).splitlines()) == 6
+    assert len(next(iter(said)).splitlines()) == 9

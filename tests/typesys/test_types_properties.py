@@ -1,9 +1,16 @@
 """Properties that hold for every type and every value of it."""
 
 import copy
-from datetime import date, datetime, time, timedelta
+import enum
+import re
+from collections import Counter, OrderedDict, deque
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, NotRequired, TypedDict, TypeVar
+from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,6 +30,37 @@ class Point(NamedTuple):
     y: float
 
 
+class Access(enum.IntFlag):
+    READ = 1
+    WRITE = 2
+    ALL = 3
+    MORE = 8
+
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True)
+class Key(Generic[T]):
+    part: T
+
+
+@dataclass
+class Both(Generic[T, U]):
+    left: T
+    right: U | None = None
+
+
+class Page(TypedDict, Generic[T]):
+    items: list[T]
+    next: NotRequired[T]
+
+
+def page(items, rest):
+    return {"items": items, "next": rest[0]} if rest else {"items": items}
+
+
 text = st.text(st.characters(exclude_categories=()), max_size=5)
 integers = st.integers() | st.integers(-(2**200), 2**200)
 floats = st.floats(allow_nan=False).map(lambda number: number + 0.0)  # 0.0 == -0.0, and they have other bytes
@@ -38,8 +76,18 @@ hashable = [
     (int | float | bool | str, integers | floats | st.booleans() | text),
     (tuple[int, str], st.tuples(integers, text)),
     (Point, st.builds(Point, integers, floats)),
+    (Decimal, st.decimals(allow_nan=False)),
+    (Fraction, st.fractions()),
+    (complex, st.builds(complex, floats, floats)),
+    (UUID, st.uuids()),
+    (range, st.builds(range, integers, integers, integers.filter(bool))),
+    (Access, st.integers(0, 15).map(Access)),
+    (timezone, st.timedeltas(timedelta(hours=-23), timedelta(hours=23)).map(timezone)),
+    (Key[int], st.builds(Key, integers)),
+    (int | Decimal | Access | UUID, integers | st.decimals(allow_nan=False) | st.integers(0, 15).map(Access) | st.uuids()),
 ]
-leaves = [*hashable, (None, st.none()), (datetime, st.datetimes()), (time, st.times())]
+patterns = st.builds(re.compile, st.text("ab.|", max_size=4), st.sampled_from([0, re.IGNORECASE]))
+leaves = [*hashable, (None, st.none()), (datetime, st.datetimes()), (time, st.times()), (re.Pattern[str], patterns)]
 
 
 def containers(inner):
@@ -52,6 +100,12 @@ def containers(inner):
         keys.map(lambda p: (set[p[0]], st.sets(p[1], max_size=4))),
         keys.map(lambda p: (frozenset[p[0]], st.frozensets(p[1], max_size=4))),
         inner.map(lambda p: (p[0] | None if p[0] is not None else None, st.none() | p[1])),
+        inner.map(lambda p: (deque[p[0]], st.builds(deque, st.lists(p[1], max_size=4), st.none() | st.integers(0, 5)))),
+        st.tuples(keys, inner).map(lambda ps: (OrderedDict[ps[0][0], ps[1][0]], st.dictionaries(ps[0][1], ps[1][1], max_size=4).map(OrderedDict))),
+        keys.map(lambda p: (Counter[p[0]], st.dictionaries(p[1], integers, max_size=4).map(Counter))),
+        st.tuples(inner, inner).map(lambda ps: (Both[ps[0][0], ps[1][0]], st.builds(Both, ps[0][1], st.none() | ps[1][1]))),
+        inner.map(lambda p: (Page[p[0]], st.builds(page, st.lists(p[1], max_size=3), st.lists(p[1], max_size=1)))),
+        keys.map(lambda p: (Key[p[0]], st.builds(Key, p[1]))),
     )
 
 

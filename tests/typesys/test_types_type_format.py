@@ -21,6 +21,7 @@ from typesys.types import (
     DictType,
     EnumType,
     Field,
+    FlagType,
     FrozenSetType,
     ListType,
     LiteralType,
@@ -77,6 +78,13 @@ GOLDEN = [
     ),
     (NamedType("datetime.date", STR), "9315ad6461746574696d652e6461746505"),
     (OpaqueType("m:X"), "9216a36d3a58"),
+    (FlagType("m:F", (("A", 1), ("B", -2))), "9317a36d3a469292a1410192a142fe"),
+    (NamedType("collections.Counter", DictType(STR, INT)), "9315b3636f6c6c656374696f6e732e436f756e746572930b0503"),
+    (
+        RecordType("m:D", (Definition("m:D", "typeddict", (Field("a", INT), Field("b", STR, False))),)),
+        "9313a36d3a449193a36d3a44029293a16103c393a16205c2",
+    ),
+    (RecordType("m:G[int]", (Definition("m:G[int]", "dataclass", (Field("x", INT),)),)), "9313a86d3a475b696e745d9193a86d3a475b696e745dc29193a17803c3"),
 ]
 
 
@@ -86,7 +94,7 @@ def test_a_type_has_these_bytes_and_no_others(type_, expected):
     assert type_from_bytes(bytes.fromhex(expected)) == type_
 
 
-NAMES = ["m:A", "m:B", "pkg.mod:Outer.Inner"]
+NAMES = ["m:A", "m:B", "pkg.mod:Outer.Inner", "m:G[m:A | None]"]
 names = st.sampled_from(NAMES)
 scalars = st.sampled_from([ANY, NONE, BOOL, INT, FLOAT, STR, BYTES])
 literals = st.lists(st.sampled_from([None, True, b"x", 1, "a", "b"]), min_size=1, unique_by=repr).map(
@@ -97,13 +105,17 @@ enums = st.builds(
     names,
     st.lists(st.tuples(st.text("AB", min_size=1), st.none() | st.integers() | st.text()), unique_by=lambda m: m[0]).map(tuple),
 )
-leaves = scalars | literals | enums | st.builds(OpaqueType, names) | st.builds(NamedType, st.just("datetime.date"), st.just(STR))
+flags = st.builds(
+    FlagType, names, st.lists(st.tuples(st.text("AB", min_size=1), st.integers()), unique_by=lambda m: m[0]).map(tuple)
+)
+leaves = scalars | literals | enums | flags | st.builds(OpaqueType, names) | st.builds(NamedType, st.just("datetime.date"), st.just(STR))
 
 
 def containers(inner):
     return st.one_of(
         *(st.builds(one, inner) for one in (ListType, VarTupleType, SetType, FrozenSetType)),
         st.builds(DictType, inner, inner),
+        st.builds(NamedType, st.just("collections.OrderedDict"), st.builds(DictType, inner, inner)),
         st.lists(inner, max_size=3).map(lambda items: TupleType(tuple(items))),
         st.lists(inner, min_size=1, max_size=3).map(union),
     )
@@ -111,7 +123,7 @@ def containers(inner):
 
 mentioning = st.recursive(leaves | st.builds(RefType, names), containers, max_leaves=6)
 fields = st.lists(st.builds(Field, st.text("xyz", min_size=1), mentioning, st.booleans()), max_size=3, unique_by=lambda f: f.name)
-kinds = st.sampled_from(["dataclass", "namedtuple"])
+kinds = st.sampled_from(["dataclass", "namedtuple", "typeddict"])
 definitions = st.fixed_dictionaries({name: st.builds(Definition, st.just(name), kinds, fields.map(tuple)) for name in NAMES})
 types = st.builds(closed, mentioning, definitions)
 
@@ -193,6 +205,7 @@ MALFORMED = [
     [19, "m:R", []],
     [19, "m:R", [["m:R", False]]],
     [19, "m:R", [["m:R", 0, []]]],
+    [19, "m:R", [["m:R", 3, []]]],
     [19, 5, [[5, False, []]]],
     [19, "m:R", [["m:R", False, [["x", 3]]]]],
     [19, "m:R", [["m:R", False, [["x", 3, 1]]]]],
