@@ -42,6 +42,11 @@ class Log:
             self._offset = offset
         self._length += len(data)
 
+    @property
+    def length(self) -> int:
+        """How many bytes were said since `address` was asked for."""
+        return self._length
+
     def address(self) -> list[Any] | None:
         """[key, offset, length] of what was said since the last call, or None. Raises `StoreError` if it could not be kept."""
         problem, self._problem = self._problem, None

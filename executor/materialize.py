@@ -27,7 +27,7 @@ def batch_of(calls: Sequence[Call], alone: bool = False, carry_from: Store | Non
     """
     definitions: dict[bytes, int] = {}
     carried: dict[str, bytes] = {}
-    invocations = []
+    invocations: list[list[Any]] = []
     for frame, index, attempt, timeout in calls:
         topology = frame.topology
         path = joined(frame.path, topology.name(index))
@@ -44,7 +44,7 @@ def batch_of(calls: Sequence[Call], alone: bool = False, carry_from: Store | Non
             _carry(frame, index, arguments, carried, carry_from, run_id)
         invocations.append([definition, frame.id, index, arguments, path, frame.identity, frame.depth + 1, attempt, timeout])
     data = pack([list(definitions), invocations, list(carried.items())])
-    return Batch(data, tuple([(frame.id, index, attempt) for frame, index, attempt, _ in calls]), calls[0].timeout, alone)
+    return Batch(data, tuple([(frame.id, index, attempt) for frame, index, attempt, _ in calls]), invocations[0][4], calls[0].timeout, alone)
 
 
 def _argument(frame: Frame, binding: Any, simple: bool) -> Any:

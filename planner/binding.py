@@ -58,8 +58,15 @@ def _step(binding: Binding, target: Type, index: int) -> str:
     if code == RECORD:
         record = target if isinstance(target, RecordType) else type_from_bytes(binding[1])
         assert isinstance(record, RecordType)
-        return f".{record.fields[index].name}"
+        name = record.fields[index].name
+        return f"[{name!r}]" if record.kind == "typeddict" else f".{name}"
     return f"[{index}]"
+
+
+def _without_wrapping(binding: Binding, target: Type, index: int, mismatch: TypeMismatch) -> TypeMismatch:
+    """A key that may be missing is an array of none or one, which nobody wrote."""
+    wrapped = binding[0] == RECORD and isinstance(target, RecordType) and target.parts[index] is not target.fields[index].type
+    return TypeMismatch(mismatch.problem, mismatch.path.removeprefix("[0]")) if wrapped else mismatch
 
 
 def assemble(binding: Binding, target: Type, leaf: Callable[[Binding, Type], tuple[Any, Type]]) -> Any:
@@ -84,7 +91,7 @@ def assemble(binding: Binding, target: Type, leaf: Callable[[Binding, Type], tup
         try:
             trees.append(assemble(part, wanted, leaf))
         except TypeMismatch as mismatch:
-            raise mismatch.inside(_step(binding, target, index)) from None
+            raise _without_wrapping(binding, target, index, mismatch).inside(_step(binding, target, index)) from None
     if code == ARM:
         return [binding[1], trees[0]]
     if code == DICT:

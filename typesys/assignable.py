@@ -14,6 +14,8 @@ The rules, beyond equality:
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+
 from typesys.types import (
     ANY,
     BOOL,
@@ -29,6 +31,7 @@ from typesys.types import (
     IntType,
     ListType,
     LiteralType,
+    NamedType,
     OpaqueType,
     RecordType,
     SetType,
@@ -36,6 +39,7 @@ from typesys.types import (
     Type,
     UnionType,
     VarTupleType,
+    class_name,
 )
 
 
@@ -100,16 +104,39 @@ def why_not(source: Type, target: Type) -> str | None:
         case EnumType(name, members), EnumType(wanted_name, allowed_members) if name == wanted_name:
             lost = [member for member in members if member not in allowed_members]
             return f"{lost[0][0]} is not allowed there" if lost else None
-        case RecordType(), RecordType() if source.name == target.name:
+        case NamedType(name, given), NamedType(wanted_name, wanted) if name == wanted_name:
+            return _inside("its items: ", given, wanted)
+        case RecordType(), RecordType() if class_name(source.name) == class_name(target.name):
             if source.kind != target.kind:
                 return f"one is a {source.kind}, the other a {target.kind}"
-            given, wanted_names = [f.name for f in source.fields], [f.name for f in target.fields]
-            if given != wanted_names:
-                return f"the two {source} have other fields: {', '.join(given)} and {', '.join(wanted_names)}"
-            return None
+            given_names, wanted_names = [f.name for f in source.fields], [f.name for f in target.fields]
+            if given_names != wanted_names:
+                return f"the two {source} have other fields: {', '.join(given_names)} and {', '.join(wanted_names)}"
+            return None if source.name == target.name and source.kind != "typeddict" else _fields(source, target)
         case OpaqueType(name), OpaqueType():
             return None  # classes that nothing knows: whether one is the other is seen at run time
     return f"{source} is not {target}"
+
+
+_compared: ContextVar[frozenset[tuple[Type, Type]]] = ContextVar("compared", default=frozenset())
+
+
+def _fields(source: RecordType, target: RecordType) -> str | None:
+    """Why the fields of one record don't go where those of another are wanted; what is being compared already is taken to fit (records may mention themselves)."""
+    before = _compared.get()
+    if (source, target) in before:
+        return None
+    token = _compared.set(before | {(source, target)})
+    try:
+        for given, wanted in zip(source.fields, target.fields, strict=True):
+            if source.kind == "typeddict" and wanted.required and not given.required:
+                return f"its key {given.name!r} may be missing"
+            reason = _inside(f"its field {given.name}: ", given.type, wanted.type)
+            if reason is not None:
+                return reason
+    finally:
+        _compared.reset(token)
+    return None
 
 
 def _inside(where: str, source: Type, target: Type) -> str | None:

@@ -46,6 +46,7 @@ from typesys.types import (
     children,
     closed,
     full_name,
+    spelling,
     union,
     walk,
 )
@@ -164,6 +165,8 @@ class Inference:
             return TupleType(tuple(self._infer(arg, inside) for arg in args if arg != ()))
         if isinstance(annotation, typing.NewType):
             return self._infer(annotation.__supertype__, inside)
+        if type(origin).__name__ == "TypeAliasType":
+            return self._infer(_substituted(origin.__value__, dict(zip(origin.__type_params__, args, strict=False))), inside)
         if type(annotation).__name__ == "TypeAliasType":
             return self._infer(annotation.__value__, inside)
         if isinstance(annotation, TypeVar):
@@ -185,9 +188,14 @@ class Inference:
         return self._opaque(annotation)
 
     def _family(self, family: codecs.Family, args: tuple[Any, ...], room: int) -> Type:
+        if family.annotation is not None:
+            return family.type_with(self._infer(family.annotation, room))
         if family.generic is None:
             return family.type
-        return family.type_with(family.generic(*[self._infer(argument, room) for argument in args or (Any,) * family.parameters]))
+        wire = family.generic(*[self._infer(argument, room) for argument in args or (Any,) * family.parameters])
+        if isinstance(wire, DictType):
+            self._must_be_hashable(wire.key, family.cls)
+        return family.type_with(wire)
 
     def _class(self, cls: type[Any], room: int, args: tuple[Any, ...] = ()) -> Type:
         if issubclass(cls, enum.Flag):
@@ -202,8 +210,7 @@ class Inference:
             defaults = getattr(cls, "_field_defaults", {})
             return self._record(cls, "namedtuple", {name: name not in defaults for name in cls._fields}, room, args)
         if typing.is_typeddict(cls):
-            keys = {name: name in cls.__required_keys__ for name in cls.__annotations__ if not name.startswith("__")}
-            return self._record(cls, "typeddict", {name: name in cls.__required_keys__ for name in _class_hints(cls)} or keys, room, args)
+            return self._record(cls, "typeddict", {name: _is_required_key(cls, name, hint) for name, hint in _class_hints(cls).items()}, room, args)
         if _is_protocol(cls):
             self.protocols.append(cls)
             return ANY
@@ -213,16 +220,26 @@ class Inference:
         """A mention of a record, which is defined the first time it is met. One that is generic is another record for each of its arguments."""
         name = self._class_name(cls)
         parameters = _parameters(cls)
+        if any(type(parameter).__name__ != "TypeVar" for parameter in parameters):
+            return self._opaque(cls)
         arguments = dict(zip(parameters, args or (Any,) * len(parameters), strict=False))
         if args:
-            name += f"[{', '.join(full_name(self._infer(argument, room)) for argument in args)}]"
+            name += f"[{', '.join(self._argument_name(self._infer(argument, room)) for argument in args)}]"
             self.classes[name] = cls
         if name not in self._begun:
             self._begun.add(name)
-            hints = {one: _substituted(hint, arguments) for one, hint in _class_hints(cls).items()}
+            known = _declared(cls, arguments)
+            hints = {one: _substituted(hint, known.get(one, arguments)) for one, hint in _class_hints(cls).items()}
             fields = tuple(Field(one, self._infer(hints.get(one, Any), room), required[one]) for one in required)
             self._definitions[name] = Definition(name, kind, fields)
         return RefType(name)
+
+    def _argument_name(self, argument: Type) -> str:
+        """What an argument of a generic record is called in its name: enough to tell it from any other."""
+        for inner in walk(argument):
+            if isinstance(inner, OpaqueType) or (isinstance(inner, EnumType) and len(inner.members) < len(self.classes[inner.name])):
+                return spelling(argument)
+        return full_name(argument)
 
     def _opaque(self, annotation: Any) -> Type:
         if codecs.discover():
@@ -243,7 +260,8 @@ class Inference:
             if len(members) != len(args) or len({type(m) for m in members}) != 1:
                 raise AnnotationError(f"{annotation} mixes members of an enum with other values; split it into a union")
             whole = self._class(type(members[0]), _MAX_NESTING)
-            assert isinstance(whole, EnumType)
+            if not isinstance(whole, EnumType):
+                raise AnnotationError(f"{annotation}: members of a Flag combine, so one alone is no type; use {type(members[0]).__name__}")
             names = {m.name for m in members}
             return EnumType(whole.name, tuple(member for member in whole.members if member[0] in names))
         if not all(type(arg) in (bool, int, str, bytes, type(None)) for arg in args):
@@ -256,6 +274,8 @@ class Inference:
             inner = todo.pop()
             if isinstance(inner, NamedType) and codecs.is_unhashable(inner.name):
                 raise AnnotationError(f"{_text(annotation)}: {inner} can't be a key or a member of a set, it is not hashable")
+            if isinstance(inner, RefType) and inner.name in self._definitions and self._definitions[inner.name].kind == "typeddict":
+                raise AnnotationError(f"{_text(annotation)}: {inner} can't be a key or a member of a set, it is not hashable")
             if isinstance(inner, ListType | DictType | SetType):
                 raise AnnotationError(f"{_text(annotation)}: {inner} can't be a key or a member of a set, it is not hashable")
             if isinstance(inner, UnionType | TupleType | VarTupleType):
@@ -264,7 +284,8 @@ class Inference:
 
 def _class_hints(cls: type[Any]) -> dict[str, Any]:
     try:
-        return typing.get_type_hints(cls, localns={cls.__name__: cls}, include_extras=True)
+        own = {parameter.__name__: parameter for parameter in getattr(cls, "__type_params__", ())}
+        return typing.get_type_hints(cls, localns={**own, cls.__name__: cls}, include_extras=True)
     except NameError as error:
         raise AnnotationError(f"a field of {cls.__qualname__} is annotated with a name that is not known: {error}") from None
 
@@ -273,6 +294,34 @@ def _parameters(cls: type[Any]) -> tuple[Any, ...]:
     """The type variables of a generic class, inherited ones too."""
     found: tuple[Any, ...] = getattr(cls, "__parameters__", ()) or getattr(cls, "__type_params__", ())
     return found
+
+
+def _declared(cls: type[Any], arguments: dict[Any, Any]) -> dict[str, dict[Any, Any]]:
+    """What the type variables of each field's own class stand for: a base class's are given where it is inherited from."""
+    found: dict[str, dict[Any, Any]] = {}
+    for base in getattr(cls, "__orig_bases__", ()) if "__orig_bases__" in vars(cls) else cls.__bases__:
+        origin = get_origin(base) or base
+        if not isinstance(origin, type) or origin in (object, typing.Generic, tuple, dict):
+            continue
+        parameters = _parameters(origin)
+        given = [_substituted(argument, arguments) for argument in get_args(base)] or [Any] * len(parameters)
+        found.update(_declared(origin, dict(zip(parameters, given, strict=False))))
+    inherited = set(found)
+    for name in vars(cls).get("__annotations__", {}):
+        if not (typing.is_typeddict(cls) and name in inherited):  # a TypedDict's annotations hold those of its bases too
+            found[name] = arguments
+    return found
+
+
+def _is_required_key(cls: Any, name: str, hint: Any) -> bool:
+    """Whether a key of a TypedDict must be there; Python doesn't notice `NotRequired` in annotations that are text."""
+    origin = get_origin(hint)
+    while origin is not None and origin in (typing.Required, typing.NotRequired, getattr(typing, "ReadOnly", None), Annotated):
+        if origin in (typing.Required, typing.NotRequired):
+            return origin is typing.Required
+        hint = get_args(hint)[0]
+        origin = get_origin(hint)
+    return name in cls.__required_keys__
 
 
 def _substituted(hint: Any, arguments: dict[Any, Any]) -> Any:

@@ -197,12 +197,14 @@ def _json(value: Any, type: Type, at: str) -> Any:
                     return allowed
             raise ParseError(f"{at or 'value'}: {value!r} is not one of {', '.join(map(repr, values))}")
         case NamedType(name, wire):
-            family = codecs.family_named(name)
+            family = codecs.known(name)
+            if family is None or family.generic is not None or family.inside:
+                return _json(value, wire, at)  # what only a worker knows is judged by its wire form
             try:
                 return codec_for(wire).lower(family.to_wire(family.from_wire(_lift(_json(value, wire, at), wire))))
-            except (ValueError, LookupError, OverflowError) as error:
-                reason = "" if isinstance(error, ParseError) else f": {error}"
-                raise ParseError(f"{at or 'value'}: {value!r} is not a {type}{reason}") from None
+            except Exception as error:  # whatever the family's own code raises for what is no value of it
+                reason = "" if isinstance(error, ParseError) or not str(error) else f": {error}"
+                raise ParseError(f"{at or 'value'}: {_short(str(value))} is not a {type}{reason}") from None
         case UnionType(arms):
             for arm, arm_type in enumerate(arms):
                 try:

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 from typesys import codecs
 from typesys.errors import AnnotationError
-from typesys.infer import type_of
+from typesys.infer import mentions_opaque, type_of
 from typesys.names import qualified_name
+from typesys.types import OpaqueType
 
 T = TypeVar("T")
 
@@ -48,10 +49,21 @@ def register_codec(
     >>> [one.degrees for one in codec.decode(codec.encode([Celsius(20.5)]))]
     [20.5]
     """
-    chosen = name or qualified_name(cls)
     if not isinstance(cls, type):
         raise AnnotationError(f"{cls!r} is no class")
+    chosen = name or qualified_name(cls)
+    _refuse_what_has_a_form(cls, chosen)
+    written = type_of(wire)
+    if mentions_opaque(written):
+        raise AnnotationError(f"wire={wire!r} has no wire form itself: say what plain data a {cls.__name__} is written as")
     if name is None and "<locals>" in chosen:
         raise AnnotationError(f"{chosen} is defined inside a function, where no worker finds it: define it at module level, or give a name")
-    family = codecs.Family(cls, codecs.named(chosen, type_of(wire)), to_wire, from_wire, subclasses, hashable)
-    codecs.replace(family)
+    codecs.replace(codecs.Family(cls, codecs.named(chosen, written), to_wire, from_wire, subclasses, hashable, annotation=wire))
+
+
+def _refuse_what_has_a_form(cls: type[object], name: str) -> None:
+    family = codecs.family_of(cls)
+    if family is not None and family.type.name != name:
+        raise AnnotationError(f"{cls.__qualname__} is registered already, as {family.type.name!r}")
+    if family is None and not isinstance(type_of(cls), OpaqueType):
+        raise AnnotationError(f"{cls.__qualname__} has a wire form already ({type_of(cls)}): values of it need no codec")

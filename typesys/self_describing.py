@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 from typesys import codecs
@@ -17,6 +18,7 @@ from typesys.errors import FormatError, TypeMismatch
 from typesys.names import find, qualified_name
 from typesys.opaque import lift_opaque, lower_opaque
 from typesys.records import builder, field_names, is_record, reader
+from typesys.types import ANY
 
 LIST, TUPLE, DICT, SET, FROZENSET, NAMED, ENUM, RECORD, OPAQUE = range(9)
 _PLAIN: Final = frozenset((type(None), bool, int, str, bytes))
@@ -44,10 +46,47 @@ def lower_any(value: Any) -> Any:
         return [RECORD, qualified_name(kind), list(names), [_inside(f".{name}", one) for name, one in zip(names, reader(kind, names)(value), strict=True)]]
     family = codecs.family_of_value(value)
     if family is not None:
-        return [NAMED, family.type.name, lower_any(family.to_wire(value))]
+        return [NAMED, family.type.name, _family_wire(family).lowered(written(family, value))]
     if codecs.discover():
         return lower_any(value)
     return [OPAQUE, lower_opaque(value, None, find)]
+
+
+def written(family: codecs.Family, value: Any) -> Any:
+    """What a value of a family rides on. Raises `TypeMismatch` if the family's own code can't write it down."""
+    try:
+        return family.to_wire(value)
+    except TypeMismatch:
+        raise
+    except Exception as error:  # the code of a registered family may raise anything
+        raise TypeMismatch(f"a {type(value).__name__} can't be written down: {type(error).__name__}: {error}") from error
+
+
+class _FamilyWire:
+    """A family's wire type, for values that say themselves what they are: they have to be written as it."""
+
+    def __init__(self, family: codecs.Family) -> None:
+        from typesys.wire import codec_for  # which is made of this module
+
+        self._codec = codec_for(family.type.wire)
+
+    def lowered(self, value: Any) -> Any:
+        from typesys.transcode import transcode
+
+        return transcode(self._codec.lower(value), self._codec.type, ANY)
+
+    def lifted(self, tree: Any) -> Any:
+        from typesys.transcode import transcode
+
+        try:
+            return self._codec.lift_tree(transcode(tree, ANY, self._codec.type))
+        except TypeMismatch as mismatch:
+            raise FormatError("a value of Any", f"is written as no value of its family is ({mismatch})") from None
+
+
+@lru_cache(256)
+def _family_wire(family: codecs.Family) -> _FamilyWire:
+    return _FamilyWire(family)
 
 
 def _inside(step: str, value: Any) -> Any:
@@ -81,7 +120,8 @@ def lift_any(tree: Any) -> Any:
     if kind == FROZENSET:
         return frozenset(lift_any(one) for one in tree[1])
     if kind == NAMED:
-        return codecs.family_named(tree[1]).from_wire(lift_any(tree[2]))
+        family = codecs.family_named(tree[1])
+        return family.from_wire(_family_wire(family).lifted(tree[2]))
     if kind == ENUM:
         cls = _found(tree[1], lambda cls: issubclass(cls, enum.Enum))
         return cls(tree[2]) if issubclass(cls, enum.Flag) else cls[tree[2]]

@@ -85,8 +85,12 @@ def transcode(tree: Any, source: Type, target: Type) -> Any:
             return [_at(f"[{i}]", one, a, item) for i, (one, a) in enumerate(zip(tree, items, strict=True))]
         case TupleType(items), TupleType(wanted):
             return [_at(f"[{i}]", one, a, b) for i, (one, a, b) in enumerate(zip(tree, items, wanted, strict=True))]
+        case RecordType(kind="typeddict"), RecordType():
+            return [_key(one, a, b) for one, a, b in zip(tree, source.fields, target.fields, strict=True)]
         case RecordType(), RecordType():
-            return [_at(f".{f.name}", one, a, b) for f, one, a, b in zip(target.fields, tree, source.parts, target.parts, strict=True)]
+            return [_at(f".{a.name}", one, a.type, b.type) for one, a, b in zip(tree, source.fields, target.fields, strict=True)]
+        case NamedType(_, a), NamedType(_, b):
+            return transcode(tree, a, b)
         case RecordType(kind="namedtuple", fields=fields), TupleType() | VarTupleType():
             return transcode(tree, TupleType(tuple(field.type for field in fields)), target)
         case DictType(key, value), DictType(wanted_key, wanted_value):
@@ -106,6 +110,17 @@ def _at(step: str, tree: Any, source: Type, target: Type) -> Any:
         return transcode(tree, source, target)
     except TypeMismatch as mismatch:
         raise mismatch.inside(step) from None
+
+
+def _key(tree: Any, source: Field, target: Field) -> Any:
+    """A key of a TypedDict: where it may be missing, it is an array of none or one."""
+    present = [tree] if source.required else tree
+    found = [_at(f"[{source.name!r}]", one, source.type, target.type) for one in present]
+    if not target.required:
+        return found
+    if not found:
+        raise TypeMismatch(f"the key {target.name!r} is missing")
+    return found[0]
 
 
 def _items(tree: Any, source: Type, target: Type) -> list[Any]:
@@ -285,8 +300,12 @@ def fits(tree: Any, type: Type) -> bool:
             return all(fits(one, item) for one in tree)
         case TupleType(items):
             return len(tree) == len(items) and all(fits(one, item) for one, item in zip(tree, items, strict=True))
-        case RecordType(parts=parts):
-            return len(tree) == len(parts) and all(fits(one, part) for one, part in zip(tree, parts, strict=True))
+        case RecordType(kind=kind, parts=parts):
+            optional = kind == "typeddict"
+            return len(tree) == len(parts) and all(
+                fits(one, part) and not (optional and isinstance(part, VarTupleType) and part is not field.type and len(one) > 1)
+                for one, part, field in zip(tree, parts, type.fields, strict=True)
+            )
         case DictType(key, value):
             return all(one.__class__ is list and len(one) == 2 and fits(one[0], key) and fits(one[1], value) for one in tree)
     return False

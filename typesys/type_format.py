@@ -10,6 +10,7 @@ from functools import lru_cache
 from types import NoneType
 from typing import Any, Final, cast
 
+from typesys import codecs
 from typesys.canonical import pack, unpack_canonical
 from typesys.errors import FormatError
 from typesys.types import (
@@ -207,7 +208,11 @@ def _type(tree: Any, depth: int) -> Type:
     if code == _REF:
         return RefType(_text(tree[1]))
     if code == _NAMED:
-        return NamedType(_text(tree[1]), _type(tree[2], inner))
+        named = NamedType(_text(tree[1]), _type(tree[2], inner))
+        family = codecs.known(named.name)
+        if family is not None and family.annotation is None and not family.rides_on(named.wire):
+            raise ValueError(f"values of {named.name} are not written as that")
+        return named
     if code == _OPAQUE:
         return OpaqueType(_text(tree[1]))
     raise ValueError(f"unknown code {code!r}")

@@ -396,8 +396,10 @@ def children(type: Type) -> tuple[Type, ...]:
 def spelling(type: Type) -> str:
     """A type in full, the same for a record and a mention of it: what types are sorted by."""
     match type:
-        case RecordType() | RefType() | OpaqueType():
+        case RecordType() | RefType():
             return type.name
+        case OpaqueType(name):
+            return f"Opaque[{name}]"
         case NamedType(name, wire):
             return f"{name}[{spelling(wire)}]" if name in ARGUMENTS else name
         case EnumType(name, members) | FlagType(name, members):

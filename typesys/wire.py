@@ -24,7 +24,8 @@ from typesys.names import NotFound, find
 from typesys.opaque import check_opaque, lift_opaque, lower_opaque
 from typesys.records import builder, reader
 from typesys.scalars import Lower, exactly, literal, lower_exact_float, lower_float, lower_int, said, scalar
-from typesys.self_describing import each, lift_any, lower_any, sorted_once
+from typesys.self_describing import each, lift_any, lower_any, sorted_once, written
+from typesys.transcode import fits
 from typesys.types import (
     AnyType,
     BoolType,
@@ -195,7 +196,7 @@ def _build(type: Type, lookup: Find, records: Records, exact: bool = False) -> t
         case FlagType(name):
             return _flag(name, lookup)
         case NamedType(name, wire):
-            return _family(codecs.family_named(name), wire, lookup, records)
+            return _family(codecs.family_named(name), wire, lookup, records, exact)
         case RecordType():
             return _record(type, lookup, records, exact)
         case OpaqueType(name):
@@ -226,17 +227,27 @@ def _flag(name: str, lookup: Find) -> tuple[Lower, Lift]:
     return lower, lambda tree: lookup(name)(tree)
 
 
-def _family(family: codecs.Family, wire: Type, lookup: Find, records: Records) -> tuple[Lower, Lift]:
-    inner_lower, inner_lift = _build(wire, lookup, records)
+def _family(family: codecs.Family, wire: Type, lookup: Find, records: Records, exact: bool) -> tuple[Lower, Lift]:
+    inner_lower, inner_lift = _build(wire, lookup, records, exact)
     shown = NamedType(family.type.name, wire)
     accepts = isinstance if family.subclasses else lambda value, cls: type(value) is cls
 
     def lower(value: Any) -> Any:
         if accepts(value, family.cls):
-            return inner_lower(family.to_wire(value))
+            try:
+                return inner_lower(written(family, value))
+            except TypeMismatch as mismatch:
+                if family.inside and mismatch.path.startswith(family.inside):
+                    raise TypeMismatch(mismatch.problem, mismatch.path.removeprefix(family.inside)) from None
+                raise
         raise TypeMismatch(f"expected {shown}, got {said(value)}")
 
-    return lower, lambda tree: family.from_wire(inner_lift(tree) if inner_lift else tree)
+    def lift(tree: Any) -> Any:
+        if not fits(tree, wire):
+            raise FormatError(f"a value of {shown}", "is not written as such a value is")
+        return family.from_wire(inner_lift(tree) if inner_lift else tree)
+
+    return lower, lift
 
 
 # --- containers ------------------------------------------------------------------------------------------------------------------

@@ -52,12 +52,14 @@ class Batch(NamedTuple):
     Attributes:
         data: the bytes that a worker runs (`executor.invocation`).
         calls: (frame, index, attempt) of each invocation in it, in order.
+        path: of the node that is called, the first one.
         timeout: seconds that its one body may take; None for no limit.
         alone: run it on a worker that has run nothing yet, with nothing beside it in that worker.
     """
 
     data: bytes
     calls: tuple[tuple[int, int, int], ...]
+    path: str = ""
     timeout: float | None = None
     alone: bool = False
 

@@ -26,10 +26,10 @@ class Output:
     Args:
         store: where the log goes.
         key: the worker's log.
-        echo: is given lines with the node's path; None if nobody wants them.
+        echo: is given lines with the node's path, and up to where the file is told now; None if nobody wants them.
     """
 
-    def __init__(self, store: Store, key: str, echo: Callable[[str], None] | None) -> None:
+    def __init__(self, store: Store, key: str, echo: Callable[[str, int], None] | None) -> None:
         self._log = Log(store, key)
         self._echo = echo
         self._path = ""
@@ -88,7 +88,7 @@ class Output:
             return
         *whole, self._line = (self._line + piece).split(b"\n")
         if whole:
-            self._echo(with_path(self._path, [line.decode("utf-8", "replace") for line in whole]))
+            self._echo(with_path(self._path, [line.decode("utf-8", "replace") for line in whole]), self._position - len(self._line))
 
 
 def standard_streams() -> None:

@@ -20,7 +20,7 @@ import time
 from collections import deque
 from typing import Any, Final
 
-from executor.capture import echo
+from executor.capture import echo, with_path
 from executor.engines.engine import Batch, Interruptible, Running, Setup, cores
 from executor.engines.wire import CLOSE, LEAVING, OPENED, OUTCOME, SAID, STALE, STOPPED, Opening
 from executor.engines.worker_process import WorkerProcess
@@ -32,6 +32,8 @@ from executor.log import Log
 
 _MOST_AHEAD: Final = 64
 _PATIENCE: Final = 1.0
+_STARTED_AGAIN: Final = 3
+_REPEATED: Final = 1 << 16
 
 
 class Processes:
@@ -49,7 +51,7 @@ class Processes:
         self._queue: deque[Batch] = deque()
         self._outcomes: list[Any] = []
         self._stopped: BaseException | None = None
-        self._started = 0
+        self._started = self._failed_starts = 0
 
     def slots(self, wanted: int | None) -> int:
         """What is wanted; by default as many as this process may use processors."""
@@ -125,7 +127,7 @@ class Processes:
         self._outcomes.clear()
         if self._setup is not None:
             self._selector.close()
-        self._setup, self._stopped, self._started = None, None, 0
+        self._setup, self._stopped, self._started, self._failed_starts = None, None, 0, 0
 
     # --- handing out ---
 
@@ -209,7 +211,7 @@ class Processes:
                     worker.give(worker.reserved)
                     worker.reserved, worker.doomed = None, True  # it gets nothing beside this
             elif kind == SAID:
-                echo(content)
+                echo(content[0])
             elif kind == STALE:
                 worker.doomed = True
                 self._queue.extendleft([*reversed(worker.take_back()), *([worker.answered()] if worker.sent else [])])
@@ -235,6 +237,11 @@ class Processes:
             self._forget(worker)
             self._workers.remove(worker)
             worker.close()
+            if worker.reserved is not None:
+                self._queue.appendleft(worker.reserved)
+            self._failed_starts += 1
+            if words[0] is not None and self._failed_starts <= _STARTED_AGAIN:
+                return  # something killed it, which says nothing about the next one
             raise EngineError(f"a worker process ended before it was ready: {words[2].strip()[-2000:] or f'exit code {words[1]}, signal {words[0]}'}")
         if worker.sent:
             running, *behind = worker.sent.values()
@@ -250,8 +257,12 @@ class Processes:
         assert self._setup is not None
         frame, index, attempt = batch.calls[0]
         log = Log(self._setup.store, log_key(self._setup.run_id, worker.name))
+        said = b""
         for piece in worker.said():
             log.write(piece)
+            said = (said + piece)[-_REPEATED:]
+        if self._setup.echo and (rest := said[worker.told :] if log.length <= _REPEATED else said):
+            echo(with_path(batch.path, rest.decode("utf-8", "replace").splitlines()))
         now = time.time_ns() // 1000
         begun = worker.since
         return [frame, index, status, payload, begun - self._setup.created, now - begun, worker.name, attempt, log.address(), None]

@@ -17,7 +17,7 @@ from it                              content
 OPENED       it is ready for batches nothing
 BEGUN        a body with a time-out  nothing
 OUTCOME      of an invocation        a tree of `executor.invocation`
-SAID         a body said something   text, with the node's path
+SAID         a body said something   lines with the node's path, and up to where it is now told (bytes)
 STALE        its modules are old     nothing: what it was given was not begun, and the worker ends
 LEAVING      it ends after this      nothing
 STOPPED      the run has to stop     name of an exception, its text

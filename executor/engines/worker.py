@@ -98,7 +98,7 @@ class Server:
         else:
             store = Store(opening.store)
         os.ftruncate(1, 0)  # what was said between runs is nobody's
-        echo = (lambda text: self._say(SAID, text)) if opening.echo else None
+        echo = (lambda text, told: self._say(SAID, [text, told])) if opening.echo else None
         self._output = Output(store, log_key(opening.run_id, opening.worker), echo)
         self._worker = Worker(
             store,

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import executor
 from executor.engines.engine import Batch
-from executor.engines.wire import BEGUN, NUMBER, OPEN, OPENED, OUTCOME, RUN, Hearing, Opening, channel, receive, send
+from executor.engines.wire import BEGUN, NUMBER, OPEN, OPENED, OUTCOME, RUN, SAID, Hearing, Opening, channel, receive, send
 from executor.errors import EngineError
 from executor.failure import LastWords
 from typesys.canonical import pack
@@ -34,6 +34,7 @@ class WorkerProcess:
         sent: what it was given and has not answered, by number, the first being what it runs.
         since: when it began what it runs (µs since the epoch).
         deadline: when what it runs has to be over (`time.monotonic`); None for no limit.
+        told: up to where (bytes) what its body said has been told.
         opened: whether it has taken in that the run begins; before, it is given nothing.
         reserved: the one batch that it was started for.
         is_silent: whether nobody can say anything through its pipe any more, so that it has ended, or is about to.
@@ -48,6 +49,7 @@ class WorkerProcess:
         self._number = 0
         self.since = 0
         self.deadline: float | None = None
+        self.told = 0
         self.opened = False
         self.reserved: Batch | None = None
         self.doomed = False
@@ -118,11 +120,13 @@ class WorkerProcess:
             found += self._hearing.take(data)
             if len(data) < _READ_AT_ONCE:
                 break
-        for kind, _ in found:
+        for kind, content in found:
             if kind == OUTCOME:
                 self.answered()
                 self.since = time.time_ns() // 1000
-                self.deadline = None
+                self.deadline, self.told = None, 0
+            elif kind == SAID:
+                self.told = content[1]
             elif kind == BEGUN:
                 timeout = self.first.timeout
                 self.deadline = None if timeout is None else time.monotonic() + timeout

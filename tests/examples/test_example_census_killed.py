@@ -10,6 +10,8 @@ from executor.store import Store
 
 MOMENTS = 20
 FOLDERS, FILES = 100, 40
+INLINE = ("--engine", "inline")
+"""So that the process that a body kills is the executor itself."""
 
 WATCHED = """
 import os
@@ -84,7 +86,7 @@ def test_J1_census_killed_twenty_times_gives_the_same_report_and_repeats_no_comm
     read = 0
     for moment in range(MOMENTS):
         before = set(committed(store)) if moment else set()
-        command = ("resume", "killed") if moment else ("run", "--run-id", "killed", "watched.py", "--root", workload)
+        command = ("resume", *INLINE, "killed") if moment else ("run", *INLINE, "--run-id", "killed", "watched.py", "--root", workload)
         at_body = draw.randrange(1, 300) if moment % 4 != 3 else 0
         delay = draw.random() * (0.005 if at_body else 0.060)
         ended = run_program("promissory", *command, KILL_AT_BODY=str(at_body), KILL_AFTER=str(delay))
@@ -94,7 +96,7 @@ def test_J1_census_killed_twenty_times_gives_the_same_report_and_repeats_no_comm
         read = len(started)
     before = set(committed(store))
     assert before, "something was committed between the kills"
-    ended = run_program("promissory", "resume", "--json", "killed")
+    ended = run_program("promissory", "resume", *INLINE, "--json", "killed")
     assert ended.returncode == 0, ended.stderr
     assert before.isdisjoint(side.read_text().split()[read:])
     whole = load_example("census.py").straight_loop(workload)

@@ -27,7 +27,7 @@ class Family:
     a subclass is welcome (`PosixPath` where `Path` is wanted) or a mistake (`datetime` where `date` is wanted).
 
     A generic family (`deque[int]`) has `parameters` of them; `generic` gives the wire type for those of its arguments, and `arguments` finds those in a wire
-    type; `type` is then that of the class without arguments.
+    type; `type` is then that of the class without arguments. `inside` is the step to its items that an error's path leaves out; `annotation` what a registered class is written as.
     """
 
     cls: type[Any]
@@ -39,6 +39,17 @@ class Family:
     parameters: int = 0
     generic: Callable[..., Type] | None = None
     arguments: Callable[[Type], tuple[Type, ...]] | None = None
+    inside: str = ""
+    annotation: Any = None
+
+    def rides_on(self, wire: Type) -> bool:
+        """Whether this is a wire type that values of the family may have."""
+        if self.generic is None or self.arguments is None:
+            return wire == self.type.wire
+        try:
+            return self.generic(*self.arguments(wire)) == wire
+        except (AttributeError, IndexError, TypeError):
+            return False
 
     def type_with(self, wire: Type) -> NamedType:
         """The type of this family over another wire type."""
@@ -107,6 +118,11 @@ def family_named(name: str) -> Family:
     if family is None:
         raise AnnotationError(f"no codec is registered for the type {name!r}; the module that calls register_codec has to be imported, or found by an entry point")
     return family
+
+
+def known(name: str) -> Family | None:
+    """The family of a name, if this process knows it already. Imports nothing."""
+    return _by_name.get(name)
 
 
 def is_unhashable(name: str) -> bool:

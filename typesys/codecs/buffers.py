@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from typesys.codecs import Family, declare, named
+from typesys.errors import TypeMismatch
 from typesys.types import BYTES
 
+
+def _bytes_of(view: memoryview) -> bytes:
+    if view.format != "B" or view.ndim != 1:
+        raise TypeMismatch(f"a memoryview of {view.format!r} items in {view.ndim} dimensions would come back as one of bytes; use an array")
+    return view.tobytes()
+
+
 declare(Family(bytearray, named("bytearray", BYTES), bytes, bytearray, hashable=False))
-declare(Family(memoryview, named("memoryview", BYTES), lambda view: view.tobytes(), memoryview))
+declare(Family(memoryview, named("memoryview", BYTES), _bytes_of, memoryview))

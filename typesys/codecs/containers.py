@@ -34,6 +34,7 @@ declare(
         _to_deque,
         hashable=False,
         parameters=1,
+        inside="[0]",
         generic=lambda item: TupleType((ListType(item), union([INT, NONE]))),
         arguments=_of_list,
     )

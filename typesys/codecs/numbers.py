@@ -5,6 +5,7 @@ Numbers that have an exact text are written as it: a `Decimal` keeps its exponen
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID
@@ -12,13 +13,22 @@ from uuid import UUID
 from typesys.codecs import Family, declare, named
 from typesys.types import FLOAT, INT, STR, TupleType
 
+_FRACTION = re.compile(r"[+-]?\d+(/\d+)?")
+"""`Fraction` reads `1e999999999` too, and would fill the memory with it."""
+
+
+def _to_fraction(text: str) -> Fraction:
+    if _FRACTION.fullmatch(text) is None:
+        raise ValueError("write it as two whole numbers: 1/3")
+    return Fraction(text)
+
 
 def _to_complex(pair: tuple[float, float]) -> complex:
     return complex(*pair)
 
 
 declare(Family(Decimal, named("decimal.Decimal", STR), str, Decimal))
-declare(Family(Fraction, named("fractions.Fraction", STR), str, Fraction))
+declare(Family(Fraction, named("fractions.Fraction", STR), str, _to_fraction))
 declare(Family(complex, named("complex", TupleType((FLOAT, FLOAT))), lambda value: (value.real, value.imag), _to_complex))
 declare(Family(UUID, named("uuid.UUID", STR), str, UUID))
 declare(
