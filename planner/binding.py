@@ -40,6 +40,9 @@ def parts(binding: Binding, target: Type) -> list[tuple[Binding, Type]]:
     if code == RECORD:
         record = target if isinstance(target, RecordType) else type_from_bytes(binding[1]) if binding[1] else None
         if isinstance(record, RecordType) and len(record.fields) == len(binding[2]):
+            for item, part, field in zip(binding[2], record.parts, record.fields, strict=True):
+                if part is not field.type and not (item.__class__ is list and item[0] == TUPLE and len(item[1]) < 2):
+                    raise ValueError(f"the key {field.name} of {record} is given otherwise than once or not at all")
             return list(zip(binding[2], record.parts, strict=True))
     if isinstance(target, AnyType) and code in (LIST, TUPLE):
         return [(item, ANY) for item in binding[1]]

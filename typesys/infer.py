@@ -180,7 +180,7 @@ class Inference:
             return self._class(annotation, inside)
         if isinstance(origin, type) and _is_record_class(origin):
             return self._class(origin, inside, args)
-        if _is_protocol(origin):
+        if is_protocol(origin):
             self.protocols.append(annotation)
             return ANY
         if annotation.__class__ in (bool, int, float, bytes, list, dict, tuple, set):
@@ -211,7 +211,7 @@ class Inference:
             return self._record(cls, "namedtuple", {name: name not in defaults for name in cls._fields}, room, args)
         if typing.is_typeddict(cls):
             return self._record(cls, "typeddict", {name: _is_required_key(cls, name, hint) for name, hint in _class_hints(cls).items()}, room, args)
-        if _is_protocol(cls):
+        if is_protocol(cls):
             self.protocols.append(cls)
             return ANY
         return self._opaque(cls)
@@ -221,15 +221,13 @@ class Inference:
         name = self._class_name(cls)
         parameters = _parameters(cls)
         if any(type(parameter).__name__ != "TypeVar" for parameter in parameters):
-            return self._opaque(cls)
-        arguments = dict(zip(parameters, args or (Any,) * len(parameters), strict=False))
+            raise AnnotationError(f"{cls.__qualname__} is generic over something else than plain type variables, which has no wire form; write out its fields")
         if args:
             name += f"[{', '.join(self._argument_name(self._infer(argument, room)) for argument in args)}]"
             self.classes[name] = cls
         if name not in self._begun:
             self._begun.add(name)
-            known = _declared(cls, arguments)
-            hints = {one: _substituted(hint, known.get(one, arguments)) for one, hint in _class_hints(cls).items()}
+            hints = field_annotations(cls, args)
             fields = tuple(Field(one, self._infer(hints.get(one, Any), room), required[one]) for one in required)
             self._definitions[name] = Definition(name, kind, fields)
         return RefType(name)
@@ -340,8 +338,16 @@ def _is_record_class(cls: type[Any]) -> bool:
     return dataclasses.is_dataclass(cls) or typing.is_typeddict(cls) or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
 
 
-def _is_protocol(cls: Any) -> bool:
+def is_protocol(cls: Any) -> bool:
+    """Whether a class is a protocol itself, and not something that follows one."""
     return bool(getattr(cls, "_is_protocol", False))
+
+
+def field_annotations(cls: type[Any], args: tuple[Any, ...]) -> dict[str, Any]:
+    """The annotations of a record's fields, with the arguments of a generic one in the place of its type variables."""
+    arguments = dict(zip(_parameters(cls), args or (Any,) * len(_parameters(cls)), strict=False))
+    known = _declared(cls, arguments)
+    return {name: _substituted(hint, known.get(name, arguments)) for name, hint in _class_hints(cls).items()}
 
 
 def _is_required(given: dataclasses.Field[Any]) -> bool:

@@ -37,6 +37,7 @@ from typesys.types import (
     Type,
     UnionType,
     VarTupleType,
+    walk,
 )
 from typesys.wire import codec_for
 
@@ -118,7 +119,11 @@ def _json_or_text(text: str, type: Type) -> Any:
 
 
 def _short(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:57] + "…")
+    return repr(_shortened(text))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "…"
 
 
 def _one_nan(number: float) -> float:
@@ -198,13 +203,13 @@ def _json(value: Any, type: Type, at: str) -> Any:
             raise ParseError(f"{at or 'value'}: {value!r} is not one of {', '.join(map(repr, values))}")
         case NamedType(name, wire):
             family = codecs.known(name)
-            if family is None or family.generic is not None or family.inside:
+            if family is None or any(isinstance(inner, EnumType | FlagType | RecordType | OpaqueType | NamedType) for inner in walk(wire)):
                 return _json(value, wire, at)  # what only a worker knows is judged by its wire form
             try:
                 return codec_for(wire).lower(family.to_wire(family.from_wire(_lift(_json(value, wire, at), wire))))
             except Exception as error:  # whatever the family's own code raises for what is no value of it
                 reason = "" if isinstance(error, ParseError) or not str(error) else f": {error}"
-                raise ParseError(f"{at or 'value'}: {_short(str(value))} is not a {type}{reason}") from None
+                raise ParseError(f"{at or 'value'}: {_shortened(repr(value))} is not a {type}{reason}") from None
         case UnionType(arms):
             for arm, arm_type in enumerate(arms):
                 try:

@@ -291,7 +291,7 @@ def fits(tree: Any, type: Type) -> bool:
             return fits(tree, wire)
         case OpaqueType():
             return tree.__class__ is bytes
-    if tree.__class__ is not list:
+    if tree.__class__ not in (list, tuple):
         return False
     match type:
         case UnionType(arms):
@@ -307,7 +307,7 @@ def fits(tree: Any, type: Type) -> bool:
                 for one, part, field in zip(tree, parts, type.fields, strict=True)
             )
         case DictType(key, value):
-            return all(one.__class__ is list and len(one) == 2 and fits(one[0], key) and fits(one[1], value) for one in tree)
+            return all(one.__class__ in (list, tuple) and len(one) == 2 and fits(one[0], key) and fits(one[1], value) for one in tree)
     return False
 
 

@@ -21,7 +21,8 @@ from typesys.canonical import pack, unpack
 from typesys.errors import FormatError, TypeMismatch
 from typesys.infer import Inference
 from typesys.names import NotFound, find
-from typesys.opaque import check_opaque, lift_opaque, lower_opaque
+from typesys.opaque import lift_opaque, lower_opaque
+from typesys.protocols import check_protocols
 from typesys.records import builder, reader
 from typesys.scalars import Lower, exactly, literal, lower_exact_float, lower_float, lower_int, said, scalar
 from typesys.self_describing import each, lift_any, lower_any, sorted_once, written
@@ -140,12 +141,12 @@ def checking(codec: Codec, annotation: Any) -> Codec:
     lower, lift = codec.lower, codec.lift
 
     def checked_lower(value: Any) -> Any:
-        check_opaque(value, annotation)
+        check_protocols(value, annotation)
         return lower(value)
 
     def checked_lift(tree: Any) -> Any:
         value = tree if lift is None else lift(tree)
-        check_opaque(value, annotation)
+        check_protocols(value, annotation)
         return value
 
     return Codec(codec.type, checked_lower, checked_lift)
@@ -458,7 +459,8 @@ def _typed_dict(type_: RecordType, lookup: Find, records: Records, exact: bool) 
             if required:
                 found[name] = field_lift(one)
             elif one:
-                found[name] = field_lift(one[0])
+                (only,) = one
+                found[name] = field_lift(only)
         return found
 
     pair[:] = lower, lift
