@@ -24,8 +24,9 @@ from executor.options import Durability, Options, check_limits
 from executor.prepare import Prepared, Target, codecs_of, keep_current_code, new_execution, opened_store, prepare
 from executor.recovery import recover
 from executor.store import Store
-from executor.timeouts import with_timeouts
+from executor.timeouts import refuse_timeouts, with_timeouts
 from planner.entity import Entity
+from planner.errors import user_line
 from planner.policy import Resources, seconds
 from planner.workflow import Workflow
 
@@ -239,6 +240,9 @@ def resume(
         scheduler = recovered.scheduler
         scheduler.limits = scheduler.limits.changed(max_depth, max_nodes, max_futures_bytes)
         check_limits(scheduler.limits)
+        if not options.engine.stops_bodies and not soft_timeouts:
+            for frame in scheduler.frames.values():
+                refuse_timeouts(frame.topology.shape, options.engine.name)
         leave_other_bundles(manifest.bundle)
         if manifest.bundle:
             missing_modules_from(opened, manifest.bundle, scheduler)
@@ -271,11 +275,13 @@ def call(target: Entity[..., Any] | Workflow, values: dict[str, Any]) -> Any:
     prepared = prepare(cast(Target, target), values, Store(None), Limits(), None, options)
     limited = with_timeouts(prepared.plan.shape)
     if limited:
-        warnings.warn(
+        where = user_line()
+        warnings.warn_explicit(
             f"{', '.join(limited)}: a plain call runs in this process, where a body can't be stopped; one that comes late fails when it returns. "
             "executor.run(…, engine='processes') keeps time-outs",
             RuntimeWarning,
-            stacklevel=3,
+            "<unknown>" if where is None else where.file,
+            0 if where is None else where.line,
         )
     prepared.carry()
     return prepared.run.result

@@ -167,6 +167,7 @@ def limit_error(kind: str, message: str) -> ExecutorError:
             TaskTimeout,
             WorkerLost,
             ResourcesUnavailable,
+            EngineError,
         )
     }
     found = classes.get(kind)

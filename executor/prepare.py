@@ -115,7 +115,7 @@ def prepare_encoded(
     if run_id is not None and not is_run_id(run_id):
         raise InputError(f"{run_id!r} can't name a run: letters, digits, '.', '_' and '-' can")
     if not options.engine.stops_bodies and not options.soft_timeouts:
-        refuse_timeouts(plan, options.engine.name)
+        refuse_timeouts(plan.shape, options.engine.name)
     name = run_id or _new_run_id(plan.name)
     bundle = _keep_code(store, name, plan, source, options.engine)
     values: dict[str, Value] = {name: store.put_value(data) for name, data in inputs.items()}

@@ -184,7 +184,8 @@ class Scheduler:
         calls: list[Call] = []
         if self.parked:
             self._unpark()
-        while self.ready and count > 0 and not self.stopping:
+        weighted = self.weighted
+        while self.ready and count > 0 and not self.stopping and self.weighted is weighted:
             frame, index = self.ready.pop()
             if frame.state(index) != PENDING or (frame.id, index) in self.in_flight:
                 continue  # done in the journal that was replayed
@@ -230,8 +231,6 @@ class Scheduler:
             self.parked.setdefault(demand, deque()).append((frame, index))
             return 0
         weight = self.capacity.weight(demand)
-        if weight != 1:
-            self.weighted = True
         if weight > room:
             self.ready.append((frame, index))  # first in line, so that small calls don't keep a large one waiting for ever
             return -1
@@ -280,6 +279,7 @@ class Scheduler:
         repeat: Repeat | None,
         nesting: dict[str, int] | None,
     ) -> None:
+        self.weighted = self.weighted or topology.code.weighted
         frame = Frame(self.next_frame, parent, slot, depth, topology, literals, inputs, identity, path, repeat, nesting)
         self.next_frame += 1
         self.nodes += topology.count

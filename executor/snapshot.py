@@ -78,6 +78,7 @@ def load(data: bytes) -> Scheduler:
         raise JournalError("a snapshot", f"is malformed ({error})") from None
     scheduler.outputs = None if outputs is None else tuple(value_of(tree) for tree in outputs)
     for frame in scheduler.frames.values():
+        scheduler.weighted = scheduler.weighted or frame.topology.code.weighted
         _recount(scheduler, frame)
     return scheduler
 

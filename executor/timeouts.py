@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from executor.errors import EngineError
-from planner.plan import Plan, Shape
+from planner.plan import Shape
 
 
 def with_timeouts(shape: Shape) -> list[str]:
@@ -24,8 +24,8 @@ def cant_stop(names: list[str], engine: str) -> str:
     )
 
 
-def refuse_timeouts(plan: Plan, engine: str) -> None:
+def refuse_timeouts(shape: Shape, engine: str) -> None:
     """Raise `EngineError` if a plan has time-outs."""
-    names = with_timeouts(plan.shape)
+    names = with_timeouts(shape)
     if names:
         raise EngineError(cant_stop(names, engine))

@@ -182,6 +182,7 @@ class ShapeCode:
 
     def __init__(self, shape: Shape) -> None:
         self.digest = digest("shape", shape_bytes(shape))
+        self._overrides_resources = any("resources" in entries for graph in shape.graphs for entries in graph.overrides.values())
         self.use(shape.callees)
 
     def use(self, callees: tuple[Callee, ...]) -> None:
@@ -191,6 +192,8 @@ class ShapeCode:
         self.governed = [
             callee.policy.timeout is not None or callee.policy.pool is not None or callee.policy.resources is not None for callee in callees
         ]
+        wide = [callee for callee in callees if callee.policy.resources is not None and callee.policy.resources.cpu > 1]
+        self.weighted = bool(wide) or self._overrides_resources
         self.keyed = [not any(mentions_opaque(p.type) for p in callee.interface.parameters) for callee in callees]
 
 

@@ -149,20 +149,28 @@ class Processes:
     def _place(self, batch: Batch) -> bool:
         """Give a batch to somebody; False if there is nobody who could take it now."""
         assert self._setup is not None
+        is_full = self._is_full
         if batch.alone:
-            if sum(1 for worker in self._workers if worker.sent or worker.reserved) >= self._setup.parallel:
+            if is_full:
                 return False
             worker = self._start(fresh=True)
             worker.reserved = batch
             return True
         workers = [worker for worker in self._workers if worker.opened and not worker.doomed and worker.reserved is None]
         idle = [worker for worker in workers if not worker.sent]
-        if idle:
+        if idle and not is_full:
             return idle[-1].give(batch)
-        if not workers:
+        busy = [worker for worker in workers if worker.sent]
+        if not busy:
             return False
-        least = min(workers, key=lambda worker: len(worker.sent))
+        least = min(busy, key=lambda worker: len(worker.sent))
         return len(least.sent) < _MOST_AHEAD and least.give(batch)
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether as many bodies run, or are about to, as may at one time."""
+        assert self._setup is not None
+        return sum(1 for worker in self._workers if worker.sent or worker.reserved is not None) >= self._setup.parallel
 
     def _start_workers(self, wanted: int) -> None:
         """Start workers for what is queued, while there are fewer than there may be."""
@@ -175,7 +183,7 @@ class Processes:
         """Have workers without work, or yet to start, take over what others have not begun."""
         assert self._setup is not None
         most = max(self._workers, key=lambda worker: len(worker.sent), default=None)
-        if most is None or len(most.sent) < 2:
+        if most is None or len(most.sent) < 2 or self._is_full:
             return
         if any(worker.opened and not worker.sent and not worker.doomed for worker in self._workers):
             self._queue.extend(most.take_back())
@@ -354,10 +362,4 @@ def _end_spare_workers() -> None:
         _spare.clear()
 
 
-def _forget_in_child() -> None:
-    for worker in _spare:
-        worker.forget()
-    _spare.clear()
-
-
-os.register_at_fork(after_in_child=_forget_in_child)
+os.register_at_fork(after_in_child=_spare.clear)

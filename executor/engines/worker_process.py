@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakSet
 
 import executor
 from executor.engines.engine import Batch
@@ -24,6 +25,9 @@ from typesys.canonical import pack
 _WORDS: Final = 8192
 _PIECE: Final = 1 << 20
 _READ_AT_ONCE: Final = 1 << 16
+
+
+_all: WeakSet[WorkerProcess] = WeakSet()
 
 
 class WorkerProcess:
@@ -77,6 +81,7 @@ class WorkerProcess:
         finally:
             os.close(writing)
         self.pid = self._process.pid
+        _all.add(self)
         self.ending = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else -1
 
     # --- talking ---
@@ -207,8 +212,17 @@ class WorkerProcess:
     def forget(self) -> None:
         """In a child of this process: the worker is the parent's. Only what would keep it alive is closed."""
         for descriptor in (self._process.stdin, self._sender, self._receiver):
-            assert descriptor is not None
-            descriptor.close()
+            if descriptor is not None:
+                descriptor.close()
+        self._process.returncode = 0  # whose end is not this process's to wait for
+
+
+def _forget_all() -> None:
+    for worker in list(_all):
+        worker.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)
 
 
 def _interpreter_options() -> list[str]:
