@@ -10,6 +10,7 @@ in_flight   what a worker has, by (frame id, index), with what its expansion wil
 held        what calls in flight have taken of the run's capacity, by (frame id, index), where that is more than a plain call's
 parked      calls that are ready and wait for capacity, by what they want
 losses      how often a worker was lost while it ran a call, by (frame id, index); such a call runs alone
+overtaken   how many calls went before one that waits for several processors; after a few, none does any more
 hard_timeouts whether time-outs can be kept (or the caller is content with less)
 weighted    whether any call wants another number of processors than one
 log         events since the journal last took them, in causal order
@@ -42,6 +43,8 @@ from typesys.canonical import pack
 
 ROOT_IDENTITY = bytes(16)
 _SENT_AGAIN: Final = 2
+_OVERTAKEN: Final = 64
+_ASIDE: Final = 16
 
 
 class Call(NamedTuple):
@@ -83,6 +86,7 @@ class Scheduler:
         self.parked: dict[Demand, deque[tuple[Frame, int]]] = {}
         self.losses: dict[tuple[int, int], int] = {}
         self.weighted = False
+        self.overtaken = 0
         self.hard_timeouts = True
         self.topologies = Topologies()
         self.frames: dict[int, Frame] = {}
@@ -182,6 +186,7 @@ class Scheduler:
     def take(self, count: int) -> list[Call]:
         """Calls to run now, of at most `count` processors. Nested plans that come up are opened on the way, limits are checked."""
         calls: list[Call] = []
+        too_wide: list[tuple[Frame, int]] = []
         if self.parked:
             self._unpark()
         weighted = self.weighted
@@ -209,15 +214,21 @@ class Scheduler:
             policy = topology.policy(index)
             weight = self._admitted(frame, index, demand_of(policy), count)
             if weight < 0:
-                break
+                too_wide.append((frame, index))
+                if self.overtaken >= _OVERTAKEN or len(too_wide) == _ASIDE:
+                    break
             if weight > 0:
+                self.overtaken = 0 if weight > 1 else self.overtaken
                 self.in_flight[key] = repeat
                 calls.append(Call(frame, index, attempt, policy.timeout))
                 count -= weight
+        if too_wide:
+            self.overtaken += len(calls)
+            self.ready += reversed(too_wide)
         return calls
 
     def _admitted(self, frame: Frame, index: int, demand: Demand, room: int) -> int:
-        """How many processors a call gets; 0 if it has failed or is parked, -1 if it waits for room before anything else begins."""
+        """How many processors a call gets; 0 if it has failed or is parked, -1 if there are not enough now."""
         impossible = self.capacity.never(demand)
         if impossible is not None:
             path = joined(frame.path, frame.topology.name(index))
@@ -232,7 +243,6 @@ class Scheduler:
             return 0
         weight = self.capacity.weight(demand)
         if weight > room:
-            self.ready.append((frame, index))  # first in line, so that small calls don't keep a large one waiting for ever
             return -1
         if demand != PLAIN:
             self.capacity.take(demand)
