@@ -63,7 +63,7 @@ def register_codec(
 
 def _refuse_what_has_a_form(cls: type[object], name: str) -> None:
     family = codecs.family_of(cls)
-    if family is not None and family.type.name != name:
+    if family is not None and family.type.name != name and codecs.known(name) is None:
         raise AnnotationError(f"a codec for {cls.__qualname__} ({family.type.name}) is there already")
     if family is None and not isinstance(type_of(cls), OpaqueType):
         raise AnnotationError(f"{cls.__qualname__} has a wire form already ({type_of(cls)}): values of it need no codec")

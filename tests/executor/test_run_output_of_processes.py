@@ -12,6 +12,7 @@ import warnings
 import pytest
 
 from executor import run, start
+from executor.history import History
 from executor.layout import log_key
 from planner import dynamic, task, workflow
 
@@ -158,20 +159,31 @@ def test_X5_output_is_in_the_order_in_which_it_was_said(store):
     assert said(store, row).split() == [str(number) for number in range(50)]
 
 
-def test_X5_a_c_library_that_keeps_its_text_back_says_it_for_the_body_that_called_it(store):
+def test_X5_a_c_library_that_keeps_its_text_back_says_it_for_the_body_that_called_it(project):
     """C's own buffer is not Python's: what stays in it would appear with a later body, or never."""
+    project.write(
+        "speaks.py",
+        """
+        import ctypes
+        from executor import run
+        from planner import task, workflow
 
-    @task
-    def speaks(x: int) -> int:
-        ctypes.CDLL(None).puts(b"from C %d" % x)
-        return x
+        @task
+        def speaks(x: int) -> int:
+            ctypes.CDLL(None).puts(b"from C %d" % x)
+            return x
 
-    @workflow
-    def flow() -> list[int]:
-        return [speaks(x) for x in range(3)]
+        @workflow
+        def flow() -> list[int]:
+            return [speaks(x) for x in range(3)]
 
-    ended = run(flow, store=store, engine="processes", max_parallelism=1, echo=False)
-    assert [said(store, row) for row in ended.nodes() if row.kind == "task"] == ["from C 0\n", "from C 1\n", "from C 2\n"]
+        if __name__ == "__main__":
+            run(flow, engine="processes", max_parallelism=1, run_id="speaks", echo=False)
+        """,
+    )
+    project.python("speaks.py", PYTHONUNBUFFERED="")
+    found = [row for row in History(project.store, "speaks").nodes() if row.kind == "task"]
+    assert [said(project.store, row) for row in found] == ["from C 0\n", "from C 1\n", "from C 2\n"]
 
 
 def test_X5_what_a_dynamic_says_while_it_is_traced_is_its_own(store, capfd):

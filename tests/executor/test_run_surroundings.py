@@ -51,12 +51,14 @@ def is_alive(pid):
 
 @pytest.fixture
 def ends(eventually):
-    """A function (process id) that waits for the end of that process. What does not end by itself is ended with the test."""
+    """A function (process id) that waits for the end of that process, which is to be soon. What does not end by itself is ended with the test."""
     known = []
 
     def wait(pid):
         known.append(pid)
-        eventually(lambda: not is_alive(pid), f"the end of process {pid}")
+        deadline = time.monotonic() + 10
+        eventually(lambda: not is_alive(pid) or time.monotonic() > deadline)
+        assert not is_alive(pid)
 
     yield wait
     for pid in known:
