@@ -6,8 +6,12 @@ gives a futures file. Knows nothing of schedulers, journals or engines.
 
 from __future__ import annotations
 
+import os
+import sys
 import time
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from executor.code import CantTravel, Code, Refused, has_import_name
@@ -30,6 +34,19 @@ from typesys.types import Type
 
 LONGEST_BATCH: Final = 0.02
 """Seconds after which a batch ends early."""
+
+
+def _end_child(error: BaseException | None) -> None:
+    """End a process as Python would end a program that this error ended."""
+    code = 0 if error is None else 1
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        traceback.print_exception(error)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # a body may have put anything there
+            stream.flush()
+    os._exit(code & 0xFF)
 
 
 class Listener(Protocol):
@@ -62,6 +79,7 @@ class Worker:
         carried: holds the store's contents, if the executor's own can't be reached from here.
         remote: whether it runs in another process than the executor, so that functions have to travel.
         before_body: told of the time-out just before a body begins, and whether its code has been loaded just now.
+        after_body: told when a body is over, before anything else happens.
 
     Attributes:
         now: frame, index and beginning (µs since the epoch) of what runs; None between bodies.
@@ -79,6 +97,7 @@ class Worker:
         carried: Carried | None = None,
         remote: bool = False,
         before_body: Callable[[float | None, bool], None] | None = None,
+        after_body: Callable[[], None] | None = None,
     ) -> None:
         self.store = store
         self.name = name
@@ -89,6 +108,8 @@ class Worker:
         self._remote = remote
         self._ships = remote or store.outlives_the_process
         self._before_body = before_body
+        self._after_body = after_body
+        self._process = os.getpid()
         self._code = Code(store, run_id, bundle)
         self._kept: dict[tuple[str, bytes], Any] = {}
 
@@ -154,11 +175,22 @@ class Worker:
             result = entity.run_body(values, to_its_end=True) if isinstance(entity, Task) else entity.call_function(values)
         finally:
             current.reset(token)
+            self._is_over()
         return self._encoded(entity, result)
+
+    def _is_over(self) -> None:
+        """A body has ended. If it forked, and this is the child that came back from it, the child ends here: the parent goes on."""
+        if os.getpid() != self._process:
+            _end_child(sys.exc_info()[1])
+        if self._after_body is not None:
+            self._after_body()
 
     def _expand(self, entity: Dynamic[..., Any], arguments: list[Any], header: FuturesHeader) -> tuple[int, Any]:
         values, encoded = self._arguments(entity, arguments)
-        expansion = expand(entity, values, encoded)
+        try:
+            expansion = expand(entity, values, encoded)
+        finally:
+            self._is_over()
         if not isinstance(expansion, Plan):
             return VALUE, self._encoded(entity, expansion)
         for callee, called in zip(expansion.shape.callees, expansion.origin.entities, strict=True):

@@ -6,11 +6,12 @@ while one runs, what is there goes to the worker's log.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from executor.capture import with_path
 from executor.log import Log
@@ -18,6 +19,7 @@ from executor.store import Store
 
 _LOOK: Final = 0.25
 _PIECE: Final = 1 << 20
+_C: Final = ctypes.CDLL(None)
 
 
 class Output:
@@ -47,15 +49,13 @@ class Output:
     def speak(self, loaded: bool) -> None:
         """Its body begins. What modules said while they were loaded is no task's."""
         if loaded:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            self._flush()
             os.ftruncate(1, 0)
         self._speaking = True
 
     def end(self) -> list[Any] | None:
         """It has ended: [key, offset, length] of what it said, or None. Raises `StoreError`."""
-        sys.stdout.flush()
-        sys.stderr.flush()
+        self._flush()
         with self._lock:
             self._speaking = False
             if os.fstat(1).st_size:
@@ -65,6 +65,12 @@ class Output:
             if self._line:
                 self._repeat(b"\n")
             return self._log.address()
+
+    def _flush(self) -> None:
+        """Have what Python and C keep back written."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        _C.fflush(None)
 
     def close(self) -> None:
         """The run is over."""
@@ -89,10 +95,3 @@ class Output:
         *whole, self._line = (self._line + piece).split(b"\n")
         if whole:
             self._echo(with_path(self._path, [line.decode("utf-8", "replace") for line in whole]), self._position - len(self._line))
-
-
-def standard_streams() -> None:
-    """Make new `sys.stdout` and `sys.stderr` over the descriptors: UTF-8, a line at a time."""
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        stream = open(number, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
-        setattr(sys, name, cast(Any, stream))

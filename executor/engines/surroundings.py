@@ -6,10 +6,13 @@ were opened and never closed, child processes left behind) is a reason to end th
 
 from __future__ import annotations
 
+import fcntl
 import os
+import resource
 import signal
 import sys
 from _signal import getsignal  # type: ignore[import-not-found]  # what `signal.getsignal` wraps: a tenth of its 0.6 µs, eleven times a body
+from contextlib import suppress
 from typing import Any, Final
 
 _WATCHED: Final = tuple(
@@ -33,6 +36,9 @@ class Surroundings:
     """
 
     def __init__(self) -> None:
+        self._descriptors = [(fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10), _file_behind(number)) for number in range(3)]
+        self._streams: tuple[Any, ...] = (sys.stdin, sys.stdout, sys.stderr)
+        self._limit = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.note()
         self._first_free = _lowest_free_descriptor()
 
@@ -41,8 +47,8 @@ class Surroundings:
         self._folder = _folder()
         self._environment = dict(_environment())
         self._handlers = [getsignal(number) for number in _WATCHED]
-        self._streams = sys.stdout, sys.stderr, sys.stdin
         self._mask = _mask()
+        self._open = _open_descriptors()
 
     def restore(self) -> None:
         """Put back what is other than it was."""
@@ -56,14 +62,36 @@ class Surroundings:
         for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
             if signal.getitimer(timer)[0]:
                 signal.setitimer(timer, 0)
-        if (sys.stdout, sys.stderr, sys.stdin) != self._streams:
-            sys.stdout, sys.stderr, sys.stdin = self._streams
         os.umask(self._mask)
 
-    @property
-    def is_worn_out(self) -> bool:
-        """Whether so many descriptors were left open that the next body may lack some."""
-        return _lowest_free_descriptor() > self._first_free + _MANY
+    def restore_descriptors(self) -> bool:
+        """Put back descriptors 0 to 2 and the streams over them; whether so many others were left open that this process had better end. Those are closed."""
+        if resource.getrlimit(resource.RLIMIT_NOFILE) != self._limit:
+            with suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, self._limit)
+        for number, (kept, known) in enumerate(self._descriptors):
+            if _file_behind(number) != known:
+                os.dup2(kept, number)
+        streams = sys.stdin, sys.stdout, sys.stderr
+        for name, stream, own in zip(("stdin", "stdout", "stderr"), streams, self._streams, strict=True):
+            if stream is not own:
+                setattr(sys, name, own)
+        if any(stream.closed for stream in self._streams if stream is not None):
+            self._streams = self._new_streams()
+        if _lowest_free_descriptor() <= self._first_free + _MANY:
+            return False
+        last = 2
+        for kept in [*sorted(number for number in self._open if number > 2), min(self._limit[0], 1 << 20)]:
+            os.closerange(last + 1, kept)
+            last = kept
+        return True
+
+    def _new_streams(self) -> tuple[Any, ...]:
+        for number, (kept, _) in enumerate(self._descriptors):
+            os.dup2(kept, number)
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
+        standard_streams()
+        return sys.stdin, sys.stdout, sys.stderr
 
 
 def has_children() -> bool:
@@ -108,6 +136,32 @@ def _mask() -> int:
 
 
 def _lowest_free_descriptor() -> int:
-    free = os.dup(0)
+    try:
+        free = os.dup(0)
+    except OSError:  # there is none
+        return 1 << 30
     os.close(free)
     return free
+
+
+def _open_descriptors() -> frozenset[int]:
+    """The descriptors that are open now."""
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        with suppress(OSError):
+            return frozenset(map(int, os.listdir(folder)))
+    return frozenset()
+
+
+def _file_behind(descriptor: int) -> tuple[int, int] | None:
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return None  # it was closed
+    return found.st_dev, found.st_ino
+
+
+def standard_streams() -> None:
+    """Make new `sys.stdout` and `sys.stderr` over the descriptors: UTF-8, a line at a time."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = open(number, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
+        setattr(sys, name, stream)

@@ -6,6 +6,7 @@ lock: where the kernel can (Linux), it kills the whole process group the moment 
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import fcntl
 import logging
@@ -14,6 +15,7 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder
 from types import ModuleType
@@ -21,8 +23,8 @@ from typing import Any, Final
 
 from executor import loading
 from executor.engines.loaded import are_current
-from executor.engines.output import Output, standard_streams
-from executor.engines.surroundings import Surroundings, has_children, set_environment
+from executor.engines.output import Output
+from executor.engines.surroundings import Surroundings, has_children, set_environment, standard_streams
 from executor.engines.wire import BEGUN, CLOSE, LEAVING, NUMBER, OPEN, OPENED, OUTCOME, RUN, SAID, STALE, STOPPED, Opening, receive, say
 from executor.errors import StoreError
 from executor.invocation import FAILURE
@@ -47,8 +49,8 @@ class Server:
         self._messages = messages
         self._pipe = pipe
         self._lock = threading.Lock()
-        self._process = os.getpid()
         self._runs = 0
+        self._leaves = False
         self._worker: Worker | None = None
         self._output: Output | None = None
         self._around = Surroundings()
@@ -110,6 +112,7 @@ class Server:
             carried=carried,
             remote=True,
             before_body=self._before_body,
+            after_body=self._after_body,
         )
         self._around.note()
         self._say(OPENED, None)
@@ -144,6 +147,11 @@ class Server:
             self._say(BEGUN, None)
         loading.worker.in_body = True
 
+    def _after_body(self) -> None:
+        """Before anything is written: what a body did to descriptors would hinder it."""
+        loading.worker.in_body = False
+        self._leaves = self._around.restore_descriptors() or self._leaves
+
     def _run(self, batch: bytes) -> bool:
         """Run a batch; False if this worker shall end."""
         assert self._worker is not None
@@ -153,21 +161,17 @@ class Server:
         except (KeyboardInterrupt, StoreError) as stop:
             self._say(STOPPED, [type(stop).__name__, str(stop)])
         loading.worker.in_body = False
-        if os.getpid() != self._process:
-            os._exit(0)  # a body forked, and this is its child: the parent answers
         if outcomes.stale:
             self._say(STALE, None)
             return False
         self._around.restore()
-        if self._around.is_worn_out:
+        if self._leaves:
             self._say(LEAVING, None)
             return False
         return True
 
     def took(self, outcome: Any) -> bool:
         """Send an outcome; False if it is not to be believed, because this process has served other runs and may have old modules."""
-        if os.getpid() != self._process:
-            os._exit(0)
         if self._runs > 1 and outcome[2] == FAILURE and outcome[3][0] in ("CodeMismatch", "CodeNotFound"):
             return False
         self._say(OUTCOME, outcome)
@@ -219,6 +223,15 @@ def _watch(lifeline: int) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
+_BE_SUBREAPER: Final = 36
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of what children of bodies leave behind, where the system can do that (Linux): so that it is seen, and ended with the run."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_BE_SUBREAPER, 1, 0, 0, 0)
+
+
 def main() -> None:
     """Serve until the executor is gone."""
     receiver, pipe = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
@@ -227,6 +240,7 @@ def main() -> None:
     _end_with_executor()
     standard_streams()
     faulthandler.enable(2)
+    _adopt_orphans()
     loading.worker.is_one = True
     sys.modules["__main__"] = ModuleType("__main__")
     Server(receiver, pipe).serve()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakSet
@@ -176,13 +177,15 @@ class WorkerProcess:
             self._process.kill()
         self._process.wait()
 
+    def _end_group(self) -> None:
+        """End what its bodies left behind."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
     def last_words(self) -> LastWords:
         """How it ended, once it has."""
         code = self._process.wait()
-        try:
-            os.killpg(self.pid, signal.SIGKILL)  # what its bodies left behind
-        except (ProcessLookupError, PermissionError):
-            pass
+        self._end_group()
         size = os.fstat(self._said.fileno()).st_size
         said = os.pread(self._said.fileno(), _WORDS, max(0, size - _WORDS)).decode("utf-8", "replace")
         return (-code, None, said) if code < 0 else (None, code, said)
@@ -202,6 +205,8 @@ class WorkerProcess:
             select.select([self.ending], [], [], patience)
         if not self.has_ended:
             self.kill()
+        else:
+            self._end_group()
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._said.close()

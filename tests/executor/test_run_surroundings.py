@@ -5,6 +5,7 @@ import io
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -42,9 +43,9 @@ def is_alive(pid):
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    stat = Path(f"/proc/{pid}/stat")
+    state = Path(f"/proc/{pid}/stat")
     try:
-        return not stat.parent.parent.is_dir() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+        return not state.parent.parent.is_dir() or state.read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
 
@@ -85,7 +86,7 @@ def as_seen_by_a_body():
         "timer": signal.getitimer(signal.ITIMER_REAL)[0],
         "mask": the_mask(),
         "streams": [sys.stdin.fileno(), sys.stdout.fileno(), sys.stderr.fileno(), sys.stdout.closed, sys.stderr.closed],
-        "descriptors": [os.fstat(number).st_ino for number in (0, 1, 2)],
+        "descriptors": [stat.S_IFMT(os.fstat(number).st_mode) for number in (0, 1, 2)],
     }
 
 
@@ -125,7 +126,7 @@ def a_timer():
 
 
 def a_deadly_timer():
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
 
 
 def the_mask_of_files():
@@ -200,7 +201,7 @@ def test_R5_the_next_body_on_the_same_worker_finds_things_as_they_were(store, tm
 
     @task
     def looks_later(x: int) -> str:
-        time.sleep(0.3 if spoil is a_deadly_timer else 0)
+        time.sleep(0.6 if spoil is a_deadly_timer else 0)
         return repr(as_seen_by_a_body())
 
     @workflow

@@ -42,9 +42,9 @@ def is_alive(pid):
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    stat = Path(f"/proc/{pid}/stat")
+    state = Path(f"/proc/{pid}/stat")
     try:
-        return not stat.parent.parent.is_dir() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+        return not state.parent.parent.is_dir() or state.read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
 
