@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from executor.capture import echo, with_path
 from executor.engines.engine import Batch, Interruptible, Running, Setup, cores
-from executor.engines.wire import CLOSE, LEAVING, OPENED, OUTCOME, SAID, STALE, STOPPED, Opening
+from executor.engines.wire import AT_ONCE, CLOSE, LEAVING, OPENED, OUTCOME, SAID, STALE, STOPPED, Opening
 from executor.engines.worker_process import WorkerProcess
 from executor.errors import EngineError, StoreError
 from executor.failure import Failure
@@ -52,6 +52,8 @@ class Processes:
         self._outcomes: list[Any] = []
         self._stopped: BaseException | None = None
         self._started = self._failed_starts = 0
+        self._answers_come_at_once = False
+        self._asked = 0.0
 
     def slots(self, wanted: int | None) -> int:
         """What is wanted; by default as many as this process may use processors."""
@@ -74,7 +76,7 @@ class Processes:
         self._hand_out()
         if not self._outcomes:
             with interruptible():
-                events = self._selector.select(self._patience(timeout))
+                events = self._look() or self._selector.select(self._patience(timeout))
             ending = [key.data for key, _ in events if key.fd == key.data.ending]
             for worker in dict.fromkeys([key.data for key, _ in events]):
                 self._hear(worker, worker in ending)
@@ -86,6 +88,16 @@ class Processes:
             stopped, self._stopped = self._stopped, None
             raise stopped
         return self.salvage()
+
+    def _look(self) -> list[tuple[selectors.SelectorKey, int]]:
+        """What comes at once, if the last answers came so: to sleep and to be woken costs more than a short body (30 µs of a chain's 140)."""
+        begun = time.perf_counter()
+        events: list[tuple[selectors.SelectorKey, int]] = []
+        while not events and self._answers_come_at_once and time.perf_counter() - begun < AT_ONCE:
+            events = self._selector.select(0)
+        self._answers_come_at_once = bool(events) or begun - self._asked < AT_ONCE
+        self._asked = begun
+        return events
 
     def salvage(self) -> list[Any]:
         """What came back and was not given yet."""

@@ -39,6 +39,8 @@ from typesys.canonical import pack, unpack
 OPEN, RUN, CLOSE = b"O", b"R", b"C"
 OPENED, BEGUN, OUTCOME, SAID, STALE, LEAVING, STOPPED = range(7)
 
+AT_ONCE: Final = 0.00012
+"""Seconds for which both sides look for the next message before they sleep, if the last ones came so quickly."""
 NUMBER: Final = struct.Struct("<I")
 _LARGE: Final = b"L"
 _LARGEST_MESSAGE: Final = 1 << 16

@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from contextlib import suppress
 from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder
@@ -25,7 +26,23 @@ from executor import loading
 from executor.engines.loaded import are_current
 from executor.engines.output import Output
 from executor.engines.surroundings import Surroundings, has_children, set_environment, standard_streams
-from executor.engines.wire import BEGUN, CLOSE, LEAVING, NUMBER, OPEN, OPENED, OUTCOME, RUN, SAID, STALE, STOPPED, Opening, receive, say
+from executor.engines.wire import (
+    AT_ONCE,
+    BEGUN,
+    CLOSE,
+    LEAVING,
+    NUMBER,
+    OPEN,
+    OPENED,
+    OUTCOME,
+    RUN,
+    SAID,
+    STALE,
+    STOPPED,
+    Opening,
+    receive,
+    say,
+)
 from executor.errors import StoreError
 from executor.invocation import FAILURE
 from executor.invoke import Worker
@@ -51,6 +68,7 @@ class Server:
         self._lock = threading.Lock()
         self._runs = 0
         self._leaves = False
+        self._come_at_once = False
         self._worker: Worker | None = None
         self._output: Output | None = None
         self._around = Surroundings()
@@ -61,7 +79,7 @@ class Server:
     def serve(self) -> None:
         """Until nobody sends any more."""
         while True:
-            message = receive(self._messages)
+            message = self._next()
             if message is None:
                 return
             kind, content = message
@@ -74,6 +92,19 @@ class Server:
                     return
             elif kind == CLOSE:
                 self._close()
+
+    def _next(self) -> tuple[bytes, bytes] | None:
+        """The next message. One that came at once the last time is looked for a moment before this process sleeps."""
+        begun = time.perf_counter()
+        if self._come_at_once:
+            while time.perf_counter() - begun < AT_ONCE:
+                try:
+                    return receive(self._messages, socket.MSG_DONTWAIT)
+                except BlockingIOError:
+                    continue
+        message = receive(self._messages)
+        self._come_at_once = time.perf_counter() - begun < AT_ONCE
+        return message
 
     def _say(self, kind: int, content: Any) -> None:
         with self._lock:
