@@ -79,6 +79,9 @@ def read(instance: Path) -> Instance:
     waiting = list(tasks)
     while waiting:
         ready = [id for id in waiting if all(parent in jobs for parent in tasks[id]["parents"])]
+        unknown = [parent for id in waiting for parent in tasks[id]["parents"] if parent not in tasks]
+        if unknown:
+            raise ValueError(f"{instance}: there is no task {unknown[0]}, which another one waits for")
         if not ready:
             raise ValueError(f"{instance}: the tasks {', '.join(waiting[:5])} wait for each other")
         for id in ready:
@@ -114,8 +117,8 @@ def report(instance: Instance, done: list[Done], scale: float) -> Report:
             assert by_id[parent].ended <= by_id[job.id].began, f"{job.id} ran before {parent} had ended"
         longest[job.id] = job.seconds * scale + max((longest[parent] for parent in job.parents), default=0.0)
     work = sum(job.seconds for job in instance.jobs) * scale
-    makespan = max(one.ended for one in done) - min(one.began for one in done)
-    critical = max(longest.values())
+    makespan = max((one.ended for one in done), default=0.0) - min((one.began for one in done), default=0.0)
+    critical = max(longest.values(), default=0.0)
     return Report(
         instance=instance.name,
         tasks=len(done),
@@ -125,14 +128,14 @@ def report(instance: Instance, done: list[Done], scale: float) -> Report:
         makespan=round(makespan, 3),
         critical_path=round(critical, 3),
         work=round(work, 3),
-        times_critical_path=round(makespan / critical, 2),
-        busy_processors=round(work / makespan, 2),
+        times_critical_path=round(makespan / critical, 2) if critical else 1.0,
+        busy_processors=round(work / makespan, 2) if makespan else 0.0,
     )
 
 
 @dynamic
 def replay(instance: Instance, scale: float) -> Report:
-    """One node for each task of the instance, named by its id, behind its parents."""
+    """One node for each task of the instance, behind its parents."""
     done: dict[str, Done] = {}
     for job in instance.jobs:
         given = [name for name in job.reads if name in instance.given]

@@ -20,7 +20,7 @@ from executor.journal import Journal, LostRace
 from executor.limits import Limits
 from executor.loading import refuse_outside_bodies
 from executor.manifest import read_manifest
-from executor.options import Durability, Options, check_limits
+from executor.options import Durability, Options, check_limits, given_resources
 from executor.prepare import Prepared, Target, codecs_of, keep_current_code, new_execution, opened_store, prepare
 from executor.recovery import recover
 from executor.store import Store
@@ -92,11 +92,13 @@ def run(
     ('SUCCEEDED', 3)
     """
     refuse_outside_bodies()
+    memory, gpu = given_resources(resources)
     options = Options(
         engine=engine_named(engine),
         max_parallelism=max_parallelism,
         pools=pools or {},
-        resources=resources,
+        memory=memory,
+        gpu=gpu,
         soft_timeouts=soft_timeouts,
         timeout=seconds(timeout),
         durability=durability,
@@ -139,11 +141,13 @@ def start(
     2
     """
     refuse_outside_bodies()
+    memory, gpu = given_resources(resources)
     options = Options(
         engine=engine_named(engine),
         max_parallelism=max_parallelism,
         pools=pools or {},
-        resources=resources,
+        memory=memory,
+        gpu=gpu,
         soft_timeouts=soft_timeouts,
         timeout=seconds(timeout),
         durability=durability,
@@ -211,17 +215,37 @@ def resume(
     2
     """
     refuse_outside_bodies()
+    memory, gpu = given_resources(resources)
     options = Options(
         engine=engine_named(engine),
         max_parallelism=max_parallelism,
         pools=pools or {},
-        resources=resources,
+        memory=memory,
+        gpu=gpu,
         soft_timeouts=soft_timeouts,
         timeout=seconds(timeout),
         durability=durability,
         echo=echo,
         on_progress=on_progress,
     )
+    limits = (max_depth, max_nodes, max_futures_bytes)
+    return resume_with(
+        run_id, options, limits, store=store, target=target, take_over=take_over, strict_code=strict_code, on_change=on_change
+    )
+
+
+def resume_with(
+    run_id: str,
+    options: Options,
+    limits: tuple[int | None, int | None, int | None],
+    *,
+    store: Store | str | Path | None = None,
+    target: Target | None = None,
+    take_over: bool = False,
+    strict_code: bool = False,
+    on_change: Callable[[Change], None] | None = None,
+) -> Run:
+    """`resume` with its options in one; `limits` are depth, nodes and bytes, each None for what the run had last."""
     options.check()
     opened = opened_store(store)
     manifest = read_manifest(opened, run_id)
@@ -238,9 +262,9 @@ def resume(
             result._ended, result._outputs = ("SUCCEEDED", ""), recovered.ended[3]
             return result
         scheduler = recovered.scheduler
-        scheduler.limits = scheduler.limits.changed(max_depth, max_nodes, max_futures_bytes)
+        scheduler.limits = scheduler.limits.changed(*limits)
         check_limits(scheduler.limits)
-        if not options.engine.stops_bodies and not soft_timeouts:
+        if not options.engine.stops_bodies and not options.soft_timeouts:
             for frame in scheduler.frames.values():
                 refuse_timeouts(frame.topology.shape, options.engine.name)
         leave_other_bundles(manifest.bundle)

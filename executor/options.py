@@ -25,7 +25,7 @@ class Options:
         engine: who runs the bodies.
         max_parallelism: how many bodies may run at one time, over all frames; None for as many as the engine finds sensible.
         pools: how many calls of each pool may run at one time.
-        resources: what there is; None for what this machine has.
+        memory, gpu: bytes and graphics processors that bodies may use together; None for what this machine has.
         soft_timeouts: let engines that can't stop a body run one that has a time-out, and fail it if it comes late.
         timeout: seconds that the whole run may take; None for no limit.
         durability: "disk" or "process".
@@ -37,7 +37,8 @@ class Options:
     engine: Engine
     max_parallelism: int | None = None
     pools: Mapping[str, int] = field(default_factory=dict)
-    resources: Resources | None = None
+    memory: int | None = None
+    gpu: int | None = None
     soft_timeouts: bool = False
     timeout: float | None = None
     durability: Durability = "disk"
@@ -53,10 +54,8 @@ class Options:
         for name, places in self.pools.items():
             if not isinstance(name, str) or places.__class__ is not int or places < 1:
                 raise InputError(f"a pool has a name and a whole number of places of at least 1, not {name!r}: {places!r}")
-        if self.resources is not None and not isinstance(self.resources, Resources):
-            raise InputError(f"resources are given as Resources(…), not {self.resources!r}")
         if self.timeout is not None and (self.timeout.__class__ is not float or not 0 < self.timeout < math.inf):
-            raise InputError(f"timeout is a number of seconds above 0, not {self.timeout!r}")
+            raise InputError(f"timeout (--timeout) is a number of seconds above 0, not {self.timeout!r}")
         if self.durability not in ("disk", "process"):
             raise InputError(f'durability is "disk" or "process", not {self.durability!r}')
 
@@ -67,8 +66,16 @@ class Options:
 
     def capacity(self) -> Capacity:
         """What bodies may use together."""
-        given = self.resources
-        return capacity_here(self.parallel, None if given is None else given.bytes or None, None if given is None else given.gpu or None, self.pools)
+        return capacity_here(self.parallel, self.memory, self.gpu, self.pools)
+
+
+def given_resources(resources: Resources | None) -> tuple[int | None, int | None]:
+    """The memory and graphics processors that a caller says there are; what is 0 was not said."""
+    if resources is None:
+        return None, None
+    if not isinstance(resources, Resources):
+        raise InputError(f"resources are given as Resources(…), not {resources!r}")
+    return resources.bytes or None, resources.gpu or None
 
 
 def check_limits(limits: Limits) -> None:

@@ -114,6 +114,7 @@ def prepare_encoded(
     """Write what a run begins with: code that no import reaches, plan, inputs, manifest. Then it can be carried."""
     if run_id is not None and not is_run_id(run_id):
         raise InputError(f"{run_id!r} can't name a run: letters, digits, '.', '_' and '-' can")
+    options.check()
     if not options.engine.stops_bodies and not options.soft_timeouts:
         refuse_timeouts(plan.shape, options.engine.name)
     name = run_id or _new_run_id(plan.name)

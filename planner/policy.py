@@ -69,7 +69,10 @@ def memory_bytes(amount: int | str) -> int:
         match = _AMOUNT.fullmatch(amount.strip())
         if match is None:
             raise ValueError(f"{amount!r} is no amount of memory: a number of bytes, or one with a unit, like '2GiB' or '500MB'")
-        return int(float(match[1]) * _UNITS[match[2] or ""])
+        whole = float(match[1]) * _UNITS[match[2] or ""]
+        if whole >= 1 << 62:
+            raise ValueError(f"{amount[:40]!r} is more memory than any machine has")
+        return int(whole)
     if amount.__class__ is not int or amount < 0:
         raise ValueError(f"memory is a number of bytes of at least 0, or text like '2GiB', not {amount!r}")
     return amount

@@ -9,9 +9,12 @@ from typing import Any
 
 import click
 
+from executor.engines.engine import engine_named
+from executor.execution import Progress
 from executor.handle import default_store
+from executor.options import Options
 from executor.store import Store
-from planner.policy import Resources
+from planner.policy import memory_bytes
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -42,19 +45,32 @@ class Running:
     limits: tuple[int | None, int | None, int | None]
     max_parallelism: int | None
     pools: dict[str, int]
-    resources: Resources | None
+    memory: int | None
+    gpu: int | None
     soft_timeouts: bool
     timeout: float | None
     as_json: bool
     quiet: bool
 
+    def options(self, on_progress: Callable[[Progress], None] | None) -> Options:
+        """How the run is to be carried."""
+        return Options(
+            engine=engine_named(self.engine),
+            max_parallelism=self.max_parallelism,
+            pools=self.pools,
+            memory=self.memory,
+            gpu=self.gpu,
+            soft_timeouts=self.soft_timeouts,
+            timeout=self.timeout,
+            echo=not self.quiet,
+            on_progress=on_progress,
+        )
 
-def resources_of(memory: str | None, gpu: int | None) -> Resources | None:
-    """What there is, as the command line says it."""
-    if memory is None and gpu is None:
-        return None
+
+def memory_of(text: str | None) -> int | None:
+    """The memory that there is, as the command line says it."""
     try:
-        return Resources(memory=memory or 0, gpu=gpu or 0)
+        return None if text is None else memory_bytes(text)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--memory") from None
 
@@ -85,7 +101,7 @@ def running_options(function: Callable[..., Any]) -> Callable[..., Any]:
         **others: Any,
     ) -> Any:
         limits = (max_depth, max_nodes, max_futures_bytes)
-        running = Running(engine, limits, max_parallelism, dict(pools), resources_of(memory, gpu), soft_timeouts, timeout, as_json, quiet)
+        running = Running(engine, limits, max_parallelism, dict(pools), memory_of(memory), gpu, soft_timeouts, timeout, as_json, quiet)
         return function(running=running, **others)
 
     for option in reversed(

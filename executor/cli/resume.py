@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import click
 
-from executor.api import resume
+from executor.api import resume_with
 from executor.changed_code import Change
 from executor.cli.loading import load
 from executor.cli.options import Running, open_store, running_options, store_option
@@ -48,23 +48,9 @@ def command(
         say(f"{change.name} has changed since the run began: what hasn't run yet runs the new code")
 
     def begin(on_progress: Callable[[Progress], None] | None) -> Run:
-        return resume(
-            run_id,
-            store=opened,
-            engine=running.engine,
-            max_depth=running.limits[0],
-            max_nodes=running.limits[1],
-            max_futures_bytes=running.limits[2],
-            max_parallelism=running.max_parallelism,
-            pools=running.pools,
-            resources=running.resources,
-            soft_timeouts=running.soft_timeouts,
-            timeout=running.timeout,
-            take_over=take_over,
-            strict_code=strict_code,
-            echo=not running.quiet,
-            on_progress=on_progress,
-            on_change=changed,
+        options = running.options(on_progress)
+        return resume_with(
+            run_id, options, running.limits, store=opened, take_over=take_over, strict_code=strict_code, on_change=changed
         )
 
     return carry(begin, manifest.workflow, plan, running)

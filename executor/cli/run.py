@@ -13,11 +13,9 @@ from executor.cli.loading import choose, load
 from executor.cli.options import Running, open_store, running_options, store_option
 from executor.cli.output import print_result, say
 from executor.cli.progress import progress_view
-from executor.engines.engine import engine_named
 from executor.execution import Progress
 from executor.handle import Run
 from executor.limits import Limits
-from executor.options import Options
 from executor.prepare import prepare_encoded
 from planner import Plan
 from planner import compile as compile_plan
@@ -77,16 +75,7 @@ def command(
             limits=Limits().changed(*running.limits),
             run_id=run_id,
             source=source,
-            options=Options(
-                engine=engine_named(running.engine),
-                max_parallelism=running.max_parallelism,
-                pools=running.pools,
-                resources=running.resources,
-                soft_timeouts=running.soft_timeouts,
-                timeout=running.timeout,
-                echo=not running.quiet,
-                on_progress=on_progress,
-            ),
+            options=running.options(on_progress),
         )
         if not running.quiet:
             say(f"run {prepared.run.id} in {opened.url}")

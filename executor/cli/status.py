@@ -27,7 +27,7 @@ def command(run_id: str, store: str, all_nodes: bool, as_json: bool, watch: bool
     """Tell how a run stands: its state, its nodes by state and by what they call, what failed and what runs."""
     history = History(open_store(store), run_id)
     if watch:
-        _watch(history)
+        _watch(history, silent=as_json)
     rows = list(history.nodes())
     if as_json:
         nodes = [asdict(row) for row in rows] if all_nodes else None
@@ -55,9 +55,9 @@ def command(run_id: str, store: str, all_nodes: bool, as_json: bool, watch: bool
 _LOOK: Final = 0.5
 
 
-def _watch(history: History) -> None:
+def _watch(history: History, silent: bool) -> None:
     """Look on until no executor works on the run: drawn on a terminal, elsewhere a line whenever something has changed."""
-    if sys.stdout.isatty():
+    if sys.stdout.isatty() and not silent:
         from rich.live import Live
 
         with Live(_drawn(history), transient=True, auto_refresh=False) as live:
@@ -69,7 +69,7 @@ def _watch(history: History) -> None:
     said = ""
     while history.is_live:
         line = _line(history)
-        if line != said:
+        if line != said and not silent:
             said = line
             click.echo(line)
         time.sleep(_LOOK)

@@ -152,7 +152,6 @@ def test_what_can_never_be_had_fails_the_run_and_says_how_to_say_that_there_is_m
     assert not (shell.folder / "entered").exists()
 
 
-@pytest.mark.xfail(strict=True, reason="a 0 is taken for what was not said, and means what the machine has")
 @pytest.mark.parametrize(("options", "workflow"), [(["--gpu", "0"], "one_of_gpu"), (["--memory", "0"], "one_of_memory")], ids=["gpu", "memory"])
 def test_nothing_means_nothing(shell, flow, options, workflow):
     ended = shell.promissory("run", "--quiet", *options, "flow.py", workflow, CUDA_VISIBLE_DEVICES="0")
@@ -237,7 +236,6 @@ def test_resume_refuses_what_makes_no_sense(shell, cli, told, options, why):
     assert (code, out) == (2, "")
 
 
-@pytest.mark.xfail(strict=True, reason="an OverflowError with its traceback; the machine's memory; no time-out at all")
 @pytest.mark.parametrize("options", [["--memory", "9" * 400], ["--memory", ""], ["--timeout", "nan"]], ids=["endless memory", "empty memory", "no number"])
 def test_run_refuses_what_is_no_amount(shell, told, flow, options):
     ended = shell.promissory("run", *options, "flow.py", "nothing")

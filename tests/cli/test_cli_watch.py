@@ -284,7 +284,6 @@ def test_status_watch_of_no_run(shell, flow):
     assert "there is no run 'nowhere'" in found.stderr
 
 
-@pytest.mark.xfail(strict=True, reason="lines for people stand before the JSON")
 def test_status_watch_as_json_is_json(running, piped, gate):
     running("one")
     watch, shown = piped("status", "--watch", "--json", "a")

@@ -264,7 +264,6 @@ def test_a_replay_of_a_file_that_is_not_there(run_program, example):
 NO_TIME = {id: (0.0, *others) for id, (_, *others) in DIAMOND.items()}
 
 
-@pytest.mark.xfail(strict=True, reason="report() divides by the critical path, which is 0")
 @pytest.mark.parametrize(("tasks", "scale"), [(NO_TIME, "1"), (DIAMOND, "0")], ids=["tasks took no time", "scale 0"])
 def test_a_replay_that_takes_no_time_is_reported(run_program, example, tmp_path, tasks, scale):
     (tmp_path / "instance.json").write_text(json.dumps(described(tasks)))
