@@ -85,6 +85,7 @@ class Server:
             kind, content = message
             if kind == RUN:
                 if not self._run(content[NUMBER.size :]):
+                    _end_what_is_left()
                     return
             elif kind == OPEN:
                 if not self._open(Opening(*unpack(content, "an opening"))):
@@ -163,8 +164,7 @@ class Server:
         self._worker = None
         if self._output is not None:
             self._output.close()
-        if has_children():
-            os.killpg(0, signal.SIGKILL)  # what bodies left behind ends with the run, and this worker with it
+        _end_what_is_left()
         self._own.restore()
 
     # --- bodies ---
@@ -207,6 +207,12 @@ class Server:
             return False
         self._say(OUTCOME, outcome)
         return True
+
+
+def _end_what_is_left() -> None:
+    """What bodies left behind ends with the run, and this worker with it."""
+    if has_children():
+        os.killpg(0, signal.SIGKILL)
 
 
 class _Outcomes:
