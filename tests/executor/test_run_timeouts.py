@@ -605,6 +605,6 @@ def test_R2_what_is_no_time_out_of_a_run_is_refused(store, wrong):
     def inc(x: int) -> int:
         return x + 1
 
-    with pytest.raises(InputError, match="timeout is a number of seconds above 0"):
+    with pytest.raises(InputError, match=r"timeout \(--timeout\) is a number of seconds above 0"):
         run(inc, {"x": 1}, store=store, timeout=wrong)
     assert store.list("runs") == []
