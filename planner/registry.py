@@ -21,6 +21,11 @@ def remember(callee: Callee, entity: Entity[..., Any]) -> None:
     _known[callee.name, callee.digest] = entity
 
 
+def forget() -> None:
+    """Know no function any more: in a worker, those of one run are not those of the next, even by name and digest, since the globals that they use are not in a digest."""
+    _known.clear()
+
+
 def recall(callee: Callee) -> Entity[..., Any] | None:
     """The function of exactly this name and digest, if this process has seen it."""
     return _known.get((callee.name, callee.digest))

@@ -49,6 +49,7 @@ from executor.invoke import Worker
 from executor.layout import log_key
 from executor.store import Store
 from executor.user_modules import ModuleFinder, ScriptFinder, UserFinder
+from planner import registry
 from typesys.canonical import unpack
 
 _LIFELINE: Final = 0
@@ -119,6 +120,7 @@ class Server:
         if not are_current(opening.path, self._path, wanted):
             return False
         self._runs += 1
+        registry.forget()
         self._path = list(opening.path)
         os.chdir(opening.folder or "/")
         set_environment(dict(opening.environment))
