@@ -91,20 +91,7 @@ def run(
     >>> ended.state, ended.result
     ('SUCCEEDED', 3)
     """
-    refuse_outside_bodies()
-    memory, gpu = given_resources(resources)
-    options = Options(
-        engine=engine_named(engine),
-        max_parallelism=max_parallelism,
-        pools=pools or {},
-        memory=memory,
-        gpu=gpu,
-        soft_timeouts=soft_timeouts,
-        timeout=seconds(timeout),
-        durability=durability,
-        echo=echo,
-        on_progress=on_progress,
-    )
+    options = _options(engine, max_parallelism, pools, resources, soft_timeouts, timeout, durability, echo, on_progress)
     prepared = prepare(target, inputs, store, Limits(max_depth, max_nodes, max_futures_bytes), run_id, options)
     prepared.carry()
     return prepared.run
@@ -140,20 +127,7 @@ def start(
     >>> start(inc, {"x": 1}, store="memory://doctest").wait(60).result
     2
     """
-    refuse_outside_bodies()
-    memory, gpu = given_resources(resources)
-    options = Options(
-        engine=engine_named(engine),
-        max_parallelism=max_parallelism,
-        pools=pools or {},
-        memory=memory,
-        gpu=gpu,
-        soft_timeouts=soft_timeouts,
-        timeout=seconds(timeout),
-        durability=durability,
-        echo=echo,
-        on_progress=on_progress,
-    )
+    options = _options(engine, max_parallelism, pools, resources, soft_timeouts, timeout, durability, echo, on_progress)
     prepared = prepare(target, inputs, store, Limits(max_depth, max_nodes, max_futures_bytes), run_id, options)
     return prepared.carry_in_background()
 
@@ -214,20 +188,7 @@ def resume(
     >>> resume(ended.id, store="memory://doctest").result
     2
     """
-    refuse_outside_bodies()
-    memory, gpu = given_resources(resources)
-    options = Options(
-        engine=engine_named(engine),
-        max_parallelism=max_parallelism,
-        pools=pools or {},
-        memory=memory,
-        gpu=gpu,
-        soft_timeouts=soft_timeouts,
-        timeout=seconds(timeout),
-        durability=durability,
-        echo=echo,
-        on_progress=on_progress,
-    )
+    options = _options(engine, max_parallelism, pools, resources, soft_timeouts, timeout, durability, echo, on_progress)
     limits = (max_depth, max_nodes, max_futures_bytes)
     return resume_with(
         run_id, options, limits, store=store, target=target, take_over=take_over, strict_code=strict_code, on_change=on_change
@@ -291,6 +252,34 @@ def resume_with(
     del recovered, scheduler
     prepared.carry()
     return result
+
+
+def _options(
+    engine: str | Engine,
+    max_parallelism: int | None,
+    pools: Mapping[str, int] | None,
+    resources: Resources | None,
+    soft_timeouts: bool,
+    timeout: float | timedelta | None,
+    durability: Durability,
+    echo: bool,
+    on_progress: Callable[[Progress], None] | None,
+) -> Options:
+    """What a caller of this module chose. Raises `StartedInWorker` where user code is being imported."""
+    refuse_outside_bodies()
+    memory, gpu = given_resources(resources)
+    return Options(
+        engine=engine_named(engine),
+        max_parallelism=max_parallelism,
+        pools=pools or {},
+        memory=memory,
+        gpu=gpu,
+        soft_timeouts=soft_timeouts,
+        timeout=seconds(timeout),
+        durability=durability,
+        echo=echo,
+        on_progress=on_progress,
+    )
 
 
 def call(target: Entity[..., Any] | Workflow, values: dict[str, Any]) -> Any:
