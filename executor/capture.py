@@ -15,6 +15,7 @@ from typing import Any, Final, TextIO, cast
 
 from executor.log import Log
 from executor.store import Store
+from typesys.secret import masked
 
 _PIECE: Final = 1 << 16
 
@@ -86,7 +87,7 @@ class Capture:
 
 def with_path(path: str, lines: list[str]) -> str:
     """Lines as they are echoed: with the path of the node that said them."""
-    return "".join(f"{path} | {line}\n" for line in lines)
+    return masked("".join(f"{path} | {line}\n" for line in lines))
 
 
 def echo(text: str) -> bool:

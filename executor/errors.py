@@ -125,7 +125,23 @@ class RunNotFound(ExecutorError, LookupError):
 
 
 class RunExists(ExecutorError):
-    """The store has a run of this name already."""
+    """The store has a run of this name already.
+
+    Attributes:
+        is_same: whether it is a run of the same plan with the same inputs.
+    """
+
+    def __init__(self, message: str, *, is_same: bool = False) -> None:
+        super().__init__(message)
+        self.is_same = is_same
+
+
+class RunInterrupted(ExecutorError):
+    """The run has not ended, and nobody works on it: it was stopped, or its executor is gone. It can be resumed."""
+
+
+class RunIsNotLive(ExecutorError):
+    """A command was sent to a run that no executor works on."""
 
 
 class RunIsLive(ExecutorError):

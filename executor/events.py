@@ -1,7 +1,8 @@
 """What happened in a run, as small tuples: the scheduler makes them, the journal keeps them, replay and readers take them.
 
 Each begins with its kind. Frames are small integers, nodes are indices; a joint has an index behind the nodes'. `meta` is
-``(started µs since the run's creation, duration µs, worker, attempt, log)``; `log` is None or ``(key, offset, length)``.
+``(started µs since the run's creation, duration µs, worker, attempt, log)``; `log` is None or ``(key, offset, length)``. The attempt is 0 where a
+cached outcome was taken, so that no body began.
 
 ============== ===================================================================================================
 kind           fields
@@ -15,6 +16,9 @@ RESUMED        epoch, host, pid, limits, time: an executor began to work on the 
 CODE           name of a callable, old digest, new digest: changed since the run began
 ENDED          state, reason, outputs by name
 SNAPSHOT       the scheduler's whole state, a value; replay begins at the newest
+RETRIED        frame, index, failure, meta, delay in s, when it is over (s since the epoch): an attempt failed, another one follows
+PAUSED         reason, time: nothing new starts
+UNPAUSED       time
 ============== ===================================================================================================
 """
 
@@ -25,12 +29,13 @@ from typing import Any, Final
 
 from planner.plan import Large, Value
 
-DONE, DONE_ROW, EXPANDED, OPENED, FAILED, RESUMED, CODE, ENDED, SNAPSHOT = range(9)
+DONE, DONE_ROW, EXPANDED, OPENED, FAILED, RESUMED, CODE, ENDED, SNAPSHOT, RETRIED, PAUSED, UNPAUSED = range(12)
 
 Event = tuple[Any, ...]
 Meta = tuple[int, int, str, int, Any]
 
 NO_META: Final[Meta] = (0, 0, "", 1, None)
+_AS_THEY_STAND: Final = frozenset((EXPANDED, OPENED, FAILED, RESUMED, CODE, ENDED, RETRIED, PAUSED, UNPAUSED))
 
 
 def compact(events: Iterable[Event]) -> list[Any]:
@@ -77,7 +82,7 @@ def spread(trees: Iterable[Any]) -> Iterator[Event]:
             yield DONE, tree[1], tree[2], value_of(tree[3]), tuple(tree[4])
         elif kind == SNAPSHOT:
             yield SNAPSHOT, value_of(tree[1])
-        elif kind in (EXPANDED, OPENED, FAILED, RESUMED, CODE, ENDED):
+        elif kind in _AS_THEY_STAND:
             yield tuple(tree)
         else:
             raise ValueError(f"an event of the unknown kind {kind!r}")

@@ -1,4 +1,4 @@
-"""The run loop: the only place where scheduler, engine, journal and heartbeat meet.
+"""The run loop: the only place where scheduler, engine, journal, cache and heartbeat meet.
 
 The scheduler decides, the engine carries, the journal remembers; this loop moves what each gives to the next. It goes on from what is done, without waiting for
 commits; it ends only after everything is committed, so what a caller sees is acknowledged.
@@ -14,33 +14,59 @@ import warnings
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
+from executor.clock import Clock, SystemClock
+from executor.crash_points import reached
 from executor.engines.engine import Batch, Engine, Setup
-from executor.events import CODE, DONE, ENDED, EXPANDED, FAILED, OPENED, RESUMED, Event, tree_of, value_of
+from executor.events import (
+    CODE,
+    DONE,
+    ENDED,
+    EXPANDED,
+    FAILED,
+    OPENED,
+    PAUSED,
+    RESUMED,
+    RETRIED,
+    SNAPSHOT,
+    UNPAUSED,
+    Event,
+    tree_of,
+    value_of,
+)
 from executor.failure import Failure
 from executor.frame import joined, node_identity
 from executor.heartbeat import Heartbeat, Standing
-from executor.interrupts import deferred_interrupts
+from executor.inbox import Command, Inbox
+from executor.interrupts import Interrupts, deferred_interrupts
 from executor.invocation import FAILURE, FUTURES, LOST, UNSTARTED, VALUE
 from executor.journal import Journal
 from executor.layout import futures_key
 from executor.limits import Limits
+from executor.lookups import FOLLOW, HIT, LATER, LOOK_AGAIN, Found, Lookups
 from executor.manifest import Manifest
 from executor.materialize import batch_of
-from executor.scheduler import Call, Scheduler
-from executor.snapshot import dump
+from executor.scheduler import Call, Key, Scheduler, Settled
+from executor.snapshot import drop_snapshot, dump, put_snapshot
 from executor.store import Store
-from planner.plan_format import futures_from_bytes
+from executor.write_behind import WriteBehind
+from planner.plan import Value
+from planner.plan_format import FuturesHeader, futures_from_bytes, futures_to_bytes
 
 _BATCH_SECONDS: Final = 0.005
 _LARGEST_BATCH: Final = 256
 _SHOWN_RUNNING: Final = 64
 _LOOK_UP: Final = 1.0
-"""Seconds after which the loop looks whether it was told to stop."""
+"""Seconds after which the loop looks around, though nothing has happened."""
 _TELL: Final = 0.25
 """Seconds after which whoever looks on is told what runs, if nothing was committed."""
-_OF_THE_SCHEDULER: Final = (DONE, EXPANDED, OPENED, FAILED)
+_OF_THE_SCHEDULER: Final = frozenset((DONE, EXPANDED, OPENED, FAILED, RETRIED))
+_FROM_CACHE: Final = "cache"
+
+examine: Callable[[Execution], None] | None = None
+"""Called after each round of the loop, where a test wants to look (`executor.testing.always_replay`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +74,8 @@ class Progress:
     """What is committed of a run, for progress bars.
 
     `done` and `nodes` count nodes, of all frames known so far. `running` says what workers do at this moment: (worker, path, since when in µs since the epoch); `waiting`
-    how many calls are ready and wait for a pool or for memory; `lost` how many calls are sent again because their worker was lost.
+    how many calls are ready and wait for a pool or for memory; `lost` how many calls are sent again because their worker was lost; `retrying` how many wait for another
+    attempt; `paused` whether nothing new starts for the time being.
     """
 
     done: int
@@ -57,6 +84,18 @@ class Progress:
     running: tuple[tuple[str, str, int], ...] = ()
     waiting: int = 0
     lost: int = 0
+    retrying: int = 0
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """Where the run stood when so many events had been given to the journal, and what may be cached once they are committed."""
+
+    appended: int
+    done: int
+    nodes: int
+    settled: tuple[Settled, ...]
 
 
 class Execution:
@@ -72,7 +111,9 @@ class Execution:
         modules: (name, file) of the modules that the plan's functions were imported from.
         timeout: seconds that all of it may take; None for no limit.
         echo: repeat what bodies print on standard error.
+        beat: tell others how the run stands, and listen to them.
         on_progress: is told after each commit, from the committing thread.
+        clock: whose time delays and time-outs of the run go by.
     """
 
     def __init__(
@@ -89,13 +130,16 @@ class Execution:
         echo: bool = True,
         beat: bool = True,
         on_progress: Callable[[Progress], None] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.store = store
         self.manifest = manifest
         self.scheduler = scheduler
         self.engine = engine
         self.journal: Journal | None = None
+        self.clock: Clock = clock or SystemClock()
         self.cancelled: str | None = None
+        self.stopped: str | None = None
         self._parallel = parallel
         self._timeout = timeout
         self._deadline: float | None = None
@@ -106,27 +150,75 @@ class Execution:
         self._beats = beat
         self._on_progress = on_progress
         self._batch = 1
+        self._outstanding = 0
         self._expanded = 0
         self._appended = self._committed = 0
-        self._marks: deque[tuple[int, int, int]] = deque()
+        self._marks: deque[_Mark] = deque()
         self._shown = (0, 0)
         self._telling = threading.Lock()
         self._told = 0.0
-        self._stop = threading.Event()
+        self._happened = threading.Event()
+        self._commands: deque[tuple[Command, Callable[[], None]]] = deque()
+        self._to_acknowledge: list[Callable[[], None]] = []
+        self._stored: deque[Key] = deque()
+        self._snapshot: Value | None = None
+        self._to_keep: list[Settled] = []
         self._heartbeat: Heartbeat | None = None
+        self._behind: WriteBehind | None = None
+        self._lookups: Lookups | None = None
+
+    # --- from other threads ---
+
+    def wake(self) -> None:
+        """Have the loop look around. From any thread."""
+        self._happened.set()
+        self.engine.wake()
+
+    def command(self, command: Command, acknowledge: Callable[[], None]) -> None:
+        """Take a command; `acknowledge` is called once its effect is committed. From any thread."""
+        self._commands.append((command, acknowledge))
+        self.wake()
 
     def committed(self, events: tuple[Event, ...]) -> None:
-        """Told by the journal: these events may be seen. Futures files are written behind, here."""
-        events = tuple(event for event in events if event[0] in _OF_THE_SCHEDULER)
+        """Told by the journal: these events may be seen. Futures files and cache entries are written behind, here."""
         for event in events:
-            if event[0] == EXPANDED:
+            kind = event[0]
+            if kind == SNAPSHOT:
+                before, self._snapshot = self._snapshot, event[1]
+                if before is not None:
+                    drop_snapshot(self.store, self.manifest.run_id, before)
+            if kind not in _OF_THE_SCHEDULER:
+                continue
+            self._committed += 1
+            if kind == EXPANDED:
                 self._expanded += 1
-                write_futures(self.store, self.manifest.run_id, event[4])
-        self._committed += len(events)
-        while self._marks and self._marks[0][0] <= self._committed:
-            _, done, nodes = self._marks.popleft()
-            self._shown = (done, nodes)
+                self._write_behind(partial(write_futures, self.store, self.manifest.run_id, event[4]))
+            if self.scheduler.holding and kind in (DONE, EXPANDED) and (event[1], event[2]) in self.scheduler.holding:
+                self._stored.append((event[1], event[2]))
+        if self._stored:
+            self.wake()
+        while self._marks and self._marks[0].appended <= self._committed:
+            mark = self._marks.popleft()
+            self._shown = (mark.done, mark.nodes)
+            for settled in mark.settled:
+                assert self._lookups is not None
+                self._write_behind(partial(self._lookups.keep, settled))
         self._tell()
+
+    def begins_with(self, events: list[Event]) -> None:
+        """The journal begins with these."""
+        assert self.journal is not None
+        self._appended += sum(1 for event in events if event[0] in _OF_THE_SCHEDULER)
+        self.journal.append(events)
+
+    def replaces(self, snapshot: Value | None) -> None:
+        """The run has this snapshot, which the next one makes superfluous."""
+        self._snapshot = snapshot
+
+    def _write_behind(self, action: Callable[[], object]) -> None:
+        if self._behind is None:
+            self._behind = WriteBehind(self.store)
+        self._behind.write(action)
 
     def _tell(self) -> None:
         """Tell whoever looks on how things stand."""
@@ -148,12 +240,10 @@ class Execution:
             if frame is not None:
                 running.append((one.worker, joined(frame.path, frame.topology.name(one.index)), one.since))
         done, nodes = self._shown
-        return Progress(done, nodes or scheduler.nodes, self._expanded, tuple(running), scheduler.waiting, len(scheduler.losses))
+        waiting, retrying = scheduler.admission.waiting, len(scheduler.sleeping)
+        return Progress(done, nodes or scheduler.nodes, self._expanded, tuple(running), waiting, scheduler.lost_calls, retrying, scheduler.paused)
 
-    def cancel(self, reason: str) -> None:
-        """Start nothing new, let what runs finish, end as cancelled. May be called from any thread."""
-        self.cancelled = reason
-        self._stop.set()
+    # --- the loop ---
 
     def run(self) -> tuple[str, str]:
         """Carry the run to its end: its state and a reason.
@@ -162,9 +252,11 @@ class Execution:
         """
         assert self.journal is not None
         journal, engine = self.journal, self.engine
-        heartbeat = None
+        inbox = None
         try:
-            heartbeat = self._heartbeat = Heartbeat(self.store, self.manifest.run_id, journal.epoch, self._progress) if self._beats else None
+            if self._beats:
+                self._heartbeat = Heartbeat(self.store, self.manifest.run_id, journal.epoch, self._progress)
+                inbox = Inbox(self.store, self.manifest.run_id, self._obey_message)
             engine.open(self._setup(journal.epoch))
             try:
                 self._carry()
@@ -172,13 +264,24 @@ class Execution:
                 journal.flush()
                 raise
             state, reason, outputs = self._verdict()
-            journal.append([(ENDED, state, reason, outputs)])
+            if state != "INTERRUPTED":
+                journal.append([(ENDED, state, reason, outputs)])
             journal.flush()
+            reached("run.ended")
+            if self._behind is not None:
+                self._behind.close()
+            self._acknowledge()
         finally:
+            if inbox is not None:
+                inbox.close()
             journal.close()
             engine.close()
-            if heartbeat is not None:
-                heartbeat.close()
+            if self._lookups is not None:
+                self._lookups.close()
+            if self._heartbeat is not None:
+                self._heartbeat.close()
+            for _, acknowledge in self._commands:  # nobody is there to obey; whoever waits sees that the run is over
+                acknowledge()
         return state, reason
 
     def _setup(self, epoch: int) -> Setup:
@@ -187,97 +290,223 @@ class Execution:
 
     def _carry(self) -> None:
         """Go on until nothing is left to do. An interrupt keeps what was done."""
-        assert self.journal is not None
         scheduler, engine = self.scheduler, self.engine
         recalled = False
-        self._deadline = None if self._timeout is None else time.monotonic() + self._timeout
+        self._deadline = None if self._timeout is None else self.clock.monotonic() + self._timeout
         with deferred_interrupts() as interrupts:
             while True:
-                if self._stop.is_set():
-                    scheduler.stop()
+                self._happened.clear()
+                self._obey()
+                while self._stored:
+                    scheduler.committed(*self._stored.popleft())
                 if self._is_late:
                     scheduler.stop()
-                    if engine.stops_bodies:
-                        return
-                if scheduler.stopping and not recalled:
-                    recalled = True
+                if engine.stops_bodies and (self._is_late or self.cancelled is not None):
+                    return
+                if (scheduler.stopping or scheduler.paused) and not recalled:
                     engine.recall()
+                recalled = scheduler.stopping or scheduler.paused
                 self._dispatch()
                 self._record()
+                if examine is not None:
+                    examine(self)
                 if scheduler.ended:
                     return
-                if self._heartbeat is not None:
-                    self._heartbeat.soon()
-                if self._on_progress is not None and time.monotonic() - self._told > _TELL:
-                    self._tell()
-                begun = time.perf_counter()
-                try:
-                    outcomes = engine.wait(self._patience, interrupts.welcome)
-                except KeyboardInterrupt:
-                    self._apply(engine.salvage())
-                    self._record()
-                    raise
-                self._measure(time.perf_counter() - begun, len(outcomes))
-                self._apply(outcomes)
+                self._look_around()
+                self._wait(interrupts)
+
+    def _look_around(self) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat.soon()
+        if self._on_progress is not None and time.monotonic() - self._told > _TELL:
+            self._tell()
+
+    def _wait(self, interrupts: Interrupts) -> None:
+        """Until something happens: an outcome, a command, a moment that something waits for."""
+        begun = time.perf_counter()
+        try:
+            if not self._outstanding:
+                with interrupts.welcome():
+                    self.clock.wait(self._happened, self._patience)
+                return
+            outcomes = self.engine.wait(self._patience, interrupts.welcome)
+        except KeyboardInterrupt:
+            self._apply(self.engine.salvage())
+            self._record()
+            raise
+        self._measure(time.perf_counter() - begun, len(outcomes))
+        self._apply(outcomes)
 
     @property
     def _is_late(self) -> bool:
-        return self._deadline is not None and time.monotonic() >= self._deadline and self.scheduler.outputs is None
+        return self._deadline is not None and self.clock.monotonic() >= self._deadline and self.scheduler.outputs is None
 
     @property
     def _patience(self) -> float:
         """How long to wait for something to happen."""
-        if self._deadline is None:
-            return _LOOK_UP
-        return max(0.0, min(_LOOK_UP, self._deadline - time.monotonic()))
+        if self._happened.is_set():
+            return 0.0
+        moments = [moment for moment in (self._deadline, None if self.scheduler.paused else self.scheduler.next_due) if moment is not None]
+        return max(0.0, min([_LOOK_UP, *(moment - self.clock.monotonic() for moment in moments)])) if moments else _LOOK_UP
 
     def _verdict(self) -> tuple[str, str, list[Any] | None]:
         scheduler = self.scheduler
         if scheduler.outputs is not None:
             return "SUCCEEDED", "", [tree_of(value) for value in scheduler.outputs]
+        if self.cancelled is not None:
+            return "CANCELLED", self.cancelled, None
         if scheduler.failure is not None:
             return "FAILED", f"{scheduler.failure.path}: {scheduler.failure.failure}", None
-        if self._is_late:
-            return "FAILED", f"it was stopped after {self._timeout:g} s, which is its time-out", None
-        return "CANCELLED", self.cancelled or "", None
+        if self.stopped is not None:
+            return "INTERRUPTED", self.stopped, None
+        assert self._is_late
+        return "FAILED", f"it was stopped after {self._timeout:g} s, which is its time-out", None
+
+    # --- commands ---
+
+    def _obey_message(self, key: str, command: Command) -> None:
+        """From the inbox's thread."""
+        self.command(command, partial(self.store.delete, key))
+
+    def _obey(self) -> None:
+        """Do what was commanded. What ends the run is acknowledged when it has ended."""
+        scheduler = self.scheduler
+        while self._commands:
+            command, acknowledge = self._commands.popleft()
+            self._to_acknowledge.append(acknowledge)
+            now = time.time_ns() // 1000
+            if command.command == "pause" and not scheduler.paused:
+                scheduler.paused = True
+                scheduler.log.append((PAUSED, command.reason, now))
+            elif command.command == "unpause" and scheduler.paused:
+                scheduler.paused = False
+                scheduler.log.append((UNPAUSED, now))
+            elif command.command == "stop":
+                self.stopped = command.reason
+                scheduler.stop()
+            elif command.command == "cancel":
+                self.cancelled = command.reason
+                scheduler.stop()
+        if self._to_acknowledge and not scheduler.stopping:
+            assert self.journal is not None
+            self._record()
+            self.journal.flush()
+            self._acknowledge()
+            if self._heartbeat is not None:
+                self._heartbeat.now()
+
+    def _acknowledge(self) -> None:
+        reached("inbox.obeyed")
+        while self._to_acknowledge:
+            self._to_acknowledge.pop(0)()
+
+    # --- out: calls ---
 
     def _dispatch(self) -> None:
         scheduler = self.scheduler
+        if scheduler.sleeping:
+            scheduler.wake(self.clock.monotonic())
+        if self._lookups is not None:
+            for found in self._lookups.found():
+                self._take(found)
         if scheduler.weighted:  # calls of different weight: no more in flight than there is room for
             room = self._parallel - scheduler.places_in_use
         else:
             room = self._parallel * max(self._batch, self.engine.ahead) - len(scheduler.in_flight)
-        calls = scheduler.take(room) if room > 0 else []
+        while room > 0:
+            calls = scheduler.take(room)
+            cached = [call for call in calls if call.cached]
+            if not cached:
+                self._submit(calls)
+                return
+            self._submit([call for call in calls if not call.cached])
+            self._look_up(cached)
+            room = self._parallel - scheduler.places_in_use  # what was found made others ready
+
+    def _submit(self, calls: list[Call]) -> None:
         largest = self.engine.largest_batch
-        if largest == 1 or scheduler.losses:
+        self._outstanding += len(calls)
+        if largest == 1 or self.scheduler.tries:
             for call in calls:
-                self.engine.submit(self._batch_of([call], bool(scheduler.losses) and (call.frame.id, call.node) in scheduler.losses))
+                self.engine.submit(self._batch_of([call]))
         else:
             for first in range(0, len(calls), largest):
-                self.engine.submit(self._batch_of(calls[first : first + largest], False))
+                self.engine.submit(self._batch_of(calls[first : first + largest]))
 
-    def _batch_of(self, calls: list[Call], alone: bool) -> Batch:
-        return batch_of(calls, alone, self._carry_from, self.manifest.run_id)
+    def _batch_of(self, calls: list[Call]) -> Batch:
+        return batch_of(calls, self._carry_from, self.manifest.run_id)
+
+    def _look_up(self, calls: list[Call]) -> None:
+        if self._lookups is None:
+            assert self.journal is not None
+            self._lookups = Lookups(self.store, self.manifest.run_id, self.journal.epoch, self.wake)
+        for call in calls:
+            self._lookups.begin(call)
+            for found in self._lookups.found():  # at once, where the store is near
+                self._take(found)
+
+    def _take(self, found: Found) -> None:
+        """Go on with a call that was looked up."""
+        scheduler, (frame, index) = self.scheduler, (found.call.frame.id, found.call.node)
+        if found.verdict == HIT:
+            assert found.entry is not None
+            meta = (time.time_ns() // 1000 - self.manifest.created, 0, _FROM_CACHE, 0, None)
+            if found.entry.value is not None:
+                scheduler.done(frame, index, found.entry.value, meta)
+                self._bring_back(found.entry.fields)
+            else:
+                assert found.entry.futures is not None
+                scheduler.expanded(frame, index, _rebased(found.entry.futures, found.call), meta)
+            self._settle()
+        elif found.verdict == FOLLOW:
+            scheduler.set_aside(frame, index)
+        elif found.verdict == LATER:
+            scheduler.postponed(frame, index, self.clock.monotonic(), LOOK_AGAIN)
+        else:
+            self._submit([found.call])
+
+    def _bring_back(self, fields: Any) -> None:
+        """Calls that waited for an equal one may be looked up again."""
+        assert self._lookups is not None
+        for frame, index in self._lookups.followers(fields):
+            self.scheduler.returned(frame, index)
+
+    def _settle(self) -> None:
+        """What this run has done is known to its own calls at once, and kept for others when it is committed."""
+        if self.scheduler.settled and self._lookups is not None:
+            settled, self.scheduler.settled = self.scheduler.settled, []
+            for one in settled:
+                if self._lookups.settle(one):
+                    self._to_keep.append(one)
+                if one.futures is None:
+                    self._bring_back(one.fields)
 
     def _measure(self, seconds: float, count: int) -> None:
         """Batches are as long as about 5 ms, so that little is lost in a crash and little time goes into moving them."""
         if count:
             self._batch = max(1, min(_LARGEST_BATCH, 2 * self._batch, int(_BATCH_SECONDS * count / max(seconds, 1e-9))))
 
+    # --- in: what came back ---
+
     def _record(self) -> None:
         assert self.journal is not None
-        log = self.scheduler.log
+        scheduler = self.scheduler
+        log = scheduler.log
         if log:
-            self.scheduler.log = []
-            self._appended += len(log)
-            self._marks.append((self._appended, self.scheduler.done_nodes, self.scheduler.nodes))
+            scheduler.log = []
+            self._settle()
+            self._appended += sum(1 for event in log if event[0] in _OF_THE_SCHEDULER)
+            self._marks.append(_Mark(self._appended, scheduler.done_nodes, scheduler.nodes, tuple(self._to_keep)))
+            self._to_keep.clear()
             self.journal.append(log)
-            if self.journal.wants_snapshot():
-                self.journal.append_snapshot(self.store.put_value(dump(self.scheduler)))
+            if self.journal.wants_snapshot() and not scheduler.holding:
+                self.journal.append_snapshot(put_snapshot(self.store, self.manifest.run_id, dump(scheduler)))
+                reached("snapshot.written")
 
     def _apply(self, outcomes: list[Any]) -> None:
         scheduler = self.scheduler
         unstarted: list[tuple[int, int]] = []
+        self._outstanding -= len(outcomes)
         for frame, index, status, payload, started, duration, worker, attempt, log, carried in outcomes:
             if carried:
                 self.store.take_in(carried)
@@ -292,19 +521,28 @@ class Execution:
                 scheduler.lost(frame, index, payload, meta)
             else:
                 assert status == FAILURE
-                scheduler.failed(frame, index, Failure.from_tree(payload), meta)
+                scheduler.failed(frame, index, Failure.from_tree(payload), meta, self.clock.monotonic(), self.clock.time())
         for frame, index in reversed(unstarted):
             scheduler.returned(frame, index)
+        self._settle()
 
     def _progress(self) -> Standing:
         """For the heartbeat: counts, and some of what runs. What waits in a batch behind another does not run."""
         scheduler = self.scheduler
         running = [[one.frame, one.index, one.worker, one.since] for one in self.engine.running()[:_SHOWN_RUNNING]]
-        return Standing(scheduler.done_nodes, scheduler.nodes, running, scheduler.waiting, len(scheduler.losses))
+        waiting, retrying = scheduler.admission.waiting, len(scheduler.sleeping)
+        return Standing(scheduler.done_nodes, scheduler.nodes, running, waiting, scheduler.lost_calls, retrying, scheduler.paused)
+
+
+def _rebased(futures: bytes, call: Call) -> bytes:
+    """A futures file that another call emitted, as this call's own."""
+    plan, _ = futures_from_bytes(futures)
+    return futures_to_bytes(plan, FuturesHeader(call.frame.identity, call.node, call.frame.depth + 1))
 
 
 def write_futures(store: Store, run_id: str, data: bytes) -> None:
     """Put a futures file where people and tools look for it. Its bytes are in the journal already."""
+    reached("futures.before-write")
     _, header = futures_from_bytes(data)
     key = futures_key(run_id, node_identity(header.parent, header.index))
     if not store.put_new(key, data, durable=False) and store.get(key) != data:

@@ -15,7 +15,10 @@ from typing import Any, Final
 
 from executor.errors import RemoteError, WorkerLost, limit_error
 from planner.errors import is_authors
+from planner.signals import Retry
+from typesys.names import qualified_name
 from typesys.opaque import loads
+from typesys.secret import holds_secret, masked
 
 _WAYS_OUT: Final[dict[int, str]] = {
     signal.SIGKILL: "did it use more memory than there is? Give it less to do at a time, or say what it needs: @task(resources=Resources(memory=…))",
@@ -42,6 +45,8 @@ class Failure:
         message: what it said.
         traceback: where it was raised, from the author's code on.
         pickled: the exception, if it can be pickled.
+        mro: names (`module:qualname`) of its class and the classes above it, which say whether it is worth another attempt.
+        after: seconds after which the body asks for another attempt; None if it did not say.
     """
 
     kind: str
@@ -49,11 +54,13 @@ class Failure:
     message: str
     traceback: str = ""
     pickled: bytes | None = None
+    mro: tuple[str, ...] = ()
+    after: float | None = None
 
     @classmethod
     def of_executor(cls, kind: str, message: str) -> Failure:
         """A failure that is not the body's."""
-        return cls(kind, kind, message)
+        return cls(kind, kind, masked(message), mro=_mro_of(type(limit_error(kind, ""))))
 
     @classmethod
     def of_lost_worker(cls, path: str, times: int, last_words: LastWords) -> Failure:
@@ -67,14 +74,24 @@ class Failure:
             way_out = _WAYS_OUT.get(number, "look at what it said")
         message = f"{path}: its worker {how}, {times} times; {way_out}"
         error = WorkerLost(message, path, number)
-        return cls("WorkerLost", "WorkerLost", message, _shortened(said), pickle.dumps(error))
+        return cls("WorkerLost", "WorkerLost", message, masked(_shortened(said)), pickle.dumps(error))
 
     @classmethod
     def of_exception(cls, error: BaseException) -> Failure:
         """The failure of a body that raised."""
         text = "".join(traceback.format_exception(type(error), error, _from_user_code(error.__traceback__)))
         message = f"the body called sys.exit({error.code!r})" if isinstance(error, SystemExit) else _text(error)
-        return cls("exception", type(error).__qualname__, _shortened(message), _shortened(text), _pickled(error))
+        asks = isinstance(error, Retry)
+        after = error.after if isinstance(error, Retry) else None
+        return cls(
+            "retry" if asks else "exception",
+            type(error).__qualname__,
+            masked(_shortened(message)),
+            masked(_shortened(text)),
+            _pickled(error),
+            _mro_of(type(error)),
+            after,
+        )
 
     def exception(self) -> BaseException:
         """The exception, of its own class where that can be had. Loads its pickle."""
@@ -85,19 +102,25 @@ class Failure:
                 return RemoteError(self.type_name, self.message)
             if isinstance(loaded, BaseException):
                 return loaded
-        return RemoteError(self.type_name, self.message) if self.kind == "exception" else limit_error(self.kind, self.message)
+        return RemoteError(self.type_name, self.message) if self.kind in ("exception", "retry") else limit_error(self.kind, self.message)
 
     def __str__(self) -> str:
         return f"{self.type_name}: {self.message}" if self.message else self.type_name
 
     def to_tree(self) -> list[Any]:
         """For outcomes and the journal."""
-        return [self.kind, self.type_name, self.message, self.traceback, self.pickled]
+        return [self.kind, self.type_name, self.message, self.traceback, self.pickled, list(self.mro), self.after]
 
     @classmethod
     def from_tree(cls, tree: list[Any]) -> Failure:
-        """What `to_tree` gave."""
-        return cls(*tree)
+        """What `to_tree` gave; version 1 of the journal has the first five fields."""
+        kind, type_name, message, trace, pickled, *rest = tree
+        mro, after = rest or ((), None)
+        return cls(kind, type_name, message, trace, pickled, tuple(mro), after)
+
+
+def _mro_of(cls: type) -> tuple[str, ...]:
+    return tuple(qualified_name(one) for one in cls.__mro__ if one is not object)
 
 
 _LONGEST_TEXT: Final = 1 << 16
@@ -122,6 +145,8 @@ def _text(error: BaseException) -> str:
 def _pickled(error: BaseException) -> bytes | None:
     try:
         data = pickle.dumps(error)
+        if holds_secret(data):
+            return None
         return data if len(data) <= _LONGEST_PICKLE and type(pickle.loads(data)) is type(error) else None
     except Exception:  # whatever the exception's own __reduce__ or constructor raises: it just has no pickle
         return None

@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import shlex
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
-from executor.errors import RunCancelled, RunFailed, RunTimeout
+from executor.errors import RunCancelled, RunFailed, RunInterrupted, RunTimeout
 from executor.events import value_of
 from executor.execution import Execution
 from executor.failure import Failure
 from executor.history import History, NodeRow
+from executor.inbox import Command, tell
 from executor.store import Store
+from executor.summary import ending, summarise
 from planner.plan import Plan
 from typesys.wire import Codec
 
+_LOOK = 0.2
 _LIMITS = ("DepthExceeded", "NodesExceeded", "FuturesTooLarge")
 
 
@@ -37,6 +41,8 @@ class Run:
     Attributes:
         id: its name, which `promissory resume` takes.
         store: where it lies.
+
+    One that another process works on can be had with `executor.attach`.
 
     >>> from planner import task
     >>> import executor
@@ -62,7 +68,7 @@ class Run:
     # --- how it goes ---
 
     def wait(self, timeout: float | None = None) -> Run:
-        """Wait for the end of a run that was started in the background; gives the run itself.
+        """Wait for the end of a run that goes on in the background or in another process; gives the run itself.
 
         Raises:
             TimeoutError: it has not ended after `timeout` seconds; it goes on.
@@ -72,23 +78,66 @@ class Run:
             self._thread.join(timeout)
             if self._thread.is_alive():
                 raise TimeoutError(f"run {self.id} has not ended after {timeout} s")
+        elif self._ended is None and self._execution is None:
+            self._wait_for_others(timeout)
         if self._raised is not None:
             raise self._raised
         return self
 
+    def _wait_for_others(self, timeout: float | None) -> None:
+        """Wait for an executor of another process."""
+        given_up = None if timeout is None else time.monotonic() + timeout
+        while self.state in ("RUNNING", "PAUSED"):
+            if given_up is not None and time.monotonic() >= given_up:
+                raise TimeoutError(f"run {self.id} has not ended after {timeout} s")
+            time.sleep(_LOOK)
+
+    def pause(self, reason: str = "") -> None:
+        """Have nothing new start, until `unpause`; what runs may finish. A run of another process has taken note when this returns.
+
+        Raises:
+            RunIsNotLive: nobody works on the run.
+        """
+        self._command("pause", reason)
+
+    def unpause(self) -> None:
+        """Go on after `pause`. Raises `RunIsNotLive`."""
+        self._command("unpause", "")
+
+    def stop(self, reason: str = "stopped by its owner") -> None:
+        """Start nothing new, let what runs finish, and leave the run INTERRUPTED: `resume` goes on with it. Raises `RunIsNotLive`."""
+        self._command("stop", reason)
+
     def cancel(self, reason: str = "cancelled by its owner") -> None:
-        """Start nothing new and end as CANCELLED; what runs may finish."""
-        if self._execution is not None:
-            self._execution.cancel(reason)
+        """Start nothing new, end what runs where the engine can do that, and end as CANCELLED. A run that has ended stays as it is. Raises `RunIsNotLive`."""
+        self._command("cancel", reason)
+
+    def _command(self, command: str, reason: str) -> None:
+        if self._execution is None:
+            tell(self.store, self.id, command, reason)
+        elif self._thread is not None and self._thread.is_alive():
+            self._execution.command(Command(command, reason, "its own process", time.time_ns() // 1000), lambda: None)
 
     @property
     def state(self) -> str:
-        """RUNNING, SUCCEEDED, FAILED, CANCELLED, or INTERRUPTED if its executor is gone (rule X8)."""
+        """RUNNING, PAUSED, SUCCEEDED, FAILED, CANCELLED, or INTERRUPTED if its executor is gone (rule X8)."""
         if self._ended is not None:
             return self._ended[0]
+        if self._execution is None:
+            self._read_ending()
+            return summarise(self.store, self.id).state if self._ended is None else self._ended[0]
         if self._thread is not None and self._thread.is_alive():
-            return "RUNNING"
+            return "PAUSED" if self._execution.scheduler.paused else "RUNNING"
         return "INTERRUPTED"
+
+    def _read_ending(self) -> None:
+        """How a run of another process ended, if it has."""
+        found = ending(self.store, self.id)
+        if found is not None:
+            state, reason, self._outputs = found
+            if state == "FAILED":
+                self._failure = History(self.store, self.id).first_failure()
+            self._ended = (state, reason)
 
     @property
     def reason(self) -> str:
@@ -96,12 +145,15 @@ class Run:
         return "" if self._ended is None else self._ended[1]
 
     @property
-    def error(self) -> RunFailed | RunCancelled | None:
+    def error(self) -> RunFailed | RunCancelled | RunInterrupted | None:
         """What went wrong, if something did. The original exception is its cause."""
-        if self.state == "CANCELLED":
+        state = self.state
+        if state == "CANCELLED":
             return RunCancelled(f"run {self.id} was cancelled: {self.reason}")
+        if state == "INTERRUPTED" and self._raised is None:
+            return RunInterrupted(f"run {self.id} is interrupted{f' ({self.reason})' if self.reason else ''}: {resume_command(self.id, self.store)}")
         if self._failure is None:
-            return self._timeout_error() if self.state == "FAILED" else None
+            return self._timeout_error() if state == "FAILED" else None
         path, failure, attempt = self._failure
         said = f"{failure}" if path in failure.message else f"{path} failed: {failure}"
         verb = "with the limit raised" if failure.kind in _LIMITS else "repair it, then"
@@ -144,6 +196,7 @@ class Run:
         Raises:
             RunFailed: a node failed; the cause is the original exception.
             RunCancelled: it was cancelled.
+            RunInterrupted: it has not ended, and nobody works on it.
         """
         outputs = self.outputs
         if len(outputs) == 1:

@@ -37,6 +37,8 @@ class Beat:
         running: frame, index, worker and beginning (µs since the epoch) of what runs, the first few.
         waiting: calls that are ready and wait for a pool or for memory.
         lost: calls that are sent again because their worker was lost.
+        retrying: calls that wait for another attempt.
+        paused: nothing new starts for the time being.
     """
 
     epoch: int
@@ -50,6 +52,8 @@ class Beat:
     running: list[list[Any]] = field(default_factory=list)
     waiting: int = 0
     lost: int = 0
+    retrying: int = 0
+    paused: bool = False
 
     def is_live(self, store: Store, run_id: str) -> bool:
         """Whether this executor may still be working on the run."""
@@ -102,6 +106,8 @@ class Standing(NamedTuple):
     running: list[list[Any]]
     waiting: int
     lost: int
+    retrying: int
+    paused: bool
 
 
 class Heartbeat:
@@ -140,6 +146,11 @@ class Heartbeat:
         if time.monotonic() - self._last > SOON:
             self._last = time.monotonic()
             self._wake.set()
+
+    def now(self) -> None:
+        """Something has changed that others wait to see."""
+        self._last = time.monotonic()
+        self._wake.set()
 
     def _beat_for_ever(self) -> None:
         while True:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from executor.errors import RunNotFound
-from executor.events import CODE, DONE, ENDED, EXPANDED, FAILED, OPENED, RESUMED, Meta
+from executor.events import CODE, DONE, ENDED, EXPANDED, FAILED, OPENED, PAUSED, RESUMED, RETRIED, UNPAUSED, Meta
 from executor.failure import Failure
 from executor.frame import joined, node_identity
 from executor.heartbeat import Beat, read_beat
@@ -40,12 +40,13 @@ class NodeRow:
         called: what it calls.
         kind: task, dynamic or plan.
         depth: how many dynamics it is nested in.
-        attempts: how often its body was begun.
+        attempts: how often its body was begun; 0 if its outcome came from the cache.
         started: µs since the epoch; 0 if it has not started.
         duration: µs of its last attempt's body.
         worker: who ran it.
         log: (key, offset, length) of what it printed.
-        why: of a failure, what it was.
+        why: of a failure, what it was; of a node that waits for another attempt, why.
+        cached: its outcome was taken from the cache.
     """
 
     path: str
@@ -59,6 +60,7 @@ class NodeRow:
     worker: str = ""
     log: tuple[str, int, int] | None = None
     why: str = ""
+    cached: bool = False
 
 
 @dataclass(slots=True)
@@ -77,6 +79,7 @@ class _Level:
     failed: dict[int, tuple[Failure, Meta]] = field(default_factory=dict)
     opened: dict[int, int] = field(default_factory=dict)
     futures: dict[int, tuple[bytes, Meta]] = field(default_factory=dict)
+    tried: list[tuple[int, Failure, Meta]] = field(default_factory=list)
 
 
 class History:
@@ -98,6 +101,7 @@ class History:
         self.ended_at = self.manifest.created
         self.resumes = 0
         self.changed_code: list[str] = []
+        self.paused = False
         self._levels: dict[int, _Level] = {}
         self._topologies = Topologies()
         self._segments = 0
@@ -152,8 +156,14 @@ class History:
         elif kind == RESUMED:
             self.resumes += 1
             self.end = None
+            self.paused = False
             for level in self._levels.values():
+                level.tried += [(index, failure, meta) for index, (failure, meta) in level.failed.items() if meta[2]]
                 level.failed.clear()  # what failed is tried again
+        elif kind == RETRIED:
+            self._levels[event[1]].tried.append((event[2], Failure.from_tree(event[3]), tuple(event[4])))
+        elif kind in (PAUSED, UNPAUSED):
+            self.paused = kind == PAUSED
         elif kind == CODE:
             self.changed_code.append(event[1])
         elif kind == ENDED:
@@ -189,8 +199,8 @@ class History:
     @property
     def state(self) -> str:
         """The state of the run (rule X8)."""
-        if self.is_live:
-            return "RUNNING"
+        if self.end is None and self.is_live:
+            return "PAUSED" if self.paused else "RUNNING"
         return self.end[0] if self.end is not None else "INTERRUPTED"
 
     @property
@@ -205,6 +215,11 @@ class History:
 
     def nodes(self) -> Iterator[NodeRow]:
         """Every node known so far, frame by frame in the order in which they were opened."""
+        for row, _ in self._rows():
+            yield row
+
+    def _rows(self) -> Iterator[tuple[NodeRow, tuple[int, int]]]:
+        """Every node with its frame and index."""
         running = self.running
         failed_frames = self._frames_with_failures()
         paths: dict[int, str] = {}
@@ -212,7 +227,7 @@ class History:
             paths[id] = self._path(level, paths)
             upstream = self._after_failures(level, failed_frames.get(id, set()))
             for index in range(len(level.shape.graphs[level.graph])):
-                yield self._row(level, id, index, paths[id], running, failed_frames.get(id, set()), upstream)
+                yield self._row(level, id, index, paths[id], running, failed_frames.get(id, set()), upstream), (id, index)
 
     def _names(self, level: _Level) -> list[str]:
         if level.names is None:
@@ -271,9 +286,13 @@ class History:
             return NodeRow(where, "UPSTREAM_FAILED", called, kind, depth)
         if self.end is not None and self.end[0] in ("FAILED", "CANCELLED"):
             return NodeRow(where, "CANCELLED", called, kind, depth)
+        tried = next(((failure, meta) for at, failure, meta in reversed(level.tried) if at == index), None)
         if (id, index) in running:
             worker, since = running[id, index]
-            return NodeRow(where, "RUNNING", called, kind, depth, 1, since, max(0, time.time_ns() // 1000 - since), worker)
+            attempt = 1 if tried is None else tried[1][3] + 1
+            return NodeRow(where, "RUNNING", called, kind, depth, attempt, since, max(0, time.time_ns() // 1000 - since), worker)
+        if tried is not None:
+            return self._with(tried[1], where, "RETRYING", called, kind, depth, str(tried[0]))
         before = {one for binding in graph.bindings_of(index) for one in references(binding)} | set(graph.after.get(index, ()))
         return NodeRow(where, "READY" if before <= level.done.keys() else "PENDING", called, kind, depth)
 
@@ -282,7 +301,62 @@ class History:
             return NodeRow(path, state, called, kind, depth, why=why)
         started, duration, worker, attempt, log = meta
         address = None if log is None else (log[0], log[1], log[2])
-        return NodeRow(path, state, called, kind, depth, attempt, self.manifest.created + started, duration, worker, address, why)
+        return NodeRow(path, state, called, kind, depth, attempt, self.manifest.created + started, duration, worker, address, why, attempt == 0)
+
+    def failed_attempts(self) -> Iterator[NodeRow]:
+        """Attempts that were followed by another one, or by a resume."""
+        paths: dict[int, str] = {}
+        for id, level in self._levels.items():
+            paths[id] = self._path(level, paths)
+            graph = level.shape.graphs[level.graph]
+            for index, failure, meta in level.tried:
+                if index < len(graph):
+                    callee = level.shape.callees[graph.targets[index]]
+                    where = self._node_path(level, id, index, paths[id])
+                    yield self._with(meta, where, "FAILED", callee.name, callee.kind, level.depth + (callee.kind == "dynamic"), str(failure))
+
+    def first_failure(self) -> tuple[str, Failure, int] | None:
+        """Path, failure and attempt of the node that failed first, as the run's end has it."""
+        for id, level in self._levels.items():
+            for index, (failure, meta) in level.failed.items():
+                return (self.path(id, index) if self.has(id, index) else "main"), failure, meta[3]
+        return None
+
+    def row(self, id: int, index: int) -> NodeRow:
+        """One node."""
+        return next(row for row, key in self._rows() if key == (id, index))
+
+    # --- what depends on what ---
+
+    def before(self, id: int, index: int) -> list[NodeRow]:
+        """The nodes of its frame that a node waits for."""
+        level = self._levels[id]
+        graph = level.shape.graphs[level.graph]
+        needed = {one for binding in graph.bindings_of(index) for one in references(binding)} | set(graph.after.get(index, ()))
+        return [row for row, key in self._rows() if key[0] == id and key[1] in needed]
+
+    def frames(self) -> Iterator[int]:
+        """The frames in the order in which they were opened."""
+        yield from self._levels
+
+    def parent(self, id: int) -> tuple[int, int]:
+        """The frame and node that a frame stands for; (-1, 0) of the root."""
+        level = self._levels[id]
+        return level.parent, level.slot
+
+    def followed_by(self, id: int, index: int) -> set[int]:
+        """A node and all (joints too) that can't start before it has succeeded, in its frame."""
+        level = self._levels[id]
+        topology = self._topologies.get(level.shape, level.graph)
+        found, todo = {index}, [index]
+        while todo:
+            one = todo.pop()
+            for position in range(topology.successor_offsets[one], topology.successor_offsets[one + 1]):
+                follower = topology.successor_list[position]
+                if follower not in found:
+                    found.add(follower)
+                    todo.append(follower)
+        return found
 
     # --- finding things by path ---
 

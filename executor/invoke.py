@@ -14,12 +14,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
+from executor.carried import Carried
 from executor.code import CantTravel, Code, Refused, has_import_name
+from executor.crash_points import reached
 from executor.errors import StoreError
 from executor.events import tree_of
 from executor.failure import Failure
 from executor.invocation import FAILURE, FUTURES, JOINT, OBJECT, UNSTARTED, VALUE, leaf_key
-from executor.store import Carried, Store
+from executor.store import Store
 from planner.binding import assemble
 from planner.dynamic import Dynamic, expand
 from planner.entity import Entity
@@ -171,11 +173,13 @@ class Worker:
     def _call(self, entity: Entity[..., Any], arguments: list[Any]) -> Any:
         values, _ = self._arguments(entity, arguments)
         token = current.set(InTaskBody(entity.name))
+        reached("worker.before-body")
         try:
             result = entity.run_body(values, to_its_end=True) if isinstance(entity, Task) else entity.call_function(values)
         finally:
             current.reset(token)
             self._is_over()
+        reached("worker.after-body")
         return self._encoded(entity, result)
 
     def _is_over(self) -> None:
@@ -212,7 +216,9 @@ class Worker:
         except TypeMismatch as mismatch:
             said = mismatch.at("result")
             raise Refused("TaskTypeError", f"{entity.name}() returned something else than it declares: {said}") from None
-        return tree_of(self.store.put_value(data))
+        stored = tree_of(self.store.put_value(data))
+        reached("worker.value-stored")
+        return stored
 
     def _joint(self, arguments: list[Any]) -> Any:
         argument, wanted = arguments

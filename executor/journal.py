@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from executor.crash_points import reached
 from executor.errors import Fenced, JournalError, NotInStore
 from executor.events import DONE, EXPANDED, SNAPSHOT, Event
-from executor.layout import object_key, segment_key
+from executor.layout import object_key, segment_key, snapshot_key
 from executor.segment import GENESIS, NO_SNAPSHOT, Segment, is_torn, segment_digest, segment_from_bytes, segment_to_bytes
 from executor.store import Store
 from planner.plan import Large, Value
@@ -195,7 +196,8 @@ class Journal:
 
     def _write(self, events: tuple[Event, ...]) -> None:
         if self._durable:
-            self._store.sync(list(dict.fromkeys(object_key(name) for event in events for name in _objects_named(event))))
+            self._store.sync(list(dict.fromkeys(key for event in events for key in keys_named(self._run_id, event))))
+            reached("journal.objects-synced")
         now = time.time_ns() // 1000
         segment = Segment(self._next, self.epoch, self._nonce, self._previous, self._snapshot, now, events)
         data = segment_to_bytes(segment)
@@ -212,19 +214,24 @@ class Journal:
                     f"run {self._run_id} was taken over by another executor (epoch {winner.epoch}, this one has {self.epoch}); "
                     "nothing that this one does counts any more"
                 )
+        reached("journal.segment-written")
         self._previous = segment_digest(data)
         self._next += 1
         self._listener(events)
+        reached("journal.committed")
 
 
-def _objects_named(event: Event) -> Iterator[bytes]:
-    if event[0] in (DONE, SNAPSHOT):
-        value = event[3] if event[0] == DONE else event[1]
-        if isinstance(value, Large):
-            yield value.digest
+def keys_named(run_id: str, event: Event) -> Iterator[str]:
+    """The keys that an event names, which have to be safe before it is."""
+    if event[0] == DONE:
+        if isinstance(event[3], Large):
+            yield object_key(event[3].digest)
+    elif event[0] == SNAPSHOT:
+        if isinstance(event[1], Large):
+            yield snapshot_key(run_id, event[1].digest)
     elif event[0] == EXPANDED:
         plan, _ = futures_from_bytes(event[4])
-        yield from (literal.digest for literal in plan.literals if isinstance(literal, Large))
+        yield from (object_key(literal.digest) for literal in plan.literals if isinstance(literal, Large))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,13 @@
     objects/<aa>/<digest>                  values and large literals: immutable, put if absent
     code/<aa>/<digest>.zip                 source bundles
     plans/<aa>/<digest>.plan
+    cache/<aa>/<key>                       outcome of a cached call
+    leases/<aa>/<key>/<%08d>               who is at work on a cached call that others wait for
     runs/<run id>/manifest                 plan, inputs, options, who, versions
     runs/<run id>/journal/<%020d>          segments
     runs/<run id>/code/<key>               functions that travel by value
+    runs/<run id>/snapshots/<digest>       the scheduler's state, which a segment names
+    runs/<run id>/inbox/<nonce>            commands from other processes
     runs/<run id>/futures/<aa>/<id>.futures
     runs/<run id>/logs/<worker>            what tasks printed
     runs/<run id>/beat                     liveness
@@ -19,6 +23,11 @@ import re
 from hashlib import blake2b
 
 RUNS = "runs"
+OBJECTS = "objects"
+PLANS = "plans"
+CODE = "code"
+CACHE = "cache"
+LEASES = "leases"
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -51,6 +60,28 @@ def run_key(run_id: str, name: str) -> str:
 def segment_key(run_id: str, number: int) -> str:
     """The key of a segment of a run's journal."""
     return f"{RUNS}/{run_id}/journal/{number:020d}"
+
+
+def snapshot_key(run_id: str, digest: bytes) -> str:
+    """The key of a snapshot of a run's state. A run's own, and no object: what it holds differs by engine."""
+    return f"{RUNS}/{run_id}/snapshots/{digest.hex()}"
+
+
+def inbox_key(run_id: str, nonce: str = "") -> str:
+    """The key of a command to a run's executor; the folder of all without one."""
+    return f"{RUNS}/{run_id}/inbox/{nonce}".rstrip("/")
+
+
+def cache_entry_key(digest: bytes) -> str:
+    """The key of a cached outcome by the key of its call."""
+    name = digest.hex()
+    return f"{CACHE}/{name[:2]}/{name}"
+
+
+def lease_key(digest: bytes, number: int) -> str:
+    """The key of the lease of that number on a cached call."""
+    name = digest.hex()
+    return f"{LEASES}/{name[:2]}/{name}/{number:08d}"
 
 
 def futures_key(run_id: str, identity: bytes) -> str:

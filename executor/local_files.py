@@ -19,6 +19,10 @@ _TEMPORARY = ".tmp-"
 class LocalFiles:
     """Files below a folder, which is made when first written to."""
 
+    near = True
+    lasting = True
+    grows = True
+
     def __init__(self, root: Path) -> None:
         self._root = str(root)
         self._folders: set[str] = set()
@@ -110,12 +114,17 @@ class LocalFiles:
             os.close(descriptor)
         return offset
 
-    def list(self, prefix: str) -> list[str]:
-        try:
-            names = os.listdir(self._path(prefix))
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        return [f"{prefix}/{name}" for name in names if not name.startswith(_TEMPORARY)]
+    def is_folder(self, key: str) -> bool:
+        return os.path.isdir(self._path(key))
+
+    def leftovers(self) -> list[str]:
+        found = []
+        for folder, _, names in os.walk(self._root):
+            found += [os.path.relpath(f"{folder}/{name}", self._root) for name in names if name.startswith(_TEMPORARY)]
+        return found
+
+    def changed(self, key: str) -> float:
+        return os.stat(self._path(key)).st_mtime
 
     def exists(self, key: str) -> bool:
         try:
@@ -129,6 +138,13 @@ class LocalFiles:
             os.unlink(self._path(key))
         except FileNotFoundError:
             return
+
+    def list(self, prefix: str) -> list[str]:
+        try:
+            names = os.listdir(self._path(prefix))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [f"{prefix}/{name}" for name in names if not name.startswith(_TEMPORARY)]
 
     def sync(self, keys: Iterable[str]) -> None:
         folders: dict[str, None] = {}

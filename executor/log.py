@@ -6,6 +6,7 @@ from typing import Any
 
 from executor.errors import StoreError
 from executor.store import Store
+from typesys.secret import masked_bytes
 
 
 class Log:
@@ -28,10 +29,15 @@ class Log:
         self._offset = -1
         self._length = 0
         self._problem: StoreError | None = None
+        self._held = b""
 
     def write(self, data: bytes) -> None:
-        """The body said this. A store that can't take it is reported by `address`, not to the body that happened to print."""
-        if self._problem is not None:
+        """The body said this. A store that can't take it is reported by `address`, not to the body that happened to print. What was revealed of secrets becomes stars."""
+        data, self._held = masked_bytes(self._held + data)
+        self._append(data)
+
+    def _append(self, data: bytes) -> None:
+        if self._problem is not None or not data:
             return
         try:
             offset = self._store.append(self._key, data)
@@ -49,6 +55,8 @@ class Log:
 
     def address(self) -> list[Any] | None:
         """[key, offset, length] of what was said since the last call, or None. Raises `StoreError` if it could not be kept."""
+        held, self._held = self._held, b""
+        self._append(held)
         problem, self._problem = self._problem, None
         offset, length = self._offset, self._length
         self._offset, self._length = -1, 0

@@ -38,6 +38,7 @@ class Manifest:
         created: µs since the epoch.
         user, host, python, promissory: who and what.
         bundle: digest of the source bundle; empty if there is none.
+        parent: the run and the path of the node that this one was begun from by `rerun`; empty for any other run.
         source: the file that holds the workflow, and the folders that were put on `sys.path` for it.
     """
 
@@ -54,6 +55,7 @@ class Manifest:
     promissory: str
     source: tuple[str, ...]
     bundle: bytes = b""
+    parent: tuple[str, ...] = ()
 
 
 def new_manifest(
@@ -96,6 +98,7 @@ def write_manifest(store: Store, manifest: Manifest) -> bool:
     entries: dict[str, Any] = asdict(manifest)
     entries["inputs"] = [[name, tree_of(value)] for name, value in manifest.inputs.items()]
     entries["source"] = list(manifest.source)
+    entries["parent"] = list(manifest.parent)
     entries["limits"] = manifest.limits.to_tree()
     payload = pack([[name, entries[name]] for name in sorted(entries)])
     return store.put_new(run_key(manifest.run_id, "manifest"), seal(MAGIC, VERSION, 1, payload))
@@ -115,6 +118,7 @@ def read_manifest(store: Store, run_id: str) -> Manifest:
         entries = dict(unpack_canonical(payload, key))
         entries["inputs"] = {name: value_of(tree) for name, tree in entries["inputs"]}
         entries["source"] = tuple(entries["source"])
+        entries["parent"] = tuple(entries.get("parent", ()))
         entries["limits"] = Limits(*entries["limits"])
         return Manifest(**{field.name: entries[field.name] for field in fields(Manifest) if field.name in entries})
     except FormatError as error:

@@ -17,18 +17,17 @@ from typesys.canonical import pack
 from typesys.type_format import type_bytes
 
 
-def batch_of(calls: Sequence[Call], alone: bool = False, carry_from: Store | None = None, run_id: str = "") -> Batch:
+def batch_of(calls: Sequence[Call], carry_from: Store | None = None, run_id: str = "") -> Batch:
     """A batch of calls.
 
     Args:
         calls: what to run, in order.
-        alone: whether a fresh worker shall run it, with nothing beside it.
         carry_from: the executor's store, if workers can't reach it: what they would read there goes along (rule J5).
     """
     definitions: dict[bytes, int] = {}
     carried: dict[str, bytes] = {}
     invocations: list[list[Any]] = []
-    for frame, index, attempt, timeout in calls:
+    for frame, index, attempt, timeout, _, _ in calls:
         topology = frame.topology
         path = joined(frame.path, topology.name(index))
         if index >= topology.count:
@@ -44,7 +43,8 @@ def batch_of(calls: Sequence[Call], alone: bool = False, carry_from: Store | Non
             _carry(frame, index, arguments, carried, carry_from, run_id)
         invocations.append([definition, frame.id, index, arguments, path, frame.identity, frame.depth + 1, attempt, timeout])
     data = pack([list(definitions), invocations, list(carried.items())])
-    return Batch(data, tuple([(frame.id, index, attempt) for frame, index, attempt, _ in calls]), invocations[0][4], calls[0].timeout, alone)
+    first = calls[0]
+    return Batch(data, tuple([(call.frame.id, call.node, call.attempt) for call in calls]), invocations[0][4], first.timeout, first.alone)
 
 
 def _argument(frame: Frame, binding: Any, simple: bool) -> Any:

@@ -5,16 +5,41 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from datetime import timedelta
+from typing import Any, Literal, TypedDict
 
 from executor.capacity import Capacity, capacity_here
-from executor.engines.engine import Engine
+from executor.clock import Clock
+from executor.engines.engine import Engine, engine_named
 from executor.errors import InputError
 from executor.execution import Progress
 from executor.limits import Limits
-from planner.policy import Resources
+from executor.loading import refuse_outside_bodies
+from planner.policy import Resources, seconds
 
 Durability = Literal["disk", "process"]
+
+
+Limited = tuple[int | None, int | None, int | None]
+"""Depth, nodes and bytes of futures files, each None if nothing was said."""
+
+
+class RunOptions(TypedDict, total=False):
+    """What `run`, `start`, `resume` and `rerun` take by name, all of it optional; told under `executor.run`."""
+
+    engine: str | Engine
+    max_depth: int | None
+    max_nodes: int | None
+    max_futures_bytes: int | None
+    max_parallelism: int | None
+    pools: Mapping[str, int] | None
+    resources: Resources | None
+    soft_timeouts: bool
+    timeout: float | timedelta | None
+    durability: Durability
+    echo: bool
+    on_progress: Callable[[Progress], None] | None
+    clock: Clock | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +57,7 @@ class Options:
         echo: repeat what bodies print on standard error.
         on_progress: told after each commit, and now and then between.
         beat: say in the store that this executor lives.
+        clock: whose time delays and time-outs of the run go by; None for the machine's.
     """
 
     engine: Engine
@@ -45,8 +71,9 @@ class Options:
     echo: bool = True
     on_progress: Callable[[Progress], None] | None = None
     beat: bool = True
+    clock: Clock | None = None
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
         """Raise `InputError` for what makes no sense."""
         wanted = self.max_parallelism
         if wanted is not None and (wanted.__class__ is not int or wanted < 1):
@@ -67,6 +94,23 @@ class Options:
     def capacity(self) -> Capacity:
         """What bodies may use together."""
         return capacity_here(self.parallel, self.memory, self.gpu, self.pools)
+
+
+def options_of(given: RunOptions) -> tuple[Options, Limited]:
+    """What a caller chose, checked. Raises `TypeError` for an unknown name, `InputError` for what makes no sense, `StartedInWorker` where user code is being imported."""
+    unknown = given.keys() - RunOptions.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"unexpected keyword argument {sorted(unknown)[0]!r}; there are: {', '.join(RunOptions.__annotations__)}")
+    refuse_outside_bodies()
+    rest: dict[str, Any] = dict(given)
+    limits = (rest.pop("max_depth", None), rest.pop("max_nodes", None), rest.pop("max_futures_bytes", None))
+    memory, gpu = given_resources(rest.pop("resources", None))
+    engine = engine_named(rest.pop("engine", "inline"))
+    timeout = seconds(rest.pop("timeout", None))
+    pools = rest.pop("pools", None) or {}
+    options = Options(engine=engine, memory=memory, gpu=gpu, timeout=timeout, pools=pools, **rest)
+    check_limits(Limits().changed(*limits))
+    return options, limits
 
 
 def given_resources(resources: Resources | None) -> tuple[int | None, int | None]:

@@ -13,6 +13,7 @@ from typing import Any
 from executor.bundle import keep_bundle
 from executor.changed_code import Current
 from executor.code import CantTravel, Code
+from executor.crash_points import reached
 from executor.engines.engine import Engine
 from executor.errors import InputError, RunExists, StoreError
 from executor.events import tree_of
@@ -21,8 +22,9 @@ from executor.handle import Run, default_store, resume_command
 from executor.journal import Journal
 from executor.layout import is_run_id, object_key, plan_key
 from executor.limits import Limits
-from executor.manifest import Manifest, new_manifest, write_manifest
-from executor.options import Options, check_limits
+from executor.manifest import Manifest, new_manifest, read_manifest, write_manifest
+from executor.options import Options
+from executor.probe import probe
 from executor.scheduler import Scheduler
 from executor.store import Store
 from executor.timeouts import refuse_timeouts
@@ -32,7 +34,7 @@ from planner.dynamic import Dynamic
 from planner.entity import Entity
 from planner.errors import is_ours
 from planner.plan import Large, Plan, Value
-from planner.plan_format import plan_digest
+from planner.plan_format import digest_without_code, plan_digest, plan_from_bytes
 from planner.task import Task
 from planner.workflow import Workflow, WorkflowFunction
 from typesys.errors import TypeMismatch
@@ -93,8 +95,7 @@ def prepare(
     run_id: str | None,
     options: Options,
 ) -> Prepared:
-    check_limits(limits)
-    options.check()
+    """Compile a target, encode its inputs, and write what its run begins with."""
     plan = target if isinstance(target, Plan) else compile_plan(target)
     encoded = encode_inputs(plan, target, inputs or {})
     return prepare_encoded(plan, encoded, codecs_of(target), store=opened_store(store), limits=limits, run_id=run_id, source=_source(target), options=options)
@@ -112,12 +113,10 @@ def prepare_encoded(
     options: Options,
 ) -> Prepared:
     """Write what a run begins with: code that no import reaches, plan, inputs, manifest. Then it can be carried."""
-    if run_id is not None and not is_run_id(run_id):
-        raise InputError(f"{run_id!r} can't name a run: letters, digits, '.', '_' and '-' can")
-    options.check()
+    name = run_name(run_id, plan.name)
     if not options.engine.stops_bodies and not options.soft_timeouts:
         refuse_timeouts(plan.shape, options.engine.name)
-    name = run_id or _new_run_id(plan.name)
+    probe(store)
     bundle = _keep_code(store, name, plan, source, options.engine)
     values: dict[str, Value] = {name: store.put_value(data) for name, data in inputs.items()}
     for literal in plan.literals:
@@ -132,18 +131,31 @@ def prepare_encoded(
     store.put_new(plan_key(digest), plan.to_bytes())
     manifest = new_manifest(name, plan.name, digest, values, options.engine.name, limits, source, bundle)
     if not write_manifest(store, manifest):
-        raise RunExists(f"the store {store.url} has a run {name!r} already: resume it (promissory resume {name}), or give another name")
-    scheduler = Scheduler(limits)
+        raise RunExists(
+            f"the store {store.url} has a run {name!r} already{_difference(store, manifest, plan)}: resume it (promissory resume {name}), or give another name",
+            is_same=not _difference(store, manifest, plan),
+        )
+    reached("run.manifest-written")
+    scheduler = Scheduler(limits, run=name.encode())
     scheduler.open_root(plan, tuple(values[p.name] for p in plan.inputs))
     execution = new_execution(store, manifest, scheduler, options, plan)
     execution.journal = Journal(store, name, 1, None, options.durability == "disk", execution.committed)
-    execution.journal.append([resumed_event(1, limits)])
+    execution.begins_with([resumed_event(1, limits)])
     return Prepared(Run(name, store, codecs), execution, plan)
+
+
+def _difference(store: Store, manifest: Manifest, plan: Plan) -> str:
+    """In what a run that is there already differs from one that was to begin; nothing if only its code has other digests (rule R6)."""
+    there = read_manifest(store, manifest.run_id)
+    if there.plan != manifest.plan and digest_without_code(plan_from_bytes(store.get(plan_key(there.plan)))) != digest_without_code(plan):
+        return ", of another plan"
+    different = [name for name in manifest.inputs if manifest.inputs[name] != there.inputs.get(name)]
+    return f", with another {', '.join(different)}" if different else ""
 
 
 def new_execution(store: Store, manifest: Manifest, scheduler: Scheduler, options: Options, plan: Plan) -> Execution:
     """An executor's work on a run, with what its caller chose."""
-    scheduler.capacity = options.capacity()
+    scheduler.admission.capacity = options.capacity()
     scheduler.hard_timeouts = options.engine.stops_bodies or options.soft_timeouts
     return Execution(
         store,
@@ -157,6 +169,7 @@ def new_execution(store: Store, manifest: Manifest, scheduler: Scheduler, option
         echo=options.echo,
         beat=options.beat,
         on_progress=options.on_progress,
+        clock=options.clock,
     )
 
 
@@ -209,7 +222,12 @@ def _script(source: tuple[str, ...]) -> tuple[str, str] | None:
     return None
 
 
-def _new_run_id(workflow: str) -> str:
+def run_name(wanted: str | None, workflow: str) -> str:
+    """The name of a new run. Raises `InputError` for one that can't be."""
+    if wanted is not None:
+        if not is_run_id(wanted):
+            raise InputError(f"{wanted!r} can't name a run: letters, digits, '.', '_' and '-' can")
+        return wanted
     name = "".join(c if (c.isalnum() and c.isascii()) or c in "_-" else "-" for c in workflow).strip("-_")[:60] or "run"
     return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from executor.errors import JournalError
-from executor.events import ENDED, EXPANDED, RESUMED, SNAPSHOT, Event
+from executor.clock import Clock
+from executor.errors import JournalError, StoreError
+from executor.events import CODE, ENDED, EXPANDED, PAUSED, RESUMED, SNAPSHOT, UNPAUSED, Event
 from executor.journal import Tail, find_end, newest_snapshot, read_segments
 from executor.layout import plan_key
 from executor.limits import Limits
 from executor.manifest import Manifest
 from executor.scheduler import Scheduler
 from executor.segment import GENESIS, NO_SNAPSHOT
-from executor.snapshot import load
+from executor.snapshot import get_snapshot, load
 from executor.store import Store
-from planner.plan import Plan
+from planner.plan import Plan, Value
 from planner.plan_format import plan_from_bytes
+from typesys.errors import FormatError
 
 
 class Recovered:
@@ -31,6 +33,7 @@ class Recovered:
         tail: the newest segment; None if nothing was written.
         ended: how it ended, if it did: (ENDED, state, reason, outputs).
         futures: the futures files named since the newest snapshot, the last of which a crash may have kept from being written behind.
+        snapshot: the newest state that the journal names.
     """
 
     def __init__(self, plan: Plan, scheduler: Scheduler) -> None:
@@ -39,42 +42,56 @@ class Recovered:
         self.tail: Tail | None = None
         self.ended: Event | None = None
         self.futures: list[bytes] = []
+        self.snapshot: Value | None = None
 
 
-def recover(store: Store, manifest: Manifest) -> Recovered:
-    """Read a run's journal. Raises `JournalError`, `StoreError`."""
-    run_id = manifest.run_id
-    plan = plan_from_bytes(store.get(plan_key(manifest.plan)))
-    recovered = Recovered(plan, Scheduler(manifest.limits))
-    end = find_end(store, run_id)
-    first = newest_snapshot(store, run_id, end)
-    if first == 0:
-        recovered.scheduler.open_root(plan, tuple(manifest.inputs[parameter.name] for parameter in plan.inputs))
-    for segment, data in read_segments(store, run_id, first, end):
-        recovered.tail = Tail.of(segment, data)
-        for event in segment.events:
-            _take(store, recovered, event)
+def recover(store: Store, manifest: Manifest, clock: Clock) -> Recovered:
+    """Read a run's journal. A snapshot that can't be read costs time: all is replayed. Raises `JournalError`, `StoreError`."""
+    end = find_end(store, manifest.run_id)
+    first = newest_snapshot(store, manifest.run_id, end)
+    try:
+        recovered = _replay(store, manifest, first, end)
+    except (StoreError, FormatError):
+        if first == 0:
+            raise
+        recovered = _replay(store, manifest, 0, end)
     if end and (recovered.tail is None or recovered.tail.number < end - 1):  # the last segment is torn: the next one is written behind it
         last = recovered.tail or Tail(end - 1, 0, NO_SNAPSHOT, GENESIS)
         recovered.tail = replace(last, number=end - 1)
-    recovered.scheduler.replayed()
+    recovered.scheduler.replayed(clock.monotonic(), clock.time())
     return recovered
 
 
-def _take(store: Store, recovered: Recovered, event: Event) -> None:
+def _replay(store: Store, manifest: Manifest, first: int, end: int) -> Recovered:
+    """The state after segments `first` to `end`; `first` holds a snapshot, if it is not 0."""
+    plan = plan_from_bytes(store.get(plan_key(manifest.plan)))
+    recovered = Recovered(plan, Scheduler(manifest.limits, run=manifest.run_id.encode()))
+    if first == 0:
+        recovered.scheduler.open_root(plan, tuple(manifest.inputs[parameter.name] for parameter in plan.inputs))
+    for segment, data in read_segments(store, manifest.run_id, first, end):
+        recovered.tail = Tail.of(segment, data)
+        for event in segment.events:
+            _take(store, manifest.run_id, recovered, event, segment.number == first)
+    return recovered
+
+
+def _take(store: Store, run_id: str, recovered: Recovered, event: Event, is_first: bool) -> None:
     kind = event[0]
     if kind == SNAPSHOT:
-        recovered.scheduler = load(store.get_value(event[1]))
+        recovered.snapshot = event[1]
+        if is_first:
+            recovered.scheduler = load(get_snapshot(store, run_id, event[1]))
+            recovered.scheduler.run = run_id.encode()
         recovered.futures.clear()
     elif kind == ENDED:
         recovered.ended = event
     elif kind == RESUMED:
         recovered.ended = None
         recovered.scheduler.limits = Limits(*event[4])
-    else:
+    elif kind not in (CODE, PAUSED, UNPAUSED):
         if kind == EXPANDED:
             recovered.futures.append(event[4])
         try:
             recovered.scheduler.replay(event)
-        except (KeyError, IndexError, AttributeError) as error:
+        except (KeyError, IndexError, AttributeError, TypeError) as error:
             raise JournalError("the journal", f"has an event that does not fit the run ({error})") from None

@@ -7,15 +7,18 @@ frames      the open frames by id; a frame that has ended is gone, with everythi
 ready       a stack of (frame, node) whose inputs are there; the last in is the first out, so a recursion goes deep before
             it goes wide and the number of open frames stays small
 in_flight   what a worker has, by (frame id, index), with what its expansion will need
-held        what calls in flight have taken of the run's capacity, by (frame id, index), where that is more than a plain call's
-parked      calls that are ready and wait for capacity, by what they want
-losses      how often a worker was lost while it ran a call, by (frame id, index); such a call runs alone
-overtaken   how many calls went before one that waits for several processors; after a few, none does any more
+admission   what calls in flight have taken of the run's capacity, and who waits for it
+tries       how often a call that has not succeeded was begun, by (frame id, index)
+sleeping    calls that wait for a moment in time, the first one first
+holding     nodes that are done and wait for being committed before anything follows (`commit="each"`)
+settled     what may be put into the cache once all events so far are committed
 hard_timeouts whether time-outs can be kept (or the caller is content with less)
 weighted    whether any call wants another number of processors than one
 log         events since the journal last took them, in causal order
 outputs     the run's outputs, once the root frame has ended
 failure     (path, frame id, index, failure, attempt) of the first failure, after which nothing new starts
+stopping    nothing new starts any more
+paused      nothing new starts for the time being
 =========== =====================================================================================================
 
 Replay feeds the events of a journal through the same functions that made them, so a run resumed is in the state in which it was. Nothing here recurses: frames end in
@@ -24,27 +27,30 @@ a loop, however deep they are nested.
 
 from __future__ import annotations
 
-from collections import deque
-from hashlib import blake2b
+import heapq
 from typing import Any, Final, NamedTuple
 
-from executor.capacity import PLAIN, Capacity, Demand, demand_of
+from executor.admission import PARKED, TOO_WIDE, Admission
+from executor.cache_key import Fields, fields_of
+from executor.capacity import Capacity, demand_of
 from executor.errors import JournalError
 from executor.events import DONE as DONE_EVENT
-from executor.events import EXPANDED, FAILED, NO_META, OPENED, Event, Meta
+from executor.events import EXPANDED, FAILED, NO_META, OPENED, RETRIED, Event, Meta
 from executor.failure import Failure, LastWords
 from executor.frame import DONE, OPEN, PENDING, Frame, Repeat, joined, node_identity
 from executor.limits import Limits
+from executor.recursion import may_expand
+from executor.retry import retry_delay
 from executor.timeouts import cant_stop, with_timeouts
 from executor.topology import Topologies
-from planner.plan import NODE, PLAN, Plan, Value, leaves
+from planner.plan import PLAN, Plan, Value
 from planner.plan_format import FuturesHeader, futures_from_bytes
-from typesys.canonical import pack
 
 ROOT_IDENTITY = bytes(16)
 _SENT_AGAIN: Final = 2
-_OVERTAKEN: Final = 64
-_ASIDE: Final = 16
+
+Key = tuple[int, int]
+"""Frame id and index."""
 
 
 class Call(NamedTuple):
@@ -53,12 +59,16 @@ class Call(NamedTuple):
     Attributes:
         attempt: how often its body has been begun, this time too.
         timeout: seconds that the body may take.
+        cached: whether an equal call's outcome will do.
+        alone: whether it is to run on a fresh worker, beside nothing else, because its last one was lost.
     """
 
     frame: Frame
     node: int
     attempt: int = 1
     timeout: float | None = None
+    cached: bool = False
+    alone: bool = False
 
 
 class FailedNode(NamedTuple):
@@ -71,34 +81,68 @@ class FailedNode(NamedTuple):
     attempt: int
 
 
+class Tries(NamedTuple):
+    """How often a call was begun without success: in all, of these by its own failures that were charged to its retries, and because workers were lost."""
+
+    begun: int = 0
+    retries: int = 0
+    lost: int = 0
+
+
+class Sleeping(NamedTuple):
+    """A call that waits: until when (the run's clock), how long in all, and until when as the calendar has it (seconds since the epoch)."""
+
+    due: float
+    number: int
+    frame: Frame
+    node: int
+    delay: float
+    calendar: float
+
+
+class Settled(NamedTuple):
+    """An outcome for the cache: what was called, and the value that it gave or the futures file that it emitted."""
+
+    fields: Fields
+    path: str
+    value: Value | None
+    futures: bytes | None
+    once: bool
+
+
 class Scheduler:
     """The state of one run. See the table at the top of the file.
 
     Args:
         limits: depth, nodes, bytes.
         capacity: what bodies that run at one time may use together.
+        run: tells this run's retries from another's, where they are to come at different moments.
     """
 
-    def __init__(self, limits: Limits, capacity: Capacity | None = None) -> None:
+    def __init__(self, limits: Limits, capacity: Capacity | None = None, run: bytes = b"") -> None:
         self.limits = limits
-        self.capacity = capacity or Capacity(1 << 30, 1 << 62, 1 << 30)
-        self.held: dict[tuple[int, int], Demand] = {}
-        self.parked: dict[Demand, deque[tuple[Frame, int]]] = {}
-        self.losses: dict[tuple[int, int], int] = {}
+        self.admission = Admission(capacity)
+        self.tries: dict[Key, Tries] = {}
+        self.sleeping: list[Sleeping] = []
+        self.holding: dict[Key, Value | tuple[int, Plan, str, Repeat | None]] = {}
+        self.settled: list[Settled] = []
+        self.run = run
         self.weighted = False
-        self.overtaken = 0
         self.hard_timeouts = True
         self.topologies = Topologies()
         self.frames: dict[int, Frame] = {}
         self.ready: list[tuple[Frame, int]] = []
-        self.in_flight: dict[tuple[int, int], Repeat | None] = {}
+        self.in_flight: dict[Key, Repeat | None] = {}
         self.log: list[Event] = []
         self.outputs: tuple[Value, ...] | None = None
         self.failure: FailedNode | None = None
         self.stopping = False
+        self.paused = False
         self.next_frame = 0
         self.nodes = 0
         self.done_nodes = 0
+        self._slept = 0
+        self._replaying = False
 
     # --- events in ---
 
@@ -110,22 +154,24 @@ class Scheduler:
             self.log.append((FAILED, 0, 0, problem.to_tree(), NO_META))
             self.stopping = True
             self.failure = FailedNode("main", 0, 0, problem, 1)
-        self._open(None, 0, 0, topology, plan.literals, inputs, ROOT_IDENTITY, "main", None, None)
+        self._open(self._new_frame(), None, 0, 0, topology, plan.literals, inputs, ROOT_IDENTITY, "main", None, None)
 
     def done(self, frame_id: int, index: int, value: Value, meta: Meta = NO_META) -> None:
         """A node has its value. What is done already, or belongs to no open frame, is ignored."""
-        frame = self.frames.get(frame_id)
-        self._landed((frame_id, index))
-        if frame is None or frame.state(index) != PENDING:
+        frame = self._pending(frame_id, index)
+        if frame is None:
             return
         self.log.append((DONE_EVENT, frame_id, index, value, meta))
-        self._complete(frame, index, value)
+        if not self._replaying and frame.topology.commits_each(index):
+            self.holding[frame_id, index] = value
+            return
+        self._complete(frame, index, value, meta[3] > 0)
 
     def expanded(self, frame_id: int, index: int, data: bytes, meta: Meta = NO_META, child: int | None = None) -> FuturesHeader | None:
         """A dynamic emitted a futures file, which is spliced in as a frame. Gives its header; None if it did not count."""
-        frame = self.frames.get(frame_id)
-        repeat = self._landed((frame_id, index))
-        if frame is None or frame.state(index) != PENDING:
+        repeat = self.in_flight.get((frame_id, index))
+        frame = self._pending(frame_id, index)
+        if frame is None:
             return None
         plan, header = futures_from_bytes(data)
         path = joined(frame.path, frame.topology.name(index))
@@ -135,47 +181,111 @@ class Scheduler:
         if problem is not None and child is None:
             self._fail(frame, index, problem, meta)
             return None
-        if child is not None and child != self.next_frame:
-            raise JournalError(f"frame {child}", f"is opened where frame {self.next_frame} was expected")
-        self.log.append((EXPANDED, frame_id, index, self.next_frame, data, meta))
-        self._splice(frame, index, plan, path, repeat)
+        id = self._new_frame()
+        if child is not None and child != id:
+            raise JournalError(f"frame {child}", f"is opened where frame {id} was expected")
+        self.log.append((EXPANDED, frame_id, index, id, data, meta))
+        if meta[3] > 0 and frame.topology.is_cached(index):
+            self._settle(frame, index, None, data)
+        if not self._replaying and frame.topology.commits_each(index):
+            self.holding[frame_id, index] = (id, plan, path, repeat)
+            return header
+        self._splice(id, frame, index, plan, path, repeat)
         return header
 
-    def failed(self, frame_id: int, index: int, failure: Failure, meta: Meta = NO_META) -> None:
-        """A node failed for good."""
+    def committed(self, frame_id: int, index: int) -> None:
+        """A node that was held back is stored for good: what follows may start."""
+        held = self.holding.pop((frame_id, index), None)
         frame = self.frames.get(frame_id)
-        self._landed((frame_id, index))
-        if frame is not None and frame.state(index) == PENDING:
+        if held is None or frame is None:
+            return
+        if isinstance(held, tuple):
+            id, plan, path, repeat = held
+            self._splice(id, frame, index, plan, path, repeat)
+        else:
+            self._complete(frame, index, held, True)
+
+    def failed(self, frame_id: int, index: int, failure: Failure, meta: Meta = NO_META, now: float = 0.0, calendar: float = 0.0) -> None:
+        """An attempt failed: another one follows, or the node has failed for good.
+
+        Args:
+            now: of the run's clock.
+            calendar: seconds since the epoch.
+        """
+        frame = self._pending(frame_id, index, keep_tries=True)
+        if frame is None:
+            return
+        key = (frame_id, index)
+        tries = self.tries.get(key, Tries())
+        policy = frame.topology.policy(index) if frame.topology.is_call(index) else None
+        delay = None
+        if policy is not None and policy.retries:
+            delay = retry_delay(policy, failure, tries.retries, self.run + node_identity(frame.identity, index))
+        if delay is None:
             self._fail(frame, index, failure, meta)
+            return
+        self.log.append((RETRIED, frame_id, index, failure.to_tree(), meta, delay, calendar + delay))
+        self.tries[key] = Tries(tries.begun + 1, tries.retries + 1, tries.lost)
+        self._sleep(frame, index, now + delay, delay, calendar + delay)
 
     def lost(self, frame_id: int, index: int, last_words: LastWords, meta: Meta = NO_META) -> None:
         """The worker ended while it ran this call, which says nothing of the call: it is sent again, alone, at most twice (rule R5)."""
-        frame = self.frames.get(frame_id)
-        key = (frame_id, index)
-        self._landed(key)
-        if frame is None or frame.state(index) != PENDING:
+        frame = self._pending(frame_id, index, keep_tries=True)
+        if frame is None:
             return
-        self.losses[key] = self.losses.get(key, 0) + 1
-        if self.losses[key] <= _SENT_AGAIN:
+        key = (frame_id, index)
+        begun, retries, lost = self.tries.get(key, Tries())
+        if lost < _SENT_AGAIN:
+            self.tries[key] = Tries(begun + 1, retries, lost + 1)
             self.ready.append((frame, index))
             return
+        self.tries.pop(key, None)
         path = joined(frame.path, frame.topology.name(index))
-        self._fail(frame, index, Failure.of_lost_worker(path, self.losses.pop(key), last_words), meta)
+        self._fail(frame, index, Failure.of_lost_worker(path, lost + 1, last_words), meta)
 
-    def _landed(self, key: tuple[int, int]) -> Repeat | None:
-        """A call is in flight no more: what it had taken is free."""
-        if self.held:
-            demand = self.held.pop(key, None)
-            if demand is not None:
-                self.capacity.give(demand)
-        return self.in_flight.pop(key, None)
+    def _pending(self, frame_id: int, index: int, keep_tries: bool = False) -> Frame | None:
+        """The frame of a call that has come back, if it still waits for an outcome. It is in flight no more."""
+        key = (frame_id, index)
+        self.in_flight.pop(key, None)
+        if self.admission.held:
+            self.admission.release(key)
+        frame = self.frames.get(frame_id)
+        if frame is None or frame.state(index) != PENDING or (self.holding and key in self.holding):
+            return None
+        if self.tries and not keep_tries:
+            self.tries.pop(key, None)
+        return frame
 
     def returned(self, frame_id: int, index: int) -> None:
         """A worker gave a call back without starting it."""
-        self._landed((frame_id, index))
-        frame = self.frames.get(frame_id)
+        frame = self._pending(frame_id, index, keep_tries=True)
         if frame is not None:
             self.ready.append((frame, index))
+
+    def set_aside(self, frame_id: int, index: int) -> None:
+        """A call waits for an equal one; `returned` brings it back."""
+        self._pending(frame_id, index, keep_tries=True)
+
+    def postponed(self, frame_id: int, index: int, now: float, delay: float) -> None:
+        """A call is to be looked at again after a while, since somebody else is at work on an equal one."""
+        frame = self._pending(frame_id, index, keep_tries=True)
+        if frame is not None:
+            self._sleep(frame, index, now + delay, delay, 0.0)
+
+    def _sleep(self, frame: Frame, index: int, due: float, delay: float, calendar: float) -> None:
+        self._slept += 1
+        heapq.heappush(self.sleeping, Sleeping(due, self._slept, frame, index, delay, calendar))
+
+    def wake(self, now: float) -> None:
+        """What has slept long enough is ready."""
+        while self.sleeping and self.sleeping[0].due <= now:
+            one = heapq.heappop(self.sleeping)
+            self.ready.append((one.frame, one.node))
+
+    @property
+    def next_due(self) -> float | None:
+        """When the first of what sleeps is to be woken."""
+        return self.sleeping[0].due if self.sleeping else None
 
     def stop(self) -> None:
         """Start nothing new; what runs may finish."""
@@ -187,8 +297,10 @@ class Scheduler:
         """Calls to run now, of at most `count` processors. Nested plans that come up are opened on the way, limits are checked."""
         calls: list[Call] = []
         too_wide: list[tuple[Frame, int]] = []
-        if self.parked:
-            self._unpark()
+        if self.paused:
+            return calls
+        if self.admission.parked:
+            self.ready += self.admission.unpark()
         weighted = self.weighted
         while self.ready and count > 0 and not self.stopping and self.weighted is weighted:
             frame, index = self.ready.pop()
@@ -200,84 +312,66 @@ class Scheduler:
                 continue
             repeat = frame.repeat
             if topology.is_dynamic(index):
-                problem, repeat = self._may_expand(frame, index)
+                problem, repeat = may_expand(self.limits, frame, index)
                 if problem is not None:
                     self._fail(frame, index, problem, NO_META)
                     continue
             key = (frame.id, index)
-            attempt = self.losses.get(key, 0) + 1 if self.losses else 1
+            tries = self.tries.get(key) if self.tries else None
+            attempt, alone = (1, False) if tries is None else (tries.begun + 1, tries.lost > 0)
             if not topology.is_governed(index):
                 self.in_flight[key] = repeat
-                calls.append(Call(frame, index, attempt))
+                calls.append(Call(frame, index, attempt, None, False, alone))
                 count -= 1
                 continue
             policy = topology.policy(index)
-            weight = self._admitted(frame, index, demand_of(policy), count)
-            if weight < 0:
+            demand = demand_of(policy)
+            impossible = self.admission.capacity.never(demand)
+            if impossible is not None:
+                self._fail(frame, index, _never(joined(frame.path, topology.name(index)), impossible), NO_META)
+                continue
+            weight = self.admission.admit(frame, index, demand, count)
+            if weight == TOO_WIDE:
                 too_wide.append((frame, index))
-                if self.overtaken >= _OVERTAKEN or len(too_wide) == _ASIDE:
+                if not self.admission.is_patient(len(too_wide)):
                     break
-            if weight > 0:
-                self.overtaken = 0 if weight > 1 else self.overtaken
+            elif weight != PARKED:
                 self.in_flight[key] = repeat
-                calls.append(Call(frame, index, attempt, policy.timeout))
+                calls.append(Call(frame, index, attempt, policy.timeout, policy.cache, alone))
                 count -= weight
         if too_wide:
-            self.overtaken += len(calls)
+            self.admission.overtaken += len(calls)
             self.ready += reversed(too_wide)
         return calls
-
-    def _admitted(self, frame: Frame, index: int, demand: Demand, room: int) -> int:
-        """How many processors a call gets; 0 if it has failed or is parked, -1 if there are not enough now."""
-        impossible = self.capacity.never(demand)
-        if impossible is not None:
-            path = joined(frame.path, frame.topology.name(index))
-            failure = Failure.of_executor(
-                "ResourcesUnavailable",
-                f"{path} asks for {impossible}. Ask for less, or say what there is: run(resources=Resources(…), pools={{…}}), --memory, --gpu, --pool",
-            )
-            self._fail(frame, index, failure, NO_META)
-            return 0
-        if self.capacity.fits(demand) < 1:
-            self.parked.setdefault(demand, deque()).append((frame, index))
-            return 0
-        weight = self.capacity.weight(demand)
-        if weight > room:
-            return -1
-        if demand != PLAIN:
-            self.capacity.take(demand)
-            self.held[frame.id, index] = demand
-        return weight
-
-    def _unpark(self) -> None:
-        """Have calls that waited for capacity tried again, as many as may fit."""
-        for demand, waiting in list(self.parked.items()):
-            for _ in range(min(len(waiting), self.capacity.fits(demand))):
-                self.ready.append(waiting.popleft())
-            if not waiting:
-                del self.parked[demand]
-
-    @property
-    def waiting(self) -> int:
-        """How many calls are ready and wait for a pool, or for memory."""
-        return sum(len(calls) for calls in list(self.parked.values()))
 
     @property
     def places_in_use(self) -> int:
         """How many processors the calls in flight take."""
-        return len(self.in_flight) + sum(self.capacity.weight(demand) - 1 for demand in self.held.values())
+        return len(self.in_flight) + self.admission.more_than_plain
+
+    @property
+    def lost_calls(self) -> int:
+        """How many calls are sent again because their worker was lost."""
+        return sum(1 for tries in list(self.tries.values()) if tries.lost) if self.tries else 0
 
     @property
     def ended(self) -> bool:
         """Whether nothing is left to do, or nothing may be done any more."""
         if self.outputs is not None:
             return True
-        return not self.in_flight and (self.stopping or not (self.ready or self.parked))
+        if self.in_flight or self.holding:
+            return False
+        return self.stopping or not (self.ready or self.admission.parked or self.sleeping)
 
     # --- frames ---
 
+    def _new_frame(self) -> int:
+        self.next_frame += 1
+        return self.next_frame - 1
+
     def _open(
         self,
+        id: int,
         parent: Frame | None,
         slot: int,
         depth: int,
@@ -290,8 +384,7 @@ class Scheduler:
         nesting: dict[str, int] | None,
     ) -> None:
         self.weighted = self.weighted or topology.code.weighted
-        frame = Frame(self.next_frame, parent, slot, depth, topology, literals, inputs, identity, path, repeat, nesting)
-        self.next_frame += 1
+        frame = Frame(id, parent, slot, depth, topology, literals, inputs, identity, path, repeat, nesting)
         self.nodes += topology.count
         if frame.remaining == 0:
             self._end(frame)
@@ -299,12 +392,12 @@ class Scheduler:
         self.frames[frame.id] = frame
         self.ready += [(frame, index) for index in topology.first]
 
-    def _open_nested(self, frame: Frame, index: int, replaying: bool = False) -> None:
+    def _open_nested(self, frame: Frame, index: int) -> None:
         topology = frame.topology
         nested = self.topologies.get(topology.shape, topology.graph.targets[index], topology.code)
         path = joined(frame.path, topology.name(index))
         problem = self.limits.nodes(self.nodes + nested.count, path)
-        if problem is not None and not replaying:
+        if problem is not None and not self._replaying:
             self._fail(frame, index, problem, NO_META)
             return
         bindings = topology.plan_inputs[index]
@@ -314,11 +407,12 @@ class Scheduler:
             assert value is not None, "verified plans bind what has no default"
             inputs.append(value)
         frame.set_state(index, OPEN)
-        self.log.append((OPENED, frame.id, index, self.next_frame))
+        id = self._new_frame()
+        self.log.append((OPENED, frame.id, index, id))
         identity = node_identity(frame.identity, index)
-        self._open(frame, index, frame.depth, nested, frame.literals, tuple(inputs), identity, path, frame.repeat, frame.nesting)
+        self._open(id, frame, index, frame.depth, nested, frame.literals, tuple(inputs), identity, path, frame.repeat, frame.nesting)
 
-    def _splice(self, frame: Frame, index: int, plan: Plan, path: str, repeat: Repeat | None) -> None:
+    def _splice(self, id: int, frame: Frame, index: int, plan: Plan, path: str, repeat: Repeat | None) -> None:
         """Open the frame of an expansion. A tail call takes the place of the frame that made it, which ends (rule D4)."""
         topology = frame.topology
         callee = topology.callee(index)
@@ -329,14 +423,14 @@ class Scheduler:
         inputs = self._arguments(frame, index) if child.takes_inputs else ()
         identity = node_identity(frame.identity, index)
         parent, slot = frame, index
-        if frame.remaining == 1 and frame.parent is not None and topology.outputs == [index]:
+        if frame.remaining == 1 and frame.parent is not None and topology.outputs == [index] and not topology.is_cached(index):
             del self.frames[frame.id]
             frame.set_state(index, DONE)
             self.done_nodes += 1
             parent, slot = frame.parent, frame.slot
         else:
             frame.set_state(index, OPEN)
-        self._open(parent, slot, frame.depth + 1, child, plan.literals, inputs, identity, path, repeat, nesting)
+        self._open(id, parent, slot, frame.depth + 1, child, plan.literals, inputs, identity, path, repeat, nesting)
 
     def _arguments(self, frame: Frame, index: int) -> tuple[Value, ...]:
         """The values of a dynamic's parameters, for what its body passed on by reference.
@@ -356,10 +450,12 @@ class Scheduler:
                 values.append(b"")
         return tuple(values)
 
-    def _complete(self, frame: Frame, index: int, value: Value) -> None:
-        """A node's value is there: wake who waited for it, drop what nobody needs, end what has ended."""
+    def _complete(self, frame: Frame, index: int, value: Value, fresh: bool) -> None:
+        """A node's value is there: wake who waited for it, drop what nobody needs, end what has ended. `fresh`: a body made it, not the cache."""
         while True:
             topology, cells = frame.topology, frame.cells
+            if fresh and topology.is_cached(index):
+                self._settle(frame, index, value, None)
             size = topology.size
             cells[2 * size + index] = DONE
             frame.remaining -= 1
@@ -388,7 +484,12 @@ class Scheduler:
             if frame.parent is None:
                 self.outputs = ended
                 return
-            frame, index, value = frame.parent, frame.slot, ended[0]
+            frame, index, value, fresh = frame.parent, frame.slot, ended[0], True
+
+    def _settle(self, frame: Frame, index: int, value: Value | None, futures: bytes | None) -> None:
+        topology = frame.topology
+        path, once = joined(frame.path, topology.name(index)), topology.policy(index).cache_serialize
+        self.settled.append(Settled(fields_of(frame, index), path, value, futures, once))
 
     def _end(self, frame: Frame) -> None:
         """A frame without nodes ends at once."""
@@ -396,64 +497,10 @@ class Scheduler:
         if frame.parent is None:
             self.outputs = outputs
         else:
-            self._complete(frame.parent, frame.slot, outputs[0])
+            self._complete(frame.parent, frame.slot, outputs[0], True)
 
     def _outputs_of(self, frame: Frame) -> tuple[Value, ...]:
         return tuple([frame.value(binding) for binding in frame.topology.outputs]) or (b"\xc0",)
-
-    # --- limits and failures ---
-
-    def _may_expand(self, frame: Frame, index: int) -> tuple[Failure | None, Repeat | None]:
-        """Why a dynamic may not run, if it may not; and what its chain of dynamics is to remember."""
-        topology, limits = frame.topology, self.limits
-        callee = topology.callee(index)
-        if frame.depth >= limits.max_depth:
-            return limits.depth(frame.depth + 1, joined(frame.path, topology.name(index))), None
-        if callee.policy.max_depth is not None:
-            own = (frame.nesting or {}).get(callee.name, 0) + 1
-            path = joined(frame.path, topology.name(index))
-            problem = limits.own_depth(callee.short_name, own, callee.policy.max_depth, path)
-            if problem is not None:
-                return problem, None
-        if callee.policy.allow_repeat or not topology.code.keyed[topology.graph.targets[index]]:
-            return None, frame.repeat
-        key = self._call_key(frame, index)
-        repeat = frame.repeat
-        if repeat is None:
-            return None, (key, 1, frame.depth)
-        remembered, power, since = repeat
-        if remembered == key:
-            return self._no_progress(frame, index), None
-        if frame.depth - since >= power:
-            return None, (key, 2 * power, frame.depth)
-        return None, repeat
-
-    def _call_key(self, frame: Frame, index: int) -> bytes:
-        """What makes two calls of dynamics the same: the callable and the digests of its inputs."""
-        topology = frame.topology
-        callee = topology.callee(index)
-        state = blake2b(callee.digest, digest_size=16)
-        state.update(callee.name.encode())
-        for binding, parameter in zip(topology.graph.bindings_of(index), callee.interface.parameters, strict=True):
-            if binding is None:
-                _add(state, parameter.default or b"")
-            elif topology.fits(binding, parameter.type):
-                _add(state, frame.value(binding))
-            else:
-                state.update(pack(binding))
-                for leaf in leaves(binding):
-                    _add(state, frame.value(leaf[1] if leaf.__class__ is list and leaf[0] == NODE else leaf))
-        return state.digest()
-
-    def _no_progress(self, frame: Frame, index: int) -> Failure:
-        callee = frame.topology.callee(index)
-        names = ", ".join(p.name for p in callee.interface.parameters) or "none"
-        return Failure.of_executor(
-            "NoProgress",
-            f"{callee.short_name} was called again, inside itself, with the inputs it has been called with before ({names}): "
-            f"{joined(frame.path, frame.topology.name(index))}. It would go on for ever. Pass something that changes, or, to poll, "
-            "say @dynamic(allow_repeat=True)",
-        )
 
     def _fail(self, frame: Frame, index: int, failure: Failure, meta: Meta) -> None:
         self.log.append((FAILED, frame.id, index, failure.to_tree(), meta))
@@ -465,28 +512,55 @@ class Scheduler:
     # --- replay ---
 
     def replay(self, event: Event) -> None:
-        """Take an event of the journal as if it happened now. Failures are forgotten: what failed is tried again."""
+        """Take an event of the journal as if it happened now. Failures for good are forgotten: what failed is tried again, with its whole budget."""
+        self._replaying = True
         kind = event[0]
         if kind == DONE_EVENT:
-            self.done(event[1], event[2], event[3])
+            self.done(event[1], event[2], event[3], event[4])
         elif kind == EXPANDED:
             frame = self.frames.get(event[1])
             if frame is not None:
-                _, repeat = self._may_expand(frame, event[2])
+                _, repeat = may_expand(self.limits, frame, event[2])
                 self.in_flight[frame.id, event[2]] = repeat
-            self.expanded(event[1], event[2], event[4], child=event[3])
+            self.expanded(event[1], event[2], event[4], event[5], child=event[3])
         elif kind == OPENED:
             frame = self.frames.get(event[1])
             if frame is not None and frame.state(event[2]) == PENDING:
-                self._open_nested(frame, event[2], replaying=True)
+                self._open_nested(frame, event[2])
+        elif kind == RETRIED:
+            self._replay_retry(event)
+        elif kind == FAILED and event[1] in self.frames and event[4][2]:  # a worker began it
+            self.tries[event[1], event[2]] = Tries(event[4][3])
         self.log.clear()
+        self.settled.clear()
+        self._replaying = False
 
-    def replayed(self) -> None:
-        """After the last event of a replay: what is ready is what is not done."""
-        self.ready = [(frame, index) for frame, index in self.ready if frame.state(index) == PENDING and frame.id in self.frames]
+    def _replay_retry(self, event: Event) -> None:
+        _, id, index, _, meta, delay, calendar = event
+        frame = self.frames.get(id)
+        if frame is None or frame.state(index) != PENDING:
+            return
+        retries = self.tries.get((id, index), Tries()).retries + 1
+        self.tries[id, index] = Tries(meta[3], retries)
+        self.sleeping = [one for one in self.sleeping if (one.frame.id, one.node) != (id, index)]
+        self.sleeping.append(Sleeping(0.0, len(self.sleeping), frame, index, delay, calendar))
+
+    def replayed(self, now: float = 0.0, calendar: float = 0.0) -> None:
+        """After the last event of a replay: what is ready is what is not done and does not sleep."""
+        asleep = [one for one in self.sleeping if one.frame.state(one.node) == PENDING and one.frame.id in self.frames]
+        self.sleeping = []
+        for one in asleep:  # never longer than it would have been at first, whatever became of the calendar
+            self._sleep(one.frame, one.node, now + max(0.0, min(one.delay, one.calendar - calendar)), one.delay, one.calendar)
+        sleepers = {(one.frame.id, one.node) for one in asleep}
+        self.ready = [
+            (frame, index)
+            for frame, index in self.ready
+            if frame.state(index) == PENDING and frame.id in self.frames and (frame.id, index) not in sleepers
+        ]
 
 
-def _add(state: Any, value: Value) -> None:
-    """Add a value to the key of a call."""
-    data = value if isinstance(value, bytes) else value.digest
-    state.update(len(data).to_bytes(8, "big") + data)
+def _never(path: str, impossible: str) -> Failure:
+    return Failure.of_executor(
+        "ResourcesUnavailable",
+        f"{path} asks for {impossible}. Ask for less, or say what there is: run(resources=Resources(…), pools={{…}}), --memory, --gpu, --pool",
+    )

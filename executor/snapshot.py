@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from executor.errors import JournalError
+from executor.errors import JournalError, NotInStore, StoreError
 from executor.events import tree_of, value_of
 from executor.frame import DONE, PENDING, Frame, Repeat, joined, node_identity
+from executor.layout import snapshot_key
 from executor.limits import Limits
-from executor.scheduler import ROOT_IDENTITY, Scheduler
+from executor.scheduler import ROOT_IDENTITY, Scheduler, Sleeping, Tries
+from executor.store import Store
+from planner.plan import Large, Value
 from planner.plan_format import shape_bytes, shape_from_bytes
-from typesys.canonical import pack, unpack, unpack_each
+from typesys.canonical import INLINE_LIMIT, digest, pack, unpack, unpack_each
 
 
 def dump(scheduler: Scheduler) -> bytes:
@@ -34,7 +37,10 @@ def dump(scheduler: Scheduler) -> bytes:
             repeat_rows.append(list(repeat))
         frames += pack(_frame_tree(frame, shapes[id(shape)], None if repeat is None else repeats[id(repeat)]))
     outputs = None if scheduler.outputs is None else [tree_of(value) for value in scheduler.outputs]
-    return pack([rows, repeat_rows, frames, outputs, scheduler.limits.to_tree(), scheduler.next_frame, scheduler.nodes, scheduler.done_nodes])
+    counts = [scheduler.next_frame, scheduler.nodes, scheduler.done_nodes]
+    tries = [[*key, *one] for key, one in sorted(scheduler.tries.items())]
+    sleeping = [[one.frame.id, one.node, one.delay, one.calendar] for one in sorted(scheduler.sleeping) if one.calendar]
+    return pack([rows, repeat_rows, frames, outputs, scheduler.limits.to_tree(), *counts, tries, sleeping])
 
 
 def _derived(parent: Frame | None, slot: int) -> tuple[bytes, str]:
@@ -64,16 +70,67 @@ def _frame_tree(frame: Frame, shape: int, repeat: int | None) -> list[Any]:
     ]
 
 
+def put_snapshot(store: Store, run_id: str, data: bytes) -> Value:
+    """Store a state in its run's folder; the value that a segment names it by: itself if it is small."""
+    if len(data) <= INLINE_LIMIT:
+        return data
+    name = digest("value", data)
+    key = snapshot_key(run_id, name)
+    if not store.put_new(key, data, durable=False) and store.get(key) != data:
+        store.put(key, data)
+    return Large(name, len(data))
+
+
+def drop_snapshot(store: Store, run_id: str, state: Value) -> None:
+    """Remove a state that a newer one replaces. What a replay needs is in the segments."""
+    if isinstance(state, Large):
+        try:
+            store.delete(snapshot_key(run_id, state.digest))
+        except StoreError:
+            return  # it stays, until it is collected
+
+
+def get_snapshot(store: Store, run_id: str, state: Value) -> bytes:
+    """The bytes of a state. Raises `StoreError` if they are not there or damaged."""
+    if isinstance(state, bytes):
+        return state
+    key = snapshot_key(run_id, state.digest)
+    try:
+        data = store.get(key)
+    except NotInStore:
+        return store.get_value(state)  # version 1 of the journal has them among the objects
+    if digest("value", data) != state.digest:
+        raise StoreError(f"{key} in the store {store.url} is damaged: its digest does not match its bytes")
+    return data
+
+
+def values_of(data: bytes) -> list[Value]:
+    """The values that a state holds. Raises `JournalError`."""
+    try:
+        frames, outputs = unpack(data, "a snapshot")[2:4]
+        trees = [] if outputs is None else list(outputs)
+        for tree in unpack_each(frames, "a snapshot"):
+            trees += [*tree[6], *tree[7], *(value for _, value in tree[13])]
+        return [value_of(tree) for tree in trees]
+    except (TypeError, ValueError, IndexError, KeyError) as error:
+        raise JournalError("a snapshot", f"is malformed ({error})") from None
+
+
 def load(data: bytes) -> Scheduler:
     """A scheduler in the state that `dump` wrote. Raises `JournalError`, `FormatError`."""
     try:
-        rows, repeat_rows, frames, outputs, limits, next_frame, nodes, done_nodes = unpack(data, "a snapshot")
+        rows, repeat_rows, frames, outputs, limits, next_frame, nodes, done_nodes, *waiting = unpack(data, "a snapshot")
         scheduler = Scheduler(Limits(*limits))
         scheduler.next_frame, scheduler.nodes, scheduler.done_nodes = next_frame, nodes, done_nodes
         shapes = [shape_from_bytes(row) for row in rows]
         repeats: list[Repeat] = [(key, power, since) for key, power, since in repeat_rows]
         for tree in unpack_each(frames, "a snapshot"):
             _load_frame(scheduler, shapes, repeats, tree)
+        tries, sleeping = waiting or ([], [])  # version 1 of the journal has neither
+        scheduler.tries = {(frame, index): Tries(*counts) for frame, index, *counts in tries}
+        scheduler.sleeping = [
+            Sleeping(0.0, number, scheduler.frames[frame], index, delay, calendar) for number, (frame, index, delay, calendar) in enumerate(sleeping)
+        ]
     except (TypeError, ValueError, IndexError, KeyError) as error:
         raise JournalError("a snapshot", f"is malformed ({error})") from None
     scheduler.outputs = None if outputs is None else tuple(value_of(tree) for tree in outputs)

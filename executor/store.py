@@ -2,7 +2,10 @@
 
 `put_new` is the one primitive that safety rests on: it creates a key with its whole content, or tells that the key is there already, and of two writers at
 one time exactly one creates. fsspec's own exclusive mode is check-then-write on local disks (12 of 200 races had two winners), so local files go
-through `executor.local_files`; memory holds a lock of this process.
+through `executor.local_files`; memory holds a lock of this process; object stores create under a condition (`executor.object_store`).
+
+What may pass by itself (a time-out, a connection reset, a server that is busy) is tried again with growing delays, and never becomes a node's failure (rule J6). A
+creation that is tried again can lose to itself: then what is there is read, and bytes that are mine were written by me.
 
 Objects that workers write are not synced one by one: the journal syncs all that a segment names, just before it writes the segment (payload before
 pointer, rule J2).
@@ -10,122 +13,144 @@ pointer, rule J2).
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable
+import random
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final, Protocol
-from urllib.parse import unquote
+from typing import Final, TypeVar
 
-from executor.errors import NotInStore, StoreError, UnsupportedStore
+from executor.backend import SINGLE, Backend, backend_of, is_passing
+from executor.carried import Carried
+from executor.errors import NotInStore, StoreError
 from executor.layout import is_log, object_key
 from planner.plan import Large, Value
 from typesys.canonical import INLINE_LIMIT, digest
 
+T = TypeVar("T")
+Errors = list[OSError]
+Listing = list[str]
 
-class Backend(Protocol):
-    """What a kind of storage can do. Keys are relative, with `/`."""
-
-    def put_new(self, key: str, data: bytes, durable: bool) -> bool: ...
-    def put(self, key: str, data: bytes) -> None: ...
-    def get(self, key: str) -> bytes: ...
-    def get_range(self, key: str, start: int, end: int) -> bytes: ...
-    def append(self, key: str, data: bytes) -> int: ...
-    def list(self, prefix: str) -> list[str]: ...
-    def exists(self, key: str) -> bool: ...
-    def delete(self, key: str) -> None: ...
-    def sync(self, keys: Iterable[str]) -> None: ...
+PATIENCE: Final = 60.0
+"""Seconds for which what may pass is tried again."""
+_FIRST_DELAY: Final = 0.02
+_LONGEST_DELAY: Final = 5.0
 
 
 class Store:
     """Runs, plans and values under one URL.
 
     Args:
-        url: `file:///path`, a plain path, or `memory://name`; None for memory that nobody else sees.
+        url: a path, `file:///path`, `s3://bucket/prefix`, `gs://bucket/prefix`, `abfs://container/prefix` or `memory://name`; None for memory that nobody else sees. Of any other
+            fsspec URL, `single+URL` makes a store for one writer at a time.
+        patience: seconds for which an error that may pass by itself (a time-out, a lost connection) is waited out.
 
     Every verb raises `StoreError` (with the key) if the storage fails, and `NotInStore` where a key is missing.
+
+    Raises:
+        UnsupportedStore: nothing is known of such a URL, or its library is not installed.
 
     >>> store = Store(None)
     >>> store.put_new("a/b", b"1"), store.put_new("a/b", b"2"), store.get("a/b")
     (True, False, b'1')
     """
 
-    def __init__(self, url: str | Path | None) -> None:
-        self.url, self._backend = _backend(url)
+    def __init__(self, url: str | Path | None, *, patience: float = PATIENCE) -> None:
+        self.url, self._backend = backend_of(url)
+        self._patience = patience
 
     @classmethod
     def carried(cls) -> tuple[Store, Carried]:
         """A store for a worker that shares none with its executor, and what holds its contents (rule J5)."""
+        return cls._over("carried by the batch", backend := Carried(), PATIENCE), backend
+
+    @classmethod
+    def _over(cls, url: str, backend: Backend, patience: float) -> Store:
         store = cls.__new__(cls)
-        store.url, store._backend = "carried by the batch", (backend := Carried())
-        return store, backend
+        store.url, store._backend, store._patience = url, backend, patience
+        return store
 
     @property
     def outlives_the_process(self) -> bool:
         """Whether another process can find here what this one leaves."""
-        return self.url.startswith("file:")
+        return self._backend.lasting
+
+    @property
+    def is_near(self) -> bool:
+        """Whether a verb takes microseconds, and not a way over a network."""
+        return self._backend.near
+
+    @property
+    def is_for_one_writer(self) -> bool:
+        """Whether nothing but its users' care keeps two writers apart (`single+URL`)."""
+        return self.url.startswith(SINGLE)
 
     def put_new(self, key: str, data: bytes, *, durable: bool = True) -> bool:
         """Create a key with its whole content; False, and nothing changed, if it is there already."""
-        try:
-            return self._backend.put_new(key, data, durable)
-        except OSError as error:
-            raise self._error("write", key, error) from error
+        unsure: Errors = []
+        created = self._patiently("write", key, lambda: self._backend.put_new(key, data, durable), unsure)
+        return created or (bool(unsure) and self.get(key) == data)
 
     def put(self, key: str, data: bytes) -> None:
         """Create or replace a key, whole."""
-        try:
-            self._backend.put(key, data)
-        except OSError as error:
-            raise self._error("write", key, error) from error
+        self._patiently("write", key, lambda: self._backend.put(key, data))
 
     def get(self, key: str) -> bytes:
         """The content of a key."""
-        try:
-            return self._backend.get(key)
-        except OSError as error:
-            raise self._error("read", key, error) from error
+        return self._patiently("read", key, lambda: self._backend.get(key))
 
     def get_range(self, key: str, start: int, end: int) -> bytes:
         """Bytes `start` to `end` of a key."""
-        try:
-            return self._backend.get_range(key, start, end)
-        except OSError as error:
-            raise self._error("read", key, error) from error
+        return self._patiently("read", key, lambda: self._backend.get_range(key, start, end))
 
     def append(self, key: str, data: bytes) -> int:
         """Add to the end of a key, creating it; gives the offset at which the data begins. For logs: not durable, one writer a key."""
-        try:
-            return self._backend.append(key, data)
-        except OSError as error:
-            raise self._error("write", key, error) from error
+        return self._patiently("write", key, lambda: self._backend.append(key, data))
 
-    def list(self, prefix: str) -> list[str]:
-        """The keys directly below a folder, sorted."""
-        try:
-            return sorted(self._backend.list(prefix))
-        except OSError as error:
-            raise self._error("list", prefix, error) from error
+    def list(self, prefix: str) -> Listing:
+        """The keys and folders directly below a folder, sorted."""
+        return sorted(self._patiently("list", prefix, lambda: self._backend.list(prefix)))
+
+    def is_folder(self, key: str) -> bool:
+        """Whether a listed name is a folder, not a key."""
+        return self._patiently("look at", key, lambda: self._backend.is_folder(key))
+
+    def leftovers(self) -> Listing:
+        """Names of temporary files that writers left which were killed; `delete` removes them."""
+        return self._patiently("list", "temporary files", lambda: self._backend.leftovers())
+
+    def changed(self, key: str) -> float:
+        """When a key was written, in seconds since the epoch."""
+        return self._patiently("read", key, lambda: self._backend.changed(key))
 
     def exists(self, key: str) -> bool:
         """Whether a key is there now."""
-        try:
-            return self._backend.exists(key)
-        except OSError as error:
-            raise self._error("look for", key, error) from error
+        return self._patiently("look for", key, lambda: self._backend.exists(key))
 
     def delete(self, key: str) -> None:
         """Remove a key; nothing happens if it is not there."""
-        try:
-            self._backend.delete(key)
-        except OSError as error:
-            raise self._error("delete", key, error) from error
+        self._patiently("delete", key, lambda: self._backend.delete(key))
 
     def sync(self, keys: Iterable[str]) -> None:
         """Make sure that these keys survive the machine's death."""
-        try:
-            self._backend.sync(keys)
-        except OSError as error:
-            raise self._error("sync", "new objects", error) from error
+        wanted = [*keys]
+        self._patiently("sync", wanted[0] if len(wanted) == 1 else "new objects", lambda: self._backend.sync(wanted))
+
+    def _patiently(self, verb: str, key: str, action: Callable[[], T], unsure: Errors | None = None) -> T:
+        """Do something until it works, or fails for good, or patience ends. `unsure` collects the errors after which nobody knows whether it was done."""
+        delay = _FIRST_DELAY
+        given_up: float | None = None
+        while True:
+            try:
+                return action()
+            except OSError as error:
+                now = time.monotonic()
+                given_up = now + self._patience if given_up is None else given_up
+                if not is_passing(error) or now + delay > given_up:
+                    raise self._error(verb, key, error) from error
+                if unsure is not None:
+                    unsure.append(error)
+            time.sleep(delay * random.uniform(0.5, 1.0))
+            delay = min(2 * delay, _LONGEST_DELAY)
 
     def _error(self, verb: str, key: str, error: OSError) -> StoreError:
         if isinstance(error, FileNotFoundError | NotADirectoryError) and verb in ("read", "sync"):
@@ -154,7 +179,7 @@ class Store:
     def put_object(self, name: bytes, data: bytes) -> None:
         """Store the bytes of an object under its digest; equal values are stored once."""
         key = object_key(name)
-        if not self.put_new(key, data, durable=False) and self.get(key) != data:
+        if not self.put_new(key, data, durable=False) and self._backend.near and self.get(key) != data:
             self.put(key, data)  # a machine that died left it half written; its name is its digest, so the whole bytes may replace it
 
     def get_value(self, value: Value) -> bytes:
@@ -169,140 +194,3 @@ class Store:
 
     def __repr__(self) -> str:
         return f"Store({self.url!r})"
-
-
-class Carried:
-    """What a batch brought, and what its outcomes take along.
-
-    A log's offsets are those in the executor's store, since only this worker adds to it.
-    """
-
-    def __init__(self) -> None:
-        self._brought: dict[str, bytes] = {}
-        self._logs: dict[str, int] = {}
-        self._written: list[list[Any]] = []
-
-    def bring(self, contents: list[list[Any]]) -> None:
-        """Have these keys to read from now on, and no others."""
-        self._brought = dict(map(tuple, contents))
-
-    def taken(self) -> list[list[Any]]:
-        """[key, bytes] of what was written since the last call; parts of a log follow each other."""
-        written, self._written = self._written, []
-        return written
-
-    def put_new(self, key: str, data: bytes, durable: bool) -> bool:
-        if key not in self._brought:
-            self.put(key, data)
-        return True
-
-    def put(self, key: str, data: bytes) -> None:
-        self._brought[key] = data
-        self._written.append([key, data])
-
-    def get(self, key: str) -> bytes:
-        try:
-            return self._brought[key]
-        except KeyError:
-            raise FileNotFoundError(key) from None
-
-    def get_range(self, key: str, start: int, end: int) -> bytes:
-        return self.get(key)[start:end]
-
-    def append(self, key: str, data: bytes) -> int:
-        offset = self._logs.get(key, 0)
-        self._logs[key] = offset + len(data)
-        self._written.append([key, data])
-        return offset
-
-    def list(self, prefix: str) -> list[str]:
-        return [key for key in self._brought if key.rpartition("/")[0] == prefix]
-
-    def exists(self, key: str) -> bool:
-        return key in self._brought
-
-    def delete(self, key: str) -> None:
-        self._brought.pop(key, None)
-
-    def sync(self, keys: Iterable[str]) -> None:
-        return
-
-
-_SHARED: Final = "memory://"
-
-
-def _backend(url: str | Path | None) -> tuple[str, Backend]:
-    if url is None:
-        return "memory (private)", _Memory(None)
-    text = str(url)
-    if not text:
-        raise UnsupportedStore("the store has no name: give a folder or a URL")
-    if text.startswith(_SHARED):
-        return text, _Memory(text.removeprefix(_SHARED))
-    scheme, separator, rest = text.partition("://")
-    if separator and scheme not in ("file", "local"):
-        raise UnsupportedStore(f"the store {text} can't be used: file:// and memory:// are supported, {scheme}:// is not yet")
-    from executor.local_files import LocalFiles
-
-    path = Path(unquote(rest) if separator else text).expanduser().absolute()
-    return path.as_uri(), LocalFiles(path)
-
-
-class _Memory:
-    """fsspec's memory file system: shared by the whole process under a name, or private."""
-
-    _lock = threading.Lock()
-
-    def __init__(self, name: str | None) -> None:
-        from fsspec.implementations.memory import MemoryFileSystem
-
-        self._fs: Any = MemoryFileSystem(global_store=False, skip_instance_cache=True) if name is None else MemoryFileSystem()
-        self._root = f"/{name or 'store'}".rstrip("/")
-
-    def _path(self, key: str) -> str:
-        return f"{self._root}/{key}"
-
-    def put_new(self, key: str, data: bytes, durable: bool) -> bool:
-        path = self._path(key)
-        with self._lock:
-            if path in self._fs.store:
-                return False
-            self._fs.pipe_file(path, data)
-        return True
-
-    def put(self, key: str, data: bytes) -> None:
-        with self._lock:
-            self._fs.pipe_file(self._path(key), data)
-
-    def get(self, key: str) -> bytes:
-        return bytes(self._fs.cat_file(self._path(key)))
-
-    def get_range(self, key: str, start: int, end: int) -> bytes:
-        return bytes(self._fs.cat_file(self._path(key), start=start, end=end))
-
-    def append(self, key: str, data: bytes) -> int:
-        path = self._path(key)
-        with self._lock:
-            offset = self._fs.size(path) if path in self._fs.store else 0
-            with self._fs.open(path, "ab" if offset else "wb") as file:
-                file.write(data)
-        return int(offset)
-
-    def list(self, prefix: str) -> list[str]:
-        try:
-            found = self._fs.ls(self._path(prefix), detail=False)
-        except FileNotFoundError:
-            return []
-        return [path.removeprefix(self._root + "/") for path in found]
-
-    def exists(self, key: str) -> bool:
-        return self._path(key) in self._fs.store  # its own exists() looks at every key
-
-    def delete(self, key: str) -> None:
-        try:
-            self._fs.rm_file(self._path(key))
-        except (FileNotFoundError, KeyError):
-            return
-
-    def sync(self, keys: Iterable[str]) -> None:
-        return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from executor.errors import JournalError, NotInStore, RunNotFound
 from executor.events import ENDED
@@ -11,7 +12,7 @@ from executor.heartbeat import read_beat
 from executor.journal import find_end
 from executor.layout import RUNS, segment_key
 from executor.manifest import read_manifest
-from executor.segment import segment_from_bytes
+from executor.segment import Segment, is_torn, segment_from_bytes
 from executor.store import Store
 
 
@@ -28,22 +29,37 @@ class Summary:
     nodes: int
 
 
+def ending(store: Store, run_id: str) -> tuple[str, str, list[Any] | None] | None:
+    """(state, reason, outputs) of a run that has ended; None while it has not. Raises `StoreError`, `JournalError`."""
+    found = _newest_segment(store, run_id)
+    ended = None if found is None else next((event for event in found.events if event[0] == ENDED), None)
+    return None if ended is None else (ended[1], ended[2], ended[3])
+
+
+def _newest_segment(store: Store, run_id: str) -> Segment | None:
+    """The newest whole segment."""
+    for number in range(find_end(store, run_id) - 1, -1, -1):
+        key = segment_key(run_id, number)
+        try:
+            data = store.get(key)
+            if not is_torn(data):  # else it was never written
+                return segment_from_bytes(data, key)
+        except NotInStore:
+            continue
+    return None
+
+
 def summarise(store: Store, run_id: str) -> Summary:
     """The summary of a run. Raises `RunNotFound`, `JournalError`."""
     manifest = read_manifest(store, run_id)
     beat = read_beat(store, run_id)
-    end = find_end(store, run_id)
+    segment = _newest_segment(store, run_id)
     state, last = "INTERRUPTED", manifest.created
-    if end:
-        key = segment_key(run_id, end - 1)
-        try:
-            segment = segment_from_bytes(store.get(key), key)
-            last = segment.time
-            state = next((event[1] for event in segment.events if event[0] == ENDED), state)
-        except (JournalError, NotInStore):
-            state = "INTERRUPTED"  # a torn last segment was never written
-    if beat is not None and beat.is_live(store, run_id):
-        state = "RUNNING"
+    if segment is not None:
+        last = segment.time
+        state = next((event[1] for event in segment.events if event[0] == ENDED), state)
+    if beat is not None and state == "INTERRUPTED" and beat.is_live(store, run_id):
+        state = "PAUSED" if beat.paused else "RUNNING"
     done, nodes = (beat.done, beat.nodes) if beat is not None else (0, 0)
     return Summary(run_id, manifest.workflow, state, manifest.created, last - manifest.created, done, nodes)
 

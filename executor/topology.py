@@ -154,8 +154,20 @@ class Topology:
         entries = self.graph.overrides.get(index)
         return policy if entries is None else overridden(policy, dict(entries))
 
+    def is_call(self, index: int) -> bool:
+        """Whether a node calls a task or dynamic; a joint and a nested plan don't."""
+        return index < self.count and self.graph.kinds[index] == CALL
+
+    def is_cached(self, index: int) -> bool:
+        """Whether a node's outcome is taken from the cache, and kept there."""
+        return self.code.caches and self.is_call(index) and self.policy(index).cache
+
+    def commits_each(self, index: int) -> bool:
+        """Whether what follows a node waits until it is committed."""
+        return self.code.commits_each and self.is_call(index) and self.policy(index).commit == "each"
+
     def is_governed(self, index: int) -> bool:
-        """Whether a node's policy says anything about time, pools or resources."""
+        """Whether a node's policy says anything that matters before it starts: about time, pools, resources or the cache."""
         return index < self.count and self.graph.kinds[index] == CALL and (self.code.governed[self.graph.targets[index]] or index in self.graph.overrides)
 
     def is_dynamic(self, index: int) -> bool:
@@ -182,7 +194,7 @@ class ShapeCode:
 
     def __init__(self, shape: Shape) -> None:
         self.digest = digest("shape", shape_bytes(shape))
-        self._overrides_resources = any("resources" in entries for graph in shape.graphs for entries in graph.overrides.values())
+        self._overridden = {name for graph in shape.graphs for entries in graph.overrides.values() for name in entries}
         self.use(shape.callees)
 
     def use(self, callees: tuple[Callee, ...]) -> None:
@@ -190,10 +202,13 @@ class ShapeCode:
         self.callees = callees
         self.definitions = [callee_bytes(callee) for callee in callees]
         self.governed = [
-            callee.policy.timeout is not None or callee.policy.pool is not None or callee.policy.resources is not None for callee in callees
+            callee.policy.timeout is not None or callee.policy.pool is not None or callee.policy.resources is not None or callee.policy.cache
+            for callee in callees
         ]
+        self.caches = "cache" in self._overridden or any(callee.policy.cache for callee in callees)
+        self.commits_each = "commit" in self._overridden or any(callee.policy.commit == "each" for callee in callees)
         wide = [callee for callee in callees if callee.policy.resources is not None and callee.policy.resources.cpu > 1]
-        self.weighted = bool(wide) or self._overrides_resources
+        self.weighted = bool(wide) or "resources" in self._overridden
         self.keyed = [not any(mentions_opaque(p.type) for p in callee.interface.parameters) for callee in callees]
 
 

@@ -7,6 +7,7 @@ from planner.errors import CompileError, user_line
 from planner.plan import Interface, Plan
 from planner.policy import Resources
 from planner.promise import Promise, promise
+from planner.signals import Retry
 from planner.task import Task, task
 from planner.workflow import Workflow, WorkflowFunction, workflow
 
@@ -39,6 +40,7 @@ __all__ = [
     "Plan",
     "Promise",
     "Resources",
+    "Retry",
     "Task",
     "Workflow",
     "WorkflowFunction",

@@ -6,14 +6,13 @@ Owns the decorator and `expand`, the executor's one door to tracing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
-from typing import Any, cast, overload
+from typing import Any, Unpack, cast, overload
 
 from planner.argument import holds_promise
 from planner.entity import Entity, P, R, checked_policy, inputs_of, locals_where_decorated, refuse_in_task_body
 from planner.errors import Where
 from planner.plan import Plan
-from planner.policy import Resources, seconds
+from planner.policy import DynamicPolicy
 from planner.runner import compile_call, run_here
 from planner.tracing import Session, Trace, current
 
@@ -42,32 +41,16 @@ class Dynamic(Entity[P, R]):
 @overload
 def dynamic(function: Callable[P, R], /) -> Dynamic[P, R]: ...
 @overload
-def dynamic(
-    *,
-    max_depth: int | None = None,
-    allow_repeat: bool = False,
-    timeout: float | timedelta | None = None,
-    pool: str | None = None,
-    resources: Resources | None = None,
-    strict: bool | None = None,
-) -> Callable[[Callable[P, R]], Dynamic[P, R]]: ...
-def dynamic(
-    function: Any = None,
-    /,
-    *,
-    max_depth: int | None = None,
-    allow_repeat: bool = False,
-    timeout: float | timedelta | None = None,
-    pool: str | None = None,
-    resources: Resources | None = None,
-    strict: bool | None = None,
-) -> Any:
+def dynamic(*, strict: bool | None = None, **policy: Unpack[DynamicPolicy]) -> Callable[[Callable[P, R]], Dynamic[P, R]]: ...
+def dynamic(function: Any = None, /, *, strict: bool | None = None, **policy: Unpack[DynamicPolicy]) -> Any:
     """Make a function a dynamic: its body sees its inputs as values, and the calls in it become a plan at run time, a futures file.
 
     Args:
         max_depth: how deep this function may nest in itself before it fails as `DepthExceeded`; by default only the run's limit counts.
         allow_repeat: allow it to call itself with equal inputs, which otherwise fails as `NoProgress`.
-        timeout, pool, resources, strict: as for `@task`; they are about the body, not about what it emits.
+        strict: as for `@task`.
+        policy: all else that `@task` takes. Retries and time-outs are about the body, not about what it emits; a cached dynamic keeps its result, and apart from it its
+            futures file.
 
     Raises:
         DecorationError: the function can't be a dynamic.
@@ -82,11 +65,11 @@ def dynamic(
     >>> fib(10)
     55
     """
-    policy = checked_policy(max_depth=max_depth, allow_repeat=allow_repeat, timeout=seconds(timeout), pool=pool, resources=resources)
+    checked = checked_policy(policy, "dynamic")
     namespace = locals_where_decorated(1)
     if function is not None:
-        return Dynamic(function, policy, strict, namespace)
-    return lambda wrapped: Dynamic(wrapped, policy, strict, namespace)
+        return Dynamic(function, checked, strict, namespace)
+    return lambda wrapped: Dynamic(wrapped, checked, strict, namespace)
 
 
 def expand(entity: Dynamic[..., Any], values: Sequence[Any], encoded: Sequence[bytes] | None = None) -> Plan | Any:

@@ -14,7 +14,7 @@ from planner import source
 from planner.errors import DecorationError, NestedCallError, Where, WrongCall, user_line
 from planner.interface import MISSING, Signature, is_strict, read_signature
 from planner.plan import Callee, Parameter
-from planner.policy import Policy
+from planner.policy import Policy, policy_of
 from planner.tracing import InTaskBody, current
 from typesys.canonical import pack
 from typesys.errors import TypeMismatch
@@ -32,6 +32,7 @@ class Entity(Generic[P, R]):
 
     def __init__(self, function: Callable[..., Any], policy: Policy, strict: bool | None, frame_locals: Mapping[str, Any]) -> None:
         _refuse_unusable(function, self.kind)
+        _refuse_unknown_inputs(cast(types.FunctionType, function), policy)
         source.note(cast(types.FunctionType, function))
         self.function = function
         self.policy = policy
@@ -68,11 +69,13 @@ class Entity(Generic[P, R]):
     def callee(self) -> Callee:
         """How a plan names this function. Captured variables are read anew: they may have changed."""
         from planner.code import code_identity  # brings the tokenizer: nothing that an import of this package should wait for
+        from planner.code_version import with_code_version
 
         if self._callee is None or self.function.__closure__:
             kind: Literal["task", "dynamic"] = "dynamic" if self.kind == "dynamic" else "task"
             name, identity = self._known_as or (qualified_name(self.function), code_identity(self.function))
-            self._callee = Callee(name, identity, self.signature.interface, self.policy, kind)
+            policy = with_code_version(self.policy, self.function, identity) if self.policy.cache else self.policy
+            self._callee = Callee(name, identity, self.signature.interface, policy, kind)
         return self._callee
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
@@ -155,20 +158,33 @@ def _refuse_unusable(function: Any, kind: str) -> None:
             refuse(f"{star}{parameter.name} has no fixed set of typed inputs", way_out)
 
 
+def _refuse_unknown_inputs(function: types.FunctionType, policy: Policy) -> None:
+    code = function.__code__
+    unknown = [name for name in policy.cache_ignore if name not in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]]
+    if unknown:
+        raise DecorationError(
+            f"cache_ignore names {unknown[0]!r}, and {function.__qualname__} has no such input",
+            where=Where(code.co_filename, code.co_firstlineno),
+            way_out="name its own inputs",
+        )
+
+
 def locals_where_decorated(depth: int) -> Mapping[str, Any]:
     """The local names at the place of a decorator, for annotations that mention them; empty at module level."""
     frame = sys._getframe(depth + 1)
     return {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
 
 
-def checked_policy(**given: Any) -> Policy:
-    """The policy that a decorator was given. Raises `DecorationError` at the author's line."""
-    policy = Policy(**given)
+def checked_policy(given: Mapping[str, Any], kind: str) -> Policy:
+    """The policy that a decorator was given. Raises `DecorationError` at the author's line, `TypeError` for an unknown argument."""
     try:
-        policy.check()
+        if kind == "task" and (misplaced := given.keys() & {"max_depth", "allow_repeat"}):
+            raise TypeError(f"unexpected keyword argument {sorted(misplaced)[0]!r}: it is for @dynamic")
+        return policy_of(dict(given))
+    except TypeError as error:
+        raise TypeError(f"{kind}() got an {error}") from None
     except ValueError as error:
         raise DecorationError(str(error), where=user_line()) from None
-    return policy
 
 
 def refuse_in_task_body(entity: Entity[..., Any]) -> None:

@@ -7,7 +7,7 @@ code and imports nothing; anything wrong is a `PlanFormatError` with an offset.
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -98,6 +98,16 @@ def _graph_tree(graph: Graph, types: _Types) -> list[Any]:
 
 def _literal_tree(value: Value) -> bytes | list[Any]:
     return value if isinstance(value, bytes) else [value.digest, value.size]
+
+
+def digest_without_code(plan: Plan) -> bytes:
+    """A digest of all of a plan but the digests of its code: equal for plans that differ only in what their functions do."""
+    callees = tuple(replace(callee, digest=b"", policy=_without_code(callee.policy)) for callee in plan.shape.callees)
+    return plan_digest(replace(plan, shape=replace(plan.shape, callees=callees)))
+
+
+def _without_code(policy: Policy) -> Policy:
+    return replace(policy, cache_version="code") if policy.cache_version.startswith("code ") else policy
 
 
 def plan_digest(plan: Plan) -> bytes:

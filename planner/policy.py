@@ -8,6 +8,16 @@ allow_repeat           False    may call itself with equal inputs on its own cha
 timeout                None     seconds that one attempt of the body may take (rule R2)
 pool                   None     name of a pool: a run limits how many calls of a pool run at one time
 resources              None     what a call needs while it runs
+retries                0        attempts more after one that failed (rule R1)
+retry_delay            (0.0,)   seconds before each of them; the last one counts for all that follow
+backoff                1.0      what each further delay is multiplied by
+jitter                 0.0      part of a delay by which it is changed, up or down, so that many don't come back at once
+retry_on               None     names of exception classes that are worth another attempt; None for `Exception`
+cache                  False    a result is taken from an equal call of any run in the store (rule R3)
+cache_version          "1"      changes when what the code gives changes; "code" for a digest of the code itself
+cache_ignore           ()       inputs that make no difference
+cache_serialize        False    of equal calls at one time, one runs and the others wait for it
+commit                 "group"  "each" holds successors back until the result is stored for good
 ====================== ======== ===================================================================================
 
 Only what differs from the default is written into a plan, so a field added later changes no existing bytes.
@@ -17,9 +27,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal, TypedDict
+
+from typesys.names import qualified_name
 
 _UNITS: Final = {"": 1, "B": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
 _AMOUNT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?")
@@ -91,22 +104,41 @@ class Policy:
     timeout: float | None = None
     pool: str | None = None
     resources: Resources | None = None
+    retries: int = 0
+    retry_delay: tuple[float, ...] = (0.0,)
+    backoff: float = 1.0
+    jitter: float = 0.0
+    retry_on: tuple[str, ...] | None = None
+    cache: bool = False
+    cache_version: str = "1"
+    cache_ignore: tuple[str, ...] = ()
+    cache_serialize: bool = False
+    commit: Literal["group", "each"] = "group"
 
     def to_map(self) -> dict[str, Any]:
         """What differs from the defaults."""
-        entries = {f.name: value for f in fields(self) if (value := getattr(self, f.name)) != f.default}
-        if self.resources is not None:
-            entries["resources"] = [float(self.resources.cpu), self.resources.bytes, self.resources.gpu]
-        return entries
+        return self.entries(f.name for f in fields(self) if getattr(self, f.name) != f.default)
+
+    def entries(self, names: Iterable[str]) -> dict[str, Any]:
+        """These fields, as they stand in a plan."""
+        found = {name: getattr(self, name) for name in names}
+        for name, value in found.items():
+            if isinstance(value, Resources):
+                found[name] = [float(value.cpu), value.bytes, value.gpu]
+            elif isinstance(value, tuple):
+                found[name] = list(value)
+        return found
 
     @classmethod
-    def from_map(cls, entries: dict[str, Any]) -> Policy:
-        """The policy whose map this is. Raises `ValueError` for what it does not know."""
+    def from_map(cls, entries: dict[str, Any], redundant: bool = False) -> Policy:
+        """The policy whose map this is. Raises `ValueError` for what it does not know, and, unless `redundant`, for defaults."""
         known = {name: value for name, value in entries.items() if name in cls.__slots__}
-        if "resources" in known:
+        if known.get("resources") is not None:
             known["resources"] = Resources(*known["resources"])
+        for name in _TUPLES & known.keys():
+            known[name] = tuple(known[name]) if isinstance(known[name], list) else known[name]
         policy = cls(**known)
-        if policy.to_map() != entries:
+        if (policy.entries(known) if redundant else policy.to_map()) != entries:
             raise ValueError(f"unknown or redundant policy in {sorted(entries)}")
         policy.check()
         return policy
@@ -123,6 +155,31 @@ class Policy:
             raise ValueError(f"pool must be the name of a pool, not {self.pool!r}")
         if self.resources is not None and not isinstance(self.resources, Resources):
             raise ValueError(f"resources must be Resources(…), not {self.resources!r}")
+        self._check_retries()
+        self._check_cache()
+        if self.commit not in ("group", "each"):
+            raise ValueError(f'commit must be "group" or "each", not {self.commit!r}')
+
+    def _check_retries(self) -> None:
+        if self.retries.__class__ is not int or not 0 <= self.retries <= _MOST_RETRIES:
+            raise ValueError(f"retries must be a whole number from 0 to {_MOST_RETRIES:,}, not {self.retries!r}")
+        delays = self.retry_delay
+        if not isinstance(delays, tuple) or not delays or not all(_is_amount(one) and one >= 0 for one in delays):
+            raise ValueError(f"retry_delay must be a number of seconds of at least 0, a timedelta, or a list of those, not {delays!r}")
+        if not _is_amount(self.backoff) or self.backoff < 1:
+            raise ValueError(f"backoff must be a number of at least 1, not {self.backoff!r}")
+        if not _is_amount(self.jitter) or not 0 <= self.jitter <= 1:
+            raise ValueError(f"jitter must be a number from 0 to 1, the part of the delay that may change, not {self.jitter!r}")
+        if self.retry_on is not None and not (isinstance(self.retry_on, tuple) and all(isinstance(one, str) for one in self.retry_on)):
+            raise ValueError(f"retry_on must be an exception class, or several, not {self.retry_on!r}")
+
+    def _check_cache(self) -> None:
+        if self.cache.__class__ is not bool or self.cache_serialize.__class__ is not bool:
+            raise ValueError(f"cache and cache_serialize must be True or False, not {self.cache!r} and {self.cache_serialize!r}")
+        if not isinstance(self.cache_version, str) or not self.cache_version:
+            raise ValueError(f"cache_version must be a text, not {self.cache_version!r}")
+        if not isinstance(self.cache_ignore, tuple) or not all(isinstance(one, str) for one in self.cache_ignore):
+            raise ValueError(f"cache_ignore must be names of inputs, not {self.cache_ignore!r}")
 
 
 def seconds(duration: float | timedelta | None) -> float | None:
@@ -136,11 +193,70 @@ def seconds(duration: float | timedelta | None) -> float | None:
     return float(duration) if _is_amount(duration) and duration is not None else duration
 
 
-OVERRIDABLE: Final = frozenset(("timeout", "pool", "resources"))
+class TaskPolicy(TypedDict, total=False):
+    """What `@task` takes beside the function; see the table at the top of the file."""
+
+    timeout: float | timedelta | None
+    pool: str | None
+    resources: Resources | None
+    retries: int
+    retry_delay: float | timedelta | Sequence[float | timedelta]
+    backoff: float
+    jitter: float
+    retry_on: type[BaseException] | Sequence[type[BaseException]] | None
+    cache: bool
+    cache_version: str
+    cache_ignore: Sequence[str]
+    cache_serialize: bool
+    commit: Literal["group", "each"]
+
+
+class DynamicPolicy(TaskPolicy, total=False):
+    """What `@dynamic` takes: all of `@task`'s, which are about the body, and how it may nest."""
+
+    max_depth: int | None
+    allow_repeat: bool
+
+
+OVERRIDABLE: Final = frozenset(TaskPolicy.__annotations__)
 """What `.with_overrides(…)` can change for one node."""
+
+_TUPLES: Final = frozenset(("retry_delay", "retry_on", "cache_ignore"))
+_MOST_RETRIES: Final = 1_000_000
+
+
+def policy_of(given: dict[str, Any]) -> Policy:
+    """The policy that an author wrote as keyword arguments. Raises `ValueError` for a value out of range, `TypeError` for an unknown name."""
+    unknown = given.keys() - DynamicPolicy.__annotations__.keys() - OVERRIDABLE
+    if unknown:
+        raise TypeError(f"unexpected keyword argument {sorted(unknown)[0]!r}; there are: {', '.join(sorted(DynamicPolicy.__annotations__))}")
+    taken = dict(given)
+    if "timeout" in given:
+        taken["timeout"] = seconds(given["timeout"])
+    if "retry_delay" in given:
+        delay = given["retry_delay"]
+        taken["retry_delay"] = tuple(seconds(one) for one in (delay if isinstance(delay, list | tuple) else (delay,)))
+    for name in ("backoff", "jitter"):
+        if _is_amount(given.get(name)):
+            taken[name] = float(given[name])
+    if given.get("retry_on") is not None:
+        taken["retry_on"] = _class_names(given["retry_on"])
+    if "cache_ignore" in given:
+        names = given["cache_ignore"]
+        taken["cache_ignore"] = (names,) if isinstance(names, str) else tuple(sorted(set(names)))
+    policy = Policy(**taken)
+    policy.check()
+    return policy
+
+
+def _class_names(given: Any) -> tuple[str, ...]:
+    classes = (given,) if isinstance(given, type) else given
+    if not isinstance(classes, list | tuple) or not all(isinstance(one, type) and issubclass(one, BaseException) for one in classes):
+        raise ValueError(f"retry_on must be an exception class, or several, not {given!r}")
+    return tuple(sorted({qualified_name(one) for one in classes}))
 
 
 def overridden(policy: Policy, entries: dict[str, Any]) -> Policy:
     """A policy with a node's overrides. Raises `ValueError`."""
     changed = {**policy.to_map(), **{name: value for name, value in entries.items() if name in OVERRIDABLE}}
-    return Policy.from_map(changed)
+    return Policy.from_map(changed, redundant=True)

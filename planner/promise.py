@@ -7,13 +7,12 @@ and a way out; nothing here guesses. `repr` works, for debugging, and its text h
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar, Unpack, cast
 
 from planner.errors import CompileError, PromiseAttributeError, PromiseError, user_line
 from planner.expression import Expression
 from planner.plan import NODE, Binding
-from planner.policy import Resources, seconds
+from planner.policy import TaskPolicy
 from typesys.errors import TypeMismatch
 from typesys.transcode import Step, step_type
 from typesys.types import AnyType, DictType, ListType, RecordType, TupleType, Type, UnionType, VarTupleType
@@ -197,27 +196,20 @@ class Promise(Generic[T]):
         self._promissory_trace.order(list(other), [self])
         return self
 
-    def with_overrides(
-        self,
-        *,
-        name: str | None = None,
-        timeout: float | timedelta | None = None,
-        pool: str | None = None,
-        resources: Resources | None = None,
-    ) -> Promise[T]:
+    def with_overrides(self, *, name: str | None = None, **policy: Unpack[TaskPolicy]) -> Promise[T]:
         """This node with other settings; gives a promise of the same value.
 
         Args:
             name: the node's name, for people; unique in its workflow.
-            timeout, pool, resources: as for `@task`, for this call alone.
+            policy: what `@task` takes, for this call alone: `retries`, `timeout`, `cache`, `pool`, `resources`, …; `timeout=None` lifts the time-out.
 
         Raises:
             PromiseError: this is an input of the workflow, or a part of a value.
+            TypeError: an unknown setting.
         """
         if self._promissory_binding.__class__ is not int:
             self._misused(f"with_overrides() is for what a call gives; {self._said()} is not", way_out="override the call itself")
-        given = {"name": name, "timeout": seconds(timeout), "pool": pool, "resources": resources}
-        self._promissory_trace.override(self._promissory_binding, {key: value for key, value in given.items() if value is not None})
+        self._promissory_trace.override(self._promissory_binding, name, dict(policy))
         return Promise(self._promissory_trace, self._promissory_type, self._promissory_binding)
 
     # --- everything else raises ---

@@ -5,11 +5,10 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
-from typing import Any, Protocol, cast, overload
+from typing import Any, Protocol, Unpack, cast, overload
 
 from planner.entity import Entity, P, R, checked_policy, locals_where_decorated
-from planner.policy import Resources, seconds
+from planner.policy import TaskPolicy
 from planner.promise import Promise
 from planner.tracing import InTaskBody, Trace, current
 
@@ -92,34 +91,31 @@ def task(function: Callable[P, None], /) -> Task[P, Promise[None]]: ...
 @overload
 def task(function: Callable[P, R], /) -> Task[P, R]: ...
 @overload
-def task(
-    *,
-    timeout: float | timedelta | None = None,
-    pool: str | None = None,
-    resources: Resources | None = None,
-    strict: bool | None = None,
-) -> _TaskDecorator: ...
-def task(
-    function: Any = None,
-    /,
-    *,
-    timeout: float | timedelta | None = None,
-    pool: str | None = None,
-    resources: Resources | None = None,
-    strict: bool | None = None,
-) -> Any:
+def task(*, strict: bool | None = None, **policy: Unpack[TaskPolicy]) -> _TaskDecorator: ...
+def task(function: Any = None, /, *, strict: bool | None = None, **policy: Unpack[TaskPolicy]) -> Any:
     """Make a function a task: a typed unit of work that a plan can call.
 
     Args:
-        timeout: seconds that one attempt of the body may take; then its worker is stopped and the task fails.
+        timeout: seconds (or a timedelta) that one attempt of the body may take; then its worker is stopped and the attempt has failed.
         pool: a name; `run(pools={name: n})` limits how many calls of one pool run at one time.
         resources: what a call needs while it runs.
+        retries: how many attempts more there are after one that failed.
+        retry_delay: seconds (or a timedelta) before another attempt, or a list: before the second attempt, the third, and so on.
+        backoff: each further delay is this times longer.
+        jitter: the part of a delay, from 0 to 1, by which it may be changed up or down.
+        retry_on: the exceptions that are worth another attempt; by default any `Exception`.
+        cache: take the result of an equal call, of this run or an earlier one in the same store, instead of running the body.
+        cache_version: a text to change when the code gives something else for the same inputs; "code" makes it a digest of the code, and of the project's functions
+            that it calls.
+        cache_ignore: names of inputs that make no difference for the result.
+        cache_serialize: of equal calls at one time, in one run or several on one store, let one run and the others take what it gave.
+        commit: "each" lets nothing that follows start before the result is stored for good.
         strict: refuse missing annotations and classes without wire form instead of warning; by default as `PROMISSORY_STRICT` says.
 
     Raises:
-        DecorationError: the function can't be a task (a generator, a method, a lambda, `*args`); the message says what to write.
+        DecorationError: the function can't be a task (a generator, a method, a lambda, `*args`), or a value is out of range; the message says what to write.
 
-    >>> @task
+    >>> @task(retries=3, retry_delay=0.5, backoff=2)
     ... def add(a: int, b: int = 1) -> int:
     ...     return a + b
     >>> add(2)
@@ -129,8 +125,8 @@ def task(
         ...
     TypeError: add(a=…): expected int, got str
     """
-    policy = checked_policy(timeout=seconds(timeout), pool=pool, resources=resources)
+    checked = checked_policy(policy, "task")
     namespace = locals_where_decorated(1)
     if function is not None:
-        return Task(function, policy, strict, namespace)
-    return lambda wrapped: Task(wrapped, policy, strict, namespace)
+        return Task(function, checked, strict, namespace)
+    return lambda wrapped: Task(wrapped, checked, strict, namespace)

@@ -33,7 +33,7 @@ from planner.errors import (
 )
 from planner.interface import Signature
 from planner.plan import CALL, INPUT, PLAN, Binding, Callee, Graph, Large, Origin, Output, Parameter, Plan, Shape, Value, references
-from planner.policy import OVERRIDABLE, Policy
+from planner.policy import OVERRIDABLE, policy_of
 from planner.promise import MARKER, Promise
 from planner.rebase import rebase, renumber_graphs, renumber_nodes
 from typesys.canonical import INLINE_LIMIT, digest, pack
@@ -259,21 +259,23 @@ class Trace:
                 self._after.setdefault(tail, set()).add(head)
                 self._unordered = self._unordered or head >= tail
 
-    def override(self, node: int, entries: dict[str, Any]) -> None:
-        """Change a node's settings."""
-        name = entries.get("name")
+    def override(self, node: int, name: str | None, given: dict[str, Any]) -> None:
+        """Change a node's name and policy."""
         where = user_line()
-        settings = {key: value for key, value in entries.items() if key in OVERRIDABLE}
-        if settings and self._kinds[node] != CALL:
-            said = f"{', '.join(settings)} can't be set for a whole workflow"
+        unknown = given.keys() - OVERRIDABLE
+        if unknown:
+            raise TypeError(f"with_overrides() got an unexpected keyword argument {sorted(unknown)[0]!r}; there are: name, {', '.join(sorted(OVERRIDABLE))}")
+        if given and self._kinds[node] != CALL:
+            said = f"{', '.join(given)} can't be set for a whole workflow"
             self.problem(OverrideError(said, where=where, way_out="set it for the tasks in it"))
             return
         try:
-            Policy(**settings).check()
+            entries = policy_of(given).entries(given)
         except ValueError as error:
             self.problem(OverrideError(str(error), where=where, way_out="see the arguments of @task"))
             return
-        entries = {**entries, **Policy(**settings).to_map()}
+        if name is not None:
+            entries["name"] = name
         if name is not None:
             if not isinstance(name, str) or not name or "/" in name or "~" in name or MARKER in name:
                 way_out = "give a text without / and ~, and not made of a promise"

@@ -100,7 +100,7 @@ class _Checker:
             if wrong or (settings and graph.kinds[index] != CALL):
                 raise self.error(index, f"unknown overrides {sorted(entries)}")
             try:
-                Policy.from_map(settings)
+                Policy.from_map(settings, redundant=True)
             except (ValueError, TypeError) as error:
                 raise self.error(index, f"a bad override: {error}") from None
         for output in graph.outputs:

@@ -5,6 +5,7 @@ from typesys.check import check
 from typesys.errors import AnnotationError, FormatError, OpaqueWarning, ParseError, TypeMismatch, UntypedWarning
 from typesys.infer import Opaque, type_of
 from typesys.registration import register_codec
+from typesys.secret import Secret
 from typesys.types import Type
 from typesys.wire import Codec, codec_of
 
@@ -15,6 +16,7 @@ __all__ = [
     "Opaque",
     "OpaqueWarning",
     "ParseError",
+    "Secret",
     "Type",
     "TypeMismatch",
     "UntypedWarning",

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from executor.manifest import Manifest
 from planner import Dynamic, Plan, Task, Workflow, WorkflowFunction
 from planner.errors import CompileError, PlanFormatError, is_ours
 from planner.plan_format import MAGIC
@@ -140,3 +141,11 @@ def choose(module: ModuleType, name: str | None) -> Runnable:
     if not offered:
         raise click.UsageError(f"{module.__name__} has no workflow: decorate a function with @workflow")
     raise click.UsageError(f"say which workflow of {module.__name__}: {', '.join(offered)}")
+
+
+def find_code(manifest: Manifest, file: str | None) -> None:
+    """Have a run's code found where it was, or, if that has moved, in a file."""
+    if file is not None:
+        load(file)
+    else:
+        sys.path[:0] = [root for root in manifest.source[1:] if root not in sys.path]

@@ -60,7 +60,7 @@ class Printed:
 
     def ended(self, history: History) -> None:
         """Print what nodes said that have ended since."""
-        rows = [row for row in history.nodes() if row.log is not None and row.log[1] + row.log[2] > self._up_to.get(row.log[0], 0)]
+        rows = [row for row in (*history.failed_attempts(), *history.nodes()) if row.log is not None and row.log[1] + row.log[2] > self._up_to.get(row.log[0], 0)]
         for row in sorted(rows, key=lambda one: one.started):
             assert row.log is not None
             key, offset, length = row.log

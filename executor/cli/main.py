@@ -13,11 +13,31 @@ from typing import Any, NoReturn
 import click
 
 from executor.cli.output import say
-from executor.errors import EngineError, ExecutorError, InputError, RunExists, RunNotFound, UnsupportedStore
+from executor.errors import EngineError, ExecutorError, InputError, RunExists, RunIsNotLive, RunNotFound, UnsupportedStore
 from planner.errors import CompileError, PlanFormatError
 from typesys.errors import ParseError
 
-COMMANDS = ("run", "compile", "check", "show", "runs", "status", "futures", "logs", "resume")
+COMMANDS = (
+    "run",
+    "compile",
+    "check",
+    "show",
+    "runs",
+    "status",
+    "futures",
+    "logs",
+    "explain",
+    "resume",
+    "rerun",
+    "pause",
+    "unpause",
+    "stop",
+    "cancel",
+    "export",
+    "doctor",
+    "cache",
+    "gc",
+)
 
 
 class _Commands(click.Group):
@@ -66,7 +86,7 @@ def run_command(arguments: list[str] | None = None) -> int:
     except (CompileError, PlanFormatError) as error:
         _say(str(error))
         return 3
-    except (InputError, EngineError, RunExists, RunNotFound, UnsupportedStore, ParseError) as error:
+    except (InputError, EngineError, RunExists, RunNotFound, RunIsNotLive, UnsupportedStore, ParseError) as error:
         _say(str(error))
         return 2
     except ExecutorError as error:

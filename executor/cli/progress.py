@@ -47,7 +47,7 @@ class View:
     def take(self, progress: Progress) -> None:
         """The run stands like this now."""
         self._running = progress.running
-        self._bar.update(self._task, completed=progress.done, total=progress.nodes, more=beside(progress.expanded, progress.waiting, progress.lost))
+        self._bar.update(self._task, completed=progress.done, total=progress.nodes, more=_beside(progress))
 
     def __rich__(self) -> Any:
         from rich.console import Group
@@ -55,14 +55,20 @@ class View:
         return Group(self._bar, worker_table(self._running)) if self._running else self._bar
 
 
-def beside(expanded: int, waiting: int, lost: int) -> str:
+def _beside(progress: Progress) -> str:
+    return beside(progress.expanded, progress.waiting, progress.lost, progress.retrying, progress.paused)
+
+
+def beside(expanded: int, waiting: int, lost: int, retrying: int = 0, paused: bool = False) -> str:
     """What stands beside the bar.
 
-    >>> beside(1200, 3, 1)
-    '1,200 futures files, 3 wait, 1 sent again'
+    >>> beside(1200, 3, 1, 2)
+    '1,200 futures files, 3 wait, 2 to be tried again, 1 sent again'
     """
-    parts = [f"{expanded:,} futures files"] if expanded else []
+    parts = ["paused"] if paused else []
+    parts += [f"{expanded:,} futures files"] if expanded else []
     parts += [f"{waiting:,} wait"] if waiting else []
+    parts += [f"{retrying:,} to be tried again"] if retrying else []
     parts += [f"{lost:,} sent again"] if lost else []
     return ", ".join(parts)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
 import click
 
 from executor.api import resume_with
 from executor.changed_code import Change
-from executor.cli.loading import load
+from executor.cli.loading import find_code
 from executor.cli.options import Running, open_store, running_options, store_option
 from executor.cli.output import say
 from executor.cli.run import carry
@@ -39,10 +38,7 @@ def command(
     opened = open_store(store)
     manifest = read_manifest(opened, run_id)
     plan = plan_from_bytes(opened.get(plan_key(manifest.plan)))
-    if file is not None:
-        load(file)
-    else:
-        sys.path[:0] = [root for root in manifest.source[1:] if root not in sys.path]
+    find_code(manifest, file)
 
     def changed(change: Change) -> None:
         say(f"{change.name} has changed since the run began: what hasn't run yet runs the new code")

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import click
 
+from executor.api import join
 from executor.cli.inputs import inputs_from_command_line
 from executor.cli.loading import choose, load
 from executor.cli.options import Running, open_store, running_options, store_option
 from executor.cli.output import print_result, say
 from executor.cli.progress import progress_view
+from executor.errors import RunExists, RunInterrupted
 from executor.execution import Progress
 from executor.handle import Run
 from executor.limits import Limits
@@ -67,16 +69,16 @@ def command(
     opened = open_store(store)
 
     def begin(on_progress: Callable[[Progress], None] | None) -> Run:
-        prepared = prepare_encoded(
-            plan,
-            encoded,
-            {},
-            store=opened,
-            limits=Limits().changed(*running.limits),
-            run_id=run_id,
-            source=source,
-            options=running.options(on_progress),
-        )
+        options = running.options(on_progress)
+        limits = Limits().changed(*running.limits)
+        try:
+            prepared = prepare_encoded(plan, encoded, {}, store=opened, limits=limits, run_id=run_id, source=source, options=options)
+        except RunExists as error:
+            if not error.is_same or run_id is None:
+                raise
+            if not running.quiet:
+                say(f"run {run_id} is there already, in {opened.url}")
+            return join(run_id, opened, None, options, running.limits, background=False)
         if not running.quiet:
             say(f"run {prepared.run.id} in {opened.url}")
         prepared.carry()
@@ -97,7 +99,7 @@ def carry(
     error = run.error
     if error is not None:
         say(f"promissory: {error}")
-        return 1
+        return 130 if isinstance(error, RunInterrupted) else 1
     outputs = [(output.name, output.type, data) for output, data in zip(plan.outputs, run.encoded_outputs(), strict=False)]
     print_result(outputs, running.as_json)
     return 0

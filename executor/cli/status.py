@@ -36,6 +36,8 @@ def command(run_id: str, store: str, all_nodes: bool, as_json: bool, watch: bool
     manifest = history.manifest
     click.echo(f"run      {manifest.run_id}")
     click.echo(f"workflow {manifest.workflow}")
+    if manifest.parent:
+        click.echo(f"from     {manifest.parent[1]} of run {manifest.parent[0]}")
     click.echo(f"state    {history.state}{f' ({history.end[1]})' if history.end and history.end[1] else ''}")
     click.echo(f"created  {ago(manifest.created)} by {manifest.user} on {manifest.host}, Python {manifest.python}")
     click.echo(f"lasted   {lasted(history.ended_at - manifest.created)}{f', resumed {history.resumes - 1} times' if history.resumes > 1 else ''}")
@@ -43,7 +45,7 @@ def command(run_id: str, store: str, all_nodes: bool, as_json: bool, watch: bool
         click.echo(f"changed  {name} runs newer code than the run began with")
     click.echo("nodes    " + (", ".join(f"{count:,} {state}" for state, count in sorted(history.counts.items())) or "none"))
     _by_callee(rows)
-    troubled = [row for row in rows if row.state in ("FAILED", "RUNNING")]
+    troubled = [row for row in rows if row.state in ("FAILED", "RUNNING", "RETRYING")]
     if all_nodes or troubled:
         shown = rows if all_nodes else troubled
         table = [
@@ -79,7 +81,7 @@ def _watch(history: History, silent: bool) -> None:
 def _line(history: History) -> str:
     beat = history.beat
     assert beat is not None
-    more = beside(0, beat.waiting, beat.lost)
+    more = beside(0, beat.waiting, beat.lost, beat.retrying, beat.paused)
     return f"{history.state} {beat.done:,}/{beat.nodes:,} nodes, {counted(len(beat.running), 'task')} at work{f', {more}' if more else ''}"
 
 

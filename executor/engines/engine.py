@@ -106,6 +106,9 @@ class Engine(Protocol):
         A worker that ended without an outcome gives one with the status LOST for the invocation that it was running.
         """
 
+    def wake(self) -> None:
+        """Have `wait` return early, if it waits. Called from another thread."""
+
     def salvage(self) -> list[Any]:
         """Outcomes that `wait` could not give because it was interrupted."""
 

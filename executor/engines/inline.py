@@ -56,6 +56,9 @@ class Inline:
                 self._worker.run(batch.data, self._outcomes)
         return self.salvage()
 
+    def wake(self) -> None:
+        """Nothing to wake: `wait` runs a body, or returns."""
+
     def salvage(self) -> list[Any]:
         """What the batch that was interrupted had done."""
         outcomes, self._outcomes = self._outcomes, []

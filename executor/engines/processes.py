@@ -14,21 +14,24 @@ import atexit
 import logging
 import os
 import selectors
+import socket
 import sys
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Any, Final
 
 from executor.capture import echo, with_path
 from executor.engines.engine import Batch, Interruptible, Running, Setup, cores
-from executor.engines.wire import AT_ONCE, CLOSE, LEAVING, OPENED, OUTCOME, SAID, STALE, STOPPED, Opening
+from executor.engines.wire import AT_ONCE, CLOSE, LEAVING, OPENED, OUTCOME, REVEALED, SAID, STALE, STOPPED, Opening
 from executor.engines.worker_process import WorkerProcess
 from executor.errors import EngineError, StoreError
 from executor.failure import Failure
 from executor.invocation import FAILURE, LOST, unstarted
 from executor.layout import log_key
 from executor.log import Log
+from typesys.secret import note_revealed
 
 _MOST_AHEAD: Final = 64
 _PATIENCE: Final = 1.0
@@ -54,6 +57,7 @@ class Processes:
         self._started = self._failed_starts = 0
         self._answers_come_at_once = False
         self._asked = 0.0
+        self._waker: tuple[socket.socket, socket.socket] | None = None
 
     def slots(self, wanted: int | None) -> int:
         """What is wanted; by default as many as this process may use processors."""
@@ -66,6 +70,10 @@ class Processes:
         self._setup = setup
         self._opening = _opening(setup)
         self._selector = selectors.DefaultSelector()
+        self._waker = socket.socketpair()
+        for end in self._waker:
+            end.setblocking(False)
+        self._selector.register(self._waker[0], selectors.EVENT_READ, None)
 
     def submit(self, batch: Batch) -> None:
         """Have a batch run."""
@@ -77,9 +85,12 @@ class Processes:
         if not self._outcomes:
             with interruptible():
                 events = self._look() or self._selector.select(self._patience(timeout))
-            ending = [key.data for key, _ in events if key.fd == key.data.ending]
+            ending = [key.data for key, _ in events if key.data is not None and key.fd == key.data.ending]
             for worker in dict.fromkeys([key.data for key, _ in events]):
-                self._hear(worker, worker in ending)
+                if worker is None:
+                    self._woken()
+                else:
+                    self._hear(worker, worker in ending)
             for worker in [one for one in self._workers if one.ending < 0 and not events]:
                 self._hear(worker, True)  # a system that doesn't tell when a process ends
             self._stop_what_is_late()
@@ -88,6 +99,11 @@ class Processes:
             stopped, self._stopped = self._stopped, None
             raise stopped
         return self.salvage()
+
+    def _woken(self) -> None:
+        assert self._waker is not None
+        with suppress(OSError):
+            self._waker[0].recv(4096)
 
     def _look(self) -> list[tuple[selectors.SelectorKey, int]]:
         """What comes at once, if the last answers came so: to sleep and to be woken costs more than a short body (30 µs of a chain's 140)."""
@@ -98,6 +114,12 @@ class Processes:
         self._answers_come_at_once = bool(events) or begun - self._asked < AT_ONCE
         self._asked = begun
         return events
+
+    def wake(self) -> None:
+        """Have `wait` return."""
+        if self._waker is not None:
+            with suppress(OSError):  # it is full, and so awake; or closed just now
+                self._waker[1].send(b"!")
 
     def salvage(self) -> list[Any]:
         """What came back and was not given yet."""
@@ -137,8 +159,11 @@ class Processes:
         self._workers.clear()
         self._queue.clear()
         self._outcomes.clear()
-        if self._setup is not None:
+        if self._waker is not None:
+            waker, self._waker = self._waker, None
             self._selector.close()
+            for end in waker:
+                end.close()
         self._setup, self._stopped, self._started, self._failed_starts = None, None, 0, 0
 
     # --- handing out ---
@@ -232,6 +257,8 @@ class Processes:
                     worker.reserved, worker.doomed = None, True  # it gets nothing beside this
             elif kind == SAID:
                 echo(content[0])
+            elif kind == REVEALED:
+                note_revealed(content)
             elif kind == STALE:
                 worker.doomed = True
                 self._queue.extendleft([*reversed(worker.take_back()), *([worker.answered()] if worker.sent else [])])

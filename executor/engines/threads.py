@@ -79,6 +79,10 @@ class Threads:
             raise self._raised.popleft()
         return self.salvage()
 
+    def wake(self) -> None:
+        """Have `wait` return."""
+        self._came.set()
+
     def salvage(self) -> list[Any]:
         """What is there."""
         outcomes = []

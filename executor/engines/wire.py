@@ -21,6 +21,7 @@ SAID         a body said something   lines with the node's path, and up to where
 STALE        its modules are old     nothing: what it was given was not begun, and the worker ends
 LEAVING      it ends after this      nothing
 STOPPED      the run has to stop     name of an exception, its text
+REVEALED     a secret was looked up  its value, which the executor is not to write down either
 ============ ======================= =======================================================================
 """
 
@@ -37,7 +38,7 @@ from typing import Any, Final, NamedTuple
 from typesys.canonical import pack, unpack
 
 OPEN, RUN, CLOSE = b"O", b"R", b"C"
-OPENED, BEGUN, OUTCOME, SAID, STALE, LEAVING, STOPPED = range(7)
+OPENED, BEGUN, OUTCOME, SAID, STALE, LEAVING, STOPPED, REVEALED = range(8)
 
 AT_ONCE: Final = 0.00012
 """Seconds for which both sides look for the next message before they sleep, if the last ones came so quickly."""

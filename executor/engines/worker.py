@@ -35,6 +35,7 @@ from executor.engines.wire import (
     OPEN,
     OPENED,
     OUTCOME,
+    REVEALED,
     RUN,
     SAID,
     STALE,
@@ -51,6 +52,7 @@ from executor.store import Store
 from executor.user_modules import ModuleFinder, ScriptFinder, UserFinder
 from planner import registry
 from typesys.canonical import unpack
+from typesys.secret import on_reveal
 
 _LIFELINE: Final = 0
 
@@ -203,6 +205,10 @@ class Server:
             return False
         return True
 
+    def revealed(self, value: str) -> None:
+        """A body looked a secret up: what it says last, should it crash, is written down by the executor."""
+        self._say(REVEALED, value)
+
     def took(self, outcome: Any) -> bool:
         """Send an outcome; False if it is not to be believed, because this process has served other runs and may have old modules."""
         if self._runs > 1 and outcome[2] == FAILURE and outcome[3][0] in ("CodeMismatch", "CodeNotFound"):
@@ -282,7 +288,9 @@ def main() -> None:
     _adopt_orphans()
     loading.worker.is_one = True
     sys.modules["__main__"] = ModuleType("__main__")
-    Server(receiver, pipe).serve()
+    server = Server(receiver, pipe)
+    on_reveal(server.revealed)
+    server.serve()
 
 
 if __name__ == "__main__":

@@ -126,7 +126,7 @@ def test_run_refuses_an_option_of_ours_that_does_not_exist(cli, flow, told):
         (["--run-id", "../x"], "'../x' can't name a run"),
         (["--run-id", ""], "'' can't name a run"),
         (["--run-id", "a" * 129], "can't name a run"),
-        (["--store", "ftp://host/x"], "the store ftp://host/x can't be used"),
+        (["--store", "ftp://host/x"], "the store ftp://host/x can't be shared"),
     ],
     ids=lambda case: " ".join(case)[:24] if isinstance(case, list) else "",
 )
@@ -138,7 +138,7 @@ def test_run_refuses_its_own_options(cli, flow, told, options, why):
 
 def test_run_refuses_a_run_id_twice(cli, flow, told):
     assert cli("run", "--run-id", "a", "flow.py", "--n", "1")[0] == 0
-    code, out, err = cli("run", "--run-id", "a", "flow.py", "--n", "1")
+    code, out, err = cli("run", "--run-id", "a", "flow.py", "--n", "2")
     assert "has a run 'a' already" in told(err)
     assert "promissory resume a" in told(err)
     assert (code, out) == (2, "")

@@ -171,7 +171,6 @@ def test_X3_a_failure_is_the_same_on_every_engine(failing):
     assert found.failure[0].startswith("main/")
 
 
-@pytest.mark.xfail(strict=True, reason="from 10,000 events on, snapshots of the scheduler lie among the objects, and tell of order and batches")
 def test_X3_a_run_with_a_snapshot_leaves_the_same_objects_on_every_engine():
     with Workflow("long") as long:
         made = [flows.add(n % 10) for n in range(10_500)]

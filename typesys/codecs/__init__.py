@@ -155,4 +155,4 @@ def named(name: str, wire: Type) -> NamedType:
     return NamedType(name, wire)
 
 
-from typesys.codecs import buffers, containers, numbers, paths, patterns, times  # noqa: E402, F401  (each declares its families when imported)
+from typesys.codecs import buffers, containers, numbers, paths, patterns, secrets, times  # noqa: E402, F401  (each declares its families when imported)

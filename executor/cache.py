@@ -1,0 +1,163 @@
+"""Memoised outcomes in the store: an entry a key, and leases for calls that are to run once at a time (rule R3).
+
+An entry is written once its outcome is committed, never before: whoever sees it sees what can't be lost. An entry that is damaged, or whose value is gone, counts as none and is
+written anew.
+
+A lease says which run is at work on a call. It is the next number under the key, taken with put-if-absent, so of two that find the last one free, one gets it. It is free again when it
+was given back, or when that run's executor is gone; so a holder that dies frees it.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from executor.cache_key import Fields, futures_key_of, result_key
+from executor.crash_points import reached
+from executor.errors import NotInStore
+from executor.events import tree_of, value_of
+from executor.heartbeat import read_beat
+from executor.layout import CACHE, cache_entry_key, lease_key, object_key
+from executor.scheduler import Settled
+from executor.store import Store
+from planner.plan import Large, Value
+from typesys.canonical import pack_map, seal, unpack_canonical, unseal
+from typesys.errors import FormatError
+
+MAGIC: Final = b"PRMC"
+VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A memoised outcome.
+
+    Attributes:
+        fields: of the call, by which `explain` tells calls apart.
+        value: what it gave; None where this is a futures file.
+        futures: the futures file that it emitted.
+        run_id, path: the call that made it.
+        created: µs since the epoch.
+    """
+
+    fields: Fields
+    value: Value | None
+    futures: bytes | None
+    run_id: str
+    path: str
+    created: int
+
+    @property
+    def task(self) -> str:
+        """The callable's name."""
+        return self.fields[0][1].decode()
+
+    @property
+    def key(self) -> bytes:
+        """The key under which it lies."""
+        return result_key(self.fields) if self.futures is None else futures_key_of(self.fields)
+
+
+def entry_to_bytes(entry: Entry) -> bytes:
+    """The sealed bytes of an entry."""
+    tree = {
+        "created": entry.created,
+        "fields": [list(field) for field in entry.fields],
+        "futures": entry.futures,
+        "path": entry.path,
+        "run": entry.run_id,
+        "value": None if entry.value is None else tree_of(entry.value),
+    }
+    return seal(MAGIC, VERSION, 1, pack_map(tree))
+
+
+def entry_from_bytes(data: bytes, key: str) -> Entry:
+    """The entry whose bytes these are. Raises `FormatError`."""
+    _, _, payload = unseal(data, MAGIC, range(1, VERSION + 1), key)
+    tree = unpack_canonical(payload, key)
+    try:
+        fields = tuple((str(name), bytes(told)) for name, told in tree["fields"])
+        value = None if tree["value"] is None else value_of(tree["value"])
+        entry = Entry(fields, value, tree["futures"], tree["run"], tree["path"], tree["created"])
+        if (entry.value is None) is (entry.futures is None) or not fields or fields[0][0] != "task":
+            raise ValueError("it holds no outcome")
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        raise FormatError(key, f"is malformed ({error})", 0) from None
+    return entry
+
+
+def read_entry(store: Store, key: bytes) -> Entry | None:
+    """The entry of a key; None if there is none that can be used."""
+    name = cache_entry_key(key)
+    try:
+        entry = entry_from_bytes(store.get(name), name)
+    except (NotInStore, FormatError):
+        return None
+    if entry.key != key or (isinstance(entry.value, Large) and not store.exists(object_key(entry.value.digest))):
+        return None
+    return entry
+
+
+def write_entry(store: Store, settled: Settled, run_id: str, created: int) -> None:
+    """Keep an outcome that is committed."""
+    reached("cache.before-write")
+    entry = Entry(settled.fields, settled.value, settled.futures, run_id, settled.path, created)
+    name, data = cache_entry_key(entry.key), entry_to_bytes(entry)
+    if not store.put_new(name, data, durable=False) and read_entry(store, entry.key) is None:
+        store.put(name, data)
+    reached("cache.written")
+
+
+def entries(store: Store) -> Iterator[tuple[str, Entry | None]]:
+    """Every entry of a store with its key; None for one that can't be read."""
+    for folder in store.list(CACHE):
+        for key in store.list(folder):
+            try:
+                yield key, entry_from_bytes(store.get(key), key)
+            except FormatError:
+                yield key, None
+            except NotInStore:
+                continue
+
+
+# --- leases ---
+
+
+def take_lease(store: Store, key: bytes, run_id: str, epoch: int) -> bool:
+    """Whether this run may work on a call that is to run once at a time; if not, another run is at it."""
+    number, holder = _last_lease(store, key)
+    if holder is not None and _holds(store, holder):
+        return bool(holder["run"] == run_id and holder["epoch"] == epoch)
+    mine = {"run": run_id, "epoch": epoch, "nonce": secrets.token_hex(8)}
+    taken = store.put_new(lease_key(key, number + 1), json.dumps(mine).encode(), durable=False)
+    if taken and number >= 0:
+        store.delete(lease_key(key, number))
+    return taken
+
+
+def give_back(store: Store, key: bytes, run_id: str, epoch: int) -> None:
+    """This run is not at work on the call any more: it has ended, or it failed."""
+    number, holder = _last_lease(store, key)
+    if holder is not None and holder["run"] == run_id and holder["epoch"] == epoch:
+        store.put(lease_key(key, number), b"{}")
+
+
+def _last_lease(store: Store, key: bytes) -> tuple[int, dict[str, Any] | None]:
+    """The number of the newest lease, -1 if there was none, and what it says, None if it was given back."""
+    keys = store.list(lease_key(key, 0).rpartition("/")[0])
+    if not keys:
+        return -1, None
+    try:
+        said = json.loads(store.get(keys[-1]))
+        whole = isinstance(said, dict) and isinstance(said.get("run"), str) and isinstance(said.get("epoch"), int)
+    except (NotInStore, ValueError):
+        said, whole = None, False
+    return int(keys[-1].rpartition("/")[2]), said if whole else None
+
+
+def _holds(store: Store, holder: dict[str, Any]) -> bool:
+    beat = read_beat(store, holder["run"])
+    return beat is not None and beat.epoch == holder["epoch"] and beat.is_live(store, holder["run"])

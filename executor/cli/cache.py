@@ -1,0 +1,58 @@
+"""`promissory cache`: the results that later runs may take."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from executor.cache import entries
+from executor.cli.options import open_store, store_option
+from executor.cli.output import ago, counted, print_table, say
+
+
+@click.group()
+def command() -> None:
+    """List or remove cached results."""
+
+
+@command.command("ls")
+@store_option
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.argument("task", required=False)
+def _list(store: str, task: str | None, as_json: bool) -> None:
+    """List cached results; with TASK (a name, or its end), those of that task."""
+    rows = []
+    for key, entry in entries(open_store(store)):
+        if entry is not None and (task is None or _is_of(entry.task, task)):
+            version = dict(entry.fields)["version"].decode()
+            kind = "result" if entry.futures is None else "futures file"
+            rows.append([key.rpartition("/")[2][:16], entry.task, version[:16], kind, f"{entry.run_id} {entry.path}", ago(entry.created)])
+    rows.sort(key=lambda row: (row[1], row[5]))
+    names = ["key", "task", "version", "kind", "made by", "when"]
+    if as_json:
+        click.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2))
+    else:
+        print_table(names, rows)
+
+
+@command.command("rm")
+@store_option
+@click.option("--all", "everything", is_flag=True, help="All of them.")
+@click.argument("which", metavar="TASK|KEY", required=False)
+def _remove(store: str, which: str | None, everything: bool) -> None:
+    """Remove cached results: of a task (a name, or its end), or by the beginning of a key, as `ls` shows it. Their values go with the next `gc`."""
+    if (which is None) is not everything:
+        raise click.UsageError("say which: a task, the beginning of a key, or --all")
+    opened = open_store(store)
+    removed = 0
+    for key, entry in entries(opened):
+        name = key.rpartition("/")[2]
+        if which is None or (entry is not None and _is_of(entry.task, which)) or (len(which) >= 8 and name.startswith(which)):
+            opened.delete(key)
+            removed += 1
+    say(f"{counted(removed, 'cached result')} removed")
+
+
+def _is_of(task: str, wanted: str) -> bool:
+    return task == wanted or task.endswith((f":{wanted}", f".{wanted}"))

@@ -1,0 +1,29 @@
+"""`promissory doctor`: what is wrong with a run, if anything."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from executor.cli.options import open_store, store_option
+from executor.doctor import examine, is_whole
+
+
+@click.command()
+@store_option
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.argument("run_id", metavar="RUN")
+def command(run_id: str, store: str, as_json: bool) -> int:
+    """Read and check every key of a run, and tell all that is wrong, with what to do about it. Exit code 1 if something is lost."""
+    findings = list(examine(open_store(store), run_id))
+    whole = is_whole(findings)
+    if as_json:
+        click.echo(json.dumps({"run": run_id, "whole": whole, "findings": [asdict(finding) for finding in findings]}, indent=2))
+    else:
+        for finding in findings:
+            said = finding.problem.removeprefix(f"{finding.key} ")
+            click.echo(f"{finding.severity:<8}{finding.key} {said}{f'. Way out: {finding.way_out}' if finding.way_out else ''}")
+        click.echo(f"run {run_id} is whole" if whole else f"run {run_id} has lost something")
+    return 0 if whole else 1

@@ -1,0 +1,43 @@
+"""`promissory rerun`: run a node of an earlier run, and what depends on it, once more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+from executor.cli.loading import find_code
+from executor.cli.options import Running, open_store, running_options, store_option
+from executor.cli.output import say
+from executor.cli.run import carry
+from executor.execution import Progress
+from executor.handle import Run
+from executor.layout import plan_key
+from executor.manifest import read_manifest
+from executor.rerun import prepare_rerun
+from planner.plan_format import plan_from_bytes
+
+
+@click.command()
+@running_options
+@store_option
+@click.option("--from", "from_", required=True, metavar="NODE", help="The node's path, as `status --nodes` shows it.")
+@click.option("--run-id", help="The new run's name.  [the workflow's, with the time]")
+@click.argument("earlier", metavar="RUN")
+@click.argument("file", required=False)
+def command(earlier: str, from_: str, file: str | None, running: Running, store: str, run_id: str | None) -> int:
+    """Run NODE of an earlier run, and what depends on it, as a new run with today's code; all else is taken from the earlier one. FILE is needed only if the workflow's file has
+    moved."""
+    opened = open_store(store)
+    manifest = read_manifest(opened, earlier)
+    plan = plan_from_bytes(opened.get(plan_key(manifest.plan)))
+    find_code(manifest, file)
+
+    def begin(on_progress: Callable[[Progress], None] | None) -> Run:
+        prepared = prepare_rerun(opened, earlier, from_, running.options(on_progress), running.limits, new_run_id=run_id)
+        if not running.quiet:
+            say(f"run {prepared.run.id} in {opened.url}, from {from_} of run {earlier}")
+        prepared.carry()
+        return prepared.run
+
+    return carry(begin, manifest.workflow, plan, running)

@@ -1,0 +1,51 @@
+"""Named places at which a test may have the process die (`executor.testing.crash_at`). In a run that is no test, passing one costs a comparison.
+
+================================ =========================================================================
+point                            what has happened, and what has not
+================================ =========================================================================
+run.manifest-written             the run exists; its journal has nothing
+journal.objects-synced           what a segment names is safe; the segment is not written
+journal.segment-written          it is written; nobody has been told
+journal.committed                its listeners have been told; nobody who waits for it
+snapshot.written                 the state is stored; no segment names it
+futures.before-write             a futures file is committed; its file is not written
+cache.before-write               a result is committed; no cache entry has it
+cache.written                    the entry is there; a lease on it, if there is one, is still held
+resume.claimed                   the run was taken over; nothing new has run
+inbox.obeyed                     a command has taken effect; it still lies in the inbox
+run.ended                        the end is committed; nobody has been told
+worker.before-body               arguments are decoded; the body has not begun
+worker.after-body                the body has ended; nothing of it is stored
+worker.value-stored              its value is stored; no outcome tells of it
+================================ =========================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+POINTS: Final = (
+    "run.manifest-written",
+    "journal.objects-synced",
+    "journal.segment-written",
+    "journal.committed",
+    "snapshot.written",
+    "futures.before-write",
+    "cache.before-write",
+    "cache.written",
+    "resume.claimed",
+    "inbox.obeyed",
+    "run.ended",
+    "worker.before-body",
+    "worker.after-body",
+    "worker.value-stored",
+)
+
+watcher: Callable[[str], None] | None = None
+
+
+def reached(point: str) -> None:
+    """The process has come to a point."""
+    if watcher is not None:
+        watcher(point)

@@ -1,0 +1,128 @@
+"""Why a node ran, was taken from the cache, or has not run (rule R4). Reads the journal and the cache; runs nothing.
+
+The inputs of a call are in no event of their own: the journal is replayed up to the moment before its outcome, when the scheduler still holds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from executor.cache import Entry, entries
+from executor.cache_key import Fields, fields_of
+from executor.events import DONE, EXPANDED, FAILED, OPENED, RETRIED
+from executor.frame import PENDING
+from executor.history import History, NodeRow
+from executor.journal import find_end, read_segments
+from executor.scheduler import Scheduler
+from executor.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A node, its state, and why it is so, the first reason first."""
+
+    path: str
+    state: str
+    reasons: list[str]
+
+
+def explain(store: Store, run_id: str, path: str) -> Explanation:
+    """Why a node is as it is. Raises `RunNotFound`, `JournalError`."""
+    history = History(store, run_id)
+    frame, index = history.find(path)
+    row = history.row(frame, index)
+    reasons = list(_reasons(store, history, frame, index, row))
+    return Explanation(row.path, row.state + (" (cached)" if row.cached else ""), reasons)
+
+
+def _reasons(store: Store, history: History, frame: int, index: int, row: NodeRow) -> Iterator[str]:
+    if row.state in ("PENDING", "UPSTREAM_FAILED", "CANCELLED", "READY"):
+        yield from _not_run(history, frame, index, row)
+        return
+    fields, is_cached = _fields(store, history, frame, index)
+    if row.cached:
+        made = next((entry for _, entry in entries(store) if entry is not None and entry.fields == fields), None)
+        where = "an equal call of this run or an earlier one" if made is None else f"{made.path} of run {made.run_id}"
+        yield f"its outcome was taken from the cache: {where} had the same task, version, interface and inputs"
+        return
+    if row.state == "RETRYING":
+        yield f"attempt {row.attempts} failed ({row.why}), and another one follows"
+    elif row.state == "FAILED" and row.why:
+        yield f"attempt {row.attempts} failed for good: {row.why}"
+    elif row.kind == "plan":
+        yield "it stands for a workflow, whose tasks run in it"
+    elif row.attempts > 1:
+        yield f"it ran: attempt {row.attempts} succeeded, those before it failed"
+    else:
+        yield "it ran"
+    if row.kind != "plan":
+        yield from _about_cache(store, history, fields, is_cached)
+
+
+def _not_run(history: History, frame: int, index: int, row: NodeRow) -> Iterator[str]:
+    waits = [one for one in history.before(frame, index) if one.state != "SUCCEEDED"]
+    if row.state == "UPSTREAM_FAILED":
+        waits = [one for one in waits if one.state in ("FAILED", "UPSTREAM_FAILED")]
+        yield f"it did not run, since what it needs failed: {', '.join(one.path for one in waits)}"
+    elif row.state == "CANCELLED":
+        yield f"it did not run: the run ended {history.state}{f' ({history.end[1]})' if history.end and history.end[1] else ''} before its turn came"
+    elif row.state == "READY":
+        yield "it has all it needs, and waits for a worker" if history.is_live else "it has all it needs; nobody works on the run, so resume it"
+    else:
+        yield f"it waits for {', '.join(f'{one.path} ({one.state})' for one in waits) or 'nothing'}"
+
+
+def _about_cache(store: Store, history: History, fields: Fields | None, is_cached: bool) -> Iterator[str]:
+    """Of a call that ran although it may be cached: what was there, and in what it differed."""
+    if fields is None:
+        return
+    if not is_cached:
+        yield "it is not cached (cache=False)"
+        return
+    others = [entry for _, entry in entries(store) if entry is not None and entry.task == fields[0][1].decode() and entry.futures is None]
+    earlier = [entry for entry in others if entry.fields != fields]
+    if not earlier:
+        yield "the cache had no result of this task"
+        return
+    nearest = max(earlier, key=lambda entry: (_agreement(entry, fields), entry.created))
+    name, ours, theirs = _first_difference(nearest.fields, fields)
+    yield f"the cache had no equal call; the nearest one ({nearest.path} of run {nearest.run_id}) differs first in its {name}: {theirs} there, {ours} here"
+
+
+def _agreement(entry: Entry, fields: Fields) -> int:
+    return len(set(entry.fields) & set(fields))
+
+
+def _first_difference(theirs: Fields, ours: Fields) -> tuple[str, str, str]:
+    there, here = dict(theirs), dict(ours)
+    for name in dict.fromkeys([*here, *there]):
+        if here.get(name) != there.get(name):
+            return name, _shown(name, here.get(name)), _shown(name, there.get(name))
+    return "order of inputs", "another", "one"
+
+
+def _shown(name: str, told: bytes | None) -> str:
+    if told is None:
+        return "nothing"
+    return told.decode()[:40] if name in ("task", "version") else told.hex()[:12]
+
+
+def _fields(store: Store, history: History, frame: int, index: int) -> tuple[Fields | None, bool]:
+    """The fields of a call when it had its inputs, and whether its policy says that it is cached."""
+    manifest = history.manifest
+    scheduler = Scheduler(manifest.limits)
+    scheduler.open_root(history.plan, tuple(manifest.inputs[p.name] for p in history.plan.inputs))
+    for segment, _ in read_segments(store, manifest.run_id, 0, find_end(store, manifest.run_id)):
+        for event in segment.events:
+            if event[0] in (DONE, EXPANDED, FAILED) and event[1:3] == (frame, index):
+                break
+            if event[0] in (DONE, EXPANDED, OPENED, RETRIED):
+                scheduler.replay(event)
+        else:
+            continue
+        break
+    held = scheduler.frames.get(frame)
+    if held is None or held.state(index) != PENDING or not held.topology.is_call(index):
+        return None, False
+    return fields_of(held, index), held.topology.is_cached(index)

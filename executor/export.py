@@ -1,0 +1,108 @@
+"""A store with one run and all it refers to: `show`, `status`, `logs` and `resume` work on it wherever it is taken (rule J7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from executor.errors import NotInStore, RunExists
+from executor.events import DONE, ENDED, EXPANDED, FAILED, RETRIED, SNAPSHOT, Event, value_of
+from executor.journal import find_end, keys_named, read_segments
+from executor.layout import bundle_key, is_log, object_key, plan_key, run_key
+from executor.manifest import read_manifest
+from executor.snapshot import get_snapshot, values_of
+from executor.store import Store
+from planner.plan import Large, Plan, Value
+from planner.plan_format import plan_from_bytes
+
+
+def export(source: Store, run_id: str, target: Store) -> int:
+    """Copy a run to another store; how many keys were copied.
+
+    What is needed first is written first and the manifest last, so a copy that was cut short is no run.
+
+    Raises:
+        RunNotFound: the store has no such run.
+        RunExists: the other store has a run of this name that is not a copy of this one.
+        JournalError, StoreError: it can't be read, or not be written.
+    """
+    manifest_key = run_key(run_id, "manifest")
+    read_manifest(source, run_id)
+    if target.exists(manifest_key) and target.get(manifest_key) != source.get(manifest_key):
+        raise RunExists(f"the store {target.url} has another run {run_id!r}: export into a store of its own")
+    copied = 0
+    for key in dict.fromkeys(keys_of(source, run_id)):
+        if key == manifest_key:
+            continue
+        try:
+            data = source.get(key)
+        except NotInStore:
+            continue  # a log that was never written, a futures file that is written behind: the journal has what matters
+        if is_log(key):
+            _append_rest(target, key, data)
+        elif not target.put_new(key, data) and target.get(key) != data:
+            target.put(key, data)  # a copy that was cut short, or is damaged
+        copied += 1
+    target.put_new(manifest_key, source.get(manifest_key))
+    return copied + 1
+
+
+def _append_rest(target: Store, key: str, data: bytes) -> None:
+    """Bring a log up to date, which may have grown since an earlier export."""
+    try:
+        there = len(target.get(key))
+    except NotInStore:
+        there = 0
+    if there < len(data):
+        target.append(key, data[there:])
+
+
+def keys_of(store: Store, run_id: str) -> Iterator[str]:
+    """The keys of a run and of all it refers to, some more than once, some of them perhaps not there. Raises `RunNotFound`, `JournalError`."""
+    manifest = read_manifest(store, run_id)
+    yield run_key(run_id, "manifest")
+    yield plan_key(manifest.plan)
+    if manifest.bundle:
+        yield bundle_key(manifest.bundle)
+    yield from _large(manifest.inputs.values())
+    yield from _of_plan(plan_from_bytes(store.get(plan_key(manifest.plan))))
+    yield from store.list(run_key(run_id, "code"))
+    for folder in store.list(run_key(run_id, "futures")):
+        yield from store.list(folder)
+    end = find_end(store, run_id)
+    segments = store.list(run_key(run_id, "journal"))
+    yield from segments[:end]
+    newest: Event | None = None
+    for segment, _ in read_segments(store, run_id, 0, end):
+        for event in segment.events:
+            if event[0] == SNAPSHOT:
+                newest = event
+            else:
+                yield from keys_named(run_id, event)
+                yield from _of_event(event)
+    if newest is not None:
+        yield from keys_named(run_id, newest)
+        try:
+            yield from _large(values_of(get_snapshot(store, run_id, newest[1])))
+        except NotInStore:
+            return  # a replay of all segments does without
+
+
+def _of_plan(plan: Plan) -> Iterator[str]:
+    yield from _large(plan.literals)
+
+
+def _of_event(event: Event) -> Iterator[str]:
+    """What an event refers to beside the objects that it names: logs, and the outputs of the run."""
+    if event[0] == ENDED and event[3] is not None:
+        yield from _large(value_of(tree) for tree in event[3])
+    meta = event[4] if event[0] in (DONE, FAILED, RETRIED) else event[5] if event[0] == EXPANDED else None
+    if meta is not None and meta[4] is not None:
+        yield meta[4][0]
+
+
+def _large(values: Iterable[Value]) -> Iterator[str]:
+    for value in values:
+        if isinstance(value, Large):
+            yield object_key(value.digest)
+
+

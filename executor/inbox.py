@@ -1,0 +1,167 @@
+"""Commands to a run from other processes: small sealed files in the run's folder, which its executor looks for, obeys and removes (rule J3).
+
+A command is acknowledged when it has gone: before that its effect was committed. What can't be read is removed with a warning; it can't be a command of ours.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import socket
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from typing import Final
+
+from executor.errors import RunIsNotLive, StoreError
+from executor.heartbeat import read_beat
+from executor.layout import inbox_key
+from executor.store import Store
+from typesys.canonical import pack_map, seal, unpack_canonical, unseal
+from typesys.errors import FormatError
+
+MAGIC: Final = b"PRMI"
+VERSION: Final = 1
+_LOOK: Final = 0.1
+COMMANDS: Final = ("pause", "unpause", "stop", "cancel")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What somebody wants of a run.
+
+    Attributes:
+        command: one of COMMANDS.
+        reason: why, in words.
+        sender: who asks: user, host and process.
+        time: µs since the epoch.
+    """
+
+    command: str
+    reason: str
+    sender: str
+    time: int
+
+
+def command_to_bytes(command: Command) -> bytes:
+    """The sealed bytes of a command."""
+    return seal(MAGIC, VERSION, 1, pack_map(asdict(command)))
+
+
+def command_from_bytes(data: bytes, key: str) -> Command:
+    """The command whose bytes these are. Raises `FormatError`.
+
+    >>> command = Command("pause", "", "me", 1)
+    >>> command_from_bytes(command_to_bytes(command), "a command") == command
+    True
+    """
+    _, _, payload = unseal(data, MAGIC, range(1, VERSION + 1), key)
+    entries = unpack_canonical(payload, key)
+    expected = {field.name for field in fields(Command)}
+    if not isinstance(entries, dict) or entries.keys() != expected or entries["command"] not in COMMANDS:
+        raise FormatError(key, "is no command", 0)
+    if not isinstance(entries["reason"], str) or not isinstance(entries["sender"], str) or not isinstance(entries["time"], int):
+        raise FormatError(key, "is malformed", 0)
+    return Command(**entries)
+
+
+def send(store: Store, run_id: str, command: str, reason: str = "") -> str:
+    """Put a command into a run's inbox; gives its key, which is gone once it was obeyed."""
+    said = Command(command, reason, _sender(), time.time_ns() // 1000)
+    key = inbox_key(run_id, f"{said.time:020d}-{secrets.token_hex(8)}")
+    store.put_new(key, command_to_bytes(said))
+    return key
+
+
+def _sender() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        user = "somebody"
+    return f"{user} on {socket.gethostname()}, process {os.getpid()}"
+
+
+def waiting(store: Store, run_id: str) -> list[tuple[str, Command]]:
+    """The commands in a run's inbox, the first one first."""
+    found = []
+    for key in store.list(inbox_key(run_id)):
+        try:
+            found.append((key, command_from_bytes(store.get(key), key)))
+        except FileNotFoundError:
+            continue  # obeyed just now
+        except FormatError as error:
+            warnings.warn(f"{error}: it is removed", RuntimeWarning, stacklevel=2)
+            store.delete(key)
+    return found
+
+
+def tell(store: Store, run_id: str, command: str, reason: str = "", patience: float = 30.0) -> None:
+    """Send a command, and wait until it was obeyed.
+
+    Raises:
+        RunIsNotLive: nobody works on the run, so nobody would obey.
+        TimeoutError: its executor seems to live and has not obeyed after `patience` seconds.
+    """
+    if not _is_live(store, run_id):
+        raise RunIsNotLive(f"nobody works on run {run_id}, so there is nobody to {command} it")
+    key = send(store, run_id, command, reason)
+    given_up = time.monotonic() + patience
+    while store.exists(key):
+        if not _is_live(store, run_id):
+            store.delete(key)
+            if command in ("stop", "cancel"):
+                return  # it is over
+            raise RunIsNotLive(f"run {run_id} has ended before it could be told to {command}")
+        if time.monotonic() > given_up:
+            store.delete(key)
+            raise TimeoutError(f"the executor of run {run_id} has not answered for {patience:g} s; the command is withdrawn")
+        time.sleep(_LOOK)
+
+
+def _is_live(store: Store, run_id: str) -> bool:
+    beat = read_beat(store, run_id)
+    return beat is not None and beat.is_live(store, run_id)
+
+
+def clear(store: Store, run_id: str) -> None:
+    """Remove what was said to an executor that is gone."""
+    for key in store.list(inbox_key(run_id)):
+        store.delete(key)
+
+
+class Inbox:
+    """Looks for commands, in a thread, until it is closed.
+
+    Args:
+        obey: is told of each, with its key, once.
+    """
+
+    def __init__(self, store: Store, run_id: str, obey: Callable[[str, Command], None]) -> None:
+        self._store = store
+        self._run_id = run_id
+        self._obey = obey
+        self._seen: set[str] = set()
+        self._over = threading.Event()
+        self._interval = 0.25 if store.is_near else 2.0
+        self._thread = threading.Thread(target=self._look_for_ever, name=f"promissory inbox {run_id}", daemon=True)
+        self._thread.start()
+
+    def _look_for_ever(self) -> None:
+        while not self._over.wait(self._interval):
+            try:
+                found = waiting(self._store, self._run_id)
+            except StoreError:
+                continue  # the journal will run into it and say so
+            self._seen &= {key for key, _ in found}
+            for key, command in found:
+                if key not in self._seen:
+                    self._seen.add(key)
+                    self._obey(key, command)
+
+    def close(self) -> None:
+        """Look no more."""
+        self._over.set()
+        self._thread.join()

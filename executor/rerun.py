@@ -1,0 +1,118 @@
+"""A new run that takes from an earlier one all but a node and what depends on it.
+
+The earlier run's journal is replayed into the new run without the events of what is to run again: the scheduler is a state machine, and events whose causes are all there make a state that is
+good. Frames get new numbers, in the order in which they are opened again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from executor.changed_code import adopt_current_code
+from executor.code import missing_modules_from
+from executor.errors import RunExists
+from executor.events import DONE, EXPANDED, OPENED, Event
+from executor.execution import code_event, resumed_event
+from executor.handle import Run
+from executor.history import History
+from executor.journal import Journal, find_end, read_segments
+from executor.layout import run_key
+from executor.manifest import new_manifest, write_manifest
+from executor.options import Limited, Options, check_limits
+from executor.prepare import Prepared, Target, codecs_of, keep_current_code, new_execution, run_name
+from executor.probe import probe
+from executor.scheduler import Scheduler
+from executor.store import Store
+from executor.timeouts import refuse_timeouts
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a rerun takes from the earlier run.
+
+    Attributes:
+        again: for each frame of it, the nodes (and joints) that are to run again.
+        gone: frames that are opened anew, if at all.
+    """
+
+    again: dict[int, set[int]]
+    gone: set[int]
+
+
+def to_run_again(history: History, frame: int, node: int) -> Kept:
+    """What has to run again if a node does: what follows it in its frame, the nodes that stand for that frame, what follows those, and so on up."""
+    again: dict[int, set[int]] = {}
+    at, index = frame, node
+    while at >= 0:
+        again[at] = history.followed_by(at, index)
+        at, index = history.parent(at)
+    gone: set[int] = set()
+    for id in history.frames():
+        parent, slot = history.parent(id)
+        if parent in gone or (slot in again.get(parent, ()) and id not in again):
+            gone.add(id)
+    return Kept(again, gone)
+
+
+def kept_events(history: History, kept: Kept, events: Iterator[Event]) -> Iterator[Event]:
+    """The events of an earlier run that a new one begins with, with the frames' new numbers."""
+    numbers = {0: 0}
+    for event in events:
+        kind = event[0]
+        if kind not in (DONE, EXPANDED, OPENED) or event[1] in kept.gone or event[1] not in numbers:
+            continue
+        frame, index = event[1], event[2]
+        if kind == DONE:
+            if index not in kept.again.get(frame, ()):
+                yield (DONE, numbers[frame], index, *event[3:])
+        elif event[3] not in kept.gone:
+            numbers[event[3]] = len(numbers)
+            yield (kind, numbers[frame], index, numbers[event[3]], *event[4:])
+
+
+def prepare_rerun(
+    store: Store, run_id: str, path: str, options: Options, limits: Limited, *, target: Target | None = None, new_run_id: str | None = None
+) -> Prepared:
+    """Write what the new run begins with, and what it takes from the earlier one; then it can be carried.
+
+    Raises `RunNotFound`, `CodeChanged`, `EngineError`, `RunExists`, `JournalError`.
+    """
+    probe(store)
+    history = History(store, run_id)
+    earlier, plan = history.manifest, history.plan
+    frame, node = history.find(path)
+    kept = to_run_again(history, frame, node)
+    name = run_name(new_run_id, plan.name)
+    run_limits = earlier.limits.changed(*limits)
+    check_limits(run_limits)
+    scheduler = Scheduler(run_limits, run=name.encode())
+    scheduler.open_root(plan, tuple(earlier.inputs[p.name] for p in plan.inputs))
+    taken: list[Event] = []
+    segments = read_segments(store, run_id, 0, find_end(store, run_id))
+    for event in kept_events(history, kept, (event for segment, _ in segments for event in segment.events)):
+        scheduler.replay(event)
+        taken.append(event)
+    scheduler.replayed()
+    if not options.engine.stops_bodies and not options.soft_timeouts:
+        for one in scheduler.frames.values():
+            refuse_timeouts(one.topology.shape, options.engine.name)
+    if earlier.bundle:
+        missing_modules_from(store, earlier.bundle, scheduler)
+    changes, current = adopt_current_code(scheduler, False)
+    manifest = replace(
+        new_manifest(name, plan.name, earlier.plan, earlier.inputs, options.engine.name, run_limits, earlier.source, earlier.bundle),
+        parent=(run_id, path),
+    )
+    for key in store.list(run_key(run_id, "code")):
+        store.put_new(run_key(name, "code/" + key.rpartition("/")[2]), store.get(key))
+    if not write_manifest(store, manifest):
+        raise RunExists(f"the store {store.url} has a run {name!r} already: give another name")
+    execution = new_execution(store, manifest, scheduler, options, plan)
+    execution.journal = Journal(store, name, 1, None, options.durability == "disk", execution.committed)
+    changed: list[Any] = [code_event(change.name, change.old, change.new) for change in changes]
+    execution.begins_with([resumed_event(1, run_limits), *changed, *taken])
+    keep_current_code(store, name, options.engine, current)
+    return Prepared(Run(name, store, codecs_of(target if target is not None else plan)), execution, plan)
+

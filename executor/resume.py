@@ -1,0 +1,77 @@
+"""Taking a run over: its state back from the journal, today's code, and the first segment of a new executor, after which nobody else may write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from executor.bundle import leave_other_bundles
+from executor.changed_code import Change, adopt_current_code
+from executor.clock import SystemClock
+from executor.code import missing_modules_from
+from executor.crash_points import reached
+from executor.execution import code_event, resumed_event, write_futures
+from executor.handle import Run
+from executor.inbox import clear
+from executor.journal import Journal, LostRace
+from executor.manifest import Manifest
+from executor.options import Limited, Options, check_limits
+from executor.prepare import Prepared, Target, codecs_of, keep_current_code, new_execution
+from executor.probe import probe
+from executor.recovery import recover
+from executor.store import Store
+from executor.timeouts import refuse_timeouts
+
+
+def take_over_run(
+    store: Store,
+    manifest: Manifest,
+    options: Options,
+    limits: Limited,
+    *,
+    target: Target | None = None,
+    strict_code: bool = False,
+    on_change: Callable[[Change], None] | None = None,
+) -> Prepared | Run:
+    """Make a run this executor's own, ready to be carried; the run itself if it has succeeded already.
+
+    Raises:
+        CodeChanged, EngineError, JournalError, StoreError: it is as it was.
+        Fenced: another executor was quicker.
+    """
+    run_id = manifest.run_id
+    probe(store)
+    clear(store, run_id)
+    while True:
+        recovered = recover(store, manifest, options.clock or SystemClock())
+        result = Run(run_id, store, codecs_of(target if target is not None else recovered.plan))
+        if recovered.ended is not None and recovered.ended[1] == "SUCCEEDED":
+            result._ended, result._outputs = ("SUCCEEDED", ""), recovered.ended[3]
+            return result
+        scheduler = recovered.scheduler
+        scheduler.limits = scheduler.limits.changed(*limits)
+        check_limits(scheduler.limits)
+        if not options.engine.stops_bodies and not options.soft_timeouts:
+            for frame in scheduler.frames.values():
+                refuse_timeouts(frame.topology.shape, options.engine.name)
+        leave_other_bundles(manifest.bundle)
+        if manifest.bundle:
+            missing_modules_from(store, manifest.bundle, scheduler)
+        changes, current = adopt_current_code(scheduler, strict_code)
+        execution = new_execution(store, manifest, scheduler, options, recovered.plan)
+        epoch = (0 if recovered.tail is None else recovered.tail.epoch) + 1
+        execution.journal = Journal(store, run_id, epoch, recovered.tail, options.durability == "disk", execution.committed)
+        changed = [code_event(change.name, change.old, change.new) for change in changes]
+        try:
+            execution.journal.claim((resumed_event(epoch, scheduler.limits), *changed))
+        except LostRace:
+            continue  # what the old executor has just written counts: read it too
+        break
+    reached("resume.claimed")
+    for change in changes:
+        if on_change is not None:
+            on_change(change)
+    keep_current_code(store, run_id, options.engine, current)
+    for data in recovered.futures:
+        write_futures(store, run_id, data)
+    execution.replaces(recovered.snapshot)
+    return Prepared(result, execution, recovered.plan)

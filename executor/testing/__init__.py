@@ -1,0 +1,20 @@
+"""For tests of workflows, and of this package itself: a store with faults, a clock that a test moves, crashes at named points, and replay after every round.
+
+================== ==================================================================================
+name               what for
+================== ==================================================================================
+FaultyStore, Fault a store whose k-th operation fails, is slow, is torn, lies, is dropped or done twice
+MockClock          retries and time-outs of runs without waiting
+crash_at, Crashed  the process dies at a named point (`executor.crash_points` lists them)
+always_replay      after every round of the run loop, the state is also rebuilt from the journal, and compared
+================== ==================================================================================
+
+`python -m executor.testing.soak --minutes N` kills runs at random moments, as long as it is told to.
+"""
+
+from executor.testing.crashes import Crashed, crash_at
+from executor.testing.faulty_store import Fault, FaultyStore
+from executor.testing.mock_clock import MockClock
+from executor.testing.replaying import NotReplayable, always_replay
+
+__all__ = ["Crashed", "Fault", "FaultyStore", "MockClock", "NotReplayable", "always_replay", "crash_at"]

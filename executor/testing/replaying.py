@@ -1,0 +1,67 @@
+"""Proof that the journal says all: after every round of the run loop, the state that a resume would begin with is compared with the one that is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from executor import execution
+from executor.execution import Execution
+from executor.recovery import recover
+from executor.scheduler import Scheduler
+from executor.snapshot import dump
+from typesys.canonical import unpack, unpack_each
+
+
+class NotReplayable(AssertionError):
+    """A resume would begin with another state than the run has."""
+
+
+@contextmanager
+def always_replay() -> Iterator[None]:
+    """Have every run in this block replay its whole journal after each round. Slow: for tests.
+
+    Raises:
+        NotReplayable: what the journal gives is not what the scheduler has; the message says in what they differ.
+
+    >>> from planner import dynamic, task
+    >>> import executor
+    >>> @task
+    ... def add(a: int, b: int) -> int:
+    ...     return a + b
+    >>> @dynamic
+    ... def fib(n: int) -> int:
+    ...     return n if n < 2 else add(fib(n - 1), fib(n - 2))
+    >>> with always_replay():
+    ...     executor.run(fib, {"n": 5}, store="memory://doctest").result
+    5
+    """
+    before, execution.examine = execution.examine, _compare
+    try:
+        yield
+    finally:
+        execution.examine = before
+
+
+def _compare(execution: Execution) -> None:
+    if execution.scheduler.holding or execution.journal is None:
+        return  # what is held back is in the journal already, and shall not be acted on yet
+    execution.journal.flush()
+    replayed = recover(execution.store, execution.manifest, execution.clock).scheduler
+    there, again = _state(execution.scheduler), _state(replayed)
+    for name in there.keys() | again.keys():
+        if there.get(name) != again.get(name):
+            raise NotReplayable(f"{name} is {there.get(name)!r}, and a resume would begin with {again.get(name)!r}")
+
+
+def _state(scheduler: Scheduler) -> dict[str, Any]:
+    """The state of a scheduler with nothing in it that depends on the order in which things came."""
+    rows, repeats, frames, outputs, limits, next_frame, nodes, done, tries, sleeping = unpack(dump(scheduler), "a snapshot")
+    found: dict[str, Any] = {"outputs": outputs, "limits": limits, "next frame": next_frame, "nodes": nodes, "done nodes": done, "tries": tries}
+    found["sleeping"] = sorted([frame, index] for frame, index, _, _ in sleeping)
+    for tree in unpack_each(frames, "a snapshot"):
+        tree[4], tree[13] = rows[tree[4]], sorted(tree[13])
+        tree[10] = None if tree[10] is None else repeats[tree[10]]
+        found[f"frame {tree[0]}"] = tree
+    return found
