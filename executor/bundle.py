@@ -155,7 +155,7 @@ def keep_bundle(store: Store, modules: Mapping[str, str]) -> bytes:
         return b""
     name = digest("bundle", archive)
     if not store.exists(bundle_key(name)):
-        store.put_new(bundle_key(name), archive)
+        store.put_same(bundle_key(name), archive)
     return name
 
 

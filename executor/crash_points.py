@@ -42,6 +42,10 @@ POINTS: Final = (
     "worker.value-stored",
 )
 
+class Crashed(BaseException):
+    """The process would have died here. Nothing handles it."""
+
+
 watcher: Callable[[str], None] | None = None
 
 

@@ -257,7 +257,11 @@ class Execution:
             if self._beats:
                 self._heartbeat = Heartbeat(self.store, self.manifest.run_id, journal.epoch, self._progress)
                 inbox = Inbox(self.store, self.manifest.run_id, self._obey_message)
+            journal.when_stopped = self.wake
             engine.open(self._setup(journal.epoch))
+            if self.scheduler.settled:  # what a replay found, and a crash may have kept from the cache
+                self._open_lookups()
+                self._settle()
             try:
                 self._carry()
             except KeyboardInterrupt:
@@ -290,12 +294,14 @@ class Execution:
 
     def _carry(self) -> None:
         """Go on until nothing is left to do. An interrupt keeps what was done."""
+        assert self.journal is not None
         scheduler, engine = self.scheduler, self.engine
         recalled = False
         self._deadline = None if self._timeout is None else self.clock.monotonic() + self._timeout
         with deferred_interrupts() as interrupts:
             while True:
                 self._happened.clear()
+                self.journal.check()
                 self._obey()
                 while self._stored:
                     scheduler.committed(*self._stored.popleft())
@@ -407,6 +413,7 @@ class Execution:
         if scheduler.sleeping:
             scheduler.wake(self.clock.monotonic())
         if self._lookups is not None:
+            self._settle()
             for found in self._lookups.found():
                 self._take(found)
         if scheduler.weighted:  # calls of different weight: no more in flight than there is room for
@@ -437,13 +444,17 @@ class Execution:
         return batch_of(calls, self._carry_from, self.manifest.run_id)
 
     def _look_up(self, calls: list[Call]) -> None:
+        lookups = self._open_lookups()
+        for call in calls:
+            lookups.begin(call)
+            for found in lookups.found():  # at once, where the store is near
+                self._take(found)
+
+    def _open_lookups(self) -> Lookups:
         if self._lookups is None:
             assert self.journal is not None
             self._lookups = Lookups(self.store, self.manifest.run_id, self.journal.epoch, self.wake)
-        for call in calls:
-            self._lookups.begin(call)
-            for found in self._lookups.found():  # at once, where the store is near
-                self._take(found)
+        return self._lookups
 
     def _take(self, found: Found) -> None:
         """Go on with a call that was looked up."""
@@ -545,8 +556,7 @@ def write_futures(store: Store, run_id: str, data: bytes) -> None:
     reached("futures.before-write")
     _, header = futures_from_bytes(data)
     key = futures_key(run_id, node_identity(header.parent, header.index))
-    if not store.put_new(key, data, durable=False) and store.get(key) != data:
-        store.put(key, data)  # damaged since
+    store.put_same(key, data, durable=False)
 
 
 def resumed_event(epoch: int, limits: Limits) -> Event:

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from executor.carried import Carried
 from executor.code import CantTravel, Code, Refused, has_import_name
-from executor.crash_points import reached
+from executor.crash_points import Crashed, reached
 from executor.errors import StoreError
 from executor.events import tree_of
 from executor.failure import Failure
@@ -154,7 +154,7 @@ class Worker:
                     status, payload = VALUE, self._call(entity, arguments)
                 if timeout is not None and time.monotonic() - body_begun > timeout:
                     raise Refused("TaskTimeout", f"{path} took {time.monotonic() - body_begun:.3g} s, and its time-out is {timeout:g} s")
-        except (KeyboardInterrupt, StoreError):
+        except (KeyboardInterrupt, StoreError, Crashed):
             self.now = None
             self.capture.end()
             raise

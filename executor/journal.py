@@ -33,6 +33,10 @@ SNAPSHOT_EVENTS: Final = 10_000
 Listener = Callable[[tuple[Event, ...]], None]
 
 
+def _nobody() -> None:
+    return
+
+
 class LostRace(Exception):
     """Somebody with a lower epoch wrote under the number that was to be written."""
 
@@ -47,6 +51,9 @@ class Journal:
         tail: the segment after which to write; None for a new run.
         durable: sync what is acknowledged, so that it survives the machine's death and not only the processes'.
         listener: is told the events of each commit, in order, from the committing thread.
+
+    Attributes:
+        when_stopped: called, from the committing thread, when it can't go on; whoever calls next gets its error.
     """
 
     def __init__(self, store: Store, run_id: str, epoch: int, tail: Tail | None, durable: bool, listener: Listener) -> None:
@@ -73,6 +80,7 @@ class Journal:
         self._bytes_since_snapshot = 0
         self._last_snapshot_bytes = 0
         self._thread: threading.Thread | None = None
+        self.when_stopped: Callable[[], None] = _nobody
 
     def claim(self, events: tuple[Event, ...]) -> None:
         """Write the first segment of this executor, which takes the run over.
@@ -143,6 +151,10 @@ class Journal:
         if self._thread is not None:
             self._thread.join()
 
+    def check(self) -> None:
+        """Raise what the committing thread ran into, if it did."""
+        self._raise_error()
+
     def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error
@@ -173,6 +185,7 @@ class Journal:
                 with self._condition:
                     self._error = error
                     self._condition.notify_all()
+                self.when_stopped()
                 return
             with self._condition:
                 self._last_commit = time.monotonic() - begun

@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from executor.errors import JournalError, NotInStore, RunNotFound
 from executor.events import tree_of, value_of
-from executor.layout import is_run_id, run_key
+from executor.layout import is_run_id, run_key, segment_key
 from executor.limits import Limits
 from executor.store import Store
 from planner.plan import Value
-from typesys.canonical import pack, seal, unpack_canonical, unseal
+from typesys.canonical import is_cut_short, pack, seal, unpack_canonical, unseal
 from typesys.errors import FormatError
 
 MAGIC: Final = b"PRMM"
@@ -101,7 +101,18 @@ def write_manifest(store: Store, manifest: Manifest) -> bool:
     entries["parent"] = list(manifest.parent)
     entries["limits"] = manifest.limits.to_tree()
     payload = pack([[name, entries[name]] for name in sorted(entries)])
-    return store.put_new(run_key(manifest.run_id, "manifest"), seal(MAGIC, VERSION, 1, payload))
+    key, data = run_key(manifest.run_id, "manifest"), seal(MAGIC, VERSION, 1, payload)
+    if store.put_new(key, data):
+        return True
+    if not _was_never_begun(store, manifest.run_id, store.get(key)):
+        return False
+    store.put(key, data)
+    return True
+
+
+def _was_never_begun(store: Store, run_id: str, data: bytes) -> bool:
+    """Whether a manifest is the half of one that a machine was writing when it died: then nothing else of the run was written."""
+    return is_cut_short(data) and not store.exists(segment_key(run_id, 0))
 
 
 def read_manifest(store: Store, run_id: str) -> Manifest:
@@ -113,6 +124,8 @@ def read_manifest(store: Store, run_id: str) -> Manifest:
         data = store.get(key)
     except NotInStore:
         raise RunNotFound(f"there is no run {run_id!r} in the store {store.url}; `promissory runs` lists what is there") from None
+    if _was_never_begun(store, run_id, data):
+        raise RunNotFound(f"the run {run_id!r} in the store {store.url} was never begun: its manifest was not written to its end. Start it again under this name")
     try:
         _, _, payload = unseal(data, MAGIC, range(1, VERSION + 1), key)
         entries = dict(unpack_canonical(payload, key))

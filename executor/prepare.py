@@ -128,7 +128,7 @@ def prepare_encoded(
         named = [value for value in (*values.values(), *plan.literals) if isinstance(value, Large)]
         store.sync([object_key(value.digest) for value in named])
     digest = plan_digest(plan)
-    store.put_new(plan_key(digest), plan.to_bytes())
+    store.put_same(plan_key(digest), plan.to_bytes())
     manifest = new_manifest(name, plan.name, digest, values, options.engine.name, limits, source, bundle)
     if not write_manifest(store, manifest):
         raise RunExists(

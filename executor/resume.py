@@ -45,6 +45,8 @@ def take_over_run(
         recovered = recover(store, manifest, options.clock or SystemClock())
         result = Run(run_id, store, codecs_of(target if target is not None else recovered.plan))
         if recovered.ended is not None and recovered.ended[1] == "SUCCEEDED":
+            for data in recovered.futures:
+                write_futures(store, run_id, data)
             result._ended, result._outputs = ("SUCCEEDED", ""), recovered.ended[3]
             return result
         scheduler = recovered.scheduler

@@ -48,6 +48,8 @@ from planner.plan_format import FuturesHeader, futures_from_bytes
 
 ROOT_IDENTITY = bytes(16)
 _SENT_AGAIN: Final = 2
+_RESETTLED: Final = 1_000
+"""How many outcomes a replay gives to the cache again: a crash may have come before they were kept there."""
 
 Key = tuple[int, int]
 """Frame id and index."""
@@ -532,7 +534,8 @@ class Scheduler:
         elif kind == FAILED and event[1] in self.frames and event[4][2]:  # a worker began it
             self.tries[event[1], event[2]] = Tries(event[4][3])
         self.log.clear()
-        self.settled.clear()
+        if len(self.settled) > 2 * _RESETTLED:
+            del self.settled[:_RESETTLED]  # these were kept long ago
         self._replaying = False
 
     def _replay_retry(self, event: Event) -> None:

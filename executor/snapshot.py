@@ -75,9 +75,7 @@ def put_snapshot(store: Store, run_id: str, data: bytes) -> Value:
     if len(data) <= INLINE_LIMIT:
         return data
     name = digest("value", data)
-    key = snapshot_key(run_id, name)
-    if not store.put_new(key, data, durable=False) and store.get(key) != data:
-        store.put(key, data)
+    store.put_same(snapshot_key(run_id, name), data, durable=False)
     return Large(name, len(data))
 
 

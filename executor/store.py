@@ -178,9 +178,12 @@ class Store:
 
     def put_object(self, name: bytes, data: bytes) -> None:
         """Store the bytes of an object under its digest; equal values are stored once."""
-        key = object_key(name)
-        if not self.put_new(key, data, durable=False) and self._backend.near and self.get(key) != data:
-            self.put(key, data)  # a machine that died left it half written; its name is its digest, so the whole bytes may replace it
+        self.put_same(object_key(name), data, durable=False)
+
+    def put_same(self, key: str, data: bytes, *, durable: bool = True) -> None:
+        """Create a key whose name says what its bytes are: where it is there already, it is the same; unless a machine that died left it half written, then it is replaced."""
+        if not self.put_new(key, data, durable=durable) and self._backend.near and self.get(key) != data:
+            self.put(key, data)
 
     def get_value(self, value: Value) -> bytes:
         """The encoded bytes of a value. Raises `StoreError` if an object's bytes are not those of its digest."""

@@ -10,10 +10,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from executor import crash_points
-
-
-class Crashed(BaseException):
-    """The process would have died here. Nothing in this package handles it."""
+from executor.crash_points import Crashed
 
 
 @contextmanager
@@ -64,3 +61,6 @@ def crash_at(point: str, occurrence: int = 1, how: Literal["raise", "kill"] = "r
         yield
     finally:
         crash_points.watcher = before
+
+
+__all__ = ["Crashed", "crash_at"]

@@ -120,9 +120,11 @@ class _Faulty:
             return action()
         if fault.when == "before":
             self._strike(fault, verb, key)
-        answer = action()
-        if fault.when == "after":
-            self._strike(fault, verb, key)
+        try:
+            answer = action()
+        finally:
+            if fault.when == "after":
+                self._strike(fault, verb, key)
         return _lied(verb, answer) if fault.kind == "lie" else answer
 
     def _strike(self, fault: Fault, verb: str, key: str) -> None:
