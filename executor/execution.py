@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from executor.clock import Clock, SystemClock
 from executor.crash_points import reached
@@ -88,14 +88,13 @@ class Progress:
     paused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
+class _Mark(NamedTuple):
     """Where the run stood when so many events had been given to the journal, and what may be cached once they are committed."""
 
     appended: int
     done: int
     nodes: int
-    settled: tuple[Settled, ...]
+    settled: list[Settled]
 
 
 class Execution:
@@ -300,11 +299,12 @@ class Execution:
         self._deadline = None if self._timeout is None else self.clock.monotonic() + self._timeout
         with deferred_interrupts() as interrupts:
             while True:
-                self._happened.clear()
-                self.journal.check()
-                self._obey()
-                while self._stored:
-                    scheduler.committed(*self._stored.popleft())
+                if self._happened.is_set():
+                    self._happened.clear()
+                    self.journal.check()
+                    self._obey()
+                    while self._stored:
+                        scheduler.committed(*self._stored.popleft())
                 if self._is_late:
                     scheduler.stop()
                 if engine.stops_bodies and (self._is_late or self.cancelled is not None):
@@ -352,6 +352,8 @@ class Execution:
         """How long to wait for something to happen."""
         if self._happened.is_set():
             return 0.0
+        if self._deadline is None and not self.scheduler.sleeping:
+            return _LOOK_UP
         moments = [moment for moment in (self._deadline, None if self.scheduler.paused else self.scheduler.next_due) if moment is not None]
         return max(0.0, min([_LOOK_UP, *(moment - self.clock.monotonic() for moment in moments)])) if moments else _LOOK_UP
 
@@ -376,17 +378,19 @@ class Execution:
 
     def _obey(self) -> None:
         """Do what was commanded. What ends the run is acknowledged when it has ended."""
-        scheduler = self.scheduler
+        assert self.journal is not None
+        scheduler, journal = self.scheduler, self.journal
         while self._commands:
             command, acknowledge = self._commands.popleft()
             self._to_acknowledge.append(acknowledge)
             now = time.time_ns() // 1000
             if command.command == "pause" and not scheduler.paused:
+                self._record()
                 scheduler.paused = True
-                scheduler.log.append((PAUSED, command.reason, now))
+                journal.append([(PAUSED, command.reason, now)])
             elif command.command == "unpause" and scheduler.paused:
                 scheduler.paused = False
-                scheduler.log.append((UNPAUSED, now))
+                journal.append([(UNPAUSED, now)])
             elif command.command == "stop":
                 self.stopped = command.reason
                 scheduler.stop()
@@ -394,9 +398,7 @@ class Execution:
                 self.cancelled = command.reason
                 scheduler.stop()
         if self._to_acknowledge and not scheduler.stopping:
-            assert self.journal is not None
-            self._record()
-            self.journal.flush()
+            journal.flush()
             self._acknowledge()
             if self._heartbeat is not None:
                 self._heartbeat.now()
@@ -506,9 +508,10 @@ class Execution:
         if log:
             scheduler.log = []
             self._settle()
-            self._appended += sum(1 for event in log if event[0] in _OF_THE_SCHEDULER)
-            self._marks.append(_Mark(self._appended, scheduler.done_nodes, scheduler.nodes, tuple(self._to_keep)))
-            self._to_keep.clear()
+            self._appended += len(log)
+            self._marks.append(_Mark(self._appended, scheduler.done_nodes, scheduler.nodes, self._to_keep))
+            if self._to_keep:
+                self._to_keep = []
             self.journal.append(log)
             if self.journal.wants_snapshot() and not scheduler.holding:
                 self.journal.append_snapshot(put_snapshot(self.store, self.manifest.run_id, dump(scheduler)))

@@ -125,6 +125,7 @@ class Heartbeat:
         self._over = threading.Event()
         self._wake = threading.Event()
         self._last = 0.0
+        self._soon = SOON if store.is_near else INTERVAL
         self._run = (store.url, run_id, epoch)
         self._run_id = run_id
         _beating.add(self._run)
@@ -143,7 +144,7 @@ class Heartbeat:
 
     def soon(self) -> None:
         """What runs has changed: beat now, unless the last beat is only just over."""
-        if time.monotonic() - self._last > SOON:
+        if time.monotonic() - self._last > self._soon:
             self._last = time.monotonic()
             self._wake.set()
 

@@ -164,7 +164,7 @@ class Scheduler:
         if frame is None:
             return
         self.log.append((DONE_EVENT, frame_id, index, value, meta))
-        if not self._replaying and frame.topology.commits_each(index):
+        if frame.topology.code.commits_each and not self._replaying and frame.topology.commits_each(index):
             self.holding[frame_id, index] = value
             return
         self._complete(frame, index, value, meta[3] > 0)
@@ -456,7 +456,7 @@ class Scheduler:
         """A node's value is there: wake who waited for it, drop what nobody needs, end what has ended. `fresh`: a body made it, not the cache."""
         while True:
             topology, cells = frame.topology, frame.cells
-            if fresh and topology.is_cached(index):
+            if topology.code.caches and fresh and topology.is_cached(index):
                 self._settle(frame, index, value, None)
             size = topology.size
             cells[2 * size + index] = DONE
