@@ -57,7 +57,7 @@ def _reasons(store: Store, history: History, frame: int, index: int, row: NodeRo
     else:
         yield "it ran"
     if row.kind != "plan":
-        yield from _about_cache(store, history, fields, is_cached)
+        yield from _about_cache(store, history, row.path, fields, is_cached)
 
 
 def _not_run(history: History, frame: int, index: int, row: NodeRow) -> Iterator[str]:
@@ -73,7 +73,7 @@ def _not_run(history: History, frame: int, index: int, row: NodeRow) -> Iterator
         yield f"it waits for {', '.join(f'{one.path} ({one.state})' for one in waits) or 'nothing'}"
 
 
-def _about_cache(store: Store, history: History, fields: Fields | None, is_cached: bool) -> Iterator[str]:
+def _about_cache(store: Store, history: History, path: str, fields: Fields | None, is_cached: bool) -> Iterator[str]:
     """Of a call that ran although it may be cached: what was there, and in what it differed."""
     if fields is None:
         return
@@ -85,7 +85,8 @@ def _about_cache(store: Store, history: History, fields: Fields | None, is_cache
     if not earlier:
         yield "the cache had no result of this task"
         return
-    nearest = max(earlier, key=lambda entry: (_agreement(entry, fields), entry.created))
+    run_id = history.manifest.run_id  # what the same node of an earlier run had is what people compare with
+    nearest = max(earlier, key=lambda entry: (entry.run_id != run_id and entry.path == path, entry.run_id != run_id, _agreement(entry, fields), entry.created))
     name, ours, theirs = _first_difference(nearest.fields, fields)
     yield f"the cache had no equal call; the nearest one ({nearest.path} of run {nearest.run_id}) differs first in its {name}: {theirs} there, {ours} here"
 

@@ -12,7 +12,7 @@ import click
 from executor.engines.engine import engine_named
 from executor.execution import Progress
 from executor.handle import default_store
-from executor.options import Options
+from executor.options import Durability, Options
 from executor.store import Store
 from planner.policy import memory_bytes
 
@@ -49,6 +49,7 @@ class Running:
     gpu: int | None
     soft_timeouts: bool
     timeout: float | None
+    durability: Durability
     as_json: bool
     quiet: bool
 
@@ -62,6 +63,7 @@ class Running:
             gpu=self.gpu,
             soft_timeouts=self.soft_timeouts,
             timeout=self.timeout,
+            durability=self.durability,
             echo=not self.quiet,
             on_progress=on_progress,
         )
@@ -96,12 +98,13 @@ def running_options(function: Callable[..., Any]) -> Callable[..., Any]:
         gpu: int | None,
         soft_timeouts: bool,
         timeout: float | None,
+        durability: Durability,
         as_json: bool,
         quiet: bool,
         **others: Any,
     ) -> Any:
         limits = (max_depth, max_nodes, max_futures_bytes)
-        running = Running(engine, limits, max_parallelism, dict(pools), memory_of(memory), gpu, soft_timeouts, timeout, as_json, quiet)
+        running = Running(engine, limits, max_parallelism, dict(pools), memory_of(memory), gpu, soft_timeouts, timeout, durability, as_json, quiet)
         return function(running=running, **others)
 
     for option in reversed(
@@ -116,6 +119,7 @@ def running_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--gpu", type=click.IntRange(min=0), default=None, help="The graphics processors that tasks may use.  [the machine's]"),
             click.option("--soft-timeouts", is_flag=True, help="Let an engine that can't stop a task fail it when it comes late."),
             click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=None, help="Seconds that the whole run may take."),
+            click.option("--durability", type=click.Choice(["disk", "process"]), default="disk", show_default=True, help="What is acknowledged survives the machine's death, or that of processes."),
             click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, always."),
             click.option("--quiet", is_flag=True, help="No messages, no progress, no echo of what tasks print."),
         )
