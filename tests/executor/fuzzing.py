@@ -1,11 +1,16 @@
-"""Mutated bytes for every decoder, and what breaks (rules T1, J4). A library: `test_run_decoders.py` uses it in bounded form, a soak without bounds.
+"""Mutated bytes for every decoder, and what breaks (rules T1, J4).
+
+A library: `test_run_decoders.py` uses it in bounded form, a soak without bounds.
 
 >>> rounds(seed=1, count=1000)      # doctest: +SKIP
 []
 
-A **decoder** is a reader of bytes that somebody else may have written: its corpus is what the real encoders write, `decode` reads it, `use` does with what was accepted
-what its readers do with it. A mutation breaks a decoder if `decode` raises anything but its one kind of error, or an error whose offset does not lie in the bytes, or if what it
-accepted then breaks in its reader's hands. Mutations are a function of seed and number alone. A check sum is made anew after most of them, or else it would hide everything.
+A **decoder** is a reader of bytes that somebody else may have written: its corpus is what the real encoders write, `decode` reads it,
+`use` does with what was accepted what its readers do with it. A mutation breaks a decoder if `decode` raises anything but its one kind of
+error, or an error whose offset does not lie in the bytes, or if what it accepted then breaks in its reader's hands. Mutations are a
+function of corpus, seed and number alone. A check sum is made anew after most of them, or else it would hide everything.
+
+A soak should give itself a limit of memory (`resource.setrlimit(RLIMIT_AS, …)`), so that a decoder which takes too much is found.
 """
 
 from __future__ import annotations
@@ -27,7 +32,6 @@ import msgpack
 from executor import Store, run
 from executor.cache import Entry, entries, entry_from_bytes, entry_to_bytes, read_entry, take_lease
 from executor.cache_key import result_key
-from executor.clock import SystemClock
 from executor.errors import JournalError, RunNotFound
 from executor.events import EXPANDED, FAILED, RETRIED, SNAPSHOT
 from executor.failure import Failure
@@ -135,7 +139,10 @@ def made() -> Made:
     """Runs of the workflows above, in a store of this process."""
     _stumbled.clear()
     store = Store(None)
-    ids = [run(whole, {"x": 3, "points": [Point(1, "p")]}, store=store, run_id="whole").id, run(doomed, {"x": 4}, store=store, run_id="doomed").id]
+    ids = [
+        run(whole, {"x": 3, "points": [Point(1, "p")]}, store=store, run_id="whole").id,
+        run(doomed, {"x": 4}, store=store, run_id="doomed").id,
+    ]
     return Made(store, tuple(ids))
 
 
@@ -148,7 +155,13 @@ def _segments() -> tuple[bytes, ...]:
 
 def _futures() -> tuple[bytes, ...]:
     store, ids = made()
-    return tuple(event[4] for id in ids for segment, _ in read_segments(store, id, 0, find_end(store, id)) for event in segment.events if event[0] == EXPANDED)
+    return tuple(
+        event[4]
+        for id in ids
+        for segment, _ in read_segments(store, id, 0, find_end(store, id))
+        for event in segment.events
+        if event[0] == EXPANDED
+    )
 
 
 def _snapshots() -> tuple[bytes, ...]:
@@ -301,7 +314,10 @@ def _use_snapshot(scheduler: Scheduler) -> None:
 def _use_beat(beat: Beat | None) -> None:
     if beat is not None:
         beat.is_live(made().store, "whole")
-        _true(all(one.__class__ is int for one in (beat.epoch, beat.pid, beat.done, beat.nodes)), "an epoch, a process or a count is no number")
+        _true(
+            all(one.__class__ is int for one in (beat.epoch, beat.pid, beat.done, beat.nodes)),
+            "an epoch, a process or a count is no number",
+        )
         [(frame, index, worker, since) for frame, index, worker, since in beat.running]
 
 
@@ -363,11 +379,20 @@ PLAN_FILE = Decoder(
     _use_plan,
 )
 FUTURES_FILE = Decoder("futures file", "sealed", _futures, futures_from_bytes, (PlanFormatError,), _use_plan)
-SEGMENT = Decoder("journal segment", "sealed", _segments, lambda data: segment_from_bytes(data, "segment"), (JournalError, PlanFormatError), _use_segment)
+SEGMENT = Decoder(
+    "journal segment", "sealed", _segments, lambda data: segment_from_bytes(data, "segment"), (JournalError, PlanFormatError), _use_segment
+)
 SNAPSHOT_STATE = Decoder("snapshot", "msgpack", _snapshots, load, (FormatError,), _use_snapshot)
-SNAPSHOT_VALUES = Decoder("values of a snapshot", "msgpack", _snapshots, values_of, (FormatError,), lambda values: [_use_value(one) for one in values])
+SNAPSHOT_VALUES = Decoder(
+    "values of a snapshot", "msgpack", _snapshots, values_of, (FormatError,), lambda values: [_use_value(one) for one in values]
+)
 MANIFEST = Decoder(
-    "manifest", "sealed", lambda: (made().store.get(run_key("whole", "manifest")),), _decode_manifest, (JournalError, RunNotFound), _use_manifest
+    "manifest",
+    "sealed",
+    lambda: (made().store.get(run_key("whole", "manifest")),),
+    _decode_manifest,
+    (JournalError, RunNotFound),
+    _use_manifest,
 )
 CACHE_ENTRY = Decoder("cache entry", "sealed", _entries, lambda data: entry_from_bytes(data, "entry"), (FormatError,), _use_entry)
 CACHE_LOOKUP = Decoder("cache lookup", "sealed", _entries, _decode_cached, ())
@@ -379,7 +404,13 @@ COMMAND = Decoder(
     (FormatError,),
     _use_command,
 )
-VALUE = Decoder("value", "msgpack", lambda: tuple(codec.encode(value) for codec, (_, value) in zip(_CODECS, _PLAIN_VALUES, strict=True)), _decode_values, ())
+VALUE = Decoder(
+    "value",
+    "msgpack",
+    lambda: tuple(codec.encode(value) for codec, (_, value) in zip(_CODECS, _PLAIN_VALUES, strict=True)),
+    _decode_values,
+    (),
+)
 ANY_VALUE = Decoder(
     "value of Any",
     "msgpack",
@@ -435,8 +466,29 @@ _INTERESTING: tuple[Any, ...] = (
     *(b"", b"\0", b"\xff", b"\xc0", bytes(16), bytes(32), b"\x90", b"\xdd\xff\xff\xff\xff", b"\x91" * 600, b"a" * 5000),
     *([], [[]], [0], [None, None], [0, 1, 2, 3], [bytes(32), 5000], [bytes(31), -1], {}, {"a": 1}, {"b": [], "a": {}}, [0] * 300),
     *(Huge(b"\x91" * depth + b"\0") for depth in (3, 100, 300, 480, 505, 520, 1000, 5000)),
-    *(Huge(raw) for raw in (b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff", b"\xdb\x7f\xff\xff\xff", b"\xc9\x7f\xff\xff\xff\x01", b"\xc1")),
-    *(Huge(raw) for raw in (b"\xdc\xff\xff" * 400, b"\xd6\xff\0\0\0\0", b"\xc7\x00\x01", b"\xd4\x05\0", b"\x82\xa1a\x01\xa1a\x02", b"\x81\x90\x01", b"\xd9\x01\xff")),
+    *(
+        Huge(raw)
+        for raw in (
+            b"\xdd\xff\xff\xff\xff",
+            b"\xdf\xff\xff\xff\xff",
+            b"\xc6\xff\xff\xff\xff",
+            b"\xdb\x7f\xff\xff\xff",
+            b"\xc9\x7f\xff\xff\xff\x01",
+            b"\xc1",
+        )
+    ),
+    *(
+        Huge(raw)
+        for raw in (
+            b"\xdc\xff\xff" * 400,
+            b"\xd6\xff\0\0\0\0",
+            b"\xc7\x00\x01",
+            b"\xd4\x05\0",
+            b"\x82\xa1a\x01\xa1a\x02",
+            b"\x81\x90\x01",
+            b"\xd9\x01\xff",
+        )
+    ),
 )
 
 
@@ -446,10 +498,20 @@ def _raw(tree: Any) -> bytes:
         return tree.raw
     if tree.__class__ is list:
         size = len(tree)
-        head = bytes([0x90 | size]) if size < 16 else b"\xdc" + struct.pack(">H", size) if size < 1 << 16 else b"\xdd" + struct.pack(">I", size)
+        head = (
+            bytes([0x90 | size])
+            if size < 16
+            else b"\xdc" + struct.pack(">H", size)
+            if size < 1 << 16
+            else b"\xdd" + struct.pack(">I", size)
+        )
         return head + b"".join(map(_raw, tree))
     if tree.__class__ is dict:
-        rows = sorted(tree.items(), key=lambda row: row[0].encode("utf-8", "surrogatepass")) if all(key.__class__ is str for key in tree) else list(tree.items())
+        rows = (
+            sorted(tree.items(), key=lambda row: row[0].encode("utf-8", "surrogatepass"))
+            if all(key.__class__ is str for key in tree)
+            else list(tree.items())
+        )
         size = len(rows)
         head = bytes([0x80 | size]) if size < 16 else b"\xde" + struct.pack(">H", size)
         return head + b"".join(_raw(key) + _raw(one) for key, one in rows)
@@ -575,7 +637,9 @@ def _mutated_bytes(data: bytes, random: random.Random, other: bytes) -> bytes:
             word = _raw(random.choice(_INTERESTING))
             changed[at : at + random.choice((0, size))] = word
         else:
-            changed[at : at + size] = random.choice((b"\xff", b"\0", b"\xdd\xff\xff\xff\xff", b"\xcf" + b"\xff" * 8, b"\xc6\0\1\0\0", b"\x7f", b"\x80")) * random.choice((1, 3))
+            changed[at : at + size] = random.choice(
+                (b"\xff", b"\0", b"\xdd\xff\xff\xff\xff", b"\xcf" + b"\xff" * 8, b"\xc6\0\1\0\0", b"\x7f", b"\x80")
+            ) * random.choice((1, 3))
     return bytes(changed)
 
 
@@ -698,7 +762,8 @@ def summary(breakages: list[Breakage]) -> str:
         firsts.setdefault(key, one.number)
         counts[key] += 1
     return "\n".join(
-        f"{name}: {problem}{' (after it was accepted)' if accepted else ''}: {count} times, first with mutation {firsts[name, problem, accepted]}"
+        f"{name}: {problem}{' (after it was accepted)' if accepted else ''}: "
+        f"{count} times, first with mutation {firsts[name, problem, accepted]}"
         for (name, problem, accepted), count in sorted(counts.items())
     )
 
@@ -706,7 +771,11 @@ def summary(breakages: list[Breakage]) -> str:
 def history_of(store: AnyStore, run_id: str) -> list[Any]:
     """Everything that a reader asks a history for."""
     history = History(store, run_id)
-    return [history.state, list(history.nodes()), list(history.failed_attempts()), history.first_failure(), history.counts, list(history.frames())]
-
-
-CLOCK = SystemClock()
+    return [
+        history.state,
+        list(history.nodes()),
+        list(history.failed_attempts()),
+        history.first_failure(),
+        history.counts,
+        list(history.frames()),
+    ]

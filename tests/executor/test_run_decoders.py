@@ -1,4 +1,7 @@
-"""T1, J4: no bytes are believed. Decoders give one kind of error, execute and import nothing, and cost what their bytes cost; a journal of nonsense is told in words."""
+"""T1, J4: no bytes are believed. Decoders give one kind of error, execute and import nothing, and cost what their bytes cost.
+
+A journal of nonsense is told in words.
+"""
 
 import importlib.util
 import json
@@ -136,7 +139,9 @@ def test_T1_what_a_decoder_accepts_breaks_in_no_readers_hands(broken, name):
 
 
 def test_T1_mutations_are_the_same_in_each_process():
-    source = "import fuzzing, hashlib, json; print(json.dumps(hashlib.sha256(b''.join(fuzzing.mutations(fuzzing.VALUE, 5, 200))).hexdigest()))"
+    source = (
+        "import fuzzing, hashlib, json; print(json.dumps(hashlib.sha256(b''.join(fuzzing.mutations(fuzzing.VALUE, 5, 200))).hexdigest()))"
+    )
     assert child(source, PYTHONHASHSEED="1") == child(source, PYTHONHASHSEED="2")
 
 
@@ -174,8 +179,11 @@ _WATCHED = """
 import json, resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 import fuzzing
-WATCHED = ("import", "exec", "compile", "open", "marshal.", "pickle.", "subprocess.", "os.", "socket.", "ctypes.", "code.__new__", "function.__new__", "shutil.", "tempfile.")
-b"".decode("utf-16-le"), b"".decode("utf-16-be"), b"".decode("utf-32-le"), b"".decode("utf-32-be")  # which json asks for
+WATCHED = ("import", "exec", "compile", "open", "marshal.", "pickle.", "subprocess.", "os.", "socket.", "ctypes.") + (
+    "code.__new__", "function.__new__", "shutil.", "tempfile.")
+import codecs
+for name in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "utf-8-sig"):
+    codecs.lookup(name)  # which json asks for: Python's own, chosen by the first bytes
 seen, armed = {}, False
 def hook(event, arguments):
     if armed and event.startswith(WATCHED):
@@ -202,7 +210,10 @@ print(json.dumps(list(seen)))
 
 
 def test_T1_decoding_executes_nothing_imports_nothing_and_opens_nothing():
-    """An audit hook looks on while each decoder reads its corpus and 1,000 mutations. A value of `Any` names classes, which a worker imports: it is not among them."""
+    """An audit hook looks on while each decoder reads its corpus and 1,000 mutations.
+
+    A value of `Any` names classes, which a worker imports: it is not among them.
+    """
     seen = child(_WATCHED, 1000)
     assert [one for one in seen if one.startswith("the hook: compile")], "the hook sees nothing"
     assert [one for one in seen if not one.startswith("the hook")] == []
@@ -284,7 +295,9 @@ NESTED_ARRAYS = (b"\xdd" + struct.pack(">I", BOMB - 10)) * 1000 + b"\xc0" * (BOM
 NESTED_MAPS = (b"\xdf" + struct.pack(">I", BOMB // 2) + b"\xa1a") * 1000 + b"\xc0" * (BOMB - 7000)
 
 
-@pytest.mark.parametrize("bomb", [NESTED_ARRAYS, NESTED_MAPS, b"\x91" * BOMB, b"\x81\xa1a" * BOMB, b"\xdd\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff"])
+@pytest.mark.parametrize(
+    "bomb", [NESTED_ARRAYS, NESTED_MAPS, b"\x91" * BOMB, b"\x81\xa1a" * BOMB, b"\xdd\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff"]
+)
 def test_T1_a_small_file_that_promises_much_is_refused(bomb):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for read in (unpack, lambda data: unpack_canonical(data, "x"), lambda data: list(unpack_each(data, "x")), type_from_bytes):
@@ -297,7 +310,9 @@ def test_T1_a_small_file_that_promises_much_is_refused(bomb):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 << 10, "KiB"
 
 
-@pytest.mark.xfail(strict=True, reason="the message says the number, whose digits cost the square of its length (typesys/type_format.py: _type)")
+@pytest.mark.xfail(
+    strict=True, reason="the message says the number, whose digits cost the square of its length (typesys/type_format.py: _type)"
+)
 def test_T1_a_huge_number_costs_no_more_than_its_bytes():
     """The commands lift Python's own limit on digits, so nothing else keeps a message from having 600,000 of them."""
     most = sys.get_int_max_str_digits()
@@ -325,7 +340,9 @@ def test_T1_a_cache_entry_whose_field_is_a_number_is_malformed():
         entry_from_bytes(seal(b"PRMC", 1, 1, fuzzing._raw(tree)), "entry")
 
 
-@pytest.mark.xfail(strict=True, reason="a snapshot's policies that are arrays: AttributeError (executor/snapshot.py: load catches four kinds)")
+@pytest.mark.xfail(
+    strict=True, reason="a snapshot's policies that are arrays: AttributeError (executor/snapshot.py: load catches four kinds)"
+)
 def test_T1_a_snapshot_whose_policy_is_no_map_is_a_journal_error():
     tree = unpack(fuzzing.SNAPSHOT_STATE.corpus[-1])
     shape = unpack(tree[0][0])
@@ -378,8 +395,18 @@ def test_T1_a_beat_that_is_none_counts_as_none(store, data):
 @pytest.mark.parametrize(
     "fields",
     [
-        pytest.param(one, marks=pytest.mark.xfail(strict=True, reason="fields of a beat are not checked (executor/heartbeat.py: read_beat)"))
-        for one in ({"time": "now"}, {"epoch": "x"}, {"running": [[1]]}, {"running": 5}, {"pid": "1/../self", "host": 1}, {"done": None}, {"waiting": []})
+        pytest.param(
+            one, marks=pytest.mark.xfail(strict=True, reason="fields of a beat are not checked (executor/heartbeat.py: read_beat)")
+        )
+        for one in (
+            {"time": "now"},
+            {"epoch": "x"},
+            {"running": [[1]]},
+            {"running": 5},
+            {"pid": "1/../self", "host": 1},
+            {"done": None},
+            {"waiting": []},
+        )
     ],
     ids=str,
 )
@@ -400,7 +427,9 @@ def test_T1_a_lease_that_can_not_be_read_is_free(store):
     [
         pytest.param(b"[" * 100_000, marks=pytest.mark.xfail(strict=True, reason="RecursionError (executor/cache.py: _last_lease)")),
         b'{"run": "a\\u0000b", "epoch": 1}',
-        pytest.param(b'{"run": "' + b"a" * 5000 + b'", "epoch": 1}', marks=pytest.mark.xfail(strict=True, reason="StoreError: File name too long")),
+        pytest.param(
+            b'{"run": "' + b"a" * 5000 + b'", "epoch": 1}', marks=pytest.mark.xfail(strict=True, reason="StoreError: File name too long")
+        ),
     ],
     ids=["deep", "zero byte", "long name"],
 )
@@ -483,7 +512,9 @@ class Broken:
             self.id = run(flow, {"x": 1}, store=self.store, run_id="r").id
         finally:
             broken_now.clear()
-        self.events = [event for segment, _ in read_segments(self.store, self.id, 0, find_end(self.store, self.id)) for event in segment.events]
+        self.events = [
+            event for segment, _ in read_segments(self.store, self.id, 0, find_end(self.store, self.id)) for event in segment.events
+        ]
         self.states = self.look()
 
     def look(self):
@@ -610,7 +641,11 @@ BREAKS = {
 def _cases(table):
     for reader in table:
         for name in NONSENSE:
-            marks = [pytest.mark.xfail(strict=True, reason="another exception than a JournalError comes out")] if (reader, name) in BREAKS else []
+            marks = (
+                [pytest.mark.xfail(strict=True, reason="another exception than a JournalError comes out")]
+                if (reader, name) in BREAKS
+                else []
+            )
             yield pytest.param(reader, name, marks=marks, id=f"{reader}-{name}")
 
 
@@ -689,7 +724,12 @@ UNSEEN = [
 ]
 
 
-@pytest.mark.parametrize("name", parameters([name for name in NONSENSE if "snapshot" not in name], dict.fromkeys(UNSEEN, "the doctor calls a run whole that no resume takes")))
+@pytest.mark.parametrize(
+    "name",
+    parameters(
+        [name for name in NONSENSE if "snapshot" not in name], dict.fromkeys(UNSEEN, "the doctor calls a run whole that no resume takes")
+    ),
+)
 def test_J4_the_doctor_finds_what_keeps_a_run_from_being_resumed(nonsense, name):
     made = nonsense(name)
     try:
