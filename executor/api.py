@@ -9,12 +9,11 @@ from typing import Any, Unpack, cast
 
 from executor.changed_code import Change
 from executor.engines.engine import engine_named
-from executor.errors import RunExists, RunIsLive
+from executor.errors import Fenced, RunExists, RunIsLive
 from executor.handle import Run
-from executor.heartbeat import read_beat
-from executor.layout import plan_key
+from executor.heartbeat import await_first_beat, is_live, read_beat
 from executor.limits import Limits
-from executor.manifest import read_manifest
+from executor.manifest import read_manifest, read_plan
 from executor.options import Limited, Options, RunOptions, options_of
 from executor.prepare import Target, codecs_of, opened_store, prepare
 from executor.rerun import prepare_rerun
@@ -24,7 +23,6 @@ from executor.summary import ending
 from executor.timeouts import with_timeouts
 from planner.entity import Entity
 from planner.errors import user_line
-from planner.plan_format import plan_from_bytes
 from planner.workflow import Workflow
 
 
@@ -119,19 +117,29 @@ def _begin(
         return join(run_id, opened, target, options, limits, background)
     if background:
         return prepared.carry_in_background()
-    prepared.carry()
+    try:
+        prepared.carry()
+    except Fenced as error:
+        if run_id is None or error.segment != 0:
+            raise
+        return join(run_id, opened, target, options, limits, background)  # another process started it at the same moment, and was quicker
     return prepared.run
 
 
 def join(run_id: str, store: Store, target: Target | None, options: Options, limits: Limited, background: bool) -> Run:
     """The run of a name that is there already: waited for if somebody works on it, resumed if it was interrupted, given as it is if it has ended."""
-    beat = read_beat(store, run_id)
     there = attach(run_id, store=store, target=target)
-    if ending(store, run_id) is not None:
-        return there
-    if beat is not None and beat.is_live(store, run_id):
-        return there if background else there.wait()
-    return resume_with(run_id, options, limits, store=store, target=target, background=background)
+    while ending(store, run_id) is None:
+        if is_live(store, run_id) or await_first_beat(store, run_id):
+            return there if background else there.wait()
+        try:
+            return resume_with(run_id, options, limits, store=store, target=target, background=background)
+        except RunIsLive:
+            continue  # another process goes on with it
+        except Fenced as error:
+            if error.segment != 0:
+                raise
+    return there
 
 
 def attach(run_id: str, *, store: Store | str | Path | None = None, target: Target | None = None) -> Run:
@@ -155,7 +163,7 @@ def attach(run_id: str, *, store: Store | str | Path | None = None, target: Targ
     """
     opened = opened_store(store)
     manifest = read_manifest(opened, run_id)
-    codecs = codecs_of(target) if target is not None else codecs_of(plan_from_bytes(opened.get(plan_key(manifest.plan))))
+    codecs = codecs_of(target) if target is not None else codecs_of(read_plan(opened, manifest))
     return Run(run_id, opened, codecs)
 
 

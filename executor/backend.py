@@ -17,10 +17,11 @@ Credentials come from the environment, as each library reads them; a URL that ho
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from executor.errors import UnsupportedStore
 
@@ -30,6 +31,9 @@ _FAMILIES: Final = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "abfs": "a
 _PASSING: Final = frozenset(
     (errno.EAGAIN, errno.EINTR, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT, errno.EIO, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 )
+
+
+_MISTYPED: Final = re.compile(r"(s3|gs|gcs|abfs|az):/*")
 
 
 class Backend(Protocol):
@@ -81,6 +85,8 @@ def backend_of(url: str | Path | None) -> tuple[str, Backend]:
         return text, Memory(text.removeprefix(_SHARED_MEMORY))
     single = text.startswith(SINGLE)
     scheme, separator, rest = text.removeprefix(SINGLE).partition("://")
+    if not separator and (mistyped := _MISTYPED.match(text)) and not Path(text).exists():
+        raise UnsupportedStore(f"the store {text} is neither a path nor a URL: write {mistyped[1]}://…")
     if separator and scheme not in ("file", "local"):
         return _object_store(text, scheme, single)
     from executor.local_files import LocalFiles
@@ -90,10 +96,12 @@ def backend_of(url: str | Path | None) -> tuple[str, Backend]:
 
 
 def _object_store(url: str, scheme: str, single: bool) -> tuple[str, Backend]:
-    parts = urlsplit(url)
-    if parts.password is not None or parts.query:
-        shown = f"{scheme}://{parts.hostname or ''}{parts.path}"
-        raise UnsupportedStore(f"the store {shown} is given with credentials or options in its URL, which is stored and shown: put them into the environment")
+    rest = url.partition("://")[2]
+    before, at, _ = rest.rpartition("@")
+    if (at and ":" in before) or "#" in rest or "?" in rest:
+        raise UnsupportedStore(f"a {scheme}:// store is given with credentials or options in its URL, which is stored and shown: put them into the environment")
+    if not rest.partition("/")[0]:
+        raise UnsupportedStore(f"the store {url} names no bucket: write {scheme}://BUCKET/PREFIX")
     if scheme not in _FAMILIES and not single:
         raise UnsupportedStore(
             f"the store {url} can't be shared: {scheme}:// can't create a key so that of two writers one wins. Use file://, s3://, gs:// or abfs://; or, if only "

@@ -15,15 +15,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from executor import fields
 from executor.cache_key import Fields, futures_key_of, result_key
 from executor.crash_points import reached
-from executor.errors import NotInStore
-from executor.events import tree_of, value_of
+from executor.errors import NotInStore, StoreError
+from executor.events import tree_of
 from executor.heartbeat import read_beat
-from executor.layout import CACHE, cache_entry_key, lease_key, object_key
+from executor.layout import CACHE, cache_entry_key, is_run_id, lease_key, object_key
 from executor.scheduler import Settled
 from executor.store import Store
 from planner.plan import Large, Value
+from planner.plan_format import futures_from_bytes
 from typesys.canonical import pack_map, seal, unpack_canonical, unseal
 from typesys.errors import FormatError
 
@@ -79,12 +81,18 @@ def entry_from_bytes(data: bytes, key: str) -> Entry:
     _, _, payload = unseal(data, MAGIC, range(1, VERSION + 1), key)
     tree = unpack_canonical(payload, key)
     try:
-        fields = tuple((str(name), bytes(told)) for name, told in tree["fields"])
-        value = None if tree["value"] is None else value_of(tree["value"])
-        entry = Entry(fields, value, tree["futures"], tree["run"], tree["path"], tree["created"])
-        if (entry.value is None) is (entry.futures is None) or not fields or fields[0][0] != "task":
+        told = tuple((fields.text(name), fields.data(one)) for name, one in map(fields.items, fields.items(tree["fields"])))
+        value = None if tree["value"] is None else fields.value(tree["value"])
+        futures = None if tree["futures"] is None else fields.data(tree["futures"])
+        entry = Entry(told, value, futures, fields.text(tree["run"]), fields.text(tree["path"]), fields.whole(tree["created"]))
+        if (value is None) is (futures is None) or [name for name, _ in told[:3]] != ["task", "version", "interface"]:
             raise ValueError("it holds no outcome")
-    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        told[0][1].decode(), told[1][1].decode()
+        if futures is not None:
+            futures_from_bytes(futures)
+    except FormatError as error:
+        raise FormatError(key, f"holds a futures file that {error.problem}", error.offset) from None
+    except (TypeError, ValueError, KeyError, IndexError) as error:
         raise FormatError(key, f"is malformed ({error})", 0) from None
     return entry
 
@@ -96,9 +104,25 @@ def read_entry(store: Store, key: bytes) -> Entry | None:
         entry = entry_from_bytes(store.get(name), name)
     except (NotInStore, FormatError):
         return None
-    if entry.key != key or (isinstance(entry.value, Large) and not store.exists(object_key(entry.value.digest))):
+    if entry.key != key or not all(_is_whole(store, value) for value in values_in(entry)):
         return None
     return entry
+
+
+def values_in(entry: Entry) -> list[Large]:
+    """The objects that an entry names."""
+    if entry.futures is None:
+        return [entry.value] if isinstance(entry.value, Large) else []
+    plan, _ = futures_from_bytes(entry.futures)
+    return [literal for literal in plan.literals if isinstance(literal, Large)]
+
+
+def _is_whole(store: Store, value: Large) -> bool:
+    """Whether an object can be had. Where reading is cheap it is read: a damaged one would stop every run that takes it."""
+    try:
+        return store.get_value(value) is not None if store.is_near else store.exists(object_key(value.digest))
+    except StoreError:
+        return False
 
 
 def write_entry(store: Store, settled: Settled, run_id: str, created: int) -> None:
@@ -133,8 +157,8 @@ def take_lease(store: Store, key: bytes, run_id: str, epoch: int) -> bool:
         return bool(holder["run"] == run_id and holder["epoch"] == epoch)
     mine = {"run": run_id, "epoch": epoch, "nonce": secrets.token_hex(8)}
     taken = store.put_new(lease_key(key, number + 1), json.dumps(mine).encode(), durable=False)
-    if taken and number >= 0:
-        store.delete(lease_key(key, number))
+    if taken and number > 0:
+        store.delete(lease_key(key, number - 1))  # never the newest but one: somebody slow may be about to take the number after it
     return taken
 
 
@@ -147,13 +171,13 @@ def give_back(store: Store, key: bytes, run_id: str, epoch: int) -> None:
 
 def _last_lease(store: Store, key: bytes) -> tuple[int, dict[str, Any] | None]:
     """The number of the newest lease, -1 if there was none, and what it says, None if it was given back."""
-    keys = store.list(lease_key(key, 0).rpartition("/")[0])
+    keys = [one for one in store.list(lease_key(key, 0).rpartition("/")[0]) if one.rpartition("/")[2].isdecimal()]
     if not keys:
         return -1, None
     try:
-        said = json.loads(store.get(keys[-1]))
-        whole = isinstance(said, dict) and isinstance(said.get("run"), str) and isinstance(said.get("epoch"), int)
-    except (NotInStore, ValueError):
+        said = json.loads(store.get(keys[-1]).decode())
+        whole = isinstance(said, dict) and isinstance(said.get("epoch"), int) and isinstance(said.get("run"), str) and is_run_id(said["run"])
+    except (NotInStore, ValueError, RecursionError):
         said, whole = None, False
     return int(keys[-1].rpartition("/")[2]), said if whole else None
 

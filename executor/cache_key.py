@@ -71,10 +71,10 @@ def _told(frame: Frame, binding: Binding) -> Binding:
     if binding.__class__ is int:
         return _digest_of(frame.value(binding))
     code = binding[0]
-    if code == INPUT:
-        return [code, _digest_of(frame.value(binding)), binding[2] if len(binding) == 3 else []]
-    if code == NODE:
-        return [code, _digest_of(frame.value(binding[1])), binding[2]]
+    if code in (INPUT, NODE):  # a path means something only in a value of its type
+        type = frame.topology.leaf_type(binding)
+        value = frame.value(binding if code == INPUT else binding[1])
+        return [NODE, _digest_of(value), binding[2] if len(binding) == 3 else [], b"" if type is None else type_bytes(type)]
     if code in (LIST, TUPLE):
         return [code, [_told(frame, item) for item in binding[1]]]
     if code == DICT:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from executor.clock import SystemClock
 from executor.errors import RunIsNotLive
 from executor.events import ENDED
@@ -9,7 +11,7 @@ from executor.execution import resumed_event
 from executor.inbox import tell
 from executor.journal import Journal, LostRace
 from executor.manifest import read_manifest
-from executor.recovery import recover
+from executor.recovery import next_epoch, recover
 from executor.store import Store
 from executor.summary import ending
 
@@ -20,17 +22,14 @@ def cancel_run(store: Store, run_id: str, reason: str) -> str:
     Raises `RunNotFound`, `JournalError`, `StoreError`, `TimeoutError` (its executor does not answer), `Fenced` (another executor took it over just now).
     """
     manifest = read_manifest(store, run_id)
-    try:
+    with suppress(RunIsNotLive):
         tell(store, run_id, "cancel", reason)
-    except RunIsNotLive:
-        while (ended := ending(store, run_id)) is None:
-            recovered = recover(store, manifest, SystemClock())
-            epoch = (0 if recovered.tail is None else recovered.tail.epoch) + 1
-            journal = Journal(store, run_id, epoch, recovered.tail, True, lambda events: None)
-            try:
-                journal.claim((resumed_event(epoch, recovered.scheduler.limits), (ENDED, "CANCELLED", reason, None)))
-            except LostRace:
-                continue
-        return ended[0]
-    ended = ending(store, run_id)
-    return "INTERRUPTED" if ended is None else ended[0]
+    while (ended := ending(store, run_id)) is None:  # it had no executor, or lost it
+        recovered = recover(store, manifest, SystemClock())
+        epoch = next_epoch(recovered)
+        journal = Journal(store, run_id, epoch, recovered.tail, True, lambda events: None)
+        try:
+            journal.claim((resumed_event(epoch, recovered.scheduler.limits), (ENDED, "CANCELLED", reason, None)))
+        except LostRace:
+            continue
+    return ended[0]

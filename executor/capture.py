@@ -87,7 +87,7 @@ class Capture:
 
 def with_path(path: str, lines: list[str]) -> str:
     """Lines as they are echoed: with the path of the node that said them."""
-    return masked("".join(f"{path} | {line}\n" for line in lines))
+    return "".join(f"{path} | {line}\n" for line in masked("\n".join(lines)).split("\n"))
 
 
 def echo(text: str) -> bool:

@@ -52,6 +52,7 @@ def adopt_current_code(scheduler: Scheduler, strict: bool) -> tuple[list[Change]
             entity = found[key]
             new = old if entity is None else entity.callee()
             if new.digest == old.digest:
+                callees[number] = new if _fits(old.interface, new.interface) else old  # its decorator may be another one
                 continue
             changes[old.name] = Change(old.name, old.digest, new.digest)
             if not _fits(old.interface, new.interface):

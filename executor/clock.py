@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Protocol
+from typing import Final, Protocol
+
+_LOOK_UP: Final = 1.0
+"""Seconds after which whoever waits looks around, though nothing has happened."""
 
 
 class Clock(Protocol):
@@ -17,7 +20,7 @@ class Clock(Protocol):
         """Seconds since the epoch, for what outlives this process; may jump."""
 
     def wait(self, event: threading.Event, seconds: float) -> None:
-        """Wait for an event, at most so long. Nothing runs meanwhile."""
+        """Wait for an event, at most so long, or less. Nothing runs meanwhile."""
 
 
 class SystemClock:
@@ -34,4 +37,4 @@ class SystemClock:
         return time.time()
 
     def wait(self, event: threading.Event, seconds: float) -> None:
-        event.wait(seconds)
+        event.wait(min(seconds, _LOOK_UP))

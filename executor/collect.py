@@ -7,17 +7,15 @@ does, nor what is younger than asked for, and a run that begins meanwhile ends t
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from executor.cache import entries
+from executor.cache import entries, values_in
 from executor.errors import NotInStore, RunIsLive, RunNotFound
 from executor.export import keys_of
 from executor.heartbeat import read_beat
 from executor.layout import CODE, LEASES, OBJECTS, PLANS, RUNS, object_key, run_key
 from executor.store import Store
-from planner.plan import Large
-from planner.plan_format import futures_from_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +26,15 @@ class Garbage:
     changed: float
 
 
-def garbage(store: Store, older_than: float) -> list[Garbage]:
-    """What nothing in a store refers to, and is older than so many seconds.
+def garbage(store: Store, older_than: float, without: Sequence[str] = ()) -> list[Garbage]:
+    """What nothing in a store refers to, and is older than so many seconds; as if the runs `without` were not there.
 
     Raises:
         RunIsLive: a run goes on.
         JournalError: a run can't be read, so nobody knows what it needs.
     """
     before = time.time() - older_than
-    runs = _runs(store)
+    runs = [run_id for run_id in _runs(store) if run_id not in without]
     _refuse_live(store, runs)
     found = [Garbage(key, changed) for key in _candidates(store, runs) if (changed := _changed(store, key)) is not None and changed <= before]
     needed = _needed(store, runs)
@@ -110,9 +108,6 @@ def _needed(store: Store, runs: list[str]) -> set[str]:
             needed.update(keys_of(store, run_id))
     for key, entry in entries(store):
         needed.add(key)
-        if entry is not None and isinstance(entry.value, Large):
-            needed.add(object_key(entry.value.digest))
-        if entry is not None and entry.futures is not None:
-            plan, _ = futures_from_bytes(entry.futures)
-            needed.update(object_key(one.digest) for one in plan.literals if isinstance(one, Large))
+        if entry is not None:
+            needed.update(object_key(one.digest) for one in values_in(entry))
     return needed

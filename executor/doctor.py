@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from executor.clock import SystemClock
 from executor.errors import JournalError, NotInStore, StoreError
 from executor.events import EXPANDED, RESUMED, SNAPSHOT, Event
 from executor.frame import node_identity
 from executor.heartbeat import read_beat
 from executor.journal import keys_named
-from executor.layout import OBJECTS, bundle_key, futures_key, object_key, plan_key, run_key, segment_key
-from executor.manifest import Manifest, read_manifest
+from executor.layout import OBJECTS, bundle_key, futures_key, is_segment, object_key, plan_key, run_key, segment_key
+from executor.manifest import Manifest, read_manifest, read_plan
+from executor.recovery import recover
 from executor.segment import GENESIS, is_torn, segment_digest, segment_from_bytes
 from executor.snapshot import get_snapshot, load
 from executor.store import Store
+from planner.by_value import unsealed
 from planner.plan import Large
-from planner.plan_format import futures_from_bytes, plan_digest, plan_from_bytes
+from planner.plan_format import futures_from_bytes
 from typesys.canonical import digest
 from typesys.errors import FormatError
 
@@ -49,13 +53,20 @@ def examine(store: Store, run_id: str) -> Iterator[Finding]:
     try:
         manifest = read_manifest(store, run_id)
     except JournalError as error:
-        yield Finding(ERROR, run_key(run_id, "manifest"), str(error), f"{_RESTORE}: without it nobody knows what the run is")
+        yield Finding(ERROR, run_key(run_id, "manifest"), str(error), _way_out(error, f"{_RESTORE}: without it nobody knows what the run is"))
         return
-    yield from _examine_beginning(store, manifest)
     events: list[Event] = []
-    yield from _examine_journal(store, run_id, events)
-    yield from _examine_objects(store, run_id, manifest, events)
-    yield from _examine_futures(store, run_id, events)
+    found = [*_examine_beginning(store, manifest), *_examine_journal(store, run_id, events)]
+    try:
+        found += [*_examine_objects(store, run_id, manifest, events), *_examine_futures(store, run_id, events)]
+    except FormatError as error:
+        found.append(Finding(ERROR, run_key(run_id, "journal"), f"names a futures file that can't be read: {error}", _RESTORE))
+    yield from found
+    if is_whole(found):
+        try:
+            recover(store, manifest, SystemClock())
+        except (StoreError, FormatError) as error:
+            yield Finding(ERROR, run_key(run_id, "journal"), f"can't be replayed: {error}", _RESTORE)
     yield from _examine_beat(store, run_id, events)
 
 
@@ -65,41 +76,53 @@ def is_whole(findings: list[Finding]) -> bool:
 
 
 def _examine_beginning(store: Store, manifest: Manifest) -> Iterator[Finding]:
-    key = plan_key(manifest.plan)
     try:
-        if plan_digest(plan_from_bytes(store.get(key))) != manifest.plan:
-            yield Finding(ERROR, key, "holds another plan than its name says", _RESTORE)
+        read_plan(store, manifest)
     except (StoreError, FormatError) as error:
-        yield Finding(ERROR, key, str(error), "compile the workflow again, with `promissory compile`, and put the file there")
-    if manifest.bundle and not store.exists(bundle_key(manifest.bundle)):
-        yield Finding(WARNING, bundle_key(manifest.bundle), "the sources of the run are missing", "it can be resumed only where its modules can be imported")
+        yield Finding(ERROR, plan_key(manifest.plan), str(error), _way_out(error, "compile the workflow again, with `promissory compile`, and put the file there"))
+    key, way_out = bundle_key(manifest.bundle), "it can be resumed only where its modules can be imported"
+    if manifest.bundle and not store.exists(key):
+        yield Finding(WARNING, key, "the sources of the run are missing", way_out)
+    elif manifest.bundle and digest("bundle", store.get(key)) != manifest.bundle:
+        yield Finding(WARNING, key, "the sources of the run are damaged: their digest does not match their bytes", way_out)
+    for key in store.list(run_key(manifest.run_id, "code")):
+        try:
+            unsealed(store.get(key), key)
+        except (StoreError, FormatError) as error:
+            yield Finding(WARNING, key, str(error), "its function can be had only from the program that defines it: resume from there")
+
+
+def _way_out(error: Exception, otherwise: str) -> str:
+    """What to do about bytes that can't be read; those of a newer version need no repair."""
+    return "" if "newer promissory" in str(error) else otherwise
 
 
 def _examine_journal(store: Store, run_id: str, events: list[Event]) -> Iterator[Finding]:
     """Segment after segment, by their numbers; what is whole is added to `events`."""
     there = [key.rpartition("/")[2] for key in store.list(run_key(run_id, "journal"))]
-    strange = [name for name in there if not (name.isdecimal() and len(name) == 20)]
+    strange = [name for name in there if not is_segment(name)]
     for name in strange:
         yield Finding(WARNING, run_key(run_id, f"journal/{name}"), "is no segment", "remove it, if you know what it is")
     numbers = sorted(int(name) for name in there if name not in strange)
     if not numbers:
         yield Finding(NOTE, run_key(run_id, "journal"), "is empty: the run was stopped before it began", f"promissory resume {run_id}")
         return
-    previous, epoch, after_damage = GENESIS, 0, False
-    for number in range(numbers[-1] + 1):
+    previous, epoch, after_damage, expected = GENESIS, 0, False, 0
+    for number in numbers:
         key = segment_key(run_id, number)
+        if number > expected:
+            last = f" to {segment_key(run_id, number - 1)}" if number - expected > 1 else ""
+            yield Finding(ERROR, segment_key(run_id, expected), f"{last.strip()} is missing, and others come after it".strip(), _RESTORE)
+            after_damage = True
+        expected = number + 1
         try:
             data = store.get(key)
             segment = segment_from_bytes(data, key)
-        except NotInStore:
-            yield Finding(ERROR, key, "is missing, and others come after it", _RESTORE)
-            after_damage = True
-            continue
         except JournalError as error:
             if is_torn(data):
                 yield Finding(WARNING, key, "was never written to its end: a machine died over it", "nothing: what it held was not acknowledged")
             else:
-                yield Finding(ERROR, key, str(error), _RESTORE)
+                yield Finding(ERROR, key, str(error), _way_out(error, _RESTORE))
                 after_damage = True
             continue
         except StoreError as error:
@@ -119,6 +142,8 @@ def _examine_journal(store: Store, run_id: str, events: list[Event]) -> Iterator
 def _examine_objects(store: Store, run_id: str, manifest: Manifest, events: list[Event]) -> Iterator[Finding]:
     newest = next((event for event in reversed(events) if event[0] == SNAPSHOT), None)
     wanted = {object_key(value.digest): value for value in manifest.inputs.values() if isinstance(value, Large)}
+    with suppress(StoreError, FormatError):
+        wanted |= {object_key(value.digest): value for value in read_plan(store, manifest).literals if isinstance(value, Large)}
     keys = dict.fromkeys(key for event in events if event[0] != SNAPSHOT for key in keys_named(run_id, event))
     for key in [*wanted, *keys]:
         try:

@@ -149,7 +149,15 @@ class RunIsLive(ExecutorError):
 
 
 class Fenced(ExecutorError):
-    """Another executor took this run over; nothing that this one writes counts any more (rule J3)."""
+    """Another executor took this run over; nothing that this one writes counts any more (rule J3).
+
+    Attributes:
+        segment: the number that the other one took; 0 if this one had not begun.
+    """
+
+    def __init__(self, message: str, segment: int = -1) -> None:
+        super().__init__(message)
+        self.segment = segment
 
 
 class JournalError(FormatError, ExecutorError):

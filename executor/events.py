@@ -24,10 +24,12 @@ UNPAUSED       time
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from planner.plan import Large, Value
+from executor import fields
+from executor.layout import is_log
+from planner.plan import Value
 
 DONE, DONE_ROW, EXPANDED, OPENED, FAILED, RESUMED, CODE, ENDED, SNAPSHOT, RETRIED, PAUSED, UNPAUSED = range(12)
 
@@ -35,7 +37,6 @@ Event = tuple[Any, ...]
 Meta = tuple[int, int, str, int, Any]
 
 NO_META: Final[Meta] = (0, 0, "", 1, None)
-_AS_THEY_STAND: Final = frozenset((EXPANDED, OPENED, FAILED, RESUMED, CODE, ENDED, RETRIED, PAUSED, UNPAUSED))
 
 
 def compact(events: Iterable[Event]) -> list[Any]:
@@ -70,24 +71,119 @@ def tree_of(value: Value) -> Any:
     return value if isinstance(value, bytes) else [value.digest, value.size]
 
 
-def spread(trees: Iterable[Any]) -> Iterator[Event]:
-    """The events of a segment, one by one; undoes `compact`."""
-    for tree in trees:
-        kind = tree[0]
+def spread(trees: Any) -> Iterator[Event]:
+    """The events of a segment, one by one; undoes `compact`. Raises `ValueError` for what is no event."""
+    for tree in fields.items(trees):
+        kind = tree[0] if tree.__class__ is list and tree else None
         if kind == DONE_ROW:
-            _, frame, first, values, starts, durations, worker = tree
-            for offset, (value, started, duration) in enumerate(zip(values, starts, durations, strict=True)):
-                yield DONE, frame, first + offset, value_of(value), (started, duration, worker, 1, None)
-        elif kind == DONE:
-            yield DONE, tree[1], tree[2], value_of(tree[3]), tuple(tree[4])
-        elif kind == SNAPSHOT:
-            yield SNAPSHOT, value_of(tree[1])
-        elif kind in _AS_THEY_STAND:
-            yield tuple(tree)
+            _, frame, first, values, starts, durations, worker = fields.items(tree, 7)
+            fields.count(frame), fields.count(first), fields.text(worker)
+            for offset, (value, started, duration) in enumerate(zip(fields.items(values), fields.items(starts), fields.items(durations), strict=True)):
+                if started.__class__ is not int or duration.__class__ is not int:
+                    raise ValueError("a time that is no whole number")
+                yield DONE, frame, first + offset, value if value.__class__ is bytes else fields.value(value), (started, duration, worker, 1, None)
+        elif kind.__class__ is int and kind in _CHECKED:
+            yield _CHECKED[kind](tree)
         else:
-            raise ValueError(f"an event of the unknown kind {kind!r}")
+            raise ValueError(f"an event of the unknown kind {fields.shown(kind)}")
+
+
+def _done(tree: list[Any]) -> Event:
+    _, frame, index, value, meta = fields.items(tree, 5)
+    return DONE, fields.count(frame), fields.count(index), fields.value(value), _meta(meta)
+
+
+def _expanded(tree: list[Any]) -> Event:
+    _, frame, index, child, futures, meta = fields.items(tree, 6)
+    return EXPANDED, fields.count(frame), fields.count(index), fields.count(child), fields.data(futures), _meta(meta)
+
+
+def _opened(tree: list[Any]) -> Event:
+    _, frame, index, child = fields.items(tree, 4)
+    return OPENED, fields.count(frame), fields.count(index), fields.count(child)
+
+
+def _failed(tree: list[Any]) -> Event:
+    _, frame, index, failure, meta = fields.items(tree, 5)
+    return FAILED, fields.count(frame), fields.count(index), _failure(failure), _meta(meta)
+
+
+def _retried(tree: list[Any]) -> Event:
+    _, frame, index, failure, meta, delay, due = fields.items(tree, 7)
+    return RETRIED, fields.count(frame), fields.count(index), _failure(failure), _meta(meta), fields.seconds(delay), fields.seconds(due)
+
+
+def _resumed(tree: list[Any]) -> Event:
+    _, epoch, host, pid, limits, moment = fields.items(tree, 6)
+    return RESUMED, fields.count(epoch), fields.text(host), fields.whole(pid), fields.counts(fields.items(limits, 3)), fields.whole(moment)
+
+
+def _code(tree: list[Any]) -> Event:
+    _, name, old, new = fields.items(tree, 4)
+    return CODE, fields.text(name), fields.data(old), fields.data(new)
+
+
+def _ended(tree: list[Any]) -> Event:
+    _, state, reason, outputs = fields.items(tree, 4)
+    if outputs is not None:
+        for value in fields.items(outputs):
+            fields.value(value)
+    return ENDED, fields.text(state), fields.text(reason), outputs
+
+
+def _snapshot(tree: list[Any]) -> Event:
+    return SNAPSHOT, fields.value(fields.items(tree, 2)[1])
+
+
+def _paused(tree: list[Any]) -> Event:
+    _, reason, moment = fields.items(tree, 3)
+    return PAUSED, fields.text(reason), fields.whole(moment)
+
+
+def _unpaused(tree: list[Any]) -> Event:
+    return UNPAUSED, fields.whole(fields.items(tree, 2)[1])
+
+
+def _meta(tree: Any) -> Meta:
+    started, duration, worker, attempt, log = fields.items(tree, 5)
+    if log is not None:
+        key, offset, length = fields.items(log, 3)
+        if not is_log(fields.text(key)) or ".." in key.split("/"):
+            raise ValueError(f"{fields.shown(key)} is no log")
+        fields.count(offset), fields.count(length)
+    return fields.whole(started), fields.whole(duration), fields.text(worker), fields.count(attempt), log
+
+
+def _failure(tree: Any) -> list[Any]:
+    kind, type_name, message, trace, pickled, *rest = fields.items(tree)
+    for one in (kind, type_name, message, trace):
+        fields.text(one)
+    if pickled is not None:
+        fields.data(pickled)
+    if rest:
+        mro, after = rest
+        for name in fields.items(mro):
+            fields.text(name)
+        if after is not None:
+            fields.seconds(after)
+    return list(tree)
+
+
+_CHECKED: Final[dict[int, Callable[[list[Any]], Event]]] = {
+    DONE: _done,
+    EXPANDED: _expanded,
+    OPENED: _opened,
+    FAILED: _failed,
+    RETRIED: _retried,
+    RESUMED: _resumed,
+    CODE: _code,
+    ENDED: _ended,
+    SNAPSHOT: _snapshot,
+    PAUSED: _paused,
+    UNPAUSED: _unpaused,
+}
 
 
 def value_of(tree: Any) -> Value:
-    """The value that a tree in an event or outcome stands for."""
-    return tree if tree.__class__ is bytes else Large(tree[0], tree[1])
+    """The value that a tree in an event or outcome stands for. Raises `ValueError` for what is none."""
+    return tree if tree.__class__ is bytes else fields.value(tree)

@@ -89,12 +89,21 @@ class Progress:
 
 
 class _Mark(NamedTuple):
-    """Where the run stood when so many events had been given to the journal, and what may be cached once they are committed."""
+    """Where the run stood when so many events had been given to the journal, what may be cached once they are committed, and what is committed with them."""
 
     appended: int
     done: int
     nodes: int
     settled: list[Settled]
+    ended_frames: list[Key]
+
+
+def _nothing() -> None:
+    return
+
+
+def _always() -> bool:
+    return True
 
 
 class Execution:
@@ -157,8 +166,8 @@ class Execution:
         self._telling = threading.Lock()
         self._told = 0.0
         self._happened = threading.Event()
-        self._commands: deque[tuple[Command, Callable[[], None]]] = deque()
-        self._to_acknowledge: list[Callable[[], None]] = []
+        self._commands: deque[tuple[Command, Callable[[], None], Callable[[], bool]]] = deque()
+        self._at_the_end: list[Callable[[], None]] = []
         self._stored: deque[Key] = deque()
         self._snapshot: Value | None = None
         self._to_keep: list[Settled] = []
@@ -173,9 +182,9 @@ class Execution:
         self._happened.set()
         self.engine.wake()
 
-    def command(self, command: Command, acknowledge: Callable[[], None]) -> None:
-        """Take a command; `acknowledge` is called once its effect is committed. From any thread."""
-        self._commands.append((command, acknowledge))
+    def command(self, command: Command, acknowledge: Callable[[], None] = _nothing, stands: Callable[[], bool] = _always) -> None:
+        """Take a command; `acknowledge` is called once its effect is committed, `stands` says whether it has not been withdrawn. From any thread."""
+        self._commands.append((command, acknowledge, stands))
         self.wake()
 
     def committed(self, events: tuple[Event, ...]) -> None:
@@ -194,21 +203,33 @@ class Execution:
                 self._write_behind(partial(write_futures, self.store, self.manifest.run_id, event[4]))
             if self.scheduler.holding and kind in (DONE, EXPANDED) and (event[1], event[2]) in self.scheduler.holding:
                 self._stored.append((event[1], event[2]))
+        while self._marks and self._marks[0].appended <= self._committed:
+            self._keep(self._marks.popleft())
         if self._stored:
             self.wake()
-        while self._marks and self._marks[0].appended <= self._committed:
-            mark = self._marks.popleft()
-            self._shown = (mark.done, mark.nodes)
-            for settled in mark.settled:
-                assert self._lookups is not None
-                self._write_behind(partial(self._lookups.keep, settled))
         self._tell()
+
+    def _keep(self, mark: _Mark) -> None:
+        """All before this mark is committed."""
+        self._shown = (mark.done, mark.nodes)
+        if mark.ended_frames:
+            self._stored += mark.ended_frames
+            self._happened.set()
+        for settled in mark.settled:
+            assert self._lookups is not None
+            self._write_behind(partial(self._lookups.keep, settled))
 
     def begins_with(self, events: list[Event]) -> None:
         """The journal begins with these."""
         assert self.journal is not None
         self._appended += sum(1 for event in events if event[0] in _OF_THE_SCHEDULER)
         self.journal.append(events)
+
+    def claims(self, events: tuple[Event, ...]) -> None:
+        """The journal's first segment holds these."""
+        assert self.journal is not None
+        self._appended += sum(1 for event in events if event[0] in _OF_THE_SCHEDULER)
+        self.journal.claim(events)
 
     def replaces(self, snapshot: Value | None) -> None:
         """The run has this snapshot, which the next one makes superfluous."""
@@ -273,7 +294,6 @@ class Execution:
             reached("run.ended")
             if self._behind is not None:
                 self._behind.close()
-            self._acknowledge()
         finally:
             if inbox is not None:
                 inbox.close()
@@ -283,8 +303,9 @@ class Execution:
                 self._lookups.close()
             if self._heartbeat is not None:
                 self._heartbeat.close()
-            for _, acknowledge in self._commands:  # nobody is there to obey; whoever waits sees that the run is over
-                acknowledge()
+        reached("inbox.obeyed")
+        for acknowledge in self._at_the_end:
+            acknowledge()
         return state, reason
 
     def _setup(self, epoch: int) -> Setup:
@@ -303,8 +324,7 @@ class Execution:
                     self._happened.clear()
                     self.journal.check()
                     self._obey()
-                    while self._stored:
-                        scheduler.committed(*self._stored.popleft())
+                    self._release()
                 if self._is_late:
                     scheduler.stop()
                 if engine.stops_bodies and (self._is_late or self.cancelled is not None):
@@ -332,10 +352,15 @@ class Execution:
         begun = time.perf_counter()
         try:
             if not self._outstanding:
+                scheduler = self.scheduler
+                at_rest = not (scheduler.in_flight or scheduler.holding or scheduler.paused)
                 with interrupts.welcome():
-                    self.clock.wait(self._happened, self._patience)
+                    if at_rest and scheduler.sleeping:  # nothing can happen before that moment
+                        self.clock.wait(self._happened, self._patience)
+                    else:
+                        self._happened.wait(min(self._patience, _LOOK_UP))
                 return
-            outcomes = self.engine.wait(self._patience, interrupts.welcome)
+            outcomes = self.engine.wait(min(self._patience, _LOOK_UP), interrupts.welcome)
         except KeyboardInterrupt:
             self._apply(self.engine.salvage())
             self._record()
@@ -355,7 +380,7 @@ class Execution:
         if self._deadline is None and not self.scheduler.sleeping:
             return _LOOK_UP
         moments = [moment for moment in (self._deadline, None if self.scheduler.paused else self.scheduler.next_due) if moment is not None]
-        return max(0.0, min([_LOOK_UP, *(moment - self.clock.monotonic() for moment in moments)])) if moments else _LOOK_UP
+        return max(0.0, min(moments) - self.clock.monotonic()) if moments else _LOOK_UP
 
     def _verdict(self) -> tuple[str, str, list[Any] | None]:
         scheduler = self.scheduler
@@ -374,15 +399,18 @@ class Execution:
 
     def _obey_message(self, key: str, command: Command) -> None:
         """From the inbox's thread."""
-        self.command(command, partial(self.store.delete, key))
+        self.command(command, partial(self.store.delete, key), partial(self.store.exists, key))
 
     def _obey(self) -> None:
         """Do what was commanded. What ends the run is acknowledged when it has ended."""
         assert self.journal is not None
         scheduler, journal = self.scheduler, self.journal
+        obeyed: list[Callable[[], None]] = []
         while self._commands:
-            command, acknowledge = self._commands.popleft()
-            self._to_acknowledge.append(acknowledge)
+            command, acknowledge, stands = self._commands.popleft()
+            if not stands():
+                continue
+            obeyed.append(acknowledge)
             now = time.time_ns() // 1000
             if command.command == "pause" and not scheduler.paused:
                 self._record()
@@ -391,22 +419,22 @@ class Execution:
             elif command.command == "unpause" and scheduler.paused:
                 scheduler.paused = False
                 journal.append([(UNPAUSED, now)])
-            elif command.command == "stop":
-                self.stopped = command.reason
+            elif command.command in ("stop", "cancel"):
+                self._at_the_end.append(obeyed.pop())
+                if command.command == "stop":
+                    self.stopped = command.reason
+                else:
+                    self.cancelled = command.reason
                 scheduler.stop()
-            elif command.command == "cancel":
-                self.cancelled = command.reason
-                scheduler.stop()
-        if self._to_acknowledge and not scheduler.stopping:
+                if self._heartbeat is not None:
+                    self._heartbeat.now()
+        if obeyed:
             journal.flush()
-            self._acknowledge()
             if self._heartbeat is not None:
                 self._heartbeat.now()
-
-    def _acknowledge(self) -> None:
-        reached("inbox.obeyed")
-        while self._to_acknowledge:
-            self._to_acknowledge.pop(0)()
+            reached("inbox.obeyed")
+            for acknowledge in obeyed:
+                acknowledge()
 
     # --- out: calls ---
 
@@ -429,6 +457,7 @@ class Execution:
                 self._submit(calls)
                 return
             self._submit([call for call in calls if not call.cached])
+            self._settle()
             self._look_up(cached)
             room = self._parallel - scheduler.places_in_use  # what was found made others ready
 
@@ -475,6 +504,8 @@ class Execution:
             scheduler.set_aside(frame, index)
         elif found.verdict == LATER:
             scheduler.postponed(frame, index, self.clock.monotonic(), LOOK_AGAIN)
+        elif scheduler.stopping or scheduler.paused:
+            scheduler.returned(frame, index)
         else:
             self._submit([found.call])
 
@@ -505,17 +536,29 @@ class Execution:
         assert self.journal is not None
         scheduler = self.scheduler
         log = scheduler.log
-        if log:
+        if log or self._to_keep or scheduler.ended_frames:
             scheduler.log = []
             self._settle()
             self._appended += len(log)
-            self._marks.append(_Mark(self._appended, scheduler.done_nodes, scheduler.nodes, self._to_keep))
-            if self._to_keep:
-                self._to_keep = []
+            ended, scheduler.ended_frames = scheduler.ended_frames, []
+            mark = _Mark(self._appended, scheduler.done_nodes, scheduler.nodes, self._to_keep, ended)
+            self._to_keep = [] if self._to_keep else self._to_keep
+            if self._appended == self._committed:  # with nothing new, all of it is committed already
+                self._keep(mark)
+                return
+            self._marks.append(mark)
             self.journal.append(log)
-            if self.journal.wants_snapshot() and not scheduler.holding:
+            if self.journal.wants_snapshot():
+                if scheduler.holding:  # a snapshot has no place for what is done and not to be acted on
+                    self.journal.flush()
+                    self._release()
                 self.journal.append_snapshot(put_snapshot(self.store, self.manifest.run_id, dump(scheduler)))
                 reached("snapshot.written")
+
+    def _release(self) -> None:
+        """Go on after what was held back until it was committed."""
+        while self._stored:
+            self.scheduler.committed(*self._stored.popleft())
 
     def _apply(self, outcomes: list[Any]) -> None:
         scheduler = self.scheduler
@@ -545,7 +588,7 @@ class Execution:
         scheduler = self.scheduler
         running = [[one.frame, one.index, one.worker, one.since] for one in self.engine.running()[:_SHOWN_RUNNING]]
         waiting, retrying = scheduler.admission.waiting, len(scheduler.sleeping)
-        return Standing(scheduler.done_nodes, scheduler.nodes, running, waiting, scheduler.lost_calls, retrying, scheduler.paused)
+        return Standing(scheduler.done_nodes, scheduler.nodes, running, waiting, scheduler.lost_calls, retrying, scheduler.paused, bool(self._at_the_end))
 
 
 def _rebased(futures: bytes, call: Call) -> bytes:

@@ -42,9 +42,21 @@ def _reasons(store: Store, history: History, frame: int, index: int, row: NodeRo
         return
     fields, is_cached = _fields(store, history, frame, index)
     if row.cached:
-        made = next((entry for _, entry in entries(store) if entry is not None and entry.fields == fields), None)
+        found = [entry for _, entry in entries(store) if entry is not None and entry.fields == fields]
+        expanded = row.state == "EXPANDED" or history.has_futures(frame, index)
+        made = next((entry for entry in found if (entry.futures is not None) is expanded and (entry.run_id, entry.path) != (history.manifest.run_id, row.path)), None)
         where = "an equal call of this run or an earlier one" if made is None else f"{made.path} of run {made.run_id}"
         yield f"its outcome was taken from the cache: {where} had the same task, version, interface and inputs"
+        return
+    if row.state == "RUNNING":
+        yield f"it runs, on {row.worker}, attempt {row.attempts}"
+        return
+    if row.state in ("FAILED", "EXPANDED") and not row.why:
+        inside = [one for one in history.inside(frame, index) if one.state == "FAILED" and one.why]
+        if inside:
+            yield f"it failed, since {', '.join(one.path for one in inside)} in it failed: {inside[0].why}"
+        else:
+            yield "its body has run, and what it called is not over yet"
         return
     if row.state == "RETRYING":
         yield f"attempt {row.attempts} failed ({row.why}), and another one follows"
@@ -57,7 +69,7 @@ def _reasons(store: Store, history: History, frame: int, index: int, row: NodeRo
     else:
         yield "it ran"
     if row.kind != "plan":
-        yield from _about_cache(store, history, row.path, fields, is_cached)
+        yield from _about_cache(store, history, row, fields, is_cached)
 
 
 def _not_run(history: History, frame: int, index: int, row: NodeRow) -> Iterator[str]:
@@ -73,7 +85,7 @@ def _not_run(history: History, frame: int, index: int, row: NodeRow) -> Iterator
         yield f"it waits for {', '.join(f'{one.path} ({one.state})' for one in waits) or 'nothing'}"
 
 
-def _about_cache(store: Store, history: History, path: str, fields: Fields | None, is_cached: bool) -> Iterator[str]:
+def _about_cache(store: Store, history: History, row: NodeRow, fields: Fields | None, is_cached: bool) -> Iterator[str]:
     """Of a call that ran although it may be cached: what was there, and in what it differed."""
     if fields is None:
         return
@@ -81,12 +93,12 @@ def _about_cache(store: Store, history: History, path: str, fields: Fields | Non
         yield "it is not cached (cache=False)"
         return
     others = [entry for _, entry in entries(store) if entry is not None and entry.task == fields[0][1].decode() and entry.futures is None]
-    earlier = [entry for entry in others if entry.fields != fields]
+    earlier = [entry for entry in others if entry.fields != fields and (not row.started or entry.created <= row.started + row.duration)]
     if not earlier:
         yield "the cache had no result of this task"
         return
     run_id = history.manifest.run_id  # what the same node of an earlier run had is what people compare with
-    nearest = max(earlier, key=lambda entry: (entry.run_id != run_id and entry.path == path, entry.run_id != run_id, _agreement(entry, fields), entry.created))
+    nearest = max(earlier, key=lambda entry: (entry.run_id != run_id and entry.path == row.path, entry.run_id != run_id, _agreement(entry, fields), entry.created))
     name, ours, theirs = _first_difference(nearest.fields, fields)
     yield f"the cache had no equal call; the nearest one ({nearest.path} of run {nearest.run_id}) differs first in its {name}: {theirs} there, {ours} here"
 

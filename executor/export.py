@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from executor.errors import NotInStore, RunExists
+from executor.errors import NotInStore, RunExists, StoreError
 from executor.events import DONE, ENDED, EXPANDED, FAILED, RETRIED, SNAPSHOT, Event, value_of
 from executor.journal import find_end, keys_named, read_segments
-from executor.layout import bundle_key, is_log, object_key, plan_key, run_key
-from executor.manifest import read_manifest
+from executor.layout import FUTURES, OBJECTS, bundle_key, is_log, object_key, plan_key, run_key, segment_key
+from executor.manifest import read_manifest, read_plan
 from executor.snapshot import get_snapshot, values_of
 from executor.store import Store
 from planner.plan import Large, Plan, Value
-from planner.plan_format import plan_from_bytes
+from typesys.canonical import digest
 
 
 def export(source: Store, run_id: str, target: Store) -> int:
@@ -29,6 +29,10 @@ def export(source: Store, run_id: str, target: Store) -> int:
     read_manifest(source, run_id)
     if target.exists(manifest_key) and target.get(manifest_key) != source.get(manifest_key):
         raise RunExists(f"the store {target.url} has another run {run_id!r}: export into a store of its own")
+    there = min(find_end(source, run_id), find_end(target, run_id)) if target.exists(manifest_key) else 0
+    for key in (segment_key(run_id, number) for number in range(there)):
+        if source.get(key) != target.get(key):
+            raise RunExists(f"the run {run_id!r} has gone on in the store {target.url} since it was exported there: export into a store of its own")
     copied = 0
     for key in dict.fromkeys(keys_of(source, run_id)):
         if key == manifest_key:
@@ -36,14 +40,28 @@ def export(source: Store, run_id: str, target: Store) -> int:
         try:
             data = source.get(key)
         except NotInStore:
-            continue  # a log that was never written, a futures file that is written behind: the journal has what matters
+            if can_be_missing(run_id, key):
+                continue
+            raise
+        if (wanted := digest_in(key)) is not None and wanted != digest("value", data).hex():
+            raise StoreError(f"{key} in the store {source.url} is damaged: its digest does not match its bytes. `promissory doctor {run_id}` tells all")
         if is_log(key):
             _append_rest(target, key, data)
-        elif not target.put_new(key, data) and target.get(key) != data:
-            target.put(key, data)  # a copy that was cut short, or is damaged
+        else:
+            target.put_same(key, data)
         copied += 1
     target.put_new(manifest_key, source.get(manifest_key))
     return copied + 1
+
+
+def can_be_missing(run_id: str, key: str) -> bool:
+    """Whether a run is whole without a key: a log that was never written, a futures file that is written behind, a state that a replay does without."""
+    return is_log(key) or key.startswith((run_key(run_id, FUTURES), run_key(run_id, "snapshots"), run_key(run_id, "code")))
+
+
+def digest_in(key: str) -> str | None:
+    """The digest that an object's key says; None of any other key."""
+    return key.rpartition("/")[2] if key.startswith(f"{OBJECTS}/") else None
 
 
 def _append_rest(target: Store, key: str, data: bytes) -> None:
@@ -64,13 +82,12 @@ def keys_of(store: Store, run_id: str) -> Iterator[str]:
     if manifest.bundle:
         yield bundle_key(manifest.bundle)
     yield from _large(manifest.inputs.values())
-    yield from _of_plan(plan_from_bytes(store.get(plan_key(manifest.plan))))
+    yield from _of_plan(read_plan(store, manifest))
     yield from store.list(run_key(run_id, "code"))
     for folder in store.list(run_key(run_id, "futures")):
         yield from store.list(folder)
     end = find_end(store, run_id)
-    segments = store.list(run_key(run_id, "journal"))
-    yield from segments[:end]
+    yield from (segment_key(run_id, number) for number in range(end))
     newest: Event | None = None
     for segment, _ in read_segments(store, run_id, 0, end):
         for event in segment.events:

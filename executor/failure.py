@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 import signal
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Final
 
@@ -74,7 +74,7 @@ class Failure:
             way_out = _WAYS_OUT.get(number, "look at what it said")
         message = f"{path}: its worker {how}, {times} times; {way_out}"
         error = WorkerLost(message, path, number)
-        return cls("WorkerLost", "WorkerLost", message, masked(_shortened(said)), pickle.dumps(error))
+        return cls("WorkerLost", "WorkerLost", message, _shortened(masked(said)), pickle.dumps(error))
 
     @classmethod
     def of_exception(cls, error: BaseException) -> Failure:
@@ -86,12 +86,19 @@ class Failure:
         return cls(
             "retry" if asks else "exception",
             type(error).__qualname__,
-            masked(_shortened(message)),
-            masked(_shortened(text)),
+            _shortened(masked(message)),
+            _shortened(masked(text)),
             _pickled(error),
             _mro_of(type(error)),
             after,
         )
+
+    def without_budget(self, retries: int) -> Failure:
+        """This failure as the last one: of a body that asked for another attempt, why there is none."""
+        if self.kind != "retry":
+            return self
+        why = f"its {retries} retries are spent" if retries else "it has no retries: @task(retries=…)"
+        return replace(self, message=f"it asked for another attempt{f' ({self.message})' if self.message else ''}, and {why}")
 
     def exception(self) -> BaseException:
         """The exception, of its own class where that can be had. Loads its pickle."""

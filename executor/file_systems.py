@@ -81,12 +81,17 @@ def _s3() -> Any:
 
 def _gs() -> Any:
     import aiohttp
-    from gcsfs.core import GCSFileSystem
+    from gcsfs.core import GCSFileSystem, get_client
 
     class Once(GCSFileSystem):  # type: ignore[misc]
         _request = GCSFileSystem._request.__wrapped__
 
-    fs = Once(**_PLAIN)
+    async def client(**options: Any) -> Any:
+        session = await get_client(**options)
+        session._retry_connection = False
+        return session
+
+    fs = Once(get_client=client, **_PLAIN)
     fs.requests_timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=_READ)
     return fs
 

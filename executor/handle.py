@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from executor.errors import RunCancelled, RunFailed, RunInterrupted, RunTimeout
+from executor.errors import RunCancelled, RunFailed, RunInterrupted, RunIsNotLive, RunTimeout
 from executor.events import value_of
 from executor.execution import Execution
 from executor.failure import Failure
@@ -26,8 +26,13 @@ _LIMITS = ("DepthExceeded", "NodesExceeded", "FuturesTooLarge")
 
 def resume_command(run_id: str, store: Store) -> str:
     """What to type to go on with a run."""
+    return go_on_command("resume", run_id, store)
+
+
+def go_on_command(command: str, run_id: str, store: Store) -> str:
+    """What to type to tell a run something."""
     elsewhere = store.url != Store(default_store()).url
-    return f"promissory resume {run_id}" + (f" --store {shlex.quote(store.url)}" if elsewhere else "")
+    return f"promissory {command} {run_id}" + (f" --store {shlex.quote(store.url)}" if elsewhere else "")
 
 
 def default_store() -> str:
@@ -62,6 +67,7 @@ class Run:
         self._execution: Execution | None = None
         self._raised: BaseException | None = None
         self._ended: tuple[str, str] | None = None
+        self._seen: tuple[str, str] | None = None
         self._outputs: list[Any] | None = None
         self._failure: tuple[str, Failure, int] | None = None
 
@@ -116,7 +122,9 @@ class Run:
         if self._execution is None:
             tell(self.store, self.id, command, reason)
         elif self._thread is not None and self._thread.is_alive():
-            self._execution.command(Command(command, reason, "its own process", time.time_ns() // 1000), lambda: None)
+            self._execution.command(Command(command, reason, "its own process", time.time_ns() // 1000))
+        elif command in ("pause", "unpause"):
+            raise RunIsNotLive(f"run {self.id} is {self.state}: there is nobody to {command} it")
 
     @property
     def state(self) -> str:
@@ -125,7 +133,7 @@ class Run:
             return self._ended[0]
         if self._execution is None:
             self._read_ending()
-            return summarise(self.store, self.id).state if self._ended is None else self._ended[0]
+            return summarise(self.store, self.id).state if self._seen is None else self._seen[0]
         if self._thread is not None and self._thread.is_alive():
             return "PAUSED" if self._execution.scheduler.paused else "RUNNING"
         return "INTERRUPTED"
@@ -133,16 +141,18 @@ class Run:
     def _read_ending(self) -> None:
         """How a run of another process ended, if it has."""
         found = ending(self.store, self.id)
+        self._seen = None if found is None else (found[0], found[1])
         if found is not None:
             state, reason, self._outputs = found
-            if state == "FAILED":
-                self._failure = History(self.store, self.id).first_failure()
-            self._ended = (state, reason)
+            self._failure = History(self.store, self.id).first_failure() if state == "FAILED" else None
+            if state == "SUCCEEDED":  # any other end may be followed by a resume
+                self._ended = (state, reason)
 
     @property
     def reason(self) -> str:
         """Why it ended as it did."""
-        return "" if self._ended is None else self._ended[1]
+        ended = self._ended or self._seen
+        return "" if ended is None else ended[1]
 
     @property
     def error(self) -> RunFailed | RunCancelled | RunInterrupted | None:

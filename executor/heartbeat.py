@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, NamedTuple
 
+from executor import fields
+from executor.crash_points import Crashed
 from executor.errors import NotInStore, StoreError
 from executor.layout import run_key
 from executor.store import Store
@@ -22,6 +24,8 @@ from executor.store import Store
 INTERVAL: Final = 5.0
 STALE: Final = 3 * INTERVAL
 SOON: Final = 0.5
+_FIRST_BEAT: Final = 3.0
+_LOOK: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Beat:
         lost: calls that are sent again because their worker was lost.
         retrying: calls that wait for another attempt.
         paused: nothing new starts for the time being.
+        ending: it was told to stop or cancel, and does.
     """
 
     epoch: int
@@ -54,6 +59,7 @@ class Beat:
     lost: int = 0
     retrying: int = 0
     paused: bool = False
+    ending: bool = False
 
     def is_live(self, store: Store, run_id: str) -> bool:
         """Whether this executor may still be working on the run."""
@@ -63,7 +69,7 @@ class Beat:
             if self.pid == os.getpid() and self.birth == _birth(self.pid):
                 return (store.url, run_id, self.epoch) in _beating
             return _birth(self.pid) == self.birth
-        return time.time() - self.time < STALE
+        return abs(time.time() - self.time) < STALE
 
 
 _beating: set[tuple[str, str, int]] = set()
@@ -93,9 +99,39 @@ def _birth(pid: int) -> str | None:
 def read_beat(store: Store, run_id: str) -> Beat | None:
     """The last beat of a run; None if there is none that can be read."""
     try:
-        return Beat(**json.loads(store.get(run_key(run_id, "beat"))))
-    except (NotInStore, ValueError, TypeError):
+        beat = Beat(**json.loads(store.get(run_key(run_id, "beat")).decode()))
+        _check(beat)
+        return beat
+    except (NotInStore, ValueError, TypeError, RecursionError):
         return None
+
+
+def _check(beat: Beat) -> None:
+    """Raise `ValueError` for a beat whose fields are not of their types."""
+    numbers = (beat.epoch, beat.pid, beat.done, beat.nodes, beat.waiting, beat.lost, beat.retrying)
+    for number in numbers:
+        fields.whole(number)
+    fields.text(beat.host), fields.text(beat.birth)
+    if beat.time.__class__ not in (int, float) or beat.over.__class__ is not bool or beat.paused.__class__ is not bool or beat.ending.__class__ is not bool:
+        raise ValueError("a beat of another kind")
+    for frame, index, worker, since in (fields.items(one, 4) for one in fields.items(beat.running)):
+        fields.count(frame), fields.count(index), fields.text(worker), fields.whole(since)
+
+
+def is_live(store: Store, run_id: str) -> bool:
+    """Whether somebody may be working on a run."""
+    beat = read_beat(store, run_id)
+    return beat is not None and beat.is_live(store, run_id)
+
+
+def await_first_beat(store: Store, run_id: str) -> bool:
+    """Of a run that was begun just now: wait for its executor to say that it lives; whether it did.
+
+    Between a run's manifest and its first beat there is a moment; what has no beat and is older than that has lost its executor.
+    """
+    while read_beat(store, run_id) is None and time.time() - store.changed(run_key(run_id, "manifest")) < _FIRST_BEAT:
+        time.sleep(_LOOK)
+    return is_live(store, run_id)
 
 
 class Standing(NamedTuple):
@@ -108,6 +144,7 @@ class Standing(NamedTuple):
     lost: int
     retrying: int
     paused: bool
+    ending: bool
 
 
 class Heartbeat:
@@ -161,6 +198,8 @@ class Heartbeat:
                 return
             try:
                 self._beat(False)
+            except Crashed:
+                return
             except StoreError:
                 continue  # the journal will run into it and say so; a missed beat is only a missed beat
 

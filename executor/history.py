@@ -11,21 +11,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from executor.errors import RunNotFound
+from executor.errors import JournalError, RunNotFound
 from executor.events import CODE, DONE, ENDED, EXPANDED, FAILED, OPENED, PAUSED, RESUMED, RETRIED, UNPAUSED, Meta
 from executor.failure import Failure
 from executor.frame import joined, node_identity
 from executor.heartbeat import Beat, read_beat
 from executor.journal import find_end, read_segments
-from executor.layout import futures_key, plan_key
-from executor.manifest import Manifest, read_manifest
+from executor.layout import futures_key, segment_key
+from executor.limits import Limits
+from executor.manifest import Manifest, read_manifest, read_plan
+from executor.recovery import DOES_NOT_FIT
 from executor.scheduler import ROOT_IDENTITY
 from executor.store import Store
 from executor.topology import Topologies
 from planner.errors import PlanFormatError
 from planner.naming import node_names
 from planner.plan import CALL, Plan, Shape, references
-from planner.plan_format import plan_from_bytes
+from planner.plan_format import futures_from_bytes, plan_from_bytes
+from typesys.errors import FormatError
 
 _WHOLE_PATH = 50
 
@@ -96,10 +99,11 @@ class History:
         self.store = store
         self.manifest: Manifest = read_manifest(store, run_id)
         self.beat: Beat | None = None
-        self.plan: Plan = plan_from_bytes(store.get(plan_key(self.manifest.plan)))
+        self.plan: Plan = read_plan(store, self.manifest)
         self.end: tuple[str, str, list[Any] | None] | None = None
         self.ended_at = self.manifest.created
         self.resumes = 0
+        self.limits = self.manifest.limits
         self.changed_code: list[str] = []
         self.paused = False
         self._levels: dict[int, _Level] = {}
@@ -114,8 +118,14 @@ class History:
         end = find_end(self.store, self.manifest.run_id)
         for segment, _ in read_segments(self.store, self.manifest.run_id, self._segments, end):
             self.ended_at = segment.time
-            for event in segment.events:
-                self._take(event)
+            key = segment_key(self.manifest.run_id, segment.number)
+            try:
+                for event in segment.events:
+                    self._take(event)
+            except FormatError as error:
+                raise JournalError(key, f"holds what does not fit the run: {error}") from None
+            except DOES_NOT_FIT as error:
+                raise JournalError(key, f"has an event that does not fit the run ({type(error).__name__}: {error})") from None
         self._segments = max(self._segments, end)
 
     @property
@@ -141,7 +151,7 @@ class History:
                 level.done[event[2]] = event[4]
                 self._one_less(event[1])
         elif kind == EXPANDED:
-            plan = plan_from_bytes(event[4])
+            plan, _ = futures_from_bytes(event[4])
             level = self._levels[event[1]]
             level.opened[event[2]] = event[3]
             level.futures[event[2]] = (event[4], event[5])
@@ -155,6 +165,7 @@ class History:
             self._levels[event[1]].failed[event[2]] = (Failure.from_tree(event[3]), event[4])
         elif kind == RESUMED:
             self.resumes += 1
+            self.limits = Limits(*event[4])
             self.end = None
             self.paused = False
             for level in self._levels.values():
@@ -282,11 +293,13 @@ class History:
         if index in level.opened:
             meta_of = level.futures[index][1] if index in level.futures else None
             return self._with(meta_of, where, "FAILED" if index in failed else "EXPANDED", called, kind, depth)
+        tried = next(((failure, meta) for at, failure, meta in reversed(level.tried) if at == index), None)
         if index in upstream:
             return NodeRow(where, "UPSTREAM_FAILED", called, kind, depth)
         if self.end is not None and self.end[0] in ("FAILED", "CANCELLED"):
+            if tried is not None:
+                return self._with(tried[1], where, "CANCELLED", called, kind, depth, str(tried[0]))
             return NodeRow(where, "CANCELLED", called, kind, depth)
-        tried = next(((failure, meta) for at, failure, meta in reversed(level.tried) if at == index), None)
         if (id, index) in running:
             worker, since = running[id, index]
             attempt = 1 if tried is None else tried[1][3] + 1
@@ -325,6 +338,18 @@ class History:
     def row(self, id: int, index: int) -> NodeRow:
         """One node."""
         return next(row for row, key in self._rows() if key == (id, index))
+
+    def has_futures(self, id: int, index: int) -> bool:
+        """Whether a node emitted a futures file."""
+        return index in self._levels[id].futures
+
+    def inside(self, id: int, index: int) -> list[NodeRow]:
+        """The nodes of what a node stands for, however deep."""
+        frames = {self._levels[id].opened[index]} if index in self._levels[id].opened else set()
+        for other, level in self._levels.items():
+            if level.parent in frames:
+                frames.add(other)
+        return [row for row, key in self._rows() if key[0] in frames]
 
     # --- what depends on what ---
 

@@ -6,16 +6,17 @@ A command is acknowledged when it has gone: before that its effect was committed
 from __future__ import annotations
 
 import getpass
+import logging
 import os
 import secrets
 import socket
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Final
 
+from executor.crash_points import Crashed
 from executor.errors import RunIsNotLive, StoreError
 from executor.heartbeat import read_beat
 from executor.layout import inbox_key
@@ -23,6 +24,7 @@ from executor.store import Store
 from typesys.canonical import pack_map, seal, unpack_canonical, unseal
 from typesys.errors import FormatError
 
+_log = logging.getLogger("promissory")
 MAGIC: Final = b"PRMI"
 VERSION: Final = 1
 _LOOK: Final = 0.1
@@ -90,40 +92,40 @@ def waiting(store: Store, run_id: str) -> list[tuple[str, Command]]:
     for key in store.list(inbox_key(run_id)):
         try:
             found.append((key, command_from_bytes(store.get(key), key)))
-        except FileNotFoundError:
-            continue  # obeyed just now
+        except StoreError:
+            continue  # obeyed just now, or no file
         except FormatError as error:
-            warnings.warn(f"{error}: it is removed", RuntimeWarning, stacklevel=2)
+            _log.warning("%s: it is removed from the inbox", error)
             store.delete(key)
     return found
 
 
 def tell(store: Store, run_id: str, command: str, reason: str = "", patience: float = 30.0) -> None:
-    """Send a command, and wait until it was obeyed.
+    """Send a command, and wait until it was obeyed; until the run is over, where it says that.
 
     Raises:
-        RunIsNotLive: nobody works on the run, so nobody would obey.
-        TimeoutError: its executor seems to live and has not obeyed after `patience` seconds.
+        RunIsNotLive: nobody works on the run, so nobody would obey; or its executor was gone before it did.
+        TimeoutError: its executor lives and has not looked for `patience` seconds: a body keeps it busy. The command is withdrawn.
     """
-    if not _is_live(store, run_id):
+    beat = read_beat(store, run_id)
+    if beat is None or not beat.is_live(store, run_id):
         raise RunIsNotLive(f"nobody works on run {run_id}, so there is nobody to {command} it")
     key = send(store, run_id, command, reason)
     given_up = time.monotonic() + patience
     while store.exists(key):
-        if not _is_live(store, run_id):
+        now = read_beat(store, run_id)
+        if now is None or not now.is_live(store, run_id):
             store.delete(key)
             if command in ("stop", "cancel"):
                 return  # it is over
             raise RunIsNotLive(f"run {run_id} has ended before it could be told to {command}")
-        if time.monotonic() > given_up:
-            store.delete(key)
-            raise TimeoutError(f"the executor of run {run_id} has not answered for {patience:g} s; the command is withdrawn")
+        if time.monotonic() > given_up and not now.ending:
+            store.delete(key)  # whoever finds it gone does not obey it
+            raise TimeoutError(f"the executor of run {run_id} has not looked for {patience:g} s: a body keeps it busy. The command to {command} it is withdrawn")
         time.sleep(_LOOK)
-
-
-def _is_live(store: Store, run_id: str) -> bool:
-    beat = read_beat(store, run_id)
-    return beat is not None and beat.is_live(store, run_id)
+    after = read_beat(store, run_id)
+    if after is not None and after.epoch != beat.epoch:
+        raise RunIsNotLive(f"run {run_id} was taken over by another executor before it could be told to {command}")
 
 
 def clear(store: Store, run_id: str) -> None:
@@ -153,6 +155,8 @@ class Inbox:
         while not self._over.wait(self._interval):
             try:
                 found = waiting(self._store, self._run_id)
+            except Crashed:
+                return
             except StoreError:
                 continue  # the journal will run into it and say so
             self._seen &= {key for key, _ in found}

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from executor.crash_points import reached
-from executor.errors import Fenced, JournalError, NotInStore
+from executor.errors import Fenced, JournalError, NotInStore, StoreError
 from executor.events import DONE, EXPANDED, SNAPSHOT, Event
-from executor.layout import object_key, segment_key, snapshot_key
+from executor.layout import is_segment, object_key, segment_key, snapshot_key
 from executor.segment import GENESIS, NO_SNAPSHOT, Segment, is_torn, segment_digest, segment_from_bytes, segment_to_bytes
 from executor.store import Store
 from planner.plan import Large, Value
@@ -211,6 +211,8 @@ class Journal:
         if self._durable:
             self._store.sync(list(dict.fromkeys(key for event in events for key in keys_named(self._run_id, event))))
             reached("journal.objects-synced")
+        if self._next and self._store.is_near and not self._store.exists(segment_key(self._run_id, self._next - 1)):
+            raise StoreError(f"the journal of run {self._run_id} is gone from the store {self._store.url}: what was acknowledged was removed by somebody")
         now = time.time_ns() // 1000
         segment = Segment(self._next, self.epoch, self._nonce, self._previous, self._snapshot, now, events)
         data = segment_to_bytes(segment)
@@ -225,7 +227,8 @@ class Journal:
             if winner.nonce != self._nonce:
                 raise Fenced(
                     f"run {self._run_id} was taken over by another executor (epoch {winner.epoch}, this one has {self.epoch}); "
-                    "nothing that this one does counts any more"
+                    "nothing that this one does counts any more",
+                    self._next,
                 )
         reached("journal.segment-written")
         self._previous = segment_digest(data)
@@ -269,7 +272,7 @@ def find_end(store: Store, run_id: str, hint: int = 0) -> int:
     """
     end = _gallop(store, run_id, hint)
     folder = segment_key(run_id, 0).rpartition("/")[0]
-    while behind := [key for key in store.list(folder) if key >= segment_key(run_id, end)]:
+    while behind := [key for key in store.list(folder) if is_segment(key) and key >= segment_key(run_id, end)]:
         if not store.exists(segment_key(run_id, end)):
             raise JournalError(segment_key(run_id, end), f"is missing, and {behind[0]} comes after it")
         end = _gallop(store, run_id, end)  # written just now

@@ -27,6 +27,7 @@ OBJECTS = "objects"
 PLANS = "plans"
 CODE = "code"
 CACHE = "cache"
+FUTURES = "futures"
 LEASES = "leases"
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -82,6 +83,16 @@ def lease_key(digest: bytes, number: int) -> str:
     """The key of the lease of that number on a cached call."""
     name = digest.hex()
     return f"{LEASES}/{name[:2]}/{name}/{number:08d}"
+
+
+def is_segment(key: str) -> bool:
+    """Whether a key in a journal's folder is that of a segment; anything else was put there by somebody.
+
+    >>> is_segment(segment_key("census-1", 7)), is_segment("runs/census-1/journal/notes.txt")
+    (True, False)
+    """
+    name = key.rpartition("/")[2]
+    return len(name) == 20 and name.isascii() and name.isdecimal()
 
 
 def futures_key(run_id: str, identity: bytes) -> str:

@@ -56,7 +56,7 @@ class Log:
     def address(self) -> list[Any] | None:
         """[key, offset, length] of what was said since the last call, or None. Raises `StoreError` if it could not be kept."""
         held, self._held = self._held, b""
-        self._append(held)
+        self._append(masked_bytes(held, ended=True)[0])
         problem, self._problem = self._problem, None
         offset, length = self._offset, self._length
         self._offset, self._length = -1, 0

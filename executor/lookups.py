@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 
 from executor.cache import Entry, give_back, read_entry, take_lease, write_entry
 from executor.cache_key import Fields, fields_of, futures_key_of, result_key
-from executor.code import has_import_name
+from executor.code import Refused, has_import_name, imported
+from executor.frame import Frame
 from executor.scheduler import Call, Key, Settled
 from executor.store import Store
 from planner.plan_format import futures_from_bytes
@@ -68,7 +69,7 @@ class Lookups:
         once = call.frame.topology.policy(call.node).cache_serialize
         if own is not None:
             self._found.append(Found(call, HIT, self._entry(own)))
-        elif once and self._leaders.setdefault(key, me) != me:
+        elif once and self._leaders.setdefault(key, me) != me and not is_inside(call.frame, self._leaders[key]):
             self._followers.setdefault(key, []).append(me)
             self._found.append(Found(call, FOLLOW))
         elif self._threads is None:
@@ -93,6 +94,8 @@ class Lookups:
         if entry is None and call.frame.topology.is_dynamic(call.node):
             own = self._own.get(futures_key_of(fields))
             entry = read_entry(self._store, futures_key_of(fields)) if own is None else self._entry(own)
+            if entry is not None and entry.futures is not None and not _is_current(entry.futures):
+                entry = None
         return Found(call, RUN) if entry is None else Found(call, HIT, entry)
 
     def _entry(self, settled: Settled) -> Entry:
@@ -139,6 +142,27 @@ class Lookups:
         """Look no more."""
         if self._threads is not None:
             self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+def is_inside(frame: Frame | None, node: Key) -> bool:
+    """Whether a frame is part of what a node stands for: a call in it that waited for that node would wait for itself."""
+    while frame is not None:
+        if frame.parent is not None and (frame.parent.id, frame.slot) == node:
+            return True
+        frame = frame.parent
+    return False
+
+
+def _is_current(futures: bytes) -> bool:
+    """Whether what a futures file calls is still the code that it was made of. If some of it was repaired since, the body is to run again."""
+    plan, _ = futures_from_bytes(futures)
+    for callee in plan.shape.callees:
+        try:
+            if imported(callee).callee().digest != callee.digest:
+                return False
+        except Refused:
+            return False
+    return True
 
 
 def _is_for_others(futures: bytes) -> bool:

@@ -7,16 +7,18 @@ import os
 import platform
 import socket
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
+from executor import fields
 from executor.errors import JournalError, NotInStore, RunNotFound
-from executor.events import tree_of, value_of
-from executor.layout import is_run_id, run_key, segment_key
+from executor.events import tree_of
+from executor.layout import is_run_id, plan_key, run_key, segment_key
 from executor.limits import Limits
 from executor.store import Store
-from planner.plan import Value
+from planner.plan import Plan, Value
+from planner.plan_format import plan_digest, plan_from_bytes
 from typesys.canonical import is_cut_short, pack, seal, unpack_canonical, unseal
 from typesys.errors import FormatError
 
@@ -102,7 +104,7 @@ def write_manifest(store: Store, manifest: Manifest) -> bool:
     entries["limits"] = manifest.limits.to_tree()
     payload = pack([[name, entries[name]] for name in sorted(entries)])
     key, data = run_key(manifest.run_id, "manifest"), seal(MAGIC, VERSION, 1, payload)
-    if store.put_new(key, data):
+    if store.put_new(key, data) or store.get(key) == data:  # mine, though the storage said that it was there already
         return True
     if not _was_never_begun(store, manifest.run_id, store.get(key)):
         return False
@@ -113,6 +115,18 @@ def write_manifest(store: Store, manifest: Manifest) -> bool:
 def _was_never_begun(store: Store, run_id: str, data: bytes) -> bool:
     """Whether a manifest is the half of one that a machine was writing when it died: then nothing else of the run was written."""
     return is_cut_short(data) and not store.exists(segment_key(run_id, 0))
+
+
+def read_plan(store: Store, manifest: Manifest) -> Plan:
+    """The plan of a run. Raises `JournalError`, which names its key, and `StoreError`."""
+    key = plan_key(manifest.plan)
+    try:
+        plan = plan_from_bytes(store.get(key))
+    except FormatError as error:
+        raise JournalError(key, error.problem, error.offset) from None
+    if plan_digest(plan) != manifest.plan:
+        raise JournalError(key, "holds another plan than its name says")
+    return plan
 
 
 def read_manifest(store: Store, run_id: str) -> Manifest:
@@ -128,13 +142,31 @@ def read_manifest(store: Store, run_id: str) -> Manifest:
         raise RunNotFound(f"the run {run_id!r} in the store {store.url} was never begun: its manifest was not written to its end. Start it again under this name")
     try:
         _, _, payload = unseal(data, MAGIC, range(1, VERSION + 1), key)
-        entries = dict(unpack_canonical(payload, key))
-        entries["inputs"] = {name: value_of(tree) for name, tree in entries["inputs"]}
-        entries["source"] = tuple(entries["source"])
-        entries["parent"] = tuple(entries.get("parent", ()))
-        entries["limits"] = Limits(*entries["limits"])
-        return Manifest(**{field.name: entries[field.name] for field in fields(Manifest) if field.name in entries})
+        found = _manifest_of(dict(fields.items(unpack_canonical(payload, key))))
     except FormatError as error:
         raise JournalError(error.what, error.problem, error.offset) from None
     except (TypeError, ValueError, KeyError) as error:
         raise JournalError(key, f"is malformed ({error})") from None
+    if found.run_id != run_id:
+        raise JournalError(key, f"is that of the run {found.run_id!r}: it was copied here")
+    return found
+
+
+def _manifest_of(entries: dict[str, Any]) -> Manifest:
+    inputs = {fields.text(name): fields.value(tree) for name, tree in map(fields.items, fields.items(entries["inputs"]))}
+    return Manifest(
+        run_id=fields.text(entries["run_id"]),
+        workflow=fields.text(entries["workflow"]),
+        plan=fields.data(entries["plan"], fields.DIGEST_SIZE),
+        inputs=inputs,
+        engine=fields.text(entries["engine"]),
+        limits=Limits(*fields.counts(fields.items(entries["limits"], 3))),
+        created=fields.whole(entries["created"]),
+        user=fields.text(entries["user"]),
+        host=fields.text(entries["host"]),
+        python=fields.text(entries["python"]),
+        promissory=fields.text(entries["promissory"]),
+        source=tuple(map(fields.text, fields.items(entries["source"]))),
+        bundle=fields.data(entries["bundle"], fields.DIGEST_SIZE if entries["bundle"] else 0),
+        parent=tuple(map(fields.text, fields.items(entries.get("parent", [])))),
+    )

@@ -77,4 +77,4 @@ class Memory:
             found = self._fs.ls(self._path(prefix), detail=False)
         except FileNotFoundError:
             return []
-        return [path.removeprefix(self._root + "/") for path in found]
+        return [key for path in found if (key := path.removeprefix(self._root + "/")) != prefix]

@@ -42,6 +42,10 @@ _CONNECTION_TROUBLE: Final = frozenset(
 )
 
 
+class _BehindTheEnd(OSError):
+    """A range begins where an object has ended."""
+
+
 class ObjectStore:
     """Keys below a bucket and prefix.
 
@@ -93,7 +97,10 @@ class ObjectStore:
             return self._of_parts(key, start, end)
         if start >= end:
             return b""
-        return bytes(self._ask(lambda: self._fs.cat_file(self._path(key), start=start, end=end)))
+        try:
+            return bytes(self._ask(lambda: self._fs.cat_file(self._path(key), start=start, end=end)))
+        except _BehindTheEnd:
+            return b""
 
     def append(self, key: str, data: bytes) -> int:
         with self._lock:
@@ -180,6 +187,10 @@ def _as_os_error(error: Exception, family: str | None) -> OSError:
         one = one.__cause__ or one.__context__
     status, code = next((found for found in map(_answer, chain) if found[0]), (0, ""))
     text = _said(error)
+    if status == 416:
+        return _BehindTheEnd(text)
+    if family == "gs" and not status:
+        status = _told_by_gs(error)
     if code in _AGAIN or status in _PASSING or (status == 409 and family == "gs"):
         return TimeoutError(text)
     if status == 412 or code in ("BlobAlreadyExists", "PreconditionFailed"):
@@ -197,6 +208,8 @@ def _as_os_error(error: Exception, family: str | None) -> OSError:
 
 def _answer(error: BaseException) -> tuple[int, str]:
     """The HTTP status and the code that an error has of the server, wherever its library keeps them; 0 and nothing if it has none."""
+    if type(error).__module__.startswith("aiohttp"):
+        return 0, ""  # what is wrong with an answer, in numbers of its own
     response = getattr(error, "response", None)
     if isinstance(response, dict):
         said, meta = response.get("Error", {}), response.get("ResponseMetadata", {})
@@ -209,10 +222,17 @@ def _answer(error: BaseException) -> tuple[int, str]:
     return 0, ""
 
 
+def _told_by_gs(error: BaseException) -> int:
+    """The status of an error that gcsfs tells in words only: it makes a plain OSError of 403, and a ValueError of whatever says "invalid"."""
+    if type(error) is OSError and str(error).startswith("Forbidden"):
+        return 403
+    return 503 if type(error) is ValueError else 0
+
+
 def _is_connection_trouble(error: BaseException) -> bool:
     return isinstance(error, ConnectionError | TimeoutError) or any(cls.__name__ in _CONNECTION_TROUBLE for cls in type(error).__mro__)
 
 
 def _said(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:500]}" if text else type(error).__name__
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:500]}" if text else type(error).__name__

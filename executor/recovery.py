@@ -7,21 +7,24 @@ Reads the newest snapshot and what came after it, and writes nothing: a run is t
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from executor.clock import Clock
 from executor.errors import JournalError, StoreError
 from executor.events import CODE, ENDED, EXPANDED, PAUSED, RESUMED, SNAPSHOT, UNPAUSED, Event
 from executor.journal import Tail, find_end, newest_snapshot, read_segments
-from executor.layout import plan_key
+from executor.layout import segment_key
 from executor.limits import Limits
-from executor.manifest import Manifest
+from executor.manifest import Manifest, read_plan
 from executor.scheduler import Scheduler
 from executor.segment import GENESIS, NO_SNAPSHOT
 from executor.snapshot import get_snapshot, load
 from executor.store import Store
 from planner.plan import Plan, Value
-from planner.plan_format import plan_from_bytes
 from typesys.errors import FormatError
+
+DOES_NOT_FIT: Final = (KeyError, IndexError, AttributeError, TypeError, ValueError, OverflowError, AssertionError)
+"""What the scheduler may raise when it is given events that are well formed and tell of another run."""
 
 
 class Recovered:
@@ -62,16 +65,26 @@ def recover(store: Store, manifest: Manifest, clock: Clock) -> Recovered:
     return recovered
 
 
+def next_epoch(recovered: Recovered) -> int:
+    """The epoch of an executor that takes a run over: above all before it, also above the first one's, which may have written nothing yet."""
+    return max(1, 0 if recovered.tail is None else recovered.tail.epoch) + 1
+
+
 def _replay(store: Store, manifest: Manifest, first: int, end: int) -> Recovered:
     """The state after segments `first` to `end`; `first` holds a snapshot, if it is not 0."""
-    plan = plan_from_bytes(store.get(plan_key(manifest.plan)))
+    plan = read_plan(store, manifest)
     recovered = Recovered(plan, Scheduler(manifest.limits, run=manifest.run_id.encode()))
     if first == 0:
         recovered.scheduler.open_root(plan, tuple(manifest.inputs[parameter.name] for parameter in plan.inputs))
     for segment, data in read_segments(store, manifest.run_id, first, end):
         recovered.tail = Tail.of(segment, data)
-        for event in segment.events:
-            _take(store, manifest.run_id, recovered, event, segment.number == first)
+        try:
+            for event in segment.events:
+                _take(store, manifest.run_id, recovered, event, segment.number == first)
+        except FormatError as error:
+            raise JournalError(segment_key(manifest.run_id, segment.number), f"holds what does not fit the run: {error}") from None
+        except DOES_NOT_FIT as error:
+            raise JournalError(segment_key(manifest.run_id, segment.number), f"has an event that does not fit the run ({type(error).__name__}: {error})") from None
     return recovered
 
 
@@ -91,7 +104,4 @@ def _take(store: Store, run_id: str, recovered: Recovered, event: Event, is_firs
     elif kind not in (CODE, PAUSED, UNPAUSED):
         if kind == EXPANDED:
             recovered.futures.append(event[4])
-        try:
-            recovered.scheduler.replay(event)
-        except (KeyError, IndexError, AttributeError, TypeError) as error:
-            raise JournalError("the journal", f"has an event that does not fit the run ({error})") from None
+        recovered.scheduler.replay(event)

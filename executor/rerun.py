@@ -35,10 +35,12 @@ class Kept:
     Attributes:
         again: for each frame of it, the nodes (and joints) that are to run again.
         gone: frames that are opened anew, if at all.
+        numbers: the new number of each frame that is kept, as far as is known.
     """
 
     again: dict[int, set[int]]
     gone: set[int]
+    numbers: dict[int, int]
 
 
 def to_run_again(history: History, frame: int, node: int) -> Kept:
@@ -53,12 +55,12 @@ def to_run_again(history: History, frame: int, node: int) -> Kept:
         parent, slot = history.parent(id)
         if parent in gone or (slot in again.get(parent, ()) and id not in again):
             gone.add(id)
-    return Kept(again, gone)
+    return Kept(again, gone, {0: 0})
 
 
 def kept_events(history: History, kept: Kept, events: Iterator[Event]) -> Iterator[Event]:
     """The events of an earlier run that a new one begins with, with the frames' new numbers."""
-    numbers = {0: 0}
+    numbers = kept.numbers
     for event in events:
         kind = event[0]
         if kind not in (DONE, EXPANDED, OPENED) or event[1] in kept.gone or event[1] not in numbers:
@@ -72,6 +74,14 @@ def kept_events(history: History, kept: Kept, events: Iterator[Event]) -> Iterat
             yield (kind, numbers[frame], index, numbers[event[3]], *event[4:])
 
 
+def _later(event: Event, by: int) -> Event:
+    """An event with its beginning told from another moment."""
+    if event[0] == OPENED:
+        return event
+    started, *rest = event[-1]
+    return (*event[:-1], (started + by, *rest))
+
+
 def prepare_rerun(
     store: Store, run_id: str, path: str, options: Options, limits: Limited, *, target: Target | None = None, new_run_id: str | None = None
 ) -> Prepared:
@@ -82,10 +92,10 @@ def prepare_rerun(
     probe(store)
     history = History(store, run_id)
     earlier, plan = history.manifest, history.plan
-    frame, node = history.find(path)
-    kept = to_run_again(history, frame, node)
+    at = history.find(path)
+    kept = to_run_again(history, *at)
     name = run_name(new_run_id, plan.name)
-    run_limits = earlier.limits.changed(*limits)
+    run_limits = history.limits.changed(*limits)
     check_limits(run_limits)
     scheduler = Scheduler(run_limits, run=name.encode())
     scheduler.open_root(plan, tuple(earlier.inputs[p.name] for p in plan.inputs))
@@ -95,6 +105,8 @@ def prepare_rerun(
         scheduler.replay(event)
         taken.append(event)
     scheduler.replayed()
+    scheduler.settled.clear()
+    scheduler.afresh.update((frame.id, index) for frame, index in scheduler.ready if (frame.id, index) == (kept.numbers.get(at[0]), at[1]))
     if not options.engine.stops_bodies and not options.soft_timeouts:
         for one in scheduler.frames.values():
             refuse_timeouts(one.topology.shape, options.engine.name)
@@ -107,12 +119,17 @@ def prepare_rerun(
     )
     for key in store.list(run_key(run_id, "code")):
         store.put_new(run_key(name, "code/" + key.rpartition("/")[2]), store.get(key))
-    if not write_manifest(store, manifest):
+    if store.exists(run_key(name, "manifest")):
         raise RunExists(f"the store {store.url} has a run {name!r} already: give another name")
+    for key in store.list(run_key(name, "journal")):
+        store.delete(key)  # of one that died before it was a run
     execution = new_execution(store, manifest, scheduler, options, plan)
     execution.journal = Journal(store, name, 1, None, options.durability == "disk", execution.committed)
     changed: list[Any] = [code_event(change.name, change.old, change.new) for change in changes]
-    execution.begins_with([resumed_event(1, run_limits), *changed, *taken])
+    later = earlier.created - manifest.created  # times are told from the beginning of a run
+    execution.claims((resumed_event(1, run_limits), *changed, *(_later(event, later) for event in taken)))
+    if not write_manifest(store, manifest):
+        raise RunExists(f"the store {store.url} has a run {name!r} already: give another name")
     keep_current_code(store, name, options.engine, current)
     return Prepared(Run(name, store, codecs_of(target if target is not None else plan)), execution, plan)
 

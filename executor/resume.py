@@ -17,7 +17,7 @@ from executor.manifest import Manifest
 from executor.options import Limited, Options, check_limits
 from executor.prepare import Prepared, Target, codecs_of, keep_current_code, new_execution
 from executor.probe import probe
-from executor.recovery import recover
+from executor.recovery import next_epoch, recover
 from executor.store import Store
 from executor.timeouts import refuse_timeouts
 
@@ -40,7 +40,6 @@ def take_over_run(
     """
     run_id = manifest.run_id
     probe(store)
-    clear(store, run_id)
     while True:
         recovered = recover(store, manifest, options.clock or SystemClock())
         result = Run(run_id, store, codecs_of(target if target is not None else recovered.plan))
@@ -60,7 +59,7 @@ def take_over_run(
             missing_modules_from(store, manifest.bundle, scheduler)
         changes, current = adopt_current_code(scheduler, strict_code)
         execution = new_execution(store, manifest, scheduler, options, recovered.plan)
-        epoch = (0 if recovered.tail is None else recovered.tail.epoch) + 1
+        epoch = next_epoch(recovered)
         execution.journal = Journal(store, run_id, epoch, recovered.tail, options.durability == "disk", execution.committed)
         changed = [code_event(change.name, change.old, change.new) for change in changes]
         try:
@@ -69,6 +68,7 @@ def take_over_run(
             continue  # what the old executor has just written counts: read it too
         break
     reached("resume.claimed")
+    clear(store, run_id)
     for change in changes:
         if on_change is not None:
             on_change(change)

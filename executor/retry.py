@@ -35,7 +35,7 @@ def retry_delay(policy: Policy, failure: Failure, used: int, identity: bytes) ->
     try:
         delay = base * policy.backoff ** max(0, used - len(delays) + 1)
     except OverflowError:
-        delay = _LONGEST
+        delay = _LONGEST if base else 0.0
     if policy.jitter:
         draw = int.from_bytes(blake2b(identity + used.to_bytes(8, "big"), digest_size=8, person=b"promissory jit").digest(), "big")
         delay *= 1 + policy.jitter * (2 * draw / (1 << 64) - 1)
@@ -57,4 +57,16 @@ def is_retried(policy: Policy, failure: Failure) -> bool:
     if failure.kind == "retry":
         return True
     wanted = (_BY_DEFAULT,) if policy.retry_on is None else policy.retry_on
-    return not set(wanted).isdisjoint(failure.mro)
+    return any(_means(name, one) for name in wanted for one in failure.mro)
+
+
+def _means(wanted: str, found: str) -> bool:
+    """Whether two names stand for one class. What travelled by value is `__main__`'s where it ran, and only its own name tells it."""
+    if wanted == found:
+        return True
+    by_value = found.startswith(("__main__:", "__mp_main__:")) or "<locals>" in wanted
+    return by_value and _own_name(wanted) == _own_name(found)
+
+
+def _own_name(name: str) -> str:
+    return name.rpartition(":")[2].rpartition(".")[2]

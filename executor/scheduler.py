@@ -11,6 +11,8 @@ admission   what calls in flight have taken of the run's capacity, and who waits
 tries       how often a call that has not succeeded was begun, by (frame id, index)
 sleeping    calls that wait for a moment in time, the first one first
 holding     nodes that are done and wait for being committed before anything follows (`commit="each"`)
+afresh      cached calls that are to run all the same
+ended_frames nodes that are held back and stand for a frame: committed as soon as all events so far are
 settled     what may be put into the cache once all events so far are committed
 hard_timeouts whether time-outs can be kept (or the caller is content with less)
 weighted    whether any call wants another number of processors than one
@@ -127,6 +129,8 @@ class Scheduler:
         self.tries: dict[Key, Tries] = {}
         self.sleeping: list[Sleeping] = []
         self.holding: dict[Key, Value | tuple[int, Plan, str, Repeat | None]] = {}
+        self.ended_frames: list[Key] = []
+        self.afresh: set[Key] = set()
         self.settled: list[Settled] = []
         self.run = run
         self.weighted = False
@@ -224,7 +228,7 @@ class Scheduler:
         if policy is not None and policy.retries:
             delay = retry_delay(policy, failure, tries.retries, self.run + node_identity(frame.identity, index))
         if delay is None:
-            self._fail(frame, index, failure, meta)
+            self._fail(frame, index, failure if policy is None else failure.without_budget(policy.retries), meta)
             return
         self.log.append((RETRIED, frame_id, index, failure.to_tree(), meta, delay, calendar + delay))
         self.tries[key] = Tries(tries.begun + 1, tries.retries + 1, tries.lost)
@@ -339,7 +343,7 @@ class Scheduler:
                     break
             elif weight != PARKED:
                 self.in_flight[key] = repeat
-                calls.append(Call(frame, index, attempt, policy.timeout, policy.cache, alone))
+                calls.append(Call(frame, index, attempt, policy.timeout, policy.cache and key not in self.afresh, alone))
                 count -= weight
         if too_wide:
             self.admission.overtaken += len(calls)
@@ -425,7 +429,7 @@ class Scheduler:
         inputs = self._arguments(frame, index) if child.takes_inputs else ()
         identity = node_identity(frame.identity, index)
         parent, slot = frame, index
-        if frame.remaining == 1 and frame.parent is not None and topology.outputs == [index] and not topology.is_cached(index):
+        if frame.remaining == 1 and frame.parent is not None and topology.outputs == [index] and not topology.keeps_its_place(index):
             del self.frames[frame.id]
             frame.set_state(index, DONE)
             self.done_nodes += 1
@@ -487,6 +491,10 @@ class Scheduler:
                 self.outputs = ended
                 return
             frame, index, value, fresh = frame.parent, frame.slot, ended[0], True
+            if frame.topology.code.commits_each and not self._replaying and frame.topology.commits_each(index):
+                self.holding[frame.id, index] = value  # no event says that it is done: it is committed with all that came before
+                self.ended_frames.append((frame.id, index))
+                return
 
     def _settle(self, frame: Frame, index: int, value: Value | None, futures: bytes | None) -> None:
         topology = frame.topology
@@ -498,6 +506,9 @@ class Scheduler:
         outputs = self._outputs_of(frame)
         if frame.parent is None:
             self.outputs = outputs
+        elif not self._replaying and frame.parent.topology.commits_each(frame.slot):
+            self.holding[frame.parent.id, frame.slot] = outputs[0]
+            self.ended_frames.append((frame.parent.id, frame.slot))
         else:
             self._complete(frame.parent, frame.slot, outputs[0], True)
 
@@ -506,10 +517,17 @@ class Scheduler:
 
     def _fail(self, frame: Frame, index: int, failure: Failure, meta: Meta) -> None:
         self.log.append((FAILED, frame.id, index, failure.to_tree(), meta))
+        self._note_failed(frame.id, index, meta)
         self.stopping = True
         if self.failure is None:
             path = joined(frame.path, frame.topology.name(index))
             self.failure = FailedNode(path, frame.id, index, failure, meta[3])
+
+    def _note_failed(self, frame: int, index: int, meta: Meta) -> None:
+        """After a failure for good a resume begins with a whole budget, and counts on."""
+        self.tries.pop((frame, index), None)
+        if meta[2]:  # a worker began it
+            self.tries[frame, index] = Tries(meta[3])
 
     # --- replay ---
 
@@ -531,8 +549,9 @@ class Scheduler:
                 self._open_nested(frame, event[2])
         elif kind == RETRIED:
             self._replay_retry(event)
-        elif kind == FAILED and event[1] in self.frames and event[4][2]:  # a worker began it
-            self.tries[event[1], event[2]] = Tries(event[4][3])
+        elif kind == FAILED and event[1] in self.frames:
+            self._note_failed(event[1], event[2], event[4])
+            self.sleeping = [one for one in self.sleeping if (one.frame.id, one.node) != (event[1], event[2])]
         self.log.clear()
         if len(self.settled) > 2 * _RESETTLED:
             del self.settled[:_RESETTLED]  # these were kept long ago

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from executor import fields
 from executor.errors import JournalError
 from executor.events import Event, compact, spread
 from typesys.canonical import digest, is_cut_short, pack, seal, unpack_canonical, unseal
@@ -54,14 +55,20 @@ def segment_from_bytes(data: bytes, key: str) -> Segment:
     """The segment whose bytes these are. Raises `JournalError`, which names the key."""
     try:
         _, _, payload = unseal(data, MAGIC, range(1, VERSION + 1), key)
-        number, epoch, nonce, previous, snapshot, time, trees = unpack_canonical(payload, key)
-        return Segment(number, epoch, nonce, previous, snapshot, time, tuple(spread(trees)))
+        number, epoch, nonce, previous, snapshot, time, trees = fields.items(unpack_canonical(payload, key), 7)
+        events = tuple(spread(trees))
+        segment = Segment(
+            fields.count(number), fields.count(epoch), fields.data(nonce, 16), fields.data(previous, 32), fields.whole(snapshot), fields.whole(time), events
+        )
+        if segment.snapshot > segment.number or segment.snapshot < NO_SNAPSHOT:
+            raise ValueError(f"a snapshot in segment {segment.snapshot}")
+        return segment
     except FormatError as error:
         raise JournalError(error.what, error.problem, error.offset) from None
-    except (TypeError, ValueError, IndexError) as error:
+    except (TypeError, ValueError, IndexError, KeyError) as error:
         raise JournalError(key, f"is malformed ({error})") from None
 
 
 def is_torn(data: bytes) -> bool:
     """Whether bytes are the beginning of a segment that was never written to its end; a damaged one has its whole length."""
-    return is_cut_short(data)
+    return MAGIC.startswith(data[:4]) and is_cut_short(data)

@@ -5,11 +5,12 @@ A shape stands once, however many frames share it; what follows from the state o
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
+from executor import fields
 from executor.errors import JournalError, NotInStore, StoreError
 from executor.events import tree_of, value_of
-from executor.frame import DONE, PENDING, Frame, Repeat, joined, node_identity
+from executor.frame import DONE, OPEN, PENDING, Frame, Repeat, joined, node_identity
 from executor.layout import snapshot_key
 from executor.limits import Limits
 from executor.scheduler import ROOT_IDENTITY, Scheduler, Sleeping, Tries
@@ -17,6 +18,7 @@ from executor.store import Store
 from planner.plan import Large, Value
 from planner.plan_format import shape_bytes, shape_from_bytes
 from typesys.canonical import INLINE_LIMIT, digest, pack, unpack, unpack_each
+from typesys.errors import FormatError
 
 
 def dump(scheduler: Scheduler) -> bytes:
@@ -110,28 +112,41 @@ def values_of(data: bytes) -> list[Value]:
         for tree in unpack_each(frames, "a snapshot"):
             trees += [*tree[6], *tree[7], *(value for _, value in tree[13])]
         return [value_of(tree) for tree in trees]
-    except (TypeError, ValueError, IndexError, KeyError) as error:
-        raise JournalError("a snapshot", f"is malformed ({error})") from None
+    except FormatError:
+        raise
+    except _WRONG as error:
+        raise JournalError("a snapshot", f"is malformed ({type(error).__name__}: {error})") from None
+
+
+_WRONG: Final = (TypeError, ValueError, IndexError, KeyError, AttributeError, OverflowError, AssertionError, RecursionError)
+"""What building a state out of nonsense may raise: its check sum was right, so somebody meant it."""
 
 
 def load(data: bytes) -> Scheduler:
     """A scheduler in the state that `dump` wrote. Raises `JournalError`, `FormatError`."""
     try:
-        rows, repeat_rows, frames, outputs, limits, next_frame, nodes, done_nodes, *waiting = unpack(data, "a snapshot")
-        scheduler = Scheduler(Limits(*limits))
-        scheduler.next_frame, scheduler.nodes, scheduler.done_nodes = next_frame, nodes, done_nodes
-        shapes = [shape_from_bytes(row) for row in rows]
-        repeats: list[Repeat] = [(key, power, since) for key, power, since in repeat_rows]
-        for tree in unpack_each(frames, "a snapshot"):
-            _load_frame(scheduler, shapes, repeats, tree)
-        tries, sleeping = waiting or ([], [])  # version 1 of the journal has neither
-        scheduler.tries = {(frame, index): Tries(*counts) for frame, index, *counts in tries}
-        scheduler.sleeping = [
-            Sleeping(0.0, number, scheduler.frames[frame], index, delay, calendar) for number, (frame, index, delay, calendar) in enumerate(sleeping)
-        ]
-    except (TypeError, ValueError, IndexError, KeyError) as error:
-        raise JournalError("a snapshot", f"is malformed ({error})") from None
-    scheduler.outputs = None if outputs is None else tuple(value_of(tree) for tree in outputs)
+        return _loaded(data)
+    except FormatError:
+        raise
+    except _WRONG as error:
+        raise JournalError("a snapshot", f"is malformed ({type(error).__name__}: {error})") from None
+
+
+def _loaded(data: bytes) -> Scheduler:
+    rows, repeat_rows, frames, outputs, limits, next_frame, nodes, done_nodes, *waiting = fields.items(unpack(data, "a snapshot"))
+    scheduler = Scheduler(Limits(*fields.counts(fields.items(limits, 3))))
+    scheduler.next_frame, scheduler.nodes, scheduler.done_nodes = fields.count(next_frame), fields.count(nodes), fields.count(done_nodes)
+    shapes = [shape_from_bytes(fields.data(row)) for row in fields.items(rows)]
+    repeats: list[Repeat] = [(fields.data(key), fields.count(power), fields.count(since)) for key, power, since in fields.items(repeat_rows)]
+    for tree in unpack_each(fields.data(frames), "a snapshot"):
+        _load_frame(scheduler, shapes, repeats, fields.items(tree, 14))
+    tries, sleeping = waiting or ([], [])  # version 1 of the journal has neither
+    scheduler.tries = {(frame, index): Tries(*counts) for frame, index, *counts in (fields.counts(fields.items(one, 5)) for one in fields.items(tries))}
+    for number, (frame, index, delay, calendar) in enumerate(fields.items(one, 4) for one in fields.items(sleeping)):
+        asleep = Sleeping(0.0, number, scheduler.frames[frame], fields.count(index), fields.seconds(delay), fields.seconds(calendar))
+        asleep.frame.state(asleep.node)
+        scheduler.sleeping.append(asleep)
+    scheduler.outputs = None if outputs is None else tuple(value_of(tree) for tree in fields.items(outputs))
     for frame in scheduler.frames.values():
         scheduler.weighted = scheduler.weighted or frame.topology.code.weighted
         _recount(scheduler, frame)
@@ -140,24 +155,27 @@ def load(data: bytes) -> Scheduler:
 
 def _load_frame(scheduler: Scheduler, shapes: list[Any], repeats: list[Repeat], tree: list[Any]) -> None:
     id, parent, slot, depth, shape, number, literals, inputs, identity, path, repeat, nesting, state, values = tree
-    above = None if parent is None else scheduler.frames[parent]
-    derived = _derived(above, slot)
+    above = None if parent is None else scheduler.frames[fields.count(parent)]
+    derived = _derived(above, fields.count(slot))
+    topology = scheduler.topologies.get(shapes[fields.count(shape)], fields.count(number))
     frame = Frame(
-        id,
+        fields.count(id),
         above,
         slot,
-        depth,
-        scheduler.topologies.get(shapes[shape], number),
-        tuple(value_of(one) for one in literals),
-        tuple(value_of(one) for one in inputs),
-        identity or derived[0],
-        derived[1] if path is None else path,
-        None if repeat is None else repeats[repeat],
-        None if nesting is None else dict(nesting),
+        fields.count(depth),
+        topology,
+        tuple(value_of(one) for one in fields.items(literals)),
+        tuple(value_of(one) for one in fields.items(inputs)),
+        derived[0] if identity is None else fields.data(identity, 16),
+        derived[1] if path is None else fields.text(path),
+        None if repeat is None else repeats[fields.count(repeat)],
+        None if nesting is None else {fields.text(name): fields.count(times) for name, times in fields.items(nesting)},
     )
+    if len(fields.data(state)) != topology.size or any(one not in (PENDING, DONE, OPEN) for one in state):
+        raise ValueError(f"frame {id} has other nodes than its plan")
     for index, one in enumerate(state):
         frame.set_state(index, one)
-    frame.values = {index: value_of(one) for index, one in values} or None
+    frame.values = {fields.count(index): value_of(one) for index, one in fields.items(values)} or None
     scheduler.frames[id] = frame
 
 

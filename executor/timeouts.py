@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from executor.errors import EngineError
-from planner.plan import Shape
+from planner.plan import CALL, Shape
 
 
 def with_timeouts(shape: Shape) -> list[str]:
     """The names of what a plan calls with a time-out."""
-    found = {callee.short_name: None for callee in shape.callees if callee.policy.timeout is not None}
+    limited = [callee.policy.timeout is not None for callee in shape.callees]
+    found: dict[str, None] = {}
     for graph in shape.graphs:
-        for index, entries in graph.overrides.items():
-            if "timeout" in entries:
-                found[shape.callees[graph.targets[index]].short_name] = None
+        if not any(limited) and not graph.overrides:
+            continue
+        for index, target in enumerate(graph.targets):
+            if graph.kinds[index] == CALL:
+                own = graph.overrides.get(index, {})
+                if own["timeout"] is not None if "timeout" in own else limited[target]:
+                    found[shape.callees[target].short_name] = None
     return list(found)
 
 

@@ -166,6 +166,10 @@ class Topology:
         """Whether what follows a node waits until it is committed."""
         return self.code.commits_each and self.is_call(index) and self.policy(index).commit == "each"
 
+    def keeps_its_place(self, index: int) -> bool:
+        """Whether a dynamic's own result is waited for, so that it can't hand its place on to a dynamic that it ends with."""
+        return self.is_cached(index) or self.commits_each(index)
+
     def is_governed(self, index: int) -> bool:
         """Whether a node's policy says anything that matters before it starts: about time, pools, resources or the cache."""
         return index < self.count and self.graph.kinds[index] == CALL and (self.code.governed[self.graph.targets[index]] or index in self.graph.overrides)

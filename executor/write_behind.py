@@ -5,7 +5,7 @@ Where the store is near it is written at once; where each write is a way over a 
 
 from __future__ import annotations
 
-import warnings
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore
@@ -14,6 +14,7 @@ from typing import Final
 from executor.errors import StoreError
 from executor.store import Store
 
+_log = logging.getLogger("promissory")
 _AT_ONE_TIME: Final = 16
 _WAITING: Final = 512
 
@@ -50,7 +51,7 @@ class WriteBehind:
         except StoreError as error:
             if not self._failed:
                 self._failed = True
-                warnings.warn(f"{error}. The run goes on: nothing in it depends on this", RuntimeWarning, stacklevel=1)
+                _log.warning("%s. The run goes on: nothing in it depends on this", error)
 
     def close(self) -> None:
         """Wait for what is being written."""

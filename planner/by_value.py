@@ -11,12 +11,12 @@ import sys
 import typing
 from pathlib import Path
 from types import FunctionType
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from planner import source
 from planner.entity import Entity
 from planner.plan import BY_VALUE_SIZE, Callee
-from typesys.canonical import pack, unpack
+from typesys.canonical import pack, seal, unpack, unseal
 from typesys.names import NotFound, find, is_importable, qualified_name
 from typesys.opaque import dumps, loads
 
@@ -26,6 +26,10 @@ PYTHON = f"{sys.implementation.name} {sys.version_info[0]}.{sys.version_info[1]}
 
 class CantTravel(Exception):
     """A function can't be pickled; the message says why."""
+
+
+MAGIC: Final = b"PRME"
+VERSION: Final = 1
 
 
 class OtherPython(Exception):
@@ -63,12 +67,17 @@ def dump_entity(entity: Entity[..., Any]) -> bytes:
         raise CantTravel(
             f"{entity.name} can't travel to another process: {type(error).__name__}: {error}. Take what it captures as an input, or make it in the body"
         ) from error
-    return pack([PYTHON, data])
+    return seal(MAGIC, VERSION, 1, pack([PYTHON, data]))
+
+
+def unsealed(data: bytes, what: str) -> bytes:
+    """What is in `dump_entity`'s bytes, without loading it. Raises `FormatError` if they are damaged."""
+    return unseal(data, MAGIC, range(1, VERSION + 1), what)[2]
 
 
 def load_entity(data: bytes) -> Entity[..., Any]:
     """The entity of `dump_entity`'s bytes. Runs code: for workers only. Raises `OtherPython`."""
-    python, pickled = unpack(data, "a function")
+    python, pickled = unpack(unsealed(data, "a function"), "a function")
     if python != PYTHON:
         raise OtherPython(f"it was pickled by {python}, and this is {PYTHON}")
     cls, state = loads(pickled)

@@ -14,6 +14,7 @@ from planner.errors import Where
 from planner.plan import Plan
 from planner.policy import DynamicPolicy
 from planner.runner import compile_call, run_here
+from planner.signals import Signal
 from planner.tracing import Session, Trace, current
 
 
@@ -108,7 +109,7 @@ def expand(entity: Dynamic[..., Any], values: Sequence[Any], encoded: Sequence[b
     token = current.set(trace)
     try:
         returned = entity.call_function(list(values))
-    except Exception as error:
+    except (Exception, Signal, SystemExit) as error:
         if session.fatal and error is not session.fatal[0]:
             raise session.fatal[0] from error
         raise

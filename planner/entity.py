@@ -14,7 +14,7 @@ from planner import source
 from planner.errors import DecorationError, NestedCallError, Where, WrongCall, user_line
 from planner.interface import MISSING, Signature, is_strict, read_signature
 from planner.plan import Callee, Parameter
-from planner.policy import Policy, policy_of
+from planner.policy import DynamicPolicy, Policy, TaskPolicy, policy_of
 from planner.tracing import InTaskBody, current
 from typesys.canonical import pack
 from typesys.errors import TypeMismatch
@@ -32,7 +32,7 @@ class Entity(Generic[P, R]):
 
     def __init__(self, function: Callable[..., Any], policy: Policy, strict: bool | None, frame_locals: Mapping[str, Any]) -> None:
         _refuse_unusable(function, self.kind)
-        _refuse_unknown_inputs(cast(types.FunctionType, function), policy)
+        refuse_unknown_inputs(function, policy)
         source.note(cast(types.FunctionType, function))
         self.function = function
         self.policy = policy
@@ -158,7 +158,8 @@ def _refuse_unusable(function: Any, kind: str) -> None:
             refuse(f"{star}{parameter.name} has no fixed set of typed inputs", way_out)
 
 
-def _refuse_unknown_inputs(function: types.FunctionType, policy: Policy) -> None:
+def refuse_unknown_inputs(function: Callable[..., Any], policy: Policy) -> None:
+    """Raise `DecorationError` if `cache_ignore` names what is no input."""
     code = function.__code__
     unknown = [name for name in policy.cache_ignore if name not in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]]
     if unknown:
@@ -177,12 +178,13 @@ def locals_where_decorated(depth: int) -> Mapping[str, Any]:
 
 def checked_policy(given: Mapping[str, Any], kind: str) -> Policy:
     """The policy that a decorator was given. Raises `DecorationError` at the author's line, `TypeError` for an unknown argument."""
+    known = TaskPolicy.__annotations__ if kind == "task" else {**TaskPolicy.__annotations__, **DynamicPolicy.__annotations__}
+    for name in given:
+        if name not in known:
+            hint = "it is for @dynamic" if name in DynamicPolicy.__annotations__ else f"there are: strict, {', '.join(sorted(known))}"
+            raise TypeError(f"{kind}() got an unexpected keyword argument {name!r}; {hint}")
     try:
-        if kind == "task" and (misplaced := given.keys() & {"max_depth", "allow_repeat"}):
-            raise TypeError(f"unexpected keyword argument {sorted(misplaced)[0]!r}: it is for @dynamic")
         return policy_of(dict(given))
-    except TypeError as error:
-        raise TypeError(f"{kind}() got an {error}") from None
     except ValueError as error:
         raise DecorationError(str(error), where=user_line()) from None
 

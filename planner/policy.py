@@ -92,7 +92,12 @@ def memory_bytes(amount: int | str) -> int:
 
 
 def _is_amount(value: Any) -> bool:
-    return value.__class__ in (int, float) and math.isfinite(value)
+    if value.__class__ is int:
+        return bool(-_LARGEST < value < _LARGEST)
+    return value.__class__ is float and math.isfinite(value)
+
+
+_LARGEST: Final = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,24 +231,23 @@ _MOST_RETRIES: Final = 1_000_000
 
 
 def policy_of(given: dict[str, Any]) -> Policy:
-    """The policy that an author wrote as keyword arguments. Raises `ValueError` for a value out of range, `TypeError` for an unknown name."""
-    unknown = given.keys() - DynamicPolicy.__annotations__.keys() - OVERRIDABLE
-    if unknown:
-        raise TypeError(f"unexpected keyword argument {sorted(unknown)[0]!r}; there are: {', '.join(sorted(DynamicPolicy.__annotations__))}")
+    """The policy that an author wrote as keyword arguments. Raises `ValueError` for a value out of range."""
     taken = dict(given)
     if "timeout" in given:
         taken["timeout"] = seconds(given["timeout"])
     if "retry_delay" in given:
         delay = given["retry_delay"]
-        taken["retry_delay"] = tuple(seconds(one) for one in (delay if isinstance(delay, list | tuple) else (delay,)))
+        taken["retry_delay"] = tuple(seconds(one) for one in (delay if isinstance(delay, Sequence) and not isinstance(delay, str | bytes) else (delay,)))
     for name in ("backoff", "jitter"):
         if _is_amount(given.get(name)):
             taken[name] = float(given[name])
     if given.get("retry_on") is not None:
         taken["retry_on"] = _class_names(given["retry_on"])
     if "cache_ignore" in given:
-        names = given["cache_ignore"]
-        taken["cache_ignore"] = (names,) if isinstance(names, str) else tuple(sorted(set(names)))
+        names = [given["cache_ignore"]] if isinstance(given["cache_ignore"], str) else given["cache_ignore"]
+        if not isinstance(names, list | tuple | set | frozenset) or not all(isinstance(one, str) for one in names):
+            raise ValueError(f"cache_ignore must be names of inputs, not {names!r}")
+        taken["cache_ignore"] = tuple(sorted(set(names)))
     policy = Policy(**taken)
     policy.check()
     return policy

@@ -20,6 +20,7 @@ from planner import registry
 from planner.argument import Binder
 from planner.errors import (
     CompileError,
+    DecorationError,
     DuplicateName,
     LeakedPromise,
     OrderCycle,
@@ -33,7 +34,7 @@ from planner.errors import (
 )
 from planner.interface import Signature
 from planner.plan import CALL, INPUT, PLAN, Binding, Callee, Graph, Large, Origin, Output, Parameter, Plan, Shape, Value, references
-from planner.policy import OVERRIDABLE, policy_of
+from planner.policy import OVERRIDABLE, overridden, policy_of
 from planner.promise import MARKER, Promise
 from planner.rebase import rebase, renumber_graphs, renumber_nodes
 from typesys.canonical import INLINE_LIMIT, digest, pack
@@ -270,9 +271,12 @@ class Trace:
             self.problem(OverrideError(said, where=where, way_out="set it for the tasks in it"))
             return
         try:
-            entries = policy_of(given).entries(given)
+            entries = self._resolved(node, policy_of(given).entries(given))
         except ValueError as error:
             self.problem(OverrideError(str(error), where=where, way_out="see the arguments of @task"))
+            return
+        except DecorationError as error:
+            self.problem(OverrideError(error.message, where=where, way_out=error.way_out))
             return
         if name is not None:
             entries["name"] = name
@@ -285,6 +289,20 @@ class Trace:
                 self.problem(DuplicateName(f"two nodes of {self.name} are named {name!r}", where=where, way_out="give each its own name"))
                 return
         self._overrides.setdefault(node, {}).update(entries)
+
+    def _resolved(self, node: int, entries: dict[str, Any]) -> dict[str, Any]:
+        """Overrides as they stand in the plan: a version of the cache that says what it stands for (rules R3, A11)."""
+        if not entries.keys() & {"cache", "cache_version", "cache_ignore"}:
+            return entries
+        entity = self.session.entities[self._targets[node]]
+        policy = overridden(entity.policy, {**self._overrides.get(node, {}), **entries})
+        from planner.code_version import with_code_version
+        from planner.entity import refuse_unknown_inputs
+
+        refuse_unknown_inputs(entity.function, policy)
+        if policy.cache:
+            entries = {**entries, **with_code_version(policy, entity.function, entity.callee().digest).entries(["cache_version"])}
+        return entries
 
     # --- the end ---
 

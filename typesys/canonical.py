@@ -212,8 +212,11 @@ def is_cut_short(data: bytes) -> bool:
     """
     if len(data) < _HEADER.size:
         return True
-    length: int = _HEADER.unpack_from(data)[3]
-    return len(data) < _HEADER.size + length + _CHECK_SUM_SIZE
+    magic, version, kind, length = _HEADER.unpack_from(data)
+    if len(data) >= _HEADER.size + length + _CHECK_SUM_SIZE:
+        return False
+    payload = data[_HEADER.size : -_CHECK_SUM_SIZE]
+    return seal(magic, version, kind, payload) != _HEADER.pack(magic, version, kind, len(payload)) + data[_HEADER.size :]  # else it is its length that is damaged
 
 
 def unseal(data: bytes, magic: bytes, versions: range, what: str) -> tuple[int, int, bytes]:

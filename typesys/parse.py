@@ -209,7 +209,8 @@ def _json(value: Any, type: Type, at: str) -> Any:
                 return codec_for(wire).lower(family.to_wire(family.from_wire(_lift(_json(value, wire, at), wire))))
             except Exception as error:  # whatever the family's own code raises for what is no value of it
                 reason = "" if isinstance(error, ParseError) or not str(error) else f": {error}"
-                raise ParseError(f"{at or 'value'}: {_shortened(repr(value))} is not a {type}{reason}") from None
+                given = "what was given" if name == "Secret" else _shortened(repr(value))
+                raise ParseError(f"{at or 'value'}: {given} is not a {type}{reason}") from None
         case UnionType(arms):
             for arm, arm_type in enumerate(arms):
                 try:

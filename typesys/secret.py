@@ -7,9 +7,10 @@ What was revealed in a process is known to `masked`, so that logs and error mess
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +21,9 @@ _SHORTEST: Final = 4
 
 Resolver = Callable[[str], str | None]
 _resolvers: list[Resolver] = []
-_revealed: dict[str, bytes] = {}
+_revealed: set[str] = set()
+_hidden: tuple[str, ...] = ()
+"""What is not to be written down, the longest first. Replaced, never changed: other threads look through it."""
 _listeners: list[Callable[[str], None]] = []
 
 
@@ -50,14 +53,14 @@ class Secret:
 
     def __init__(self, name: str) -> None:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            shown = repr(name) if isinstance(name, str) and len(name) < 24 else "what was given"
-            raise ValueError(f"{shown} can't name a secret: letters, digits, '_', '.' and '-' can. Give the name, never the value")
+            raise ValueError("what was given can't name a secret: letters, digits, '_', '.' and '-' can. Give the name, never the value")
         self.name = name
 
     def reveal(self) -> str:
         """The value. Raises `SecretNotFound`."""
         value = _found(self.name)
         if value not in _revealed:
+            _revealed.add(value)
             note_revealed(value)
             for listener in _listeners:
                 listener(value)
@@ -76,6 +79,8 @@ class Secret:
 def _found(name: str) -> str:
     for resolver in _resolvers:
         value = resolver(name)
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f"the resolver {getattr(resolver, '__qualname__', resolver)} gave {type(value).__name__} for the secret {name}, not str")
         if value is not None:
             return value
     if name in os.environ:
@@ -83,6 +88,8 @@ def _found(name: str) -> str:
     folder = Path(os.environ.get("PROMISSORY_SECRETS") or "/run/secrets")
     try:
         return (folder / name).read_text().rstrip("\n")
+    except UnicodeDecodeError:
+        raise SecretNotFound(f"the secret {name} lies in the file {folder / name}, which is no UTF-8 text") from None
     except OSError:
         raise SecretNotFound(
             f"the secret {name} is not known here: set the environment variable {name}, put it into the file {folder / name}, or register a resolver "
@@ -97,9 +104,13 @@ def register_resolver(resolver: Resolver) -> None:
 
 
 def note_revealed(value: str) -> None:
-    """A value is not to be written down by this process from now on."""
-    if len(value) >= _SHORTEST:
-        _revealed[value] = value.encode("utf-8", "surrogateescape")
+    """A value is not to be written down by this process from now on, neither as it is nor as Python and JSON write it between quotes, nor any longer line of it."""
+    global _hidden
+    forms = {value, repr(value)[1:-1], json.dumps(value)[1:-1], *value.splitlines()}
+    found = {form for form in forms if len(form) >= _SHORTEST}
+    if found:
+        known = {*_hidden, *found}
+        _hidden = tuple(sorted(known, key=len, reverse=True))
 
 
 def on_reveal(listener: Callable[[str], None]) -> None:
@@ -113,29 +124,44 @@ def masked(text: str) -> str:
     >>> masked("nothing to hide")
     'nothing to hide'
     """
-    for value in _revealed:
-        text = text.replace(value, _STARS)
-    return text
+    if not _hidden:
+        return text
+    return masked_bytes(text.encode("utf-8", "surrogatepass"), ended=True)[0].decode("utf-8", "surrogatepass")
 
 
-def masked_bytes(data: bytes) -> tuple[bytes, bytes]:
-    """Bytes without the values that were revealed, and the end of them that may be the beginning of one, to be put before what follows."""
-    if not _revealed:
+def masked_bytes(data: bytes, ended: bool = False) -> tuple[bytes, bytes]:
+    """Bytes without the values that were revealed, and the end of them that may be the beginning of one, to be put before what follows; nothing if they have `ended`."""
+    hidden = [form.encode("utf-8", "surrogatepass") for form in _hidden]
+    if not hidden:
         return data, b""
-    for value in _revealed.values():
-        data = data.replace(value, _STARS.encode())
-    held = max((_overlap(data, value) for value in _revealed.values()), default=0)
-    return (data[:-held], data[-held:]) if held else (data, b"")
+    covered = sorted((at, at + len(form)) for form in hidden for at in _places(data, form))
+    end = len(data) if ended else len(data) - max((_overlap(data, form) for form in hidden), default=0)
+    found, position = [], 0
+    for first, last in covered:
+        if first >= end and not ended:
+            break
+        if first >= position:
+            found += [data[position:first], _STARS.encode()]
+        position = max(position, last)  # values that overlap are one place
+    end = max(end, position)
+    return b"".join([*found, data[position:end]]), data[end:]
 
 
 def holds_secret(data: bytes) -> bool:
     """Whether bytes hold a value that was revealed in this process."""
-    return any(value in data for value in _revealed.values())
+    return any(form.encode("utf-8", "surrogatepass") in data for form in _hidden)
 
 
-def _overlap(data: bytes, value: bytes) -> int:
+def _places(data: bytes, form: bytes) -> Iterator[int]:
+    at = data.find(form)
+    while at >= 0:
+        yield at
+        at = data.find(form, at + 1)
+
+
+def _overlap(data: bytes, form: bytes) -> int:
     """How many bytes at the end of data are the beginning of a value."""
-    for length in range(min(len(value) - 1, len(data)), 0, -1):
-        if data.endswith(value[:length]):
+    for length in range(min(len(form) - 1, len(data)), 0, -1):
+        if data.endswith(form[:length]):
             return length
     return 0

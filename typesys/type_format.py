@@ -170,7 +170,7 @@ def _type(tree: Any, depth: int) -> Type:
         raise ValueError("nested too deeply")
     if tree.__class__ is int:
         if not 0 <= tree < len(_SIMPLE):
-            raise ValueError(f"unknown code {tree}")
+            raise ValueError("an unknown code")
         return _SIMPLE[tree]
     code, inner = tree[0], depth - 1
     if code == _LIST:
@@ -215,4 +215,4 @@ def _type(tree: Any, depth: int) -> Type:
         return named
     if code == _OPAQUE:
         return OpaqueType(_text(tree[1]))
-    raise ValueError(f"unknown code {code!r}")
+    raise ValueError("an unknown code")

@@ -51,6 +51,8 @@ def _remove(store: str, which: str | None, everything: bool) -> None:
         if which is None or (entry is not None and _is_of(entry.task, which)) or (len(which) >= 8 and name.startswith(which)):
             opened.delete(key)
             removed += 1
+    if which is not None and not removed:
+        raise click.UsageError(f"no cached result is of a task {which!r}, or has a key that begins so (8 characters at least); `promissory cache ls` shows what there is")
     say(f"{counted(removed, 'cached result')} removed")
 
 

@@ -11,6 +11,7 @@ import click
 from executor.cli.options import open_store, store_option
 from executor.cli.output import counted, say
 from executor.collect import garbage, remove, remove_run
+from executor.manifest import read_manifest
 
 
 class _Age(click.ParamType):  # type: ignore[type-arg]
@@ -21,7 +22,7 @@ class _Age(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         if isinstance(value, timedelta):
             return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", str(value))
+        match = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)([smhd])", str(value))
         if match is None:
             self.fail(f"{value!r} is no age: write a number with s, m, h or d, like 7d", param, ctx)
         return timedelta(seconds=float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[match[2]])
@@ -39,8 +40,10 @@ def command(store: str, older_than: timedelta, runs: tuple[str, ...], really: bo
     for run_id in runs:
         if really:
             remove_run(opened, run_id)
+        else:
+            read_manifest(opened, run_id)
         say(f"run {run_id} {'is' if really else 'would be'} removed")
-    found = garbage(opened, older_than.total_seconds())
+    found = garbage(opened, older_than.total_seconds(), runs)
     if not quiet:
         for one in found:
             click.echo(one.key)

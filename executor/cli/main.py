@@ -15,7 +15,7 @@ import click
 from executor.cli.output import say
 from executor.errors import EngineError, ExecutorError, InputError, RunExists, RunIsNotLive, RunNotFound, UnsupportedStore
 from planner.errors import CompileError, PlanFormatError
-from typesys.errors import ParseError
+from typesys.errors import FormatError, ParseError
 
 COMMANDS = (
     "run",
@@ -89,7 +89,7 @@ def run_command(arguments: list[str] | None = None) -> int:
     except (InputError, EngineError, RunExists, RunNotFound, RunIsNotLive, UnsupportedStore, ParseError) as error:
         _say(str(error))
         return 2
-    except ExecutorError as error:
+    except (ExecutorError, FormatError) as error:
         _say(str(error), *getattr(error, "__notes__", ()))
         return 1
     except (OSError, UnicodeError) as error:

@@ -6,6 +6,7 @@ import click
 
 from executor.cli.options import open_store, store_option
 from executor.cli.output import say
+from executor.handle import go_on_command
 from executor.inbox import tell
 from executor.manifest import read_manifest
 
@@ -19,4 +20,4 @@ def command(run_id: str, store: str, reason: str) -> None:
     opened = open_store(store)
     read_manifest(opened, run_id)
     tell(opened, run_id, "pause", reason)
-    say(f"run {run_id} is paused; to go on: promissory unpause {run_id}")
+    say(f"run {run_id} is paused; to go on: {go_on_command('unpause', run_id, opened)}")

@@ -12,10 +12,8 @@ from executor.cli.output import say
 from executor.cli.run import carry
 from executor.execution import Progress
 from executor.handle import Run
-from executor.layout import plan_key
-from executor.manifest import read_manifest
+from executor.manifest import read_manifest, read_plan
 from executor.rerun import prepare_rerun
-from planner.plan_format import plan_from_bytes
 
 
 @click.command()
@@ -30,7 +28,7 @@ def command(earlier: str, from_: str, file: str | None, running: Running, store:
     moved."""
     opened = open_store(store)
     manifest = read_manifest(opened, earlier)
-    plan = plan_from_bytes(opened.get(plan_key(manifest.plan)))
+    plan = read_plan(opened, manifest)
     find_code(manifest, file)
 
     def begin(on_progress: Callable[[Progress], None] | None) -> Run:

@@ -14,9 +14,7 @@ from executor.cli.output import say
 from executor.cli.run import carry
 from executor.execution import Progress
 from executor.handle import Run
-from executor.layout import plan_key
-from executor.manifest import read_manifest
-from planner.plan_format import plan_from_bytes
+from executor.manifest import read_manifest, read_plan
 
 
 @click.command()
@@ -37,7 +35,7 @@ def command(
     """Go on with a run: what is committed stays, the rest runs. FILE is needed only if the workflow's file has moved."""
     opened = open_store(store)
     manifest = read_manifest(opened, run_id)
-    plan = plan_from_bytes(opened.get(plan_key(manifest.plan)))
+    plan = read_plan(opened, manifest)
     find_code(manifest, file)
 
     def changed(change: Change) -> None:

@@ -116,6 +116,7 @@ def _print_json(history: History, rows: list[NodeRow], nodes: list[dict[str, obj
     summary: dict[str, object] = {
         "run": manifest.run_id,
         "workflow": manifest.workflow,
+        "from": {"run": manifest.parent[0], "node": manifest.parent[1]} if manifest.parent else None,
         "state": history.state,
         "reason": history.end[1] if history.end else "",
         "created": manifest.created,

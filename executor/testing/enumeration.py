@@ -150,12 +150,8 @@ def _check_journal(store: Store, where: str) -> None:
         raise Violation(f"{where}: {problems}")
 
 
-def _dead() -> OSError:
-    return _HalfWritten("the process died while it wrote")
-
-
-class _HalfWritten(OSError):
-    """The machine died in the middle of a write; what is tried again is another process's."""
+def _dead() -> Crashed:
+    return Crashed("while it wrote")
 
 
 def _died(workload: Workload, store: Store) -> bool:
@@ -164,12 +160,8 @@ def _died(workload: Workload, store: Store) -> bool:
     with _quiet_threads():
         try:
             executor.run(workload.target, workload.inputs, store=store, run_id=RUN_ID, echo=False, durability="process")
-        except (Crashed, _HalfWritten):
+        except Crashed:
             return True
-        except OSError as error:
-            if isinstance(error.__cause__, _HalfWritten):
-                return True
-            raise
     return False
 
 

@@ -16,7 +16,7 @@ from executor.store import Store
 from executor.testing.crashes import Crashed
 
 VERBS: Final = ("put_new", "put", "get", "get_range", "append", "list", "exists", "delete", "changed", "sync")
-_WRITES: Final = frozenset(("put_new", "put", "append"))
+KINDS: Final = ("fail", "crash", "delay", "tear", "lie", "drop", "duplicate")
 
 
 @dataclass(slots=True)
@@ -49,9 +49,16 @@ class Fault:
     keys: str = "*"
     when: Literal["before", "after"] = "before"
     rate: float = 1.0
-    error: Callable[[], OSError] = field(default=lambda: ConnectionError("the connection was lost"))
+    error: Callable[[], BaseException] = field(default=lambda: ConnectionError("the connection was lost"))
     seconds: float = 0.0
     seen: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS or self.when not in ("before", "after"):
+            raise ValueError(f"a fault is one of {', '.join(KINDS)}, before or after, not {self.kind!r}, {self.when!r}")
+        unknown = set(self.verbs) - set(VERBS)
+        if unknown:
+            raise ValueError(f"there is no operation {sorted(unknown)[0]!r}; there are: {', '.join(VERBS)}")
 
     def strikes(self, verb: str, key: str, draw: float) -> bool:
         """Whether this operation is befallen."""
@@ -112,7 +119,9 @@ class _Faulty:
     def _with(self, fault: Fault, verb: str, key: str, action: Callable[[], Any], data: bytes | None, write: Callable[[bytes], Any] | None) -> Any:
         if fault.kind == "tear" and data is not None and write is not None:
             write(data[: len(data) // 2])
-            raise fault.error()
+            error = fault.error()
+            self._dead = isinstance(error, Crashed)
+            raise error
         if fault.kind == "drop":
             return True if verb == "put_new" else False if verb == "exists" else 0 if verb == "append" else [] if verb == "list" else action() if verb.startswith("get") else None
         if fault.kind == "duplicate":

@@ -57,9 +57,9 @@ def _compare(execution: Execution) -> None:
 
 def _state(scheduler: Scheduler) -> dict[str, Any]:
     """The state of a scheduler with nothing in it that depends on the order in which things came."""
-    rows, repeats, frames, outputs, limits, next_frame, nodes, done, tries, sleeping = unpack(dump(scheduler), "a snapshot")
-    found: dict[str, Any] = {"outputs": outputs, "limits": limits, "next frame": next_frame, "nodes": nodes, "done nodes": done, "tries": tries}
-    found["sleeping"] = sorted([frame, index] for frame, index, _, _ in sleeping)
+    rows, repeats, frames, outputs, limits, next_frame, nodes, done, tries, _ = unpack(dump(scheduler), "a snapshot")
+    found: dict[str, Any] = {"outputs": outputs, "limits": limits, "next frame": next_frame, "nodes": nodes, "done nodes": done}
+    found["retries"] = [[frame, index, retries] for frame, index, _, retries, _ in tries if retries]
     for tree in unpack_each(frames, "a snapshot"):
         tree[4], tree[13] = rows[tree[4]], sorted(tree[13])
         tree[10] = None if tree[10] is None else repeats[tree[10]]

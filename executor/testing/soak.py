@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,8 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
             os.environ["PROMISSORY_DIARY"] = str(Path(folder) / "diary")
             try:
                 kinds[f"{kind} deaths"] += KINDS[kind](draw, folder)
-            except Violation as violation:
-                print(f"seed {first + done}, {kind}: {violation}", file=sys.stderr)
+            except Exception as error:  # whatever it is, it is to be told with the seed that brings it back
+                print(f"seed {first + done}, {kind}: {error if isinstance(error, Violation) else traceback.format_exc()}", file=sys.stderr)
                 return 1
         kinds[kind] += 1
         done += 1

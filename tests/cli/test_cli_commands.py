@@ -96,7 +96,6 @@ def test_X8_runs_and_status_agree_on_what_is_paused(shell, going):
     process.communicate(timeout=60)
 
 
-@pytest.mark.xfail(strict=True, reason="stop and pause say a command without --store")
 @pytest.mark.parametrize(("command", "said"), [("stop", "promissory resume a --store 'other place'"), ("pause", "promissory unpause a --store 'other place'")])
 def test_J3_the_way_on_that_is_said_works_with_another_store(shell, going, command, said):
     process = going("--store", "other place")
@@ -157,7 +156,6 @@ def test_X8_a_run_that_was_killed_can_be_cancelled(dead, cli, shell):
     assert shell.promissory("run", "--run-id", "a", "held.py").returncode == 1
 
 
-@pytest.mark.xfail(strict=True, reason="tell returns as if a cancel was obeyed when the executor died first")
 def test_X8_a_run_whose_executor_dies_of_the_cancel_is_cancelled_all_the_same(shell, held, cli, until):
     """The executor is killed while the command waits for it."""
     process = shell.start("run", "--engine", "inline", "--run-id", "a", "held.py")
@@ -269,7 +267,6 @@ def test_R6_a_rerun_says_where_it_comes_from_and_prints_the_result(shell, cli):
     assert cli("status", "a")[1].count("from ") == 0
 
 
-@pytest.mark.xfail(strict=True, reason="status --json has no parent")
 def test_R6_lineage_is_in_the_json_too(shell, cli):
     shell.write("nodes.py", NODES)
     shell.promissory("run", "--engine", "inline", "--quiet", "--run-id", "a", "nodes.py")

@@ -1,4 +1,4 @@
-"""`commit="each"`: what follows a node starts only when its result is stored for good, so that no crash runs it again once something has started from it."""
+"""`commit="each"`: what follows a node starts only when its result is stored for good, so that no crash runs it again after that."""
 
 import os
 import signal
@@ -162,7 +162,6 @@ def test_commit_each_of_a_dynamic_that_emits_nothing_holds_what_follows(store):
     assert kept(flow, store, {"url": store.url}).result == [True]
 
 
-@pytest.mark.xfail(strict=True, reason="a frame that ends completes its dynamic at once: what follows starts before the result is stored")
 def test_commit_each_of_a_dynamic_holds_what_follows_until_its_result_is_committed(store):
     @task
     def inc(x: int) -> int:
@@ -324,7 +323,8 @@ def journey(diary):
 
 FOLLOWED = [("sends 1", "pays 0"), ("chooses", "pays 0"), ("pays 2", "chooses"), ("sends 3", "pays 2"), ("sends 3", "chooses")]
 """What starts from what is committed each: once the first has begun, the second never begins again."""
-POINTS = ["journal.objects-synced", "journal.segment-written", "journal.committed", "worker.before-body", "worker.after-body", "worker.value-stored"]
+POINTS = [f"journal.{one}" for one in ("objects-synced", "segment-written", "committed")]
+POINTS += [f"worker.{one}" for one in ("before-body", "after-body", "value-stored")]
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -378,9 +378,8 @@ KILLED = """
 @pytest.mark.parametrize("engine", ENGINES)
 def test_J1_killed_by_what_follows_the_run_goes_on_there(project, engine):
     project.write("killed.py", KILLED)
-    process = project.spawn(
-        "-c", f"import os; from executor import run; from killed import flow; run(flow, {{'executor': os.getpid()}}, run_id='k', engine={engine!r})"
-    )
+    call = f"run(flow, {{'executor': os.getpid()}}, run_id='k', engine={engine!r})"
+    process = project.spawn("-c", f"import os; from executor import run; from killed import flow; {call}")
     project.finish(process)
     assert process.returncode == -signal.SIGKILL
     assert project.code("from executor import resume; print(resume('k').result)").split() == ["3"]
@@ -423,14 +422,12 @@ def chain() -> int:
     return found
 
 
-@pytest.mark.xfail(strict=True, reason="in a chain something is held back whenever events are recorded, and then no snapshot is taken")
 def test_commit_each_leaves_snapshots_so_that_a_resume_costs_the_frontier(store, monkeypatch):
     monkeypatch.setattr(journal, "SNAPSHOT_EVENTS", 5)
     assert kept(chain, store, durability="process").result == 25
     assert newest_snapshot(store, RUN, find_end(store, RUN)) > 0
 
 
-@pytest.mark.xfail(strict=True, reason="the loop waits for a commit as for a moment in time: the mock clock goes on by a second a look")
 def test_commit_each_takes_no_time_of_a_mock_clock(store):
     clock = MockClock()
     assert kept(chain, store, durability="process", clock=clock).result == 25

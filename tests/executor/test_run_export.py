@@ -273,7 +273,6 @@ def test_J7_another_run_of_the_name_is_not_written_over(store, target):
     assert attach("same", store=target).result == other.result == 5
 
 
-@pytest.mark.xfail(strict=True, reason="export writes over the journal of a copy that has gone on by itself")
 def test_J7_a_copy_that_has_gone_on_by_itself_is_not_written_over(store, target):
     broken.add("step")
     failed = run(deep, {"n": 5}, store=store)
@@ -310,7 +309,6 @@ def test_J7_a_run_that_came_back_home_is_the_run_that_went_on_abroad(store, targ
     assert is_whole(list(examine(store, failed.id)))
 
 
-@pytest.mark.xfail(strict=True, reason="keys_of takes the first entries of a listing for the segments")
 def test_J7_a_foreign_file_in_the_journal_does_not_cut_the_copy_short(store, target):
     ended = run(deep, {"n": 3}, store=store)
     store.put(run_key(ended.id, "journal/#0000#"), b"an editor's")
@@ -330,7 +328,6 @@ def test_J7_a_run_with_a_damaged_journal_is_not_exported_as_if_it_were_whole(sto
         attach(ended.id, store=target)
 
 
-@pytest.mark.xfail(strict=True, reason="export passes over whatever is not in the store, objects too")
 def test_J7_an_object_that_is_missing_is_told_and_not_passed_over(store, target):
     ended = run(all_kinds, {"n": 3, "given": []}, store=store)
     (key,) = [key for folder in store.list("objects") for key in store.list(folder)]
@@ -339,7 +336,6 @@ def test_J7_an_object_that_is_missing_is_told_and_not_passed_over(store, target)
         export(store, ended.id, target)
 
 
-@pytest.mark.xfail(strict=True, reason="export does not check what it copies")
 def test_J7_an_object_that_is_damaged_is_told_and_not_copied(store, target):
     ended = run(all_kinds, {"n": 3, "given": []}, store=store)
     (key,) = [key for folder in store.list("objects") for key in store.list(folder)]

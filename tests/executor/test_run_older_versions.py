@@ -179,7 +179,6 @@ def test_J4_a_run_of_a_newer_version_says_that_a_newer_promissory_is_needed(stor
         export(store, "old", Store("memory://newer"))
 
 
-@pytest.mark.xfail(strict=True, reason="doctor calls a newer format version damage, and says to restore a copy")
 @pytest.mark.parametrize("kind", KINDS)
 def test_J4_a_run_of_a_newer_version_is_not_called_damaged(store, kind):
     failed(store)

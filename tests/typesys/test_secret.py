@@ -1,4 +1,5 @@
-"""T4: a Secret is a name. Its value is looked up where it is used, and what was revealed in a process is masked in what that process writes."""
+"""T4: a Secret is a name. Its value is looked up where it is used, and what was revealed in a process is masked in what that process
+writes."""
 
 import copy
 import pickle
@@ -61,7 +62,7 @@ def test_T4_a_name_may_be_what_environments_and_containers_have(name):
 
 @pytest.mark.parametrize("name", ["", "1a", "a b", "a/b", "../a", ".a", "-a", "ä", "a" * 129, "a\n", "a=b", None, 5, b"A"])
 def test_T4_what_cannot_be_a_name_is_refused(name):
-    with pytest.raises(ValueError, match="can't name a secret: letters, digits, '_', '.' and '-' can"):
+    with pytest.raises(ValueError, match=r"can't name a secret: letters, digits, '_', '\.' and '-' can"):
         Secret(name)
 
 
@@ -146,7 +147,9 @@ def test_T4_a_resolver_that_gives_no_text_is_told_so():
 
 
 def test_T4_an_unknown_secret_is_told_with_every_way_out(folder):
-    with pytest.raises(SecretNotFound, match="the secret NOT_HERE is not known here: set the environment variable NOT_HERE, put it into the file") as told:
+    with pytest.raises(
+        SecretNotFound, match="the secret NOT_HERE is not known here: set the environment variable NOT_HERE, put it into the file"
+    ) as told:
         Secret("NOT_HERE").reveal()
     assert str(folder / "NOT_HERE") in str(told.value)
     assert "register a resolver" in str(told.value)
