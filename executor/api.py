@@ -122,7 +122,10 @@ def _begin(
     except Fenced as error:
         if run_id is None or error.segment != 0:
             raise
-        return join(run_id, opened, target, options, limits, background)  # another process started it at the same moment, and was quicker
+        there = attach(run_id, store=opened, target=target).wait()  # another process started it at the same moment, and was quicker
+        if ending(opened, run_id) is None:
+            raise
+        return there
     return prepared.run
 
 

@@ -17,6 +17,7 @@ import sysconfig
 import tempfile
 import threading
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
@@ -159,6 +160,7 @@ def keep_bundle(store: Store, modules: Mapping[str, str]) -> bytes:
     return name
 
 
+_LARGEST_UNPACKED: Final = 1 << 30
 _lock = threading.Lock()
 _unpacked: dict[bytes, tempfile.TemporaryDirectory[str]] = {}
 
@@ -187,9 +189,16 @@ def unpacked(store: Store, name: bytes) -> bool:
             return False
         if digest("bundle", archive) != name:
             raise StoreError(f"{bundle_key(name)} in the store {store.url} is damaged: its digest does not match its bytes")
-        folder = _unpacked[name] = tempfile.TemporaryDirectory(prefix="promissory-code-")
-        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            opened.extractall(folder.name)  # extractall keeps every name below the folder
+        folder = tempfile.TemporaryDirectory(prefix="promissory-code-")
+        try:
+            with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+                if sum(one.file_size for one in opened.infolist()) > _LARGEST_UNPACKED:
+                    raise zipfile.BadZipFile(f"it holds more than {_LARGEST_UNPACKED:,} bytes")
+                opened.extractall(folder.name)  # extractall keeps every name below the folder
+        except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, zlib.error) as error:
+            folder.cleanup()
+            raise StoreError(f"{bundle_key(name)} in the store {store.url} is no archive of sources: {error}") from None
+        _unpacked[name] = folder
         sys.path.append(folder.name)
         importlib.invalidate_caches()
     return True

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 
 from executor.cache import Entry, entries
 from executor.cache_key import Fields, fields_of
+from executor.errors import JournalError
 from executor.events import DONE, EXPANDED, FAILED, OPENED, RETRIED
 from executor.frame import PENDING
 from executor.history import History, NodeRow
 from executor.journal import find_end, read_segments
+from executor.layout import segment_key
+from executor.recovery import DOES_NOT_FIT
 from executor.scheduler import Scheduler
 from executor.store import Store
 
@@ -131,7 +134,11 @@ def _fields(store: Store, history: History, frame: int, index: int) -> tuple[Fie
             if event[0] in (DONE, EXPANDED, FAILED) and event[1:3] == (frame, index):
                 break
             if event[0] in (DONE, EXPANDED, OPENED, RETRIED):
-                scheduler.replay(event)
+                try:
+                    scheduler.replay(event)
+                except DOES_NOT_FIT as error:
+                    key = segment_key(manifest.run_id, segment.number)
+                    raise JournalError(key, f"has an event that does not fit the run ({type(error).__name__}: {error})") from None
         else:
             continue
         break

@@ -25,10 +25,10 @@ from executor.store import Store
 from planner.plan import Large, Value
 from planner.plan_format import futures_from_bytes
 
-COMMIT_INTERVAL: Final = 0.020
+COMMIT_INTERVAL = 0.020
 _COMMIT_BYTES: Final = 1 << 20
 _BACKLOG_BYTES: Final = 2 << 20
-SNAPSHOT_EVENTS: Final = 10_000
+SNAPSHOT_EVENTS = 10_000
 
 Listener = Callable[[tuple[Event, ...]], None]
 

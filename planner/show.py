@@ -82,7 +82,7 @@ def value_text(data: bytes, type: Type) -> str:
     """
     try:
         text = tree_text(unpack(data), type)
-    except (FormatError, TypeError, ValueError, IndexError, LookupError):
+    except (FormatError, TypeError, ValueError, IndexError, LookupError, RecursionError):
         text = f"<{len(data)} bytes>"
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 

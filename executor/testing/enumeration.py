@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import executor
+from executor import journal
 from executor.crash_points import POINTS
 from executor.doctor import examine
 from executor.errors import ExecutorError, RunNotFound
@@ -157,12 +158,22 @@ def _dead() -> Crashed:
 def _died(workload: Workload, store: Store) -> bool:
     """Begin a workload that dies; whether it did."""
     forget()
-    with _quiet_threads():
+    with _quiet_threads(), _many_commits():
         try:
             executor.run(workload.target, workload.inputs, store=store, run_id=RUN_ID, echo=False, durability="process")
         except Crashed:
             return True
     return False
+
+
+@contextmanager
+def _many_commits() -> Iterator[None]:
+    """Commit whatever there is at once, not after 20 ms: a workload is over in less, and would die before its first commit or after its last."""
+    before, journal.COMMIT_INTERVAL = journal.COMMIT_INTERVAL, 0.0
+    try:
+        yield
+    finally:
+        journal.COMMIT_INTERVAL = before
 
 
 @contextmanager

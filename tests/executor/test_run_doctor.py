@@ -84,9 +84,9 @@ def key_of(store, kind):
     if folder:
         return all_keys(store, folder)[number]
     sizes = {"input": GIVEN, "literal": list(range(1, LARGE)), "result": list(range(LARGE))}
+    from typesys import type_of
     from typesys.canonical import digest
     from typesys.wire import codec_for
-    from typesys import type_of
 
     name = digest("value", codec_for(type_of(list[int])).encode(sizes[kind])).hex()
     return f"objects/{name[:2]}/{name}"

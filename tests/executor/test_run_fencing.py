@@ -125,7 +125,6 @@ def taken_over(project, gate, eventually, events_of, engine, program="go.py"):
     return first, old_gate
 
 
-@pytest.mark.xfail(strict=True, reason=JOINED)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_J3_an_executor_that_wakes_after_the_run_has_ended_changes_nothing(flow, gate, eventually, events_of, engine):
     first, held = taken_over(flow, gate, eventually, events_of, engine)
@@ -144,7 +143,6 @@ def test_J3_an_executor_that_wakes_after_the_run_has_ended_changes_nothing(flow,
     assert resume("fenced", store=flow.store).result == "second"
 
 
-@pytest.mark.xfail(strict=True, reason=JOINED)
 def test_J3_an_executor_on_a_slow_store_is_fenced_as_well(flow, gate, eventually, events_of):
     first, held = taken_over(flow, gate, eventually, events_of, "threads", "slowly.py")
     first.send_signal(signal.SIGCONT)
@@ -197,7 +195,6 @@ def test_J3_the_doctor_finds_nothing_wrong_with_a_run_that_was_taken_over(flow, 
     assert [finding for finding in examine(flow.store, "fenced") if finding.severity != NOTE] == []
 
 
-@pytest.mark.xfail(strict=True, reason=JOINED)
 def test_J3_two_executors_that_take_a_run_over_in_turn_are_both_fenced(flow, gate, eventually, events_of):
     gates = [gate(name) for name in ("a", "b", "c")]
     first = flow.spawn("go.py", "inline", WHO="a", GATE=gates[0].path)
@@ -265,7 +262,6 @@ def test_J3_an_executor_that_is_overtaken_before_its_first_segment_is_fenced(url
 EPOCH = "a run whose journal is empty is taken over with epoch 1, which its first executor has as well"
 
 
-@pytest.mark.xfail(strict=True, reason=EPOCH)
 def test_J3_who_takes_over_before_the_first_segment_has_a_higher_epoch(url, events_of):
     held = Held(url, "put_new", "runs/*/journal/*")
     first = start(added_twice, {"x": 0}, store=held.store, run_id="fenced", echo=False, durability="process")
@@ -277,7 +273,6 @@ def test_J3_who_takes_over_before_the_first_segment_has_a_higher_epoch(url, even
     assert [event[1] for event in events_of(Store(url), "fenced") if event[0] == RESUMED] == [2]
 
 
-@pytest.mark.xfail(strict=True, reason=EPOCH)
 def test_J3_of_a_first_executor_and_who_takes_over_before_its_first_segment_it_is_the_latter_that_wins(url):
     """The old one writes after the take-over has looked at the journal, and before it has claimed it: a lower epoch, whose segment is read too."""
     slow = Held(url, "put_new", "runs/*/journal/*")
@@ -296,7 +291,6 @@ def test_J3_of_a_first_executor_and_who_takes_over_before_its_first_segment_it_i
     assert ended[0] == 2
 
 
-@pytest.mark.xfail(strict=True, reason=EPOCH)
 def test_J3_the_last_word_of_who_was_overtaken_before_its_first_segment_does_not_stand_for_the_winner(url):
     entered, leave = threading.Event(), threading.Event()
 
@@ -386,7 +380,6 @@ def test_J3_a_lost_answer_to_ones_own_segment_is_not_another_executor(url):
     [
         pytest.param(
             None,
-            marks=pytest.mark.xfail(strict=True, raises=AssertionError, reason="it is taken for an older run's: a bare AssertionError"),
         ),
         "mine",
     ],
@@ -429,7 +422,6 @@ def test_J3_a_fenced_executor_does_not_run_what_it_had_not_begun(url):
     assert begun.count("then") <= 4, "it can't know before it commits, and commits before the second one"
 
 
-@pytest.mark.xfail(strict=True, reason=JOINED)
 def test_J3_a_fenced_executor_does_not_go_on_with_the_run_when_its_successor_stops(url):
     """Whoever took the run over has stopped it, or its disk is full: who was fenced has no say in what becomes of it."""
     entered, leave, begun, outcomes = threading.Event(), threading.Event(), [], []
@@ -505,7 +497,6 @@ def test_J3_a_beat_from_the_future_is_told_and_can_be_taken_over(tmp_path):
     assert resume("fenced", store=url, echo=False, take_over=True).result == 2
 
 
-@pytest.mark.xfail(strict=True, reason="a beat that a wrong clock dated a day ahead counts as fresh for a day")
 def test_J3_a_beat_from_far_in_the_future_is_not_fresh(tmp_path):
     """A machine whose clock was a day ahead, and is gone: the clock of the store says that nobody has beaten."""
     url = str(tmp_path)

@@ -337,7 +337,6 @@ def test_T4_the_beginning_of_a_value_at_the_end_of_what_is_said_is_no_value(engi
     assert log_of(place, done.id) == VALUE[:-1]
 
 
-@pytest.mark.xfail(strict=True, reason="the echo is masked after it was cut into lines")
 def test_T4_a_key_of_several_lines_is_not_echoed_line_by_line(engine, place, capfd, monkeypatch):
     key = "-----BEGIN KEY-----\nfirst-line-of-the-key-4711\nsecond-line-of-the-key-4711\n-----END KEY-----"
     monkeypatch.setenv(NAME, key)
@@ -345,7 +344,6 @@ def test_T4_a_key_of_several_lines_is_not_echoed_line_by_line(engine, place, cap
     assert_untold(place, capfd, value="first-line-of-the-key-4711")
 
 
-@pytest.mark.xfail(strict=True, reason="masked in the order of revealing, not the longest first")
 def test_T4_two_secrets_of_one_beginning_are_both_kept(place, capfd, monkeypatch):
     monkeypatch.setenv("SHORT_ONE", "token-abc")
     monkeypatch.setenv("LONG_ONE", "token-abc-and-the-rest-of-it")
@@ -458,7 +456,6 @@ def test_T4_an_error_that_holds_no_value_keeps_its_class(engine, place):
     assert isinstance(told.value.__cause__, PermissionError)
 
 
-@pytest.mark.xfail(strict=True, reason="failure.py shortens before it masks")
 def test_T4_a_text_that_is_shortened_is_not_cut_within_a_value(engine, place, capfd):
     with pytest.raises(RunFailed) as told:
         run(flow_of(raises_very_much), {"token": Secret(NAME)}, store=place, engine=engine).result
@@ -466,7 +463,6 @@ def test_T4_a_text_that_is_shortened_is_not_cut_within_a_value(engine, place, ca
 
 
 @pytest.mark.parametrize("value", ["back\\slash-4711", "quote'\"quote-4711", "line\nbreak-4711"])
-@pytest.mark.xfail(strict=True, reason="only the raw value is looked for")
 def test_T4_a_value_that_python_shows_escaped_is_kept_too(engine, place, capfd, monkeypatch, value):
     """`KeyError` shows its argument's `repr`, as lists and dicts show their items'."""
     monkeypatch.setenv(NAME, value)
@@ -577,7 +573,6 @@ def test_T4_workers_find_secrets_in_files(engine, place, capfd, tmp_path, monkey
     assert_untold(place, capfd, value="the-password-in-a-file")
 
 
-@pytest.mark.xfail(strict=True, reason="the UnicodeDecodeError holds the file's bytes, and is pickled into the journal")
 def test_T4_a_file_that_is_no_text_is_not_stored_with_the_failure(engine, place, capfd, tmp_path, monkeypatch):
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "key").write_bytes(b"\xff\xfe" + VALUE.encode())
@@ -673,7 +668,6 @@ def test_T4_the_command_line_tells_a_failure_without_the_value(promissory, proje
         assert VALUE not in said + also
 
 
-@pytest.mark.xfail(strict=True, reason="the command line echoes what it can't parse")
 def test_T4_the_command_line_refuses_what_cannot_be_a_name_without_echoing_it(promissory, project):
     code, output, errors = promissory("run", "fetch.py", "fetch", "--token", "ghp/abcdefghijklmnopqrstuvwxyz==")
     assert code == 2

@@ -93,7 +93,6 @@ store.is_passing = lambda error: False
             "flaky",
             NOT_PATIENT,
             r"seed 7, flaky: ",
-            marks=pytest.mark.xfail(strict=True, reason="an error that is no Violation ends it without the seed"),
         ),
     ],
     ids=["wrong result", "bodies begin again", "no patience"],

@@ -226,7 +226,6 @@ def test_a_whole_run_on_a_flaky_store_repeats_with_its_seed(url):
     assert len(operations[0]) > 30
 
 
-@pytest.mark.xfail(strict=True, reason="unknown kinds, verbs and whens are taken and do nothing")
 def test_a_misspelled_fault_is_refused():
     """A fault that never strikes makes a test that proves nothing."""
     with pytest.raises(ValueError, match="fial"):
@@ -250,9 +249,6 @@ def test_what_a_process_that_crashed_on_its_store_left_can_be_resumed(tmp_path):
     assert resume("r", store=tmp_path, echo=False).result == 3
 
 
-@pytest.mark.xfail(
-    strict=True, reason="threads that find their process dead print a traceback each, and fail a user's test where pytest looks for that"
-)
 def test_what_is_dead_says_nothing(url, monkeypatch, eventually):
     told = []
     monkeypatch.setattr(threading, "excepthook", lambda args: told.append(args.exc_type))
