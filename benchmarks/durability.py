@@ -63,7 +63,7 @@ def durabilities() -> list[Measure]:
 
             def body(plan: Plan = plan, durability: str = durability) -> None:
                 with tempfile.TemporaryDirectory() as folder:
-                    executor.run(plan, store=folder, engine="processes", durability=durability, echo=False).result
+                    assert executor.run(plan, store=folder, engine="processes", durability=durability, echo=False).state == "SUCCEEDED"
 
             found.append(measure(f"{width:,} in flight", durability, "task", 10_000, body))
     return found
@@ -98,7 +98,7 @@ def requests() -> list[tuple[int, int, dict[str, int]]]:
         with tempfile.TemporaryDirectory() as folder:
             store = FaultyStore(folder, [Fault("delay", seconds=0.02)])
             store._backend.near = False
-            executor.run(plan, store=store, echo=False).result
+            assert executor.run(plan, store=store, echo=False).state == "SUCCEEDED"
             verbs: dict[str, int] = {}
             for verb, _ in store.operations:
                 if verb != "sync":  # no request where a server answers for what it took

@@ -134,7 +134,10 @@ def join(run_id: str, store: Store, target: Target | None, options: Options, lim
     there = attach(run_id, store=store, target=target)
     while ending(store, run_id) is None:
         if is_live(store, run_id) or await_first_beat(store, run_id):
-            return there if background else there.wait()
+            if background:
+                return there
+            there.wait()
+            continue  # it has ended; or its executor is gone, and it is to be resumed
         try:
             return resume_with(run_id, options, limits, store=store, target=target, background=background)
         except RunIsLive:

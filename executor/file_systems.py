@@ -15,6 +15,7 @@ abfs         AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT_NAME with
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Final
 
 from executor.errors import UnsupportedStore
@@ -38,6 +39,8 @@ def file_system(url: str, family: str | None) -> tuple[Any, str]:
     Raises:
         UnsupportedStore: its library is not installed, or can't make sense of the environment.
     """
+    # aiohttp warns of every body above 1 MiB that is given whole; to give it in parts is what is to be avoided here
+    warnings.filterwarnings("ignore", "Sending a large body directly", ResourceWarning)
     try:
         if family is None:
             return _any(url)
@@ -81,17 +84,17 @@ def _s3() -> Any:
 
 def _gs() -> Any:
     import aiohttp
-    from gcsfs.core import GCSFileSystem, get_client
+    from gcsfs.core import GCSFileSystem
 
     class Once(GCSFileSystem):  # type: ignore[misc]
         _request = GCSFileSystem._request.__wrapped__
 
-    async def client(**options: Any) -> Any:
-        session = await get_client(**options)
-        session._retry_connection = False
-        return session
+        async def _set_session(self) -> Any:
+            session = await super()._set_session()
+            session._retry_connection = False
+            return session
 
-    fs = Once(get_client=client, **_PLAIN)
+    fs = Once(**_PLAIN)
     fs.requests_timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=_READ)
     return fs
 

@@ -90,8 +90,6 @@ def test_J5_a_large_value_that_is_there_is_not_sent_again(cloud, store):
 
 @pytest.mark.parametrize("size", [3 * MIB])
 def test_J5_a_program_that_makes_warnings_errors_can_store_large_values(cloud, store, size, request):
-    if cloud.family != "s3":
-        request.applymarker(pytest.mark.xfail(strict=True, reason="aiohttp warns of bodies of 1 MiB and more that are given as bytes"))
     assert store.put_new("a/large", bytes(size))
 
 
@@ -133,8 +131,6 @@ def test_J6_a_creation_whose_connection_is_reset_is_sent_once_by_the_library(clo
 
 
 def test_J6_a_read_whose_connection_is_reset_is_made_once_by_the_library(cloud, faults, request):
-    if cloud.family == "gs":
-        request.applymarker(pytest.mark.xfail(strict=True, reason="aiohttp's second try is not turned off for GCS"))
     store = Store(cloud.url, patience=0)
     store.put_new("a/warm", b"1")
     assert store.get("a/warm") == b"1"
