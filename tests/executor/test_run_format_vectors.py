@@ -1,0 +1,67 @@
+"""The bytes that `docs/journal-format.md` shows are the bytes that are written: other languages may check theirs against them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from executor.cache import Entry, entry_from_bytes, entry_to_bytes
+from executor.events import CODE, DONE, ENDED, FAILED, OPENED, PAUSED, RESUMED, RETRIED, UNPAUSED
+from executor.inbox import Command, command_from_bytes, command_to_bytes
+from executor.segment import GENESIS, NO_SNAPSHOT, Segment, segment_digest, segment_from_bytes, segment_to_bytes
+from planner.plan import Large
+
+PAGE = (Path(__file__).parents[2] / "docs" / "journal-format.md").read_text()
+MOMENT = 1_700_000_000_000_000
+NONCE = bytes(range(16))
+FAILURE = ["exception", "OSError", "busy", "", None, ["builtins:OSError", "builtins:Exception", "builtins:BaseException"], None]
+
+
+def shown(name):
+    """The bytes that the page has under a name."""
+    found = re.search(rf"^{name}:\n\n```\n(.*?)\n```", PAGE, re.MULTILINE | re.DOTALL)
+    assert found, name
+    return bytes.fromhex(found[1].replace("\n", ""))
+
+
+def first():
+    meta = (1500, 20, "process-1-1", 1, None)
+    begins = (RESUMED, 1, "host", 42, [100, 1_000_000, 256 << 20], MOMENT)
+    events = (begins, (DONE, 0, 0, b"\x03", meta), (DONE, 0, 1, b"\x04", meta), (OPENED, 0, 2, 1))
+    return Segment(0, 1, NONCE, GENESIS, NO_SNAPSHOT, MOMENT, events)
+
+
+def second():
+    events = (
+        (DONE, 1, 0, Large(bytes(32), 5000), (1600, 20, "process-1-1", 2, ["runs/r/logs/process-1-1", 0, 6])),
+        (RETRIED, 1, 1, FAILURE, (1700, 5, "process-1-2", 1, None), 0.5, 1_700_000_000.75),
+        (PAUSED, "lunch", MOMENT + 50_000),
+        (UNPAUSED, MOMENT + 60_000),
+        (FAILED, 1, 1, FAILURE, (1800, 5, "process-1-2", 2, None)),
+        (CODE, "flow:f", bytes(32), b"\x01" * 32),
+        (ENDED, "FAILED", "main/f: OSError: busy", None),
+    )
+    return Segment(1, 1, NONCE, segment_digest(segment_to_bytes(first())), NO_SNAPSHOT, MOMENT + 100_000, events)
+
+
+@pytest.mark.parametrize(("name", "segment"), [("segment 0", first()), ("segment 1", second())], ids=["0", "1"])
+def test_J4_a_segment_has_the_bytes_that_the_page_shows(name, segment):
+    assert segment_to_bytes(segment) == shown(name)
+    assert segment_from_bytes(shown(name), name) == segment
+
+
+def test_J4_a_segment_is_followed_by_one_that_holds_its_digest():
+    assert segment_digest(shown("segment 0")) == shown("digest of segment 0") == second().previous
+
+
+def test_J3_a_command_has_the_bytes_that_the_page_shows():
+    command = Command("pause", "lunch", "ann on host, process 7", MOMENT)
+    assert command_to_bytes(command) == shown("command")
+    assert command_from_bytes(shown("command"), "a command") == command
+
+
+def test_R3_a_cache_entry_has_the_bytes_that_the_page_shows():
+    fields = (("task", b"flow:f"), ("version", b"1"), ("interface", bytes(32)), ("input x", b"\x02" * 32))
+    entry = Entry(fields, b"\x03", None, "r", "main/f", MOMENT)
+    assert entry_to_bytes(entry) == shown("cache entry")
+    assert entry_from_bytes(shown("cache entry"), "an entry") == entry
