@@ -162,6 +162,12 @@ def take_lease(store: Store, key: bytes, run_id: str, epoch: int) -> bool:
     return taken
 
 
+def at_work(store: Store, key: bytes) -> str | None:
+    """The run that is at work on a call that is to run once at a time; None if there is none."""
+    _, holder = _last_lease(store, key)
+    return str(holder["run"]) if holder is not None and _holds(store, holder) else None
+
+
 def give_back(store: Store, key: bytes, run_id: str, epoch: int) -> None:
     """This run is not at work on the call any more: it has ended, or it failed."""
     number, holder = _last_lease(store, key)

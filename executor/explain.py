@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from executor.cache import Entry, entries
-from executor.cache_key import Fields, fields_of
+from executor.cache import Entry, at_work, entries
+from executor.cache_key import Fields, fields_of, result_key
 from executor.errors import JournalError
 from executor.events import DONE, EXPANDED, FAILED, OPENED, RETRIED
 from executor.frame import PENDING
@@ -41,7 +41,7 @@ def explain(store: Store, run_id: str, path: str) -> Explanation:
 
 def _reasons(store: Store, history: History, frame: int, index: int, row: NodeRow) -> Iterator[str]:
     if row.state in ("PENDING", "UPSTREAM_FAILED", "CANCELLED", "READY"):
-        yield from _not_run(history, frame, index, row)
+        yield from _not_run(store, history, frame, index, row)
         return
     fields, is_cached = _fields(store, history, frame, index)
     if row.cached:
@@ -75,17 +75,26 @@ def _reasons(store: Store, history: History, frame: int, index: int, row: NodeRo
         yield from _about_cache(store, history, row, fields, is_cached)
 
 
-def _not_run(history: History, frame: int, index: int, row: NodeRow) -> Iterator[str]:
+def _not_run(store: Store, history: History, frame: int, index: int, row: NodeRow) -> Iterator[str]:
     waits = [one for one in history.before(frame, index) if one.state != "SUCCEEDED"]
     if row.state == "UPSTREAM_FAILED":
         waits = [one for one in waits if one.state in ("FAILED", "UPSTREAM_FAILED")]
         yield f"it did not run, since what it needs failed: {', '.join(one.path for one in waits)}"
     elif row.state == "CANCELLED":
         yield f"it did not run: the run ended {history.state}{f' ({history.end[1]})' if history.end and history.end[1] else ''} before its turn came"
+    elif row.state == "READY" and (other := _at_work_elsewhere(store, history, frame, index)) is not None:
+        yield f"an equal call is at work in run {other}, and of equal calls one runs (cache_serialize)"
     elif row.state == "READY":
         yield "it has all it needs, and waits for a worker" if history.is_live else "it has all it needs; nobody works on the run, so resume it"
     else:
         yield f"it waits for {', '.join(f'{one.path} ({one.state})' for one in waits) or 'nothing'}"
+
+
+def _at_work_elsewhere(store: Store, history: History, frame: int, index: int) -> str | None:
+    """The run that has the lease on a call, if that is another one."""
+    fields, is_cached = _fields(store, history, frame, index)
+    run_id = at_work(store, result_key(fields)) if fields is not None and is_cached else None
+    return None if run_id == history.manifest.run_id else run_id
 
 
 def _about_cache(store: Store, history: History, row: NodeRow, fields: Fields | None, is_cached: bool) -> Iterator[str]:

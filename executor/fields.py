@@ -57,10 +57,10 @@ def data(field: Any, size: int | None = None) -> bytes:
 
 
 def items(field: Any, length: int | None = None) -> list[Any]:
-    """A list, of a length if one is given."""
-    if field.__class__ is not list or (length is not None and len(field) != length):
+    """A list, of a length if one is given. (A tuple is one that has not been written yet.)"""
+    if field.__class__ not in (list, tuple) or (length is not None and len(field) != length):
         raise ValueError(f"a list{'' if length is None else f' of {length}'} was expected, not {shown(field)}")
-    found: list[Any] = field
+    found: list[Any] = field if field.__class__ is list else list(field)
     return found
 
 

@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -129,9 +130,14 @@ def await_first_beat(store: Store, run_id: str) -> bool:
 
     Between a run's manifest and its first beat there is a moment; what has no beat and is older than that has lost its executor.
     """
-    while read_beat(store, run_id) is None and time.time() - store.changed(run_key(run_id, "manifest")) < _FIRST_BEAT:
+    while is_beginning(store, run_id):
         time.sleep(_LOOK)
     return is_live(store, run_id)
+
+
+def is_beginning(store: Store, run_id: str) -> bool:
+    """Whether a run was begun just now and its executor has said nothing yet."""
+    return read_beat(store, run_id) is None and time.time() - store.changed(run_key(run_id, "manifest")) < _FIRST_BEAT
 
 
 class Standing(NamedTuple):
@@ -160,6 +166,7 @@ class Heartbeat:
         self._epoch = epoch
         self._progress = progress
         self._over = threading.Event()
+        self._beating = threading.Lock()
         self._wake = threading.Event()
         self._last = 0.0
         self._soon = SOON if store.is_near else INTERVAL
@@ -171,6 +178,10 @@ class Heartbeat:
         self._thread.start()
 
     def _beat(self, over: bool) -> None:
+        with self._beating:
+            self._write(over)
+
+    def _write(self, over: bool) -> None:
         last = read_beat(self._store, self._run_id)
         if last is not None and last.epoch > self._epoch:
             return  # the run was taken over: the word is another's
@@ -186,9 +197,10 @@ class Heartbeat:
             self._wake.set()
 
     def now(self) -> None:
-        """Something has changed that others wait to see."""
+        """Beat: something has changed that others wait to see."""
         self._last = time.monotonic()
-        self._wake.set()
+        with suppress(StoreError):  # a missed beat is only a missed beat
+            self._beat(False)
 
     def _beat_for_ever(self) -> None:
         while True:

@@ -18,7 +18,7 @@ from typing import Final
 
 from executor.crash_points import Crashed
 from executor.errors import RunIsNotLive, StoreError
-from executor.heartbeat import read_beat
+from executor.heartbeat import await_first_beat, read_beat
 from executor.layout import inbox_key
 from executor.store import Store
 from typesys.canonical import pack_map, seal, unpack_canonical, unseal
@@ -107,6 +107,7 @@ def tell(store: Store, run_id: str, command: str, reason: str = "", patience: fl
         RunIsNotLive: nobody works on the run, so nobody would obey; or its executor was gone before it did.
         TimeoutError: its executor lives and has not looked for `patience` seconds: a body keeps it busy. The command is withdrawn.
     """
+    await_first_beat(store, run_id)
     beat = read_beat(store, run_id)
     if beat is None or not beat.is_live(store, run_id):
         raise RunIsNotLive(f"nobody works on run {run_id}, so there is nobody to {command} it")

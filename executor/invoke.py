@@ -172,8 +172,8 @@ class Worker:
 
     def _call(self, entity: Entity[..., Any], arguments: list[Any]) -> Any:
         values, _ = self._arguments(entity, arguments)
-        token = current.set(InTaskBody(entity.name))
         reached("worker.before-body")
+        token = current.set(InTaskBody(entity.name))
         try:
             result = entity.run_body(values, to_its_end=True) if isinstance(entity, Task) else entity.call_function(values)
         finally:

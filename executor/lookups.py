@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
@@ -142,6 +142,13 @@ class Lookups:
         """Look no more."""
         if self._threads is not None:
             self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+def keep_all(store: Store, run_id: str, settled: Iterable[Settled]) -> None:
+    """Write outcomes of a run that has ended, and which a crash may have kept from the cache."""
+    for one in settled:
+        if one.futures is None or _is_for_others(one.futures):
+            write_entry(store, one, run_id, time.time_ns() // 1000)
 
 
 def is_inside(frame: Frame | None, node: Key) -> bool:

@@ -13,6 +13,7 @@ from executor.execution import code_event, resumed_event, write_futures
 from executor.handle import Run
 from executor.inbox import clear
 from executor.journal import Journal, LostRace
+from executor.lookups import keep_all
 from executor.manifest import Manifest
 from executor.options import Limited, Options, check_limits
 from executor.prepare import Prepared, Target, codecs_of, keep_current_code, new_execution
@@ -46,6 +47,7 @@ def take_over_run(
         if recovered.ended is not None and recovered.ended[1] == "SUCCEEDED":
             for data in recovered.futures:
                 write_futures(store, run_id, data)
+            keep_all(store, run_id, recovered.scheduler.settled)
             result._ended, result._outputs = ("SUCCEEDED", ""), recovered.ended[3]
             return result
         scheduler = recovered.scheduler

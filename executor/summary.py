@@ -8,7 +8,7 @@ from typing import Any
 
 from executor.errors import JournalError, NotInStore, RunNotFound
 from executor.events import ENDED
-from executor.heartbeat import read_beat
+from executor.heartbeat import is_beginning, read_beat
 from executor.journal import find_end
 from executor.layout import RUNS, segment_key
 from executor.manifest import read_manifest
@@ -60,6 +60,8 @@ def summarise(store: Store, run_id: str) -> Summary:
         state = next((event[1] for event in segment.events if event[0] == ENDED), state)
     if beat is not None and state == "INTERRUPTED" and beat.is_live(store, run_id):
         state = "PAUSED" if beat.paused else "RUNNING"
+    if beat is None and segment is None and is_beginning(store, run_id):
+        state = "RUNNING"
     done, nodes = (beat.done, beat.nodes) if beat is not None else (0, 0)
     return Summary(run_id, manifest.workflow, state, manifest.created, last - manifest.created, done, nodes)
 

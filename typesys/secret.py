@@ -147,6 +147,16 @@ def masked_bytes(data: bytes, ended: bool = False) -> tuple[bytes, bytes]:
     return b"".join([*found, data[position:end]]), data[end:]
 
 
+def without_rest(data: bytes) -> bytes:
+    """Bytes that begin in the middle of something, without what may be the rest of a value."""
+    for form in (form.encode("utf-8", "surrogatepass") for form in _hidden):
+        for length in range(min(len(form) - 1, len(data)), 0, -1):
+            if data.startswith(form[-length:]):
+                data = data[length:]
+                break
+    return data
+
+
 def holds_secret(data: bytes) -> bool:
     """Whether bytes hold a value that was revealed in this process."""
     return any(form.encode("utf-8", "surrogatepass") in data for form in _hidden)

@@ -31,7 +31,7 @@ from executor.failure import Failure
 from executor.invocation import FAILURE, LOST, unstarted
 from executor.layout import log_key
 from executor.log import Log
-from typesys.secret import note_revealed
+from typesys.secret import note_revealed, without_rest
 
 _MOST_AHEAD: Final = 64
 _PATIENCE: Final = 1.0
@@ -307,7 +307,7 @@ class Processes:
         said = b""
         for piece in worker.said():
             log.write(piece)
-            said = (said + piece)[-_REPEATED:]
+            said = said + piece if len(said) + len(piece) <= _REPEATED else without_rest((said + piece)[-_REPEATED:])
         if self._setup.echo and (rest := said[worker.told :] if log.length <= _REPEATED else said):
             echo(with_path(batch.path, rest.decode("utf-8", "replace").splitlines()))
         now = time.time_ns() // 1000

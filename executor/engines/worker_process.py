@@ -22,7 +22,7 @@ from executor.engines.wire import BEGUN, NUMBER, OPEN, OPENED, OUTCOME, RUN, SAI
 from executor.errors import EngineError
 from executor.failure import LastWords
 from typesys.canonical import pack
-from typesys.secret import masked
+from typesys.secret import masked, without_rest
 
 _WORDS: Final = 8192
 _PIECE: Final = 1 << 20
@@ -188,8 +188,8 @@ class WorkerProcess:
         code = self._process.wait()
         self._end_group()
         size = os.fstat(self._said.fileno()).st_size
-        told = os.pread(self._said.fileno(), 2 * _WORDS, max(0, size - 2 * _WORDS)).decode("utf-8", "replace")
-        said = masked(told)[-_WORDS:]  # first masked and then cut, or the cut might go through a secret
+        told = os.pread(self._said.fileno(), _WORDS, max(0, size - _WORDS))
+        said = masked((without_rest(told) if size > _WORDS else told).decode("utf-8", "replace"))
         return (-code, None, said) if code < 0 else (None, code, said)
 
     def said(self) -> Any:

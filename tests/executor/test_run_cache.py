@@ -663,7 +663,6 @@ def test_R3_a_resume_takes_what_is_cached_meanwhile(memory, ran):
     assert (ended.result, ran, cached_of(ended)["main/square"]) == (36, [6], True)
 
 
-@pytest.mark.xfail(strict=True, reason="the resume of a run whose last calls are done keeps nothing")
 def test_R3_what_a_crash_kept_from_the_cache_the_resume_brings_there(memory, ran):
     with crash_at("cache.before-write"), pytest.raises(Crashed):
         run(square, {"x": 3}, store=memory, run_id="crashed", echo=False)

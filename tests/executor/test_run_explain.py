@@ -276,7 +276,6 @@ SERIALIZED = INTERRUPTED.replace("cache=True", "cache=True, cache_serialize=True
 SECOND = "from executor import run; from flow import flow; run(flow, {'x': 1, 'gate': ''}, run_id='two')"
 
 
-@pytest.mark.xfail(strict=True, reason="it says that it waits for a worker")
 def test_R4_a_node_that_waits_for_another_runs_call_says_so(project, gate, eventually):
     project.write("flow.py", SERIALIZED)
     held = gate()

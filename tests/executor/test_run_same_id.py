@@ -252,7 +252,6 @@ def test_R6_a_plan_that_differs_in_more_than_code_is_another_one(tmp_path, write
 # --- at one time ---
 
 
-@pytest.mark.xfail(strict=False, reason="a run that has no beat yet is taken over at its own epoch: one of the two is Fenced (a race, so not always)")
 def test_R6_two_starts_in_a_row_are_one_run(store):
     go_on.set()
     both = [start(held, {"x": 0}, store=store, run_id="same", engine="threads") for _ in range(2)]
@@ -315,7 +314,6 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.xfail(strict=False, reason="a run that has no beat yet is taken over at its own epoch: one of the two is Fenced (a race, so not always)")
 @pytest.mark.parametrize("engine", ["inline", "processes"])
 def test_R6_of_processes_that_start_a_run_at_one_time_one_carries_it_and_the_others_wait(project, gate, eventually, engine, events_of):
     project.write("program.py", PROGRAM)

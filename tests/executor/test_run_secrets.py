@@ -518,7 +518,6 @@ def test_T4_the_last_words_of_a_worker_are_kept_and_shown_with_stars(place, capf
     assert_untold(place, capfd, told_by(told.value))
 
 
-@pytest.mark.xfail(strict=True, reason="last words are cut before they are masked")
 def test_T4_last_words_that_are_shortened_are_not_cut_within_a_value(place, capfd):
     """Values one after the other, so that wherever the cut is, it is in one."""
 
