@@ -137,7 +137,7 @@ def await_first_beat(store: Store, run_id: str) -> bool:
 
 def is_beginning(store: Store, run_id: str) -> bool:
     """Whether a run was begun just now and its executor has said nothing yet."""
-    return read_beat(store, run_id) is None and time.time() - store.changed(run_key(run_id, "manifest")) < _FIRST_BEAT
+    return not store.exists(run_key(run_id, "beat")) and time.time() - store.changed(run_key(run_id, "manifest")) < _FIRST_BEAT
 
 
 class Standing(NamedTuple):

@@ -12,8 +12,8 @@ import pytest
 from executor import Store, resume, run
 from executor.layout import code_key
 from planner import task
-from planner.by_value import PYTHON, OtherPython, dump_entity, load_entity
-from typesys.canonical import pack
+from planner.by_value import MAGIC, PYTHON, VERSION, OtherPython, dump_entity, load_entity
+from typesys.canonical import pack, seal
 
 ANOTHER_PYTHON = next(f"cpython 3.{minor}" for minor in (11, 12) if f"cpython 3.{minor}" != PYTHON)
 
@@ -243,7 +243,7 @@ class Touches:
 
 def test_A11_a_function_of_another_python_is_refused_before_it_is_loaded(tmp_path):
     with pytest.raises(OtherPython) as told:
-        load_entity(pack([ANOTHER_PYTHON, pickle.dumps(Touches(tmp_path / "loaded"))]))
+        load_entity(seal(MAGIC, VERSION, 1, pack([ANOTHER_PYTHON, pickle.dumps(Touches(tmp_path / "loaded"))])))
     assert ANOTHER_PYTHON in str(told.value)
     assert PYTHON in str(told.value)
     assert not (tmp_path / "loaded").exists()
@@ -289,7 +289,7 @@ def test_A11_a_run_refuses_a_function_that_another_python_stored(project, write_
     scaled, flow = write_module("closure", CLOSURE).made(3)
     flow.compile().save(project.folder / "flow.plan")
     name, digest = scaled.callee().name, scaled.callee().digest
-    evil = pack([ANOTHER_PYTHON, pickle.dumps(Touches(tmp_path / "loaded"))])
+    evil = seal(MAGIC, VERSION, 1, pack([ANOTHER_PYTHON, pickle.dumps(Touches(tmp_path / "loaded"))]))
     store = Store(project.folder / "store")
     store.put_new(code_key("one", name, digest, ANOTHER_PYTHON if place == "under its own key" else PYTHON), evil)
     path, kind, said = json.loads(project.code(RUN_STORED.replace("ENGINE", repr(engine))))
