@@ -15,43 +15,36 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from executor.clock import Clock, SystemClock
+from executor.commits import Commits, Mark
 from executor.crash_points import reached
 from executor.engines.engine import Batch, Engine, Setup
 from executor.events import (
     CODE,
-    DONE,
     ENDED,
-    EXPANDED,
-    FAILED,
-    OPENED,
     PAUSED,
     RESUMED,
-    RETRIED,
-    SNAPSHOT,
     UNPAUSED,
     Event,
     tree_of,
     value_of,
 )
 from executor.failure import Failure
-from executor.frame import joined, node_identity
+from executor.frame import joined
 from executor.heartbeat import Heartbeat, Standing
 from executor.inbox import Command, Inbox
 from executor.interrupts import Interrupts, deferred_interrupts
 from executor.invocation import FAILURE, FUTURES, LOST, UNSTARTED, VALUE
 from executor.journal import Journal
-from executor.layout import futures_key
 from executor.limits import Limits
 from executor.lookups import FOLLOW, HIT, LATER, LOOK_AGAIN, Found, Lookups
 from executor.manifest import Manifest
 from executor.materialize import batch_of
-from executor.scheduler import Call, Key, Scheduler, Settled
-from executor.snapshot import drop_snapshot, dump, put_snapshot
+from executor.scheduler import Call, Scheduler, Settled
+from executor.snapshot import dump, put_snapshot
 from executor.store import Store
-from executor.write_behind import WriteBehind
 from planner.plan import Value
 from planner.plan_format import FuturesHeader, futures_from_bytes, futures_to_bytes
 
@@ -62,7 +55,6 @@ _LOOK_UP: Final = 1.0
 """Seconds after which the loop looks around, though nothing has happened."""
 _TELL: Final = 0.25
 """Seconds after which whoever looks on is told what runs, if nothing was committed."""
-_OF_THE_SCHEDULER: Final = frozenset((DONE, EXPANDED, OPENED, FAILED, RETRIED))
 _FROM_CACHE: Final = "cache"
 
 examine: Callable[[Execution], None] | None = None
@@ -86,16 +78,6 @@ class Progress:
     lost: int = 0
     retrying: int = 0
     paused: bool = False
-
-
-class _Mark(NamedTuple):
-    """Where the run stood when so many events had been given to the journal, what may be cached once they are committed, and what is committed with them."""
-
-    appended: int
-    done: int
-    nodes: int
-    settled: list[Settled]
-    ended_frames: list[Key]
 
 
 def _nothing() -> None:
@@ -159,20 +141,14 @@ class Execution:
         self._on_progress = on_progress
         self._batch = 1
         self._outstanding = 0
-        self._expanded = 0
-        self._appended = self._committed = 0
-        self._marks: deque[_Mark] = deque()
-        self._shown = (0, 0)
         self._telling = threading.Lock()
         self._told = 0.0
         self._happened = threading.Event()
         self._commands: deque[tuple[Command, Callable[[], None], Callable[[], bool]]] = deque()
         self._at_the_end: list[Callable[[], None]] = []
-        self._stored: deque[Key] = deque()
-        self._snapshot: Value | None = None
+        self._commits = Commits(store, manifest.run_id)
         self._to_keep: list[Settled] = []
         self._heartbeat: Heartbeat | None = None
-        self._behind: WriteBehind | None = None
         self._lookups: Lookups | None = None
 
     # --- from other threads ---
@@ -188,57 +164,27 @@ class Execution:
         self.wake()
 
     def committed(self, events: tuple[Event, ...]) -> None:
-        """Told by the journal: these events may be seen. Futures files and cache entries are written behind, here."""
-        for event in events:
-            kind = event[0]
-            if kind == SNAPSHOT:
-                before, self._snapshot = self._snapshot, event[1]
-                if before is not None:
-                    drop_snapshot(self.store, self.manifest.run_id, before)
-            if kind not in _OF_THE_SCHEDULER:
-                continue
-            self._committed += 1
-            if kind == EXPANDED:
-                self._expanded += 1
-                self._write_behind(partial(write_futures, self.store, self.manifest.run_id, event[4]))
-            if self.scheduler.holding and kind in (DONE, EXPANDED) and (event[1], event[2]) in self.scheduler.holding:
-                self._stored.append((event[1], event[2]))
-        while self._marks and self._marks[0].appended <= self._committed:
-            self._keep(self._marks.popleft())
-        if self._stored:
+        """Told by the journal: these events may be seen."""
+        self._commits.take(events, self.scheduler.holding)
+        if self._commits.stored:
             self.wake()
         self._tell()
-
-    def _keep(self, mark: _Mark) -> None:
-        """All before this mark is committed."""
-        self._shown = (mark.done, mark.nodes)
-        if mark.ended_frames:
-            self._stored += mark.ended_frames
-            self._happened.set()
-        for settled in mark.settled:
-            assert self._lookups is not None
-            self._write_behind(partial(self._lookups.keep, settled))
 
     def begins_with(self, events: list[Event]) -> None:
         """The journal begins with these."""
         assert self.journal is not None
-        self._appended += sum(1 for event in events if event[0] in _OF_THE_SCHEDULER)
+        self._commits.gives(events)
         self.journal.append(events)
 
     def claims(self, events: tuple[Event, ...]) -> None:
         """The journal's first segment holds these."""
         assert self.journal is not None
-        self._appended += sum(1 for event in events if event[0] in _OF_THE_SCHEDULER)
+        self._commits.gives(events)
         self.journal.claim(events)
 
     def replaces(self, snapshot: Value | None) -> None:
         """The run has this snapshot, which the next one makes superfluous."""
-        self._snapshot = snapshot
-
-    def _write_behind(self, action: Callable[[], object]) -> None:
-        if self._behind is None:
-            self._behind = WriteBehind(self.store)
-        self._behind.write(action)
+        self._commits.snapshot = snapshot
 
     def _tell(self) -> None:
         """Tell whoever looks on how things stand."""
@@ -259,9 +205,9 @@ class Execution:
             frame = scheduler.frames.get(one.frame)
             if frame is not None:
                 running.append((one.worker, joined(frame.path, frame.topology.name(one.index)), one.since))
-        done, nodes = self._shown
+        done, nodes = self._commits.shown
         waiting, retrying = scheduler.admission.waiting, len(scheduler.sleeping)
-        return Progress(done, nodes or scheduler.nodes, self._expanded, tuple(running), waiting, scheduler.lost_calls, retrying, scheduler.paused)
+        return Progress(done, nodes or scheduler.nodes, self._commits.expanded, tuple(running), waiting, scheduler.lost_calls, retrying, scheduler.paused)
 
     # --- the loop ---
 
@@ -292,8 +238,7 @@ class Execution:
                 journal.append([(ENDED, state, reason, outputs)])
             journal.flush()
             reached("run.ended")
-            if self._behind is not None:
-                self._behind.close()
+            self._commits.close()
         finally:
             if inbox is not None:
                 inbox.close()
@@ -485,6 +430,7 @@ class Execution:
         if self._lookups is None:
             assert self.journal is not None
             self._lookups = Lookups(self.store, self.manifest.run_id, self.journal.epoch, self.wake)
+            self._commits.keep = self._lookups.keep
         return self._lookups
 
     def _take(self, found: Found) -> None:
@@ -536,29 +482,29 @@ class Execution:
         assert self.journal is not None
         scheduler = self.scheduler
         log = scheduler.log
-        if log or self._to_keep or scheduler.ended_frames:
-            scheduler.log = []
-            self._settle()
-            self._appended += len(log)
-            ended, scheduler.ended_frames = scheduler.ended_frames, []
-            mark = _Mark(self._appended, scheduler.done_nodes, scheduler.nodes, self._to_keep, ended)
-            self._to_keep = [] if self._to_keep else self._to_keep
-            if self._appended == self._committed:  # with nothing new, all of it is committed already
-                self._keep(mark)
-                return
-            self._marks.append(mark)
-            self.journal.append(log)
-            if self.journal.wants_snapshot():
-                if scheduler.holding:  # a snapshot has no place for what is done and not to be acted on
-                    self.journal.flush()
-                    self._release()
-                self.journal.append_snapshot(put_snapshot(self.store, self.manifest.run_id, dump(scheduler)))
-                reached("snapshot.written")
+        if not (log or self._to_keep or scheduler.ended_frames):
+            return
+        self._settle()
+        mark = Mark(scheduler.done_nodes, scheduler.nodes, self._to_keep, scheduler.ended_frames)
+        scheduler.log, scheduler.ended_frames, self._to_keep = [], [], []
+        if not log:
+            self._commits.stands(mark)
+            if self._commits.stored:
+                self._happened.set()
+            return
+        self._commits.gives(log, mark)
+        self.journal.append(log)
+        if self.journal.wants_snapshot():
+            if scheduler.holding:  # a snapshot has no place for what is done and not to be acted on
+                self.journal.flush()
+                self._release()
+            self.journal.append_snapshot(put_snapshot(self.store, self.manifest.run_id, dump(scheduler)))
+            reached("snapshot.written")
 
     def _release(self) -> None:
         """Go on after what was held back until it was committed."""
-        while self._stored:
-            self.scheduler.committed(*self._stored.popleft())
+        while self._commits.stored:
+            self.scheduler.committed(*self._commits.stored.popleft())
 
     def _apply(self, outcomes: list[Any]) -> None:
         scheduler = self.scheduler
@@ -595,14 +541,6 @@ def _rebased(futures: bytes, call: Call) -> bytes:
     """A futures file that another call emitted, as this call's own."""
     plan, _ = futures_from_bytes(futures)
     return futures_to_bytes(plan, FuturesHeader(call.frame.identity, call.node, call.frame.depth + 1))
-
-
-def write_futures(store: Store, run_id: str, data: bytes) -> None:
-    """Put a futures file where people and tools look for it. Its bytes are in the journal already."""
-    reached("futures.before-write")
-    _, header = futures_from_bytes(data)
-    key = futures_key(run_id, node_identity(header.parent, header.index))
-    store.put_same(key, data, durable=False)
 
 
 def resumed_event(epoch: int, limits: Limits) -> Event:

@@ -8,8 +8,9 @@ from executor.bundle import leave_other_bundles
 from executor.changed_code import Change, adopt_current_code
 from executor.clock import SystemClock
 from executor.code import missing_modules_from
+from executor.commits import write_futures
 from executor.crash_points import reached
-from executor.execution import code_event, resumed_event, write_futures
+from executor.execution import code_event, resumed_event
 from executor.handle import Run
 from executor.inbox import clear
 from executor.journal import Journal, LostRace
