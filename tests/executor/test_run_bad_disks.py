@@ -176,10 +176,10 @@ def test_J1_a_store_that_can_be_read_but_not_written_shows_its_runs(tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 300 KiB."""
+    """A file system of 3 MiB: room for the sources of this folder, and little more."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)], capture_output=True, check=False)
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], capture_output=True, check=False)
     if made.returncode:
         pytest.skip("no file system can be mounted here")
     yield folder
@@ -188,7 +188,7 @@ def small_disk(tmp_path):
 
 @task
 def heavy(n: int) -> bytes:
-    return bytes([n % 251]) * 30_000
+    return bytes([n % 251]) * 300_000
 
 
 @task
@@ -207,8 +207,8 @@ def test_J1_a_disk_that_is_really_full_stops_the_run_and_a_resume_goes_on_when_t
         run(much, store=small_disk, run_id="much", engine=engine, echo=False, durability="process")
     assert "promissory resume much --store" in caught.value.__notes__[0]
     committed = [event for event in events_of(Store(small_disk), "much") if event[0] == DONE]
-    subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
-    assert resume("much", store=small_disk, engine=engine, echo=False, durability="process").result == 600_000
+    subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
+    assert resume("much", store=small_disk, engine=engine, echo=False, durability="process").result == 6_000_000
     assert [event for event in events_of(Store(small_disk), "much") if event[0] == DONE][: len(committed)] == committed
     assert Store(small_disk).leftovers() == []
 

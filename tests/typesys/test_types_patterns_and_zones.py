@@ -2,7 +2,9 @@
 
 import re
 import typing
+import zoneinfo
 from datetime import UTC, timedelta, timezone
+from pathlib import Path
 from typing import Any, AnyStr
 from zoneinfo import ZoneInfo
 
@@ -120,9 +122,10 @@ def test_a_zone_comes_back_as_that_zone():
 
 
 def test_a_zone_made_of_a_file_is_refused():
-    import importlib.resources
-
-    with importlib.resources.files("tzdata.zoneinfo").joinpath("Europe", "Berlin").open("rb") as file:
+    found = [path for folder in zoneinfo.TZPATH if (path := Path(folder) / "Europe" / "Berlin").exists()]
+    if not found:
+        pytest.skip("this system has no files of time zones")
+    with found[0].open("rb") as file:
         nameless = ZoneInfo.from_file(file)
     for annotation in (ZoneInfo, Any):
         with pytest.raises(TypeMismatch) as caught:
