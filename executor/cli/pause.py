@@ -1,23 +1,5 @@
 """`promissory pause`: have a run start nothing new for the time being."""
 
-from __future__ import annotations
+from executor.cli.telling import telling
 
-import click
-
-from executor.cli.options import open_store, store_option
-from executor.cli.output import say
-from executor.handle import go_on_command
-from executor.inbox import tell
-from executor.manifest import read_manifest
-
-
-@click.command()
-@store_option
-@click.option("--reason", default="", help="Why, for the record.")
-@click.argument("run_id", metavar="RUN")
-def command(run_id: str, store: str, reason: str) -> None:
-    """Have a run start nothing new until `unpause`; what runs may finish. Returns when the run has taken note."""
-    opened = open_store(store)
-    read_manifest(opened, run_id)
-    tell(opened, run_id, "pause", reason)
-    say(f"run {run_id} is paused; to go on: {go_on_command('unpause', run_id, opened)}")
+command = telling("pause", "Have a run start nothing new until `unpause`; what runs may finish. Returns when the run has taken note.", "is paused", "unpause")

@@ -1,22 +1,5 @@
 """`promissory unpause`: have a paused run go on."""
 
-from __future__ import annotations
+from executor.cli.telling import telling
 
-import click
-
-from executor.cli.options import open_store, store_option
-from executor.cli.output import say
-from executor.inbox import tell
-from executor.manifest import read_manifest
-
-
-@click.command()
-@store_option
-@click.option("--reason", default="", help="Why, for the record.")
-@click.argument("run_id", metavar="RUN")
-def command(run_id: str, store: str, reason: str) -> None:
-    """Have a paused run go on."""
-    opened = open_store(store)
-    read_manifest(opened, run_id)
-    tell(opened, run_id, "unpause", reason)
-    say(f"run {run_id} goes on")
+command = telling("unpause", "Have a paused run go on.", "goes on")

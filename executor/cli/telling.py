@@ -1,0 +1,34 @@
+"""What `pause`, `unpause` and `stop` share: a command to a run's executor, in another process, and what is said when it was obeyed."""
+
+from __future__ import annotations
+
+import click
+
+from executor.cli.options import open_store, store_option
+from executor.cli.output import say
+from executor.handle import go_on_command
+from executor.inbox import tell
+from executor.manifest import read_manifest
+
+
+def telling(name: str, help: str, said: str, way_on: str | None = None) -> click.Command:
+    """The command that tells a run something.
+
+    Args:
+        name: what it is told.
+        help: for `--help`.
+        said: how the run stands afterwards.
+        way_on: the command by which it goes on; None if it does.
+    """
+
+    @click.command(name, help=help)
+    @store_option
+    @click.option("--reason", default="", help="Why, for the record.")
+    @click.argument("run_id", metavar="RUN")
+    def command(run_id: str, store: str, reason: str) -> None:
+        opened = open_store(store)
+        read_manifest(opened, run_id)
+        tell(opened, run_id, name, reason)
+        say(f"run {run_id} {said}" + (f"; to go on: {go_on_command(way_on, run_id, opened)}" if way_on is not None else ""))
+
+    return command
