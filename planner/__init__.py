@@ -2,13 +2,20 @@
 
 from typing import Any
 
+from planner.branch import conditional
+from planner.context import Context, current_context
 from planner.dynamic import Dynamic, dynamic, expand
 from planner.errors import CompileError, user_line
+from planner.failure_policy import FailurePolicy
+from planner.gate import approve, sleep, wait_for_input
+from planner.mapping import map_task, unmapped
+from planner.node_failure import NodeFailure
 from planner.plan import Interface, Plan
 from planner.policy import Resources
 from planner.promise import Promise, promise
-from planner.signals import Retry
+from planner.signals import Loop, Retry, Skip
 from planner.task import Task, task
+from planner.triggers import at_least
 from planner.workflow import Workflow, WorkflowFunction, workflow
 
 
@@ -35,19 +42,32 @@ def compile(target: WorkflowFunction[..., Any] | Workflow | Dynamic[..., Any] | 
 
 
 __all__ = [
+    "Context",
     "Dynamic",
+    "FailurePolicy",
     "Interface",
+    "Loop",
+    "NodeFailure",
     "Plan",
     "Promise",
     "Resources",
     "Retry",
+    "Skip",
     "Task",
     "Workflow",
     "WorkflowFunction",
+    "approve",
+    "at_least",
     "compile",
+    "conditional",
+    "current_context",
     "dynamic",
     "expand",
+    "map_task",
     "promise",
+    "sleep",
     "task",
+    "unmapped",
+    "wait_for_input",
     "workflow",
 ]

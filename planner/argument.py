@@ -125,21 +125,21 @@ class Binder:
         return None
 
     def _bind(self, value: Any, type: Type, codec: Codec) -> Binding:
-        if value.__class__ is Promise:
-            self._trace.mine(value)
+        if isinstance(value, Promise):
+            binding = self._trace.binding_of(value)
             reason = why_not(value._promissory_type, type)
             if reason is not None:
                 verb = "is" if value._node() is None else "gives"
                 plain = f"{value._promissory_type} is not {type}"
                 raise _DoesNotFit(type, f"{value._said()} {verb} {value._promissory_type}", None if reason == plain else reason)
-            return value._promissory_binding
+            return binding
         if isinstance(value, Expression):
             raise ArgumentValueError(
                 f"the condition {value!r} is not a value that a task can take", way_out="compare in a task"
             )
-        known = self._passed_on.get(id(value))
-        if known is not None and why_not(known[3], type) is None and self._is_unchanged(value, known[2], known[3]):
-            return [INPUT, known[0]]
+        known = self.passed_on(value)
+        if known is not None and why_not(known[1], type) is None:
+            return known[0]
         if _may_hide_promises(type) and holds_promise(value):
             return self._composite(value, type)
         try:
@@ -150,6 +150,15 @@ class Binder:
             raise
         _refuse_marker(data)
         return self._trace.session.literal(data)
+
+    def passed_on(self, value: Any) -> tuple[Binding, Type] | None:
+        """How to refer to a value that is an input of the dynamic, as it was given, and its type; None for any other value."""
+        known = self._passed_on.get(id(value))
+        if known is not None:
+            return ([INPUT, known[0]], known[3]) if self._is_unchanged(value, known[2], known[3]) else None
+        outer = self._trace.outer
+        found = None if outer is None else outer.binder.passed_on(value)
+        return None if found is None else (self._trace.capture(*found), found[1])
 
     def _is_unchanged(self, value: Any, data: bytes, type: Type) -> bool:
         """Whether an input is still what it was when the body began; a body may have changed a mutable one."""
@@ -233,7 +242,7 @@ def holds_promise(value: Any) -> bool:
     while todo:
         one = todo.pop()
         kind = one.__class__
-        if kind is Promise:
+        if kind is Promise or isinstance(one, Promise):
             return True
         if kind in (int, str, float, bool, bytes) or one is None:
             continue

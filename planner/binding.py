@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from planner.plan import ARM, DICT, INPUT, LIST, NODE, RECORD, TUPLE, Binding
+from planner.plan import ARM, DICT, ERROR, INPUT, LIST, NODE, RECORD, TUPLE, Binding
 from typesys.errors import TypeMismatch
 from typesys.self_describing import DICT as ANY_DICT
 from typesys.self_describing import LIST as ANY_LIST
@@ -18,7 +18,7 @@ from typesys.types import ANY, AnyType, DictType, ListType, RecordType, TupleTyp
 
 def is_leaf(binding: Binding) -> bool:
     """Whether a binding names one value (a node's, an input's, a literal, the default) rather than building one."""
-    return binding is None or binding.__class__ is int or binding[0] in (INPUT, NODE)
+    return binding is None or binding.__class__ is int or binding[0] in (INPUT, NODE, ERROR)
 
 
 def parts(binding: Binding, target: Type) -> list[tuple[Binding, Type]]:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, Literal, ParamSpec, TypeVar, cast
 
 from planner import source
-from planner.errors import DecorationError, NestedCallError, Where, WrongCall, user_line
+from planner.context import Context, current_body
+from planner.errors import DecorationError, NestedCallError, PromiseError, Where, WrongCall, user_line
 from planner.interface import MISSING, Signature, is_strict, read_signature
 from planner.plan import Callee, Parameter
 from planner.policy import DynamicPolicy, Policy, TaskPolicy, policy_of
@@ -100,11 +101,34 @@ class Entity(Generic[P, R]):
     def call_function(self, values: list[Any]) -> Any:
         """Call the wrapped function with values in the order of the parameters."""
         parameters = self.signature.interface.parameters
+        given = [current_body.get() or Context()] if self.signature.context else []
         if self.signature.positional == len(parameters):
-            return self.function(*values)
+            return self.function(*given, *values)
         split = self.signature.positional
         keywords = {p.name: value for p, value in zip(parameters[split:], values[split:], strict=True)}
-        return self.function(*values[:split], **keywords)
+        return self.function(*given, *values[:split], **keywords)
+
+    def map(self, *args: Any, **kwargs: Any) -> Any:
+        """Call this once for each item of the lists that are given; what is `unmapped(…)` goes to every call. The same as `map_task(self)(…)` (rule B2).
+
+        >>> from planner import task, unmapped
+        >>> @task
+        ... def add(a: int, b: int) -> int:
+        ...     return a + b
+        >>> add.map([1, 2, 3], unmapped(10))
+        [11, 12, 13]
+        """
+        from planner.mapping import map_task
+
+        return map_task(self)(*args, **kwargs)
+
+    def __rshift__(self, other: Any) -> Any:
+        """`a >> b` in a `with Workflow(…)` block: call both, without inputs, and run b after a succeeded."""
+        return _referred(self) >> other
+
+    def __rrshift__(self, other: Any) -> Any:
+        """`[a, b] >> c`."""
+        return other >> _referred(self)
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         return self  # a task kept as a class attribute stays a plain function, not a method
@@ -119,6 +143,14 @@ class Entity(Generic[P, R]):
         if travels_by_value(callee, self):
             return rebuilt, (type(self), entity_state(self))
         return entity_at, (callee.name,)
+
+
+def _referred(entity: Entity[..., Any]) -> Any:
+    """The node of an entity that is named in an order, without being called."""
+    trace = current.get()
+    if trace is None or isinstance(trace, InTaskBody):
+        raise PromiseError(f">> orders the calls of a workflow, and none is being made where {entity.name} stands", where=user_line(), way_out="write it in a `with Workflow(…)` block")
+    return trace.referred(entity)
 
 
 def _names_in_annotations(function: Callable[..., Any]) -> set[str]:

@@ -174,3 +174,31 @@ class PlanError(CompileError, ValueError):
 
 class PlanFormatError(FormatError):
     """Bytes that are no plan: cut short, damaged, of a newer version, or not canonical. Nothing was executed or imported."""
+
+
+class ContextError(CompileError, RuntimeError):
+    """A body asked for something that needs a run, and there is none."""
+
+
+class SignalError(CompileError, ValueError):
+    """A body asked its run for things that contradict each other, or that can't be."""
+
+
+class BranchError(CompileError, ValueError):
+    """A `conditional` that is not finished, or has arms that don't go together (rule B1)."""
+
+
+class MapError(CompileError, ValueError):
+    """A map over what is no list, over unequal lists, or with settings that can't be (rule B2)."""
+
+
+class UnknownTarget(CompileError, LookupError):
+    """A jump to a node that the workflow does not have (rule S4)."""
+
+
+class UnreachableNode(CompileError, ValueError):
+    """A node that nothing can ever start."""
+
+
+class GateError(CompileError, ValueError):
+    """A gate with a name, type or time-out that can't be (rule G1)."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from planner.context import Context
 from planner.errors import ArgumentValueError, DecorationError, Where, WrongCall
 from planner.plan import Interface, Parameter
 from typesys.errors import AnnotationError, OpaqueWarning, TypeMismatch, UntypedWarning
@@ -47,6 +48,7 @@ class Signature:
     positional: int
     plain: bool
     bind: Callable[..., list[Any]]
+    context: bool = False
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         """The arguments of a call in the order of the parameters, `MISSING` where the default is meant.
@@ -113,7 +115,9 @@ def read_signature(function: Callable[..., Any], kind: str, namespace: Mapping[s
     hints = typing.get_type_hints(function, localns=dict(namespace), include_extras=True)
     inference = Inference()
     parameters, codecs, untyped = [], [], []
-    for parameter in inspect.signature(function).parameters.values():
+    listed = list(inspect.signature(function).parameters.values())
+    context = _takes_context(listed, hints, kind, name, where)
+    for parameter in listed[context:]:
         if parameter.name not in hints:
             untyped.append(parameter.name)
         known = len(inference.unknown)
@@ -145,7 +149,21 @@ def read_signature(function: Callable[..., Any], kind: str, namespace: Mapping[s
     result_codec = codec_for(result, inference.classes)
     if inference.protocols:
         result_codec = checking(result_codec, hints["return"])
-    return Signature(name, interface, tuple(codecs), result_codec, names, positional, plain, bind)
+    return Signature(name, interface, tuple(codecs), result_codec, names, positional, plain, bind, context)
+
+
+def _takes_context(parameters: list[inspect.Parameter], hints: Mapping[str, Any], kind: str, name: str, where: Where) -> bool:
+    """Whether the first parameter is given by the run."""
+    asked = [position for position, parameter in enumerate(parameters) if hints.get(parameter.name) is Context]
+    if not asked:
+        return False
+    if asked != [0]:
+        raise DecorationError(f"{name} takes its Context as another than the first parameter", where=where, way_out="put it first: the run gives it")
+    if kind == "workflow":
+        raise DecorationError(
+            f"the workflow {name} takes a Context, and there is no run while a workflow is traced", where=where, way_out="take it in a task, or in a @dynamic"
+        )
+    return True
 
 
 def _infer(inference: Inference, annotation: Any, what: str, where: Where) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from planner.naming import node_names
-from planner.plan import CALL, INPUT, Binding, Plan, leaves
+from planner.plan import BRANCH, CALL, ERROR, GATE, INPUT, MAP, PLAN, RESCUE, Binding, Plan, leaves
+from planner.specs import graphs_of
 from planner.verify import target_interface
 
 
@@ -39,6 +40,9 @@ def to_mermaid(plan: Plan) -> str:
     return "\n".join(lines)
 
 
+_SHAPES = {PLAN: ("[[", "]]"), MAP: ("[/", "/]"), BRANCH: ("{", "}"), GATE: ("{{", "}}"), RESCUE: ("[[", "]]")}
+
+
 def _quoted(text: str) -> str:
     return text.replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;")
 
@@ -53,12 +57,14 @@ def _graph(plan: Plan, number: int) -> list[str]:
         if graph.kinds[index] == CALL:
             opening, closing = ("(", ")") if plan.shape.callees[target].kind == "dynamic" else ("[", "]")
         else:
-            opening, closing = "[[", "]]"
+            opening, closing = _SHAPES[graph.kinds[index]]
         lines.append(f'  {here}n{index}{opening}"{_quoted(name)}"{closing}')
         parameters = target_interface(plan.shape, graph, index).parameters
         for parameter, binding in zip(parameters, graph.bindings_of(index), strict=True):
             lines += [f"  {source} -->|{parameter.name}| {here}n{index}" for source in _sources(binding, here)]
         lines += [f"  {here}n{before} -.-> {here}n{index}" for before in graph.after.get(index, ())]
+        if index in graph.specs:
+            lines += [f"  {here}n{index} -.-o g{nested}" for nested in graphs_of(graph.specs[index])]
     sources = [source for output in graph.outputs for source in _sources(output.binding, here)]
     if sources:
         lines.append(f'  {here}o(("{_quoted(graph.name)}"))')
@@ -70,6 +76,8 @@ def _sources(binding: Binding, here: str) -> list[str]:
     """The boxes whose values a binding takes, each once."""
     found = []
     for leaf in leaves(binding):
+        if leaf.__class__ is list and leaf[0] == ERROR:
+            continue
         if leaf.__class__ is list:
             found.append(f"{here}{'i' if leaf[0] == INPUT else 'n'}{leaf[1]}")
         elif leaf >= 0:

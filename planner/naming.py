@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from planner.plan import CALL, Shape
+from planner.plan import CALL, KIND_NAMES, MAP, PLAN, Shape
+from planner.specs import Gate
 
 
 def node_names(shape: Shape, graph: int) -> list[str]:
@@ -13,10 +14,14 @@ def node_names(shape: Shape, graph: int) -> list[str]:
     calls: dict[str, int] = {}
     callee_names = [callee.short_name for callee in shape.callees]
     names = []
-    for index, (kind, target) in enumerate(zip(columns.kinds, columns.targets, strict=True)):
+    for index, target in enumerate(columns.targets):
         name = given.get(index)
         if name is None:
-            called = callee_names[target] if kind == CALL else shape.graphs[target].name
+            if columns.kinds[index] in (CALL, MAP, PLAN):
+                called = callee_names[target] if columns.calls(index) else shape.graphs[target].name
+            else:
+                spec = columns.specs[index]
+                called = spec.name if isinstance(spec, Gate) else KIND_NAMES[columns.kinds[index]]
             while True:
                 count = calls[called] = calls.get(called, 0) + 1
                 name = called if count == 1 else f"{called}~{count}"

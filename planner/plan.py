@@ -9,12 +9,13 @@ is called, each after all graphs that call it. A graph holds its nodes as column
 ============ =================== ==================================================================================
 column       in memory           meaning for node i
 ============ =================== ==================================================================================
-kinds        bytes               CALL: a task or dynamic; PLAN: a nested graph
-targets      array of uint32     index of its callee (CALL) or graph (PLAN)
+kinds        bytes               CALL: a task or dynamic; PLAN: a nested graph; MAP, BRANCH, GATE, RESCUE: as `specs` has it
+targets      array of uint32     index of its callee (CALL, MAP) or graph (PLAN, MAP); else 0
 offsets      array of uint32     where its bindings begin in `bindings` (one entry more than nodes)
 bindings     bytes               a canonical msgpack array: one binding a parameter, in the order of the interface
 after        {i: (j, …)}         nodes that must succeed before it, beyond those whose values it takes
-overrides    {i: {…}}            what the author changed for this node alone (`name`)
+overrides    {i: {…}}            what the author changed for this node alone (`name`, `trigger`, `standby`, a task's policy)
+specs        {i: spec}           what a node that is no plain call says beside its bindings (`planner.specs`)
 ============ =================== ==================================================================================
 
 A **binding** says where a parameter's value comes from, as a tree:
@@ -32,9 +33,11 @@ nil                     the parameter's default
 [DICT, [[key, b], …]]   a dict; keys are wire trees of the key type
 [RECORD, type?, [b, …]] a dataclass or NamedTuple; its type's bytes only where the target is `Any`
 [ARM, i, b]             b, as arm i of the union that is wanted
+[ERROR]                 why the graph failed, as a `NodeFailure`
 ======================= ===========================================================================================
 
-Nodes stand in topological order and refer to each other by position.
+Nodes stand in topological order and refer to each other by position. A graph says beside its nodes which of them runs when it has failed (`on_failure`), and whether what does
+not depend on a failure goes on (`runs_on`, rule X6).
 """
 
 from __future__ import annotations
@@ -46,14 +49,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from planner.policy import Policy
+from planner.specs import Map, Spec
 from typesys.canonical import unpack
 from typesys.types import Type, short_name
 
 if TYPE_CHECKING:
     from planner.errors import Where
 
-CALL, PLAN = range(2)
-INPUT, NODE, LIST, TUPLE, DICT, RECORD, ARM = range(7)
+CALL, PLAN, MAP, BRANCH, GATE, RESCUE = range(6)
+INPUT, NODE, LIST, TUPLE, DICT, RECORD, ARM, ERROR = range(8)
+
+KIND_NAMES: Final = ("call", "plan", "map", "branch", "gate", "rescue")
 
 Binding = Any
 """A tree as in the table at the top of the file."""
@@ -124,9 +130,24 @@ class Graph:
     bindings: bytes
     after: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     overrides: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    specs: Mapping[int, Spec] = field(default_factory=dict)
+    on_failure: int | None = None
+    runs_on: bool = False
 
     def __len__(self) -> int:
         return len(self.kinds)
+
+    def calls(self, index: int) -> bool:
+        """Whether a node's target is a callee: it calls a task or dynamic, or maps over one."""
+        kind = self.kinds[index]
+        if kind == MAP:
+            spec = self.specs[index]
+            return isinstance(spec, Map) and not spec.over_graph
+        return kind == CALL
+
+    def opens(self, index: int) -> bool:
+        """Whether a node's target is a graph: a nested plan, or a map over one."""
+        return self.kinds[index] == PLAN or (self.kinds[index] == MAP and not self.calls(index))
 
     def bindings_of(self, index: int) -> list[Binding]:
         """The bindings of one node."""
@@ -161,8 +182,8 @@ class Node:
 
     index: int
     name: str
-    kind: Literal["task", "dynamic", "plan"]
-    target: Callee | Graph
+    kind: Literal["task", "dynamic", "plan", "map", "branch", "gate", "rescue"]
+    target: Callee | Graph | Spec
     bindings: tuple[Binding, ...]
     after: tuple[int, ...]
     overrides: Mapping[str, Any]
@@ -245,17 +266,19 @@ class Plan:
         lines = self.origin.lines[graph] if self.origin.lines else ()
         for index in range(len(columns)):
             target = columns.targets[index]
-            callee: Callee | Graph
+            called: Callee | Graph | Spec
             if columns.kinds[index] == CALL:
-                callee = self.shape.callees[target]
-                kind: Literal["task", "dynamic", "plan"] = callee.kind
+                called = self.shape.callees[target]
+                kind: Any = called.kind
+            elif columns.kinds[index] == PLAN:
+                called, kind = self.shape.graphs[target], "plan"
             else:
-                callee, kind = self.shape.graphs[target], "plan"
+                called, kind = columns.specs[index], KIND_NAMES[columns.kinds[index]]
             yield Node(
                 index,
                 names[index],
                 kind,
-                callee,
+                called,
                 tuple(columns.bindings_of(index)),
                 columns.after.get(index, ()),
                 columns.overrides.get(index, {}),
@@ -330,7 +353,7 @@ def leaves(binding: Binding) -> Iterator[Binding]:
         tree = todo.pop()
         if tree is None:
             continue
-        if tree.__class__ is int or tree[0] in (INPUT, NODE):
+        if tree.__class__ is int or tree[0] in (INPUT, NODE, ERROR):
             yield tree
         elif tree[0] in (LIST, TUPLE):
             todo.extend(reversed(tree[1]))

@@ -14,6 +14,7 @@ from typing import Any, Final
 from planner.errors import CompileError, PlanFormatError
 from planner.plan import Callee, Graph, Interface, Large, Output, Parameter, Plan, Shape, Value
 from planner.policy import Policy
+from planner.specs import GATES, Arm, Branch, Gate, Map, Rescue, Spec
 from planner.verify import verify_literals, verify_shape
 from typesys.canonical import INLINE_LIMIT, digest, pack, pack_map, seal, unpack, unpack_canonical, unpack_each, unseal
 from typesys.errors import FormatError
@@ -21,7 +22,9 @@ from typesys.type_format import type_bytes, type_from_bytes
 from typesys.types import Type
 
 MAGIC: Final = b"PRMP"
-VERSION: Final = 1
+VERSION: Final = 2
+_PLAIN_VERSION: Final = 1
+"""What has nothing in it that version 1 can't say is written as version 1."""
 PLAN_FILE, FUTURES_FILE = 1, 2
 _PARAMETER_KINDS: Final = ("positional", "both", "keyword")
 _CALLEE_KINDS: Final = ("task", "dynamic")
@@ -84,7 +87,7 @@ def _callee_tree(callee: Callee, types: _Types) -> list[Any]:
 
 
 def _graph_tree(graph: Graph, types: _Types) -> list[Any]:
-    return [
+    tree = [
         graph.name,
         _parameters_tree(graph.inputs, types),
         [[output.name, types(output.type), output.binding] for output in graph.outputs],
@@ -94,6 +97,34 @@ def _graph_tree(graph: Graph, types: _Types) -> list[Any]:
         [[index, list(nodes)] for index, nodes in sorted(graph.after.items())],
         [[index, pack_map(dict(entries))] for index, entries in sorted(graph.overrides.items())],
     ]
+    if _is_extended(graph):
+        tree += [[[index, *_spec_tree(spec, types)] for index, spec in sorted(graph.specs.items())], graph.on_failure, graph.runs_on]
+    return tree
+
+
+def _is_extended(graph: Graph) -> bool:
+    return bool(graph.specs) or graph.on_failure is not None or graph.runs_on
+
+
+def _spec_tree(spec: Spec, types: _Types) -> list[Any]:
+    match spec:
+        case Map():
+            return [0, spec.over_graph, list(spec.mapped), spec.concurrency, float(spec.min_success_ratio)]
+        case Branch():
+            arms = [[arm.condition, arm.graph, list(arm.takes), arm.message] for arm in spec.arms]
+            return [1, _parameters_tree(spec.inputs, types), arms, types(spec.result)]
+        case Gate():
+            return [2, GATES.index(spec.what), spec.name, types(spec.result), spec.timeout]
+        case Rescue():
+            return [3, _parameters_tree(spec.inputs, types), spec.graph, list(spec.takes), types(spec.result)]
+
+
+def _version(shape: Shape) -> int:
+    newer = any(_is_extended(graph) or any(entries.keys() & _NEWER_OVERRIDES for entries in graph.overrides.values()) for graph in shape.graphs)
+    return VERSION if newer else _PLAIN_VERSION
+
+
+_NEWER_OVERRIDES: Final = frozenset(("trigger", "standby", "max_iterations"))
 
 
 def _literal_tree(value: Value) -> bytes | list[Any]:
@@ -117,12 +148,12 @@ def plan_digest(plan: Plan) -> bytes:
 
 def plan_to_bytes(plan: Plan) -> bytes:
     """The plan file, with its large literals in it."""
-    return seal(MAGIC, VERSION, PLAN_FILE, _payload(plan, None, _blobs(plan)))
+    return seal(MAGIC, _version(plan.shape), PLAN_FILE, _payload(plan, None, _blobs(plan)))
 
 
 def futures_to_bytes(plan: Plan, header: FuturesHeader) -> bytes:
     """The futures file of a dynamic's expansion. Large literals are not in it: they are objects of the store."""
-    return seal(MAGIC, VERSION, FUTURES_FILE, _payload(plan, header, []))
+    return seal(MAGIC, _version(plan.shape), FUTURES_FILE, _payload(plan, header, []))
 
 
 def _blobs(plan: Plan) -> list[bytes]:
@@ -265,7 +296,11 @@ def _callee(tree: Any, types: list[Type]) -> Callee:
 
 
 def _graph(tree: Any, types: list[Type]) -> Graph:
-    name, inputs, outputs, kinds, targets, bindings, after, overrides = _fields(tree, 8)
+    extended = tree.__class__ is list and len(tree) == 11
+    name, inputs, outputs, kinds, targets, bindings, after, overrides, *more = _fields(tree, 11 if extended else 8)
+    specs, on_failure, runs_on = more or ([], None, False)
+    if runs_on.__class__ is not bool:
+        raise ValueError("a truth was expected")
     return Graph(
         _text(name),
         _parameters(inputs, types),
@@ -276,7 +311,43 @@ def _graph(tree: Any, types: list[Type]) -> Graph:
         bindings,
         {_count(index): tuple(map(_count, nodes)) for index, nodes in after},
         {_count(index): _entries(data) for index, data in overrides},
+        {_count(index): _spec(kind, rest, types) for index, kind, *rest in specs},
+        None if on_failure is None else _count(on_failure),
+        runs_on,
     )
+
+
+def _spec(kind: Any, rest: list[Any], types: list[Type]) -> Spec:
+    if kind == 0:
+        over_graph, mapped, concurrency, ratio = _fields(rest, 4)
+        if over_graph.__class__ is not bool or ratio.__class__ is not float:
+            raise ValueError("a map is malformed")
+        return Map(over_graph, _counts(mapped), None if concurrency is None else _count(concurrency), ratio)
+    if kind == 1:
+        inputs, arms, result = _fields(rest, 3)
+        read = [_fields(arm, 4) for arm in arms]
+        return Branch(
+            _parameters(inputs, types),
+            tuple(Arm(condition, None if graph is None else _count(graph), _counts(takes), _text(message)) for condition, graph, takes, message in read),
+            _at(types, result),
+        )
+    if kind == 2:
+        what, name, type, timeout = _fields(rest, 4)
+        if timeout is not None and timeout.__class__ is not float:
+            raise ValueError("a time-out is no number")
+        return Gate(_at(GATES, what), _text(name), _at(types, type), timeout)
+    if kind == 3:
+        inputs, graph, takes, result = _fields(rest, 4)
+        if takes.__class__ is not list or any(one.__class__ is not int or one < -1 for one in takes):
+            raise ValueError("positions were expected")
+        return Rescue(_parameters(inputs, types), _count(graph), tuple(takes), _at(types, result))
+    raise ValueError(f"a node of the unknown kind {kind!r}")
+
+
+def _counts(trees: Any) -> tuple[int, ...]:
+    if trees.__class__ is not list:
+        raise ValueError("positions were expected")
+    return tuple(_count(one) for one in trees)
 
 
 def _entries(data: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ cache_version          "1"      changes when what the code gives changes; "code"
 cache_ignore           ()       inputs that make no difference
 cache_serialize        False    of equal calls at one time, one runs and the others wait for it
 commit                 "group"  "each" holds successors back until the result is stored for good
+max_iterations         None     runs of a body that loops before it fails as `IterationLimitExceeded` (rule S3)
 ====================== ======== ===================================================================================
 
 Only what differs from the default is written into a plan, so a field added later changes no existing bytes.
@@ -119,6 +120,7 @@ class Policy:
     cache_ignore: tuple[str, ...] = ()
     cache_serialize: bool = False
     commit: Literal["group", "each"] = "group"
+    max_iterations: int | None = None
 
     def to_map(self) -> dict[str, Any]:
         """What differs from the defaults."""
@@ -160,6 +162,8 @@ class Policy:
             raise ValueError(f"pool must be the name of a pool, not {self.pool!r}")
         if self.resources is not None and not isinstance(self.resources, Resources):
             raise ValueError(f"resources must be Resources(…), not {self.resources!r}")
+        if self.max_iterations is not None and (self.max_iterations.__class__ is not int or self.max_iterations < 1):
+            raise ValueError(f"max_iterations must be a whole number of at least 1, not {self.max_iterations!r}")
         self._check_retries()
         self._check_cache()
         if self.commit not in ("group", "each"):
@@ -214,6 +218,7 @@ class TaskPolicy(TypedDict, total=False):
     cache_ignore: Sequence[str]
     cache_serialize: bool
     commit: Literal["group", "each"]
+    max_iterations: int | None
 
 
 class DynamicPolicy(TaskPolicy, total=False):

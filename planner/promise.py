@@ -188,19 +188,22 @@ class Promise(Generic[T]):
 
     def __rshift__(self, other: Any) -> Any:
         """`a >> b`: b starts after a succeeded. `other` may be a list. Gives `other`, so orders chain."""
-        self._promissory_trace.order([self], other if isinstance(other, list | tuple) else [other])
-        return other
+        after = self._promissory_trace.order([self], other if isinstance(other, list | tuple) else [other])
+        return after if isinstance(other, list | tuple) else after[0]
 
     def __rrshift__(self, other: Any) -> Promise[T]:
         """`[a, b] >> c`: c starts after both succeeded."""
         self._promissory_trace.order(list(other), [self])
         return self
 
-    def with_overrides(self, *, name: str | None = None, **policy: Unpack[TaskPolicy]) -> Promise[T]:
+    def with_overrides(self, *, name: str | None = None, trigger: str | None = None, standby: bool | None = None, **policy: Unpack[TaskPolicy]) -> Promise[T]:
         """This node with other settings; gives a promise of the same value.
 
         Args:
             name: the node's name, for people; unique in its workflow.
+            trigger: when it starts, by what became of the nodes before it: "all_success", "all_done", "any_failed", "all_failed", "any_success", "none_failed",
+                `at_least(n)` (rule X7).
+            standby: it does not start by itself: a task sends the run there (`ctx.next_task(…)`, rule S4).
             policy: what `@task` takes, for this call alone: `retries`, `timeout`, `cache`, `pool`, `resources`, …; `timeout=None` lifts the time-out.
 
         Raises:
@@ -209,8 +212,33 @@ class Promise(Generic[T]):
         """
         if self._promissory_binding.__class__ is not int:
             self._misused(f"with_overrides() is for what a call gives; {self._said()} is not", way_out="override the call itself")
-        self._promissory_trace.override(self._promissory_binding, name, dict(policy))
+        own = {key: value for key, value in (("trigger", trigger), ("standby", standby)) if value is not None}
+        self._promissory_trace.override(self._promissory_binding, name, {**own, **policy})
         return Promise(self._promissory_trace, self._promissory_type, self._promissory_binding)
+
+    def on_error(self, fallback: Any) -> Promise[T]:
+        """What this node gives, or, if it failed for good, what `fallback` says (rule X9); gives a promise of the same type.
+
+        Args:
+            fallback: a value; or a task, dynamic or workflow that takes `err`, a `NodeFailure` (with `functools.partial` for its other inputs).
+
+        Raises:
+            PromiseError: this is an input of the workflow, or a part of a value.
+
+        >>> from planner import promise, task, workflow
+        >>> @task
+        ... def halves(n: int) -> int:
+        ...     return n // (n % 2)
+        >>> @workflow
+        ... def safe(n: int) -> int:
+        ...     return promise(halves(n)).on_error(-1)  # type: ignore[return-value]
+        >>> safe(4)
+        -1
+        """
+        if self._promissory_binding.__class__ is not int:
+            self._misused(f"on_error() is for what a call gives; {self._said()} is not", way_out="say it where the call is made")
+        rescued: Promise[T] = self._promissory_trace.record_rescue(self, fallback)
+        return rescued
 
     # --- everything else raises ---
 

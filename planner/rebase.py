@@ -6,7 +6,8 @@ from array import array
 from collections.abc import Callable
 from dataclasses import replace
 
-from planner.plan import ARM, CALL, DICT, INPUT, LIST, NODE, RECORD, TUPLE, Binding, Graph, Output
+from planner.plan import ARM, CALL, DICT, ERROR, INPUT, LIST, NODE, RECORD, TUPLE, Binding, Graph, Output
+from planner.specs import with_graphs
 from typesys.canonical import pack
 
 
@@ -17,7 +18,7 @@ def _mapped(binding: Binding, node: Callable[[int], int], literal: Callable[[int
     if binding.__class__ is int:
         return node(binding) if binding >= 0 else literal(binding)
     code = binding[0]
-    if code == INPUT:
+    if code in (INPUT, ERROR):
         return binding
     if code == NODE:
         return [NODE, node(binding[1]), binding[2]]
@@ -50,21 +51,23 @@ def renumber_nodes(graph: Graph, order: list[int]) -> Graph:
         targets=array("I", [graph.targets[old] for old in order]),
         after=dict(sorted((new[old], tuple(sorted(new[one] for one in nodes))) for old, nodes in graph.after.items())),
         overrides=dict(sorted((new[old], entries) for old, entries in graph.overrides.items())),
+        specs=dict(sorted((new[old], spec) for old, spec in graph.specs.items())),
+        on_failure=None if graph.on_failure is None else new[graph.on_failure],
     )
 
 
 def rebase(graph: Graph, callees: list[int], literals: list[int], number: Callable[[int], int]) -> Graph:
     """The graph over other tables: `callees` and `literals` (as bindings) by old position, graphs by `number`."""
     renamed = _with_bindings(graph, list(range(len(graph))), lambda node: node, lambda binding: literals[-1 - binding])
-    targets = [
-        callees[target] if kind == CALL else number(target) for kind, target in zip(graph.kinds, graph.targets, strict=True)
-    ]
-    return replace(renamed, targets=array("I", targets))
+    targets = [callees[target] if graph.calls(i) else number(target) if graph.opens(i) else target for i, target in enumerate(graph.targets)]
+    specs = {index: with_graphs(spec, number) for index, spec in graph.specs.items()}
+    return replace(renamed, targets=array("I", targets), specs=specs)
 
 
 def renumber_graphs(graph: Graph, last: int) -> Graph:
     """The graph with graph n called last - n: graphs are finished innermost first and written outermost first."""
-    if all(kind == CALL for kind in graph.kinds):
+    if not graph.specs and all(kind == CALL for kind in graph.kinds):
         return graph
-    targets = [target if kind == CALL else last - target for kind, target in zip(graph.kinds, graph.targets, strict=True)]
-    return replace(graph, targets=array("I", targets))
+    targets = [last - target if graph.opens(i) else target for i, target in enumerate(graph.targets)]
+    specs = {index: with_graphs(spec, lambda number: last - number) for index, spec in graph.specs.items()}
+    return replace(graph, targets=array("I", targets), specs=specs)

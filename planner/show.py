@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from planner.naming import node_names
-from planner.plan import CALL, DICT, INPUT, LIST, NODE, RECORD, TUPLE, Binding, Graph, Large, Parameter, Plan
+from planner.plan import DICT, ERROR, INPUT, LIST, NODE, RECORD, TUPLE, Binding, Graph, Large, Parameter, Plan
+from planner.specs import Branch, Condition, Gate, Map, Rescue, Spec
 from planner.verify import result_type, target_interface
 from typesys.canonical import unpack
 from typesys.errors import FormatError
@@ -42,24 +43,92 @@ def _graph(plan: Plan, number: int) -> str:
     lines = [f"plan {graph.name}({', '.join(map(_input, graph.inputs))}) -> {_outputs(graph)}"]
     for index, name in enumerate(names):
         interface = target_interface(plan.shape, graph, index)
-        target = graph.targets[index]
-        if graph.kinds[index] == CALL:
-            callee = plan.shape.callees[target]
-            called = f"{callee.kind} {callee.short_name}"
-        else:
-            called = f"plan {plan.shape.graphs[target].name}"
-        arguments = [
-            f"{parameter.name}={binding_text(plan, number, names, binding, parameter.type)}"
+        spec = graph.specs.get(index)
+        texts = [
+            None if binding is None else binding_text(plan, number, names, binding, parameter.type)
             for parameter, binding in zip(interface.parameters, graph.bindings_of(index), strict=True)
-            if binding is not None
         ]
-        after = graph.after.get(index)
-        order = f" after {', '.join(names[one] for one in after)}" if after else ""
-        lines.append(f"  {name:<{width}} : {interface.result} = {called}({', '.join(arguments)}){order}")
+        if isinstance(spec, Branch):
+            said = f"branch({_arms(plan, spec, [text or '…' for text in texts])})"
+        elif isinstance(spec, Rescue):
+            taken = ", ".join(p.name + "=" + ("error" if at < 0 else texts[at] or "…") for at, p in zip(spec.takes, plan.shape.graphs[spec.graph].inputs, strict=True))
+            said = f"{texts[0]} or plan {plan.shape.graphs[spec.graph].name}({taken})"
+        else:
+            mapped = spec.mapped if isinstance(spec, Map) else ()
+            arguments = [
+                f"{parameter.name}={text}{'[*]' if at in mapped else ''}"
+                for at, (parameter, text) in enumerate(zip(interface.parameters, texts, strict=True))
+                if text is not None
+            ]
+            said = f"{_called(plan, graph, index, spec)}({', '.join(arguments)})"
+        lines.append(f"  {name:<{width}} : {interface.result} = {said}{_terms(graph, index, names, spec)}")
     for output in graph.outputs:
         label = "" if output.name == "result" else f"{output.name} = "
         lines.append(f"  return {label}{binding_text(plan, number, names, output.binding, output.type)}")
     return "\n".join(lines)
+
+
+def _called(plan: Plan, graph: Graph, index: int, spec: Spec | None) -> str:
+    """What a node calls, as its line says it."""
+    if isinstance(spec, Gate):
+        return {"sleep": "sleep", "input": "wait_for_input", "approve": "approve"}[spec.what]
+    target = graph.targets[index]
+    called = f"plan {plan.shape.graphs[target].name}"
+    if graph.calls(index):
+        callee = plan.shape.callees[target]
+        called = f"{callee.kind} {callee.short_name}"
+    return f"map {called}" if isinstance(spec, Map) else called
+
+
+def _terms(graph: Graph, index: int, names: list[str], spec: Spec | None) -> str:
+    """On which terms a node runs, behind its call."""
+    terms = []
+    after = graph.after.get(index)
+    if after:
+        terms.append(f"after {', '.join(names[one] for one in after)}")
+    entries = graph.overrides.get(index, {})
+    if "trigger" in entries:
+        terms.append(f"when {entries['trigger']}")
+    if "standby" in entries:
+        terms.append("on standby")
+    if graph.on_failure == index:
+        terms.append("on failure")
+    if isinstance(spec, Map) and spec.concurrency is not None:
+        terms.append(f"{spec.concurrency} at a time")
+    if isinstance(spec, Map) and spec.min_success_ratio < 1:
+        terms.append(f"{spec.min_success_ratio:g} of them at least")
+    if isinstance(spec, Gate) and spec.timeout is not None:
+        terms.append(f"within {spec.timeout:g} s")
+    return "".join(f" {term}" for term in terms)
+
+
+def _arms(plan: Plan, spec: Branch, inputs: list[str]) -> str:
+    said = []
+    for arm in spec.arms:
+        when = "else" if arm.condition is None else condition_text(arm.condition, inputs)
+        if arm.graph is None:
+            what = f"fail {arm.message!r}"
+        else:
+            graph = plan.shape.graphs[arm.graph]
+            what = f"plan {graph.name}({', '.join(f'{p.name}={inputs[at]}' for at, p in zip(arm.takes, graph.inputs, strict=True))})"
+        said.append(f"{when}: {what}")
+    return ", ".join(said)
+
+
+def condition_text(condition: Condition, inputs: list[str]) -> str:
+    """A condition as its author wrote it.
+
+    >>> condition_text(["&", [">", 0, 1], ["~", ["is true", 2]]], ["n", "3", "done"])
+    '(n > 3) & ~(done is true)'
+    """
+    if condition.__class__ is int:
+        return inputs[condition]
+    operator, *rest = condition
+    inner = [condition_text(one, inputs) for one in rest]
+    inner = [f"({text})" if one.__class__ is list else text for one, text in zip(rest, inner, strict=True)]
+    if operator == "~":
+        return f"~{inner[0]}"
+    return f"{inner[0]} {operator}" if len(inner) == 1 else f"{inner[0]} {operator} {inner[1]}"
 
 
 def _input(parameter: Parameter) -> str:
@@ -141,6 +210,8 @@ def _text(
     if binding.__class__ is int:
         return names[binding] if binding >= 0 else literal(-1 - binding, type)
     code = binding[0]
+    if code == ERROR:
+        return "error"
     if code in (INPUT, NODE):
         name = names[binding[1]] if code == NODE else inputs[binding[1]].name
         return f"{name}{_path(binding[2]) if len(binding) == 3 else ''}"

@@ -1,4 +1,4 @@
-"""What a task may ask of its run, as something that it raises (rule R1; semantics, "Signals").
+"""What a task raises to its run (rules R1, S1, S6). What it asks by calls is in `planner.context`.
 
 These derive from `BaseException`, so that a body's own `except Exception` lets them through: they are ends that the author wants, not errors.
 """
@@ -6,7 +6,7 @@ These derive from `BaseException`, so that a body's own `except Exception` lets 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from planner.policy import seconds
 
@@ -38,6 +38,62 @@ class Retry(Signal):
 
     def __reduce__(self) -> tuple[type[Retry], tuple[float | None, str]]:
         return type(self), (self.after, self.message)
+
+
+class Loop(Signal):
+    """Raised by a task or dynamic: run me again (rule S1). Each iteration is a run of its own, with its own retries and time-out.
+
+    Args:
+        result: what the next iteration finds as `current_context().loop_result`; plain data. In a dynamic it may hold promises: the next iteration starts when
+            their values are there.
+        message: why, for the log.
+
+    It is not recursion: a million iterations need no more depth and no more memory than one.
+
+    >>> from planner import Loop, current_context, task
+    >>> @task
+    ... def fib_above(limit: int) -> int:
+    ...     a, b = current_context().loop_result or (0, 1)
+    ...     if b > limit:
+    ...         return b
+    ...     raise Loop((b, a + b))
+    >>> import executor
+    >>> executor.run(fib_above, {"limit": 100}, store="memory://doctest-loop").result
+    144
+    """
+
+    def __init__(self, result: Any = None, message: str = "") -> None:
+        super().__init__(message)
+        self.result = result
+        self.message = message
+
+    def __reduce__(self) -> tuple[type[Loop], tuple[Any, str]]:
+        return type(self), (self.result, self.message)
+
+    def __str__(self) -> str:
+        return f"Loop({self.message!r})" if self.message else "Loop()"
+
+
+class Skip(Signal):
+    """Raised by a task or dynamic: I am not to be done this time (rule S6). It is neither success nor failure; what wants its value is skipped too.
+
+    Args:
+        reason: why, for people.
+
+    >>> from planner import Skip, task
+    >>> @task
+    ... def thumbnail(kind: str) -> bytes:
+    ...     if kind != "image":
+    ...         raise Skip(f"{kind} has no thumbnail")
+    ...     return b"..."
+    """
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[Skip], tuple[str]]:
+        return type(self), (self.reason,)
 
 
 def _refuse(after: object) -> NoReturn:

@@ -110,6 +110,7 @@ def task(function: Any = None, /, *, strict: bool | None = None, **policy: Unpac
         cache_ignore: names of inputs that make no difference for the result.
         cache_serialize: of equal calls at one time, in one run or several on one store, let one run and the others take what it gave.
         commit: "each" lets nothing that follows start before the result is stored for good.
+        max_iterations: how often a body that loops (`raise Loop`) runs before it fails as `IterationLimitExceeded`.
         strict: refuse missing annotations and classes without wire form instead of warning; by default as `PROMISSORY_STRICT` says.
 
     Raises:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import heapq
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 from planner import registry
@@ -33,14 +34,17 @@ from planner.errors import (
     user_line,
 )
 from planner.interface import Signature
-from planner.plan import CALL, INPUT, PLAN, Binding, Callee, Graph, Large, Origin, Output, Parameter, Plan, Shape, Value, references
+from planner.plan import CALL, INPUT, KIND_NAMES, MAP, PLAN, Binding, Callee, Graph, Large, Origin, Output, Parameter, Plan, Shape, Value, references
 from planner.policy import OVERRIDABLE, overridden, policy_of
 from planner.promise import MARKER, Promise
 from planner.rebase import rebase, renumber_graphs, renumber_nodes
+from planner.specs import Gate, Map, Spec
+from planner.triggers import check_trigger
 from typesys.canonical import INLINE_LIMIT, digest, pack
 from typesys.types import Type, short_name
 
 if TYPE_CHECKING:
+    from planner.branch import OpenArm
     from planner.entity import Entity
     from planner.workflow import WorkflowFunction
 
@@ -165,9 +169,10 @@ class Session:
 class Trace:
     """One graph in the making."""
 
-    def __init__(self, session: Session, name: str, inputs: Sequence[Parameter]) -> None:
+    def __init__(self, session: Session, name: str, inputs: Sequence[Parameter], outer: Trace | None = None) -> None:
         self.session = session
         self.name = name
+        self.outer = outer
         self.inputs = list(inputs)
         self.lines: list[Where | None] = []
         self.plan_lines: list[Where | None] = []
@@ -175,8 +180,15 @@ class Trace:
         self.binder = Binder(self)
         self._kinds = bytearray()
         self._targets = array("I")
-        self._bindings = bytearray()
-        self._offsets = array("I", [0])
+        self._rows: list[bytes] = []
+        self._specs: dict[int, Spec] = {}
+        self._later: dict[int, Callable[[], tuple[list[Binding], Spec]]] = {}
+        self._referred: dict[int, tuple[Any, Promise[Any]]] = {}
+        self._captured: dict[bytes, int] = {}
+        self.captures: list[Binding] = []
+        self.open_arm: OpenArm | None = None
+        self.on_failure: int | None = None
+        self.runs_on = False
         self._after: dict[int, set[int]] = {}
         self._overrides: dict[int, dict[str, Any]] = {}
         self._unordered = False
@@ -194,9 +206,15 @@ class Trace:
 
     def called(self, node: int) -> str:
         """The name of what a node calls."""
-        if self._kinds[node] == CALL:
+        kind, spec = self._kinds[node], self._specs.get(node)
+        if kind == PLAN or (isinstance(spec, Map) and spec.over_graph):
+            return self.session.graphs[self._targets[node]].name
+        if kind in (CALL, MAP):
             return short_name(self.session.callees[self._targets[node]].name)
-        return self.session.graphs[self._targets[node]].name
+        if isinstance(spec, Gate):
+            return spec.name
+        name: str = self._overrides.get(node, {}).get("name", KIND_NAMES[kind])
+        return name
 
     def problem(self, error: CompileError) -> None:
         """Collect a problem that lets the trace go on."""
@@ -220,14 +238,71 @@ class Trace:
             error.where = where
             self.fatal.append(error)
             raise
-        bindings = self.binder.call(signature, values, where)
+        node = self.add(kind, target, self.binder.call(signature, values, where), where)
+        return Promise(self, signature.interface.result, node)
+
+    def add(self, kind: int, target: int, bindings: list[Binding], where: Where | None, spec: Spec | None = None) -> int:
+        """A node; gives its number."""
+        if self.open_arm is not None:
+            self.open_arm.must_be_closed()
         node = len(self._kinds)
         self._kinds.append(kind)
         self._targets.append(target)
-        self._bindings += pack(bindings)
-        self._offsets.append(len(self._bindings))
+        self._rows.append(pack(bindings))
         self.lines.append(where)
-        return Promise(self, signature.interface.result, node)
+        if spec is not None:
+            self._specs[node] = spec
+        return node
+
+    def add_later(self, kind: int, where: Where | None, spec: Spec, finish: Callable[[], tuple[list[Binding], Spec]]) -> int:
+        """A node whose bindings and spec are known when the graph is finished; `finish` gives them then."""
+        node = self.add(kind, 0, [], where, spec)
+        self._later[node] = finish
+        return node
+
+    def restate(self, node: int, spec: Spec) -> None:
+        """Give a node that is known later another spec for now; what was called since may go before it."""
+        self._specs[node] = spec
+        self._unordered = True
+
+    def referred(self, entity: Entity[..., Any]) -> Promise[Any]:
+        """The node of an entity that is named in an order (`a >> b`) without being called: one for each entity."""
+        if id(entity) not in self._referred:
+            called: Any = entity()
+            self._referred[id(entity)] = (entity, called)
+        return self._referred[id(entity)][1]
+
+    def record_rescue(self, source: Promise[Any], fallback: Any) -> Promise[Any]:
+        """What a node gives, or what a fallback makes of its failure (rule X9)."""
+        from planner.rescue import add_rescue
+
+        return add_rescue(self, source, fallback)
+
+    # --- promises of the traces around this one ---
+
+    def capture(self, binding: Binding, type: Type) -> Binding:
+        """A value of the trace around this one, as an input of this one."""
+        key = pack(binding)
+        if key not in self._captured:
+            self._captured[key] = len(self.inputs)
+            self.inputs.append(Parameter(f"in{len(self.inputs)}", type))
+            self.captures.append(binding)
+        return [INPUT, self._captured[key]]
+
+    def binding_of(self, promise: Promise[Any]) -> Binding:
+        """How this trace refers to a promise: its own, or one of a trace around it. Raises `LeakedPromise`."""
+        if promise._promissory_trace is self:
+            return promise._promissory_binding
+        if not self._is_around(promise._promissory_trace):
+            self.mine(promise)
+        assert self.outer is not None
+        return self.capture(self.outer.binding_of(promise), promise._promissory_type)
+
+    def _is_around(self, trace: Trace) -> bool:
+        outer = self.outer
+        while outer is not None and outer is not trace:
+            outer = outer.outer
+        return outer is not None
 
     def mine(self, candidate: Promise[Any]) -> None:
         """Raise `LeakedPromise` if a promise belongs to another trace."""
@@ -245,8 +320,9 @@ class Trace:
 
     # --- order and overrides ---
 
-    def order(self, before: Sequence[Any], after: Sequence[Any]) -> None:
-        """Order edges from each of `before` to each of `after`."""
+    def order(self, before: Sequence[Any], after: Sequence[Any]) -> list[Any]:
+        """Order edges from each of `before` to each of `after`; gives `after`, with the nodes of entities that are named without being called."""
+        before, after = self._referring(before), self._referring(after)
         for candidate in (*before, *after):
             if not isinstance(candidate, Promise) or candidate._node() is None:
                 said = candidate._said() if isinstance(candidate, Promise) else type(candidate).__name__
@@ -259,19 +335,29 @@ class Trace:
                 head, tail = first._node(), second._node()
                 self._after.setdefault(tail, set()).add(head)
                 self._unordered = self._unordered or head >= tail
+        return after
+
+    def _referring(self, named: Sequence[Any]) -> list[Any]:
+        return [one if isinstance(one, Promise) or not hasattr(one, "signature") else self.referred(one) for one in named]
 
     def override(self, node: int, name: str | None, given: dict[str, Any]) -> None:
         """Change a node's name and policy."""
         where = user_line()
+        entries = {key: given.pop(key) for key in ("trigger", "standby") if key in given}
         unknown = given.keys() - OVERRIDABLE
         if unknown:
-            raise TypeError(f"with_overrides() got an unexpected keyword argument {sorted(unknown)[0]!r}; there are: name, {', '.join(sorted(OVERRIDABLE))}")
-        if given and self._kinds[node] != CALL:
+            there = ", ".join(sorted(OVERRIDABLE))
+            raise TypeError(f"with_overrides() got an unexpected keyword argument {sorted(unknown)[0]!r}; there are: name, standby, trigger, {there}")
+        if given and not (self._kinds[node] == CALL or (self._kinds[node] == MAP and not getattr(self._specs.get(node), "over_graph", True))):
             said = f"{', '.join(given)} can't be set for a whole workflow"
             self.problem(OverrideError(said, where=where, way_out="set it for the tasks in it"))
             return
         try:
-            entries = self._resolved(node, policy_of(given).entries(given))
+            if "trigger" in entries:
+                check_trigger(entries["trigger"])
+            if entries.pop("standby", False):
+                entries["standby"] = True
+            entries |= self._resolved(node, policy_of(given).entries(given))
         except ValueError as error:
             self.problem(OverrideError(str(error), where=where, way_out="see the arguments of @task"))
             return
@@ -288,7 +374,8 @@ class Trace:
             if any(other != node and named.get("name") == name for other, named in self._overrides.items()):
                 self.problem(DuplicateName(f"two nodes of {self.name} are named {name!r}", where=where, way_out="give each its own name"))
                 return
-        self._overrides.setdefault(node, {}).update(entries)
+        if entries:
+            self._overrides.setdefault(node, {}).update(entries)
 
     def _resolved(self, node: int, entries: dict[str, Any]) -> dict[str, Any]:
         """Overrides as they stand in the plan: a version of the cache that says what it stands for (rules R3, A11)."""
@@ -308,9 +395,15 @@ class Trace:
 
     def finish(self, outputs: Sequence[tuple[str, Type, Any, str]], where: Where | None) -> int:
         """Close the graph; gives its number. `outputs` are (name, type, value, what to call it in messages)."""
+        if self.open_arm is not None:
+            self.problem(self.open_arm.not_closed())
         found = []
         for name, type, value, said in outputs:
             found.append(Output(name, type, self.binder.bind(value, type, said, where)))
+        for node, finish in self._later.items():
+            bindings, self._specs[node] = finish()
+            self._rows[node] = pack(bindings)
+            self._unordered = self._unordered or any(one >= node for binding in bindings for one in references(binding))
         after = {node: tuple(sorted(nodes)) for node, nodes in sorted(self._after.items())}
         graph = Graph(
             self.name,
@@ -318,10 +411,13 @@ class Trace:
             tuple(found),
             bytes(self._kinds),
             array("I", self._targets),
-            array("I", self._offsets),
-            bytes(self._bindings),
+            array("I", accumulate(map(len, self._rows), initial=0)),
+            b"".join(self._rows),
             after,
             {node: dict(entries) for node, entries in sorted(self._overrides.items())},
+            dict(sorted(self._specs.items())),
+            self.on_failure,
+            self.runs_on,
         )
         self.plan_lines = list(self.lines)
         if self._unordered:
@@ -338,7 +434,7 @@ class Trace:
             for one in sorted(before):
                 users[one].append(node)
         waiting = [len(before) for before in needs]
-        ready = [node for node, count in enumerate(waiting) if count == 0]
+        ready = [node for node, count in enumerate(waiting) if count == 0 and node != graph.on_failure]
         order: list[int] = []
         while ready:
             node = heapq.heappop(ready)
@@ -347,6 +443,7 @@ class Trace:
                 waiting[user] -= 1
                 if waiting[user] == 0:
                     heapq.heappush(ready, user)
+        order += [] if graph.on_failure is None else [graph.on_failure]
         if len(order) < len(needs):
             self._report_cycle(needs, {node for node, count in enumerate(waiting) if count > 0})
             return replace(graph, after={})

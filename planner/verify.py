@@ -8,22 +8,29 @@
 6. Literals, inputs, arms and paths that bindings name exist; a plan has as many literals as its shape says.
 7. Names of inputs, outputs and nodes are unique in their graph, and parameters in their callee.
 8. A callee's identity is a digest of 32 bytes, or a token of 16.
+9. A node that is no plain call has a spec of its kind, and only such a node has; the graphs that it opens come after its own and take what they are given.
+10. What runs when a graph has failed is a call that nothing waits for.
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 from planner.binding import is_leaf, parts
 from planner.errors import PlanError
 from planner.naming import node_names
-from planner.plan import ARM, BY_VALUE_SIZE, CALL, DICT, INPUT, NODE, PLAN, RECORD, Graph, Interface, Parameter, Plan, Shape
+from planner.node_failure import failure_type
+from planner.plan import ARM, BRANCH, BY_VALUE_SIZE, CALL, DICT, ERROR, GATE, INPUT, MAP, NODE, PLAN, RECORD, RESCUE, Graph, Interface, Parameter, Plan, Shape, references
 from planner.policy import OVERRIDABLE, Policy
+from planner.specs import GATES, Branch, Gate, Map, Rescue, Spec, check_concurrency, check_condition, check_ratio
+from planner.triggers import check_trigger
 from typesys.assignable import why_not
 from typesys.errors import FormatError
 from typesys.transcode import fits, step_type
-from typesys.types import ANY, NONE, DictType, Type
+from typesys.types import ANY, FLOAT, NONE, DictType, ListType, Type, union
 
 
 def verify(plan: Plan) -> None:
@@ -57,11 +64,41 @@ def result_type(graph: Graph) -> Type:
 
 def target_interface(shape: Shape, graph: Graph, index: int) -> Interface:
     """Parameters and result of what a node calls."""
-    target = graph.targets[index]
-    if graph.kinds[index] == CALL:
+    kind, target = graph.kinds[index], graph.targets[index]
+    if kind == CALL:
         return shape.callees[target].interface
-    nested = shape.graphs[target]
-    return Interface(nested.inputs, result_type(nested))
+    if kind == PLAN:
+        return _graph_interface(shape.graphs[target])
+    spec = graph.specs[index]
+    if isinstance(spec, Map):
+        return map_interface(_graph_interface(shape.graphs[target]) if spec.over_graph else shape.callees[target].interface, spec)
+    if isinstance(spec, Gate):
+        return gate_interface(spec)
+    return Interface(spec.inputs, spec.result)
+
+
+def _graph_interface(graph: Graph) -> Interface:
+    return Interface(graph.inputs, result_type(graph))
+
+
+def map_interface(one: Interface, spec: Map) -> Interface:
+    """Parameters and result of a map over something with this interface: lists where it is mapped, and a list of results."""
+    parameters = tuple(replace(p, type=ListType(p.type)) if position in spec.mapped else p for position, p in enumerate(one.parameters))
+    return Interface(parameters, ListType(item_type(one.result, spec)))
+
+
+def item_type(result: Type, spec: Map) -> Type:
+    """The type of one item of a map's result."""
+    return result if spec.min_success_ratio >= 1 else union([result, NONE])
+
+
+def gate_interface(spec: Gate) -> Interface:
+    """Parameters and result of a gate."""
+    if spec.what == "sleep":
+        return Interface((Parameter("duration", FLOAT),), NONE)
+    if spec.what == "approve":
+        return Interface((Parameter("value", spec.result),), spec.result)
+    return Interface((), spec.result)
 
 
 def _unique(names: list[str], what: str) -> None:
@@ -72,6 +109,9 @@ def _unique(names: list[str], what: str) -> None:
         if name in seen:
             raise PlanError(f"the {what} {name!r} is there twice")
         seen.add(name)
+
+
+_SPECS: dict[int, type[Spec] | None] = {CALL: None, PLAN: None, MAP: Map, BRANCH: Branch, GATE: Gate, RESCUE: Rescue}
 
 
 class _Checker:
@@ -95,14 +135,17 @@ class _Checker:
             if index >= count or not all(0 <= before < index for before in nodes):
                 raise self.error(index, "an order edge doesn't lead from an earlier node to a later one")
         for index, entries in graph.overrides.items():
-            settings = {key: value for key, value in entries.items() if key != "name"}
+            settings = {key: value for key, value in entries.items() if key not in ("name", "trigger", "standby")}
             wrong = index >= count or not entries or not isinstance(entries.get("name", ""), str) or set(settings) - OVERRIDABLE
-            if wrong or (settings and graph.kinds[index] != CALL):
+            if wrong or (settings and not graph.calls(index)) or entries.get("standby", True) is not True:
                 raise self.error(index, f"unknown overrides {sorted(entries)}")
             try:
                 Policy.from_map(settings, redundant=True)
+                if "trigger" in entries:
+                    check_trigger(entries["trigger"])
             except (ValueError, TypeError) as error:
                 raise self.error(index, f"a bad override: {error}") from None
+        self.check_on_failure()
         for output in graph.outputs:
             self.check_binding(output.binding, output.type, count, f"output {output.name}")
         _unique(node_names(self.shape, self.number), f"node of {graph.name}")
@@ -114,16 +157,20 @@ class _Checker:
     def check_node(self, index: int) -> None:
         graph, target = self.graph, self.graph.targets[index]
         kind = graph.kinds[index]
-        if kind == CALL:
+        if kind not in _SPECS:
+            raise self.error(index, f"unknown kind {kind}")
+        wanted = _SPECS[kind]
+        if (index in graph.specs) != (wanted is not None) or (wanted is not None and not isinstance(graph.specs[index], wanted)):
+            raise self.error(index, "it has not the spec of its kind")
+        if graph.calls(index):
             if target >= len(self.shape.callees):
                 raise self.error(index, f"callee {target} does not exist")
-        elif kind == PLAN:
-            if not self.number < target < len(self.shape.graphs):
-                raise self.error(index, f"graph {target} does not exist after graph {self.number}")
-            if len(self.shape.graphs[target].outputs) > 1:
-                raise self.error(index, "a nested graph has more than one output")
-        else:
-            raise self.error(index, f"unknown kind {kind}")
+        elif graph.opens(index):
+            self.check_graph(index, target)
+        elif target:
+            raise self.error(index, f"it has the target {target}, and nodes of its kind have none")
+        if wanted is not None:
+            self.check_spec(index, graph.specs[index])
         interface = target_interface(self.shape, graph, index)
         try:
             bindings = graph.bindings_of(index)
@@ -137,6 +184,74 @@ class _Checker:
             elif binding.__class__ is not int or not 0 <= binding < index or self.results[binding] is not parameter.type:
                 self.check_binding(binding, parameter.type, index, f"parameter {parameter.name}")
         self.results.append(interface.result)
+
+    def check_graph(self, index: int, target: int) -> Graph:
+        if not self.number < target < len(self.shape.graphs):
+            raise self.error(index, f"graph {target} does not exist after graph {self.number}")
+        if len(self.shape.graphs[target].outputs) > 1:
+            raise self.error(index, "a nested graph has more than one output")
+        return self.shape.graphs[target]
+
+    def check_spec(self, index: int, spec: Spec) -> None:
+        try:
+            match spec:
+                case Map():
+                    count = len(self.shape.graphs[self.graph.targets[index]].inputs if spec.over_graph else self.shape.callees[self.graph.targets[index]].interface.parameters)
+                    if not spec.mapped or list(spec.mapped) != sorted(set(spec.mapped)) or spec.mapped[-1] >= count:
+                        raise ValueError(f"the positions {spec.mapped} can't be mapped")
+                    check_concurrency(spec.concurrency)
+                    check_ratio(spec.min_success_ratio)
+                case Gate():
+                    if spec.what not in GATES or (spec.what == "sleep" and spec.result != NONE) or not spec.name:
+                        raise ValueError("it is no gate")
+                    if spec.timeout is not None and not (0 < spec.timeout < math.inf):
+                        raise ValueError(f"its time-out is {spec.timeout}")
+                case Branch():
+                    self.check_branch(index, spec)
+                case Rescue():
+                    if not spec.inputs or spec.inputs[0].type != spec.result:
+                        raise ValueError("a fallback stands for a value of another type")
+                    self.check_takes(index, spec.graph, spec.takes, spec.inputs, spec.result)
+        except PlanError:
+            raise
+        except (ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
+            raise self.error(index, str(error)) from None
+
+    def check_branch(self, index: int, spec: Branch) -> None:
+        if not spec.arms:
+            raise ValueError("a branch has no arms")
+        for number, arm in enumerate(spec.arms):
+            if arm.condition is None and number != len(spec.arms) - 1:
+                raise ValueError("an arm without condition is not the last")
+            if arm.condition is not None:
+                check_condition(arm.condition, len(spec.inputs))
+            if arm.graph is not None:
+                self.check_takes(index, arm.graph, arm.takes, spec.inputs, spec.result)
+            elif arm.takes:
+                raise ValueError("an arm that fails takes nothing")
+        if spec.arms[-1].condition is not None and why_not(NONE, spec.result) is not None:
+            raise ValueError(f"without a last resort it may give None, which {spec.result} is not")
+
+    def check_takes(self, index: int, number: int, takes: tuple[int, ...], inputs: tuple[Parameter, ...], result: Type) -> None:
+        nested = self.check_graph(index, number)
+        if len(takes) != len(nested.inputs):
+            raise ValueError(f"graph {number} takes {len(nested.inputs)} inputs, {len(takes)} are given")
+        for taken, parameter in zip(takes, nested.inputs, strict=True):
+            given = failure_type() if taken < 0 else inputs[taken].type
+            if given != parameter.type:
+                raise ValueError(f"graph {number} wants {parameter.type} for {parameter.name}, {given} is given")
+        if result_type(nested) != result:
+            raise ValueError(f"graph {number} gives {result_type(nested)}, not {result}")
+
+    def check_on_failure(self) -> None:
+        graph, handler = self.graph, self.graph.on_failure
+        if handler is None:
+            return
+        if handler != len(graph) - 1 or graph.kinds[handler] not in (CALL, PLAN) or graph.after.get(handler):
+            raise self.error(handler, "what runs on failure is the last node, a call")
+        taken = {leaf for output in graph.outputs for leaf in references(output.binding)} | {one for nodes in graph.after.values() for one in nodes}
+        if handler in taken or any(one >= 0 for binding in graph.bindings_of(handler) for one in references(binding)):
+            raise self.error(handler, "what runs on failure takes inputs and the failure, and nothing waits for it")
 
     def check_default(self, index: int, parameter: Parameter) -> None:
         if parameter.default is None:
@@ -173,6 +288,12 @@ class _Checker:
         if tree.__class__ is int and tree < 0:
             if -1 - tree >= self.shape.literals:
                 raise self.error(before, f"literal {-1 - tree} does not exist")
+            return
+        if tree.__class__ is list and tree[0] == ERROR:
+            if before != self.graph.on_failure or len(tree) != 1:
+                raise self.error(before, "only what runs on failure takes the failure")
+            if why_not(failure_type(), wanted) is not None:
+                raise self.error(before, f"{wanted} is wanted, the failure is given")
             return
         index = tree if tree.__class__ is int else tree[1]
         path = [] if tree.__class__ is int or len(tree) == 2 else tree[2]

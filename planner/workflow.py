@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, cast, overload
 
 from planner.entity import Entity, P, R, inputs_of, locals_where_decorated, refuse_in_task_body
-from planner.errors import CompileError, DuplicateName, StaticRecursion, Where, WrongCall, user_line
+from planner.errors import CompileError, DecorationError, DuplicateName, StaticRecursion, Where, WrongCall, user_line
+from planner.failure_policy import FailurePolicy
 from planner.interface import MISSING, Signature, binder
 from planner.plan import Interface, Parameter, Plan
 from planner.policy import Policy
 from planner.promise import Promise
+from planner.rescue import add_handler
 from planner.runner import run_here
 from planner.tracing import Session, Trace, current
 from typesys.errors import AnnotationError, TypeMismatch
@@ -29,6 +31,19 @@ class WorkflowFunction(Entity[P, R]):
     """
 
     kind = "workflow"
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        policy: Policy,
+        strict: bool | None,
+        frame_locals: Mapping[str, Any],
+        on_failure: Entity[..., Any] | None = None,
+        failure_policy: FailurePolicy = FailurePolicy.FAIL_IMMEDIATELY,
+    ) -> None:
+        super().__init__(function, policy, strict, frame_locals)
+        self.on_failure = on_failure
+        self.failure_policy = failure_policy
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         trace = current.get()
@@ -67,6 +82,9 @@ class WorkflowFunction(Entity[P, R]):
             session.open.pop()
         code = self.function.__code__
         where = Where(code.co_filename, code.co_firstlineno)
+        trace.runs_on = self.failure_policy is FailurePolicy.FAIL_AFTER_EXECUTABLE_NODES_COMPLETE
+        if self.on_failure is not None:
+            add_handler(trace, self.on_failure, self.name, where)
         return trace.finish([("result", signature.interface.result, returned, f"the result of {self.name}()")], where)
 
     def run(self, **inputs: Any) -> Any:
@@ -77,15 +95,27 @@ class WorkflowFunction(Entity[P, R]):
 @overload
 def workflow(function: Callable[P, R], /) -> WorkflowFunction[P, R]: ...
 @overload
-def workflow(*, strict: bool | None = None) -> Callable[[Callable[P, R]], WorkflowFunction[P, R]]: ...
-def workflow(function: Any = None, /, *, strict: bool | None = None) -> Any:
+def workflow(
+    *, strict: bool | None = None, on_failure: Entity[..., Any] | None = None, failure_policy: FailurePolicy = FailurePolicy.FAIL_IMMEDIATELY
+) -> Callable[[Callable[P, R]], WorkflowFunction[P, R]]: ...
+def workflow(
+    function: Any = None,
+    /,
+    *,
+    strict: bool | None = None,
+    on_failure: Entity[..., Any] | None = None,
+    failure_policy: FailurePolicy = FailurePolicy.FAIL_IMMEDIATELY,
+) -> Any:
     """Make a function a workflow: the calls in it are a plan, compiled without running any task.
 
     Args:
         strict: as for `@task`.
+        on_failure: a task, dynamic or workflow that runs when this workflow has failed, before the failure goes further. It gets the workflow's inputs that it names, and a `NodeFailure`
+            as `err` if it asks for that. The workflow has failed all the same (rule X6).
+        failure_policy: whether what does not depend on a failed node still starts.
 
     Raises:
-        DecorationError: the function can't be a workflow.
+        DecorationError: the function can't be a workflow, or `on_failure` is none of these.
 
     >>> from planner import task
     >>> @task
@@ -98,9 +128,13 @@ def workflow(function: Any = None, /, *, strict: bool | None = None) -> Any:
     (2, 3)
     """
     namespace = locals_where_decorated(1)
+    if on_failure is not None and not isinstance(on_failure, Entity):
+        raise DecorationError(f"on_failure is {on_failure!r}, which a run can't call", where=user_line(), way_out="give it a @task, @dynamic or @workflow")
+    if not isinstance(failure_policy, FailurePolicy):
+        raise DecorationError(f"failure_policy is {failure_policy!r}", where=user_line(), way_out=f"there are: {', '.join(map(str, FailurePolicy))}")
     if function is not None:
-        return WorkflowFunction(function, Policy(), strict, namespace)
-    return lambda wrapped: WorkflowFunction(wrapped, Policy(), strict, namespace)
+        return WorkflowFunction(function, Policy(), strict, namespace, on_failure, failure_policy)
+    return lambda wrapped: WorkflowFunction(wrapped, Policy(), strict, namespace, on_failure, failure_policy)
 
 
 class Workflow:

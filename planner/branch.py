@@ -1,0 +1,338 @@
+"""`conditional`: a choice that the run makes, as data in the plan (rule B1).
+
+`.if_`, `.elif_` and `.else_` open an arm: a trace of its own, which the calls up to the next `.then` belong to. What an arm takes from outside becomes an input of the arm's graph. The
+branch is a node whose arms and type are settled when the graph around it is finished.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn, TypeVar
+
+from planner.errors import BranchError, CompileError, PromiseError, Where, user_line
+from planner.expression import Expression
+from planner.plan import BRANCH, Binding, Parameter
+from planner.promise import Promise
+from planner.specs import COMPARISONS, JOINERS, Arm, Branch, Condition
+from planner.statement import Statement
+from planner.tracing import Trace, current
+from typesys.assignable import why_not
+from typesys.canonical import pack
+from typesys.errors import AnnotationError, TypeMismatch
+from typesys.infer import Inference
+from typesys.types import ANY, BOOL, NONE, AnyType, BoolType, BytesType, EnumType, FloatType, IntType, LiteralType, NamedType, NoneType, StrType, Type, UnionType, union
+from typesys.wire import codec_for
+
+T = TypeVar("T")
+
+_COMPARABLE: Final = (BoolType, IntType, FloatType, StrType, BytesType, NoneType, EnumType, LiteralType, NamedType, AnyType)
+_UNSAID: Final = object()
+_FINISH: Final = "finish it in one statement: conditional(…).if_(…).then(…).else_().then(…)"
+
+
+@dataclass
+class _Given:
+    """An arm as its author gave it. `value` is what `.then` got."""
+
+    condition: Any
+    trace: Trace
+    where: Where | None
+    value: Any = _UNSAID
+    message: str = ""
+    fails: bool = False
+
+
+class conditional:  # noqa: N801 - it reads as a statement
+    """Begin a choice: `conditional("size").if_(n > 10).then(big(n)).else_().then(small(n))`.
+
+    Args:
+        name: of the node, for people.
+
+    The calls between `.if_(…)` and the next `.then(…)` belong to the arm, and run only if it is chosen; what was called before runs in any case. An arm gives a promise, an input, a value of
+    Python, or fails (`.else_().fail("…")`). Without `.else_()` the result may be `None`. Comparisons of promises are data: no code of yours runs to decide.
+
+    Raises:
+        BranchError: an arm is left open, the arms give different types, or a condition is none.
+
+    >>> from planner import task, workflow
+    >>> @task
+    ... def half(n: int) -> int:
+    ...     return n // 2
+    >>> @task
+    ... def triple(n: int) -> int:
+    ...     return 3 * n + 1
+    >>> @workflow
+    ... def step(n: int, odd: bool) -> int:
+    ...     return conditional("parity").if_(~odd).then(half(n)).else_().then(triple(n))
+    >>> step(10, False), step(3, True)
+    (5, 10)
+    """
+
+    def __init__(self, name: str) -> None:
+        trace = current.get()
+        if not isinstance(trace, Trace):
+            raise PromiseError(
+                "conditional() is for workflows, and none is being traced", where=user_line(), way_out="use `if`: the values are there"
+            )
+        self._choice = _Choice(trace, name)
+
+    def if_(self, condition: Any) -> OpenArm:
+        """The first arm: the calls up to `.then` belong to it.
+
+        Args:
+            condition: a comparison of promises (`p > 3`, `p.is_true()`, joined by `&`, `|`, `~`).
+        """
+        return self._choice.arm(condition if condition is not None else False)
+
+
+class _Choice:
+    """A branch in the making."""
+
+    def __init__(self, trace: Trace, name: str) -> None:
+        self.trace = trace
+        self.name = name
+        self.given: list[_Given] = []
+        self.node: int | None = None
+        self.where = user_line()
+
+    def arm(self, condition: Any) -> OpenArm:
+        where = user_line()
+        if current.get() is not self.trace:
+            self._refuse(f"an arm of {self.name!r} is opened while another is open", where, _FINISH)
+        if self.given and self.given[-1].condition is None:
+            self._refuse(f"{self.name!r} has an arm behind .else_(), which would never be chosen", where, "put .else_() last")
+        if condition is not None:
+            self._check(condition, where)
+        number = len(self.given) + 1
+        trace = Trace(self.trace.session, f"{self.name}.{number}" if condition is not None else f"{self.name}.else", (), self.trace)
+        self.given.append(_Given(condition, trace, where))
+        opened = OpenArm(self, self.given[-1])
+        trace.open_arm = opened
+        current.set(trace)
+        return opened
+
+    def close(self, arm: _Given) -> Promise[Any]:
+        """The promise of what the branch gives, as far as it is known."""
+        current.set(self.trace)
+        arm.trace.open_arm = None
+        spec = Branch((), (), self.result())
+        if self.node is None:
+            self.node = self.trace.add_later(BRANCH, self.where, spec, self.finish)
+            self.trace.override(self.node, self.name, {})
+        else:
+            self.trace.restate(self.node, spec)
+        if arm.condition is None:
+            return Promise(self.trace, spec.result, self.node)
+        return Chosen(self.trace, spec.result, self.node, self)
+
+    def _refuse(self, message: str, where: Where | None, way_out: str) -> NoReturn:
+        error = BranchError(message, where=where, way_out=way_out)
+        self.trace.fatal.append(error)
+        raise error
+
+    def _check(self, condition: Any, where: Where | None) -> None:
+        if isinstance(condition, Promise):
+            said = condition._said()
+            way_out = f"write {said}.is_true()" if condition._promissory_type == BOOL else f"compare it: {said} == …, {said}.is_none()"
+            self._refuse(f"a condition of {self.name!r} is the promise of {condition._promissory_type}, not a comparison", where, way_out)
+        if not isinstance(condition, Expression):
+            self._refuse(f"a condition of {self.name!r} is {condition!r}, known before the run", where, "use Python's own if: it is no choice of the run's")
+
+    # --- types ---
+
+    def result(self) -> Type:
+        """The type that all arms so far fit."""
+        types: list[Type] = []
+        for arm in self.given:
+            if arm.fails or arm.value is _UNSAID:
+                continue
+            found = arm.value._promissory_type if isinstance(arm.value, Promise) else None
+            if found is None and types:
+                wanted = union(types)
+                try:
+                    pack(codec_for(wanted).lower(arm.value))
+                    continue  # a value that can be of the type that the arms have
+                except (TypeMismatch, CompileError, RecursionError):
+                    found = None
+            types.append(_type_of(arm.value) if found is None else found)
+        merged = self._merged(types)
+        if self.given[-1].condition is not None:
+            merged = union([merged, NONE])
+        return merged
+
+    def _merged(self, types: list[Type]) -> Type:
+        if not types:
+            return NONE
+        plain = [one for one in types if one != NONE]
+        for candidate in plain:
+            if all(why_not(one, candidate) is None for one in types):
+                return candidate
+        for candidate in plain:
+            optional = union([candidate, NONE])
+            if all(why_not(one, optional) is None for one in types):
+                return optional
+        return types[0]
+
+    # --- the end ---
+
+    def finish(self) -> tuple[list[Binding], Branch]:
+        """Bindings and spec of the node, once all arms are there."""
+        if any(arm.value is _UNSAID and not arm.fails for arm in self.given):
+            self.trace.problem(self.not_closed(self.given[-1]))
+            return [], Branch((), (Arm(None, None),), NONE)
+        result = self.result()
+        inputs = _Inputs(self.trace)
+        arms = []
+        for number, arm in enumerate(self.given):
+            condition = None if arm.condition is None else self._tree(arm.condition, inputs, arm.where)
+            if arm.fails:
+                arms.append(Arm(condition, None, (), arm.message))
+                continue
+            said = f"arm {number + 1} of {self.name!r}" if arm.condition is not None else f"the else of {self.name!r}"
+            graph = arm.trace.finish([("result", result, arm.value, said)], arm.where)
+            takes = tuple(inputs.add(binding, p.type) for binding, p in zip(arm.trace.captures, arm.trace.inputs, strict=True))
+            arms.append(Arm(condition, graph, takes))
+        return inputs.bindings, Branch(tuple(inputs.parameters), tuple(arms), result)
+
+    def not_closed(self, arm: _Given) -> BranchError:
+        return BranchError(f"an arm of {self.name!r} is opened and not closed by .then(…)", where=arm.where, way_out=_FINISH)
+
+    def _tree(self, condition: Any, inputs: _Inputs, where: Where | None) -> Condition:
+        if not isinstance(condition, Expression):
+            return 0
+        operator, operands = condition.operator, condition.operands
+        if operator in JOINERS or operator == "~":
+            return [operator, *(self._tree(one, inputs, where) for one in operands)]
+        typed = [one._promissory_type for one in operands if isinstance(one, Promise)]
+        found = []
+        for one in operands:
+            if isinstance(one, Promise):
+                self._comparable(one, operator, where)
+                found.append(inputs.add(self.trace.binding_of(one), one._promissory_type))
+            else:
+                type, binding = self._literal(one, typed[0] if typed else ANY, condition, where)
+                found.append(inputs.add(binding, type))
+        if operator in COMPARISONS and len(typed) == 2:
+            self._same_kind(typed[0], typed[1], condition, where)
+        return [operator, *found]
+
+    def _literal(self, value: Any, type: Type, condition: Expression, where: Where | None) -> tuple[Type, Binding]:
+        if isinstance(value, Expression):
+            self._problem(f"{condition!r} compares a condition", where, "join conditions with & and |")
+            return NONE, self.trace.session.literal(pack(None))
+        for wanted in (type, _type_of(value)):
+            try:
+                data = codec_for(wanted).encode(value)
+            except (TypeMismatch, CompileError, RecursionError):
+                continue
+            if wanted != type:
+                self._same_kind(type, wanted, condition, where)
+            return wanted, self.trace.session.literal(data)
+        self._problem(f"{condition!r} compares {type} with a {value.__class__.__name__}", where, "compare values of one type")
+        return NONE, self.trace.session.literal(pack(None))
+
+    def _comparable(self, promise: Promise[Any], operator: str, where: Where | None) -> None:
+        type = promise._promissory_type
+        said = promise._said()
+        arms = type.arms if isinstance(type, UnionType) else (type,)
+        if operator == "is none":
+            return
+        if operator in ("is true", "is false"):
+            if not all(isinstance(one, BoolType | NoneType | AnyType) for one in arms):
+                self._problem(f"{said} is {type}, and .is_true() and .is_false() are for a bool", where, f"compare it: {said} == …")
+        elif not all(isinstance(one, _COMPARABLE) for one in arms):
+            self._problem(f"{said} is {type}, which can't be compared in a condition", where, "compare in a task that gives a bool, and use .is_true()")
+
+    def _same_kind(self, left: Type, right: Type, condition: Expression, where: Where | None) -> None:
+        if why_not(left, right) is not None and why_not(right, left) is not None:
+            self._problem(f"{condition!r} compares {left} with {right}", where, "compare values of one type")
+
+    def _problem(self, message: str, where: Where | None, way_out: str) -> None:
+        self.trace.problem(BranchError(f"a condition of {self.name!r}: {message}", where=where, way_out=way_out))
+
+
+class _Inputs:
+    """What a branch takes from outside, each once."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.bindings: list[Binding] = []
+        self.parameters: list[Parameter] = []
+        self._known: dict[tuple[bytes, Type], int] = {}
+
+    def add(self, binding: Binding, type: Type) -> int:
+        key = (pack(binding), type)
+        if key not in self._known:
+            self._known[key] = len(self.bindings)
+            self.bindings.append(binding)
+            self.parameters.append(Parameter(f"in{len(self.parameters)}", type))
+        return self._known[key]
+
+
+class OpenArm:
+    """An arm that `.then(…)` or `.fail(…)` closes."""
+
+    def __init__(self, choice: _Choice, arm: _Given) -> None:
+        self._choice = choice
+        self._arm = arm
+        self._statement: Statement | None = Statement()
+
+    def then(self, value: Any) -> Any:
+        """Close the arm with what it gives: a promise, an input, a literal."""
+        self._close()
+        self._arm.value = value
+        return self._choice.close(self._arm)
+
+    def fail(self, message: str) -> Any:
+        """Close the arm: if it is chosen, the branch fails with this message."""
+        self._close()
+        self._arm.fails, self._arm.message = True, str(message)
+        return self._choice.close(self._arm)
+
+    def _close(self) -> None:
+        if self._arm.value is not _UNSAID or self._arm.fails:
+            self._choice._refuse(f"an arm of {self._choice.name!r} is closed twice", user_line(), _FINISH)
+        if current.get() is not self._arm.trace:
+            self._choice._refuse(f"an arm of {self._choice.name!r} is closed while another is open", user_line(), _FINISH)
+        self._statement = None
+
+    def must_be_closed(self) -> None:
+        """Raise if a call is made that is no part of the statement which opened the arm."""
+        if self._statement is None or self._statement.is_running():
+            return
+        current.set(self._choice.trace)
+        error = self.not_closed()
+        self._choice.trace.fatal.append(error)
+        raise error
+
+    def not_closed(self) -> BranchError:
+        """The error of an arm that is left open."""
+        return self._choice.not_closed(self._arm)
+
+
+class Chosen(Promise[T]):
+    """What a choice gives that may get more arms. Without `.else_()` it may be None."""
+
+    __slots__ = ("_promissory_choice",)
+
+    def __init__(self, trace: Trace, type: Type, binding: Binding, choice: _Choice) -> None:
+        super().__init__(trace, type, binding)
+        object.__setattr__(self, "_promissory_choice", choice)
+
+    def elif_(self, condition: Any) -> OpenArm:
+        """Another arm."""
+        return self._promissory_choice.arm(condition if condition is not None else False)
+
+    def else_(self) -> OpenArm:
+        """The last arm, for all other cases."""
+        return self._promissory_choice.arm(None)
+
+
+def _type_of(value: Any) -> Type:
+    """The type of a literal."""
+    if value is None:
+        return NONE
+    try:
+        return Inference().infer(value.__class__)
+    except AnnotationError:
+        return ANY

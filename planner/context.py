@@ -1,0 +1,301 @@
+"""What a running task may know of its run, and ask of it (rules S1 to S8).
+
+A `Context` collects what the body asks for; whoever runs the body takes that when it has ended, and only if it has not failed. Outside a run there is a context too, for trying a body
+out: it knows nothing, and what needs a run raises.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from planner.errors import ContextError, SignalError, WrongCall, user_line
+from typesys.canonical import pack, unpack
+from typesys.errors import TypeMismatch
+from typesys.types import ANY
+from typesys.wire import codec_for
+
+if TYPE_CHECKING:
+    from planner.entity import Entity
+
+_ANY: Final = codec_for(ANY)
+
+
+@dataclass
+class Requests:
+    """What a body has asked for so far.
+
+    Attributes:
+        calls: entities to be called before what follows, with their inputs; None for those given by name.
+        names: for each of them, what it is called.
+        goto: which of them is the one to jump to.
+        iterate: the payload of another iteration, as bytes.
+        terminate: reason and outputs; the outputs are bytes, or bytes by name.
+        cancel: the reason.
+        writes: of the channel: (operation, key, bytes).
+        read: whether the channel was looked at.
+    """
+
+    calls: list[tuple[Entity[..., Any], dict[str, Any]] | None] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    goto: int | None = None
+    iterate: bytes | None = None
+    terminate: tuple[str, Any] | None = None
+    cancel: str | None = None
+    writes: list[tuple[str, str, bytes]] = field(default_factory=list)
+    read: bool = False
+
+
+class Channel:
+    """The run's key-value store (rule S7). Reads see what was committed when this attempt began, and the attempt's own writes.
+
+    Writes count when the attempt ends without failing. `set`: the last commit wins; `add` and `append` merge, so that nothing is lost when many write at one time.
+    """
+
+    def __init__(self, values: dict[str, bytes], requests: Requests) -> None:
+        self._values = dict(values)
+        self._requests = requests
+        requests.read = True
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of a key, its own copy; `default` if it has none."""
+        _check_key(key)
+        data = self._values.get(key)
+        return default if data is None else _ANY.decode(data)
+
+    def set(self, key: str, value: Any) -> None:
+        """Give a key a value: plain data. Raises `TypeError` for what has no wire form."""
+        self._write("set", key, _encoded(value, f"channel().set({key!r}, …)"))
+
+    def add(self, key: str, amount: float = 1) -> None:
+        """Add to a number, which begins at 0. Raises `TypeError` if the key holds something else."""
+        if amount.__class__ not in (int, float):
+            raise TypeError(f"channel().add({key!r}, …) takes a number, not {amount!r}")
+        self._write("add", key, pack(amount))
+
+    def append(self, key: str, value: Any) -> None:
+        """Append to a list, which begins empty. Raises `TypeError` if the key holds something else."""
+        self._write("append", key, _encoded(value, f"channel().append({key!r}, …)"))
+
+    def _write(self, operation: str, key: str, data: bytes) -> None:
+        _check_key(key)
+        self._values[key] = merged(self._values.get(key), operation, key, data)
+        self._requests.writes.append((operation, key, data))
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
+
+    def keys(self) -> list[str]:
+        """The keys, in order."""
+        return sorted(self._values)
+
+
+def _check_key(key: Any) -> None:
+    if not isinstance(key, str):
+        raise TypeError(f"a key of the channel is a text, not {key!r}")
+
+
+def merged(before: bytes | None, operation: str, key: str, data: bytes) -> bytes:
+    """What a key holds after a write. Raises `TypeError` if it holds what can't be added or appended to.
+
+    >>> from typesys.canonical import pack, unpack
+    >>> unpack(merged(pack(2), "add", "n", pack(3)))
+    5
+    """
+    if operation == "set":
+        return data
+    held = None if before is None else unpack(before)
+    if operation == "add":
+        if held is not None and held.__class__ not in (int, float):
+            raise TypeError(f"channel().add({key!r}, …): {key!r} holds {type(_ANY.decode(before)).__name__}, not a number")  # type: ignore[arg-type]
+        return pack((held or 0) + unpack(data))
+    if held is None:
+        held = unpack(_ANY.encode([]))
+    kind = held[0] if held.__class__ is list and len(held) == 2 else None
+    if kind != unpack(_ANY.encode([]))[0]:
+        raise TypeError(f"channel().append({key!r}, …): {key!r} holds {type(_ANY.decode(before)).__name__}, not a list")  # type: ignore[arg-type]
+    return pack([kind, [*held[1], unpack(data)]])
+
+
+def _encoded(value: Any, what: str) -> bytes:
+    try:
+        return _ANY.encode(value)
+    except TypeMismatch as mismatch:
+        raise TypeError(f"{what}: {mismatch.at('the value')}") from None
+
+
+class Context:
+    """What a running task or dynamic may know and ask. A first parameter annotated `Context` is given it, and is no input; `current_context()` gives it anywhere in the body.
+
+    Attributes:
+        run_id: the run; empty outside one.
+        path: the node's path.
+        attempt: which attempt of this iteration it is, from 1.
+        loop_index: which iteration it is, from 0 (rule S1).
+        loop_result: what the iteration before gave `Loop`; None in the first one.
+        depth: how many dynamics it is nested in.
+        max_iterations: how many iterations there may be; None for the run's own limit.
+        seed: a number made of the node's identity and iteration: equal on every attempt, engine and resume.
+        deadline: when the time-out ends the attempt, in seconds since the epoch; None without one.
+        in_run: whether there is a run.
+
+    >>> from planner import Context, task
+    >>> @task
+    ... def greet(ctx: Context, name: str) -> str:
+    ...     return f"{name} in iteration {ctx.loop_index}"
+    >>> greet("Ada")
+    'Ada in iteration 0'
+    """
+
+    def __init__(
+        self,
+        *,
+        run_id: str = "",
+        path: str = "",
+        attempt: int = 1,
+        loop_index: int = 0,
+        loop_result: bytes | None = None,
+        depth: int = 0,
+        max_iterations: int | None = None,
+        seed: int | None = None,
+        deadline: float | None = None,
+        channel: dict[str, bytes] | None = None,
+        in_run: bool = False,
+    ) -> None:
+        self.run_id = run_id
+        self.path = path
+        self.attempt = attempt
+        self.loop_index = loop_index
+        self.depth = depth
+        self.max_iterations = max_iterations
+        self.seed = random.getrandbits(63) if seed is None else seed
+        self.deadline = deadline
+        self.in_run = in_run
+        self.requests = Requests()
+        self._loop_result = loop_result
+        self._values = channel or {}
+        self._channel: Channel | None = None
+
+    @property
+    def loop_result(self) -> Any:
+        """What the iteration before gave `Loop`; None in the first one."""
+        return None if self._loop_result is None else _ANY.decode(self._loop_result)
+
+    @property
+    def loop_count(self) -> int:
+        """Which iteration it is, from 1."""
+        return self.loop_index + 1
+
+    @property
+    def logger(self) -> logging.Logger:
+        """A logger of the node's own; what it says is in the attempt's log (rule X5)."""
+        return logging.getLogger(f"promissory.{self.path.replace('/', '.') or 'local'}")
+
+    # --- asking ---
+
+    def channel(self) -> Channel:
+        """The run's key-value store. Outside a run: one of its own, which is gone with this context."""
+        if self._channel is None:
+            self._channel = Channel(self._values, self.requests)
+        return self._channel
+
+    def can_iterate(self) -> bool:
+        """Whether another iteration is allowed (`@task(max_iterations=n)`)."""
+        return self.max_iterations is None or self.loop_index + 1 < self.max_iterations
+
+    def next_iteration(self, data: Any = None) -> None:
+        """Run me again when I have ended, like `raise Loop(data)` without leaving the body; what the body returns is dropped (rule S3).
+
+        Raises:
+            SignalError: there is another iteration asked for, with other data.
+        """
+        self._needs_run("next_iteration")
+        encoded = _encoded(data, "next_iteration(…)")
+        if self.requests.iterate is not None and self.requests.iterate != encoded:
+            raise SignalError("next_iteration() was called twice, with different data", where=user_line(), way_out="call it once")
+        self.requests.iterate = encoded
+
+    def next_task(self, target: Any, *, goto: bool = False, **inputs: Any) -> None:
+        """Add work: it runs after this task and before what follows it; with `goto`, instead of what only follows this task (rule S4).
+
+        Args:
+            target: a task, dynamic or workflow, called with `inputs`; or the name of a node of this frame that has not started, which runs with its own inputs.
+                A task that a node of this frame calls and that gets no inputs here stands for that node.
+            goto: jump there, and skip this task's own successors that nothing else leads to.
+
+        Raises:
+            SignalError: two jumps to different targets; inputs for a node given by name.
+            WrongCall: inputs that the target does not take.
+        """
+        from planner.entity import Entity
+
+        self._needs_run("next_task")
+        if isinstance(target, str):
+            if inputs:
+                raise SignalError(f"next_task({target!r}, …) got inputs, and a node has its own", where=user_line(), way_out="pass the task itself, with inputs")
+            name, call = target, None
+        elif isinstance(target, Entity):
+            try:
+                target.signature.arguments((), inputs)
+            except WrongCall as error:
+                error.where = user_line()
+                if inputs:
+                    raise
+            name, call = target.name, (target, inputs)
+        else:
+            raise SignalError(f"next_task() takes a task or the name of a node, not {target!r}", where=user_line(), way_out="pass the decorated function")
+        if goto and self.requests.goto is not None:
+            if self.requests.names[self.requests.goto] == name and self.requests.calls[self.requests.goto] == call:
+                return
+            first = self.requests.names[self.requests.goto]
+            raise SignalError(f"next_task(…, goto=True) was called twice, for {first} and {name}", where=user_line(), way_out="jump to one of them")
+        if goto:
+            self.requests.goto = len(self.requests.names)
+        self.requests.names.append(name)
+        self.requests.calls.append(call)
+
+    def terminate(self, reason: str = "", outputs: Any = None) -> None:
+        """End the run well when this task has ended: nothing new starts, and the run is TERMINATED (rule S5).
+
+        Args:
+            reason: why, for people.
+            outputs: what the run gives: the value of its one output, or a dict by name of several. What is not given here is what is there by then.
+
+        Raises:
+            SignalError: it was called already, with something else.
+        """
+        self._needs_run("terminate")
+        encoded = None if outputs is None else _encoded(outputs, "terminate(outputs=…)")
+        if self.requests.terminate not in (None, (reason, encoded)):
+            raise SignalError("terminate() was called twice, with different words", where=user_line(), way_out="call it once")
+        self.requests.terminate = (str(reason), encoded)
+
+    def cancel(self, reason: str = "") -> None:
+        """Cancel the run: this task does not complete and stores nothing, nothing new starts, the caller gets `WorkflowCancelled` (rule S6)."""
+        self._needs_run("cancel")
+        if self.requests.cancel not in (None, str(reason)):
+            raise SignalError("cancel() was called twice, with different reasons", where=user_line(), way_out="call it once")
+        self.requests.cancel = str(reason)
+
+    def _needs_run(self, method: str) -> None:
+        if not self.in_run:
+            raise ContextError(
+                f"{method}() needs a run, and this body was called as a plain function", where=user_line(), way_out="run it: executor.run(…), or call it in a workflow"
+            )
+
+
+current_body: ContextVar[Context | None] = ContextVar("promissory_context", default=None)
+"""The context of the body that runs here."""
+
+
+def current_context() -> Context:
+    """The context of the task or dynamic whose body runs here; outside a run, one that knows nothing.
+
+    >>> from planner import current_context
+    >>> current_context().loop_index
+    0
+    """
+    return current_body.get() or Context()

@@ -1,0 +1,253 @@
+"""Maps: one node that calls something once for each item of a list (rules B2, B3).
+
+`map_task(f)(x=xs, y=ys)` and `f.map(xs, ys)` are the same. Where a workflow is traced a map is one node, however long its lists are; anywhere else it is a loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from functools import partial
+from typing import Any, Final, NoReturn
+
+from planner.entity import Entity, inputs_of
+from planner.errors import CompileError, MapError, NestedCallError, WrongCall, user_line
+from planner.interface import MISSING, Signature
+from planner.plan import MAP, Binding, Interface
+from planner.promise import Promise
+from planner.specs import Map, check_concurrency, check_ratio
+from planner.tracing import InTaskBody, Trace, current
+from planner.verify import map_interface
+from planner.workflow import Workflow, WorkflowFunction
+from typesys.types import AnyType, ListType, VarTupleType
+from typesys.wire import codec_for
+
+_LISTS: Final = (list, tuple, range)
+
+
+class unmapped:  # noqa: N801 - it reads as a word
+    """Marks an argument of a map that goes to every call as it is.
+
+    >>> from planner import task, unmapped
+    >>> @task
+    ... def scale(x: int, by: int) -> int:
+    ...     return x * by
+    >>> scale.map([1, 2], by=unmapped(10))
+    [10, 20]
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return f"unmapped({self.value!r})"
+
+
+class MapFunction:
+    """Something that is called once for each item of the lists that it is given. Made by `map_task`."""
+
+    def __init__(self, over: Any, fixed: tuple[tuple[Any, ...], dict[str, Any]], concurrency: int | None, ratio: float) -> None:
+        self.over = over
+        self.fixed = fixed
+        self.concurrency = concurrency
+        self.ratio = ratio
+
+    @property
+    def name(self) -> str:
+        """The name of what it calls."""
+        name: str = self.over.name
+        return name
+
+    @property
+    def _one(self) -> Signature:
+        """The signature of one call."""
+        signature: Signature = self.over.signature
+        return signature
+
+    @property
+    def signature(self) -> Signature:
+        """Typed inputs and result, all inputs lists: what another map sees."""
+        one = self._one
+        spec = Map(False, tuple(range(len(one.interface.parameters))), None, self.ratio)
+        fixed = self._values((), {}, partial_only=True)
+        mapped = tuple(index for index, value in enumerate(fixed) if value is MISSING)
+        whole = map_interface(Interface(inputs_of(one), one.interface.result), Map(False, mapped, None, spec.min_success_ratio))
+        left = tuple(p for index, p in enumerate(whole.parameters) if index in mapped)
+        from planner.interface import binder
+
+        codecs = tuple(codec_for(p.type) for p in left)
+        names = tuple(p.name for p in left)
+        return Signature(self.name, Interface(left, whole.result), codecs, codec_for(whole.result), names, len(left), True, binder(self.name, left))
+
+    def _values(self, args: tuple[Any, ...], kwargs: dict[str, Any], partial_only: bool = False) -> list[Any]:
+        """What each parameter is given, `MISSING` for what is not, values of `partial` as `unmapped`."""
+        one = self._one
+        first, named = self.fixed
+        found: dict[str, Any] = {}
+        names = [p.name for p in one.interface.parameters]
+        for name, value in zip(names, first, strict=False):
+            found[name] = unmapped(value)
+        found |= {name: unmapped(value) for name, value in named.items()}
+        unknown = [name for name in found if name not in names]
+        free = [p.name for p in one.interface.parameters if p.name not in found]
+        if unknown or len(first) > len(names):
+            raise WrongCall(f"{self.name}() got an unexpected keyword argument {unknown[0]!r}" if unknown else f"{self.name}() takes {len(names)} arguments")
+        if not partial_only:
+            if len(args) > len(free):
+                raise WrongCall(f"{self.name}.map() takes {len(free)} arguments, and {len(args)} were given")
+            for name, value in zip(free, args, strict=False):
+                found[name] = value
+            for name, value in kwargs.items():
+                if name not in names:
+                    raise WrongCall(f"{self.name} has no parameter {name!r} to map; it has {', '.join(names) or 'none'}")
+                if name in free[: len(args)]:
+                    raise WrongCall(f"{self.name}.map() got several values for {name!r}")
+                found[name] = value
+            missing = [p.name for p in one.interface.parameters if p.default is None and p.name not in found]
+            if missing:
+                raise WrongCall(f"{self.name}.map() misses the argument {missing[0]!r}")
+        return [found.get(name, MISSING) for name in names]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        trace = current.get()
+        if not isinstance(trace, Trace):
+            return self._here(args, kwargs, in_task=isinstance(trace, InTaskBody))
+        return self._record(trace, args, kwargs)
+
+    # --- in a trace ---
+
+    def _record(self, trace: Trace, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Promise[Any]:
+        where = user_line()
+        try:
+            values = self._values(args, kwargs)
+            mapped = tuple(index for index, value in enumerate(values) if value is not MISSING and not isinstance(value, unmapped))
+            self._check_lists(values, mapped)
+        except WrongCall as error:
+            error.where = where
+            trace.fatal.append(error)
+            raise
+        except MapError as error:
+            error.where = where
+            trace.problem(error)
+            values, mapped = [MISSING] * len(self._one.interface.parameters), (0,) if self._one.interface.parameters else ()
+            interface = map_interface(self._one.interface, Map(False, mapped, self.concurrency, self.ratio))
+            return Promise(trace, interface.result, trace.add(MAP, 0, [None] * len(values), where, Map(False, mapped or (0,), self.concurrency, self.ratio)))
+        target, over_graph = self._target(trace)
+        spec = Map(over_graph, mapped, self.concurrency, self.ratio)
+        interface = map_interface(Interface(inputs_of(self._one), self._one.interface.result), spec)
+        bindings: list[Binding] = []
+        for parameter, value in zip(interface.parameters, values, strict=True):
+            if value is MISSING:
+                bindings.append(None)
+                continue
+            given = value.value if isinstance(value, unmapped) else list(value) if isinstance(value, _LISTS) else value
+            bindings.append(trace.binder.bind(given, parameter.type, f"{self.name}.map({parameter.name}=…)", where))
+        return Promise(trace, interface.result, trace.add(MAP, target, bindings, where, spec))
+
+    def _target(self, trace: Trace) -> tuple[int, bool]:
+        over, session = self.over, trace.session
+        if isinstance(over, WorkflowFunction):
+            return session.nested(over), True
+        if isinstance(over, Workflow):
+            return session.adopt(over, over.compile()), True
+        if isinstance(over, MapFunction):
+            signature = over.signature
+            inner = Trace(session, f"{over.name}[]", signature.interface.parameters)
+            token = current.set(inner)
+            try:
+                result = over(**{p.name: inner.input(index) for index, p in enumerate(signature.interface.parameters)})
+            finally:
+                current.reset(token)
+            return inner.finish([("result", signature.interface.result, result, self.name)], user_line()), True
+        return session.callee(over), False
+
+    def _check_lists(self, values: list[Any], mapped: tuple[int, ...]) -> None:
+        names = [p.name for p in self._one.interface.parameters]
+        if not mapped:
+            raise MapError(f"{self.name}.map() was given nothing to map over", way_out="give it at least one list; call the task itself for one call")
+        lengths: dict[str, int] = {}
+        for index in mapped:
+            value, name = values[index], names[index]
+            if isinstance(value, Promise):
+                type = value._promissory_type
+                if not isinstance(type, ListType | AnyType):
+                    hint = "make it a list in a task: list(…)" if isinstance(type, VarTupleType) else f"give a list, or {name}=unmapped(…) to pass it to every call"
+                    raise MapError(f"{self.name}.map({name}=…) wants a list, and {value._said()} is {type}", way_out=hint)
+            elif not isinstance(value, _LISTS):
+                self._refuse_unlisted(name, value)
+            else:
+                lengths[name] = len(value)
+        if len(set(lengths.values())) > 1:
+            said = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+            raise MapError(f"{self.name}.map() was given lists of different lengths: {said}", way_out="give lists of one length, or unmapped(…) for what is no list of items")
+
+    def _refuse_unlisted(self, name: str, value: Any) -> NoReturn:
+        kind = value.__class__.__name__
+        if isinstance(value, Mapping):
+            hint = "map over list(d), list(d.values()) or two lists"
+        elif isinstance(value, Set):
+            hint = "a set has no order: map over sorted(…)"
+        else:
+            hint = f"give a list, or {name}=unmapped(…) to pass it to every call"
+        raise MapError(f"{self.name}.map({name}=…) wants a list, and was given a {kind}", way_out=hint)
+
+    # --- outside a trace ---
+
+    def _here(self, args: tuple[Any, ...], kwargs: dict[str, Any], in_task: bool) -> list[Any]:
+        if in_task and not (isinstance(self.over, Entity) and self.over.kind == "task"):
+            raise NestedCallError(
+                f"a task's body maps over {self.name}, which is no task", where=user_line(), way_out="make the caller @dynamic, and return the promise"
+            )
+        try:
+            values = self._values(args, kwargs)
+            mapped = [index for index, value in enumerate(values) if value is not MISSING and not isinstance(value, unmapped)]
+            self._check_lists(values, tuple(mapped))
+        except CompileError as error:
+            error.where = error.where or user_line()
+            raise
+        names = [p.name for p in self._one.interface.parameters]
+        found = []
+        for item in range(len(values[mapped[0]])):
+            given = {
+                name: value.value if isinstance(value, unmapped) else value[item]
+                for name, value in zip(names, values, strict=True)
+                if value is not MISSING
+            }
+            found.append(self.over(**given))
+        return found
+
+
+def map_task(f: Any, concurrency: int | None = None, min_success_ratio: float = 1.0) -> MapFunction:
+    """Call a task, workflow or dynamic once for each item of the lists that the result is given.
+
+    Args:
+        f: what to call; with `functools.partial` for inputs that every call gets.
+        concurrency: how many items may be under way at one time.
+        min_success_ratio: the part of the items, from 0 to 1, that has to succeed. Below 1 a failed item is `None` in the result.
+
+    Returns:
+        A function of lists: `map_task(f)(x=xs, y=ys)`. It gives the results in the order of the items; an empty list gives `[]`.
+
+    Raises:
+        MapError: `f` can't be mapped, or a setting is out of range.
+
+    >>> from planner import map_task, task, workflow
+    >>> @task
+    ... def square(x: int) -> int:
+    ...     return x * x
+    >>> @workflow
+    ... def squares(xs: list[int]) -> list[int]:
+    ...     return map_task(square)(x=xs)  # type: ignore[no-any-return]
+    >>> squares([1, 2, 3]), len(squares.compile())
+    ([1, 4, 9], 1)
+    """
+    over, fixed = (f.func, (f.args, dict(f.keywords))) if isinstance(f, partial) else (f, ((), {}))
+    if not isinstance(over, Entity | Workflow | MapFunction):
+        raise MapError(f"{f!r} can't be mapped: a run can't call it", where=user_line(), way_out="decorate it with @task, @dynamic or @workflow")
+    try:
+        check_concurrency(concurrency)
+        check_ratio(min_success_ratio)
+    except ValueError as error:
+        raise MapError(str(error), where=user_line(), way_out="leave it out for the default") from None
+    return MapFunction(over, fixed, concurrency, float(min_success_ratio))
+
+
