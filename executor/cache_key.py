@@ -7,6 +7,7 @@ task                    the callable's name
 version                 `cache_version`
 interface               its parameters' names and types, and its result's type
 input NAME              the value's digest; of an input that is put together, the digest of how and from what
+iteration, payload      of what a later iteration of a loop emitted: its number, and the digest of what the one before gave
 ======================= ==================================================================================
 
 Two calls with one key are equal in each field; a field that is left out is one that `cache_ignore` names. `promissory explain` tells which field differed.
@@ -26,8 +27,12 @@ _RESULT: Final = b"result"
 _FUTURES: Final = b"futures"
 
 
-def fields_of(frame: Frame, index: int) -> Fields:
-    """The fields of a call, in the order in which they are compared."""
+def fields_of(frame: Frame, index: int, loop: tuple[int, Value] | None = None) -> Fields:
+    """The fields of a call, in the order in which they are compared.
+
+    Args:
+        loop: the iteration and its payload, if it is not the first one.
+    """
     topology = frame.topology
     callee, policy = topology.callee(index), topology.policy(index)
     interface = [[[p.name, type_bytes(p.type)] for p in callee.interface.parameters], type_bytes(callee.interface.result), callee.kind]
@@ -36,7 +41,8 @@ def fields_of(frame: Frame, index: int) -> Fields:
         ("version", policy.cache_version.encode()),
         ("interface", digest("interface", pack(interface))),
     ]
-    for binding, parameter in zip(topology.graph.bindings_of(index), callee.interface.parameters, strict=True):
+    bindings = topology.plan_inputs.get(index) or topology.graph.bindings_of(index)
+    for binding, parameter in zip(bindings, callee.interface.parameters, strict=True):
         if parameter.name in policy.cache_ignore:
             continue
         if binding is None:
@@ -47,6 +53,8 @@ def fields_of(frame: Frame, index: int) -> Fields:
         else:
             told = digest("built", pack(_told(frame, binding)))
         found.append((f"input {parameter.name}", told))
+    if loop is not None:
+        found += [("iteration", str(loop[0]).encode()), ("payload", _digest_of(loop[1]))]
     return tuple(found)
 
 

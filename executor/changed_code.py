@@ -14,7 +14,7 @@ from executor.frame import PENDING, Frame
 from executor.scheduler import Scheduler
 from executor.topology import ShapeCode
 from planner.entity import Entity
-from planner.plan import CALL, Callee, Interface, Shape
+from planner.plan import MAP, Callee, Graph, Interface, Shape, graphs_opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +90,26 @@ def _still_called(frame: Frame) -> set[int]:
     shape = frame.topology.shape
     graph = frame.topology.graph
     for index in range(frame.topology.count):
-        if frame.state(index) == PENDING:
-            if graph.kinds[index] == CALL:
-                called.add(graph.targets[index])
-            else:
-                _of_graph(shape, graph.targets[index], called)
+        if frame.state(index) == PENDING or graph.kinds[index] == MAP:
+            _of_node(shape, graph, index, called)
     return called
+
+
+def _of_node(shape: Shape, graph: Graph, index: int, called: set[int]) -> None:
+    if graph.calls(index):
+        called.add(graph.targets[index])
+    for number in graphs_opened(graph, index):
+        _of_graph(shape, number, called)
 
 
 def _of_graph(shape: Shape, number: int, called: set[int]) -> None:
     todo, seen = [number], {number}
     while todo:
         graph = shape.graphs[todo.pop()]
-        for kind, target in zip(graph.kinds, graph.targets, strict=True):
-            if kind == CALL:
+        for index, target in enumerate(graph.targets):
+            if graph.calls(index):
                 called.add(target)
-            elif target not in seen:
-                seen.add(target)
-                todo.append(target)
+            for other in graphs_opened(graph, index):
+                if other not in seen:
+                    seen.add(other)
+                    todo.append(other)

@@ -12,9 +12,10 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from executor.crash_points import reached
-from executor.events import DONE, EXPANDED, FAILED, OPENED, RETRIED, SNAPSHOT, Event
+from executor.events import DONE, EXPANDED, LOOPED, RESUMED, SIGNALLED, SKIPPED, SNAPSHOT, Event, futures_of
 from executor.frame import node_identity
 from executor.layout import futures_key
+from executor.replay import TOLD
 from executor.scheduler import Key, Settled
 from executor.snapshot import drop_snapshot
 from executor.store import Store
@@ -22,7 +23,9 @@ from executor.write_behind import WriteBehind
 from planner.plan import Value
 from planner.plan_format import futures_from_bytes
 
-_OF_THE_SCHEDULER: Final = frozenset((DONE, EXPANDED, OPENED, FAILED, RETRIED))
+_OF_THE_SCHEDULER: Final = TOLD - {RESUMED}
+_HELD: Final = frozenset((DONE, EXPANDED, LOOPED, SKIPPED, SIGNALLED))
+"""What may be held back until it is committed."""
 
 
 class Mark(NamedTuple):
@@ -100,10 +103,11 @@ class Commits:
             if kind not in _OF_THE_SCHEDULER:
                 continue
             self._back += 1
-            if kind == EXPANDED:
+            futures = futures_of(event) if kind in (EXPANDED, SIGNALLED) else None
+            if futures is not None:
                 self.expanded += 1
-                self._write(partial(write_futures, self._store, self._run_id, event[4]))
-            if holding and kind in (DONE, EXPANDED) and (event[1], event[2]) in holding:
+                self._write(partial(write_futures, self._store, self._run_id, futures))
+            if holding and kind in _HELD and (event[1], event[2]) in holding:
                 self.stored.append((event[1], event[2]))
         self._reach_marks()
 

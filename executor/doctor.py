@@ -9,7 +9,7 @@ from typing import Final
 
 from executor.clock import SystemClock
 from executor.errors import JournalError, NotInStore, StoreError
-from executor.events import EXPANDED, RESUMED, SNAPSHOT, Event
+from executor.events import RESUMED, SNAPSHOT, Event, futures_of
 from executor.frame import node_identity
 from executor.heartbeat import read_beat
 from executor.journal import keys_named
@@ -165,12 +165,13 @@ def _examine_objects(store: Store, run_id: str, manifest: Manifest, events: list
 
 def _examine_futures(store: Store, run_id: str, events: list[Event]) -> Iterator[Finding]:
     for event in events:
-        if event[0] != EXPANDED:
+        futures = futures_of(event)
+        if futures is None:
             continue
-        _, header = futures_from_bytes(event[4])
+        _, header = futures_from_bytes(futures)
         key = futures_key(run_id, node_identity(header.parent, header.index))
         try:
-            if store.get(key) != event[4]:
+            if store.get(key) != futures:
                 yield Finding(WARNING, key, "is not what the journal says", "nothing: the journal counts, and a resume writes it anew")
         except NotInStore:
             yield Finding(WARNING, key, "is missing", "nothing: the journal has its bytes, and a resume writes it anew")

@@ -67,6 +67,66 @@ class FuturesTooLarge(LimitExceeded):
     """A dynamic emitted a futures file larger than the limit allows."""
 
 
+class IterationLimitExceeded(LimitExceeded):
+    """A loop wants more iterations than are allowed (rule S3)."""
+
+
+class ItemsExceeded(LimitExceeded):
+    """A map has more items than are allowed."""
+
+
+class UnequalLengths(ExecutorError, ValueError):
+    """The lists of a map have different lengths (rule B2)."""
+
+
+class BranchFailed(ExecutorError):
+    """A choice came to an arm that fails: `.else_().fail("…")` (rule B1)."""
+
+
+class SignalRefused(ExecutorError, LookupError):
+    """A task asked its run for what can't be: a jump to a node that is not there or has started, a channel's key that holds something else (rules S4, S7)."""
+
+
+class GateNotFound(ExecutorError, LookupError):
+    """No gate of that name waits for an answer (rule G1)."""
+
+
+class GateTimeout(ExecutorError, TimeoutError):
+    """Nobody answered a gate in time (rule G1)."""
+
+
+class Rejected(ExecutorError):
+    """What was to be approved was rejected (rule G1)."""
+
+
+class OutputUnavailable(ExecutorError, LookupError):
+    """An output that the run can't have: it was ended early, or what gives it was skipped (rules S5, X7).
+
+    Attributes:
+        output: its name.
+    """
+
+    def __init__(self, message: str, output: str = "") -> None:
+        super().__init__(message)
+        self.output = output
+
+
+class WorkflowCancelled(ExecutorError):
+    """A task cancelled its run (rule S6).
+
+    Attributes:
+        reason: as the task said it.
+        node: the task's path.
+        task_id: the task's name.
+    """
+
+    def __init__(self, message: str, reason: str = "", node: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.node = node
+        self.task_id = node.rpartition("/")[2]
+
+
 class NoProgress(LimitExceeded):
     """A dynamic called itself with the inputs that it has itself (rule D10)."""
 
@@ -192,6 +252,13 @@ def limit_error(kind: str, message: str) -> ExecutorError:
             WorkerLost,
             ResourcesUnavailable,
             EngineError,
+            IterationLimitExceeded,
+            ItemsExceeded,
+            UnequalLengths,
+            BranchFailed,
+            SignalRefused,
+            GateTimeout,
+            Rejected,
         )
     }
     found = classes.get(kind)

@@ -9,8 +9,8 @@ kind           fields
 ============== ===================================================================================================
 DONE           frame, index, value, meta
 DONE_ROW       frame, first index, [value], [started], [duration], worker: neighbours of one frame without logs, first attempts
-EXPANDED       frame of the dynamic node, index, id of the frame opened, futures file, meta
-OPENED         frame, index, id of the frame opened: a nested plan
+EXPANDED       frame of the dynamic node, index, id of the frame opened, futures file, whether it is one iteration, meta
+OPENED         frame, index, id of the frame opened: a nested plan, a map's next chunk, a fallback
 FAILED         frame, index, failure, meta
 RESUMED        epoch, host, pid, limits, time: an executor began to work on the run, the first one too
 CODE           name of a callable, old digest, new digest: changed since the run began
@@ -19,6 +19,14 @@ SNAPSHOT       the scheduler's whole state, a value; replay begins at the newest
 RETRIED        frame, index, failure, meta, delay in s, when it is over (s since the epoch): an attempt failed, another one follows
 PAUSED         reason, time: nothing new starts
 UNPAUSED       time
+LOOPED         frame, index, iteration that ended, payload, meta: its next iteration follows
+SKIPPED        frame, index, reason, meta
+STOPPED_BY     frame, index, reason, meta: a task cancelled the run
+CHOSEN         frame of the branch, index, arm or -1, id of the frame opened or -1, meta
+ITEMS          frame of the map, index, [count, [part of each list]] of each chunk, meta
+GATED          frame, index, when it is over (s since the epoch; 0 for never): a gate waits
+COLLAPSED      id of a frame that failed: the node it stands for has failed
+SIGNALLED      frame, index, outcome ([kind, payload]), what the body asked of its run, id of the frame opened or -1, meta
 ============== ===================================================================================================
 """
 
@@ -31,7 +39,7 @@ from executor import fields
 from executor.layout import is_log
 from planner.plan import Value
 
-DONE, DONE_ROW, EXPANDED, OPENED, FAILED, RESUMED, CODE, ENDED, SNAPSHOT, RETRIED, PAUSED, UNPAUSED = range(12)
+DONE, DONE_ROW, EXPANDED, OPENED, FAILED, RESUMED, CODE, ENDED, SNAPSHOT, RETRIED, PAUSED, UNPAUSED, LOOPED, SKIPPED, STOPPED_BY, CHOSEN, ITEMS, GATED, COLLAPSED, SIGNALLED = range(20)
 
 Event = tuple[Any, ...]
 Meta = tuple[int, int, str, int, Any]
@@ -50,7 +58,7 @@ def compact(events: Iterable[Event]) -> list[Any]:
     for event in events:
         if event[0] != DONE:
             row = None
-            trees.append([SNAPSHOT, tree_of(event[1])] if event[0] == SNAPSHOT else list(event))
+            trees.append(_tree(event))
             continue
         _, frame, index, value, (started, duration, worker, attempt, log) = event
         if log is not None or attempt != 1:
@@ -64,6 +72,18 @@ def compact(events: Iterable[Event]) -> list[Any]:
             row = [DONE_ROW, frame, index, [tree_of(value)], [started], [duration], worker]
             trees.append(row)
     return trees
+
+
+def _tree(event: Event) -> list[Any]:
+    kind = event[0]
+    if kind == SNAPSHOT:
+        return [SNAPSHOT, tree_of(event[1])]
+    if kind == LOOPED:
+        return [*event[:4], tree_of(event[4]), event[5]]
+    if kind == SIGNALLED:
+        outcome, payload = event[3]
+        return [*event[:3], [outcome, payload if outcome == "futures" else tree_of(payload)], *event[4:]]
+    return list(event)
 
 
 def tree_of(value: Value) -> Any:
@@ -94,8 +114,12 @@ def _done(tree: list[Any]) -> Event:
 
 
 def _expanded(tree: list[Any]) -> Event:
-    _, frame, index, child, futures, meta = fields.items(tree, 6)
-    return EXPANDED, fields.count(frame), fields.count(index), fields.count(child), fields.data(futures), _meta(meta)
+    loops = False
+    if len(tree) == 6:  # versions 1 and 2 of the journal know no iterations
+        _, frame, index, child, futures, meta = tree
+    else:
+        _, frame, index, child, futures, loops, meta = fields.items(tree, 7)
+    return EXPANDED, fields.count(frame), fields.count(index), fields.count(child), fields.data(futures), fields.truth(loops), _meta(meta)
 
 
 def _opened(tree: list[Any]) -> Event:
@@ -127,7 +151,8 @@ def _ended(tree: list[Any]) -> Event:
     _, state, reason, outputs = fields.items(tree, 4)
     if outputs is not None:
         for value in fields.items(outputs):
-            fields.value(value)
+            if value is not None:  # an output that the run does not have
+                fields.value(value)
     return ENDED, fields.text(state), fields.text(reason), outputs
 
 
@@ -142,6 +167,80 @@ def _paused(tree: list[Any]) -> Event:
 
 def _unpaused(tree: list[Any]) -> Event:
     return UNPAUSED, fields.whole(fields.items(tree, 2)[1])
+
+
+def _looped(tree: list[Any]) -> Event:
+    _, frame, index, iteration, payload, meta = fields.items(tree, 6)
+    return LOOPED, fields.count(frame), fields.count(index), fields.count(iteration), fields.value(payload), _meta(meta)
+
+
+def _reasoned(tree: list[Any]) -> Event:
+    kind, frame, index, reason, meta = fields.items(tree, 5)
+    return kind, fields.count(frame), fields.count(index), fields.text(reason), _meta(meta)
+
+
+def _chosen(tree: list[Any]) -> Event:
+    _, frame, index, arm, child, meta = fields.items(tree, 6)
+    return CHOSEN, fields.count(frame), fields.count(index), fields.whole(arm), fields.whole(child), _meta(meta)
+
+
+def _items(tree: list[Any]) -> Event:
+    _, frame, index, chunks, meta = fields.items(tree, 5)
+    for chunk in fields.items(chunks):
+        count, parts = fields.items(chunk, 2)
+        fields.count(count)
+        for part in fields.items(parts):
+            fields.value(part)
+    return ITEMS, fields.count(frame), fields.count(index), chunks, _meta(meta)
+
+
+def _gated(tree: list[Any]) -> Event:
+    _, frame, index, due = fields.items(tree, 4)
+    return GATED, fields.count(frame), fields.count(index), fields.seconds(due)
+
+
+def _collapsed(tree: list[Any]) -> Event:
+    return COLLAPSED, fields.count(fields.items(tree, 2)[1])
+
+
+def _signalled(tree: list[Any]) -> Event:
+    _, frame, index, outcome, asked, child, meta = fields.items(tree, 7)
+    kind, payload = fields.items(outcome, 2)
+    if kind not in ("value", "futures", "loop") or not isinstance(asked, dict):
+        raise ValueError(f"an outcome of the unknown kind {fields.shown(kind)}")
+    if kind == "futures":
+        fields.data(payload)
+    else:
+        payload = fields.value(payload)
+    return SIGNALLED, fields.count(frame), fields.count(index), (kind, payload), check_asked(asked), fields.whole(child), _meta(meta)
+
+
+def check_asked(asked: dict[str, Any]) -> dict[str, Any]:
+    """What a body asked of its run, as `executor.control` has it. Raises `ValueError` for what is none of that."""
+    for key, value in asked.items():
+        if key == "writes":
+            for operation, name, data in (fields.items(one, 3) for one in fields.items(value)):
+                if operation not in ("set", "add", "append"):
+                    raise ValueError(f"an operation of the unknown kind {fields.shown(operation)}")
+                fields.text(name), fields.data(data)
+        elif key == "terminate":
+            reason, outputs = fields.items(value, 2)
+            fields.text(reason)
+            if outputs is not None:
+                fields.data(outputs)
+        elif key == "next":
+            for target in fields.items(value):
+                name, call, node = fields.items(target, 3)
+                fields.text(name), fields.whole(call), fields.whole(node)
+        elif key == "goto":
+            fields.count(value)
+        elif key == "futures":
+            fields.data(value)
+        elif key in ("loops", "read"):
+            fields.truth(value)
+        else:
+            raise ValueError(f"something unknown is asked: {fields.shown(key)}")
+    return asked
 
 
 def _meta(tree: Any) -> Meta:
@@ -181,7 +280,48 @@ _CHECKED: Final[dict[int, Callable[[list[Any]], Event]]] = {
     SNAPSHOT: _snapshot,
     PAUSED: _paused,
     UNPAUSED: _unpaused,
+    LOOPED: _looped,
+    SKIPPED: _reasoned,
+    STOPPED_BY: _reasoned,
+    CHOSEN: _chosen,
+    ITEMS: _items,
+    GATED: _gated,
+    COLLAPSED: _collapsed,
+    SIGNALLED: _signalled,
 }
+
+
+def futures_of(event: Event) -> bytes | None:
+    """The futures file that an event brings, if it brings one."""
+    if event[0] == EXPANDED:
+        return bytes(event[4])
+    if event[0] == SIGNALLED:
+        outcome, payload = event[3]
+        return bytes(payload) if outcome == "futures" else event[4].get("futures") if event[5] >= 0 else None
+    return None
+
+
+def values_of(event: Event) -> Iterator[Value]:
+    """The values that an event names, beside those of its futures file."""
+    kind = event[0]
+    if kind == DONE:
+        yield event[3]
+    elif kind == LOOPED:
+        yield event[4]
+    elif kind == SIGNALLED and event[3][0] != "futures":
+        yield event[3][1]
+    elif kind == ITEMS:
+        for _, parts in event[3]:
+            yield from map(value_of, parts)
+
+
+def meta_of(event: Event) -> Meta | None:
+    """When and where the body ran that an event tells of; None if it tells of none."""
+    found: Meta | None = event[_META_AT[event[0]]] if event[0] in _META_AT else None
+    return found
+
+
+_META_AT: Final = {DONE: 4, EXPANDED: 6, FAILED: 4, RETRIED: 4, LOOPED: 5, SKIPPED: 4, STOPPED_BY: 4, CHOSEN: 5, ITEMS: 4, SIGNALLED: 6}
 
 
 def value_of(tree: Any) -> Value:

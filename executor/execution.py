@@ -6,6 +6,7 @@ commits; it ends only after everything is committed, so what a caller sees is ac
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -15,11 +16,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from executor import gates
 from executor.clock import Clock, SystemClock
 from executor.commits import Commits, Mark
 from executor.crash_points import reached
+from executor.early_end import early_outputs
 from executor.engines.engine import Batch, Engine, Setup
 from executor.events import (
     CODE,
@@ -28,15 +31,16 @@ from executor.events import (
     RESUMED,
     UNPAUSED,
     Event,
+    Meta,
+    check_asked,
     tree_of,
     value_of,
 )
 from executor.failure import Failure
-from executor.frame import joined
 from executor.heartbeat import Heartbeat, Standing
 from executor.inbox import Command, Inbox
 from executor.interrupts import Interrupts, deferred_interrupts
-from executor.invocation import FAILURE, FUTURES, LOST, UNSTARTED, VALUE
+from executor.invocation import ARM, CANCEL, FAILURE, FUTURES, ITEMS, ITERATION, LOOP, LOST, SKIP, UNSTARTED, VALUE
 from executor.journal import Journal
 from executor.limits import Limits
 from executor.lookups import FOLLOW, HIT, LATER, LOOK_AGAIN, Found, Lookups
@@ -47,7 +51,11 @@ from executor.snapshot import dump, put_snapshot
 from executor.store import Store
 from planner.plan import Value
 from planner.plan_format import FuturesHeader, futures_from_bytes, futures_to_bytes
+from typesys.canonical import unpack
+from typesys.errors import FormatError
+from typesys.transcode import fits
 
+_log = logging.getLogger("promissory")
 _BATCH_SECONDS: Final = 0.005
 _LARGEST_BATCH: Final = 256
 _SHOWN_RUNNING: Final = 64
@@ -78,6 +86,14 @@ class Progress:
     lost: int = 0
     retrying: int = 0
     paused: bool = False
+
+
+class Ending(NamedTuple):
+    """How a run ended: its state, why, and its outputs as they stand in the journal."""
+
+    state: str
+    reason: str
+    outputs: list[Any] | None
 
 
 def _nothing() -> None:
@@ -170,6 +186,11 @@ class Execution:
             self.wake()
         self._tell()
 
+    def flush(self) -> None:
+        """Have everything that was recorded so far committed. From any thread."""
+        if self.journal is not None:
+            self.journal.flush()
+
     def begins_with(self, events: list[Event]) -> None:
         """The journal begins with these."""
         assert self.journal is not None
@@ -204,15 +225,15 @@ class Execution:
         for one in self.engine.running():
             frame = scheduler.frames.get(one.frame)
             if frame is not None:
-                running.append((one.worker, joined(frame.path, frame.topology.name(one.index)), one.since))
+                running.append((one.worker, frame.path_of(one.index, scheduler.iteration(one.frame, one.index)), one.since))
         done, nodes = self._commits.shown
         waiting, retrying = scheduler.admission.waiting, len(scheduler.sleeping)
         return Progress(done, nodes or scheduler.nodes, self._commits.expanded, tuple(running), waiting, scheduler.lost_calls, retrying, scheduler.paused)
 
     # --- the loop ---
 
-    def run(self) -> tuple[str, str]:
-        """Carry the run to its end: its state and a reason.
+    def run(self) -> Ending:
+        """Carry the run to its end: its state, a reason, its outputs.
 
         Raises `KeyboardInterrupt`, `Fenced` and `StoreError`; the run can be resumed after each.
         """
@@ -251,7 +272,7 @@ class Execution:
         reached("inbox.obeyed")
         for acknowledge in self._at_the_end:
             acknowledge()
-        return state, reason
+        return Ending(state, reason, outputs)
 
     def _setup(self, epoch: int) -> Setup:
         manifest = self.manifest
@@ -329,11 +350,15 @@ class Execution:
 
     def _verdict(self) -> tuple[str, str, list[Any] | None]:
         scheduler = self.scheduler
+        if scheduler.terminated is not None:
+            return "TERMINATED", scheduler.terminated[0], early_outputs(self.store, scheduler)
         if scheduler.outputs is not None:
-            return "SUCCEEDED", "", [tree_of(value) for value in scheduler.outputs]
+            return "SUCCEEDED", "", [None if value is None else tree_of(value) for value in scheduler.outputs]
         if self.cancelled is not None:
             return "CANCELLED", self.cancelled, None
-        if scheduler.failure is not None:
+        if scheduler.cancelled is not None:
+            return "CANCELLED", scheduler.cancelled[1], None
+        if scheduler.dead and scheduler.failure is not None:
             return "FAILED", f"{scheduler.failure.path}: {scheduler.failure.failure}", None
         if self.stopped is not None:
             return "INTERRUPTED", self.stopped, None
@@ -364,6 +389,8 @@ class Execution:
             elif command.command == "unpause" and scheduler.paused:
                 scheduler.paused = False
                 journal.append([(UNPAUSED, now)])
+            elif command.command == "answer":
+                self._answer(command)
             elif command.command in ("stop", "cancel"):
                 self._at_the_end.append(obeyed.pop())
                 if command.command == "stop":
@@ -374,12 +401,26 @@ class Execution:
                 if self._heartbeat is not None:
                     self._heartbeat.now()
         if obeyed:
+            self._record()
             journal.flush()
             if self._heartbeat is not None:
                 self._heartbeat.now()
             reached("inbox.obeyed")
             for acknowledge in obeyed:
                 acknowledge()
+
+    def _answer(self, command: Command) -> None:
+        """Give a gate its answer. One that does not wait any more has its answer already."""
+        for waiting in gates.named(self.scheduler, command.gate)[:1]:
+            wanted = waiting.wants
+            try:
+                fitting = wanted is not None and fits(unpack(command.value), wanted)
+            except FormatError:
+                fitting = False
+            if not fitting:
+                _log.warning("an answer to %s by %s is not taken: it is no %s", waiting.path, command.sender, wanted)
+                continue
+            gates.answer(self.scheduler, waiting, self.store.put_value(command.value), command.sender)
 
     # --- out: calls ---
 
@@ -396,7 +437,7 @@ class Execution:
         else:
             room = self._parallel * max(self._batch, self.engine.ahead) - len(scheduler.in_flight)
         while room > 0:
-            calls = scheduler.take(room)
+            calls = scheduler.take(room, self.clock.monotonic(), self.clock.time())
             cached = [call for call in calls if call.cached]
             if not cached:
                 self._submit(calls)
@@ -417,7 +458,7 @@ class Execution:
                 self.engine.submit(self._batch_of(calls[first : first + largest]))
 
     def _batch_of(self, calls: list[Call]) -> Batch:
-        return batch_of(calls, self._carry_from, self.manifest.run_id)
+        return batch_of(calls, self._carry_from, self.manifest.run_id, self.scheduler.channel)
 
     def _look_up(self, calls: list[Call]) -> None:
         lookups = self._open_lookups()
@@ -510,11 +551,13 @@ class Execution:
         scheduler = self.scheduler
         unstarted: list[tuple[int, int]] = []
         self._outstanding -= len(outcomes)
-        for frame, index, status, payload, started, duration, worker, attempt, log, carried in outcomes:
+        for frame, index, status, payload, started, duration, worker, attempt, log, carried, asked in outcomes:
             if carried:
                 self.store.take_in(carried)
             meta = (started, duration, worker, attempt, log)
-            if status == VALUE:
+            if asked is not None:
+                _signal(scheduler, frame, index, status, payload, asked, meta)
+            elif status == VALUE:
                 scheduler.done(frame, index, payload if payload.__class__ is bytes else value_of(payload), meta)
             elif status == FUTURES:
                 scheduler.expanded(frame, index, payload, meta)
@@ -522,9 +565,21 @@ class Execution:
                 unstarted.append((frame, index))
             elif status == LOST:
                 scheduler.lost(frame, index, payload, meta)
-            else:
-                assert status == FAILURE
+            elif status == FAILURE:
                 scheduler.failed(frame, index, Failure.from_tree(payload), meta, self.clock.monotonic(), self.clock.time())
+            elif status == LOOP:
+                scheduler.looped(frame, index, value_of(payload), meta)
+            elif status == ITERATION:
+                scheduler.expanded(frame, index, payload, meta, loops=True)
+            elif status == ARM:
+                scheduler.chosen(frame, index, payload, meta)
+            elif status == ITEMS:
+                scheduler.spread(frame, index, payload, meta)
+            elif status == SKIP:
+                scheduler.skipped(frame, index, payload, meta)
+            else:
+                assert status == CANCEL
+                scheduler.cancelled_by(frame, index, payload, meta)
         for frame, index in reversed(unstarted):
             scheduler.returned(frame, index)
         self._settle()
@@ -537,10 +592,19 @@ class Execution:
         return Standing(scheduler.done_nodes, scheduler.nodes, running, waiting, scheduler.lost_calls, retrying, scheduler.paused, bool(self._at_the_end))
 
 
+_OUTCOMES: Final = {VALUE: "value", FUTURES: "futures", LOOP: "loop"}
+
+
+def _signal(scheduler: Scheduler, frame: int, index: int, status: int, payload: Any, asked: dict[str, Any], meta: Meta) -> None:
+    """A body that asked its run for something has ended."""
+    scheduler.signalled(frame, index, (_OUTCOMES[status], payload if status == FUTURES else value_of(payload)), check_asked(asked), meta)
+
+
 def _rebased(futures: bytes, call: Call) -> bytes:
     """A futures file that another call emitted, as this call's own."""
     plan, _ = futures_from_bytes(futures)
-    return futures_to_bytes(plan, FuturesHeader(call.frame.identity, call.node, call.frame.depth + 1))
+    parent, place = call.frame.slot_of(call.node, call.iteration)
+    return futures_to_bytes(plan, FuturesHeader(parent, place, call.frame.depth + 1))
 
 
 def resumed_event(epoch: int, limits: Limits) -> Event:

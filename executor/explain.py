@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from executor.cache import Entry, at_work, entries
 from executor.cache_key import Fields, fields_of, result_key
 from executor.errors import JournalError
-from executor.events import DONE, EXPANDED, FAILED, OPENED, RETRIED
+from executor.events import DONE, EXPANDED, FAILED, SIGNALLED
 from executor.frame import PENDING
 from executor.history import History, NodeRow
+from executor.replay import TOLD, replay
 from executor.journal import find_end, read_segments
 from executor.layout import segment_key
 from executor.recovery import DOES_NOT_FIT
@@ -140,11 +141,11 @@ def _fields(store: Store, history: History, frame: int, index: int) -> tuple[Fie
     scheduler.open_root(history.plan, tuple(manifest.inputs[p.name] for p in history.plan.inputs))
     for segment, _ in read_segments(store, manifest.run_id, 0, find_end(store, manifest.run_id)):
         for event in segment.events:
-            if event[0] in (DONE, EXPANDED, FAILED) and event[1:3] == (frame, index):
+            if event[0] in (DONE, EXPANDED, FAILED, SIGNALLED) and event[1:3] == (frame, index):
                 break
-            if event[0] in (DONE, EXPANDED, OPENED, RETRIED):
+            if event[0] in TOLD:
                 try:
-                    scheduler.replay(event)
+                    replay(scheduler, event)
                 except DOES_NOT_FIT as error:
                     key = segment_key(manifest.run_id, segment.number)
                     raise JournalError(key, f"has an event that does not fit the run ({type(error).__name__}: {error})") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from executor.errors import NotInStore, RunExists, StoreError
-from executor.events import DONE, ENDED, EXPANDED, FAILED, RETRIED, SNAPSHOT, Event, value_of
+from executor.events import ENDED, SNAPSHOT, Event, meta_of, value_of
 from executor.journal import find_end, keys_named, read_segments
 from executor.layout import FUTURES, OBJECTS, bundle_key, is_log, object_key, plan_key, run_key, segment_key
 from executor.manifest import read_manifest, read_plan
@@ -112,8 +112,8 @@ def _of_plan(plan: Plan) -> Iterator[str]:
 def _of_event(event: Event) -> Iterator[str]:
     """What an event refers to beside the objects that it names: logs, and the outputs of the run."""
     if event[0] == ENDED and event[3] is not None:
-        yield from _large(value_of(tree) for tree in event[3])
-    meta = event[4] if event[0] in (DONE, FAILED, RETRIED) else event[5] if event[0] == EXPANDED else None
+        yield from _large(value_of(tree) for tree in event[3] if tree is not None)
+    meta = meta_of(event)
     if meta is not None and meta[4] is not None:
         yield meta[4][0]
 

@@ -32,6 +32,13 @@ def whole(field: Any) -> int:
     return number
 
 
+def truth(field: Any) -> bool:
+    """A truth. Raises `ValueError` for anything else."""
+    if field.__class__ is not bool:
+        raise ValueError(f"{shown(field)} is neither true nor false")
+    return bool(field)
+
+
 def seconds(field: Any) -> float:
     """A number that is no NaN and not infinite."""
     if field.__class__ is not float or not -1e18 < field < 1e18:

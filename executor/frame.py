@@ -14,8 +14,17 @@ identity     16 bytes: a hash of the parent's identity and the node's index
 path         text for people, shortened in the middle
 remaining    nodes and joints that are not done
 cells        for node or joint i of n: at i how many it still waits for; at n+i how many still need its value; at 2n+i its
-             state: PENDING, DONE or OPEN (its own frame is running)
+             state: PENDING, OPEN (its own frame is running, or it waits), or how it ended: DONE, FAILED, UPSTREAM_FAILED,
+             SKIPPED, CANCELLED
 values       values that somebody still needs, by node
+mixed        whether any node has ended otherwise than DONE
+failing      the failure that nothing in it handles; None while all is well
+failures     why nodes failed, by node, for what handles them
+loop         whether it is an iteration: what it gives is the payload of the next one
+exempt       whether it may go on below a frame that fails: it is part of what handles a failure
+awake        nodes on standby that a task has sent the run to
+more         followers that a signal has added: who waits for a node beside those of the plan
+part         of the items of a map: which chunk it is, and the position of its first item; None for any other frame
 repeat       Brent's remembered key on this chain of dynamics, his power, and the depth since when; None before the first
 nesting      how deep functions that limit their own nesting are nested, by name
 ============ ============================================================================================================
@@ -24,29 +33,65 @@ nesting      how deep functions that limit their own nesting are nested, by name
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
+from executor.failure import Failure
 from executor.topology import Counts, Topology
-from planner.plan import Binding, Value
+from planner.node_failure import NodeFailure, failure_bytes
+from planner.plan import ERROR, Binding, Value, references
 
-PENDING, DONE, OPEN = range(3)
+PENDING, DONE, OPEN, FAILED, UPSTREAM_FAILED, SKIPPED, CANCELLED = range(7)
+ENDED: Final = frozenset((DONE, FAILED, UPSTREAM_FAILED, SKIPPED, CANCELLED))
+BADLY: Final = frozenset((FAILED, UPSTREAM_FAILED, CANCELLED))
+_ITEM: Final = 1 << 61
+_ITERATION: Final = 1 << 62
 _SHOWN_AT_ENDS: Final = 3
 
 Repeat = tuple[bytes, int, int]
+
+
+class FailedNode(NamedTuple):
+    """A node that failed for good, and why."""
+
+    path: str
+    frame: int
+    node: int
+    failure: Failure
+    attempt: int
+
+    def as_value(self) -> bytes:
+        """What a handler is told, as a value."""
+        failure = self.failure
+        return failure_bytes(NodeFailure(self.path, failure.type_name, failure.message, failure.traceback, self.attempt))
+
+
+class Part(NamedTuple):
+    """Which of a map's chunks a frame runs, and the position of its first item."""
+
+    number: int
+    first: int
 
 
 class Frame:
     """See the table at the top of the file."""
 
     __slots__ = (
+        "awake",
         "cells",
         "depth",
+        "exempt",
+        "failing",
+        "failures",
         "id",
         "identity",
         "inputs",
         "literals",
+        "loop",
+        "mixed",
+        "more",
         "nesting",
         "parent",
+        "part",
         "path",
         "remaining",
         "repeat",
@@ -80,18 +125,104 @@ class Frame:
         self.path = path
         self.repeat = repeat
         self.nesting = nesting
-        self.remaining = topology.size
+        self.remaining = topology.size - topology.dormant
+        self.mixed = False
+        self.failing: FailedNode | None = None
+        self.failures: dict[int, FailedNode] | None = None
+        self.loop = False
+        self.exempt = False
+        self.more: dict[int, list[int]] | None = None
+        self.awake: set[int] | None = None
+        self.part: Part | None = None
         self.cells: Counts = topology.cells[:]
         self.values: dict[int, Value] | None = None
 
+    def path_of(self, index: int, iteration: int = 0) -> str:
+        """The path of a node, of one item or iteration of it."""
+        if self.part is not None and index < self.topology.count:
+            path = f"{self.path}[{self.part.first + index}]"
+        else:
+            path = joined(self.path, self.topology.name(index))
+        return f"{path}[={iteration}]" if iteration else path
+
+    def identity_of(self, index: int, iteration: int = 0) -> bytes:
+        """The identity of a node, of one item or iteration of it."""
+        return node_identity(*self.slot_of(index, iteration))
+
+    def slot_of(self, index: int, iteration: int = 0) -> tuple[bytes, int]:
+        """What the identity of a node is a hash of: an identity, and a place below it."""
+        place = _ITEM + self.part.first + index if self.part is not None else index
+        if not iteration:
+            return self.identity, place
+        return node_identity(self.identity, place), _ITERATION + iteration
+
+    def counts(self, index: int) -> bool:
+        """Whether the frame waits for a node: not for one on standby that nothing has sent the run to, and not for what runs on failure."""
+        if not self.topology.dormant:
+            return True
+        if index == self.topology.graph.on_failure:
+            return False
+        return index not in self.topology.standby or (self.awake is not None and index in self.awake)
+
+    def wake(self, index: int) -> None:
+        """A node on standby is to start once what gives its inputs is done."""
+        self.awake = {*(self.awake or ()), index}
+        self.remaining += 1
+        self.cells[index] -= 1
+
+    def drop_taken(self, index: int) -> None:
+        """A node will not take values any more: those that nobody else takes are dropped."""
+        topology, cells = self.topology, self.cells
+        for position in range(topology.take_offsets[index], topology.take_offsets[index + 1]):
+            taken = topology.take_list[position]
+            cells[topology.size + taken] -= 1
+            if cells[topology.size + taken] == 0 and self.values is not None:
+                self.values.pop(taken, None)
+
+    def recount(self) -> None:
+        """Make all counts anew from which nodes have ended."""
+        topology, size = self.topology, self.topology.size
+        states = bytes(self.cells[2 * size :])
+        self.cells = topology.cells[:]
+        for index, state in enumerate(states):
+            self.set_state(index, state)
+        for index in self.awake or ():
+            self.cells[index] -= 1
+        for index in sorted(self.more or ()):
+            for follower in (self.more or {})[index]:
+                self.cells[follower] += 1
+        self.remaining = 0
+        for index in range(size):
+            if states[index] not in ENDED:
+                self.remaining += self.counts(index)
+                continue
+            self.drop_taken(index)
+            if self.part is not None and states[index] != DONE:
+                continue  # the list of a chunk waits for all of its items
+            for follower in (*topology.followers(index), *((self.more or {}).get(index, ()))):
+                self.cells[follower] -= 1
+        self.mixed = topology.dormant > 0 or any(state in ENDED and state != DONE for state in states)
+
+    def failed(self, index: int, failed: FailedNode, state: int) -> None:
+        """A node has ended badly."""
+        self.set_state(index, state)
+        self.mixed = True
+        if self.failures is None:
+            self.failures = {}
+        self.failures[index] = failed
+
     def state(self, index: int) -> int:
-        """PENDING, DONE or OPEN."""
+        """PENDING, OPEN, or how the node ended."""
         state: int = self.cells[2 * self.topology.size + index]
         return state
 
     def set_state(self, index: int, state: int) -> None:
-        """A node or joint is now PENDING, DONE or OPEN."""
+        """A node or joint is now in this state."""
         self.cells[2 * self.topology.size + index] = state
+
+    def misses(self, binding: Binding) -> bool:
+        """Whether a binding takes the value of a node that has none, because it ended otherwise than well."""
+        return self.mixed and any(self.state(node) != DONE for node in references(binding))
 
     def value(self, binding: Binding) -> Value:
         """The value that a plain binding gives."""
@@ -101,6 +232,9 @@ class Frame:
                 return self.literals[-1 - node]
             assert self.values is not None
             return self.values[node]
+        if binding[0] == ERROR:
+            assert self.failing is not None
+            return self.failing.as_value()
         index: int = binding[1]
         return self.inputs[index]
 

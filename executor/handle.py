@@ -7,9 +7,10 @@ import shlex
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
-from executor.errors import RunCancelled, RunFailed, RunInterrupted, RunIsNotLive, RunTimeout
+from executor.answer import answer
+from executor.errors import OutputUnavailable, RunCancelled, RunFailed, RunInterrupted, RunIsNotLive, RunTimeout, WorkflowCancelled
 from executor.events import value_of
 from executor.execution import Execution
 from executor.failure import Failure
@@ -18,9 +19,12 @@ from executor.inbox import Command, tell
 from executor.store import Store
 from executor.summary import ending, summarise
 from planner.plan import Plan
-from typesys.wire import Codec
+from typesys.types import ANY
+from typesys.wire import Codec, codec_for
 
 _LOOK = 0.2
+ENDED_WELL = ("SUCCEEDED", "TERMINATED")
+_ANY = codec_for(ANY)
 _LIMITS = ("DepthExceeded", "NodesExceeded", "FuturesTooLarge")
 
 
@@ -38,6 +42,17 @@ def go_on_command(command: str, run_id: str, store: Store) -> str:
 def default_store() -> str:
     """Where runs are kept if nothing is said: `PROMISSORY_STORE`, else `./.promissory`."""
     return os.environ.get("PROMISSORY_STORE") or "./.promissory"
+
+
+class Outputs(dict[str, Any]):
+    """The outputs of a run by name. Asking for one that the run can't have raises `OutputUnavailable`."""
+
+    def __init__(self, found: Mapping[str, Any], why: str) -> None:
+        super().__init__(found)
+        self._why = why
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise OutputUnavailable(f"the output {name} is not there: {self._why}", name)
 
 
 class Run:
@@ -70,6 +85,7 @@ class Run:
         self._seen: tuple[str, str] | None = None
         self._outputs: list[Any] | None = None
         self._failure: tuple[str, Failure, int] | None = None
+        self._cancelled: tuple[str, str] | None = None
 
     # --- how it goes ---
 
@@ -118,6 +134,22 @@ class Run:
         """Start nothing new, end what runs where the engine can do that, and end as CANCELLED. A run that has ended stays as it is. Raises `RunIsNotLive`."""
         self._command("cancel", reason)
 
+    def answer(self, name: str, value: Any) -> None:
+        """Answer a gate: what `wait_for_input(name)` waits for, or whether `approve(…, name)` may go on.
+
+        Args:
+            name: of the gate, or its path.
+            value: of the type that the gate wants; True or False for an approval.
+
+        Raises:
+            RunIsNotLive: the run has ended. A run that is interrupted takes the answer when it is resumed.
+            GateNotFound: no gate of this name waits; the message says which do.
+            TypeError: the value is not what the gate wants.
+        """
+        if self._execution is not None:
+            self._execution.flush()
+        answer(self.store, self.id, name, value)
+
     def _command(self, command: str, reason: str) -> None:
         if self._execution is None:
             tell(self.store, self.id, command, reason)
@@ -145,7 +177,8 @@ class Run:
         if found is not None:
             state, reason, self._outputs = found
             self._failure = History(self.store, self.id).first_failure() if state == "FAILED" else None
-            if state == "SUCCEEDED":  # any other end may be followed by a resume
+            self._cancelled = History(self.store, self.id).cancelled_by() if state == "CANCELLED" else None
+            if state in ENDED_WELL:  # any other end may be followed by a resume
                 self._ended = (state, reason)
 
     @property
@@ -155,9 +188,12 @@ class Run:
         return "" if ended is None else ended[1]
 
     @property
-    def error(self) -> RunFailed | RunCancelled | RunInterrupted | None:
+    def error(self) -> RunFailed | RunCancelled | WorkflowCancelled | RunInterrupted | None:
         """What went wrong, if something did. The original exception is its cause."""
         state = self.state
+        if state == "CANCELLED" and self._cancelled is not None:
+            node, reason = self._cancelled
+            return WorkflowCancelled(f"{node} cancelled the run{f': {reason}' if reason else ''}", reason, node)
         if state == "CANCELLED":
             return RunCancelled(f"run {self.id} was cancelled: {self.reason}")
         if state == "INTERRUPTED" and self._raised is None:
@@ -191,13 +227,18 @@ class Run:
         error = self.error
         if error is not None:
             raise error
-        return {name: codec.decode(data) for (name, codec), data in zip(self._codecs.items(), self.encoded_outputs(), strict=False)}
+        found = self.encoded_outputs()
+        if len(found) == 1 and not self._codecs and found[0] is not None:  # of a task that ended a workflow without outputs early
+            return {"result": _ANY.decode(found[0])}
+        there = {name: codec.decode(data) for (name, codec), data in zip(self._codecs.items(), found, strict=False) if data is not None}
+        why = f"the run was ended early ({self.reason})" if self.state == "TERMINATED" else "what gives it was skipped"
+        return Outputs(there, why)
 
-    def encoded_outputs(self) -> list[bytes]:
-        """Its outputs as they are stored, in order; needs none of the author's classes."""
+    def encoded_outputs(self) -> list[bytes | None]:
+        """Its outputs as they are stored, in order, None for one that it does not have; needs none of the author's classes."""
         if self._outputs is None:
             raise RunFailed(f"run {self.id} is {self.state} and has no result", path="main", run_id=self.id)
-        return [self.store.get_value(value_of(tree)) for tree in self._outputs]
+        return [None if tree is None else self.store.get_value(value_of(tree)) for tree in self._outputs]
 
     @property
     def result(self) -> Any:
@@ -205,12 +246,15 @@ class Run:
 
         Raises:
             RunFailed: a node failed; the cause is the original exception.
-            RunCancelled: it was cancelled.
+            RunCancelled: it was cancelled; WorkflowCancelled, if one of its tasks did that.
+            OutputUnavailable: it ended well, and what gives its one output did not run.
             RunInterrupted: it has not ended, and nobody works on it.
         """
         outputs = self.outputs
-        if len(outputs) == 1:
-            return next(iter(outputs.values()))
+        if len(self._codecs) == 1:
+            return outputs[next(iter(self._codecs))]
+        if not self._codecs:
+            return outputs.get("result")
         return outputs or None
 
     # --- what is known of it ---

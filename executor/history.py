@@ -1,88 +1,69 @@
 """A run as its journal tells it: frames, nodes and their states, logs, futures files. Reads, never writes; runs no code of the author's.
 
-States of nodes are those of rule X8. A frame's nodes are found by walking down from the root by name, so a text path is never a key.
+The journal is replayed into a scheduler, and every frame that it ever opened is kept, so that the states of nodes are what the scheduler itself made of them. How they are shown is in
+`executor.rows`, how they are called in `executor.node_paths`.
 """
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from executor.errors import JournalError, RunNotFound
-from executor.events import CODE, DONE, ENDED, EXPANDED, FAILED, OPENED, PAUSED, RESUMED, RETRIED, UNPAUSED, Meta
+from executor.events import (
+    CHOSEN,
+    CODE,
+    DONE,
+    ENDED,
+    EXPANDED,
+    FAILED,
+    ITEMS,
+    LOOPED,
+    OPENED,
+    PAUSED,
+    RESUMED,
+    RETRIED,
+    SIGNALLED,
+    SKIPPED,
+    STOPPED_BY,
+    UNPAUSED,
+    Event,
+    Meta,
+    futures_of,
+    meta_of,
+)
 from executor.failure import Failure
-from executor.frame import joined, node_identity
+from executor.frame import ENDED as ENDED_STATES
+from executor.frame import Frame, node_identity
 from executor.heartbeat import Beat, read_beat
 from executor.journal import find_end, read_segments
 from executor.layout import futures_key, segment_key
 from executor.limits import Limits
 from executor.manifest import Manifest, read_manifest, read_plan
+from executor.node_paths import find, frame_path, node_path
 from executor.recovery import DOES_NOT_FIT
-from executor.scheduler import ROOT_IDENTITY
+from executor.replay import TOLD, replay
+from executor.rows import NodeRow, Rows
+from executor.scheduler import Key, Scheduler
 from executor.store import Store
-from executor.topology import Topologies
 from planner.errors import PlanFormatError
-from planner.naming import node_names
-from planner.plan import CALL, Plan, Shape, references
+from planner.plan import Plan
 from planner.plan_format import futures_from_bytes, plan_from_bytes
 from typesys.errors import FormatError
+from typesys.types import Type
 
-_WHOLE_PATH = 50
+__all__ = ["Gate", "History", "NodeRow"]
+
+_OPENING: Final = {EXPANDED: 3, OPENED: 3, CHOSEN: 4, SIGNALLED: 5}
+"""Where the events that open a frame have its number."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRow:
-    """One node of a run.
-
-    Attributes:
-        path: where it is, for people and for the command line.
-        state: as rule X8 names it.
-        called: what it calls.
-        kind: task, dynamic or plan.
-        depth: how many dynamics it is nested in.
-        attempts: how often its body was begun; 0 if its outcome came from the cache.
-        started: µs since the epoch; 0 if it has not started.
-        duration: µs of its last attempt's body.
-        worker: who ran it.
-        log: (key, offset, length) of what it printed.
-        why: of a failure, what it was; of a node that waits for another attempt, why.
-        cached: its outcome was taken from the cache.
-    """
+class Gate(NamedTuple):
+    """A gate that waits for an answer: its path, its name, and the type of the answer."""
 
     path: str
-    state: str
-    called: str
-    kind: str
-    depth: int
-    attempts: int = 0
-    started: int = 0
-    duration: int = 0
-    worker: str = ""
-    log: tuple[str, int, int] | None = None
-    why: str = ""
-    cached: bool = False
-
-
-@dataclass(slots=True)
-class _Level:
-    """A frame as the journal opened it."""
-
-    parent: int
-    slot: int
-    depth: int
-    shape: Shape
-    graph: int
-    identity: bytes
-    remaining: int
-    names: list[str] | None = None
-    done: dict[int, Meta | None] = field(default_factory=dict)
-    failed: dict[int, tuple[Failure, Meta]] = field(default_factory=dict)
-    opened: dict[int, int] = field(default_factory=dict)
-    futures: dict[int, tuple[bytes, Meta]] = field(default_factory=dict)
-    tried: list[tuple[int, Failure, Meta]] = field(default_factory=list)
+    name: str
+    wants: Type
 
 
 class History:
@@ -91,11 +72,12 @@ class History:
     Args:
         store: where it lies.
         run_id: the run.
+        items: whether to remember each item of each map and each iteration of each loop.
 
     Raises `RunNotFound`, `JournalError`.
     """
 
-    def __init__(self, store: Store, run_id: str) -> None:
+    def __init__(self, store: Store, run_id: str, items: bool = False) -> None:
         self.store = store
         self.manifest: Manifest = read_manifest(store, run_id)
         self.beat: Beat | None = None
@@ -106,10 +88,26 @@ class History:
         self.limits = self.manifest.limits
         self.changed_code: list[str] = []
         self.paused = False
-        self._levels: dict[int, _Level] = {}
-        self._topologies = Topologies()
+        self.scheduler = Scheduler(Limits(1 << 62, 1 << 62, 1 << 62), run=run_id.encode())
+        self.opened: dict[int, Frame] = {}
+        self.parents: dict[int, Key] = {0: (-1, 0)}
+        self.children: dict[Key, list[int]] = {}
+        self.frame_paths: dict[int, str] = {0: "main"}
+        self.frame_iterations: dict[int, int] = {}
+        self.metas: dict[Key, Meta] = {}
+        self.failed: dict[Key, tuple[Failure, Meta]] = {}
+        self.tried: list[tuple[Key, Failure, Meta]] = []
+        self.reasons: dict[Key, str] = {}
+        self.stopped: dict[Key, str] = {}
+        self.iterations: dict[Key, int] = {}
+        self.iteration_metas: dict[Key, list[Meta]] = {}
+        self.emitted: dict[Key, bytes] = {}
+        self._last_try: dict[Key, int] = {}
+        self._totals: dict[Key, int] = {}
+        self._wants_items = items
         self._segments = 0
-        self._open(0, -1, 0, 0, self.plan.shape, 0, ROOT_IDENTITY)
+        self.scheduler.open_root(self.plan, tuple(self.manifest.inputs[parameter.name] for parameter in self.plan.inputs))
+        self.opened[0] = self.scheduler.frames.get(0) or Frame(0, None, 0, 0, self.scheduler.topologies.get(self.plan.shape, 0), (), (), bytes(16), "main", None, None)
         self.update()
 
     def update(self) -> None:
@@ -128,79 +126,91 @@ class History:
                 raise JournalError(key, f"has an event that does not fit the run ({type(error).__name__}: {error})") from None
         self._segments = max(self._segments, end)
 
-    @property
-    def running(self) -> dict[tuple[int, int], tuple[str, int]]:
-        """What runs, as the newest beat has it: (worker, µs since the epoch) by frame and index."""
-        if self.beat is None or not self.is_live:
-            return {}
-        return {(frame, index): (worker, since) for frame, index, worker, since in self.beat.running}
-
     # --- reading events ---
 
-    def _open(self, id: int, parent: int, slot: int, depth: int, shape: Shape, graph: int, identity: bytes) -> None:
-        size = self._topologies.get(shape, graph).size
-        self._levels[id] = _Level(parent, slot, depth, shape, graph, identity, size)
-        if size == 0:
-            self._ended(id)
-
-    def _take(self, event: Any) -> None:
+    def _take(self, event: Event) -> None:
         kind = event[0]
-        if kind == DONE:
-            level = self._levels[event[1]]
-            if event[2] not in level.done:
-                level.done[event[2]] = event[4]
-                self._one_less(event[1])
-        elif kind == EXPANDED:
-            plan, _ = futures_from_bytes(event[4])
-            level = self._levels[event[1]]
-            level.opened[event[2]] = event[3]
-            level.futures[event[2]] = (event[4], event[5])
-            self._open(event[3], event[1], event[2], level.depth + 1, plan.shape, 0, node_identity(level.identity, event[2]))
-        elif kind == OPENED:
-            level = self._levels[event[1]]
-            level.opened[event[2]] = event[3]
-            target = level.shape.graphs[level.graph].targets[event[2]]
-            self._open(event[3], event[1], event[2], level.depth, level.shape, target, node_identity(level.identity, event[2]))
-        elif kind == FAILED:
-            self._levels[event[1]].failed[event[2]] = (Failure.from_tree(event[3]), event[4])
-        elif kind == RESUMED:
-            self.resumes += 1
-            self.limits = Limits(*event[4])
-            self.end = None
-            self.paused = False
-            for level in self._levels.values():
-                level.tried += [(index, failure, meta) for index, (failure, meta) in level.failed.items() if meta[2]]
-                level.failed.clear()  # what failed is tried again
-        elif kind == RETRIED:
-            self._levels[event[1]].tried.append((event[2], Failure.from_tree(event[3]), tuple(event[4])))
+        if kind == RESUMED:
+            self._resumed(event)
         elif kind in (PAUSED, UNPAUSED):
             self.paused = kind == PAUSED
         elif kind == CODE:
             self.changed_code.append(event[1])
         elif kind == ENDED:
             self.end = (event[1], event[2], event[3])
+        if kind not in TOLD:
+            return
+        if len(event) > 2 and kind != RESUMED:
+            if event[1] not in self.opened:
+                raise KeyError(f"frame {event[1]}")
+            self._note(event, (event[1], event[2]))
+        replay(self.scheduler, event)
+        self.scheduler.ready.clear()
+        self.scheduler.settled.clear()
+        self._note_frame(event)
 
-    def _one_less(self, id: int) -> None:
-        """A node is done; so is whatever stood for a frame in which it was the last."""
-        while id >= 0:
-            level = self._levels[id]
-            level.remaining -= 1
-            if level.remaining:
-                return
-            self._mark_done(level)
-            id = level.parent
+    def _resumed(self, event: Event) -> None:
+        self.resumes += 1
+        self.limits = Limits(*event[4])
+        self.end = None
+        self.paused = False
+        for key, (failure, meta) in self.failed.items():
+            if meta[2]:
+                self._note_try(key, failure, meta)  # what failed is tried again
+        self.failed.clear()
+        self.stopped.clear()
 
-    def _ended(self, id: int) -> None:
-        level = self._levels[id]
-        self._mark_done(level)
-        self._one_less(level.parent)
+    def _note(self, event: Event, key: Key) -> None:
+        """What the scheduler does not remember."""
+        kind, meta = event[0], meta_of(event)
+        if kind == FAILED:
+            self.failed[key] = (Failure.from_tree(event[3]), event[4])
+        elif kind == RETRIED:
+            self._note_try(key, Failure.from_tree(event[3]), event[4])
+        elif kind in (SKIPPED, STOPPED_BY):
+            self.reasons[key] = event[3]
+            if kind == STOPPED_BY:
+                self.stopped[key] = event[3]
+        elif kind == ITEMS:
+            self._totals[key] = sum(count for count, _ in event[3])
+        if meta is not None and kind not in (FAILED, RETRIED) and (self._wants_items or self.opened[key[0]].part is None):
+            self.metas[key] = tuple(meta)
+        futures = futures_of(event)
+        if futures is not None:
+            self.emitted[key] = futures
+        if kind == LOOPED or (kind == EXPANDED and event[5]) or (kind == SIGNALLED and (event[3][0] == "loop" or event[4].get("loops"))):
+            self.frame_iterations[self.scheduler.next_frame] = self.iterations.get(key, 0)
+            self.iterations[key] = self.iterations.get(key, 0) + 1
+            if self._wants_items and meta is not None:
+                self.iteration_metas.setdefault(key, []).append(tuple(meta))
+        elif kind in (EXPANDED, SIGNALLED):
+            self.frame_iterations[self.scheduler.next_frame] = self.iterations.get(key, 0)
 
-    def _mark_done(self, level: _Level) -> None:
-        if level.parent >= 0:
-            above = self._levels[level.parent]
-            above.done.setdefault(level.slot, above.futures[level.slot][1] if level.slot in above.futures else None)
+    def _note_try(self, key: Key, failure: Failure, meta: Meta) -> None:
+        self._last_try[key] = len(self.tried)
+        self.tried.append((key, failure, tuple(meta)))
+
+    def _note_frame(self, event: Event) -> None:
+        """The frame that an event has opened."""
+        at = _OPENING.get(event[0])
+        if at is None or event[at] < 0:
+            return
+        id = event[at]
+        frame = self.scheduler.last_opened
+        if frame is None or frame.id != id:
+            return
+        self.opened[id] = frame
+        self.parents[id] = (event[1], event[2])
+        self.children.setdefault((event[1], event[2]), []).append(id)
 
     # --- the run ---
+
+    @property
+    def running(self) -> dict[Key, tuple[str, int]]:
+        """What runs, as the newest beat has it: (worker, µs since the epoch) by frame and index."""
+        if self.beat is None or not self.is_live:
+            return {}
+        return {(frame, index): (worker, since) for frame, index, worker, since in self.beat.running}
 
     @property
     def is_live(self) -> bool:
@@ -222,162 +232,96 @@ class History:
             counts[row.state] = counts.get(row.state, 0) + 1
         return counts
 
+    def first_failure(self) -> tuple[str, Failure, int] | None:
+        """Path, failure and attempt of the node that failed first and was not handled."""
+        failed = self.scheduler.failure
+        if failed is not None:
+            known = self.has(failed.frame, failed.node)
+            return (self.path(failed.frame, failed.node) if known else failed.path), failed.failure, failed.attempt
+        for key, (failure, meta) in self.failed.items():
+            return (self.path(*key) if self.has(*key) else "main"), failure, meta[3]
+        return None
+
+    def cancelled_by(self) -> tuple[str, str] | None:
+        """Path and reason of the task that cancelled the run, if one did."""
+        return next(((self.path(*key), reason) for key, reason in self.stopped.items()), None)
+
+    def gates(self) -> Iterator[Gate]:
+        """The gates that wait for an answer."""
+        for key, waiting in self.scheduler.waiting.items():
+            if waiting.wants is not None:
+                yield Gate(self.path(*key), waiting.spec.name, waiting.wants)
+
     # --- nodes ---
 
-    def nodes(self) -> Iterator[NodeRow]:
-        """Every node known so far, frame by frame in the order in which they were opened."""
-        for row, _ in self._rows():
+    def nodes(self, items: bool = False) -> Iterator[NodeRow]:
+        """Every node known so far, frame by frame in the order in which they were opened; items of maps and iterations of loops too, if they were remembered and are wanted."""
+        for row, _ in Rows(self, items).all():
             yield row
-
-    def _rows(self) -> Iterator[tuple[NodeRow, tuple[int, int]]]:
-        """Every node with its frame and index."""
-        running = self.running
-        failed_frames = self._frames_with_failures()
-        paths: dict[int, str] = {}
-        for id, level in self._levels.items():
-            paths[id] = self._path(level, paths)
-            upstream = self._after_failures(level, failed_frames.get(id, set()))
-            for index in range(len(level.shape.graphs[level.graph])):
-                yield self._row(level, id, index, paths[id], running, failed_frames.get(id, set()), upstream), (id, index)
-
-    def _names(self, level: _Level) -> list[str]:
-        if level.names is None:
-            level.names = node_names(level.shape, level.graph)
-        return level.names
-
-    def _path(self, level: _Level, paths: dict[int, str]) -> str:
-        if level.parent < 0:
-            return "main"
-        above = self._levels[level.parent]
-        name = self._names(above)[level.slot]
-        path = paths[level.parent]
-        return f"{path}/{name}" if level.depth <= _WHOLE_PATH and "…" not in path else joined(path, name)
-
-    def _frames_with_failures(self) -> dict[int, set[int]]:
-        """For each frame, its nodes that failed or hold a frame in which something failed."""
-        found: dict[int, set[int]] = {}
-        for id, level in self._levels.items():
-            for index in level.failed:
-                at, slot = id, index
-                while at >= 0 and slot not in found.setdefault(at, set()):
-                    found[at].add(slot)
-                    at, slot = self._levels[at].parent, self._levels[at].slot
-        return found
-
-    def _after_failures(self, level: _Level, failed: set[int]) -> set[int]:
-        """Nodes that can't start any more because something before them failed."""
-        if not failed:
-            return set()
-        graph = level.shape.graphs[level.graph]
-        lost: set[int] = set()
-        for index in range(len(graph)):
-            before = {one for binding in graph.bindings_of(index) for one in references(binding)} | set(graph.after.get(index, ()))
-            if before & (failed | lost):
-                lost.add(index)
-        return lost
-
-    def _row(
-        self, level: _Level, id: int, index: int, path: str, running: dict[tuple[int, int], tuple[str, int]], failed: set[int], upstream: set[int]
-    ) -> NodeRow:
-        graph = level.shape.graphs[level.graph]
-        target = graph.targets[index]
-        callee = level.shape.callees[target] if graph.kinds[index] == CALL else None
-        kind, called = ("plan", level.shape.graphs[target].name) if callee is None else (callee.kind, callee.name)
-        depth = level.depth + (kind == "dynamic")
-        where = self._node_path(level, id, index, path)
-        if index in level.failed:
-            failure, meta = level.failed[index]
-            return self._with(meta, where, "FAILED", called, kind, depth, str(failure))
-        if index in level.done:
-            return self._with(level.done[index], where, "SUCCEEDED", called, kind, depth)
-        if index in level.opened:
-            meta_of = level.futures[index][1] if index in level.futures else None
-            return self._with(meta_of, where, "FAILED" if index in failed else "EXPANDED", called, kind, depth)
-        tried = next(((failure, meta) for at, failure, meta in reversed(level.tried) if at == index), None)
-        if index in upstream:
-            return NodeRow(where, "UPSTREAM_FAILED", called, kind, depth)
-        if self.end is not None and self.end[0] in ("FAILED", "CANCELLED"):
-            if tried is not None:
-                return self._with(tried[1], where, "CANCELLED", called, kind, depth, str(tried[0]))
-            return NodeRow(where, "CANCELLED", called, kind, depth)
-        if (id, index) in running:
-            worker, since = running[id, index]
-            attempt = 1 if tried is None else tried[1][3] + 1
-            return NodeRow(where, "RUNNING", called, kind, depth, attempt, since, max(0, time.time_ns() // 1000 - since), worker)
-        if tried is not None:
-            return self._with(tried[1], where, "RETRYING", called, kind, depth, str(tried[0]))
-        before = {one for binding in graph.bindings_of(index) for one in references(binding)} | set(graph.after.get(index, ()))
-        return NodeRow(where, "READY" if before <= level.done.keys() else "PENDING", called, kind, depth)
-
-    def _with(self, meta: Meta | None, path: str, state: str, called: str, kind: str, depth: int, why: str = "") -> NodeRow:
-        if meta is None or not meta[2]:
-            return NodeRow(path, state, called, kind, depth, why=why)
-        started, duration, worker, attempt, log = meta
-        address = None if log is None else (log[0], log[1], log[2])
-        return NodeRow(path, state, called, kind, depth, attempt, self.manifest.created + started, duration, worker, address, why, attempt == 0)
-
-    def failed_attempts(self) -> Iterator[NodeRow]:
-        """Attempts that were followed by another one, or by a resume."""
-        paths: dict[int, str] = {}
-        for id, level in self._levels.items():
-            paths[id] = self._path(level, paths)
-            graph = level.shape.graphs[level.graph]
-            for index, failure, meta in level.tried:
-                if index < len(graph):
-                    callee = level.shape.callees[graph.targets[index]]
-                    where = self._node_path(level, id, index, paths[id])
-                    yield self._with(meta, where, "FAILED", callee.name, callee.kind, level.depth + (callee.kind == "dynamic"), str(failure))
-
-    def first_failure(self) -> tuple[str, Failure, int] | None:
-        """Path, failure and attempt of the node that failed first, as the run's end has it."""
-        for id, level in self._levels.items():
-            for index, (failure, meta) in level.failed.items():
-                return (self.path(id, index) if self.has(id, index) else "main"), failure, meta[3]
-        return None
 
     def row(self, id: int, index: int) -> NodeRow:
         """One node."""
-        return next(row for row, key in self._rows() if key == (id, index))
+        return Rows(self).of_node(id, index)
+
+    def failed_attempts(self) -> Iterator[NodeRow]:
+        """Attempts that were followed by another one, or by a resume."""
+        return Rows(self).tried()
+
+    def last_try(self, key: Key) -> tuple[Failure, Meta] | None:
+        """The last attempt of a node that was followed by another one."""
+        at = self._last_try.get(key)
+        return None if at is None else self.tried[at][1:]
+
+    @property
+    def items(self) -> dict[Key, tuple[int, int]]:
+        """Of each map, how many items have ended and how many there are."""
+        maps = self.scheduler.maps
+        return {key: (maps[key].ended if key in maps else total, total) for key, total in self._totals.items()}
+
+    def is_expanded(self, key: Key) -> bool:
+        """Whether a node that handed its place on is not over yet: what it handed it to still goes on."""
+        frames = [id for id in self.children.get(key, ()) if self.opened[id].part is None]
+        while frames:
+            if frames[-1] in self.scheduler.frames:
+                return True
+            last = self.opened[frames[-1]]
+            frames = [id for index in last.topology.output_nodes for id in self.children.get((last.id, index), ())]
+        return False
 
     def has_futures(self, id: int, index: int) -> bool:
         """Whether a node emitted a futures file."""
-        return index in self._levels[id].futures
+        return (id, index) in self.emitted
 
     def inside(self, id: int, index: int) -> list[NodeRow]:
         """The nodes of what a node stands for, however deep."""
-        frames = {self._levels[id].opened[index]} if index in self._levels[id].opened else set()
-        for other, level in self._levels.items():
-            if level.parent in frames:
+        frames = set(self.children.get((id, index), ()))
+        for other, (parent, _) in self.parents.items():
+            if parent in frames:
                 frames.add(other)
-        return [row for row, key in self._rows() if key[0] in frames]
+        rows = Rows(self, items=True)
+        return [row for one in sorted(frames) for row, _ in rows.of_frame(one)]
 
     # --- what depends on what ---
 
     def before(self, id: int, index: int) -> list[NodeRow]:
         """The nodes of its frame that a node waits for."""
-        level = self._levels[id]
-        graph = level.shape.graphs[level.graph]
-        needed = {one for binding in graph.bindings_of(index) for one in references(binding)} | set(graph.after.get(index, ()))
-        return [row for row, key in self._rows() if key[0] == id and key[1] in needed]
+        rows, topology = Rows(self), self.opened[id].topology
+        return [rows.of_node(id, one) for one in sorted(topology.before(index)) if one < topology.count]
 
     def frames(self) -> Iterator[int]:
         """The frames in the order in which they were opened."""
-        yield from self._levels
+        yield from self.opened
 
-    def parent(self, id: int) -> tuple[int, int]:
+    def parent(self, id: int) -> Key:
         """The frame and node that a frame stands for; (-1, 0) of the root."""
-        level = self._levels[id]
-        return level.parent, level.slot
+        return self.parents[id]
 
     def followed_by(self, id: int, index: int) -> set[int]:
         """A node and all (joints too) that can't start before it has succeeded, in its frame."""
-        level = self._levels[id]
-        topology = self._topologies.get(level.shape, level.graph)
+        topology = self.opened[id].topology
         found, todo = {index}, [index]
         while todo:
-            one = todo.pop()
-            for position in range(topology.successor_offsets[one], topology.successor_offsets[one + 1]):
-                follower = topology.successor_list[position]
+            for follower in topology.followers(todo.pop()):
                 if follower not in found:
                     found.add(follower)
                     todo.append(follower)
@@ -385,76 +329,38 @@ class History:
 
     # --- finding things by path ---
 
-    def find(self, path: str) -> tuple[int, int]:
+    def find(self, path: str) -> Key:
         """The frame and index of a node by its text path. Raises `RunNotFound` with what is there instead."""
-        exact = re.search(r"#(\d+)\.(\d+)$", path)
-        if exact:
-            id, index = int(exact[1]), int(exact[2])
-            if id not in self._levels or index >= len(self._levels[id].shape.graphs[self._levels[id].graph]):
-                raise RunNotFound(f"there is no node {exact[0]} in run {self.manifest.run_id}")
-            return id, index
-        parts = path.strip("/").split("/")
-        if parts[0] == "main" and (len(parts) > 1 or "main" not in self._names(self._levels[0])):
-            parts = parts[1:]
-        id, index = 0, -1
-        for position, part in enumerate(parts):
-            if position:
-                opened = self._levels[id].opened.get(index)
-                if opened is None:
-                    raise RunNotFound(f"{'/'.join(['main', *parts[:position]])} has no frame of its own in run {self.manifest.run_id}")
-                id = opened
-            names = self._names(self._levels[id])
-            if part not in names:
-                shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-                raise RunNotFound(f"there is no node {part!r} in {'/'.join(['main', *parts[:position]])}; there is: {shown or 'none'}")
-            index = names.index(part)
-        if index < 0:
-            raise RunNotFound("the path names the root, not a node")
-        return id, index
+        return find(self, path)
 
     def has(self, id: int, index: int) -> bool:
         """Whether the journal has told of a node (or joint) yet; one that a beat names may be newer."""
-        return id in self._levels and index < len(self._levels[id].shape.graphs[self._levels[id].graph])
+        return id in self.opened and index < self.opened[id].topology.count
 
     def is_over(self, id: int, index: int) -> bool:
         """Whether a node's body has ended; a beat may be older than that."""
-        level = self._levels[id]
-        return index in level.done or index in level.failed or index in level.opened
+        return self.opened[id].state(index) in ENDED_STATES or (id, index) in self.children
 
     def path(self, id: int, index: int) -> str:
         """The path of a node, as `nodes` gives it."""
-        chain = []
-        level: _Level | None = self._levels[id]
-        while level is not None:
-            chain.append(level)
-            level = self._levels[level.parent] if level.parent >= 0 else None
-        path, paths = "main", {-1: "main"}
-        for one in reversed(chain):
-            path = self._path(one, {**paths, one.parent: path})
-        return self._node_path(self._levels[id], id, index, path)
+        return node_path(self, id, index)
 
-    def _node_path(self, level: _Level, id: int, index: int, path: str) -> str:
-        """A node's path; where it would be long it is shortened in the middle, and its frame and index behind `#` make it exact."""
-        name = self._names(level)[index]
-        return f"{path}/{name}" if level.depth <= _WHOLE_PATH and "…" not in path else f"{joined(path, name)}#{id}.{index}"
+    def frame_path(self, id: int) -> str:
+        """The path of what a frame stands for."""
+        return frame_path(self, id)
 
     def futures_paths(self) -> list[str]:
-        """The paths of all nodes that emitted a futures file."""
-        paths: dict[int, str] = {}
-        found = []
-        for id, level in self._levels.items():
-            paths[id] = self._path(level, paths)
-            found += [self._node_path(level, id, index, paths[id]) for index in level.futures]
-        return found
+        """The paths of all nodes that emitted futures files."""
+        return [self.path(id, index) for id, index in sorted(self.emitted)]
 
     def futures(self, path: str) -> tuple[Plan, str]:
-        """The futures file of a node, and its key in the store. Raises `RunNotFound` if the node has none."""
-        id, index = self.find(path)
-        level = self._levels[id]
-        if index not in level.futures:
+        """The futures file of a node (of a loop: of its last iteration), and its key in the store. Raises `RunNotFound` if the node has none."""
+        key = self.find(path)
+        if key not in self.emitted:
             raise RunNotFound(f"{path} emitted no futures file")
-        key = futures_key(self.manifest.run_id, node_identity(level.identity, index))
+        _, header = futures_from_bytes(self.emitted[key])
+        name = futures_key(self.manifest.run_id, node_identity(header.parent, header.index))
         try:
-            return plan_from_bytes(self.store.get(key)), key
+            return plan_from_bytes(self.store.get(name)), name
         except (PlanFormatError, OSError):
-            return plan_from_bytes(level.futures[index][0]), key  # the journal has its bytes too
+            return plan_from_bytes(self.emitted[key]), name  # the journal has its bytes too

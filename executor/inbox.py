@@ -26,9 +26,9 @@ from typesys.errors import FormatError
 
 _log = logging.getLogger("promissory")
 MAGIC: Final = b"PRMI"
-VERSION: Final = 1
+VERSION: Final = 2
 _LOOK: Final = 0.1
-COMMANDS: Final = ("pause", "unpause", "stop", "cancel")
+COMMANDS: Final = ("pause", "unpause", "stop", "cancel", "answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,16 @@ class Command:
         reason: why, in words.
         sender: who asks: user, host and process.
         time: µs since the epoch.
+        gate: the path of the gate that is answered.
+        value: the answer, encoded.
     """
 
     command: str
     reason: str
     sender: str
     time: int
+    gate: str = ""
+    value: bytes = b""
 
 
 def command_to_bytes(command: Command) -> bytes:
@@ -63,16 +67,21 @@ def command_from_bytes(data: bytes, key: str) -> Command:
     _, _, payload = unseal(data, MAGIC, range(1, VERSION + 1), key)
     entries = unpack_canonical(payload, key)
     expected = {field.name for field in fields(Command)}
-    if not isinstance(entries, dict) or entries.keys() != expected or entries["command"] not in COMMANDS:
+    if not isinstance(entries, dict) or not _REQUIRED <= entries.keys() <= expected or entries["command"] not in COMMANDS:
         raise FormatError(key, "is no command", 0)
+    if not isinstance(entries.get("gate", ""), str) or not isinstance(entries.get("value", b""), bytes):
+        raise FormatError(key, "is malformed", 0)
     if not isinstance(entries["reason"], str) or not isinstance(entries["sender"], str) or not isinstance(entries["time"], int):
         raise FormatError(key, "is malformed", 0)
     return Command(**entries)
 
 
-def send(store: Store, run_id: str, command: str, reason: str = "") -> str:
+_REQUIRED: Final = frozenset(("command", "reason", "sender", "time"))
+
+
+def send(store: Store, run_id: str, command: str, reason: str = "", gate: str = "", value: bytes = b"") -> str:
     """Put a command into a run's inbox; gives its key, which is gone once it was obeyed."""
-    said = Command(command, reason, _sender(), time.time_ns() // 1000)
+    said = Command(command, reason, _sender(), time.time_ns() // 1000, gate, value)
     key = inbox_key(run_id, f"{said.time:020d}-{secrets.token_hex(8)}")
     store.put_new(key, command_to_bytes(said))
     return key
@@ -130,9 +139,10 @@ def tell(store: Store, run_id: str, command: str, reason: str = "", patience: fl
 
 
 def clear(store: Store, run_id: str) -> None:
-    """Remove what was said to an executor that is gone."""
-    for key in store.list(inbox_key(run_id)):
-        store.delete(key)
+    """Remove what was said to an executor that is gone; answers stay for the next one."""
+    for key, command in waiting(store, run_id):
+        if command.command != "answer":
+            store.delete(key)
 
 
 class Inbox:

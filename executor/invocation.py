@@ -2,17 +2,26 @@
 
 ::
 
-    batch      [definitions, invocations, carried]  definitions: callees, complete in themselves (planner.plan_format)
+    batch      [definitions, invocations, carried, shared, channel]
+                                                    definitions: callees, complete in themselves (planner.plan_format)
                                                     carried: [key, bytes] of what the worker can't read in a store
-    invocation [definition, frame, index, arguments, path, parent identity, depth, attempt, time-out]
-               definition -1: a joint; `arguments` is [one argument, bytes of the type that is wanted]
+                                                    shared: values that many invocations take an item of
+                                                    channel: [key, bytes] of the run's channel, as it is now
+    invocation [definition, frame, index, arguments, path, [parent identity, place], depth, attempt, time-out, loop]
+               loop: nil, or [iteration, payload as an argument or nil, how many iterations there may be]
+               definition JOINT: `arguments` is [one argument, bytes of the type that is wanted]
+                          DECIDE: [conditions, [[argument, bytes of its type]…]]
+                          CUT: [[argument, name]…] of the lists that are mapped
+                          JOIN: lists to be made one
     argument   nil                                  the parameter's default
                bytes                                a value
                [0, digest, size]                    a value that is an object
                [1, binding, [[leaf, value, type]…]] a binding to be assembled from these leaves (type nil: a literal)
+               [2, n, k, type]                      item k of the list that is shared value n; type: of the item, nil if it is the parameter's
 
-    outcome    [frame, index, status, payload, started µs, duration µs, worker, attempt, log, carried]
+    outcome    [frame, index, status, payload, started µs, duration µs, worker, attempt, log, carried, asked]
                carried: [key, bytes] of what the worker can't write to a store; nil where it shares one (rule J5)
+               asked: what the body asked of its run (`executor.control`); nil if nothing
 
 ============ ==================================================
 status       payload
@@ -22,6 +31,12 @@ FUTURES      the futures file
 FAILURE      the failure's tree
 UNSTARTED    nil: given back, because the batch ended early
 LOST         [signal, exit code, last words]: its worker ended while it ran
+LOOP         the payload of the next iteration, as a value
+SKIP         the reason
+CANCEL       the reason
+ARM          which arm of a branch, -1 for none
+ITEMS        [count, [part of each list, a value]] of each chunk of a map
+ITERATION    the futures file of one iteration of a dynamic: what it gives is the payload of the next
 ============ ==================================================
 """
 
@@ -34,15 +49,18 @@ from executor.topology import Topology
 from planner.plan import NODE, Binding, Value, leaves
 from typesys.canonical import pack
 from typesys.type_format import type_bytes
+from typesys.types import NONE
 
-VALUE, FUTURES, FAILURE, UNSTARTED, LOST = range(5)
-JOINT: Final = -1
-OBJECT, ASSEMBLE = range(2)
+_NOTHING: Final = pack(None)
+
+VALUE, FUTURES, FAILURE, UNSTARTED, LOST, LOOP, SKIP, CANCEL, ARM, ITEMS, ITERATION = range(11)
+JOINT, DECIDE, CUT, JOIN = range(-1, -5, -1)
+OBJECT, ASSEMBLE, ITEM = range(3)
 
 
 def unstarted(calls: Iterable[tuple[int, int, int]]) -> list[Any]:
     """The outcomes of (frame, index, attempt)s that no worker has begun."""
-    return [[frame, index, UNSTARTED, None, 0, 0, "", attempt, None, None] for frame, index, attempt in calls]
+    return [[frame, index, UNSTARTED, None, 0, 0, "", attempt, None, None, None] for frame, index, attempt in calls]
 
 
 def value_argument(value: Value) -> Any:
@@ -56,7 +74,10 @@ def assembled_argument(binding: Binding, topology: Topology, value_of: Any) -> A
     for leaf in leaves(binding):
         plain = _without_path(leaf)
         type = topology.leaf_type(leaf)
-        sources.append([plain, value_argument(value_of(_whole(plain))), None if type is None else type_bytes(type)])
+        found = value_of(_whole(plain))
+        if found is None:  # of an item that did not succeed
+            found, type = _NOTHING, NONE
+        sources.append([plain, value_argument(found), None if type is None else type_bytes(type)])
     return [ASSEMBLE, binding, sources]
 
 

@@ -12,28 +12,56 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from hashlib import blake2b
 from typing import Any, Final, Protocol
 
 from executor.carried import Carried
+from executor.chunks import UnequalLists, cut, items_of, join
 from executor.code import CantTravel, Code, Refused, has_import_name
 from executor.crash_points import Crashed, reached
 from executor.errors import StoreError
-from executor.events import tree_of
+from executor.decide import choose
+from executor.events import tree_of, value_of
 from executor.failure import Failure
-from executor.invocation import FAILURE, FUTURES, JOINT, OBJECT, UNSTARTED, VALUE, leaf_key
+from executor.invocation import (
+    ARM,
+    CANCEL,
+    CUT,
+    DECIDE,
+    FAILURE,
+    FUTURES,
+    ITEM,
+    ITEMS,
+    ITERATION,
+    JOINT,
+    LOOP,
+    OBJECT,
+    SKIP,
+    UNSTARTED,
+    VALUE,
+    leaf_key,
+    value_argument,
+)
 from executor.store import Store
 from planner.binding import assemble
-from planner.dynamic import Dynamic, expand
+from planner.context import Context, Requests, current_body
+from planner.dynamic import Dynamic, Iteration, expand, plan_of_calls
 from planner.entity import Entity
+from planner.errors import SignalError
 from planner.plan import Large, Plan
 from planner.plan_format import FuturesHeader, futures_to_bytes
+from planner.signals import Loop, Skip
 from planner.task import Task
 from planner.tracing import InTaskBody, current
 from typesys.canonical import pack, unpack
 from typesys.errors import TypeMismatch
+from typesys.secret import masked
+from typesys.transcode import transcode
 from typesys.type_format import type_from_bytes
-from typesys.types import Type
+from typesys.types import ANY, NONE, Type
+from typesys.wire import codec_for
 
+_LISTS_KEPT: Final = 8
 LONGEST_BATCH: Final = 0.02
 """Seconds after which a batch ends early."""
 
@@ -49,6 +77,23 @@ def _end_child(error: BaseException | None) -> None:
         with suppress(Exception):  # a body may have put anything there
             stream.flush()
     os._exit(code & 0xFF)
+
+
+def seed_of(run_id: str, parent: bytes, index: int) -> int:
+    """A number made of a node's identity: equal on every attempt and engine."""
+    state = blake2b(run_id.encode() + b"\0" + parent + index.to_bytes(8, "big"), digest_size=8, person=b"promissory seed")
+    return int.from_bytes(state.digest(), "big") >> 1
+
+
+def _payload(result: Any) -> bytes:
+    """What a body gave `Loop`, as a value that says itself what it is."""
+    try:
+        return _ANY.encode(result)
+    except TypeMismatch as mismatch:
+        raise Refused("TaskTypeError", mismatch.at("Loop(…)")) from None
+
+
+_ANY: Final = codec_for(ANY)
 
 
 class Listener(Protocol):
@@ -114,6 +159,10 @@ class Worker:
         self._process = os.getpid()
         self._code = Code(store, run_id, bundle)
         self._kept: dict[tuple[str, bytes], Any] = {}
+        self._run_id = run_id
+        self._shared: list[Any] = []
+        self._channel: dict[str, bytes] = {}
+        self._items: dict[bytes, list[bytes]] = {}
 
     def run(self, batch: bytes, outcomes: Taker) -> None:
         """Run a batch, adding each outcome to `outcomes` as it is there, so that an interrupted batch keeps what it has done.
@@ -121,26 +170,28 @@ class Worker:
         After a failure, or when bodies turn out to be slow, the rest of the batch is given back unstarted, so that what is done gets committed. Raises
         `StoreError`, which is no node's failure.
         """
-        definitions, invocations, carried = unpack(batch, "a batch")
+        definitions, invocations, carried, shared, channel = unpack(batch, "a batch")
         if self._carried is not None:
             self._carried.bring(carried)
+        self._shared, self._channel = shared, dict(channel)
         over, begun = False, time.monotonic()
         for invocation in invocations:
             if over:
-                outcomes.append([invocation[1], invocation[2], UNSTARTED, None, 0, 0, self.name, invocation[7], None, None])
+                outcomes.append([invocation[1], invocation[2], UNSTARTED, None, 0, 0, self.name, invocation[7], None, None, None])
             else:
                 outcome = self._invoke(definitions, invocation)
                 over = outcome[2] == FAILURE or time.monotonic() - begun > LONGEST_BATCH
                 outcomes.append(outcome)
 
     def _invoke(self, definitions: list[bytes], invocation: list[Any]) -> list[Any]:
-        number, frame, index, arguments, path, identity, depth, attempt, timeout = invocation
+        number, frame, index, arguments, path, place, depth, attempt, timeout, loop = invocation
+        asked = None
         begun = time.time_ns() // 1000
         self.now = (frame, index, begun)
         self.capture.begin(path)
         try:
-            if number == JOINT:
-                status, payload = VALUE, self._joint(arguments)
+            if number < 0:
+                status, payload = self._hidden(number, arguments)
             else:
                 definition = definitions[number]
                 loaded = self._code.loaded
@@ -148,10 +199,15 @@ class Worker:
                 if self._before_body is not None:
                     self._before_body(timeout, loaded != self._code.loaded)
                 body_begun = time.monotonic()
-                if isinstance(entity, Dynamic):
-                    status, payload = self._expand(entity, arguments, FuturesHeader(identity, index, depth))
-                else:
-                    status, payload = VALUE, self._call(entity, arguments)
+                header = FuturesHeader(place[0], place[1], depth)
+                context = self._context(path, header, attempt, timeout, loop)
+                token = current_body.set(context)
+                try:
+                    status, payload = self._run(entity, arguments, header)
+                finally:
+                    current_body.reset(token)
+                if context.has_asked:
+                    status, payload, asked = self._with_requests(entity, context.requests, status, payload, header)
                 if timeout is not None and time.monotonic() - body_begun > timeout:
                     raise Refused("TaskTimeout", f"{path} took {time.monotonic() - body_begun:.3g} s, and its time-out is {timeout:g} s")
         except (KeyboardInterrupt, StoreError, Crashed):
@@ -166,9 +222,86 @@ class Worker:
         self.now = None
         log = self.capture.end()
         carried = None if self._carried is None else self._carried.taken()
-        return [frame, index, status, payload, begun - self.created, ended - begun, self.name, attempt, log, carried]
+        return [frame, index, status, payload, begun - self.created, ended - begun, self.name, attempt, log, carried, asked]
 
     # --- bodies ---
+
+    def _context(self, path: str, header: FuturesHeader, attempt: int, timeout: float | None, loop: list[Any] | None) -> Context:
+        """What a body may know and ask."""
+        iteration, payload, allowed = loop or (0, None, None)
+        return Context(
+            run_id=self._run_id,
+            path=path,
+            attempt=attempt,
+            loop_index=iteration,
+            loop_result=None if payload is None else self._bytes_of(payload),
+            depth=header.depth - 1,
+            max_iterations=allowed,
+            seed=lambda: seed_of(self._run_id, header.parent, header.index),
+            deadline=None if timeout is None else time.time() + timeout,
+            channel=self._channel,
+            in_run=True,
+        )
+
+    def _run(self, entity: Entity[..., Any], arguments: list[Any], header: FuturesHeader) -> tuple[int, Any]:
+        """A body, to its end: a value, a futures file, or what it raised to its run."""
+        try:
+            if isinstance(entity, Dynamic):
+                return self._expand(entity, arguments, header)
+            return VALUE, self._call(entity, arguments)
+        except Loop as signal:
+            return LOOP, tree_of(self.store.put_value(_payload(signal.result)))
+        except Skip as signal:
+            return SKIP, masked(str(signal.reason))
+
+    def _with_requests(self, entity: Entity[..., Any], requests: Requests, status: int, payload: Any, header: FuturesHeader) -> tuple[int, Any, dict[str, Any] | None]:
+        """An outcome with what the body asked of its run: cancel > terminate > goto > next iteration > return."""
+        if requests.cancel is not None:
+            return CANCEL, masked(requests.cancel), None
+        if status == SKIP:
+            return status, payload, None
+        if requests.iterate is not None and requests.terminate is None and requests.goto is None:
+            if status in (FUTURES, ITERATION):
+                raise SignalError(
+                    f"{entity.name} asked for another iteration and made calls",
+                    way_out="raise Loop(…) in a dynamic: its iteration is what it emitted",
+                )
+            status, payload = LOOP, tree_of(self.store.put_value(requests.iterate))
+        asked: dict[str, Any] = {}
+        if status == ITERATION:
+            status, asked["loops"] = FUTURES, True
+        if requests.writes:
+            asked["writes"] = [list(write) for write in requests.writes]
+        if requests.read:
+            asked["read"] = True
+        if requests.terminate is not None:
+            asked["terminate"] = [masked(requests.terminate[0]), requests.terminate[1]]
+            if status == LOOP:
+                status, payload = VALUE, self._encoded(entity, None) if entity.signature.result.type == NONE else payload
+        if requests.names:
+            self._add_targets(entity, requests, status, payload, header, asked)
+        return status, payload, asked
+
+    def _add_targets(self, entity: Entity[..., Any], requests: Requests, status: int, payload: Any, header: FuturesHeader, asked: dict[str, Any]) -> None:
+        if status in (FUTURES, ITERATION) and any(call is not None for call in requests.calls):
+            raise SignalError(f"{entity.name} is a dynamic, and asked for another task", way_out="call it in the body: what a dynamic calls runs before what follows")
+        if status == LOOP and any(call is not None for call in requests.calls):
+            raise SignalError(f"{entity.name} asked for another task and for another iteration", way_out="ask for the task in the last iteration")
+        calls: list[tuple[Entity[..., Any], dict[str, Any]]] = []
+        asked["next"] = []
+        for name, call in zip(requests.names, requests.calls, strict=True):
+            number = -1
+            if call is not None and call[0].signature.can_be_called_with(call[1]):
+                number = len(calls)
+                calls.append(call)
+            asked["next"].append([name, number, int(call is not None and bool(call[1]))])
+        if requests.goto is not None:
+            asked["goto"] = requests.goto
+        if calls:
+            plan = plan_of_calls(entity, calls, self._bytes_of(value_argument(value_of(payload))))
+            self._ship_code(plan)
+            self._put_literals(plan)
+            asked["futures"] = futures_to_bytes(plan, header)
 
     def _call(self, entity: Entity[..., Any], arguments: list[Any]) -> Any:
         values, _ = self._arguments(entity, arguments)
@@ -195,8 +328,15 @@ class Worker:
             expansion = expand(entity, values, encoded)
         finally:
             self._is_over()
-        if not isinstance(expansion, Plan):
+        plan = expansion.plan if isinstance(expansion, Iteration) else expansion
+        if not isinstance(plan, Plan):
             return VALUE, self._encoded(entity, expansion)
+        self._ship_code(plan)
+        self._put_literals(plan)
+        return ITERATION if isinstance(expansion, Iteration) else FUTURES, futures_to_bytes(plan, header)
+
+    def _ship_code(self, expansion: Plan) -> None:
+        """Have other workers find the functions that a plan made here calls."""
         for callee, called in zip(expansion.shape.callees, expansion.origin.entities, strict=True):
             if not has_import_name(callee):
                 self._kept[callee.name, callee.digest] = called  # no import reaches it, and the plan is about to go
@@ -205,10 +345,11 @@ class Worker:
                 self._code.ship(zip(expansion.shape.callees, expansion.origin.entities, strict=True), must=self._remote)
             except CantTravel as problem:
                 raise Refused("CodeNotFound", str(problem)) from None
-        for literal in expansion.literals:
+
+    def _put_literals(self, plan: Plan) -> None:
+        for literal in plan.literals:
             if isinstance(literal, Large):
-                self.store.put_object(literal.digest, expansion.blobs[literal.digest])
-        return FUTURES, futures_to_bytes(expansion, header)
+                self.store.put_object(literal.digest, plan.blobs[literal.digest])
 
     def _encoded(self, entity: Entity[..., Any], result: Any) -> Any:
         try:
@@ -220,10 +361,58 @@ class Worker:
         reached("worker.value-stored")
         return stored
 
+    # --- what is no code of the author's ---
+
+    def _hidden(self, number: int, arguments: list[Any]) -> tuple[int, Any]:
+        if number == JOINT:
+            return VALUE, self._joint(arguments)
+        if number == DECIDE:
+            return ARM, self._decide(arguments)
+        if number == CUT:
+            return ITEMS, self._cut(arguments)
+        return VALUE, tree_of(self.store.put_value(join(self._bytes_of(argument) for argument in arguments)))
+
+    def _decide(self, arguments: list[Any]) -> int:
+        conditions, given = arguments
+        operands = [(unpack(self._bytes_of(argument)), type_from_bytes(type)) for argument, type in given]
+        try:
+            return choose(conditions, operands)
+        except TypeMismatch as mismatch:
+            raise Refused("TaskTypeError", f"a condition can't be decided: {mismatch}") from None
+
+    def _cut(self, arguments: list[Any]) -> list[Any]:
+        names = [name for _, name in arguments]
+        try:
+            return [[count, [tree_of(self.store.put_value(part)) for part in parts]] for count, parts in cut([self._bytes_of(argument) for argument, _ in arguments])]
+        except UnequalLists as unequal:
+            said = ", ".join(f"{name} has {length:,}" for name, length in zip(names, unequal.lengths, strict=True))
+            raise Refused("UnequalLengths", f"lists that are mapped together have different lengths: {said}. Give lists of one length, or unmapped(…)") from None
+
+    def _bytes_of(self, argument: Any) -> bytes:
+        """The bytes of a value that is an argument."""
+        data: bytes = argument if argument.__class__ is bytes else self.store.get_value(Large(argument[1], argument[2]))
+        return data
+
+    def _item(self, argument: list[Any], wanted: Type) -> bytes:
+        """The bytes of an item of a list that invocations share."""
+        _, number, position, type = argument
+        shared = self._shared[number]
+        key = shared if shared.__class__ is bytes else shared[1]
+        items = self._items.get(key)
+        if items is None:
+            if len(self._items) >= _LISTS_KEPT:
+                self._items.clear()
+            items = self._items[key] = list(items_of(self._bytes_of(shared)))
+        data = items[position]
+        return data if type is None else pack(transcode(unpack(data), type_from_bytes(type), wanted))
+
     def _joint(self, arguments: list[Any]) -> Any:
         argument, wanted = arguments
         try:
-            data = pack(self._assembled(argument, type_from_bytes(wanted)))
+            if argument[0] == ITEM:
+                data = self._item(argument, type_from_bytes(wanted))
+            else:
+                data = pack(self._assembled(argument, type_from_bytes(wanted)))
         except TypeMismatch as mismatch:
             raise Refused("TaskTypeError", f"what is given is something else than declared: {mismatch.at('result')}") from None
         return tree_of(self.store.put_value(data))
@@ -241,6 +430,8 @@ class Worker:
             elif argument is None:
                 assert parameter.default is not None
                 data, referable = parameter.default, True
+            elif argument[0] == ITEM:
+                data, referable = self._item(argument, parameter.type), False
             elif argument[0] == OBJECT:
                 data, referable = self.store.get_value(Large(argument[1], argument[2])), True
             else:

@@ -18,7 +18,7 @@ from typing import Final
 
 from executor.crash_points import reached
 from executor.errors import Fenced, JournalError, NotInStore, StoreError
-from executor.events import DONE, EXPANDED, SNAPSHOT, Event
+from executor.events import DONE, SNAPSHOT, Event, futures_of, values_of
 from executor.layout import is_segment, object_key, segment_key, snapshot_key
 from executor.segment import GENESIS, NO_SNAPSHOT, Segment, is_torn, segment_digest, segment_from_bytes, segment_to_bytes
 from executor.store import Store
@@ -100,10 +100,8 @@ class Journal:
             if event[0] == DONE:
                 value = event[3]
                 size += len(value) + 16 if value.__class__ is bytes else 64
-            elif event[0] == EXPANDED:
-                size += len(event[4]) + 32
             else:
-                size += 64
+                size += _size_of(event)
         with self._condition:
             while self._bytes > _BACKLOG_BYTES and self._error is None:
                 self._condition.wait()
@@ -237,16 +235,23 @@ class Journal:
         reached("journal.committed")
 
 
+def _size_of(event: Event) -> int:
+    """About how many bytes an event takes."""
+    futures = futures_of(event)
+    values = sum(len(value) if value.__class__ is bytes else 48 for value in values_of(event))
+    return 64 + values + (0 if futures is None else len(futures))
+
+
 def keys_named(run_id: str, event: Event) -> Iterator[str]:
     """The keys that an event names, which have to be safe before it is."""
-    if event[0] == DONE:
-        if isinstance(event[3], Large):
-            yield object_key(event[3].digest)
-    elif event[0] == SNAPSHOT:
+    if event[0] == SNAPSHOT:
         if isinstance(event[1], Large):
             yield snapshot_key(run_id, event[1].digest)
-    elif event[0] == EXPANDED:
-        plan, _ = futures_from_bytes(event[4])
+        return
+    yield from (object_key(value.digest) for value in values_of(event) if isinstance(value, Large))
+    futures = futures_of(event)
+    if futures is not None:
+        plan, _ = futures_from_bytes(futures)
         yield from (object_key(literal.digest) for literal in plan.literals if isinstance(literal, Large))
 
 

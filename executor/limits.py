@@ -6,12 +6,15 @@ limit                default     counts
 max_depth            100         dynamics nested in each other, tail calls too
 max_nodes            1,000,000   nodes of all frames of the run
 max_futures_bytes    256 MiB     bytes of one futures file
+max_items            10,000,000  items of one map
+max_iterations       10,000,000  iterations of one loop; `@task(max_iterations=…)` says another number
 ==================== =========== ================================================================
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from executor.failure import Failure
 
@@ -23,9 +26,11 @@ class Limits:
     max_depth: int = 100
     max_nodes: int = 1_000_000
     max_futures_bytes: int = 256 << 20
+    max_items: ClassVar[int] = 10_000_000
+    max_iterations: ClassVar[int] = 10_000_000
 
     def to_tree(self) -> list[int]:
-        """For manifest, journal and snapshots."""
+        """For manifest, journal and snapshots: what a run can be given."""
         return [self.max_depth, self.max_nodes, self.max_futures_bytes]
 
     def changed(self, max_depth: int | None, max_nodes: int | None, max_futures_bytes: int | None) -> Limits:
@@ -64,6 +69,26 @@ class Limits:
         return Failure.of_executor(
             "NodesExceeded",
             f"{path} brings the run to {count:,} nodes, and it allows {self.max_nodes:,}: raise max_nodes, or do more in each task",
+        )
+
+    def items(self, count: int, path: str) -> Failure | None:
+        """The failure of a map over too many items."""
+        if count <= self.max_items:
+            return None
+        return Failure.of_executor(
+            "ItemsExceeded", f"{path} maps over {count:,} items, and a map may have {self.max_items:,}: let each item be a list, and map over those"
+        )
+
+    def iterations(self, done: int, allowed: int | None, name: str, path: str) -> Failure | None:
+        """The failure of a loop that wants another iteration after so many."""
+        limit = self.max_iterations if allowed is None else allowed
+        if done < limit:
+            return None
+        said = f"its decorator allows {allowed:,}" if allowed is not None else f"a loop may have {limit:,}"
+        return Failure.of_executor(
+            "IterationLimitExceeded",
+            f"{path} has run {done:,} times and asks for another iteration, and {said}. Does the loop end? If it does, allow more: @task(max_iterations={_higher(limit)}) on "
+            f"{name}, then `resume`; ctx.can_iterate() tells a body whether there is another",
         )
 
     def futures_bytes(self, size: int, path: str) -> Failure | None:

@@ -63,7 +63,8 @@ class Lookups:
 
     def begin(self, call: Call) -> None:
         """Look a call up; what is found comes out of `found`."""
-        fields = fields_of(call.frame, call.node)
+        loop = None if call.payload is None else (call.iteration, call.payload)
+        fields = fields_of(call.frame, call.node, loop)
         key, me = result_key(fields), (call.frame.id, call.node)
         own = self._own.get(key)
         once = call.frame.topology.policy(call.node).cache_serialize

@@ -16,7 +16,6 @@ from executor.code import CantTravel, Code
 from executor.crash_points import reached
 from executor.engines.engine import Engine
 from executor.errors import InputError, RunExists, StoreError
-from executor.events import tree_of
 from executor.execution import Execution, resumed_event
 from executor.handle import Run, default_store, resume_command
 from executor.journal import Journal
@@ -69,9 +68,8 @@ class Prepared:
         scheduler = execution.scheduler
         if scheduler.failure is not None:
             run._failure = (scheduler.failure.path, scheduler.failure.failure, scheduler.failure.attempt)
-        if scheduler.outputs is not None:
-            run._outputs = [tree_of(value) for value in scheduler.outputs]
-        run._ended = ended
+        run._cancelled = scheduler.cancelled
+        run._ended, run._outputs = (ended.state, ended.reason), ended.outputs
 
     def carry_in_background(self) -> Run:
         """Carry it to its end in a thread."""

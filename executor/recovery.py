@@ -11,11 +11,12 @@ from typing import Final
 
 from executor.clock import Clock
 from executor.errors import JournalError, StoreError
-from executor.events import CODE, ENDED, EXPANDED, PAUSED, RESUMED, SNAPSHOT, UNPAUSED, Event
+from executor.events import ENDED, RESUMED, SNAPSHOT, Event, futures_of
 from executor.journal import Tail, find_end, newest_snapshot, read_segments
 from executor.layout import segment_key
 from executor.limits import Limits
 from executor.manifest import Manifest, read_plan
+from executor.replay import TOLD, replay, replayed
 from executor.scheduler import Scheduler
 from executor.segment import GENESIS, NO_SNAPSHOT
 from executor.snapshot import get_snapshot, load
@@ -61,7 +62,7 @@ def recover(store: Store, manifest: Manifest, clock: Clock) -> Recovered:
     if end and (recovered.tail is None or recovered.tail.number < end - 1):  # the last segment is torn: the next one is written behind it
         last = recovered.tail or Tail(end - 1, 0, NO_SNAPSHOT, GENESIS)
         recovered.tail = replace(last, number=end - 1)
-    recovered.scheduler.replayed(clock.monotonic(), clock.time())
+    replayed(recovered.scheduler, clock.monotonic(), clock.time())
     return recovered
 
 
@@ -101,7 +102,9 @@ def _take(store: Store, run_id: str, recovered: Recovered, event: Event, is_firs
     elif kind == RESUMED:
         recovered.ended = None
         recovered.scheduler.limits = Limits(*event[4])
-    elif kind not in (CODE, PAUSED, UNPAUSED):
-        if kind == EXPANDED:
-            recovered.futures.append(event[4])
-        recovered.scheduler.replay(event)
+        replay(recovered.scheduler, event)
+    elif kind in TOLD:
+        futures = futures_of(event)
+        if futures is not None:
+            recovered.futures.append(futures)
+        replay(recovered.scheduler, event)

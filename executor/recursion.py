@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Any
 
 from executor.failure import Failure
-from executor.frame import Frame, Repeat, joined
+from executor.frame import Frame, Repeat
 from executor.limits import Limits
 from planner.plan import NODE, Value, leaves
 from typesys.canonical import pack
@@ -21,10 +21,10 @@ def may_expand(limits: Limits, frame: Frame, index: int) -> tuple[Failure | None
     topology = frame.topology
     callee = topology.callee(index)
     if frame.depth >= limits.max_depth:
-        return limits.depth(frame.depth + 1, joined(frame.path, topology.name(index))), None
+        return limits.depth(frame.depth + 1, frame.path_of(index)), None
     if callee.policy.max_depth is not None:
         own = (frame.nesting or {}).get(callee.name, 0) + 1
-        path = joined(frame.path, topology.name(index))
+        path = frame.path_of(index)
         problem = limits.own_depth(callee.short_name, own, callee.policy.max_depth, path)
         if problem is not None:
             return problem, None
@@ -48,7 +48,8 @@ def _call_key(frame: Frame, index: int) -> bytes:
     callee = topology.callee(index)
     state = blake2b(callee.digest, digest_size=16)
     state.update(callee.name.encode())
-    for binding, parameter in zip(topology.graph.bindings_of(index), callee.interface.parameters, strict=True):
+    bindings = topology.plan_inputs.get(index) or topology.graph.bindings_of(index)
+    for binding, parameter in zip(bindings, callee.interface.parameters, strict=True):
         if binding is None:
             _add(state, parameter.default or b"")
         elif topology.fits(binding, parameter.type):
@@ -71,6 +72,6 @@ def _no_progress(frame: Frame, index: int) -> Failure:
     return Failure.of_executor(
         "NoProgress",
         f"{callee.short_name} was called again, inside itself, with the inputs it has been called with before ({names}): "
-        f"{joined(frame.path, frame.topology.name(index))}. It would go on for ever. Pass something that changes, or, to poll, "
+        f"{frame.path_of(index)}. It would go on for ever. Pass something that changes, or, to poll, "
         "say @dynamic(allow_repeat=True)",
     )

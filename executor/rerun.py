@@ -23,6 +23,7 @@ from executor.manifest import new_manifest, write_manifest
 from executor.options import Limited, Options, check_limits
 from executor.prepare import Prepared, Target, codecs_of, keep_current_code, new_execution, run_name
 from executor.probe import probe
+from executor.replay import replay, replayed
 from executor.scheduler import Scheduler
 from executor.store import Store
 from executor.timeouts import refuse_timeouts
@@ -102,9 +103,9 @@ def prepare_rerun(
     taken: list[Event] = []
     segments = read_segments(store, run_id, 0, find_end(store, run_id))
     for event in kept_events(history, kept, (event for segment, _ in segments for event in segment.events)):
-        scheduler.replay(event)
+        replay(scheduler, event)
         taken.append(event)
-    scheduler.replayed()
+    replayed(scheduler)
     scheduler.settled.clear()
     scheduler.afresh.update((frame.id, index) for frame, index in scheduler.ready if (frame.id, index) == (kept.numbers.get(at[0]), at[1]))
     if not options.engine.stops_bodies and not options.soft_timeouts:

@@ -11,7 +11,7 @@ from executor.code import missing_modules_from
 from executor.commits import write_futures
 from executor.crash_points import reached
 from executor.execution import code_event, resumed_event
-from executor.handle import Run
+from executor.handle import ENDED_WELL, Run
 from executor.inbox import clear
 from executor.journal import Journal, LostRace
 from executor.lookups import keep_all
@@ -45,11 +45,11 @@ def take_over_run(
     while True:
         recovered = recover(store, manifest, options.clock or SystemClock())
         result = Run(run_id, store, codecs_of(target if target is not None else recovered.plan))
-        if recovered.ended is not None and recovered.ended[1] == "SUCCEEDED":
+        if recovered.ended is not None and recovered.ended[1] in ENDED_WELL:
             for data in recovered.futures:
                 write_futures(store, run_id, data)
             keep_all(store, run_id, recovered.scheduler.settled)
-            result._ended, result._outputs = ("SUCCEEDED", ""), recovered.ended[3]
+            result._ended, result._outputs = (recovered.ended[1], recovered.ended[2]), recovered.ended[3]
             return result
         scheduler = recovered.scheduler
         scheduler.limits = scheduler.limits.changed(*limits)

@@ -9,49 +9,67 @@ ready       a stack of (frame, node) whose inputs are there; the last in is the 
 in_flight   what a worker has, by (frame id, index), with what its expansion will need
 admission   what calls in flight have taken of the run's capacity, and who waits for it
 tries       how often a call that has not succeeded was begun, by (frame id, index)
-sleeping    calls that wait for a moment in time, the first one first
-holding     nodes that are done and wait for being committed before anything follows (`commit="each"`)
+loops       which iteration a call is in, and what the one before gave it, by (frame id, index)
+maps        the maps under way, by (frame id, index)
+waiting     the gates under way, by (frame id, index)
+channel     the run's key-value store
+sleeping    calls and gates that wait for a moment in time, the first one first
+holding     what follows nodes that are done and wait for being committed (`commit="each"`)
 afresh      cached calls that are to run all the same
 ended_frames nodes that are held back and stand for a frame: committed as soon as all events so far are
 settled     what may be put into the cache once all events so far are committed
 hard_timeouts whether time-outs can be kept (or the caller is content with less)
 weighted    whether any call wants another number of processors than one
 log         events since the journal last took them, in causal order
-outputs     the run's outputs, once the root frame has ended
-failure     (path, frame id, index, failure, attempt) of the first failure, after which nothing new starts
+outputs     the run's outputs, once the root frame has ended; None for one that was skipped
+failing     frames that fail and have not ended
+handlers    what runs on the failure of frames that fail, as far as it has begun
+ending      what has ended otherwise than well and is being worked off (`is_ending`)
+last_opened the frame that was opened last, for whoever looks on
+has_dropped whether frames were dropped, so that what is ready may belong to none any more
+failure     the first failure that nothing handles
+dead        whether the root frame has ended badly
+terminated  reason and outputs, once a task has ended the run well
+cancelled   path and reason, once a task has cancelled the run
 stopping    nothing new starts any more
 paused      nothing new starts for the time being
 =========== =====================================================================================================
 
-Replay feeds the events of a journal through the same functions that made them, so a run resumed is in the state in which it was. Nothing here recurses: frames end in
-a loop, however deep they are nested.
+How nodes end badly is in `executor.endings`, maps are in `executor.mapped`, gates in `executor.gates`, what a task asks of its run in `executor.control`, and how a journal brings a
+state back in `executor.replay`. Nothing here recurses: frames end in a loop, however deep they are nested.
 """
 
 from __future__ import annotations
 
 import heapq
+from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NamedTuple
 
+from executor import control, endings, gates, mapped
 from executor.admission import PARKED, TOO_WIDE, Admission
 from executor.cache_key import Fields, fields_of
 from executor.capacity import Capacity, demand_of
 from executor.errors import JournalError
+from executor.events import CHOSEN, EXPANDED, FAILED, LOOPED, NO_META, OPENED, RETRIED, SKIPPED, STOPPED_BY, Event, Meta
 from executor.events import DONE as DONE_EVENT
-from executor.events import EXPANDED, FAILED, NO_META, OPENED, RETRIED, Event, Meta
 from executor.failure import Failure, LastWords
-from executor.frame import DONE, OPEN, PENDING, Frame, Repeat, joined, node_identity
+from executor.frame import DONE, OPEN, PENDING, FailedNode, Frame, Repeat, node_identity
+from executor.frame import SKIPPED as SKIPPED_STATE
 from executor.limits import Limits
 from executor.recursion import may_expand
 from executor.retry import retry_delay
 from executor.timeouts import cant_stop, with_timeouts
 from executor.topology import Topologies
-from planner.plan import PLAN, Plan, Value
+from planner.plan import BRANCH, CALL, GATE, MAP, PLAN, RESCUE, Plan, Value
 from planner.plan_format import FuturesHeader, futures_from_bytes
+from planner.specs import Branch, Rescue
 
 ROOT_IDENTITY = bytes(16)
+NOTHING: Final = b"\xc0"
+"""The value None."""
 _SENT_AGAIN: Final = 2
-_RESETTLED: Final = 1_000
-"""How many outcomes a replay gives to the cache again: a crash may have come before they were kept there."""
 
 Key = tuple[int, int]
 """Frame id and index."""
@@ -65,6 +83,9 @@ class Call(NamedTuple):
         timeout: seconds that the body may take.
         cached: whether an equal call's outcome will do.
         alone: whether it is to run on a fresh worker, beside nothing else, because its last one was lost.
+        iteration: which iteration of a loop it is, from 0.
+        payload: what the iteration before gave.
+        joins: the lists that a map's chunks gave, to be made one; None for any other call.
     """
 
     frame: Frame
@@ -73,16 +94,9 @@ class Call(NamedTuple):
     timeout: float | None = None
     cached: bool = False
     alone: bool = False
-
-
-class FailedNode(NamedTuple):
-    """The first failure of a run."""
-
-    path: str
-    frame: int
-    node: int
-    failure: Failure
-    attempt: int
+    iteration: int = 0
+    payload: Value | None = None
+    joins: tuple[Value | None, ...] | None = None
 
 
 class Tries(NamedTuple):
@@ -127,8 +141,12 @@ class Scheduler:
         self.limits = limits
         self.admission = Admission(capacity)
         self.tries: dict[Key, Tries] = {}
+        self.loops: dict[Key, tuple[int, Value]] = {}
+        self.maps: dict[Key, mapped.Mapping] = {}
+        self.waiting: dict[Key, gates.Waiting] = {}
+        self.channel: dict[str, bytes] = {}
         self.sleeping: list[Sleeping] = []
-        self.holding: dict[Key, Value | tuple[int, Plan, str, Repeat | None]] = {}
+        self.holding: dict[Key, Callable[[], None]] = {}
         self.ended_frames: list[Key] = []
         self.afresh: set[Key] = set()
         self.settled: list[Settled] = []
@@ -140,15 +158,24 @@ class Scheduler:
         self.ready: list[tuple[Frame, int]] = []
         self.in_flight: dict[Key, Repeat | None] = {}
         self.log: list[Event] = []
-        self.outputs: tuple[Value, ...] | None = None
+        self.outputs: tuple[Value | None, ...] | None = None
+        self.failing: dict[int, Frame] = {}
+        self.handlers: set[Key] = set()
+        self.ending: deque[tuple[Frame, int, int, FailedNode | None]] = deque()
+        self.is_ending = False
+        self.has_dropped = False
         self.failure: FailedNode | None = None
+        self.dead = False
+        self.terminated: tuple[str, Any] | None = None
+        self.cancelled: tuple[str, str] | None = None
         self.stopping = False
         self.paused = False
         self.next_frame = 0
         self.nodes = 0
         self.done_nodes = 0
+        self.replaying = False
+        self.last_opened: Frame | None = None
         self._slept = 0
-        self._replaying = False
 
     # --- events in ---
 
@@ -156,11 +183,12 @@ class Scheduler:
         """Begin a run."""
         topology = self.topologies.get(plan.shape, 0)
         problem = self.limits.nodes(topology.count, "main")
+        root = Frame(self.new_frame(), None, 0, 0, topology, plan.literals, inputs, ROOT_IDENTITY, "main", None, None)
         if problem is not None:
             self.log.append((FAILED, 0, 0, problem.to_tree(), NO_META))
-            self.stopping = True
+            self.stopping = self.dead = True
             self.failure = FailedNode("main", 0, 0, problem, 1)
-        self._open(self._new_frame(), None, 0, 0, topology, plan.literals, inputs, ROOT_IDENTITY, "main", None, None)
+        self.open(root)
 
     def done(self, frame_id: int, index: int, value: Value, meta: Meta = NO_META) -> None:
         """A node has its value. What is done already, or belongs to no open frame, is ignored."""
@@ -168,48 +196,114 @@ class Scheduler:
         if frame is None:
             return
         self.log.append((DONE_EVENT, frame_id, index, value, meta))
-        if frame.topology.code.commits_each and not self._replaying and frame.topology.commits_each(index):
-            self.holding[frame_id, index] = value
+        if frame.topology.code.commits_each and not self.replaying and frame.topology.commits_each(index):
+            self.holding[frame_id, index] = partial(self.complete, frame, index, value, True)
             return
-        self._complete(frame, index, value, meta[3] > 0)
+        self.complete(frame, index, value, meta[3] > 0)
 
-    def expanded(self, frame_id: int, index: int, data: bytes, meta: Meta = NO_META, child: int | None = None) -> FuturesHeader | None:
-        """A dynamic emitted a futures file, which is spliced in as a frame. Gives its header; None if it did not count."""
+    def looped(self, frame_id: int, index: int, payload: Value, meta: Meta = NO_META) -> None:
+        """A body asks to be run again with what it gives (rule S1)."""
+        frame = self._pending(frame_id, index)
+        if frame is None:
+            return
+        iteration = self.iteration(frame_id, index)
+        self.log.append((LOOPED, frame_id, index, iteration, payload, meta))
+        self.hold(frame, index, partial(self.iterate, frame, index, payload))
+
+    def skipped(self, frame_id: int, index: int, reason: str, meta: Meta = NO_META) -> None:
+        """A body says that its node is not to be done this time (rule S6)."""
+        frame = self._pending(frame_id, index)
+        if frame is None:
+            return
+        self.log.append((SKIPPED, frame_id, index, reason, meta))
+        self.hold(frame, index, partial(endings.end, self, frame, index, SKIPPED_STATE))
+
+    def cancelled_by(self, frame_id: int, index: int, reason: str, meta: Meta = NO_META) -> None:
+        """A body cancels the run: its node does not complete, nothing new starts (rule S6)."""
+        frame = self._pending(frame_id, index)
+        if frame is None:
+            return
+        self.log.append((STOPPED_BY, frame_id, index, reason, meta))
+        if self.cancelled is None:
+            self.cancelled = (frame.path_of(index, self.iteration(frame_id, index)), reason)
+        self.stopping = True
+
+    def signalled(
+        self, frame_id: int, index: int, outcome: tuple[str, Any], asked: dict[str, Any], meta: Meta = NO_META, child: int | None = None
+    ) -> None:
+        """A body has ended with an outcome ("value", "futures", "loop") and asked its run for more (rules S4, S5, S7): both count, or neither."""
+        repeat = self.in_flight.get((frame_id, index))
+        frame = self._pending(frame_id, index, keep_tries=True)
+        if frame is not None:
+            control.take(self, frame, index, outcome, asked, meta, repeat, child)
+
+    def chosen(self, frame_id: int, index: int, arm: int, meta: Meta = NO_META, child: int | None = None) -> None:
+        """The conditions of a branch chose an arm; -1: none of them."""
+        frame = self._pending(frame_id, index)
+        if frame is None:
+            return
+        spec = frame.topology.graph.specs[index]
+        assert isinstance(spec, Branch)
+        chosen = spec.arms[arm] if arm >= 0 else None
+        if chosen is not None and chosen.graph is None:
+            self.fail(frame, index, Failure.of_executor("BranchFailed", chosen.message), meta)
+            return
+        id = -1 if chosen is None else self.new_frame(child)
+        self.log.append((CHOSEN, frame_id, index, arm, id, meta))
+        if chosen is None:
+            self.complete(frame, index, gates.none_of(spec.result), True)
+            return
+        assert chosen.graph is not None
+        given = frame.topology.plan_inputs[index]
+        self.open_graph(id, frame, index, chosen.graph, tuple(frame.value(given[at]) for at in chosen.takes))
+
+    def spread(self, frame_id: int, index: int, chunks: list[Any], meta: Meta = NO_META) -> None:
+        """The lists of a map were cut into chunks of items."""
+        frame = self._pending(frame_id, index)
+        if frame is not None:
+            mapped.begin(self, frame, index, chunks, meta)
+
+    def expanded(self, frame_id: int, index: int, data: bytes, meta: Meta = NO_META, child: int | None = None, loops: bool = False) -> FuturesHeader | None:
+        """A dynamic emitted a futures file, which is spliced in as a frame. Gives its header; None if it did not count.
+
+        Args:
+            loops: whether it is one iteration: what the frame gives is the payload of the next.
+        """
         repeat = self.in_flight.get((frame_id, index))
         frame = self._pending(frame_id, index)
         if frame is None:
             return None
         plan, header = futures_from_bytes(data)
-        path = joined(frame.path, frame.topology.name(index))
+        problem = self.may_splice(plan, data, frame.path_of(index))
+        if problem is not None and child is None:
+            self.fail(frame, index, problem, meta)
+            return None
+        id = self.new_frame(child)
+        self.log.append((EXPANDED, frame_id, index, id, data, loops, meta))
+        if meta[3] > 0 and not loops and frame.topology.is_cached(index):
+            self._settle(frame, index, None, data)
+        self.hold(frame, index, partial(self.splice, id, frame, index, plan, header, repeat, loops))
+        return header
+
+    def may_splice(self, plan: Plan, data: bytes, path: str) -> Failure | None:
+        """Why what a node emitted can't run, if it can't."""
         problem = self.limits.futures_bytes(len(data), path) or self.limits.nodes(self.nodes + len(plan.graph), path)
         if not self.hard_timeouts and (limited := with_timeouts(plan.shape)):
             problem = problem or Failure.of_executor("EngineError", cant_stop(limited, "of this run"))
-        if problem is not None and child is None:
-            self._fail(frame, index, problem, meta)
-            return None
-        id = self._new_frame()
-        if child is not None and child != id:
-            raise JournalError(f"frame {child}", f"is opened where frame {id} was expected")
-        self.log.append((EXPANDED, frame_id, index, id, data, meta))
-        if meta[3] > 0 and frame.topology.is_cached(index):
-            self._settle(frame, index, None, data)
-        if not self._replaying and frame.topology.commits_each(index):
-            self.holding[frame_id, index] = (id, plan, path, repeat)
-            return header
-        self._splice(id, frame, index, plan, path, repeat)
-        return header
+        return problem
+
+    def hold(self, frame: Frame, index: int, follows: Callable[[], None]) -> None:
+        """Go on with what follows a node: when it is committed, if it says so, else at once."""
+        if frame.topology.code.commits_each and not self.replaying and frame.topology.commits_each(index):
+            self.holding[frame.id, index] = follows
+        else:
+            follows()
 
     def committed(self, frame_id: int, index: int) -> None:
         """A node that was held back is stored for good: what follows may start."""
-        held = self.holding.pop((frame_id, index), None)
-        frame = self.frames.get(frame_id)
-        if held is None or frame is None:
-            return
-        if isinstance(held, tuple):
-            id, plan, path, repeat = held
-            self._splice(id, frame, index, plan, path, repeat)
-        else:
-            self._complete(frame, index, held, True)
+        follows = self.holding.pop((frame_id, index), None)
+        if follows is not None and frame_id in self.frames:
+            follows()
 
     def failed(self, frame_id: int, index: int, failure: Failure, meta: Meta = NO_META, now: float = 0.0, calendar: float = 0.0) -> None:
         """An attempt failed: another one follows, or the node has failed for good.
@@ -226,13 +320,13 @@ class Scheduler:
         policy = frame.topology.policy(index) if frame.topology.is_call(index) else None
         delay = None
         if policy is not None and policy.retries:
-            delay = retry_delay(policy, failure, tries.retries, self.run + node_identity(frame.identity, index))
+            delay = retry_delay(policy, failure, tries.retries, self.run + frame.identity_of(index, self.iteration(*key)))
         if delay is None:
-            self._fail(frame, index, failure if policy is None else failure.without_budget(policy.retries), meta)
+            self.fail(frame, index, failure if policy is None else failure.without_budget(policy.retries), meta)
             return
         self.log.append((RETRIED, frame_id, index, failure.to_tree(), meta, delay, calendar + delay))
         self.tries[key] = Tries(tries.begun + 1, tries.retries + 1, tries.lost)
-        self._sleep(frame, index, now + delay, delay, calendar + delay)
+        self.sleep(frame, index, now + delay, delay, calendar + delay)
 
     def lost(self, frame_id: int, index: int, last_words: LastWords, meta: Meta = NO_META) -> None:
         """The worker ended while it ran this call, which says nothing of the call: it is sent again, alone, at most twice (rule R5)."""
@@ -246,8 +340,7 @@ class Scheduler:
             self.ready.append((frame, index))
             return
         self.tries.pop(key, None)
-        path = joined(frame.path, frame.topology.name(index))
-        self._fail(frame, index, Failure.of_lost_worker(path, lost + 1, last_words), meta)
+        self.fail(frame, index, Failure.of_lost_worker(frame.path_of(index, self.iteration(*key)), lost + 1, last_words), meta)
 
     def _pending(self, frame_id: int, index: int, keep_tries: bool = False) -> Frame | None:
         """The frame of a call that has come back, if it still waits for an outcome. It is in flight no more."""
@@ -276,9 +369,10 @@ class Scheduler:
         """A call is to be looked at again after a while, since somebody else is at work on an equal one."""
         frame = self._pending(frame_id, index, keep_tries=True)
         if frame is not None:
-            self._sleep(frame, index, now + delay, delay, 0.0)
+            self.sleep(frame, index, now + delay, delay, 0.0)
 
-    def _sleep(self, frame: Frame, index: int, due: float, delay: float, calendar: float) -> None:
+    def sleep(self, frame: Frame, index: int, due: float, delay: float, calendar: float) -> None:
+        """Have a call or gate wait for a moment."""
         self._slept += 1
         heapq.heappush(self.sleeping, Sleeping(due, self._slept, frame, index, delay, calendar))
 
@@ -286,7 +380,10 @@ class Scheduler:
         """What has slept long enough is ready."""
         while self.sleeping and self.sleeping[0].due <= now:
             one = heapq.heappop(self.sleeping)
-            self.ready.append((one.frame, one.node))
+            if (one.frame.id, one.node) in self.waiting:
+                gates.due(self, one.frame, one.node)
+            else:
+                self.ready.append((one.frame, one.node))
 
     @property
     def next_due(self) -> float | None:
@@ -297,44 +394,77 @@ class Scheduler:
         """Start nothing new; what runs may finish."""
         self.stopping = True
 
+    def iteration(self, frame_id: int, index: int) -> int:
+        """Which iteration a call is in, from 0."""
+        return self.loops[frame_id, index][0] if self.loops and (frame_id, index) in self.loops else 0
+
     # --- instructions out ---
 
-    def take(self, count: int) -> list[Call]:
-        """Calls to run now, of at most `count` processors. Nested plans that come up are opened on the way, limits are checked."""
+    def take(self, count: int, now: float = 0.0, calendar: float = 0.0) -> list[Call]:
+        """Calls to run now, of at most `count` processors. What needs no worker (nested plans, gates, items of maps) is opened on the way, limits are checked.
+
+        Args:
+            now: of the run's clock.
+            calendar: seconds since the epoch.
+        """
         calls: list[Call] = []
         too_wide: list[tuple[Frame, int]] = []
         if self.paused:
             return calls
         if self.admission.parked:
             self.ready += self.admission.unpark()
+        if self.failing:
+            endings.settle(self)
+        if self.dead:
+            return calls
         weighted = self.weighted
-        while self.ready and count > 0 and not self.stopping and self.weighted is weighted:
+        while self.weighted is weighted and count > 0 and not self.stopping:
+            if self.failing and not self.ready:
+                endings.settle(self)
+            if not self.ready or self.dead:
+                break
             frame, index = self.ready.pop()
-            if frame.state(index) != PENDING or (frame.id, index) in self.in_flight:
-                continue  # done in the journal that was replayed
-            topology = frame.topology
-            if index < topology.count and topology.graph.kinds[index] == PLAN:
-                self._open_nested(frame, index)
+            state = frame.state(index)
+            if state != PENDING or (frame.id, index) in self.in_flight:
+                if state == OPEN and self.maps and (frame.id, index) in self.maps and frame.id in self.frames:
+                    mapped.open_next(self, frame, index)
+                continue  # or done in the journal that was replayed
+            if (self.failing or self.has_dropped) and not endings.may_start(self, frame, index):
                 continue
+            topology = frame.topology
+            kind = topology.kind(index)
+            if kind > CALL:
+                if kind != BRANCH and kind != MAP:
+                    self._begin(frame, index, kind, now, calendar)
+                    continue
             repeat = frame.repeat
+            key = (frame.id, index)
+            iteration, payload = self.loops[key] if self.loops and key in self.loops else (0, None)
             if topology.is_dynamic(index):
                 problem, repeat = may_expand(self.limits, frame, index)
                 if problem is not None:
-                    self._fail(frame, index, problem, NO_META)
+                    self.fail(frame, index, problem, NO_META)
                     continue
-            key = (frame.id, index)
+            if iteration:
+                too_many = self.limits.iterations(iteration, topology.policy(index).max_iterations, topology.callee(index).short_name, frame.path_of(index))
+                if too_many is not None:
+                    self.fail(frame, index, too_many, NO_META)
+                    continue
             tries = self.tries.get(key) if self.tries else None
             attempt, alone = (1, False) if tries is None else (tries.begun + 1, tries.lost > 0)
             if not topology.is_governed(index):
                 self.in_flight[key] = repeat
-                calls.append(Call(frame, index, attempt, None, False, alone))
+                if kind == MAP and key in self.maps:
+                    calls.append(Call(frame, index, attempt, None, False, alone, joins=tuple(self.maps[key].results)))
+                else:
+                    calls.append(Call(frame, index, attempt, None, False, alone, iteration, payload))
                 count -= 1
                 continue
             policy = topology.policy(index)
             demand = demand_of(policy)
             impossible = self.admission.capacity.never(demand)
             if impossible is not None:
-                self._fail(frame, index, _never(joined(frame.path, topology.name(index)), impossible), NO_META)
+                self.fail(frame, index, _never(frame.path_of(index), impossible), NO_META)
                 continue
             weight = self.admission.admit(frame, index, demand, count)
             if weight == TOO_WIDE:
@@ -343,12 +473,28 @@ class Scheduler:
                     break
             elif weight != PARKED:
                 self.in_flight[key] = repeat
-                calls.append(Call(frame, index, attempt, policy.timeout, policy.cache and key not in self.afresh, alone))
+                cached = policy.cache and key not in self.afresh and (not iteration or topology.is_dynamic(index))
+                calls.append(Call(frame, index, attempt, policy.timeout, cached, alone, iteration, payload))
                 count -= weight
         if too_wide:
             self.admission.overtaken += len(calls)
             self.ready += reversed(too_wide)
         return calls
+
+    def _begin(self, frame: Frame, index: int, kind: int, now: float, calendar: float) -> None:
+        """Begin a node that needs no worker."""
+        if kind == PLAN:
+            self.open_nested(frame, index)
+        elif kind == GATE:
+            gates.begin(self, frame, index, now, calendar)
+        else:
+            assert kind == RESCUE
+            source = frame.topology.rescues(index)
+            assert source is not None
+            if frame.state(source) == DONE:
+                self.done(frame.id, index, frame.value(source))
+            else:
+                self.open_fallback(frame, index)
 
     @property
     def places_in_use(self) -> int:
@@ -367,76 +513,103 @@ class Scheduler:
             return True
         if self.in_flight or self.holding:
             return False
-        return self.stopping or not (self.ready or self.admission.parked or self.sleeping)
+        return self.dead or self.stopping or not (self.ready or self.admission.parked or self.sleeping or self.waiting)
 
     # --- frames ---
 
-    def _new_frame(self) -> int:
+    def new_frame(self, expected: int | None = None) -> int:
+        """The number of the next frame. Raises `JournalError` if a journal says another."""
         self.next_frame += 1
-        return self.next_frame - 1
+        id = self.next_frame - 1
+        if expected is not None and expected != id:
+            raise JournalError(f"frame {expected}", f"is opened where frame {id} was expected")
+        return id
 
-    def _open(
-        self,
-        id: int,
-        parent: Frame | None,
-        slot: int,
-        depth: int,
-        topology: Any,
-        literals: tuple[Value, ...],
-        inputs: tuple[Value, ...],
-        identity: bytes,
-        path: str,
-        repeat: Repeat | None,
-        nesting: dict[str, int] | None,
-    ) -> None:
-        self.weighted = self.weighted or topology.code.weighted
-        frame = Frame(id, parent, slot, depth, topology, literals, inputs, identity, path, repeat, nesting)
-        self.nodes += topology.count
-        if frame.remaining == 0:
-            self._end(frame)
-            return
-        self.frames[frame.id] = frame
-        self.ready += [(frame, index) for index in topology.first]
-
-    def _open_nested(self, frame: Frame, index: int) -> None:
+    def open(self, frame: Frame) -> None:
+        """A frame begins."""
+        self.last_opened = frame
         topology = frame.topology
-        nested = self.topologies.get(topology.shape, topology.graph.targets[index], topology.code)
-        path = joined(frame.path, topology.name(index))
-        problem = self.limits.nodes(self.nodes + nested.count, path)
-        if problem is not None and not self._replaying:
-            self._fail(frame, index, problem, NO_META)
+        self.weighted = self.weighted or topology.code.weighted
+        if frame.parent is not None and (frame.parent.exempt or (frame.parent.topology.unusual and endings.handles(frame.parent.topology, frame.slot))):
+            frame.exempt = True
+        if frame.part is None:
+            self.nodes += topology.count
+        if topology.dormant:
+            frame.mixed = True
+        self.frames[frame.id] = frame
+        if frame.remaining == 0:
+            self.leave(frame)
             return
-        bindings = topology.plan_inputs[index]
+        if topology.standby:
+            endings.release_standby(self, frame)
+        if frame.part is not None:
+            mapped.begin_items(self, frame)
+        else:
+            self.ready += [(frame, index) for index in topology.first]
+
+    def open_nested(self, frame: Frame, index: int, child: int | None = None) -> None:
+        """Open the frame of a nested plan, if the run may have that many nodes."""
+        topology = frame.topology
+        target = topology.graph.targets[index]
+        problem = self.limits.nodes(self.nodes + len(topology.shape.graphs[target]), frame.path_of(index))
+        if problem is not None and not self.replaying:
+            self.fail(frame, index, problem, NO_META)
+            return
         inputs = []
-        for binding, parameter in zip(bindings, nested.graph.inputs, strict=True):
-            value = parameter.default if binding is None else frame.value(binding)
+        for binding, parameter in zip(topology.plan_inputs[index], topology.shape.graphs[target].inputs, strict=True):
+            value = parameter.default if binding is None else endings.value_for(frame, index, binding, parameter)
             assert value is not None, "verified plans bind what has no default"
             inputs.append(value)
-        frame.set_state(index, OPEN)
-        id = self._new_frame()
+        id = self.new_frame(child)
         self.log.append((OPENED, frame.id, index, id))
-        identity = node_identity(frame.identity, index)
-        self._open(id, frame, index, frame.depth, nested, frame.literals, tuple(inputs), identity, path, frame.repeat, frame.nesting)
+        self.open_graph(id, frame, index, target, tuple(inputs))
 
-    def _splice(self, id: int, frame: Frame, index: int, plan: Plan, path: str, repeat: Repeat | None) -> None:
+    def open_fallback(self, frame: Frame, index: int, child: int | None = None) -> None:
+        """Open the frame of what stands in for a node that failed."""
+        spec = frame.topology.graph.specs[index]
+        source = frame.topology.rescues(index)
+        assert isinstance(spec, Rescue) and source is not None and frame.failures is not None
+        error = frame.failures[source].as_value()
+        given = frame.topology.plan_inputs[index]
+        inputs = tuple(error if at < 0 else frame.value(given[at]) for at in spec.takes)
+        id = self.new_frame(child)
+        self.log.append((OPENED, frame.id, index, id))
+        self.open_graph(id, frame, index, spec.graph, inputs)
+
+    def open_graph(self, id: int, frame: Frame, index: int, graph: int, inputs: tuple[Value, ...]) -> None:
+        """Open the frame of a graph of the plan that a node is in."""
+        topology = frame.topology
+        nested = self.topologies.get(topology.shape, graph, topology.code)
+        frame.set_state(index, OPEN)
+        identity = frame.identity_of(index, self.iteration(frame.id, index))
+        self.open(Frame(id, frame, index, frame.depth, nested, frame.literals, inputs, identity, frame.path_of(index), frame.repeat, frame.nesting))
+
+    def splice(self, id: int, frame: Frame, index: int, plan: Plan, header: FuturesHeader, repeat: Repeat | None, loops: bool) -> None:
         """Open the frame of an expansion. A tail call takes the place of the frame that made it, which ends (rule D4)."""
         topology = frame.topology
-        callee = topology.callee(index)
         nesting = frame.nesting
+        callee = topology.callee(index)
         if callee.policy.max_depth is not None:
             nesting = {**(nesting or {}), callee.name: (nesting or {}).get(callee.name, 0) + 1}
         child = self.topologies.get(plan.shape, 0)
         inputs = self._arguments(frame, index) if child.takes_inputs else ()
-        identity = node_identity(frame.identity, index)
-        parent, slot = frame, index
-        if frame.remaining == 1 and frame.parent is not None and topology.outputs == [index] and not topology.keeps_its_place(index):
+        identity = node_identity(header.parent, header.index)
+        path = frame.path_of(index, self.iteration(frame.id, index))
+        depth = frame.depth + (callee.kind == "dynamic")
+        parent, slot, in_loop = frame, index, loops
+        hands_on = frame.remaining == 1 and not loops and frame.parent is not None and frame.part is None and not frame.mixed
+        if hands_on and topology.outputs == [index] and not topology.keeps_its_place(index) and callee.kind == "dynamic":
+            assert frame.parent is not None
             del self.frames[frame.id]
             frame.set_state(index, DONE)
+            self.loops.pop((frame.id, index), None)
             self.done_nodes += 1
-            parent, slot = frame.parent, frame.slot
+            parent, slot, in_loop = frame.parent, frame.slot, frame.loop
         else:
             frame.set_state(index, OPEN)
-        self._open(id, parent, slot, frame.depth + 1, child, plan.literals, inputs, identity, path, repeat, nesting)
+        opened = Frame(id, parent, slot, depth, child, plan.literals, inputs, identity, path, repeat, nesting)
+        opened.loop = in_loop
+        self.open(opened)
 
     def _arguments(self, frame: Frame, index: int) -> tuple[Value, ...]:
         """The values of a dynamic's parameters, for what its body passed on by reference.
@@ -445,8 +618,9 @@ class Scheduler:
         """
         topology = frame.topology
         parameters = topology.callee(index).interface.parameters
+        bindings = topology.plan_inputs.get(index) or topology.graph.bindings_of(index)
         values: list[Value] = []
-        for binding, parameter in zip(topology.graph.bindings_of(index), parameters, strict=True):
+        for binding, parameter in zip(bindings, parameters, strict=True):
             if binding is None:
                 assert parameter.default is not None
                 values.append(parameter.default)
@@ -456,7 +630,14 @@ class Scheduler:
                 values.append(b"")
         return tuple(values)
 
-    def _complete(self, frame: Frame, index: int, value: Value, fresh: bool) -> None:
+    def iterate(self, frame: Frame, index: int, payload: Value) -> None:
+        """A call begins its next iteration."""
+        self.tries.pop((frame.id, index), None)
+        self.loops[frame.id, index] = (self.iteration(frame.id, index) + 1, payload)
+        frame.set_state(index, PENDING)
+        self.ready.append((frame, index))
+
+    def complete(self, frame: Frame, index: int, value: Value, fresh: bool) -> None:
         """A node's value is there: wake who waited for it, drop what nobody needs, end what has ended. `fresh`: a body made it, not the cache."""
         while True:
             topology, cells = frame.topology, frame.cells
@@ -464,9 +645,14 @@ class Scheduler:
                 self._settle(frame, index, value, None)
             size = topology.size
             cells[2 * size + index] = DONE
-            frame.remaining -= 1
-            if index < topology.count:
+            if not topology.dormant or frame.counts(index):
+                frame.remaining -= 1
+            if index < topology.count and frame.part is None:
                 self.done_nodes += 1
+            if self.loops:
+                self.loops.pop((frame.id, index), None)
+            if self.maps:
+                self.maps.pop((frame.id, index), None)
             if cells[size + index]:
                 if frame.values is None:
                     frame.values = {}
@@ -477,108 +663,81 @@ class Scheduler:
                 cells[size + taken] -= 1
                 if cells[size + taken] == 0 and values is not None:
                     values.pop(taken, None)
-            offsets = topology.successor_offsets
-            for position in range(offsets[index + 1] - 1, offsets[index] - 1, -1):
-                follower = topology.successor_list[position]
-                cells[follower] -= 1
-                if cells[follower] == 0:
-                    self.ready.append((frame, follower))
+            if frame.mixed or topology.unusual:
+                endings.release(self, frame, index)
+            else:
+                offsets = topology.successor_offsets
+                for position in range(offsets[index + 1] - 1, offsets[index] - 1, -1):
+                    follower = topology.successor_list[position]
+                    cells[follower] -= 1
+                    if cells[follower] == 0:
+                        if frame.part is None:
+                            self.ready.append((frame, follower))
+                        else:
+                            mapped.item_is_ready(self, frame, follower)
+            if frame.part is not None and index < topology.count:
+                mapped.item_ended(self, frame, index)
             if frame.remaining:
+                if topology.standby:
+                    endings.release_standby(self, frame)
+                if frame.remaining:
+                    return
+            if frame.id not in self.frames:
+                return  # what the last node brought about has ended it
+            ended = self._leave(frame)
+            if ended is None:
                 return
-            self.frames.pop(frame.id, None)
-            ended = self._outputs_of(frame)
-            if frame.parent is None:
-                self.outputs = ended
-                return
-            frame, index, value, fresh = frame.parent, frame.slot, ended[0], True
-            if frame.topology.code.commits_each and not self._replaying and frame.topology.commits_each(index):
-                self.holding[frame.id, index] = value  # no event says that it is done: it is committed with all that came before
+            frame, index, value, fresh = ended
+            if frame.topology.code.commits_each and not self.replaying and frame.topology.commits_each(index):
+                # no event says that it is done: it is committed with all that came before
+                self.holding[frame.id, index] = partial(self.complete, frame, index, value, True)
                 self.ended_frames.append((frame.id, index))
                 return
 
+    def leave(self, frame: Frame) -> None:
+        """All nodes of a frame have ended."""
+        ended = self._leave(frame)
+        if ended is not None:
+            self.complete(*ended)
+
+    def _leave(self, frame: Frame) -> tuple[Frame, int, Value, bool] | None:
+        """All nodes of a frame have ended. Gives the node above it that is done now, and its value; None if nothing is."""
+        if frame.failing is not None:
+            return None  # `endings.settle` brings it to its end
+        self.frames.pop(frame.id, None)
+        values = [frame.value(binding) if endings.is_there(frame, binding) else None for binding in frame.topology.outputs]
+        if frame.parent is None:
+            self.outputs = tuple(values) or (NOTHING,)
+            return None
+        value = values[0] if values else NOTHING
+        if frame.part is not None:
+            assert value is not None
+            return mapped.chunk_done(self, frame, value)
+        if value is None:
+            endings.end(self, frame.parent, frame.slot, SKIPPED_STATE)
+            return None
+        if frame.loop:
+            parent, slot = frame.parent, frame.slot
+            parent.set_state(slot, PENDING)
+            self.iterate(parent, slot, value)
+            return None
+        return frame.parent, frame.slot, value, True
+
     def _settle(self, frame: Frame, index: int, value: Value | None, futures: bytes | None) -> None:
         topology = frame.topology
-        path, once = joined(frame.path, topology.name(index)), topology.policy(index).cache_serialize
-        self.settled.append(Settled(fields_of(frame, index), path, value, futures, once))
+        loop = self.loops.get((frame.id, index)) if futures is not None else None
+        self.settled.append(Settled(fields_of(frame, index, loop), frame.path_of(index), value, futures, topology.policy(index).cache_serialize))
 
-    def _end(self, frame: Frame) -> None:
-        """A frame without nodes ends at once."""
-        outputs = self._outputs_of(frame)
-        if frame.parent is None:
-            self.outputs = outputs
-        elif not self._replaying and frame.parent.topology.commits_each(frame.slot):
-            self.holding[frame.parent.id, frame.slot] = outputs[0]
-            self.ended_frames.append((frame.parent.id, frame.slot))
-        else:
-            self._complete(frame.parent, frame.slot, outputs[0], True)
-
-    def _outputs_of(self, frame: Frame) -> tuple[Value, ...]:
-        return tuple([frame.value(binding) for binding in frame.topology.outputs]) or (b"\xc0",)
-
-    def _fail(self, frame: Frame, index: int, failure: Failure, meta: Meta) -> None:
-        self.log.append((FAILED, frame.id, index, failure.to_tree(), meta))
-        self._note_failed(frame.id, index, meta)
-        self.stopping = True
-        if self.failure is None:
-            path = joined(frame.path, frame.topology.name(index))
-            self.failure = FailedNode(path, frame.id, index, failure, meta[3])
-
-    def _note_failed(self, frame: int, index: int, meta: Meta) -> None:
+    def note_failed(self, key: Key, meta: Meta) -> None:
         """After a failure for good a resume begins with a whole budget, and counts on."""
-        self.tries.pop((frame, index), None)
+        self.tries.pop(key, None)
         if meta[2]:  # a worker began it
-            self.tries[frame, index] = Tries(meta[3])
+            self.tries[key] = Tries(meta[3])
 
-    # --- replay ---
-
-    def replay(self, event: Event) -> None:
-        """Take an event of the journal as if it happened now. Failures for good are forgotten: what failed is tried again, with its whole budget."""
-        self._replaying = True
-        kind = event[0]
-        if kind == DONE_EVENT:
-            self.done(event[1], event[2], event[3], event[4])
-        elif kind == EXPANDED:
-            frame = self.frames.get(event[1])
-            if frame is not None:
-                _, repeat = may_expand(self.limits, frame, event[2])
-                self.in_flight[frame.id, event[2]] = repeat
-            self.expanded(event[1], event[2], event[4], event[5], child=event[3])
-        elif kind == OPENED:
-            frame = self.frames.get(event[1])
-            if frame is not None and frame.state(event[2]) == PENDING:
-                self._open_nested(frame, event[2])
-        elif kind == RETRIED:
-            self._replay_retry(event)
-        elif kind == FAILED and event[1] in self.frames:
-            self._note_failed(event[1], event[2], event[4])
-            self.sleeping = [one for one in self.sleeping if (one.frame.id, one.node) != (event[1], event[2])]
-        self.log.clear()
-        if len(self.settled) > 2 * _RESETTLED:
-            del self.settled[:_RESETTLED]  # these were kept long ago
-        self._replaying = False
-
-    def _replay_retry(self, event: Event) -> None:
-        _, id, index, _, meta, delay, calendar = event
-        frame = self.frames.get(id)
-        if frame is None or frame.state(index) != PENDING:
-            return
-        retries = self.tries.get((id, index), Tries()).retries + 1
-        self.tries[id, index] = Tries(meta[3], retries)
-        self.sleeping = [one for one in self.sleeping if (one.frame.id, one.node) != (id, index)]
-        self.sleeping.append(Sleeping(0.0, len(self.sleeping), frame, index, delay, calendar))
-
-    def replayed(self, now: float = 0.0, calendar: float = 0.0) -> None:
-        """After the last event of a replay: what is ready is what is not done and does not sleep."""
-        asleep = [one for one in self.sleeping if one.frame.state(one.node) == PENDING and one.frame.id in self.frames]
-        self.sleeping = []
-        for one in asleep:  # never longer than it would have been at first, whatever became of the calendar
-            self._sleep(one.frame, one.node, now + max(0.0, min(one.delay, one.calendar - calendar)), one.delay, one.calendar)
-        sleepers = {(one.frame.id, one.node) for one in asleep}
-        self.ready = [
-            (frame, index)
-            for frame, index in self.ready
-            if frame.state(index) == PENDING and frame.id in self.frames and (frame.id, index) not in sleepers
-        ]
+    def fail(self, frame: Frame, index: int, failure: Failure, meta: Meta) -> None:
+        """A node has failed for good."""
+        self.log.append((FAILED, frame.id, index, failure.to_tree(), meta))
+        endings.fail(self, frame, index, failure, meta)
 
 
 def _never(path: str, impossible: str) -> Failure:

@@ -12,7 +12,7 @@ from typesys.canonical import digest, is_cut_short, pack, seal, unpack_canonical
 from typesys.errors import FormatError
 
 MAGIC: Final = b"PRMJ"
-VERSION: Final = 2
+VERSION: Final = 3
 NO_SNAPSHOT: Final = -1
 GENESIS: Final = bytes(32)
 

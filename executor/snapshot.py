@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from executor import fields
+from executor import fields, gates, mapped
 from executor.errors import JournalError, NotInStore, StoreError
 from executor.events import tree_of, value_of
-from executor.frame import DONE, OPEN, PENDING, Frame, Repeat, joined, node_identity
+from executor.frame import CANCELLED, FailedNode, Frame, Part, Repeat
+from executor.failure import Failure
 from executor.layout import snapshot_key
 from executor.limits import Limits
+from executor.mapped import Mapping
 from executor.scheduler import ROOT_IDENTITY, Scheduler, Sleeping, Tries
 from executor.store import Store
 from planner.plan import Large, Value
@@ -38,23 +40,49 @@ def dump(scheduler: Scheduler) -> bytes:
             repeats[id(repeat)] = len(repeat_rows)
             repeat_rows.append(list(repeat))
         frames += pack(_frame_tree(frame, shapes[id(shape)], None if repeat is None else repeats[id(repeat)]))
-    outputs = None if scheduler.outputs is None else [tree_of(value) for value in scheduler.outputs]
+    outputs = None if scheduler.outputs is None else [None if value is None else tree_of(value) for value in scheduler.outputs]
     counts = [scheduler.next_frame, scheduler.nodes, scheduler.done_nodes]
     tries = [[*key, *one] for key, one in sorted(scheduler.tries.items())]
     sleeping = [[one.frame.id, one.node, one.delay, one.calendar] for one in sorted(scheduler.sleeping) if one.calendar]
-    return pack([rows, repeat_rows, frames, outputs, scheduler.limits.to_tree(), *counts, tries, sleeping])
+    return pack([rows, repeat_rows, frames, outputs, scheduler.limits.to_tree(), *counts, tries, sleeping, *_more(scheduler)])
+
+
+def _more(scheduler: Scheduler) -> list[Any]:
+    """What version 3 of the journal added, if there is any of it."""
+    loops = [[*key, iteration, tree_of(payload)] for key, (iteration, payload) in sorted(scheduler.loops.items())]
+    maps = [_map_tree(key, mapping) for key, mapping in sorted(scheduler.maps.items())]
+    waiting = [[*key, one.until] for key, one in sorted(scheduler.waiting.items())]
+    channel = [[key, data] for key, data in sorted(scheduler.channel.items())]
+    terminated = None if scheduler.terminated is None else list(scheduler.terminated)
+    return [loops, maps, waiting, channel, terminated] if loops or maps or waiting or channel or terminated else []
+
+
+def _map_tree(key: tuple[int, int], mapping: Mapping) -> list[Any]:
+    chunks = [None if chunk is None else [tree_of(part) for part in chunk[1]] for chunk in mapping.chunks]
+    results = [None if value is None else tree_of(value) for value in mapping.results]
+    worst = None if mapping.worst is None else [mapping.worst[0], _failed_tree(mapping.worst[1])]
+    return [*key, mapping.counts, chunks, mapping.next, mapping.first, results, mapping.ended, mapping.failed, worst]
+
+
+def _failed_tree(failed: FailedNode) -> list[Any]:
+    return [failed.path, failed.frame, failed.node, failed.failure.to_tree(), failed.attempt]
+
+
+def _failed(tree: Any) -> FailedNode:
+    path, frame, node, failure, attempt = fields.items(tree, 5)
+    return FailedNode(fields.text(path), fields.count(frame), fields.count(node), Failure.from_tree(failure), fields.count(attempt))
 
 
 def _derived(parent: Frame | None, slot: int) -> tuple[bytes, str]:
     """The identity and path that a frame has if no tail call brought it where it is."""
     if parent is None:
         return ROOT_IDENTITY, "main"
-    return node_identity(parent.identity, slot), joined(parent.path, parent.topology.name(slot))
+    return parent.identity_of(slot), parent.path_of(slot)
 
 
 def _frame_tree(frame: Frame, shape: int, repeat: int | None) -> list[Any]:
     identity, path = _derived(frame.parent, frame.slot)
-    return [
+    tree = [
         frame.id,
         None if frame.parent is None else frame.parent.id,
         frame.slot,
@@ -70,6 +98,11 @@ def _frame_tree(frame: Frame, shape: int, repeat: int | None) -> list[Any]:
         bytes(list(frame.cells[2 * frame.topology.size :])),
         [[index, tree_of(value)] for index, value in (frame.values or {}).items()],
     ]
+    part = None if frame.part is None or frame.topology.chunk_of is None else [*frame.part, *frame.topology.chunk_of]
+    failures = [[index, _failed_tree(one)] for index, one in sorted((frame.failures or {}).items())]
+    more = [[index, list(followers)] for index, followers in sorted((frame.more or {}).items())]
+    extra = [part, frame.loop, frame.exempt, failures, more, sorted(frame.awake or ())]
+    return [*tree, extra] if extra != [None, False, False, [], [], []] else tree
 
 
 def put_snapshot(store: Store, run_id: str, data: bytes) -> Value:
@@ -107,11 +140,16 @@ def get_snapshot(store: Store, run_id: str, state: Value) -> bytes:
 def values_of(data: bytes) -> list[Value]:
     """The values that a state holds. Raises `JournalError`."""
     try:
-        frames, outputs = unpack(data, "a snapshot")[2:4]
+        whole = unpack(data, "a snapshot")
+        frames, outputs = whole[2:4]
         trees = [] if outputs is None else list(outputs)
         for tree in unpack_each(frames, "a snapshot"):
             trees += [*tree[6], *tree[7], *(value for _, value in tree[13])]
-        return [value_of(tree) for tree in trees]
+        if len(whole) > 10:
+            trees += [payload for _, _, _, payload in whole[10]]
+            for _, _, _, chunks, _, _, results, *_ in whole[11]:
+                trees += [*results, *(part for chunk in chunks if chunk is not None for part in chunk)]
+        return [value_of(tree) for tree in trees if tree is not None]
     except FormatError:
         raise
     except _WRONG as error:
@@ -139,25 +177,59 @@ def _loaded(data: bytes) -> Scheduler:
     shapes = [shape_from_bytes(fields.data(row)) for row in fields.items(rows)]
     repeats: list[Repeat] = [(fields.data(key), fields.count(power), fields.count(since)) for key, power, since in fields.items(repeat_rows)]
     for tree in unpack_each(fields.data(frames), "a snapshot"):
-        _load_frame(scheduler, shapes, repeats, fields.items(tree, 14))
-    tries, sleeping = waiting or ([], [])  # version 1 of the journal has neither
+        _load_frame(scheduler, shapes, repeats, fields.items(tree))
+    tries, sleeping, *more = waiting or ([], [])  # version 1 of the journal has neither
     scheduler.tries = {(frame, index): Tries(*counts) for frame, index, *counts in (fields.counts(fields.items(one, 5)) for one in fields.items(tries))}
     for number, (frame, index, delay, calendar) in enumerate(fields.items(one, 4) for one in fields.items(sleeping)):
         asleep = Sleeping(0.0, number, scheduler.frames[frame], fields.count(index), fields.seconds(delay), fields.seconds(calendar))
         asleep.frame.state(asleep.node)
         scheduler.sleeping.append(asleep)
-    scheduler.outputs = None if outputs is None else tuple(value_of(tree) for tree in fields.items(outputs))
+    scheduler.outputs = None if outputs is None else tuple(None if tree is None else value_of(tree) for tree in fields.items(outputs))
     for frame in scheduler.frames.values():
         scheduler.weighted = scheduler.weighted or frame.topology.code.weighted
-        _recount(scheduler, frame)
+        frame.recount()
+    if more:
+        _load_more(scheduler, *more)
     return scheduler
 
 
+def _load_more(scheduler: Scheduler, loops: Any, maps: Any, waiting: Any, channel: Any, terminated: Any) -> None:
+    for frame, index, iteration, payload in (fields.items(one, 4) for one in fields.items(loops)):
+        scheduler.loops[fields.count(frame), fields.count(index)] = (fields.count(iteration), value_of(payload))
+    for tree in fields.items(maps):
+        id, index, counts, chunks, next_one, first, results, ended, failed, worst = fields.items(tree, 10)
+        cut: list[tuple[int, list[Value]] | None] = [
+            None if chunk is None else (count, [value_of(part) for part in fields.items(chunk)])
+            for count, chunk in zip(fields.counts(counts), fields.items(chunks), strict=True)
+        ]
+        mapping = scheduler.maps[id, index] = Mapping(scheduler.frames[id], fields.count(index), cut, fields.counts(counts))
+        mapping.next, mapping.first, mapping.ended, mapping.failed = fields.counts([next_one, first, ended, failed])
+        mapping.results = [None if value is None else value_of(value) for value in fields.items(results)]
+        mapping.worst = None if worst is None else (fields.count(worst[0]), _failed(worst[1]))
+        if len(mapping.results) != len(cut) or mapping.next > len(cut):
+            raise ValueError("a map has other results than chunks")
+    for id, index, until in (fields.items(one, 3) for one in fields.items(waiting)):
+        scheduler.waiting[id, index] = gates.Waiting(scheduler.frames[id], fields.count(index), fields.seconds(until))
+    scheduler.channel = {fields.text(key): fields.data(data) for key, data in (fields.items(one, 2) for one in fields.items(channel))}
+    if terminated is not None:
+        reason, outputs = fields.items(terminated, 2)
+        scheduler.terminated = (fields.text(reason), None if outputs is None else fields.data(outputs))
+    mapped.loaded(scheduler)
+
+
 def _load_frame(scheduler: Scheduler, shapes: list[Any], repeats: list[Repeat], tree: list[Any]) -> None:
-    id, parent, slot, depth, shape, number, literals, inputs, identity, path, repeat, nesting, state, values = tree
+    id, parent, slot, depth, shape, number, literals, inputs, identity, path, repeat, nesting, state, values, *rest = tree
+    if len(rest) > 1:
+        raise ValueError(f"a frame of {len(tree)} fields")
+    part, loop, exempt, failures, more, awake = fields.items(rest[0], 6) if rest else (None, False, False, [], [], [])
     above = None if parent is None else scheduler.frames[fields.count(parent)]
     derived = _derived(above, fields.count(slot))
     topology = scheduler.topologies.get(shapes[fields.count(shape)], fields.count(number))
+    if part is not None:
+        at, first, node, count = fields.counts(fields.items(part, 4))
+        if above is None or count > scheduler.limits.max_items:
+            raise ValueError("a chunk of no map")
+        topology = above.topology.chunk(node, count)
     frame = Frame(
         fields.count(id),
         above,
@@ -171,26 +243,15 @@ def _load_frame(scheduler: Scheduler, shapes: list[Any], repeats: list[Repeat], 
         None if repeat is None else repeats[fields.count(repeat)],
         None if nesting is None else {fields.text(name): fields.count(times) for name, times in fields.items(nesting)},
     )
-    if len(fields.data(state)) != topology.size or any(one not in (PENDING, DONE, OPEN) for one in state):
+    if part is not None:
+        frame.part = Part(at, first)
+    frame.loop, frame.exempt = fields.truth(loop), fields.truth(exempt)
+    frame.failures = {fields.count(index): _failed(one) for index, one in (fields.items(pair, 2) for pair in fields.items(failures))} or None
+    frame.more = {fields.count(index): fields.counts(ones) for index, ones in (fields.items(pair, 2) for pair in fields.items(more))} or None
+    frame.awake = set(fields.counts(awake)) or None
+    if len(fields.data(state)) != topology.size or any(one > CANCELLED for one in state):
         raise ValueError(f"frame {id} has other nodes than its plan")
     for index, one in enumerate(state):
         frame.set_state(index, one)
     frame.values = {fields.count(index): value_of(one) for index, one in fields.items(values)} or None
     scheduler.frames[id] = frame
-
-
-def _recount(scheduler: Scheduler, frame: Frame) -> None:
-    """What follows from which nodes are done."""
-    topology = frame.topology
-    size, cells = topology.size, frame.cells
-    for index in range(size):
-        if frame.state(index) != DONE:
-            continue
-        frame.remaining -= 1
-        for position in range(topology.take_offsets[index], topology.take_offsets[index + 1]):
-            cells[size + topology.take_list[position]] -= 1
-        for position in range(topology.successor_offsets[index], topology.successor_offsets[index + 1]):
-            cells[topology.successor_list[position]] -= 1
-    scheduler.ready += [
-        (frame, index) for index in range(size - 1, -1, -1) if not cells[index] and frame.state(index) == PENDING
-    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from executor.errors import EngineError
-from planner.plan import CALL, Shape
+from planner.plan import Shape
 
 
 def with_timeouts(shape: Shape) -> list[str]:
@@ -14,7 +14,7 @@ def with_timeouts(shape: Shape) -> list[str]:
         if not any(limited) and not graph.overrides:
             continue
         for index, target in enumerate(graph.targets):
-            if graph.kinds[index] == CALL:
+            if graph.calls(index):
                 own = graph.overrides.get(index, {})
                 if own["timeout"] is not None if "timeout" in own else limited[target]:
                     found[shape.callees[target].short_name] = None

@@ -15,10 +15,13 @@ successors  for each: who waits for it (a slice of `successor_list`)
 takes       for each: whose values it takes, once each (a slice of `take_list`)
 simple      for each node: 1 if its bindings can be copied as they stand: whole values of exactly the wanted types
 first       those that wait for nothing, in reverse order (they go on a stack)
+dormant     how many nodes don't start by themselves: those on standby, and what runs on failure
+triggers    for nodes that have one: when they start
+unusual     whether any node has a trigger, is on standby, or stands for another's failure: then endings are looked at one by one
 takes_inputs whether any binding takes an input of the graph
 joints      (binding, type) of each
 outputs     for each output: where its value is, a plain binding (node or joint, literal, input)
-plan_inputs for each nested plan: its inputs' plain bindings, None where its own default is meant
+plan_inputs for each node that opens a graph or is told of values by the scheduler: its plain bindings, None where a default is meant
 ============ ====================================================================================================
 """
 
@@ -26,28 +29,46 @@ from __future__ import annotations
 
 from array import array
 from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
-from typing import Final
+from itertools import accumulate
+from typing import Any, Final
 
 from planner.naming import node_names
-from planner.plan import CALL, INPUT, NODE, PLAN, Binding, Callee, Graph, Shape, leaves, references
+from planner.node_failure import failure_type
+from planner.plan import CALL, ERROR, INPUT, LIST, NODE, PLAN, RESCUE, Binding, Callee, Graph, Output, Parameter, Shape, leaves, references
 from planner.plan_format import callee_bytes, shape_bytes
 from planner.policy import Policy, overridden
+from planner.specs import Map
+from planner.triggers import DEFAULT
 from planner.verify import target_interface
-from typesys.canonical import digest
+from typesys.canonical import digest, pack
 from typesys.infer import mentions_opaque
-from typesys.types import Type
+from typesys.types import ListType, Type
 
 Counts = bytearray | array  # type: ignore[type-arg]
+
+
+JOINT: Final = -1
+"""The kind of a hidden node."""
 
 
 class Topology:
     """See the table at the top of the file."""
 
-    def __init__(self, shape: Shape, number: int, code: ShapeCode) -> None:
+    def __init__(self, shape: Shape, number: int, code: ShapeCode, graph: Graph | None = None, plain: bool = False) -> None:
         self.shape = shape
         self.number = number
-        self.graph: Graph = shape.graphs[number]
+        self.graph: Graph = shape.graphs[number] if graph is None else graph
+        self._plain_calls = plain
+        self.chunk_of: tuple[int, int] | None = None
+        self._chunks: dict[tuple[int, int], Topology] = {}
+        overrides = self.graph.overrides
+        self.triggers = {index: str(entries["trigger"]) for index, entries in overrides.items() if "trigger" in entries}
+        self.standby = frozenset(index for index, entries in overrides.items() if "standby" in entries)
+        self.dormant = len(self.standby) + (self.graph.on_failure is not None)
+        self.unusual = bool(self.triggers or self.dormant or RESCUE in self.graph.kinds)
         self.code = code
         self.count = len(self.graph)
         self.simple = bytearray(self.count)
@@ -75,9 +96,16 @@ class Topology:
         interface = target_interface(self.shape, self.graph, index)
         bindings = self.graph.bindings_of(index)
         self._results.append(interface.result)
-        if self.graph.kinds[index] == PLAN:
-            plain = [self._plain(b, p.type) for b, p in zip(bindings, interface.parameters, strict=True)]
+        kind = self.graph.kinds[index]
+        if kind != CALL or self._plain_calls:
+            spec = self.graph.specs.get(index)
+            lists = spec.mapped if isinstance(spec, Map) else ()
+            plain = [
+                b if at in lists and self._is_whole(b) else self._plain(b, p.type)
+                for at, (b, p) in enumerate(zip(bindings, interface.parameters, strict=True))
+            ]
             self.plan_inputs[index] = plain
+            self.simple[index] = 1
             bindings = plain
         else:
             self.simple[index] = all(self.fits(b, p.type) for b, p in zip(bindings, interface.parameters, strict=True))
@@ -99,7 +127,13 @@ class Topology:
             return True
         if binding.__class__ is int:
             return binding < 0 or self._results[binding] is wanted or self._results[binding] == wanted
+        if binding[0] == ERROR:
+            return failure_type() == wanted
         return binding[0] == INPUT and len(binding) == 2 and self.graph.inputs[binding[1]].type == wanted
+
+    def _is_whole(self, binding: Binding) -> bool:
+        """Whether a binding gives a whole value, be it of the wanted type: the items of a list that is mapped are made that one by one."""
+        return binding.__class__ is int or (binding[0] == INPUT and len(binding) == 2)
 
     def _plain(self, binding: Binding, wanted: Type) -> Binding:
         """The binding itself if it is plain, else that of a new joint which makes it."""
@@ -132,7 +166,100 @@ class Topology:
             self.take_list.extend(taken)
             self.take_offsets.append(len(self.take_list))
         self.cells = _small([*(len(before) for before in waits_for), *uses, *bytes(self.size)])
-        self.first = [index for index in range(self.size - 1, -1, -1) if not waits_for[index]]
+        for index in self.standby:
+            self.cells[index] += 1
+        self.first = [index for index in range(self.size - 1, -1, -1) if not self.cells[index] and index != self.graph.on_failure]
+
+    def before(self, index: int) -> dict[int, bool]:
+        """The nodes that a node or joint waits for, and whether it wants their values."""
+        if index >= self.count:
+            return dict.fromkeys(references(self.joints[index - self.count][0]), True)
+        bindings = self.plan_inputs.get(index)
+        if bindings is None:
+            bindings = self.graph.bindings_of(index)
+        found = dict.fromkeys(self.graph.after.get(index, ()), False)
+        found.update((node, True) for binding in bindings for node in references(binding))
+        return found
+
+    @cached_property
+    def output_nodes(self) -> frozenset[int]:
+        """The nodes and joints whose values are outputs."""
+        return frozenset(node for node in self.outputs if node.__class__ is int and node >= 0)
+
+    @cached_property
+    def fallbacks(self) -> tuple[int, ...]:
+        """The nodes that stand in for others that failed."""
+        return tuple(index for index, kind in enumerate(self.graph.kinds) if kind == RESCUE)
+
+    def followers(self, index: int) -> Sequence[int]:
+        """Who waits for a node or joint."""
+        return self.successor_list[self.successor_offsets[index] : self.successor_offsets[index + 1]]
+
+    def trigger(self, index: int) -> str:
+        """When a node or joint starts."""
+        return self.triggers.get(index, DEFAULT)
+
+    def rescues(self, index: int) -> int | None:
+        """The node whose failure a node stands in for, if it does."""
+        if index < self.count and self.graph.kinds[index] == RESCUE:
+            source: int = self.graph.bindings_of(index)[0]
+            return source
+        return None
+
+    def kind(self, index: int) -> int:
+        """The kind of a node; JOINT of a joint."""
+        return self.graph.kinds[index] if index < self.count else JOINT
+
+    def chunk(self, index: int, count: int) -> Topology:
+        """The topology of so many items of a map: a call for each, and the list of what they give."""
+        key = (index, count)
+        found = self._chunks.get(key)
+        if found is None:
+            if len(self._chunks) >= _CHUNKS_KEPT:
+                self._chunks.clear()
+            found = self._chunks[key] = self._chunk(index, count)
+        return found
+
+    def _chunk(self, index: int, count: int) -> Topology:
+        spec, graph = self.graph.specs[index], self.graph
+        assert isinstance(spec, Map)
+        interface = target_interface(self.shape, graph, index)
+        one = self.shape.graphs[graph.targets[index]].inputs if spec.over_graph else self.callee(index).interface.parameters
+        inputs = tuple(
+            replace(parameter, type=self._given_type(index, at) if at in spec.mapped else own.type, default=own.default)
+            for at, (parameter, own) in enumerate(zip(interface.parameters, one, strict=True))
+        )
+        given = self.plan_inputs[index]
+        rows = [
+            pack([None if binding is None else [INPUT, at, [item]] if at in spec.mapped else [INPUT, at] for at, binding in enumerate(given)])
+            for item in range(count)
+        ]
+        assert isinstance(interface.result, ListType)
+        policy = {name: value for name, value in graph.overrides.get(index, {}).items() if name not in ("name", "trigger", "standby")}
+        items = Graph(
+            graph.name,
+            inputs,
+            (Output("result", interface.result, [LIST, list(range(count))]),),
+            bytes([PLAN if spec.over_graph else CALL]) * count,
+            array("I", [graph.targets[index]]) * count,
+            array("I", accumulate(map(len, rows), initial=0)),
+            b"".join(rows),
+            {},
+            dict.fromkeys(range(count), policy) if policy else {},
+        )
+        made = Topology(self.shape, self.number, self.code, items, plain=not spec.over_graph and self._cached_target(index, policy))
+        made.chunk_of = (index, count)
+        return made
+
+    def _cached_target(self, index: int, policy: dict[str, Any]) -> bool:
+        return bool(policy.get("cache", self.callee(index).policy.cache))
+
+    def _given_type(self, index: int, at: int) -> Type:
+        """The type of the list that a mapped parameter is given."""
+        binding = self.plan_inputs[index][at]
+        type = self.leaf_type(binding)
+        wanted = target_interface(self.shape, self.graph, index).parameters[at].type
+        return type if isinstance(type, ListType) else wanted
 
     def result_type(self, index: int) -> Type:
         """The type of what a node or joint gives."""
@@ -142,6 +269,8 @@ class Topology:
         """The type of a leaf before any path is followed; None for a literal, which has the type that is wanted of it."""
         if binding.__class__ is int:
             return None if binding < 0 else self.result_type(binding)
+        if binding[0] == ERROR:
+            return failure_type()
         return self.result_type(binding[1]) if binding[0] == NODE else self.graph.inputs[binding[1]].type
 
     def callee(self, index: int) -> Callee:
@@ -157,6 +286,14 @@ class Topology:
     def is_call(self, index: int) -> bool:
         """Whether a node calls a task or dynamic; a joint and a nested plan don't."""
         return index < self.count and self.graph.kinds[index] == CALL
+
+    def parameters(self, index: int) -> tuple[Parameter, ...]:
+        """What a node takes."""
+        return target_interface(self.shape, self.graph, index).parameters
+
+    def has_loop_limit(self, index: int) -> bool:
+        """Whether a call's own policy says how often it may loop."""
+        return self.code.limits_loops[self.graph.targets[index]] or index in self.graph.overrides
 
     def is_cached(self, index: int) -> bool:
         """Whether a node's outcome is taken from the cache, and kept there."""
@@ -190,7 +327,7 @@ class Topology:
 
 def _small(counts: list[int]) -> Counts:
     """Counts in as few bytes as they need: a frame copies them."""
-    return bytearray(counts) if max(counts, default=0) < 256 else array("I", counts)
+    return bytearray(counts) if max(counts, default=0) < 255 else array("I", counts)
 
 
 class ShapeCode:
@@ -209,6 +346,7 @@ class ShapeCode:
             callee.policy.timeout is not None or callee.policy.pool is not None or callee.policy.resources is not None or callee.policy.cache
             for callee in callees
         ]
+        self.limits_loops = [callee.policy.max_iterations is not None for callee in callees]
         self.caches = "cache" in self._overridden or any(callee.policy.cache for callee in callees)
         self.commits_each = "commit" in self._overridden or any(callee.policy.commit == "each" for callee in callees)
         wide = [callee for callee in callees if callee.policy.resources is not None and callee.policy.resources.cpu > 1]
@@ -217,6 +355,7 @@ class ShapeCode:
 
 
 _KEPT: Final = 256
+_CHUNKS_KEPT: Final = 64
 
 
 class Topologies:

@@ -321,11 +321,13 @@ class Chosen(Promise[T]):
 
     def elif_(self, condition: Any) -> OpenArm:
         """Another arm."""
-        return self._promissory_choice.arm(condition if condition is not None else False)
+        opened: OpenArm = self._promissory_choice.arm(condition if condition is not None else False)
+        return opened
 
     def else_(self) -> OpenArm:
         """The last arm, for all other cases."""
-        return self._promissory_choice.arm(None)
+        opened: OpenArm = self._promissory_choice.arm(None)
+        return opened
 
 
 def _type_of(value: Any) -> Type:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -160,7 +161,7 @@ class Context:
         loop_result: bytes | None = None,
         depth: int = 0,
         max_iterations: int | None = None,
-        seed: int | None = None,
+        seed: Callable[[], int] | None = None,
         deadline: float | None = None,
         channel: dict[str, bytes] | None = None,
         in_run: bool = False,
@@ -171,7 +172,7 @@ class Context:
         self.loop_index = loop_index
         self.depth = depth
         self.max_iterations = max_iterations
-        self.seed = random.getrandbits(63) if seed is None else seed
+        self._seed = seed
         self.deadline = deadline
         self.in_run = in_run
         self.requests = Requests()
@@ -183,6 +184,17 @@ class Context:
     def loop_result(self) -> Any:
         """What the iteration before gave `Loop`; None in the first one."""
         return None if self._loop_result is None else _ANY.decode(self._loop_result)
+
+    @property
+    def seed(self) -> int:
+        """A number made of the node's identity and iteration; outside a run any number."""
+        return random.getrandbits(63) if self._seed is None else self._seed()
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether the body has asked its run for anything, or looked at the channel."""
+        asked = self.requests
+        return bool(asked.names or asked.read) or asked.iterate is not None or asked.terminate is not None or asked.cancel is not None
 
     @property
     def loop_count(self) -> int:

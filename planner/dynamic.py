@@ -6,7 +6,7 @@ Owns the decorator and `expand`, the executor's one door to tracing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Unpack, cast, overload
+from typing import Any, NamedTuple, Unpack, cast, overload
 
 from planner.argument import holds_promise
 from planner.entity import Entity, P, R, checked_policy, inputs_of, locals_where_decorated, refuse_in_task_body
@@ -14,8 +14,9 @@ from planner.errors import Where
 from planner.plan import Plan
 from planner.policy import DynamicPolicy
 from planner.runner import compile_call, run_here
-from planner.signals import Signal
+from planner.signals import Loop, Signal
 from planner.tracing import Session, Trace, current
+from typesys.types import ANY
 
 
 class Dynamic(Entity[P, R]):
@@ -73,7 +74,33 @@ def dynamic(function: Any = None, /, *, strict: bool | None = None, **policy: Un
     return lambda wrapped: Dynamic(wrapped, checked, strict, namespace)
 
 
-def expand(entity: Dynamic[..., Any], values: Sequence[Any], encoded: Sequence[bytes] | None = None) -> Plan | Any:
+class Iteration(NamedTuple):
+    """What a dynamic emitted before it raised `Loop`: the plan gives the payload of the next iteration."""
+
+    plan: Plan
+
+
+def plan_of_calls(entity: Entity[..., Any], calls: Sequence[tuple[Entity[..., Any], dict[str, Any]]], result: bytes) -> Plan:
+    """The plan of the calls that a task asked for, which gives what the task itself gave.
+
+    Args:
+        entity: the task.
+        calls: what to call, with which inputs.
+        result: the task's result, encoded.
+    """
+    session = Session()
+    trace = Trace(session, entity.name, ())
+    token = current.set(trace)
+    try:
+        for called, inputs in calls:
+            cast(Any, called)(**inputs)
+    finally:
+        current.reset(token)
+    trace.finish_with("result", entity.signature.interface.result, session.literal(result))
+    return session.plan()
+
+
+def expand(entity: Dynamic[..., Any], values: Sequence[Any], encoded: Sequence[bytes] | None = None) -> Plan | Iteration | Any:
     """Trace a dynamic's body with its inputs as values.
 
     Args:
@@ -82,7 +109,7 @@ def expand(entity: Dynamic[..., Any], values: Sequence[Any], encoded: Sequence[b
         encoded: the bytes they were decoded from, if they are at hand; an input that the body passes on is then bound by reference.
 
     Returns:
-        The plan of the calls that the body made, or its plain result if it made none.
+        The plan of the calls that the body made, or its plain result if it made none; the plan of one iteration if it made calls and raised `Loop`.
 
     Raises:
         CompileError: what the body's trace did wrong. Anything else is the body's own exception.
@@ -107,8 +134,15 @@ def expand(entity: Dynamic[..., Any], values: Sequence[Any], encoded: Sequence[b
     if encoded is not None:
         trace.binder.remember_inputs(values, encoded)
     token = current.set(trace)
+    loops = False
     try:
         returned = entity.call_function(list(values))
+    except Loop as signal:
+        if session.fatal:
+            raise session.fatal[0] from signal
+        if len(trace) == 0 and not holds_promise(signal.result):
+            raise
+        returned, loops = signal.result, True
     except (Exception, Signal, SystemExit) as error:
         if session.fatal and error is not session.fatal[0]:
             raise session.fatal[0] from error
@@ -117,10 +151,13 @@ def expand(entity: Dynamic[..., Any], values: Sequence[Any], encoded: Sequence[b
         current.reset(token)
     if session.fatal:
         raise session.fatal[0]
-    if len(trace) == 0 and not session.problems and not holds_promise(returned):
+    if len(trace) == 0 and not loops and not session.problems and not holds_promise(returned):
         return returned
     code = entity.function.__code__
     where = Where(code.co_filename, code.co_firstlineno)
+    if loops:
+        trace.finish([("result", ANY, returned, f"Loop(…) of {entity.name}()")], where)
+        return Iteration(session.plan())
     trace.finish([("result", signature.interface.result, returned, f"the result of {entity.name}()")], where)
     return session.plan()
 

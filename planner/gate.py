@@ -20,7 +20,7 @@ from typesys.wire import codec_for
 T = TypeVar("T")
 
 
-def sleep(duration: float | timedelta) -> Promise[None]:
+def sleep(duration: Any) -> Promise[None]:
     """A node that ends after a while: `a >> sleep(60) >> b`. No worker waits, and a run that is resumed waits only for the rest.
 
     Args:

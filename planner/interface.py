@@ -65,6 +65,14 @@ class Signature:
         except TypeError as error:
             raise WrongCall(str(error)) from None
 
+    def can_be_called_with(self, inputs: Mapping[str, Any]) -> bool:
+        """Whether these inputs are enough."""
+        try:
+            self.arguments((), dict(inputs))
+        except WrongCall:
+            return False
+        return True
+
     def defaults(self) -> dict[str, Any]:
         """A fresh copy of each default, by name."""
         pairs = zip(self.interface.parameters, self.codecs, strict=True)

@@ -49,7 +49,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from planner.policy import Policy
-from planner.specs import Map, Spec
+from planner.specs import Map, Spec, graphs_of
 from typesys.canonical import unpack
 from typesys.types import Type, short_name
 
@@ -340,6 +340,14 @@ class Plan:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """What a notebook draws."""
         return {"text/plain": self.show(), "text/vnd.mermaid": self.to_mermaid()}
+
+
+def graphs_opened(graph: Graph, index: int) -> Iterator[int]:
+    """The graphs that a node may open, by number."""
+    if graph.opens(index):
+        yield graph.targets[index]
+    if index in graph.specs:
+        yield from graphs_of(graph.specs[index])
 
 
 def leaves(binding: Binding) -> Iterator[Binding]:

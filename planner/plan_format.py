@@ -87,7 +87,7 @@ def _callee_tree(callee: Callee, types: _Types) -> list[Any]:
 
 
 def _graph_tree(graph: Graph, types: _Types) -> list[Any]:
-    tree = [
+    tree: list[Any] = [
         graph.name,
         _parameters_tree(graph.inputs, types),
         [[output.name, types(output.type), output.binding] for output in graph.outputs],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from planner.entity import Entity
 from planner.errors import DecorationError, PromiseError, Where, user_line
@@ -36,7 +36,7 @@ def add_rescue(trace: Trace, source: Promise[Any], fallback: Any) -> Promise[Any
             given[_ERR] = Promise(inner, failure_type(), given[_ERR])
         token = current.set(inner)
         try:
-            value = entity(*args, **given)
+            value = cast(Any, entity)(*args, **given)
         finally:
             current.reset(token)
     graph = inner.finish([("result", result, value, f"on_error of {source._said()}")], where)
@@ -72,7 +72,7 @@ def add_handler(trace: Trace, handler: Entity[..., Any], workflow: str, where: W
     positional = [p.name for p in handler.signature.interface.parameters if p.kind == "positional" and p.name in given]
     token = current.set(trace)
     try:
-        called: Any = handler(*[given.pop(name) for name in positional], **given)
+        called = cast(Any, handler)(*[given.pop(name) for name in positional], **given)
     finally:
         current.reset(token)
     trace.on_failure = called._promissory_binding

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from planner import registry
 from planner.argument import Binder
@@ -268,8 +268,7 @@ class Trace:
     def referred(self, entity: Entity[..., Any]) -> Promise[Any]:
         """The node of an entity that is named in an order (`a >> b`) without being called: one for each entity."""
         if id(entity) not in self._referred:
-            called: Any = entity()
-            self._referred[id(entity)] = (entity, called)
+            self._referred[id(entity)] = (entity, cast(Any, entity)())
         return self._referred[id(entity)][1]
 
     def record_rescue(self, source: Promise[Any], fallback: Any) -> Promise[Any]:
@@ -343,7 +342,7 @@ class Trace:
     def override(self, node: int, name: str | None, given: dict[str, Any]) -> None:
         """Change a node's name and policy."""
         where = user_line()
-        entries = {key: given.pop(key) for key in ("trigger", "standby") if key in given}
+        entries: dict[str, Any] = {key: given.pop(key) for key in ("trigger", "standby") if key in given}
         unknown = given.keys() - OVERRIDABLE
         if unknown:
             there = ", ".join(sorted(OVERRIDABLE))
@@ -425,6 +424,12 @@ class Trace:
         self.session.graphs.append(graph)
         self.session.finished.append(self)
         return len(self.session.graphs) - 1
+
+    def finish_with(self, name: str, type: Type, binding: Binding) -> int:
+        """Close the graph with one output that is bound already."""
+        number = self.finish([], None)
+        self.session.graphs[number] = replace(self.session.graphs[number], outputs=(Output(name, type, binding),))
+        return number
 
     def _sorted(self, graph: Graph) -> Graph:
         """The graph with its nodes in an order that obeys the order edges: of what is ready, the one called first."""

@@ -312,7 +312,7 @@ class Processes:
             echo(with_path(batch.path, rest.decode("utf-8", "replace").splitlines()))
         now = time.time_ns() // 1000
         begun = worker.since
-        return [frame, index, status, payload, begun - self._setup.created, now - begun, worker.name, attempt, log.address(), None]
+        return [frame, index, status, payload, begun - self._setup.created, now - begun, worker.name, attempt, log.address(), None, None]
 
     # --- time-outs ---
 

@@ -1,0 +1,105 @@
+"""Cutting lists into chunks and joining them again, as bytes: no list is decoded whole (rule B3). Pure.
+
+A chunk ends at so many items, or at so many bytes of one list: what chunks there are follows from the lists alone, never from who works on them (rule X3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgpack
+
+from typesys.canonical import pack
+from typesys.errors import FormatError
+
+MOST_ITEMS: Final = 1024
+MOST_BYTES: Final = 1 << 20
+
+
+class UnequalLists(ValueError):
+    """Lists that are mapped together have different lengths. `lengths` says them in order."""
+
+    def __init__(self, lengths: list[int]) -> None:
+        super().__init__("lists of different lengths")
+        self.lengths = lengths
+
+
+def length_of(data: bytes) -> int:
+    """How many items a list has.
+
+    >>> length_of(pack([1, 2, 3]))
+    3
+    """
+    reader = msgpack.Unpacker(None, max_buffer_size=len(data) + 1)
+    reader.feed(data[:5])
+    try:
+        return int(reader.read_array_header())
+    except (ValueError, msgpack.UnpackException):
+        raise FormatError("a list that is mapped", "is no list", 0) from None
+
+
+def items_of(data: bytes) -> Iterator[bytes]:
+    """The bytes of each item of a list.
+
+    >>> list(items_of(pack([1, "a"])))
+    [b'\\x01', b'\\xa1a']
+    """
+    reader = msgpack.Unpacker(None, max_buffer_size=max(len(data), 1), read_size=max(len(data), 1))
+    reader.feed(data)
+    count = reader.read_array_header()
+    begin = reader.tell()
+    for _ in range(count):
+        reader.skip()
+        end = reader.tell()
+        yield data[begin:end]
+        begin = end
+
+
+def header(count: int) -> bytes:
+    """The bytes before the items of a list of so many."""
+    packer = msgpack.Packer()
+    head: bytes = packer.pack_array_header(count)
+    return head
+
+
+def cut(lists: list[bytes]) -> Iterator[tuple[int, list[bytes]]]:
+    """Chunks of lists that are mapped together: how many items, and that part of each list, a list itself.
+
+    Raises:
+        UnequalLists: they have different lengths.
+
+    >>> [(count, [list(items_of(part)) for part in parts]) for count, parts in cut([pack([1, 2]), pack([3, 4])])]
+    [(2, [[b'\\x01', b'\\x02'], [b'\\x03', b'\\x04']])]
+    """
+    lengths = [length_of(data) for data in lists]
+    if len(set(lengths)) > 1:
+        raise UnequalLists(lengths)
+    readers = [items_of(data) for data in lists]
+    left = lengths[0]
+    while left:
+        parts: list[list[bytes]] = [[] for _ in lists]
+        sizes = [0] * len(lists)
+        count = 0
+        while count < min(left, MOST_ITEMS) and (count == 0 or max(sizes) < MOST_BYTES):
+            for at, reader in enumerate(readers):
+                item = next(reader)
+                parts[at].append(item)
+                sizes[at] += len(item)
+            count += 1
+        left -= count
+        yield count, [header(count) + b"".join(part) for part in parts]
+
+
+def join(lists: Iterable[bytes]) -> bytes:
+    """One list of the items of many.
+
+    >>> join([pack([1]), pack([]), pack([2, 3])]) == pack([1, 2, 3])
+    True
+    """
+    parts, total = [], 0
+    for data in lists:
+        count = length_of(data)
+        parts.append(data[len(header(count)) :])
+        total += count
+    return header(total) + b"".join(parts)

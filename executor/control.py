@@ -1,0 +1,186 @@
+"""What a body asked of its run beside its outcome: work before what follows, a jump, an early end, writes of the channel (rules S4, S5, S7). Pure; the scheduler's.
+
+::
+
+    asked     {"writes": [[operation, key, bytes]…]           of the channel
+               "terminate": [reason, outputs or nil]          end the run well
+               "next": [[name, call or -1, node or -1]…]      targets: what they are called, which node of `futures` calls them, which node of the frame they are
+               "goto": position in "next"                     the one that is jumped to
+               "futures": futures file                        the calls, with the node's own value as output
+               "loops": true                                  the outcome's futures file is one iteration
+               "read": true}                                  the channel was looked at
+
+A worker does not know the frame: it leaves a node's number to the scheduler, which looks it up, and writes what it found into the event, so that a replay does the same.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from executor import endings
+from executor.events import SIGNALLED, Meta
+from executor.failure import Failure
+from executor.frame import DONE, ENDED, PENDING, SKIPPED, Frame, Repeat
+from planner.context import merged
+from planner.plan import MAP, PLAN
+from planner.plan_format import futures_from_bytes
+
+if TYPE_CHECKING:
+    from executor.scheduler import Scheduler
+
+
+class Refused(Exception):
+    """What was asked can't be."""
+
+
+def take(scheduler: Scheduler, frame: Frame, index: int, outcome: tuple[str, Any], asked: dict[str, Any], meta: Meta, repeat: Repeat | None, child: int | None = None) -> None:
+    """A body ended well, with requests: all of them count, or, if one can't be, none, and the attempt has failed."""
+    path = frame.path_of(index, scheduler.iteration(frame.id, index))
+    try:
+        asked = asked if scheduler.replaying else _looked_up(scheduler, frame, index, asked, path)
+        channel = _written(scheduler.channel, asked)
+    except (Refused, TypeError) as refusal:
+        scheduler.tries.pop((frame.id, index), None)
+        scheduler.fail(frame, index, Failure.of_executor("SignalRefused", f"{path}: {refusal}"), meta)
+        return
+    data = asked.get("futures") if outcome[0] == "value" else outcome[1] if outcome[0] == "futures" else None
+    calls = outcome[0] == "futures" or any(node < 0 for _, _, node in asked.get("next", ()))
+    id = -1
+    if data is not None and calls:
+        problem = scheduler.may_splice(futures_from_bytes(data)[0], data, path)
+        if problem is not None and not scheduler.replaying:
+            scheduler.fail(frame, index, problem, meta)
+            return
+        id = scheduler.new_frame(child)
+    scheduler.tries.pop((frame.id, index), None)
+    scheduler.log.append((SIGNALLED, frame.id, index, outcome, asked, id, meta))
+    scheduler.channel = channel
+    scheduler.hold(frame, index, partial(_follow, scheduler, frame, index, outcome, asked, id, repeat))
+
+
+def _follow(scheduler: Scheduler, frame: Frame, index: int, outcome: tuple[str, Any], asked: dict[str, Any], id: int, repeat: Repeat | None) -> None:
+    """What comes of it, once it stands."""
+    if "terminate" in asked and scheduler.terminated is None:
+        reason, outputs = asked["terminate"]
+        scheduler.terminated, scheduler.stopping = (reason, outputs), True
+    nodes = [node for _, _, node in asked.get("next", ()) if node >= 0]
+    goto = asked.get("goto")
+    for position, (_, _, node) in enumerate(asked.get("next", ())):
+        if node >= 0:
+            _send_to(frame, index, node, jumps=position == goto)
+    if goto is not None:
+        _skip_followers(scheduler, frame, index, asked["next"][goto][2])
+    kind, payload = outcome
+    if kind == "loop":
+        scheduler.iterate(frame, index, payload)
+    elif kind == "futures":
+        plan, header = futures_from_bytes(payload)
+        scheduler.splice(id, frame, index, plan, header, repeat, bool(asked.get("loops")))
+    elif id < 0:
+        scheduler.complete(frame, index, payload, False)
+    else:
+        plan, header = futures_from_bytes(asked["futures"])
+        scheduler.splice(id, frame, index, plan, header, frame.repeat, False)
+        for _, call, node in asked["next"]:
+            if node >= 0 and call >= 0:
+                endings.end(scheduler, scheduler.frames[id], call, SKIPPED)  # it stands for a node that is there
+    for node in nodes:
+        if frame.state(node) == PENDING and not frame.cells[node] and (frame, node) not in scheduler.ready:
+            scheduler.ready.append((frame, node))
+
+
+def _looked_up(scheduler: Scheduler, frame: Frame, index: int, asked: dict[str, Any], path: str) -> dict[str, Any]:
+    """The targets that are nodes of the frame, by number. Raises `Refused`."""
+    if "next" not in asked:
+        return asked
+    targets = []
+    for position, (name, call, wants_inputs) in enumerate(asked["next"]):
+        node = -1
+        if call < 0 or not wants_inputs:
+            node = _node_of(scheduler, frame, index, name, must=call < 0, jumps=asked.get("goto") == position)
+        targets.append([name, call, node])
+    return {**asked, "next": targets}
+
+
+def _node_of(scheduler: Scheduler, frame: Frame, index: int, name: str, must: bool, jumps: bool) -> int:
+    topology = frame.topology
+    if frame.part is not None:
+        if must:
+            raise Refused(f"it sends the run to {name!r}, and an item of a map has no other nodes beside it. Pass the task itself, or say it in a workflow that is mapped")
+        return -1
+    calls = [i for i in range(topology.count) if i != index and (topology.names[i] == name or _called(frame, i) == name)]
+    waiting = [i for i in calls if _has_not_started(scheduler, frame, i)]
+    if not jumps:
+        waiting = [i for i in waiting if must or (i in topology.standby and not frame.counts(i))]
+    if waiting and jumps:
+        missing = [i for i, takes in topology.before(waiting[0]).items() if takes and i != index and frame.state(i) != DONE]
+        if missing:
+            raise Refused(f"it jumps to {name!r}, which takes what {topology.name(missing[0])} gives, and that is not there. Pass the task itself, with inputs")
+    if waiting:
+        return waiting[0]
+    if not must:
+        return -1
+    if calls or name == topology.name(index):
+        raise Refused(f"it sends the run to {name!r}, which has started already. To run something again: raise Loop, or pass the task itself for another call")
+    shown = ", ".join(topology.names[:20])
+    raise Refused(f"it sends the run to {name!r}, and there is no such node beside it. There is: {shown}; to call something new, pass the task itself")
+
+
+def _called(frame: Frame, index: int) -> str:
+    topology = frame.topology
+    graph, target = topology.graph, topology.graph.targets[index]
+    if graph.calls(index):
+        return topology.callee(index).short_name
+    return topology.shape.graphs[target].name if graph.kinds[index] in (PLAN, MAP) else ""
+
+
+def _has_not_started(scheduler: Scheduler, frame: Frame, index: int) -> bool:
+    key = (frame.id, index)
+    tables = (scheduler.in_flight, scheduler.tries, scheduler.loops, scheduler.holding)
+    return frame.state(index) == PENDING and not any(key in table for table in tables)
+
+
+def _written(channel: dict[str, bytes], asked: dict[str, Any]) -> dict[str, bytes]:
+    """The channel after the writes. Raises `TypeError`."""
+    if not asked.get("writes"):
+        return channel
+    after = dict(channel)
+    for operation, key, data in asked["writes"]:
+        after[key] = merged(after.get(key), operation, key, data)
+    return after
+
+
+def _send_to(frame: Frame, index: int, node: int, jumps: bool) -> None:
+    """A node starts as soon as what gives its inputs is done. Without a jump, what follows the sender waits for it too."""
+    topology = frame.topology
+    frame.mixed = True
+    if node in topology.standby and not frame.counts(node):
+        frame.wake(node)
+    if jumps:
+        before = topology.before(node)
+        frame.cells[node] -= sum(one != index and frame.state(one) not in ENDED for one in before)
+        return
+    frame.more = frame.more or {}
+    for follower in topology.followers(index):
+        if follower != node and frame.state(follower) == PENDING and follower not in frame.more.get(node, ()):
+            frame.more.setdefault(node, []).append(follower)
+            frame.cells[follower] += 1
+
+
+def _skip_followers(scheduler: Scheduler, frame: Frame, index: int, target: int) -> None:
+    """Skip what follows a node that jumped away, as far as nothing else leads there."""
+    topology = frame.topology
+    skipped = {index}
+    found: list[int] = []
+    todo = list(topology.followers(index))
+    while todo:
+        one = todo.pop(0)
+        if one == target or one in skipped or frame.state(one) != PENDING or one in topology.standby:
+            continue
+        if all(before in skipped for before in topology.before(one)):
+            skipped.add(one)
+            found.append(one)
+            todo.extend(topology.followers(one))
+    for one in found:
+        endings.end(scheduler, frame, one, SKIPPED)

@@ -1,0 +1,60 @@
+"""The outputs of a run that a task ended early (rule S5): what the task gave, and of the others what is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from executor import endings
+from executor.events import tree_of
+from executor.scheduler import Scheduler
+from executor.store import Store
+from planner.plan import Output, Value
+from typesys.canonical import pack, unpack
+from typesys.errors import FormatError, TypeMismatch
+from typesys.self_describing import DICT
+from typesys.transcode import transcode
+from typesys.types import ANY
+
+
+def early_outputs(store: Store, scheduler: Scheduler) -> list[Any]:
+    """The outputs, as they stand in the event of the run's end; None for one that is not there.
+
+    Raises `StoreError`.
+    """
+    root = scheduler.frames.get(0)
+    if root is None:
+        return [None if value is None else tree_of(value) for value in scheduler.outputs or ()]
+    assert scheduler.terminated is not None
+    given = scheduler.terminated[1]
+    outputs = root.topology.graph.outputs
+    if not outputs:
+        return [] if given is None else [tree_of(store.put_value(given))]
+    named = _by_name(given, outputs)
+    found: list[Any] = []
+    for output, binding in zip(outputs, root.topology.outputs, strict=True):
+        value: Value | None = None
+        if output.name in named:
+            value = _fitted(store, named[output.name], output)
+        elif endings.is_there(root, binding):
+            value = root.value(binding)
+        found.append(None if value is None else tree_of(value))
+    return found
+
+
+def _by_name(given: bytes | None, outputs: tuple[Output, ...]) -> dict[str, Any]:
+    """What was given for which output, as trees of `Any`."""
+    if given is None:
+        return {}
+    tree = unpack(given)
+    if len(outputs) == 1:
+        return {outputs[0].name: tree}
+    pairs = tree[1] if tree.__class__ is list and len(tree) == 2 and tree[0] == DICT else []
+    return {name: value for name, value in pairs if isinstance(name, str)}
+
+
+def _fitted(store: Store, tree: Any, output: Output) -> Value | None:
+    """A value of the type that the output has; None if it is none."""
+    try:
+        return store.put_value(pack(transcode(tree, ANY, output.type)))
+    except (TypeMismatch, FormatError):
+        return None

@@ -1,0 +1,387 @@
+"""How nodes and frames end otherwise than well, and what that means for what follows (rules X6, X7, X9). Pure; the scheduler's.
+
+A failure travels along the edges of its frame: what follows a failed node has failed with it (UPSTREAM_FAILED), unless its trigger admits failure, or it stands in for that node. Where the journey
+ends at a node that nothing follows, or at an output, nothing handles it, and the frame fails; so does, at once, the node above that the frame stands for, and so on. A frame that fails starts
+nothing new but what handles failures; when nothing of it runs any more, its handler runs (`on_failure`), and then it has ended: it **collapses**.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from executor import mapped
+from executor.events import COLLAPSED, Meta
+from executor.failure import Failure
+from executor.frame import BADLY, CANCELLED, DONE, ENDED, FAILED, OPEN, PENDING, SKIPPED, UPSTREAM_FAILED, FailedNode, Frame
+from executor.topology import Topology
+from planner.plan import Binding, Parameter, Value
+from planner.triggers import admits_failure, verdict
+from typesys.wire import codec_for
+
+if TYPE_CHECKING:
+    from executor.scheduler import Scheduler
+
+
+def handles(topology: Topology, index: int, of: int | None = None) -> bool:
+    """Whether a node may run although one before it (`of`, if it is said) failed."""
+    source = topology.rescues(index)
+    if source is not None:
+        return of is None or of == source
+    return admits_failure(topology.trigger(index)) or topology.graph.on_failure == index
+
+
+# --- nodes ---
+
+
+def fail(scheduler: Scheduler, frame: Frame, index: int, failure: Failure, meta: Meta) -> None:
+    """A node has failed for good by itself."""
+    key = (frame.id, index)
+    failed = FailedNode(frame.path_of(index, scheduler.iteration(*key)), frame.id, index, failure, meta[3])
+    scheduler.note_failed(key, meta)
+    fail_node(scheduler, frame, index, failed)
+
+
+def fail_node(scheduler: Scheduler, frame: Frame, index: int, failed: FailedNode) -> None:
+    """A node has failed, by itself or because its frame has."""
+    scheduler.ending.append((frame, index, FAILED, failed))
+    _end_all(scheduler)
+
+
+def end(scheduler: Scheduler, frame: Frame, index: int, state: int) -> None:
+    """A node is SKIPPED or CANCELLED."""
+    scheduler.ending.append((frame, index, state, None))
+    _end_all(scheduler)
+
+
+def _end_all(scheduler: Scheduler) -> None:
+    """Work off what ends, and what that ends, without recursion."""
+    if scheduler.is_ending:
+        return
+    scheduler.is_ending = True
+    try:
+        while scheduler.ending:
+            _end_one(scheduler, *scheduler.ending.popleft())
+    finally:
+        scheduler.is_ending = False
+
+
+def _end_one(scheduler: Scheduler, frame: Frame, index: int, state: int, failed: FailedNode | None) -> None:
+    if frame.state(index) in ENDED or frame.id not in scheduler.frames:
+        return
+    key = (frame.id, index)
+    scheduler.waiting.pop(key, None)
+    if state == SKIPPED:
+        scheduler.loops.pop(key, None)
+    if frame.part is not None:
+        mapped.item_ended_badly(scheduler, frame, index, state, failed)
+        return
+    _mark(frame, index, state, failed)
+    failing = [index] if state == FAILED else []
+    if frame.topology.graph.on_failure == index:
+        return  # the frame has failed already, of what it was to handle
+    failing += _spread(scheduler, frame, [index])
+    _after(scheduler, frame, failing)
+    if key in scheduler.maps and (state != FAILED or frame.failing is None):
+        mapped.forget(scheduler, frame, index)
+
+
+def _mark(frame: Frame, index: int, state: int, failed: FailedNode | None) -> None:
+    if failed is not None:
+        frame.failed(index, failed, state)
+    else:
+        frame.set_state(index, state)
+        frame.mixed = True
+    if frame.counts(index):
+        frame.remaining -= 1
+    frame.drop_taken(index)
+
+
+def _after(scheduler: Scheduler, frame: Frame, failing: Iterable[int]) -> None:
+    """What a frame comes to after nodes of it have ended badly."""
+    for index in failing:
+        if frame.failing is None and _is_unhandled(frame, index):
+            assert frame.failures is not None
+            frame_fails(scheduler, frame, frame.failures[index])
+    if frame.failing is not None:
+        return
+    if frame.remaining and frame.topology.standby:
+        release_standby(scheduler, frame)
+    if frame.remaining == 0 and frame.id in scheduler.frames:
+        scheduler.leave(frame)
+
+
+def release(scheduler: Scheduler, frame: Frame, index: int) -> None:
+    """A node is done: what becomes of those that wait for it, where triggers or failures have a say."""
+    _after_done(scheduler, frame, _spread(scheduler, frame, [index]))
+
+
+def _after_done(scheduler: Scheduler, frame: Frame, failing: list[int]) -> None:
+    for index in failing:
+        if frame.failing is None and _is_unhandled(frame, index):
+            assert frame.failures is not None
+            frame_fails(scheduler, frame, frame.failures[index])
+
+
+def _spread(scheduler: Scheduler, frame: Frame, ended: list[int], doomed: int | None = None) -> list[int]:
+    """What becomes of what follows nodes that have ended; gives those that have failed with them.
+
+    Args:
+        doomed: a node that has not ended, and will fail: only those go down that can't run then.
+    """
+    topology, cells = frame.topology, frame.cells
+    failing: list[int] = []
+    ready: list[int] = []
+    todo = deque(ended if doomed is None else [doomed])
+    while todo:
+        one = todo.popleft()
+        is_bad = one == doomed or frame.state(one) in BADLY
+        for follower in (*topology.followers(one), *(frame.more.get(one, ()) if frame.more else ())):
+            if frame.state(follower) != PENDING or not cells[follower]:
+                continue
+            if is_bad and not handles(topology, follower, one):
+                cancelled = one != doomed and frame.state(one) == CANCELLED
+                _mark(frame, follower, CANCELLED if cancelled else UPSTREAM_FAILED, None if cancelled else _cause(frame, one))
+                failing += [] if cancelled else [follower]
+                todo.append(follower)
+                continue
+            if one == doomed:
+                continue
+            cells[follower] -= 1
+            if cells[follower]:
+                continue
+            what = _verdict(frame, follower)
+            if what == "run":
+                ready.append(follower)
+                continue
+            todo.append(follower)
+            if what == "skip":
+                _mark(frame, follower, SKIPPED, None)
+            else:
+                cause = _cause_before(frame, follower)
+                _mark(frame, follower, UPSTREAM_FAILED if cause else CANCELLED, cause)
+                failing += [follower] if cause else []
+    for index in reversed(ready):
+        if frame.part is None:
+            scheduler.ready.append((frame, index))
+        else:
+            mapped.item_is_ready(scheduler, frame, index)
+    return failing
+
+
+def _cause(frame: Frame, index: int) -> FailedNode:
+    assert frame.failures is not None
+    return frame.failures[index]
+
+
+def _cause_before(frame: Frame, index: int) -> FailedNode | None:
+    return next((_cause(frame, one) for one in frame.topology.before(index) if frame.state(one) in (FAILED, UPSTREAM_FAILED)), None)
+
+
+def _verdict(frame: Frame, index: int) -> str:
+    """Whether a node all of whose predecessors have ended runs, is skipped, or has failed with them."""
+    before = frame.topology.before(index)
+    states = {one: frame.state(one) for one in before}
+    failed = sum(state in BADLY for state in states.values())
+    skipped = [one for one, state in states.items() if state == SKIPPED]
+    if frame.topology.rescues(index) is not None:
+        return "skip" if skipped else "run"
+    if failed and not handles(frame.topology, index):
+        return "fail"
+    if any(before[one] for one in skipped):
+        return "skip"
+    return verdict(frame.topology.trigger(index), len(states) - failed - len(skipped), failed, len(skipped))
+
+
+def _is_unhandled(frame: Frame, index: int) -> bool:
+    """Whether a node has failed and nothing follows it that handles that, or carries it on."""
+    topology = frame.topology
+    if index in topology.output_nodes:
+        return True
+    followers = (*topology.followers(index), *(frame.more.get(index, ()) if frame.more else ()))
+    return not any(frame.state(one) in BADLY or handles(topology, one, index) for one in followers)
+
+
+def is_there(frame: Frame, binding: Binding) -> bool:
+    """Whether an output's value is there."""
+    return binding.__class__ is not int or binding < 0 or frame.state(binding) == DONE
+
+
+def value_for(frame: Frame, index: int, binding: Binding, parameter: Parameter) -> Value | None:
+    """A node's input; where what gives it has failed and the node runs all the same, the default, or None."""
+    if is_there(frame, binding):
+        return frame.value(binding)
+    return parameter.default if parameter.default is not None else codec_for(parameter.type).encode(None)
+
+
+def release_standby(scheduler: Scheduler, frame: Frame) -> None:
+    """Nodes on standby that nothing can send the run to any more are skipped: nothing of the frame goes on, and what is left waits for them."""
+    topology = frame.topology
+    for index in range(topology.size):
+        state = frame.state(index)
+        if frame.counts(index) and (state == OPEN or (state == PENDING and not frame.cells[index])):
+            return
+    idle = [index for index in topology.standby if frame.state(index) == PENDING and not frame.counts(index)]
+    for index in idle:
+        _mark(frame, index, SKIPPED, None)
+    if idle:
+        _after(scheduler, frame, _spread(scheduler, frame, idle))
+
+
+# --- frames ---
+
+
+def frame_fails(scheduler: Scheduler, frame: Frame, failed: FailedNode) -> None:
+    """Nothing in a frame handles a failure: it fails, and what is above it, as far as nothing there handles it."""
+    while frame.failing is None:
+        frame.failing, frame.mixed = failed, True
+        scheduler.failing[frame.id] = frame
+        parent, slot = frame.parent, frame.slot
+        if parent is None:
+            scheduler.failure = scheduler.failure or failed
+            return
+        if frame.topology.graph.runs_on or parent.part is not None:
+            return  # what is above learns of it when the frame has ended
+        parent.mixed = True
+        parent.failures = parent.failures or {}
+        parent.failures[slot] = failed
+        failing = _spread(scheduler, parent, [], doomed=slot)
+        if not any(_is_unhandled(parent, index) for index in (slot, *failing)):
+            return
+        frame = parent
+
+
+def may_start(scheduler: Scheduler, frame: Frame, index: int) -> bool:
+    """Whether a node may start while frames fail: not below one of them, unless it handles failures."""
+    if frame.id not in scheduler.frames:
+        return False
+    if frame.exempt or handles(frame.topology, index):
+        return True
+    return not _is_frozen(frame)
+
+
+def _is_frozen(frame: Frame) -> bool:
+    at: Frame | None = frame
+    while at is not None:
+        if at.failing is not None and not at.topology.graph.runs_on:
+            return True
+        at = at.parent
+    return False
+
+
+def settle(scheduler: Scheduler) -> None:
+    """Bring frames that fail to their end, as far as they have come."""
+    going = True
+    while going and scheduler.failing:
+        going = any([_settle_frame(scheduler, frame) for frame in sorted(scheduler.failing.values(), key=lambda one: -one.id) if frame.id in scheduler.failing])
+
+
+def _settle_frame(scheduler: Scheduler, frame: Frame) -> bool:
+    """One step of a frame that fails; False if there is none."""
+    topology = frame.topology
+    if _is_frozen(frame):
+        if _is_busy(scheduler, frame):
+            return False
+        handling = [index for index in (*topology.triggers, *topology.fallbacks) if handles(topology, index) and frame.counts(index)]
+        if any(frame.state(index) == OPEN or (frame.state(index) == PENDING and not frame.cells[index]) for index in handling):
+            return False
+        left = [i for i in range(topology.size) if frame.state(i) in (PENDING, OPEN) and i != topology.graph.on_failure and i not in handling]
+        left = left or [index for index in handling if frame.state(index) == PENDING]
+        if left:
+            for index in left:
+                _mark(frame, index, CANCELLED, None)
+            _spread(scheduler, frame, left)
+            return True
+    elif frame.remaining:
+        return False
+    handler = topology.graph.on_failure
+    if handler is not None and frame.state(handler) not in ENDED:
+        if (frame.id, handler) in scheduler.handlers:
+            return False
+        scheduler.handlers.add((frame.id, handler))
+        scheduler.ready.append((frame, handler))
+        return True
+    collapse(scheduler, frame)
+    return True
+
+
+def _is_busy(scheduler: Scheduler, frame: Frame) -> bool:
+    """Whether anything below a frame runs."""
+    if frame.parent is None:
+        return bool(scheduler.in_flight or scheduler.holding)
+    for id, _ in (*scheduler.in_flight, *scheduler.holding):
+        at = scheduler.frames.get(id)
+        while at is not None and at.id >= frame.id:
+            if at is frame:
+                return True
+            at = at.parent
+    return False
+
+
+def collapse(scheduler: Scheduler, frame: Frame) -> None:
+    """A frame that fails has ended: the node that it stands for has failed."""
+    failed = frame.failing
+    assert failed is not None
+    if frame.parent is None:
+        scheduler.failing.pop(frame.id, None)
+        scheduler.dead, scheduler.failure = True, failed
+        return
+    scheduler.log.append((COLLAPSED, frame.id))
+    drop(scheduler, frame)
+    fail_node(scheduler, frame.parent, frame.slot, failed)
+
+
+def drop(scheduler: Scheduler, frame: Frame) -> None:
+    """Forget a frame and all below it."""
+    gone = {frame.id}
+    for id, other in scheduler.frames.items():
+        if other.parent is not None and other.parent.id in gone:
+            gone.add(id)
+    for id in gone:
+        scheduler.frames.pop(id, None)
+        scheduler.failing.pop(id, None)
+    tables: tuple[dict[Any, Any], ...] = (scheduler.maps, scheduler.waiting, scheduler.loops)
+    for table in tables:
+        for key in [key for key in table if key[0] in gone]:
+            del table[key]
+    scheduler.has_dropped = True
+
+
+# --- forgiving ---
+
+
+def forgive(scheduler: Scheduler) -> None:
+    """A resume: what failed and is not handled is to be tried again."""
+    for frame in list(scheduler.frames.values()):
+        if frame.failing is not None:
+            _forgive_frame(scheduler, frame)
+    mapped.forgive(scheduler)
+    scheduler.failing.clear()
+    scheduler.handlers.clear()
+    scheduler.failure, scheduler.cancelled = None, None
+    scheduler.dead = scheduler.stopping = False
+
+
+def _forgive_frame(scheduler: Scheduler, frame: Frame) -> None:
+    topology = frame.topology
+    failures = frame.failures or {}
+    again = {index for index in failures if _is_unhandled(frame, index)}
+    todo = list(again)
+    while todo:
+        for before in topology.before(todo.pop()):
+            if before in failures and before not in again:
+                again.add(before)
+                todo.append(before)
+    for index in again:
+        failures.pop(index)
+        if frame.state(index) in (FAILED, UPSTREAM_FAILED):
+            is_map = (frame.id, index) in scheduler.maps
+            frame.set_state(index, OPEN if is_map else PENDING)
+    for index in range(topology.size):
+        if frame.state(index) == CANCELLED:
+            frame.set_state(index, PENDING)
+    if topology.graph.on_failure is not None:
+        frame.set_state(topology.graph.on_failure, PENDING)
+    frame.failing = None
+    frame.recount()
