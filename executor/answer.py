@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from executor.errors import GateNotFound, RunIsNotLive
-from executor.heartbeat import read_beat
+from executor.heartbeat import await_first_beat, read_beat
 from executor.history import Gate, History
 from executor.inbox import send
 from executor.store import Store
@@ -51,6 +51,7 @@ def send_answer(store: Store, run_id: str, name: str, encode: Callable[[Gate], b
 
 
 def _find(store: Store, run_id: str, name: str) -> Gate:
+    await_first_beat(store, run_id)
     given_up = time.monotonic() + _SOON
     while True:
         history = History(store, run_id)

@@ -10,7 +10,6 @@ from typing import Final
 
 import msgpack
 
-from typesys.canonical import pack
 from typesys.errors import FormatError
 
 MOST_ITEMS: Final = 1024

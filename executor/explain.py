@@ -14,10 +14,10 @@ from executor.errors import JournalError
 from executor.events import DONE, EXPANDED, FAILED, SIGNALLED
 from executor.frame import PENDING
 from executor.history import History, NodeRow
-from executor.replay import TOLD, replay
 from executor.journal import find_end, read_segments
 from executor.layout import segment_key
 from executor.recovery import DOES_NOT_FIT
+from executor.replay import TOLD, replay
 from executor.scheduler import Scheduler
 from executor.store import Store
 

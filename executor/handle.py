@@ -259,9 +259,13 @@ class Run:
 
     # --- what is known of it ---
 
-    def nodes(self) -> list[NodeRow]:
-        """Every node that is committed or known: path, state, attempts, times, depth, worker, why."""
-        return list(History(self.store, self.id).nodes())
+    def nodes(self, *, items: bool = False) -> list[NodeRow]:
+        """Every node that is committed or known: path, state, attempts, times, depth, worker, why.
+
+        Args:
+            items: give a row also to each item of a map (`score[17]`) and to each iteration of a loop that has ended (`fib[=7]`).
+        """
+        return list(History(self.store, self.id, items).nodes(items))
 
     def futures(self, path: str | None = None) -> Any:
         """The paths of the nodes that emitted futures files; with a path, that futures file as a `Plan`."""

@@ -13,7 +13,6 @@ from executor.errors import JournalError, RunNotFound
 from executor.events import (
     CHOSEN,
     CODE,
-    DONE,
     ENDED,
     EXPANDED,
     FAILED,

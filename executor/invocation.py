@@ -42,7 +42,7 @@ ITERATION    the futures file of one iteration of a dynamic: what it gives is th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from executor.topology import Topology
@@ -68,8 +68,8 @@ def value_argument(value: Value) -> Any:
     return value if isinstance(value, bytes) else [OBJECT, value.digest, value.size]
 
 
-def assembled_argument(binding: Binding, topology: Topology, value_of: Any) -> Any:
-    """A binding with all its leaves' values, to be assembled where the call runs. `value_of` gives a plain binding's value."""
+def assembled_argument(binding: Binding, topology: Topology, value_of: Any, argument: Callable[[Value], Any] = value_argument) -> Any:
+    """A binding with all its leaves' values, to be assembled where the call runs. `value_of` gives a plain binding's value, `argument` makes it one."""
     sources = []
     for leaf in leaves(binding):
         plain = _without_path(leaf)
@@ -77,7 +77,7 @@ def assembled_argument(binding: Binding, topology: Topology, value_of: Any) -> A
         found = value_of(_whole(plain))
         if found is None:  # of an item that did not succeed
             found, type = _NOTHING, NONE
-        sources.append([plain, value_argument(found), None if type is None else type_bytes(type)])
+        sources.append([plain, argument(found), None if type is None else type_bytes(type)])
     return [ASSEMBLE, binding, sources]
 
 

@@ -19,8 +19,8 @@ from executor.carried import Carried
 from executor.chunks import UnequalLists, cut, items_of, join
 from executor.code import CantTravel, Code, Refused, has_import_name
 from executor.crash_points import Crashed, reached
-from executor.errors import StoreError
 from executor.decide import choose
+from executor.errors import StoreError
 from executor.events import tree_of, value_of
 from executor.failure import Failure
 from executor.invocation import (

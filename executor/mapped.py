@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from executor import endings
 from executor.events import FAILED as FAILED_EVENT
 from executor.events import ITEMS, NO_META, OPENED, Meta, value_of
-from executor.frame import FAILED, OPEN, PENDING, SKIPPED, FailedNode, Frame, Part
+from executor.frame import OPEN, PENDING, SKIPPED, FailedNode, Frame, Part
 from planner.plan import Value
 from planner.specs import Map
 

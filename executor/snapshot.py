@@ -10,8 +10,8 @@ from typing import Any, Final
 from executor import fields, gates, mapped
 from executor.errors import JournalError, NotInStore, StoreError
 from executor.events import tree_of, value_of
-from executor.frame import CANCELLED, FailedNode, Frame, Part, Repeat
 from executor.failure import Failure
+from executor.frame import CANCELLED, FailedNode, Frame, Part, Repeat
 from executor.layout import snapshot_key
 from executor.limits import Limits
 from executor.mapped import Mapping

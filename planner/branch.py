@@ -20,7 +20,24 @@ from typesys.assignable import why_not
 from typesys.canonical import pack
 from typesys.errors import AnnotationError, TypeMismatch
 from typesys.infer import Inference
-from typesys.types import ANY, BOOL, NONE, AnyType, BoolType, BytesType, EnumType, FloatType, IntType, LiteralType, NamedType, NoneType, StrType, Type, UnionType, union
+from typesys.types import (
+    ANY,
+    BOOL,
+    NONE,
+    AnyType,
+    BoolType,
+    BytesType,
+    EnumType,
+    FloatType,
+    IntType,
+    LiteralType,
+    NamedType,
+    NoneType,
+    StrType,
+    Type,
+    UnionType,
+    union,
+)
 from typesys.wire import codec_for
 
 T = TypeVar("T")
@@ -42,7 +59,7 @@ class _Given:
     fails: bool = False
 
 
-class conditional:  # noqa: N801 - it reads as a statement
+class conditional:
     """Begin a choice: `conditional("size").if_(n > 10).then(big(n)).else_().then(small(n))`.
 
     Args:

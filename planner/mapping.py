@@ -24,7 +24,7 @@ from typesys.wire import codec_for
 _LISTS: Final = (list, tuple, range)
 
 
-class unmapped:  # noqa: N801 - it reads as a word
+class unmapped:
     """Marks an argument of a map that goes to every call as it is.
 
     >>> from planner import task, unmapped

@@ -73,10 +73,11 @@ def _called(plan: Plan, graph: Graph, index: int, spec: Spec | None) -> str:
     if isinstance(spec, Gate):
         return {"sleep": "sleep", "input": "wait_for_input", "approve": "approve"}[spec.what]
     target = graph.targets[index]
-    called = f"plan {plan.shape.graphs[target].name}"
     if graph.calls(index):
         callee = plan.shape.callees[target]
         called = f"{callee.kind} {callee.short_name}"
+    else:
+        called = f"plan {plan.shape.graphs[target].name}"
     return f"map {called}" if isinstance(spec, Map) else called
 
 

@@ -28,19 +28,38 @@ from planner.errors import (
     OverrideError,
     PromiseError,
     StaticRecursion,
+    UnknownTarget,
     Where,
     WrongCall,
     raise_all,
     user_line,
 )
 from planner.interface import Signature
-from planner.plan import CALL, INPUT, KIND_NAMES, MAP, PLAN, Binding, Callee, Graph, Large, Origin, Output, Parameter, Plan, Shape, Value, references
+from planner.jumps import Jump, jumps_of
+from planner.plan import (
+    CALL,
+    INPUT,
+    KIND_NAMES,
+    MAP,
+    PLAN,
+    Binding,
+    Callee,
+    Graph,
+    Large,
+    Origin,
+    Output,
+    Parameter,
+    Plan,
+    Shape,
+    Value,
+    references,
+)
 from planner.policy import OVERRIDABLE, overridden, policy_of
 from planner.promise import MARKER, Promise
 from planner.rebase import rebase, renumber_graphs, renumber_nodes
 from planner.specs import Gate, Map, Spec
 from planner.triggers import check_trigger
-from typesys.canonical import INLINE_LIMIT, digest, pack
+from typesys.canonical import INLINE_LIMIT, digest, pack, unpack
 from typesys.types import Type, short_name
 
 if TYPE_CHECKING:
@@ -403,6 +422,7 @@ class Trace:
             bindings, self._specs[node] = finish()
             self._rows[node] = pack(bindings)
             self._unordered = self._unordered or any(one >= node for binding in bindings for one in references(binding))
+        self._follow_jumps()
         after = {node: tuple(sorted(nodes)) for node, nodes in sorted(self._after.items())}
         graph = Graph(
             self.name,
@@ -424,6 +444,41 @@ class Trace:
         self.session.graphs.append(graph)
         self.session.finished.append(self)
         return len(self.session.graphs) - 1
+
+    def _follow_jumps(self) -> None:
+        """What tasks say they send the run to is there; a node that is only reached by a jump does not start by itself (rule S4)."""
+        jumps: dict[int, list[Jump]] = {}
+        for node, kind in enumerate(self._kinds):
+            if kind == CALL:
+                found = jumps_of(self.session.entities[self._targets[node]].function)
+                if found:
+                    jumps[node] = found
+        if not jumps:
+            return
+        led_to = {node for node, before in self._after.items() if before}
+        led_to |= {node for node, row in enumerate(self._rows) if any(True for binding in unpack(row) for _ in references(binding))}
+        for node, found in jumps.items():
+            for jump in found:
+                targets = [other for other in range(len(self)) if other != node and self._is_meant(other, jump)]
+                if not targets and jump.entity is None and jump.name != self.called(node):
+                    there = ", ".join(dict.fromkeys(self.called(other) for other in range(len(self)) if other != node))
+                    self.problem(
+                        UnknownTarget(
+                            f"{self.called(node)} sends its run to {jump.name!r}, and {self.name} has no such node",
+                            where=self.lines[node],
+                            way_out=f"there is: {there or 'none'}; or pass the task itself",
+                        )
+                    )
+                for other in targets if jump.goto else ():
+                    if other not in led_to:
+                        self._overrides.setdefault(other, {})["standby"] = True
+
+    def _is_meant(self, node: int, jump: Jump) -> bool:
+        """Whether a node is what a call of `next_task` names."""
+        if jump.entity is not None:
+            return self._kinds[node] == CALL and self.session.entities[self._targets[node]] is jump.entity
+        name = self._overrides.get(node, {}).get("name")
+        return jump.name == name or (name is None and jump.name.partition("~")[0] == self.called(node)) or jump.name == self.called(node)
 
     def finish_with(self, name: str, type: Type, binding: Binding) -> int:
         """Close the graph with one output that is bound already."""

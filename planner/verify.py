@@ -23,7 +23,27 @@ from planner.binding import is_leaf, parts
 from planner.errors import PlanError
 from planner.naming import node_names
 from planner.node_failure import failure_type
-from planner.plan import ARM, BRANCH, BY_VALUE_SIZE, CALL, DICT, ERROR, GATE, INPUT, MAP, NODE, PLAN, RECORD, RESCUE, Graph, Interface, Parameter, Plan, Shape, references
+from planner.plan import (
+    ARM,
+    BRANCH,
+    BY_VALUE_SIZE,
+    CALL,
+    DICT,
+    ERROR,
+    GATE,
+    INPUT,
+    MAP,
+    NODE,
+    PLAN,
+    RECORD,
+    RESCUE,
+    Graph,
+    Interface,
+    Parameter,
+    Plan,
+    Shape,
+    references,
+)
 from planner.policy import OVERRIDABLE, Policy
 from planner.specs import GATES, Branch, Gate, Map, Rescue, Spec, check_concurrency, check_condition, check_ratio
 from planner.triggers import check_trigger

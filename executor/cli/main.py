@@ -33,6 +33,7 @@ COMMANDS = (
     "unpause",
     "stop",
     "cancel",
+    "answer",
     "export",
     "doctor",
     "cache",

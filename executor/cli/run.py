@@ -101,5 +101,10 @@ def carry(
         say(f"promissory: {error}")
         return 130 if isinstance(error, RunInterrupted) else 1
     outputs = [(output.name, output.type, data) for output, data in zip(plan.outputs, run.encoded_outputs(), strict=False)]
-    print_result(outputs, running.as_json)
+    if run.state == "TERMINATED":
+        say(f"run {run.id} was ended early{f': {run.reason}' if run.reason else ''}")
+    print_result([(name, type, data) for name, type, data in outputs if data is not None], running.as_json)
+    for name, _, data in outputs:
+        if data is None:
+            say(f"the output {name} is not there")
     return 0

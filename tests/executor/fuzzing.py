@@ -42,6 +42,7 @@ from executor.journal import find_end, keys_named, read_segments
 from executor.layout import bundle_key, cache_entry_key, lease_key, object_key, plan_key, run_key
 from executor.limits import Limits
 from executor.manifest import Manifest, read_manifest
+from executor.replay import replay, replayed
 from executor.scheduler import Scheduler
 from executor.segment import Segment, segment_from_bytes, segment_to_bytes
 from executor.snapshot import dump, load, values_of
@@ -175,8 +176,8 @@ def _snapshots() -> tuple[bytes, ...]:
         scheduler.open_root(plan, tuple(manifest.inputs[p.name] for p in plan.inputs))
         for segment, _ in read_segments(store, id, 0, find_end(store, id)):
             for event in segment.events:
-                scheduler.replay(event)
-                scheduler.replayed()
+                replay(scheduler, event)
+                replayed(scheduler)
                 found.append(dump(scheduler))
     return tuple(dict.fromkeys(found))
 
@@ -305,7 +306,7 @@ def _use_command(command: Command) -> None:
 
 def _use_snapshot(scheduler: Scheduler) -> None:
     """A resume goes on from it: what is ready is taken, and comes back."""
-    scheduler.replayed(0.0, 0.0)
+    replayed(scheduler, 0.0, 0.0)
     for call in scheduler.take(100):
         scheduler.returned(call.frame.id, call.node)
     dump(scheduler)

@@ -9,6 +9,7 @@ from executor.events import DONE, EXPANDED, FAILED, OPENED
 from executor.failure import Failure
 from executor.frame import Frame
 from executor.limits import Limits
+from executor.replay import replay, replayed
 from executor.scheduler import Scheduler
 from planner import dynamic, expand, task, workflow
 from planner.plan_format import FuturesHeader, futures_to_bytes, plan_from_bytes
@@ -139,8 +140,8 @@ def test_X3_the_log_of_any_order_replays_to_the_same_state(order):
     answer(scheduler, scheduler.take(1)[0])
     again = opened(three, 0)
     for event in scheduler.log:
-        again.replay(event)
-    again.replayed()
+        replay(again, event)
+    replayed(again)
     assert state(again) == state(scheduler)
     assert drain(again) == drain(scheduler)
 
@@ -207,8 +208,8 @@ def test_X6_replay_forgets_failures_and_the_node_is_taken_again():
     scheduler.failed(first.frame.id, first.node, Failure.of_executor("CodeNotFound", "gone"))
     again = opened(three, 0)
     for event in scheduler.log:
-        again.replay(event)
-    again.replayed()
+        replay(again, event)
+    replayed(again)
     assert again.failure is None
     assert [name(call) for call in again.take(10)] == ["grow", "grow~3"]
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from executor.frame import DONE, OPEN, PENDING
 from executor.limits import Limits
+from executor.replay import replay, replayed
 from executor.scheduler import Scheduler
 from executor.snapshot import dump, load
 from planner import Workflow, dynamic, task
@@ -161,8 +162,8 @@ def test_J1_a_snapshot_at_any_step_goes_on_to_the_same_end(outer, emitted, data)
     for bytes_, _, length in copies:
         again = load(bytes_)
         for event in log[length:]:
-            again.replay(event)
-        again.replayed()
+            replay(again, event)
+        replayed(again)
         assert again.outputs == scheduler.outputs
         assert again.frames == {}
 
@@ -177,8 +178,8 @@ def test_J1_the_log_up_to_any_event_replays_and_runs_to_the_same_end(outer, emit
     cut = data.draw(st.integers(0, len(scheduler.log)))
     again = opened(plan)
     for event in scheduler.log[:cut]:
-        again.replay(event)
-    again.replayed()
+        replay(again, event)
+    replayed(again)
     if again.outputs is None:
         check(again)
     while calls := again.take(1):

@@ -80,8 +80,8 @@ def test_another_file_is_named_as_such():
 
 def test_a_newer_version_says_what_to_install():
     payload = SMALL[15:-32]
-    with pytest.raises(PlanFormatError, match="has format version 2; this reader knows up to 1: install a newer promissory to read it") as caught:
-        Plan.from_bytes(seal(MAGIC, 2, PLAN_FILE, payload))
+    with pytest.raises(PlanFormatError, match="has format version 3; this reader knows up to 2: install a newer promissory to read it") as caught:
+        Plan.from_bytes(seal(MAGIC, 3, PLAN_FILE, payload))
     assert caught.value.offset == 4
 
 

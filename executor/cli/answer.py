@@ -1,0 +1,52 @@
+"""`promissory answer`: give a gate its answer."""
+
+from __future__ import annotations
+
+import click
+
+from executor.answer import send_answer
+from executor.cli.options import open_store, store_option
+from executor.cli.output import say
+from executor.errors import GateNotFound
+from executor.handle import resume_command
+from executor.history import Gate, History
+from executor.manifest import read_manifest
+from typesys.canonical import pack
+from typesys.errors import ParseError
+from typesys.parse import parse_text
+
+
+@click.command()
+@store_option
+@click.argument("run_id", metavar="RUN")
+@click.argument("name", metavar="NAME", required=False)
+@click.argument("value", metavar="VALUE", required=False)
+def command(run_id: str, name: str | None, value: str | None, store: str) -> None:
+    """Answer a gate: what `wait_for_input` waits for, or yes or no for what is to be approved. Without NAME, tell which gates wait."""
+    opened = open_store(store)
+    read_manifest(opened, run_id)
+    if name is None:
+        gates = list(History(opened, run_id).gates())
+        for gate in gates:
+            click.echo(f"{gate.path}: {gate.wants}")
+        if not gates:
+            say(f"run {run_id} waits for no answer")
+        return
+    if value is None:
+        raise click.UsageError(f"say the answer: promissory answer {run_id} {name} VALUE")
+    text = value
+
+    def encode(gate: Gate) -> bytes:
+        try:
+            return pack(parse_text(text, gate.wants))
+        except ParseError as error:
+            raise click.UsageError(f"{gate.path} wants {gate.wants}: {error}") from None
+
+    try:
+        taken = send_answer(opened, run_id, name, encode)
+    except GateNotFound as error:
+        raise click.UsageError(str(error)) from None
+    if taken:
+        say(f"run {run_id} has the answer for {name}")
+    else:
+        say(f"nobody works on run {run_id}; it takes the answer when it is resumed: {resume_command(run_id, opened)}")
