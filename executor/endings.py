@@ -274,7 +274,10 @@ def settle(scheduler: Scheduler) -> None:
     """Bring frames that fail to their end, as far as they have come."""
     going = True
     while going and scheduler.failing:
-        going = any([_settle_frame(scheduler, frame) for frame in sorted(scheduler.failing.values(), key=lambda one: -one.id) if frame.id in scheduler.failing])
+        going = False
+        for frame in sorted(scheduler.failing.values(), key=lambda one: -one.id):  # what is inside before what is around it
+            if frame.id in scheduler.failing and _settle_frame(scheduler, frame):
+                going = True
 
 
 def _settle_frame(scheduler: Scheduler, frame: Frame) -> bool:

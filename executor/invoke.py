@@ -13,7 +13,8 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import Any, Final, Protocol, cast
 
 from executor.carried import Carried
 from executor.chunks import UnequalLists, cut, items_of, join
@@ -44,7 +45,7 @@ from executor.invocation import (
 )
 from executor.store import Store
 from planner.binding import assemble
-from planner.context import Context, Requests, current_body
+from planner.context import Body, Context, Requests, current_body
 from planner.dynamic import Dynamic, Iteration, expand, plan_of_calls
 from planner.entity import Entity
 from planner.errors import SignalError
@@ -199,15 +200,21 @@ class Worker:
                 if self._before_body is not None:
                     self._before_body(timeout, loaded != self._code.loaded)
                 body_begun = time.monotonic()
-                header = FuturesHeader(place[0], place[1], depth)
-                context = self._context(path, header, attempt, timeout, loop)
-                token = current_body.set(context)
+                body = Body(partial(self._context, path, place, depth, attempt, timeout, loop))
+                token = current_body.set(body)
                 try:
-                    status, payload = self._run(entity, arguments, header)
+                    if entity.kind == "task":
+                        status, payload = VALUE, self._call(entity, arguments)
+                    else:
+                        status, payload = self._expand(cast(Any, entity), arguments, FuturesHeader(place[0], place[1], depth))
+                except Loop as signal:
+                    status, payload = LOOP, tree_of(self.store.put_value(_payload(signal.result)))
+                except Skip as signal:
+                    status, payload = SKIP, masked(str(signal.reason))
                 finally:
                     current_body.reset(token)
-                if context.has_asked:
-                    status, payload, asked = self._with_requests(entity, context.requests, status, payload, header)
+                if body.context is not None and body.context.has_asked:
+                    status, payload, asked = self._with_requests(entity, body.context.requests, status, payload, FuturesHeader(place[0], place[1], depth))
                 if timeout is not None and time.monotonic() - body_begun > timeout:
                     raise Refused("TaskTimeout", f"{path} took {time.monotonic() - body_begun:.3g} s, and its time-out is {timeout:g} s")
         except (KeyboardInterrupt, StoreError, Crashed):
@@ -226,7 +233,7 @@ class Worker:
 
     # --- bodies ---
 
-    def _context(self, path: str, header: FuturesHeader, attempt: int, timeout: float | None, loop: list[Any] | None) -> Context:
+    def _context(self, path: str, place: list[Any], depth: int, attempt: int, timeout: float | None, loop: list[Any] | None) -> Context:
         """What a body may know and ask."""
         iteration, payload, allowed = loop or (0, None, None)
         return Context(
@@ -235,24 +242,13 @@ class Worker:
             attempt=attempt,
             loop_index=iteration,
             loop_result=None if payload is None else self._bytes_of(payload),
-            depth=header.depth - 1,
+            depth=depth - 1,
             max_iterations=allowed,
-            seed=lambda: seed_of(self._run_id, header.parent, header.index),
+            seed=lambda: seed_of(self._run_id, place[0], place[1]),
             deadline=None if timeout is None else time.time() + timeout,
             channel=self._channel,
             in_run=True,
         )
-
-    def _run(self, entity: Entity[..., Any], arguments: list[Any], header: FuturesHeader) -> tuple[int, Any]:
-        """A body, to its end: a value, a futures file, or what it raised to its run."""
-        try:
-            if isinstance(entity, Dynamic):
-                return self._expand(entity, arguments, header)
-            return VALUE, self._call(entity, arguments)
-        except Loop as signal:
-            return LOOP, tree_of(self.store.put_value(_payload(signal.result)))
-        except Skip as signal:
-            return SKIP, masked(str(signal.reason))
 
     def _with_requests(self, entity: Entity[..., Any], requests: Requests, status: int, payload: Any, header: FuturesHeader) -> tuple[int, Any, dict[str, Any] | None]:
         """An outcome with what the body asked of its run: cancel > terminate > goto > next iteration > return."""

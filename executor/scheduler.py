@@ -433,10 +433,9 @@ class Scheduler:
                 continue
             topology = frame.topology
             kind = topology.kind(index)
-            if kind > CALL:
-                if kind != BRANCH and kind != MAP:
-                    self._begin(frame, index, kind, now, calendar)
-                    continue
+            if kind > CALL and kind != BRANCH and kind != MAP:
+                self._begin(frame, index, kind, now, calendar)
+                continue
             repeat = frame.repeat
             key = (frame.id, index)
             iteration, payload = self.loops[key] if self.loops and key in self.loops else (0, None)

@@ -299,8 +299,28 @@ class Context:
             )
 
 
-current_body: ContextVar[Context | None] = ContextVar("promissory_context", default=None)
-"""The context of the body that runs here."""
+class Body:
+    """A body that runs. Its context is made when it is asked for: most bodies do without.
+
+    Attributes:
+        context: what it was given, if it has asked.
+    """
+
+    __slots__ = ("_make", "context")
+
+    def __init__(self, make: Callable[[], Context]) -> None:
+        self._make = make
+        self.context: Context | None = None
+
+    def given(self) -> Context:
+        """Its context."""
+        if self.context is None:
+            self.context = self._make()
+        return self.context
+
+
+current_body: ContextVar[Body | None] = ContextVar("promissory_body", default=None)
+"""The body that runs here."""
 
 
 def current_context() -> Context:
@@ -310,4 +330,5 @@ def current_context() -> Context:
     >>> current_context().loop_index
     0
     """
-    return current_body.get() or Context()
+    body = current_body.get()
+    return Context() if body is None else body.given()

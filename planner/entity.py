@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, Literal, ParamSpec, TypeVar, cast
 
 from planner import source
-from planner.context import Context, current_body
+from planner.context import current_context
 from planner.errors import DecorationError, NestedCallError, PromiseError, Where, WrongCall, user_line
 from planner.interface import MISSING, Signature, is_strict, read_signature
 from planner.plan import Callee, Parameter
@@ -101,7 +101,7 @@ class Entity(Generic[P, R]):
     def call_function(self, values: list[Any]) -> Any:
         """Call the wrapped function with values in the order of the parameters."""
         parameters = self.signature.interface.parameters
-        given = [current_body.get() or Context()] if self.signature.context else []
+        given = [current_context()] if self.signature.context else []
         if self.signature.positional == len(parameters):
             return self.function(*given, *values)
         split = self.signature.positional

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from itertools import accumulate
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from planner import registry
@@ -450,7 +451,7 @@ class Trace:
         jumps: dict[int, list[Jump]] = {}
         for node, kind in enumerate(self._kinds):
             if kind == CALL:
-                found = jumps_of(self.session.entities[self._targets[node]].function)
+                found = jumps_of(cast(FunctionType, self.session.entities[self._targets[node]].function))
                 if found:
                     jumps[node] = found
         if not jumps:
