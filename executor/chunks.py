@@ -27,6 +27,7 @@ class UnequalLists(ValueError):
 def length_of(data: bytes) -> int:
     """How many items a list has.
 
+    >>> from typesys.canonical import pack
     >>> length_of(pack([1, 2, 3]))
     3
     """
@@ -41,6 +42,7 @@ def length_of(data: bytes) -> int:
 def items_of(data: bytes) -> Iterator[bytes]:
     """The bytes of each item of a list.
 
+    >>> from typesys.canonical import pack
     >>> list(items_of(pack([1, "a"])))
     [b'\\x01', b'\\xa1a']
     """
@@ -68,6 +70,7 @@ def cut(lists: list[bytes]) -> Iterator[tuple[int, list[bytes]]]:
     Raises:
         UnequalLists: they have different lengths.
 
+    >>> from typesys.canonical import pack
     >>> [(count, [list(items_of(part)) for part in parts]) for count, parts in cut([pack([1, 2]), pack([3, 4])])]
     [(2, [[b'\\x01', b'\\x02'], [b'\\x03', b'\\x04']])]
     """
@@ -93,6 +96,7 @@ def cut(lists: list[bytes]) -> Iterator[tuple[int, list[bytes]]]:
 def join(lists: Iterable[bytes]) -> bytes:
     """One list of the items of many.
 
+    >>> from typesys.canonical import pack
     >>> join([pack([1]), pack([]), pack([2, 3])]) == pack([1, 2, 3])
     True
     """

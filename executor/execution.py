@@ -31,21 +31,19 @@ from executor.events import (
     RESUMED,
     UNPAUSED,
     Event,
-    Meta,
-    check_asked,
     tree_of,
     value_of,
 )
-from executor.failure import Failure
 from executor.heartbeat import Heartbeat, Standing
 from executor.inbox import Command, Inbox
 from executor.interrupts import Interrupts, deferred_interrupts
-from executor.invocation import ARM, CANCEL, FAILURE, FUTURES, ITEMS, ITERATION, LOOP, LOST, SKIP, UNSTARTED, VALUE
+from executor.invocation import UNSTARTED, VALUE
 from executor.journal import Journal
 from executor.limits import Limits
 from executor.lookups import FOLLOW, HIT, LATER, LOOK_AGAIN, Found, Lookups
 from executor.manifest import Manifest
 from executor.materialize import batch_of
+from executor.outcomes import apply
 from executor.scheduler import Call, Scheduler, Settled
 from executor.snapshot import dump, put_snapshot
 from executor.store import Store
@@ -535,7 +533,7 @@ class Execution:
             return
         self._commits.gives(log, mark)
         self.journal.append(log)
-        if self.journal.wants_snapshot():
+        if self.journal.wants_snapshot() and not (scheduler.failing or scheduler.dead or scheduler.cancelled):
             if scheduler.holding:  # a snapshot has no place for what is done and not to be acted on
                 self.journal.flush()
                 self._release()
@@ -551,35 +549,17 @@ class Execution:
         scheduler = self.scheduler
         unstarted: list[tuple[int, int]] = []
         self._outstanding -= len(outcomes)
-        for frame, index, status, payload, started, duration, worker, attempt, log, carried, asked in outcomes:
+        now, calendar = self.clock.monotonic(), self.clock.time()
+        for outcome in outcomes:
+            frame, index, status, payload, started, duration, worker, attempt, log, carried, asked = outcome
             if carried:
                 self.store.take_in(carried)
-            meta = (started, duration, worker, attempt, log)
-            if asked is not None:
-                _signal(scheduler, frame, index, status, payload, asked, meta)
-            elif status == VALUE:
-                scheduler.done(frame, index, payload if payload.__class__ is bytes else value_of(payload), meta)
-            elif status == FUTURES:
-                scheduler.expanded(frame, index, payload, meta)
+            if status == VALUE and asked is None:
+                scheduler.done(frame, index, payload if payload.__class__ is bytes else value_of(payload), (started, duration, worker, attempt, log))
             elif status == UNSTARTED:
                 unstarted.append((frame, index))
-            elif status == LOST:
-                scheduler.lost(frame, index, payload, meta)
-            elif status == FAILURE:
-                scheduler.failed(frame, index, Failure.from_tree(payload), meta, self.clock.monotonic(), self.clock.time())
-            elif status == LOOP:
-                scheduler.looped(frame, index, value_of(payload), meta)
-            elif status == ITERATION:
-                scheduler.expanded(frame, index, payload, meta, loops=True)
-            elif status == ARM:
-                scheduler.chosen(frame, index, payload, meta)
-            elif status == ITEMS:
-                scheduler.spread(frame, index, payload, meta)
-            elif status == SKIP:
-                scheduler.skipped(frame, index, payload, meta)
             else:
-                assert status == CANCEL
-                scheduler.cancelled_by(frame, index, payload, meta)
+                apply(scheduler, outcome, now, calendar)
         for frame, index in reversed(unstarted):
             scheduler.returned(frame, index)
         self._settle()
@@ -590,14 +570,6 @@ class Execution:
         running = [[one.frame, one.index, one.worker, one.since] for one in self.engine.running()[:_SHOWN_RUNNING]]
         waiting, retrying = scheduler.admission.waiting, len(scheduler.sleeping)
         return Standing(scheduler.done_nodes, scheduler.nodes, running, waiting, scheduler.lost_calls, retrying, scheduler.paused, bool(self._at_the_end))
-
-
-_OUTCOMES: Final = {VALUE: "value", FUTURES: "futures", LOOP: "loop"}
-
-
-def _signal(scheduler: Scheduler, frame: int, index: int, status: int, payload: Any, asked: dict[str, Any], meta: Meta) -> None:
-    """A body that asked its run for something has ended."""
-    scheduler.signalled(frame, index, (_OUTCOMES[status], payload if status == FUTURES else value_of(payload)), check_asked(asked), meta)
 
 
 def _rebased(futures: bytes, call: Call) -> bytes:

@@ -12,8 +12,8 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from hashlib import blake2b
 from functools import partial
+from hashlib import blake2b
 from typing import Any, Final, Protocol, cast
 
 from executor.carried import Carried
@@ -174,7 +174,7 @@ class Worker:
         definitions, invocations, carried, shared, channel = unpack(batch, "a batch")
         if self._carried is not None:
             self._carried.bring(carried)
-        self._shared, self._channel = shared, dict(channel)
+        self.share(shared, channel)
         over, begun = False, time.monotonic()
         for invocation in invocations:
             if over:
@@ -184,6 +184,10 @@ class Worker:
                 over = outcome[2] == FAILURE or time.monotonic() - begun > LONGEST_BATCH
                 outcomes.append(outcome)
 
+    def share(self, shared: list[Any], channel: list[Any]) -> None:
+        """What the invocations of the batch that follows have in common."""
+        self._shared, self._channel = shared, dict(channel)
+
     def _invoke(self, definitions: list[bytes], invocation: list[Any]) -> list[Any]:
         number, frame, index, arguments, path, place, depth, attempt, timeout, loop = invocation
         asked = None
@@ -192,7 +196,7 @@ class Worker:
         self.capture.begin(path)
         try:
             if number < 0:
-                status, payload = self._hidden(number, arguments)
+                status, payload = self.hidden(number, arguments)
             else:
                 definition = definitions[number]
                 loaded = self._code.loaded
@@ -359,7 +363,8 @@ class Worker:
 
     # --- what is no code of the author's ---
 
-    def _hidden(self, number: int, arguments: list[Any]) -> tuple[int, Any]:
+    def hidden(self, number: int, arguments: list[Any]) -> tuple[int, Any]:
+        """Status and payload of what is no body: a joint, a decision, the cutting and joining of lists."""
         if number == JOINT:
             return VALUE, self._joint(arguments)
         if number == DECIDE:

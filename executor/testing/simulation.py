@@ -1,0 +1,323 @@
+"""Walking a plan with declared outcomes instead of bodies: tests of control flow, in milliseconds.
+
+Everything but the bodies is the real thing: the scheduler, triggers and failures, retries, the conditions of branches, the cutting of maps. What a body would have given is said beforehand, and time is
+the simulation's own.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+from executor import gates
+from executor.capacity import Capacity
+from executor.early_end import early_outputs
+from executor.errors import ExecutorError
+from executor.events import tree_of, value_of
+from executor.failure import Failure
+from executor.invocation import FAILURE, LOOP, SKIP, VALUE
+from executor.invoke import Worker
+from executor.limits import Limits
+from executor.materialize import batch_of
+from executor.outcomes import apply
+from executor.prepare import Target, encode_inputs
+from executor.scheduler import Call, Scheduler
+from executor.store import Store
+from planner import compile as compile_plan
+from planner.plan import Large, Plan
+from planner.plan_format import callee_from_bytes
+from planner.policy import seconds
+from planner.signals import Loop, Skip
+from typesys.canonical import unpack
+from typesys.errors import TypeMismatch
+from typesys.types import ANY
+from typesys.wire import codec_for
+
+_SUFFIX: Final = re.compile(r"\[=?\d+\]")
+_ANY: Final = codec_for(ANY)
+
+
+class SimulationError(ExecutorError):
+    """The simulation can't go on: an outcome is not declared, or is none that the node could have."""
+
+
+@dataclass(frozen=True)
+class Takes:
+    """An outcome that comes after a while.
+
+    >>> Takes(2.5, "done").seconds
+    2.5
+    """
+
+    after: float | timedelta
+    outcome: Any = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes."""
+        given = seconds(self.after)
+        assert given is not None
+        return given
+
+
+class InTurn:
+    """Outcomes of a node's calls, one after the other; the last one counts for all that follow.
+
+    >>> InTurn(OSError("busy"), 5).outcomes
+    (OSError('busy'), 5)
+    """
+
+    def __init__(self, *outcomes: Any) -> None:
+        self.outcomes = outcomes
+
+
+@dataclass(frozen=True)
+class Step:
+    """A body that would have run: when it began and ended (seconds from the beginning), which one, and what came of it."""
+
+    begin: float
+    end: float
+    path: str
+    outcome: str
+
+    def __str__(self) -> str:
+        return f"{self.begin:g}-{self.end:g} {self.path}: {self.outcome}"
+
+
+@dataclass
+class Simulation:
+    """What came of a simulation.
+
+    Attributes:
+        state: how the run would have ended (rule X8).
+        reason: why.
+        result: what it would have given; None if it gave nothing.
+        trace: the bodies in the order in which they began.
+        seconds: how long it would have taken.
+    """
+
+    state: str
+    reason: str
+    result: Any
+    trace: list[Step] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def paths(self) -> list[str]:
+        """The bodies in the order in which they began, by path."""
+        return [step.path for step in self.trace]
+
+    def __str__(self) -> str:
+        return "\n".join([*map(str, self.trace), f"{self.seconds:g} {self.state}{f': {self.reason}' if self.reason else ''}"])
+
+
+def simulate(target: Target, outcomes: Mapping[str, Any], inputs: Mapping[str, Any] | None = None, *, parallel: int = 1, max_depth: int = 100) -> Simulation:
+    """Walk a plan without running any body.
+
+    Args:
+        target: a workflow, dynamic, task or plan.
+        outcomes: what each node would give, by path (`main/fetch`, one item `main/score[3]`, one iteration `main/fib[=2]`), by its own name or by that of the function that it calls; the most
+            precise one counts. A value; an exception, which is a failed attempt; `Loop(…)`, `Skip(…)`, `Retry(…)`; `Takes(seconds, outcome)`; `InTurn(first, second, …)`. Of a gate: the
+            answer. A dynamic is declared like a task: its body isn't run either.
+        inputs: of the workflow.
+        parallel: how many bodies run at one time.
+        max_depth: how deep dynamics may nest.
+
+    Raises:
+        SimulationError: a node comes up whose outcome is not declared, or is none that it could have; a gate waits for ever.
+        InputError: the inputs don't fit.
+
+    >>> from planner import task, workflow
+    >>> @task(retries=2, retry_delay=60)
+    ... def fetch(url: str) -> bytes:
+    ...     raise NotImplementedError
+    >>> @task
+    ... def size(data: bytes) -> int:
+    ...     raise NotImplementedError
+    >>> @workflow
+    ... def measure(url: str) -> int:
+    ...     return size(fetch(url))
+    >>> print(simulate(measure, {"fetch": InTurn(OSError("busy"), Takes(5, b"...")), "size": 3}, {"url": "a"}))
+    0-0 main/fetch: OSError: busy
+    60-65 main/fetch: b'...'
+    65-65 main/size: 3
+    65 SUCCEEDED
+    """
+    return _Walk(target, outcomes, inputs or {}, parallel, max_depth).to_its_end()
+
+
+class _Walk:
+    def __init__(self, target: Target, outcomes: Mapping[str, Any], inputs: Mapping[str, Any], parallel: int, max_depth: int) -> None:
+        plan = target if isinstance(target, Plan) else compile_plan(target)
+        self._plan = plan
+        self._outcomes = outcomes
+        self._turns: dict[str, int] = {}
+        self._parallel = parallel
+        self._store, _ = Store.carried()
+        self._worker = Worker(self._store, "simulated", "simulated", 0, _Silent())
+        self._trace: list[Step] = []
+        self._due: list[tuple[float, int, Any]] = []
+        self._count = 0
+        self._answered: set[tuple[int, int]] = set()
+        self.now = 0.0
+        for value in plan.literals:
+            if isinstance(value, Large):
+                self._store.put_object(value.digest, plan.blobs[value.digest])
+        encoded = encode_inputs(plan, target, inputs)
+        self._scheduler = Scheduler(Limits(max_depth=max_depth), Capacity(1 << 30, 1 << 62, 1 << 30), b"simulated")
+        self._scheduler.open_root(plan, tuple(self._store.put_value(encoded[p.name]) for p in plan.inputs))
+
+    def to_its_end(self) -> Simulation:
+        scheduler = self._scheduler
+        while not self._is_over:
+            scheduler.wake(self.now)
+            for call in scheduler.take(self._parallel - len(scheduler.in_flight), self.now, self.now):
+                self._begin(call)
+            self._let_go()
+            self._answer_gates()
+            if self._is_over:
+                break
+            moments = [self._due[0][0]] if self._due else []
+            if scheduler.next_due is not None:
+                moments.append(scheduler.next_due)
+            if not moments:
+                self._is_stuck()
+                continue
+            self.now = max(self.now, min(moments))
+            while self._due and self._due[0][0] <= self.now:
+                self._happens(heapq.heappop(self._due)[2])
+        return self._ending()
+
+    @property
+    def _is_over(self) -> bool:
+        return self._scheduler.ended
+
+    def _let_go(self) -> None:
+        """Nothing is committed here: what waits for that goes on."""
+        scheduler = self._scheduler
+        scheduler.log.clear()
+        scheduler.settled.clear()
+        scheduler.ended_frames.clear()
+        for key in list(scheduler.holding):
+            scheduler.committed(*key)
+
+    def _later(self, delay: float, what: Any) -> None:
+        self._count += 1
+        heapq.heappush(self._due, (self.now + delay, self._count, what))
+
+    def _happens(self, what: Any) -> None:
+        if isinstance(what, tuple):
+            waiting, data = what
+            gates.answer(self._scheduler, waiting, data)
+        else:
+            apply(self._scheduler, what, self.now, self.now)
+        self._let_go()
+
+    # --- bodies ---
+
+    def _begin(self, call: Call) -> None:
+        definitions, [invocation], _, shared, channel = unpack(batch_of([call], channel=self._scheduler.channel).data, "a batch")
+        number, frame, index, arguments, path, _, _, attempt, _, _ = invocation
+        self._worker.share(shared, channel)
+        if number < 0:
+            status, payload = self._worker.hidden(number, arguments)
+            self._later(0.0, [frame, index, status, payload, 0, 0, "simulated", attempt, None, None, None])
+            return
+        callee = callee_from_bytes(definitions[number])
+        delay, outcome = self._declared(path, callee.short_name)
+        status, payload = self._encoded(path, outcome, callee.interface.result)
+        self._trace.append(Step(self.now, self.now + delay, path, _said(outcome)))
+        self._later(delay, [frame, index, status, payload, 0, 0, "simulated", attempt, None, None, None])
+
+    def _declared(self, path: str, called: str) -> tuple[float, Any]:
+        """What is declared for a node, and after how long it comes."""
+        key = self._key(path, called)
+        if key is None:
+            raise SimulationError(f"no outcome is declared for {path}: give simulate(…, outcomes={{{_SUFFIX.sub('', path)!r}: …}}), or {called!r} for all calls of it")
+        outcome = self._outcomes[key]
+        if isinstance(outcome, InTurn):
+            turn = self._turns[key] = self._turns.get(key, 0) + 1
+            outcome = outcome.outcomes[min(turn, len(outcome.outcomes)) - 1]
+        return (outcome.seconds, outcome.outcome) if isinstance(outcome, Takes) else (0.0, outcome)
+
+    def _key(self, path: str, called: str) -> str | None:
+        plain = _SUFFIX.sub("", path)
+        own = plain.rpartition("/")[2]
+        without_iteration = re.sub(r"\[=\d+\]$", "", path)
+        candidates = (path, path.removeprefix("main/"), without_iteration, plain, plain.removeprefix("main/"), own, called)
+        return next((name for name in candidates if name in self._outcomes), None)
+
+    def _encoded(self, path: str, outcome: Any, type: Any) -> tuple[int, Any]:
+        if isinstance(outcome, Loop):
+            return LOOP, tree_of(self._store.put_value(_ANY.encode(outcome.result)))
+        if isinstance(outcome, Skip):
+            return SKIP, str(outcome.reason)
+        if isinstance(outcome, BaseException):
+            return FAILURE, Failure.of_exception(outcome).to_tree()
+        try:
+            return VALUE, tree_of(self._store.put_value(codec_for(type).encode(outcome)))
+        except TypeMismatch as mismatch:
+            raise SimulationError(f"the outcome of {path} is none that it could have: {mismatch.at('outcome')}") from None
+
+    # --- gates ---
+
+    def _answer_gates(self) -> None:
+        for key, waiting in list(self._scheduler.waiting.items()):
+            if waiting.wants is None or key in self._answered or self._key(waiting.path, waiting.spec.name) is None:
+                continue
+            self._answered.add(key)
+            delay, answer = self._declared(waiting.path, waiting.spec.name)
+            try:
+                data = codec_for(waiting.wants).encode(answer)
+            except TypeMismatch as mismatch:
+                raise SimulationError(f"the answer to {waiting.path} is none that it could have: {mismatch.at('answer')}") from None
+            self._later(delay, (waiting, data))
+
+    def _is_stuck(self) -> None:
+        waiting = [one for one in self._scheduler.waiting.values() if one.wants is not None]
+        if waiting:
+            raise SimulationError(f"{waiting[0].path} waits for an answer, and none is declared: give outcomes={{{waiting[0].spec.name!r}: …}}")
+        raise SimulationError("nothing is left that could happen, and the run has not ended")
+
+    # --- the end ---
+
+    def _ending(self) -> Simulation:
+        scheduler = self._scheduler
+        state, reason, outputs = "SUCCEEDED", "", scheduler.outputs
+        if scheduler.terminated is not None:
+            state, reason = "TERMINATED", scheduler.terminated[0]
+            outputs = tuple(None if tree is None else value_of(tree) for tree in early_outputs(self._store, scheduler))
+        elif scheduler.cancelled is not None:
+            state, reason = "CANCELLED", scheduler.cancelled[1]
+        elif scheduler.outputs is None:
+            assert scheduler.failure is not None
+            state, reason = "FAILED", f"{scheduler.failure.path}: {scheduler.failure.failure}"
+        found = {
+            output.name: codec_for(output.type).decode(self._store.get_value(value))
+            for output, value in zip(self._plan.outputs, outputs or (), strict=False)
+            if value is not None
+        }
+        result = next(iter(found.values()), None) if len(self._plan.outputs) == 1 else found or None
+        return Simulation(state, reason, result, self._trace, self.now)
+
+
+class _Silent:
+    """Nobody says anything."""
+
+    def begin(self, path: str) -> None:
+        return
+
+    def end(self) -> None:
+        return
+
+
+def _said(outcome: Any) -> str:
+    if isinstance(outcome, Loop | Skip):
+        return f"{type(outcome).__name__}({outcome.result!r})" if isinstance(outcome, Loop) else f"Skip({outcome.reason!r})"
+    if isinstance(outcome, BaseException):
+        return f"{type(outcome).__name__}: {outcome}"
+    return repr(outcome)
