@@ -126,7 +126,7 @@ def condition_text(condition: Condition, inputs: list[str]) -> str:
         return inputs[condition]
     operator, *rest = condition
     inner = [condition_text(one, inputs) for one in rest]
-    inner = [f"({text})" if one.__class__ is list else text for one, text in zip(rest, inner, strict=True)]
+    inner = [f"({text})" if one.__class__ is list and (one[0] != "~" or operator == "~") else text for one, text in zip(rest, inner, strict=True)]
     if operator == "~":
         return f"~{inner[0]}"
     return f"{inner[0]} {operator}" if len(inner) == 1 else f"{inner[0]} {operator} {inner[1]}"

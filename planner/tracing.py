@@ -30,6 +30,7 @@ from planner.errors import (
     PromiseError,
     StaticRecursion,
     UnknownTarget,
+    UnreachableNode,
     Where,
     WrongCall,
     raise_all,
@@ -59,9 +60,10 @@ from planner.policy import OVERRIDABLE, overridden, policy_of
 from planner.promise import MARKER, Promise
 from planner.rebase import rebase, renumber_graphs, renumber_nodes
 from planner.specs import Gate, Map, Spec
-from planner.triggers import check_trigger
+from planner.triggers import DEFAULT, admits_failure, check_trigger
+from typesys.assignable import why_not
 from typesys.canonical import INLINE_LIMIT, digest, pack, unpack
-from typesys.types import Type, short_name
+from typesys.types import NONE, Type, short_name
 
 if TYPE_CHECKING:
     from planner.branch import OpenArm
@@ -71,6 +73,11 @@ if TYPE_CHECKING:
 _SHARED_LITERAL: Final = 32
 """Above this many bytes equal literals stand once. Below it each keeps its place, so that the shape of a plan does not depend on which
 of its literals happen to be equal."""
+
+
+def _is_helped(function: Any) -> bool:
+    """Whether a function hands its context to another one, which may ask for anything."""
+    return any(name in ("current_context", "ctx", "context") for name in (*function.__code__.co_names, *function.__code__.co_varnames))
 
 
 class InTaskBody:
@@ -424,6 +431,7 @@ class Trace:
             self._rows[node] = pack(bindings)
             self._unordered = self._unordered or any(one >= node for binding in bindings for one in references(binding))
         self._follow_jumps()
+        self._check_triggers()
         after = {node: tuple(sorted(nodes)) for node, nodes in sorted(self._after.items())}
         graph = Graph(
             self.name,
@@ -473,6 +481,47 @@ class Trace:
                 for other in targets if jump.goto else ():
                     if other not in led_to:
                         self._overrides.setdefault(other, {})["standby"] = True
+
+    def _check_triggers(self) -> None:
+        """What runs although what gives its inputs has failed can do without them; what is on standby can be reached (rules X7, S4)."""
+        for node, entries in self._overrides.items():
+            if admits_failure(entries.get("trigger", DEFAULT)):
+                self._check_inputs(node, entries["trigger"])
+        if any("standby" in entries for entries in self._overrides.values()) and not self._sends_somewhere():
+            for node, entries in self._overrides.items():
+                if "standby" in entries:
+                    self.problem(
+                        UnreachableNode(
+                            f"{self.called(node)} is on standby, and no task of {self.name} sends the run anywhere",
+                            where=self.lines[node],
+                            way_out="have a task call ctx.next_task(…), or leave standby out",
+                        )
+                    )
+
+    def _sends_somewhere(self) -> bool:
+        """Whether any task of this graph calls `next_task`."""
+        entities = (self.session.entities[self._targets[node]] for node, kind in enumerate(self._kinds) if kind == CALL)
+        return any("next_task" in entity.function.__code__.co_names or _is_helped(entity.function) for entity in entities)
+
+    def _check_inputs(self, node: int, trigger: str) -> None:
+        kind, target = self._kinds[node], self._targets[node]
+        rows = unpack(self._rows[node])
+        parameters = self.session.callees[target].interface.parameters if kind == CALL else self.session.graphs[target].inputs if kind == PLAN else ()
+        for position, binding in enumerate(rows):
+            given = next(references(binding), None)
+            if given is None:
+                continue
+            parameter = parameters[position] if position < len(parameters) else None
+            if parameter is not None and (parameter.default is not None or why_not(NONE, parameter.type) is None):
+                continue
+            name = "its value" if parameter is None else parameter.name
+            self.problem(
+                OverrideError(
+                    f"{self.called(node)} runs also if {self.called(given)} failed (trigger {trigger}), and then has no {name}",
+                    where=self.lines[node],
+                    way_out=f"let {name} be None or give it a default, or order the two with >> instead of passing the value",
+                )
+            )
 
     def _is_meant(self, node: int, jump: Jump) -> bool:
         """Whether a node is what a call of `next_task` names."""

@@ -173,13 +173,13 @@ class _Walk:
 
     def to_its_end(self) -> Simulation:
         scheduler = self._scheduler
-        while not self._is_over:
+        while not self._is_over():
             scheduler.wake(self.now)
             for call in scheduler.take(self._parallel - len(scheduler.in_flight), self.now, self.now):
                 self._begin(call)
             self._let_go()
             self._answer_gates()
-            if self._is_over:
+            if self._is_over():
                 break
             moments = [self._due[0][0]] if self._due else []
             if scheduler.next_due is not None:
@@ -192,7 +192,6 @@ class _Walk:
                 self._happens(heapq.heappop(self._due)[2])
         return self._ending()
 
-    @property
     def _is_over(self) -> bool:
         return self._scheduler.ended
 

@@ -9,9 +9,23 @@ from functools import partial
 import pytest
 
 from executor import Store, resume, run, start
-from executor.errors import DepthExceeded, GateTimeout, Rejected, RunFailed, WorkflowCancelled, WorkerLost
+from executor.errors import DepthExceeded, GateTimeout, Rejected, RunFailed, WorkerLost, WorkflowCancelled
 from executor.testing import MockClock, always_replay
-from planner import FailurePolicy, NodeFailure, Skip, Workflow, approve, current_context, dynamic, map_task, promise, sleep, task, wait_for_input, workflow
+from planner import (
+    FailurePolicy,
+    NodeFailure,
+    Skip,
+    Workflow,
+    approve,
+    current_context,
+    dynamic,
+    map_task,
+    promise,
+    sleep,
+    task,
+    wait_for_input,
+    workflow,
+)
 from planner.errors import CompileError, DecorationError
 
 ENGINES = ["inline", "threads", "processes"]
