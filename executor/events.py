@@ -240,7 +240,7 @@ def check_asked(asked: dict[str, Any]) -> dict[str, Any]:
             fields.truth(value)
         else:
             raise ValueError(f"something unknown is asked: {fields.shown(key)}")
-    return asked
+    return dict(sorted(asked.items()))  # a map's keys stand in order
 
 
 def _meta(tree: Any) -> Meta:

@@ -126,7 +126,7 @@ def check_resumed(workload: Workload, url: str, expected: Kept, where: str) -> N
     kept = _kept(store, run.result)
     if kept.result != expected.result or kept.futures != expected.futures or not set(expected.objects) <= set(kept.objects):
         raise Violation(f"{where}: what it left is different: {_difference(kept, expected)}")
-    _check_journal(store, where)
+    _check_journal(store, where, workload.fails)
 
 
 def _difference(kept: Kept, expected: Kept) -> str:
@@ -137,11 +137,11 @@ def _difference(kept: Kept, expected: Kept) -> str:
     return f"missing {missing}, too many {more}, other bytes {[key for key in there.keys() & wanted.keys() if there[key] != wanted[key]]}"
 
 
-def _check_journal(store: Store, where: str) -> None:
+def _check_journal(store: Store, where: str, fails: bool) -> None:
     ended: Counter[tuple[int, int]] = Counter()
     for segment, _ in read_segments(store, RUN_ID, 0, find_end(store, RUN_ID)):
-        ended.update((event[1], event[2]) for event in segment.events if event[0] in (DONE, EXPANDED))
-        if any(event[0] == FAILED for event in segment.events):
+        ended.update((event[1], event[2]) for event in segment.events if event[0] == DONE or (event[0] == EXPANDED and not event[5]))
+        if not fails and any(event[0] == FAILED for event in segment.events):
             raise Violation(f"{where}: a node failed for good")
     twice = [key for key, times in ended.items() if times > 1]
     if twice:
@@ -195,11 +195,11 @@ def _quiet_threads() -> Iterator[None]:
 def _committed_labels(store: Store) -> set[str]:
     """What the bodies of committed nodes said."""
     try:
-        history = History(store, RUN_ID)
+        history = History(store, RUN_ID, items=True)
     except RunNotFound:
         return set()
     labels: set[str] = set()
-    for row in history.nodes():
+    for row in history.nodes(items=True):
         if row.state in ("SUCCEEDED", "EXPANDED") and row.log is not None:
             key, offset, length = row.log
             labels.update(store.get_range(key, offset, offset + length).decode().splitlines())

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from planner import Retry, dynamic, task, workflow
+from planner import Context, Loop, NodeFailure, Retry, Skip, conditional, current_context, dynamic, map_task, promise, sleep, task, workflow
 
 _lock = threading.Lock()
 _diary: list[str] = []
@@ -60,12 +60,14 @@ class Workload:
         target: the workflow.
         inputs: its inputs.
         result: what it gives, however often it is interrupted.
+        fails: whether nodes of it fail for good, which something handles.
     """
 
     name: str
     target: Any
     result: Any
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    fails: bool = False
 
 
 # --- dynamics, nested workflows, values that are put together, tail calls ---
@@ -207,9 +209,165 @@ def cached() -> int:
     return total([[first, second], [third, squared(3)]], 0)
 
 
+# --- loops ---
+
+
+@task
+def climbed(limit: int) -> int:
+    """A task that loops."""
+    index, height = current_context().loop_index, current_context().loop_result or 1
+    say(f"climbed {limit} {index}")
+    if height > limit:
+        return int(height)
+    raise Loop(height * 3)
+
+
+@dynamic
+def rounds(n: int) -> int:
+    """A dynamic each of whose iterations is a plan."""
+    context = current_context()
+    say(f"round {context.loop_index}")
+    if context.loop_index == n:
+        return int(context.loop_result)
+    raise Loop(added(context.loop_result or 0, climbed(10 + context.loop_index)))
+
+
+@workflow
+def looped() -> int:
+    """Loops beside each other: of a task, of the items of a map, of a dynamic."""
+    return total([climbed.map([1, 5, 30]), [rounds(2)]], climbed(100))
+
+
+# --- maps ---
+
+
+@dynamic
+def halves(n: int) -> int:
+    """An item that grows."""
+    say(f"halves {n}")
+    return added(n, settled(n + 100)) if n % 2 else n
+
+
+@task
+def fragile(n: int) -> int:
+    """An item that fails for good, another that is skipped."""
+    say(f"fragile {n}")
+    if n == 3:
+        raise ValueError("three")
+    if n == 4:
+        raise Skip("four")
+    return n
+
+
+@task
+def counted(parts: list[int | None]) -> int:
+    """How many are there."""
+    say(f"counted {parts}")
+    return sum(1 for part in parts if part is not None)
+
+
+@workflow
+def mapped() -> int:
+    """Maps over tasks, dynamics, one after the other, with items that fail."""
+    grown = map_task(halves, concurrency=2)(n=[1, 2, 3, 4])
+    good = map_task(fragile, min_success_ratio=0.5)(n=[1, 2, 3, 4, 5])
+    return total([map_task(settled)(n=grown)], counted(good))
+
+
+# --- signals ---
+
+
+@task
+def sender(ctx: Context, n: int) -> int:
+    """Asks for work, and writes to the channel."""
+    say(f"sender {n}")
+    ctx.channel().add("sent", n)
+    ctx.next_task(noted, n=n)
+    return n
+
+
+@task
+def noted(ctx: Context, n: int) -> None:
+    """The work that was asked for."""
+    say(f"noted {n}")
+    ctx.channel().append("notes", n)
+
+
+@task
+def jumper(ctx: Context, a: int, b: int) -> int:
+    """Goes elsewhere."""
+    say("jumper")
+    ctx.next_task("refuge", goto=True)
+    return int(ctx.channel().get("sent")) + len(ctx.channel().get("notes"))
+
+
+@task
+def passed_over() -> None:
+    """Never runs."""
+    say("passed over")
+
+
+@task
+def refuge() -> int:
+    """Where the jump leads."""
+    say("refuge")
+    return 1
+
+
+@workflow
+def steered() -> int:
+    """Signals beside each other, and a jump."""
+    jumped = jumper(sender(1), sender(2))
+    jumped >> passed_over()  # type: ignore[operator]
+    promise(refuge()).with_overrides(name="refuge")
+    return jumped
+
+
+# --- branches and what is done about failures ---
+
+
+@task
+def failing(n: int) -> int:
+    """Fails for good."""
+    say(f"failing {n}")
+    raise ValueError(str(n))
+
+
+@task
+def instead(err: NodeFailure) -> int:
+    """What stands in for it."""
+    say(f"instead of {err.path}")
+    return 7
+
+
+@workflow
+def decided() -> int:
+    """Choices, one in an arm of another, and a fallback."""
+    first = settled(4)
+    saved = promise(failing(1)).on_error(instead)
+    inner = conditional("outer").if_(promise(first) > 3).then(conditional("inner").if_(promise(saved) == 7).then(added(first, saved)).else_().then(settled(0))).else_().fail("never")
+    return added(inner, conditional("never").if_(promise(first) < 0).then(settled(99)).else_().then(5))
+
+
+# --- gates ---
+
+
+@workflow
+def waited() -> int:
+    """Something that waits for a moment between others."""
+    first = settled(1)
+    promise(first) >> sleep(0.002) >> (second := settled(2))  # type: ignore[arg-type]
+    return added(first, second)
+
+
 WORKLOADS = (
     Workload("nested", nested, 3 * 4 * 600 * 599 // 2 // 2, {"depth": 2, "size": 600}),
     Workload("retried", retried, 6),
     Workload("cached", cached, 14 + 30 + 14 + 9),
+    Workload("looped", looped, 3 + 9 + 81 + 54 + 243),
+    Workload("mapped", mapped, 102 + 2 + 106 + 4 + 3, fails=True),
+    Workload("steered", steered, 3 + 2),
+    Workload("decided", decided, 11 + 5, fails=True),
+    Workload("waited", waited, 3),
 )
 """Every one of them is interrupted everywhere."""

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -187,17 +188,19 @@ def test_A5_the_digest_is_the_same_each_time():
     assert len({sized.compile().digest for _ in range(3)}) == 1
 
 
-@pytest.mark.parametrize("change", ["condition", "bound", "message", "arm", "order", "name"])
-def test_B1_what_a_branch_says_is_part_of_the_digest(change):
+def plan_of_size(name="size", bound=10, first=big, second=7, message="neither", or_equal=False):
     @workflow
     def sized(n: int) -> int:
-        name = "other" if change == "name" else "size"
-        first = conditional(name).if_((n >= 10) if change == "condition" else (n > (11 if change == "bound" else 10)))
-        closed = first.then(small(n) if change == "arm" else 7 if change == "order" else big(n))
-        second = closed.elif_(n == 5).then(big(n) if change == "order" else 7)
-        return second.else_().fail("none" if change == "message" else "neither")
+        choice = conditional(name)
+        return choice.if_((n >= bound) if or_equal else (n > bound)).then(first(n)).elif_(n == 5).then(second).else_().fail(message)
 
-    assert sized.compile().shape != globals()["sized"].compile().shape or sized.compile().literals != globals()["sized"].compile().literals
+    return sized.compile()
+
+
+@pytest.mark.parametrize("change", [{"name": "other"}, {"bound": 11}, {"first": small}, {"second": 8}, {"message": "none"}, {"or_equal": True}], ids=str)
+def test_B1_what_a_branch_says_is_part_of_the_digest(change):
+    assert plan_of_size().digest == plan_of_size().digest
+    assert plan_of_size(**change).digest != plan_of_size().digest
 
 
 def test_A5_another_process_under_another_hash_seed_gives_the_same_bytes(tmp_path):
@@ -226,8 +229,8 @@ def test_A5_another_process_under_another_hash_seed_gives_the_same_bytes(tmp_pat
     """
     (tmp_path / "chosen.py").write_text(textwrap.dedent(source))
     said = set()
-    for seed, arguments in (("0", ["chosen.py"]), ("1", ["chosen.py"]), ("2", ["-c", "import chosen, hashlib; "
-                            "print(hashlib.sha256(chosen.wf.compile().to_bytes()).hexdigest())"])):
+    imported = "import chosen, hashlib; print(hashlib.sha256(chosen.wf.compile().to_bytes()).hexdigest())"
+    for seed, arguments in (("0", ["chosen.py"]), ("1", ["chosen.py"]), ("2", ["-c", imported])):
         environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(tmp_path)}
         ended = subprocess.run([sys.executable, "-B", *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
         said.add(ended.stdout)
@@ -304,13 +307,12 @@ def test_B1_an_arm_takes_a_field_of_a_value_outside():
 
 
 def test_B1_an_inner_arm_takes_a_value_through_all_arms_around_it():
+    def inner(made):
+        return conditional("inner").if_(made > 1).then(small(made)).else_().then(made)
+
     def body(n: int) -> int:
         made = big(n)
-        inner = conditional("inner")
-        return conditional("outer").if_(n > 3).then(inner_of(inner, made)).else_().then(n)
-
-    def inner_of(_, made):
-        return conditional("inner").if_(made > 1).then(small(made)).else_().then(made)
+        return conditional("outer").if_(n > 3).then(inner(made)).else_().then(n)
 
     plan = compiled(body)
     assert "outer : int = branch(n > 3: plan outer.1(in0=big), else: plan outer.else(in0=n))" in plan.show()
@@ -420,7 +422,9 @@ def test_B1_an_arm_gives_a_map():
 
 
 @pytest.mark.parametrize(
-    ("literal", "wanted"), [(lambda n: [n, big(n)], list[int]), (lambda n: {"n": n}, dict[str, int]), (lambda n: Row(n, True), Row)], ids=["list", "dict", "dataclass"]
+    ("literal", "wanted"),
+    [(lambda n: [n, big(n)], list[int]), (lambda n: {"n": n}, dict[str, int]), (lambda n: Row(n, True), Row)],
+    ids=["list", "dict", "dataclass"],
 )
 def test_P1_an_arm_gives_promises_in_a_literal_beside_a_promise(literal, wanted):
     other = {list[int]: numbers, dict[str, int]: table, Row: row}[wanted]
@@ -628,8 +632,8 @@ def test_P3_a_later_arm_that_does_not_fit_an_earlier_consumer_is_a_compile_error
 # --- conditions ----------------------------------------------------------------------------------------------------------------------
 
 
-def condition_text(made, **given):
-    """How the plan says a condition over n: int, ok: bool, also: bool, x: int | None, name: str, level: Level."""
+def condition_text(made):
+    """How the plan says a condition."""
 
     @workflow
     def body(n: int, ok: bool, also: bool, x: int | None, name: str, row: Row) -> int:
@@ -659,7 +663,7 @@ def condition_text(made, **given):
         (lambda n, ok, also, x, *_: x.is_none(), "x is none"),
         (lambda n, ok, also, x, *_: x == None, "x == None"),  # noqa: E711
         (lambda n, ok, also, x, *_: x > 3, "x > 3"),
-        (lambda n, ok, also, x, *_: ~x.is_none() & (x > 3), "(~(x is none)) & (x > 3)"),
+        (lambda n, ok, also, x, *_: ~x.is_none() & (x > 3), "~(x is none) & (x > 3)"),
         (lambda n, ok, *_: (n > 3) & (n < 5) | ok.is_true(), "((n > 3) & (n < 5)) | (ok is true)"),
         (lambda n, ok, *_: ~((n > 3) | (n == 1)), "~((n > 3) | (n == 1))"),
         (lambda n, ok, *_: ok & (n > 3), "(ok is true) & (n > 3)"),
@@ -690,7 +694,7 @@ def problem_of_condition(made):
     def body(n: int, ok: bool, name: str) -> int:
         return conditional("c").if_(made(n, ok, name)).then(1).else_().then(2)
 
-    with pytest.raises(PromiseError | BranchError if False else (PromiseError, BranchError)) as caught:
+    with pytest.raises((PromiseError, BranchError)) as caught:
         body.compile()
     problem = caught.value
     assert problem.where is not None
@@ -764,7 +768,7 @@ def test_D9_a_condition_of_two_thousand_comparisons_compiles_or_names_a_limit():
     try:
         body.compile()
     except (BranchError, PromiseError) as error:
-        assert error.where is not None  # noqa: PT017 - either is well
+        assert error.where is not None
 
 
 # --- arms that are not finished, or too much -----------------------------------------------------------------------------------------
@@ -1103,7 +1107,7 @@ def test_A6_a_workflow_that_calls_itself_in_an_arm_is_told_to_be_dynamic(problem
 
 
 @pytest.mark.xfail(strict=True, reason="the text of the promise goes into the plan as the message")
-@pytest.mark.parametrize("said", [lambda n: text(n), lambda n: str(n), lambda n: repr(n), lambda n: "%s is wrong" % n], ids=["promise", "str", "repr", "%"])
+@pytest.mark.parametrize("said", [lambda n: text(n), lambda n: str(n), lambda n: repr(n), lambda n: "no " + str(n)], ids=["promise", "str", "repr", "sum"])
 def test_P2_the_message_of_a_failing_arm_can_not_be_made_of_a_promise(problem_of, said):
     @workflow
     def body(n: int) -> int:
@@ -1224,8 +1228,6 @@ def test_T1_a_plan_that_is_cut_short_is_refused(cut):
 
 @pytest.mark.xfail(strict=True, reason="each arm parses the whole file that it stands in: 140 ms an arm in a file of 2,000 lines")
 def test_D5_an_arm_costs_the_same_however_long_its_file_is(write_module):
-    import ast
-
     source = """
         from planner import conditional, workflow
 
@@ -1233,19 +1235,14 @@ def test_D5_an_arm_costs_the_same_however_long_its_file_is(write_module):
         def chosen(n: int) -> int:
             return conditional("a").if_(n > 3).then(1).else_().then(2)
     """
-    module = write_module("chosen_often", source)
-    module.chosen.compile()
-    parsed = []
-    real = ast.parse
+    short, long = write_module("chosen_short", source), write_module("chosen_long", textwrap.dedent(source) + "x = [1, (2, 3), {4: 5}]\n" * 3000)
 
-    def counted(*args, **kwargs):
-        parsed.append(1)
-        return real(*args, **kwargs)
-
-    ast.parse = counted
-    try:
-        for _ in range(5):
+    def cost(module):
+        took = []
+        for _ in range(4):
+            begun = time.perf_counter()
             module.chosen.compile()
-    finally:
-        ast.parse = real
-    assert len(parsed) <= 1
+            took.append(time.perf_counter() - begun)
+        return min(took)
+
+    assert cost(long) < 10 * cost(short)
