@@ -11,6 +11,7 @@ import io
 import logging
 import sys
 import threading
+from collections import deque
 from typing import Any, Final, TextIO, cast
 
 from executor.log import Log
@@ -147,6 +148,8 @@ class _StandIn(io.TextIOBase):
         """The stream is not ours to close."""
 
     def __getattr__(self, name: str) -> Any:
+        if name == "stream":
+            raise AttributeError(name)
         return getattr(self.stream, name)
 
     def isatty(self) -> bool:
@@ -211,6 +214,8 @@ class _StandIns:
         self._listeners = 0
         self.speaking: list[Capture] = []
         self._installed: tuple[_StandIn, _StandIn] | None = None
+        self._before: deque[tuple[_StandIn, _StandIn]] = deque(maxlen=64)
+        """Those of before: `print` of another thread may still hold one, without owning it."""
         self._handler = _LogHandler()
         self._handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
 
@@ -239,6 +244,7 @@ class _StandIns:
                     sys.stdout = stdout.stream
                 if sys.stderr is stderr:
                     sys.stderr = stderr.stream
+                self._before.append(self._installed)
                 self._installed = None
 
 

@@ -95,7 +95,8 @@ def _mark(frame: Frame, index: int, state: int, failed: FailedNode | None) -> No
         frame.mixed = True
     if frame.counts(index):
         frame.remaining -= 1
-    frame.drop_taken(index)
+    if state == SKIPPED:
+        frame.drop_taken(index)  # what failed may be tried again, and keeps its inputs
 
 
 def _after(scheduler: Scheduler, frame: Frame, failing: Iterable[int]) -> None:
@@ -330,9 +331,29 @@ def collapse(scheduler: Scheduler, frame: Frame) -> None:
         scheduler.failing.pop(frame.id, None)
         scheduler.dead, scheduler.failure = True, failed
         return
-    scheduler.log.append((COLLAPSED, frame.id))
-    drop(scheduler, frame)
-    fail_node(scheduler, frame.parent, frame.slot, failed)
+    scheduler.failing.pop(frame.id, None)
+    parent, slot, at = frame.parent, frame.slot, len(scheduler.log)
+    is_item = parent.part is not None
+    fail_node(scheduler, parent, slot, failed)
+    is_handled = not is_item and not _leads_out(parent, slot)
+    if is_item or is_handled:
+        scheduler.log.insert(at, (COLLAPSED, frame.id))
+    if is_handled:
+        drop(scheduler, frame)  # else a resume goes on in it
+
+
+def _leads_out(frame: Frame, index: int) -> bool:
+    """Whether a failure, with what it has brought down, reaches a node that nothing follows, or an output: then a resume tries it again."""
+    todo, seen = [index], {index}
+    while todo:
+        one = todo.pop()
+        if _is_unhandled(frame, one):
+            return True
+        for follower in (*frame.topology.followers(one), *(frame.more.get(one, ()) if frame.more else ())):
+            if follower not in seen and frame.state(follower) in BADLY:
+                seen.add(follower)
+                todo.append(follower)
+    return False
 
 
 def drop(scheduler: Scheduler, frame: Frame) -> None:

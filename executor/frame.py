@@ -196,7 +196,8 @@ class Frame:
             if states[index] not in ENDED:
                 self.remaining += self.counts(index)
                 continue
-            self.drop_taken(index)
+            if states[index] in (DONE, SKIPPED):
+                self.drop_taken(index)
             if self.part is not None and states[index] != DONE:
                 continue  # the list of a chunk waits for all of its items
             for follower in (*topology.followers(index), *((self.more or {}).get(index, ()))):

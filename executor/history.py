@@ -65,6 +65,16 @@ class Gate(NamedTuple):
     wants: Type
 
 
+class _Watched(Scheduler):
+    """A scheduler that says which frame it opened last."""
+
+    last: Frame | None = None
+
+    def open(self, frame: Frame) -> None:
+        self.last = frame
+        super().open(frame)
+
+
 class History:
     """Everything that is committed of a run.
 
@@ -87,7 +97,7 @@ class History:
         self.limits = self.manifest.limits
         self.changed_code: list[str] = []
         self.paused = False
-        self.scheduler = Scheduler(Limits(1 << 62, 1 << 62, 1 << 62), run=run_id.encode())
+        self.scheduler = _Watched(Limits(1 << 62, 1 << 62, 1 << 62), run=run_id.encode())
         self.opened: dict[int, Frame] = {}
         self.parents: dict[int, Key] = {0: (-1, 0)}
         self.children: dict[Key, list[int]] = {}
@@ -195,7 +205,7 @@ class History:
         if at is None or event[at] < 0:
             return
         id = event[at]
-        frame = self.scheduler.last_opened
+        frame = self.scheduler.last
         if frame is None or frame.id != id:
             return
         self.opened[id] = frame

@@ -200,7 +200,8 @@ def _end_in_chunk(frame: Frame, index: int, state: int, failed: FailedNode | Non
     frame.set_state(index, state)
     frame.mixed = True
     frame.remaining -= 1
-    frame.drop_taken(index)
+    if state == SKIPPED:
+        frame.drop_taken(index)
 
 
 def _look_at_chunk(scheduler: Scheduler, frame: Frame, mapping: Mapping) -> None:
@@ -243,6 +244,7 @@ def _next(scheduler: Scheduler, mapping: Mapping) -> tuple[Frame, int, Value, bo
             endings.end(scheduler, frame, index, SKIPPED)
             return None
         for _, one in sorted(kept.items()):
+            _drop_inner(scheduler, one)
             joint = one.topology.size - 1
             one.cells[joint] = 0
             scheduler.ready.append((one, joint))
@@ -256,6 +258,12 @@ def _next(scheduler: Scheduler, mapping: Mapping) -> tuple[Frame, int, Value, bo
     frame.set_state(index, PENDING)
     scheduler.ready.append((frame, index))
     return None
+
+
+def _drop_inner(scheduler: Scheduler, frame: Frame) -> None:
+    """The frames of items that failed are kept no more: the map does without them."""
+    for inner in [inner for inner in scheduler.frames.values() if inner.parent is frame]:
+        endings.drop(scheduler, inner)
 
 
 def _fall_short(scheduler: Scheduler, mapping: Mapping) -> None:
@@ -284,12 +292,13 @@ def forgive(scheduler: Scheduler) -> None:
             mapping.failed, mapping.worst = 0, None
             mapping.kept = {number: frame for number, frame in mapping.kept.items() if not frame.failures}
             forgiven.append(mapping)
+    begun = {(frame.parent.id, frame.slot) for frame in scheduler.frames.values() if frame.parent is not None}
     for frame in list(scheduler.frames.values()):
         if frame.part is None or not frame.failures or _mapping(scheduler, frame) not in forgiven:
             continue
         for index in frame.failures:
             _mapping(scheduler, frame).ended -= index < frame.topology.count
-            frame.set_state(index, PENDING)
+            frame.set_state(index, OPEN if (frame.id, index) in begun else PENDING)
         frame.failures = None
         frame.recount()
 

@@ -227,7 +227,7 @@ def run_name(wanted: str | None, workflow: str) -> str:
             raise InputError(f"{wanted!r} can't name a run: letters, digits, '.', '_' and '-' can")
         return wanted
     name = "".join(c if (c.isalnum() and c.isascii()) or c in "_-" else "-" for c in workflow).strip("-_")[:60] or "run"
-    return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
 
 
 def opened_store(store: Store | str | Path | None) -> Store:

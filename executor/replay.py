@@ -26,6 +26,7 @@ from executor.events import (
     Event,
 )
 from executor.failure import Failure
+from executor.frame import FAILED as FAILED_STATE
 from executor.frame import OPEN, PENDING
 from executor.recursion import may_expand
 from executor.scheduler import Scheduler, Sleeping, Tries
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 _RESETTLED: Final = 1_000
 """How many outcomes a replay gives to the cache again: a crash may have come before they were kept there."""
+
+_OUTCOMES: Final = frozenset((DONE, EXPANDED, LOOPED, SKIPPED, CHOSEN, ITEMS, SIGNALLED, RETRIED))
 
 TOLD: Final = frozenset((DONE, EXPANDED, OPENED, FAILED, RETRIED, LOOPED, SKIPPED, STOPPED_BY, CHOSEN, ITEMS, GATED, COLLAPSED, SIGNALLED, RESUMED))
 """The events that a scheduler is told of."""
@@ -53,6 +56,8 @@ def replay(scheduler: Scheduler, event: Event) -> None:
 
 def _take(scheduler: Scheduler, event: Event) -> None:
     kind = event[0]
+    if kind in _OUTCOMES and event[1] in scheduler.frames and scheduler.frames[event[1]].state(event[2]) == FAILED_STATE:
+        endings.forgive(scheduler)  # an executor that was taken over went on at the last moment
     if kind == DONE:
         if (event[1], event[2]) in scheduler.waiting:  # a gate's answer
             waiting = scheduler.waiting.pop((event[1], event[2]))

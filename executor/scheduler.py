@@ -25,7 +25,6 @@ outputs     the run's outputs, once the root frame has ended; None for one that 
 failing     frames that fail and have not ended
 handlers    what runs on the failure of frames that fail, as far as it has begun
 ending      what has ended otherwise than well and is being worked off (`is_ending`)
-last_opened the frame that was opened last, for whoever looks on
 has_dropped whether frames were dropped, so that what is ready may belong to none any more
 failure     the first failure that nothing handles
 dead        whether the root frame has ended badly
@@ -174,7 +173,6 @@ class Scheduler:
         self.nodes = 0
         self.done_nodes = 0
         self.replaying = False
-        self.last_opened: Frame | None = None
         self._slept = 0
 
     # --- events in ---
@@ -526,7 +524,6 @@ class Scheduler:
 
     def open(self, frame: Frame) -> None:
         """A frame begins."""
-        self.last_opened = frame
         topology = frame.topology
         self.weighted = self.weighted or topology.code.weighted
         if frame.parent is not None and (frame.parent.exempt or (frame.parent.topology.unusual and endings.handles(frame.parent.topology, frame.slot))):

@@ -15,6 +15,7 @@ from executor.frame import CANCELLED, FailedNode, Frame, Part, Repeat
 from executor.layout import snapshot_key
 from executor.limits import Limits
 from executor.mapped import Mapping
+from executor.replay import find_ready
 from executor.scheduler import ROOT_IDENTITY, Scheduler, Sleeping, Tries
 from executor.store import Store
 from planner.plan import Large, Value
@@ -190,6 +191,7 @@ def _loaded(data: bytes) -> Scheduler:
         frame.recount()
     if more:
         _load_more(scheduler, *more)
+    find_ready(scheduler, {(one.frame.id, one.node) for one in scheduler.sleeping})
     return scheduler
 
 

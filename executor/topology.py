@@ -126,6 +126,8 @@ class Topology:
         if binding is None:
             return True
         if binding.__class__ is int:
+            if binding >= self.count:
+                return self.joints[binding - self.count][1] == wanted
             return binding < 0 or self._results[binding] is wanted or self._results[binding] == wanted
         if binding[0] == ERROR:
             return failure_type() == wanted

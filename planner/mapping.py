@@ -22,6 +22,7 @@ from typesys.types import AnyType, ListType, VarTupleType
 from typesys.wire import codec_for
 
 _LISTS: Final = (list, tuple, range)
+_CLOSE: Final = 1e-9
 
 
 class unmapped:
@@ -40,6 +41,13 @@ class unmapped:
 
     def __repr__(self) -> str:
         return f"unmapped({self.value!r})"
+
+
+class _Failed:
+    """An item that failed, outside a trace."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
 
 
 class MapFunction:
@@ -85,6 +93,8 @@ class MapFunction:
         found: dict[str, Any] = {}
         names = [p.name for p in one.interface.parameters]
         for name, value in zip(names, first, strict=False):
+            if name in named:
+                raise WrongCall(f"{self.name}() got multiple values for argument {name!r}")
             found[name] = unmapped(value)
         found |= {name: unmapped(value) for name, value in named.items()}
         unknown = [name for name in found if name not in names]
@@ -92,13 +102,18 @@ class MapFunction:
         if unknown or len(first) > len(names):
             raise WrongCall(f"{self.name}() got an unexpected keyword argument {unknown[0]!r}" if unknown else f"{self.name}() takes {len(names)} arguments")
         if not partial_only:
+            kinds = {p.name: p.kind for p in one.interface.parameters}
+            by_name = [name for name in kwargs if kinds.get(name) == "positional"]
+            if by_name:
+                raise WrongCall(f"{self.name}() got some positional-only arguments passed as keyword arguments: {by_name[0]!r}")
+            free = [name for name in free if kinds[name] != "keyword"]
             if len(args) > len(free):
                 raise WrongCall(f"{self.name}.map() takes {len(free)} arguments, and {len(args)} were given")
             for name, value in zip(free, args, strict=False):
                 found[name] = value
             for name, value in kwargs.items():
                 if name not in names:
-                    raise WrongCall(f"{self.name} has no parameter {name!r} to map; it has {', '.join(names) or 'none'}")
+                    raise MapError(f"{self.name} has no parameter {name!r} to map", way_out=f"it has {', '.join(names) or 'none'}")
                 if name in free[: len(args)]:
                     raise WrongCall(f"{self.name}.map() got several values for {name!r}")
                 found[name] = value
@@ -131,7 +146,7 @@ class MapFunction:
             values, mapped = [MISSING] * len(self._one.interface.parameters), (0,) if self._one.interface.parameters else ()
             interface = map_interface(self._one.interface, Map(False, mapped, self.concurrency, self.ratio))
             return Promise(trace, interface.result, trace.add(MAP, 0, [None] * len(values), where, Map(False, mapped or (0,), self.concurrency, self.ratio)))
-        target, over_graph = self._target(trace)
+        target, over_graph, taken = self._target(trace)
         spec = Map(over_graph, mapped, self.concurrency, self.ratio)
         interface = map_interface(Interface(inputs_of(self._one), self._one.interface.result), spec)
         bindings: list[Binding] = []
@@ -141,24 +156,26 @@ class MapFunction:
                 continue
             given = value.value if isinstance(value, unmapped) else list(value) if isinstance(value, _LISTS) else value
             bindings.append(trace.binder.bind(given, parameter.type, f"{self.name}.map({parameter.name}=…)", where))
-        return Promise(trace, interface.result, trace.add(MAP, target, bindings, where, spec))
+        return Promise(trace, interface.result, trace.add(MAP, target, [*bindings, *taken], where, spec))
 
-    def _target(self, trace: Trace) -> tuple[int, bool]:
+    def _target(self, trace: Trace) -> tuple[int, bool, list[Binding]]:
+        """What is called for each item: its number, whether it is a graph, and what it takes beside its inputs."""
         over, session = self.over, trace.session
         if isinstance(over, WorkflowFunction):
-            return session.nested(over), True
+            return session.nested(over), True, []
         if isinstance(over, Workflow):
-            return session.adopt(over, over.compile()), True
+            return session.adopt(over, over.compile()), True, []
         if isinstance(over, MapFunction):
             signature = over.signature
-            inner = Trace(session, f"{over.name}[]", signature.interface.parameters)
+            inner = Trace(session, f"{over.name}[]", signature.interface.parameters, trace)
             token = current.set(inner)
             try:
                 result = over(**{p.name: inner.input(index) for index, p in enumerate(signature.interface.parameters)})
             finally:
                 current.reset(token)
-            return inner.finish([("result", signature.interface.result, result, self.name)], user_line()), True
-        return session.callee(over), False
+            number = inner.finish([("result", signature.interface.result, result, self.name)], user_line())
+            return number, True, inner.captures
+        return session.callee(over), False, []
 
     def _check_lists(self, values: list[Any], mapped: tuple[int, ...]) -> None:
         names = [p.name for p in self._one.interface.parameters]
@@ -169,8 +186,8 @@ class MapFunction:
             value, name = values[index], names[index]
             if isinstance(value, Promise):
                 type = value._promissory_type
-                if not isinstance(type, ListType | AnyType):
-                    hint = "make it a list in a task: list(…)" if isinstance(type, VarTupleType) else f"give a list, or {name}=unmapped(…) to pass it to every call"
+                if not isinstance(type, ListType):
+                    hint = "make it a list in a task: list(…)" if isinstance(type, VarTupleType) else "annotate it: list[…]" if isinstance(type, AnyType) else f"give a list, or {name}=unmapped(…) to pass it to every call"
                     raise MapError(f"{self.name}.map({name}=…) wants a list, and {value._said()} is {type}", way_out=hint)
             elif not isinstance(value, _LISTS):
                 self._refuse_unlisted(name, value)
@@ -212,8 +229,22 @@ class MapFunction:
                 for name, value in zip(names, values, strict=True)
                 if value is not MISSING
             }
-            found.append(self.over(**given))
-        return found
+            found.append(self._call_one(given))
+        failed = [one for one in found if isinstance(one, _Failed)]
+        if failed and len(found) - len(failed) < self.ratio * len(found) - _CLOSE:
+            raise failed[0].error
+        return [None if isinstance(one, _Failed) else one for one in found]
+
+    def _call_one(self, given: dict[str, Any]) -> Any:
+        """One call outside a trace, with its inputs by name; a failure is kept if the map may do without it."""
+        parameters = self._one.interface.parameters
+        args = [given.pop(p.name) for p in parameters if p.kind == "positional" and p.name in given]
+        if self.ratio >= 1:
+            return self.over(*args, **given)
+        try:
+            return self.over(*args, **given)
+        except Exception as error:  # whatever an item raises is its failure
+            return _Failed(error)
 
 
 def map_task(f: Any, concurrency: int | None = None, min_success_ratio: float = 1.0) -> MapFunction:
@@ -247,7 +278,12 @@ def map_task(f: Any, concurrency: int | None = None, min_success_ratio: float = 
         check_concurrency(concurrency)
         check_ratio(min_success_ratio)
     except ValueError as error:
-        raise MapError(str(error), where=user_line(), way_out="leave it out for the default") from None
+        refusal = MapError(str(error), where=user_line(), way_out="leave it out for the default")
+        trace = current.get()
+        if isinstance(trace, Trace):
+            trace.problem(refusal)  # told together with all else that is wrong
+            return MapFunction(over, fixed, None, 1.0)
+        raise refusal from None
     return MapFunction(over, fixed, concurrency, float(min_success_ratio))
 
 

@@ -187,7 +187,7 @@ def test_S1_what_follows_a_loop_gets_its_last_value(memory, diary, engine, until
         looped = looper(until)
         return looped, square(looped)
 
-    assert tuple(go(flow, {"until": until}, memory, engine).outputs.values()) == results
+    assert go(flow, {"until": until}, memory, engine).result == results
     counted = Counter(lines(diary))
     assert counted["square"] == 1
     assert lines(diary)[-1] == "square"
@@ -241,7 +241,7 @@ def test_S1_a_map_of_loops_of_different_length_is_reduced_when_all_have_ended(me
         squares = map_task(times_itself)(i=numbers(k))
         return squares, total(squares)
 
-    assert tuple(go(flow, {"k": 4}, memory, engine).outputs.values()) == ([1, 4, 9, 16], 30)
+    assert go(flow, {"k": 4}, memory, engine).result == ([1, 4, 9, 16], 30)
     assert lines(diary)[-1] == "total"
     assert len(lines(diary)) == 11
 
@@ -428,39 +428,35 @@ def test_S1_a_payload_that_the_next_iteration_changes_is_whole_on_its_next_attem
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("payload", [object(), {"x": [object()]}, {1: lambda: 0}, {object()}], ids=["object", "nested", "function", "set"])
-def test_S1_a_payload_without_a_wire_form_is_an_error_that_says_where_and_is_not_retried(memory, diary, engine, payload):
-    made = "object() in a payload"
-
+@pytest.mark.parametrize("where", ["alone", "nested", "generator"])
+def test_S1_a_payload_without_a_wire_form_is_an_error_that_says_where_and_is_not_retried(memory, diary, engine, where):
     @task(retries=3)
-    def carries(which: int) -> int:
+    def carries(where: str) -> int:
         note(diary, "body")
-        raise Loop([object(), {"x": [object()]}, {1: lambda: 0}, {object()}][which])
+        assert not current_context().loop_index
+        if where == "alone":
+            raise Loop(threading.Lock())
+        if where == "nested":
+            raise Loop({"a": [1, threading.Lock()]})
+        raise Loop(n for n in range(3))
 
-    which = ["object", "x", "1", "set"].index("object") if payload.__class__ is object else 1 if payload.__class__ is dict and "x" in payload else 2 if payload.__class__ is dict else 3
-    ended = go(carries, {"which": which}, memory, engine)
+    ended = go(carries, {"where": where}, memory, engine)
     assert ended.state == "FAILED"
-    assert isinstance(ended.error.__cause__, TaskTypeError), made
+    assert isinstance(ended.error.__cause__, TaskTypeError)
     assert "Loop(…)" in str(ended.error) and "main/carries" in str(ended.error)
     assert lines(diary) == ["body"]
 
 
-@pytest.mark.parametrize("payload", [Colour.RED, Point(1, 2.0), Record("a", ["b"])], ids=["enum", "named tuple", "dataclass"])
-def test_S1_a_payload_of_the_authors_own_class_comes_back_as_one_or_is_refused(memory, payload):
-    """What says itself what it is has no class of the author's in it: either it comes back as it was, or the body is told so."""
-
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("payload", [Colour.RED, Point(1, 2.0), Record("a", ["b"]), {"all": [Record("a", []), Point(1, 2.0)]}], ids=["enum", "tuple", "class", "in"])
+def test_S1_a_payload_of_the_authors_own_class_comes_back_as_one(memory, engine, payload):
     @task
-    def carries() -> bool:
-        ctx = current_context()
-        if not ctx.loop_index:
+    def carries() -> str:
+        if not current_context().loop_index:
             raise Loop(payload)
-        return type(ctx.loop_result) is type(payload) and ctx.loop_result == payload
+        return repr(current_context().loop_result)
 
-    ended = go(carries, {}, memory)
-    if ended.state == "FAILED":
-        assert isinstance(ended.error.__cause__, TaskTypeError) and "Loop(…)" in str(ended.error)
-    else:
-        assert ended.result is True
+    assert go(carries, {}, memory, engine).result == repr(payload)
 
 
 # --- retries, time-outs and ends of an iteration ---------------------------------------------------------------------------------
@@ -671,11 +667,11 @@ def test_S3_next_iteration_twice_with_the_same_data_is_one_and_with_other_data_a
 def test_S3_next_iteration_refuses_data_without_a_wire_form_where_it_is_asked(memory):
     @task
     def asks(ctx: Context) -> int:
-        ctx.next_iteration(object())
+        ctx.next_iteration(threading.Lock())
         return 0
 
     ended = go(asks, {}, memory)
-    assert "next_iteration(…)" in str(ended.error) and "object" in str(ended.error)
+    assert "next_iteration(…)" in str(ended.error) and "lock" in str(ended.error)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -1406,11 +1402,11 @@ def test_P3_a_payload_of_a_dynamic_without_a_wire_form_is_an_error_before_anythi
     @dynamic(retries=2)
     def wrong() -> int:
         note(diary, "wrong")
-        raise Loop([inc(1), object()])
+        raise Loop([inc(1), threading.Lock()])
 
     ended = go(wrong, {}, memory)
     assert ended.state == "FAILED"
-    assert "Loop(…)" in str(ended.error) and "object" in str(ended.error)
+    assert "Loop(…)" in str(ended.error) and "lock" in str(ended.error)
     assert lines(diary) == ["wrong"]
 
 
@@ -1610,7 +1606,7 @@ def test_J1_the_journal_tells_all_of_loops_in_a_map_after_every_round(memory, di
         return map_task(fib, concurrency=concurrency)(limit=limits), map_task(grows, concurrency=concurrency)(limit=limits)
 
     with always_replay():
-        assert tuple(go(flow, {"limits": [10, 100]}, memory).outputs.values()) == ([8, 89], [26, 106])
+        assert go(flow, {"limits": [10, 100]}, memory).result == ([8, 89], [26, 106])
 
 
 def test_J1_the_journal_tells_all_of_next_iteration_and_skips_after_every_round(memory):
@@ -1628,12 +1624,12 @@ def test_J1_the_journal_tells_all_of_next_iteration_and_skips_after_every_round(
         raise Loop()
 
     @workflow
-    def flow() -> tuple[int, int | None]:
-        return asks(), promise(skips()).on_error(0)
+    def flow() -> int:
+        skips()
+        return asks()
 
     with always_replay():
-        ended = go(flow, {}, memory)
-    assert ended.outputs["o0" if "o0" in ended.outputs else next(iter(ended.outputs))] == 4
+        assert go(flow, {}, memory).result == 4
 
 
 @pytest.mark.parametrize("what", ["task", "dynamic", "map"])

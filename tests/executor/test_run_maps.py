@@ -413,7 +413,6 @@ def test_R2_a_time_out_stops_one_item_only(store, gate):
     assert ended.result == [0, None, 2]
 
 
-@pytest.mark.xfail(strict=True, reason="IndexError in Topology.fits: the cache key of an item is made with a binding of the chunk that the interface does not have")
 @every_engine
 def test_R3_items_share_cache_entries_with_plain_calls(tmp_path, engine, diary):
     @task(cache=True, cache_version="1")
@@ -430,7 +429,6 @@ def test_R3_items_share_cache_entries_with_plain_calls(tmp_path, engine, diary):
     assert noted(diary) == {"1": 1, "2": 1}
 
 
-@pytest.mark.xfail(strict=True, reason="IndexError in Topology.fits: the cache key of an item is made with a binding of the chunk that the interface does not have")
 def test_R3_two_constants_of_partial_are_two_cache_entries(store):
     @task(cache=True, cache_version="1")
     def times(x: int, by: int) -> int:
@@ -440,7 +438,6 @@ def test_R3_two_constants_of_partial_are_two_cache_entries(store):
         assert run(flow_of(lambda xs, by=by: map_task(partial(times, by=by))(xs)), {"xs": [1, 2]}, store=store).result == [by, 2 * by]
 
 
-@pytest.mark.xfail(strict=True, reason="IndexError in Topology.fits: the cache key of an item is made with a binding of the chunk that the interface does not have")
 def test_R3_of_equal_items_one_runs(store, diary):
     @task(cache=True, cache_version="1", cache_serialize=True)
     def cached(x: int) -> int:
@@ -597,7 +594,6 @@ def asking(ctx: Context, x: int) -> int:
     return x
 
 
-@pytest.mark.xfail(strict=True, reason="the event of next_task is written with keys out of order, so the journal can't be read")
 @every_engine
 def test_S4_an_item_may_add_work_that_runs_before_what_follows_the_map(engine):
     ended = run(flow_of(lambda xs: total(asking.map(xs))), {"xs": [1, 2]}, store="memory://maps", engine=engine, echo=False)
@@ -677,7 +673,6 @@ def test_B4_a_resume_runs_only_what_is_missing_with_whole_budgets(tmp_path, engi
     assert noted(diary) == {"0": 1, "1": 4, "2": 1, "3": 4}
 
 
-@pytest.mark.xfail(strict=True, reason="KeyError in Frame.value: a node that failed drops the values that it takes, and a resume needs them")
 def test_B4_failures_that_a_ratio_forgave_are_not_tried_again_by_a_resume_of_what_follows(store, diary):
     @task
     def noisy(x: int) -> int:
@@ -697,7 +692,6 @@ def test_B4_failures_that_a_ratio_forgave_are_not_tried_again_by_a_resume_of_wha
     assert noted(diary) == {"1": 1, "-2": 1, "3": 1, "follow": 2}
 
 
-@pytest.mark.xfail(strict=True, reason="KeyError in Frame.value: a node that failed drops the values that it takes, and a resume needs them")
 def test_B4_a_failed_item_that_is_a_workflow_is_taken_up_where_it_failed(store, diary):
     @task
     def second(x: int) -> int:
@@ -845,7 +839,6 @@ PRINTING = """
 """
 
 
-@pytest.mark.xfail(strict=True, reason="segmentation fault: a worker thread takes its stand-in for sys.stdout away while print uses it")
 def test_X5_a_program_may_print_between_its_runs_on_threads(project):
     project.write("printing.py", PRINTING)
     assert project.python("printing.py").split() == [str(number) for number in range(400)]

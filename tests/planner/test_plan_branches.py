@@ -38,11 +38,6 @@ class Color(enum.Enum):
     BLUE = "a"
 
 
-class Level(enum.IntEnum):
-    LOW = 1
-    HIGH = 2
-
-
 @dataclass
 class Row:
     count: int
@@ -197,7 +192,11 @@ def plan_of_size(name="size", bound=10, first=big, second=7, message="neither", 
     return sized.compile()
 
 
-@pytest.mark.parametrize("change", [{"name": "other"}, {"bound": 11}, {"first": small}, {"second": 8}, {"message": "none"}, {"or_equal": True}], ids=str)
+@pytest.mark.parametrize(
+    "change",
+    [{"name": "other"}, {"bound": 11}, {"first": small}, {"second": 8}, {"message": "none"}, {"or_equal": True}],
+    ids=lambda one: next(iter(one)),
+)
 def test_B1_what_a_branch_says_is_part_of_the_digest(change):
     assert plan_of_size().digest == plan_of_size().digest
     assert plan_of_size(**change).digest != plan_of_size().digest
@@ -232,7 +231,8 @@ def test_A5_another_process_under_another_hash_seed_gives_the_same_bytes(tmp_pat
     imported = "import chosen, hashlib; print(hashlib.sha256(chosen.wf.compile().to_bytes()).hexdigest())"
     for seed, arguments in (("0", ["chosen.py"]), ("1", ["chosen.py"]), ("2", ["-c", imported])):
         environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(tmp_path)}
-        ended = subprocess.run([sys.executable, "-B", *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        command = [sys.executable, "-B", *arguments]
+        ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
         said.add(ended.stdout)
     assert len(said) == 1
     assert len(said.pop().strip()) == len(hashlib.sha256().hexdigest())
@@ -240,7 +240,8 @@ def test_A5_another_process_under_another_hash_seed_gives_the_same_bytes(tmp_pat
 
 def test_A5_reading_a_branch_imports_nothing_of_its_author(tmp_path):
     sized.compile().save(str(tmp_path / "it.plan"))
-    code = "import sys; from planner import Plan; print(Plan.load('it.plan').show().splitlines()[1]); print('test_plan_branches' in sys.modules)"
+    code = "import sys; from planner import Plan; print(Plan.load('it.plan').show().splitlines()[1]); print(__name__ in sys.modules)"
+    code = code.replace("__name__", repr(__name__))
     ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines() == [
         "  size : int = branch(n > 10: plan size.1(in0=n), n == 5: plan size.2(), else: fail 'neither')", "False",
@@ -547,7 +548,9 @@ def test_P3_arms_of_different_types_are_an_error_with_the_line(problem_of):
     assert "# here" in line_of(problem)
 
 
-@pytest.mark.parametrize(("first", "second"), [(big, text), (big, lambda n: "a"), (text, lambda n: 1), (numbers, big), (flag, big), (row, big)])
+@pytest.mark.parametrize(
+    ("first", "second"), [(big, text), (big, lambda n: "a"), (text, lambda n: 1), (numbers, big), (flag, big), (row, big)]
+)
 def test_P3_arms_that_do_not_go_together_are_refused(problem_of, first, second):
     @workflow
     def body(n: int) -> Any:
@@ -617,7 +620,7 @@ def test_B1_a_consumer_between_the_arms_gets_what_the_whole_branch_gives():
     assert "c      : int " in compiled(body).show()
 
 
-@pytest.mark.xfail(strict=True, reason="a later arm changes the branch's type behind a consumer that was checked before: it compiles, and fails at run time")
+@pytest.mark.xfail(strict=True, reason="a later arm changes the type behind a consumer that was checked, which fails at run time")
 def test_P3_a_later_arm_that_does_not_fit_an_earlier_consumer_is_a_compile_error(problem_of):
     @workflow
     def body(n: int) -> int:
@@ -655,7 +658,7 @@ def condition_text(made):
         (lambda n, *_: n >= 3, "n >= 3"),
         (lambda n, *_: n > 2.5, "n > 2.5"),
         (lambda n, *_: 3 < n, "n > 3"),  # noqa: SIM300 - Python itself turns it round
-        (lambda n, *_: n == n, "n == n"),  # noqa: PLR0124
+        (lambda n, *_: n == n, "n == n"),
         (lambda n, ok, *_: ok.is_true(), "ok is true"),
         (lambda n, ok, *_: ok.is_false(), "ok is false"),
         (lambda n, ok, *_: ~ok, "ok is false"),
@@ -720,7 +723,10 @@ def problem_of_condition(made):
         (lambda n, *_: n.is_true(), "a condition of 'c': input n is int, and .is_true() and .is_false() are for a bool"),
         (lambda n, *_: n == "a", "a condition of 'c': (‹promise input n: int› == 'a') compares int with str"),
         (lambda n, ok, *_: ok == 1, "a condition of 'c': (‹promise input ok: bool› == 1) compares bool with int"),
-        (lambda n, ok, name: n == name, "a condition of 'c': (‹promise input n: int› == ‹promise input name: str›) compares int with str"),
+        (
+            lambda n, ok, name: n == name,
+            "a condition of 'c': (‹promise input n: int› == ‹promise input name: str›) compares int with str",
+        ),
         (lambda n, *_: n == Decimal("1"), "a condition of 'c': (‹promise input n: int› == Decimal('1')) compares int with Decimal"),
         (lambda n, *_: not (n > 3), "the condition (‹promise input n: int› > 3) has no truth value before the run"),
         (lambda n, *_: (n > 3) and (n < 5), "the condition (‹promise input n: int› > 3) has no truth value before the run"),
@@ -747,13 +753,12 @@ def test_B1_none_as_a_condition_is_called_none():
 
 
 @pytest.mark.xfail(strict=True, reason="an order of enums compiles, and compares the names of the members at run time")
-@pytest.mark.parametrize("wanted", [Color, Level])
-def test_B1_what_has_no_order_or_is_ordered_by_its_value_is_not_ordered_by_its_name(problem_of, wanted):
-    def body(x) -> int:
-        return conditional("c").if_(x > next(iter(wanted))).then(1).else_().then(2)
+def test_B1_members_of_an_enum_have_no_order(problem_of):
+    @workflow
+    def body(x: Color) -> int:
+        return conditional("c").if_(x > Color.BLUE).then(1).else_().then(2)
 
-    body.__annotations__["x"] = wanted
-    assert isinstance(problem_of(workflow(body)), BranchError)
+    assert isinstance(problem_of(body), BranchError)
 
 
 @pytest.mark.xfail(strict=True, reason="a long condition is a bare RecursionError out of the compiler")
@@ -808,7 +813,7 @@ def test_B1_a_later_arm_that_is_left_open_is_an_error(problem_of, opening):
     assert problem.message == "an arm of 'c' is opened and not closed by .then(…)"
 
 
-@pytest.mark.xfail(strict=True, reason="a first arm that is left open with no call behind it is dropped without a word: the plan has no branch")
+@pytest.mark.xfail(strict=True, reason="a first arm that is left open with no call behind it is dropped without a word")
 def test_B1_a_first_arm_that_is_left_open_at_the_end_is_an_error(problem_of):
     @workflow
     def body(n: int) -> int:
@@ -873,7 +878,7 @@ def test_B1_an_arm_behind_else_is_an_error(problem_of, again):
     assert problem.way_out == "put .else_() last"
 
 
-@pytest.mark.xfail(strict=True, reason="it says: c() is a promise of int, which has no field 'elif_'; methods need the value; do it in a task")
+@pytest.mark.xfail(strict=True, reason="it says: c() is a promise of int, which has no field 'elif_'; methods need the value")
 @pytest.mark.parametrize("again", ["else_", "elif_"])
 def test_B1_an_arm_behind_else_in_one_chain_says_so_too(problem_of, again):
     @workflow
@@ -1086,7 +1091,7 @@ def test_A6_what_an_arm_made_can_not_be_used_outside_of_it(problem_of, use):
     [
         used_outside,
         used_in_another_arm,
-        pytest.param(used_in_a_condition, marks=pytest.mark.xfail(strict=True, reason="it names the line of the compile, not the condition's")),
+        pytest.param(used_in_a_condition, marks=pytest.mark.xfail(strict=True, reason="it names the line of the compile")),
     ],
 )
 def test_A7_a_leak_of_an_arm_names_the_line_of_the_use(problem_of, use):
@@ -1107,7 +1112,9 @@ def test_A6_a_workflow_that_calls_itself_in_an_arm_is_told_to_be_dynamic(problem
 
 
 @pytest.mark.xfail(strict=True, reason="the text of the promise goes into the plan as the message")
-@pytest.mark.parametrize("said", [lambda n: text(n), lambda n: str(n), lambda n: repr(n), lambda n: "no " + str(n)], ids=["promise", "str", "repr", "sum"])
+@pytest.mark.parametrize(
+    "said", [lambda n: text(n), lambda n: str(n), lambda n: repr(n), lambda n: "no " + str(n)], ids=["promise", "str", "repr", "sum"]
+)
 def test_P2_the_message_of_a_failing_arm_can_not_be_made_of_a_promise(problem_of, said):
     @workflow
     def body(n: int) -> int:
@@ -1128,7 +1135,9 @@ def test_P2_an_f_string_of_a_promise_as_a_message_raises(problem_of):
 
 
 @pytest.mark.xfail(strict=True, reason="it says Opaque[Task], or that something was pickled, and not that the call is missing")
-@pytest.mark.parametrize("value", [lambda n: big, lambda n: lambda: big(n), lambda n: tens, lambda n: grown], ids=["task", "lambda", "workflow", "dynamic"])
+@pytest.mark.parametrize(
+    "value", [lambda n: big, lambda n: lambda: big(n), lambda n: tens, lambda n: grown], ids=["task", "lambda", "workflow", "dynamic"]
+)
 def test_B1_a_function_where_its_call_is_wanted_says_so(problem_of, value):
     @workflow
     def body(n: int) -> int:
@@ -1235,7 +1244,8 @@ def test_D5_an_arm_costs_the_same_however_long_its_file_is(write_module):
         def chosen(n: int) -> int:
             return conditional("a").if_(n > 3).then(1).else_().then(2)
     """
-    short, long = write_module("chosen_short", source), write_module("chosen_long", textwrap.dedent(source) + "x = [1, (2, 3), {4: 5}]\n" * 3000)
+    short = write_module("chosen_short", source)
+    long = write_module("chosen_long", textwrap.dedent(source) + "x = [1, (2, 3), {4: 5}]\n" * 3000)
 
     def cost(module):
         took = []

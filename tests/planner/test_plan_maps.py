@@ -428,7 +428,6 @@ def test_A3_in_a_tasks_body_a_map_of_a_task_is_a_loop_and_one_of_a_workflow_an_e
 # --- defects found -----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="outside a trace min_success_ratio is ignored: the first failure is raised")
 def test_B2_outside_a_trace_the_ratio_counts_as_well():
     @task
     def picky(x: int) -> int:
@@ -439,23 +438,19 @@ def test_B2_outside_a_trace_the_ratio_counts_as_well():
     assert map_task(picky, min_success_ratio=0.5)(x=[1, 2, 3]) == [1, None, 3]
 
 
-@pytest.mark.xfail(strict=True, reason="partial(add, 1, a=2): the positional value is dropped without a word")
 def test_A1_a_partial_that_gives_a_parameter_twice_is_a_wrong_call(problem_of):
     assert isinstance(problem_of(flow_of(lambda xs: map_task(partial(add, 1, a=2))(xs))), WrongCall)
 
 
-@pytest.mark.xfail(strict=True, reason="outside a trace the items go by keyword, which positional-only parameters don't take")
 def test_A1_a_task_with_positional_only_parameters_is_mapped_outside_a_trace():
     assert positional_only.map([1, 2], unmapped(3)) == [3, 6]
 
 
-@pytest.mark.xfail(strict=True, reason="in a trace a map takes positional-only parameters by keyword, and keyword-only ones by position")
 @pytest.mark.parametrize("body", [lambda xs: positional_only.map(x=xs, by=xs), lambda xs: keyword_only.map(xs, xs)])
 def test_A1_a_map_takes_its_lists_as_the_function_takes_its_arguments(problem_of, body):
     assert isinstance(problem_of(flow_of(body)), WrongCall)
 
 
-@pytest.mark.xfail(strict=True, reason="what partial fixes for an inner map is bound in the inner plan, so a promise of the outer one has leaked")
 def test_B2_partial_may_give_a_promise_to_a_map_of_a_map():
     @workflow
     def flow(rows: list[list[int]], by: int) -> list[list[int]]:
@@ -464,7 +459,6 @@ def test_B2_partial_may_give_a_promise_to_a_map_of_a_map():
     assert flow([[1], [2]], 3) == [[4], [5]]
 
 
-@pytest.mark.xfail(strict=True, reason="map_task does not tell the trace: a body that swallows the error compiles")
 def test_A7_a_wrong_setting_fails_the_compile_even_if_the_body_swallows_it():
     def body(xs):
         try:
