@@ -22,6 +22,7 @@ from executor import endings
 from executor.events import SIGNALLED, Meta
 from executor.failure import Failure
 from executor.frame import DONE, ENDED, PENDING, SKIPPED, Frame, Repeat
+from executor.topology import Topology
 from planner.context import merged
 from planner.plan import MAP, PLAN
 from planner.plan_format import futures_from_bytes
@@ -74,20 +75,24 @@ def _follow(scheduler: Scheduler, frame: Frame, index: int, outcome: tuple[str, 
     kind, payload = outcome
     if kind == "loop":
         scheduler.iterate(frame, index, payload)
+    elif kind == "skip":
+        endings.end(scheduler, frame, index, SKIPPED)
+    elif kind == "ended":
+        frame.set_state(index, DONE)  # without a value: nothing follows any more
     elif kind == "futures":
         plan, header = futures_from_bytes(payload)
-        scheduler.splice(id, frame, index, plan, header, repeat, bool(asked.get("loops")))
+        scheduler.splice(id, frame, index, plan, header, repeat, bool(asked.get("loops")), signalled=True)
     elif id < 0:
         scheduler.complete(frame, index, payload, False)
     else:
         plan, header = futures_from_bytes(asked["futures"])
-        scheduler.splice(id, frame, index, plan, header, frame.repeat, False)
+        scheduler.splice(id, frame, index, plan, header, frame.repeat, False, signalled=True)
         for _, call, node in asked["next"]:
             if node >= 0 and call >= 0:
                 endings.end(scheduler, scheduler.frames[id], call, SKIPPED)  # it stands for a node that is there
     for node in nodes:
         if frame.state(node) == PENDING and not frame.cells[node] and (frame, node) not in scheduler.ready:
-            scheduler.ready.append((frame, node))
+            scheduler.make_ready(frame, (node,))
 
 
 def _looked_up(scheduler: Scheduler, frame: Frame, index: int, asked: dict[str, Any], path: str) -> dict[str, Any]:
@@ -117,6 +122,8 @@ def _node_of(scheduler: Scheduler, frame: Frame, index: int, name: str, must: bo
         missing = [i for i, takes in topology.before(waiting[0]).items() if takes and i != index and frame.state(i) != DONE]
         if missing:
             raise Refused(f"it jumps to {name!r}, which takes what {topology.name(missing[0])} gives, and that is not there. Pass the task itself, with inputs")
+    if waiting and not jumps and _is_behind(topology, waiting[0], [one for one in topology.followers(index) if one != waiting[0]]):
+        raise Refused(f"it adds {name!r}, which comes after what follows it: it runs in its turn. To skip what is between, jump: next_task({name!r}, goto=True)")
     if waiting:
         return waiting[0]
     if not must:
@@ -125,6 +132,19 @@ def _node_of(scheduler: Scheduler, frame: Frame, index: int, name: str, must: bo
         raise Refused(f"it sends the run to {name!r}, which has started already. To run something again: raise Loop, or pass the task itself for another call")
     shown = ", ".join(topology.names[:20])
     raise Refused(f"it sends the run to {name!r}, and there is no such node beside it. There is: {shown}; to call something new, pass the task itself")
+
+
+def _is_behind(topology: Topology, node: int, firsts: list[int]) -> bool:
+    """Whether a node can't start before one of these has ended."""
+    todo, seen = list(firsts), set(firsts)
+    while todo:
+        for follower in topology.followers(todo.pop()):
+            if follower == node:
+                return True
+            if follower not in seen:
+                seen.add(follower)
+                todo.append(follower)
+    return False
 
 
 def _called(frame: Frame, index: int) -> str:
@@ -158,8 +178,10 @@ def _send_to(frame: Frame, index: int, node: int, jumps: bool) -> None:
     if node in topology.standby and not frame.counts(node):
         frame.wake(node)
     if jumps:
-        before = topology.before(node)
-        frame.cells[node] -= sum(one != index and frame.state(one) not in ENDED for one in before)
+        if node not in (frame.jumped or ()):
+            before = topology.before(node)
+            frame.cells[node] -= sum(one != index and frame.state(one) not in ENDED for one in before)
+            frame.jumped = {*(frame.jumped or ()), node}
         return
     frame.more = frame.more or {}
     for follower in topology.followers(index):

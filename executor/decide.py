@@ -12,7 +12,8 @@ from typing import Any, Final
 from planner.specs import COMPARISONS, Condition
 from typesys.canonical import pack
 from typesys.errors import TypeMismatch
-from typesys.types import AnyType, BoolType, EnumType, FloatType, IntType, LiteralType, NamedType, NoneType, Type, UnionType
+from typesys.self_describing import NAMED
+from typesys.types import ANY, AnyType, BoolType, EnumType, FloatType, IntType, LiteralType, NamedType, NoneType, Type, UnionType
 from typesys.wire import codec_for
 
 Operand = tuple[Any, Type]
@@ -66,6 +67,8 @@ def _compared(sign: str, left: tuple[str, Any], right: tuple[str, Any]) -> bool:
         if sign in ("==", "!="):
             return sign == "!="
         raise TypeMismatch(f"{left[0]} and {right[0]} have no order: {sign} compares values of one kind")
+    if left[0] == "list" and sign not in ("==", "!="):
+        raise TypeMismatch(f"such values have no order: {sign} can't compare them")
     try:
         return bool(_COMPARE[sign](left[1], right[1]))
     except TypeError:
@@ -87,7 +90,11 @@ def _plain(tree: Any, type: Type) -> tuple[str, Any]:
             return str(type), tree
         case NamedType():
             return str(type), codec_for(type).decode(pack(tree))
-        case LiteralType() | AnyType():
+        case LiteralType():
+            return _kind_of(tree), tree
+        case AnyType():
+            if tree.__class__ is list and tree[0] == NAMED:
+                return str(tree[1]), codec_for(ANY).decode(pack(tree))
             return _kind_of(tree), tree
     return str(type), tree
 

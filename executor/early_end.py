@@ -16,29 +16,33 @@ from typesys.transcode import transcode
 from typesys.types import ANY
 
 
-def early_outputs(store: Store, scheduler: Scheduler) -> list[Any]:
-    """The outputs, as they stand in the event of the run's end; None for one that is not there.
+def early_outputs(store: Store, scheduler: Scheduler) -> tuple[list[Any], str]:
+    """The outputs, as they stand in the event of the run's end, None for one that is not there; and what is wrong with those that the task gave.
 
     Raises `StoreError`.
     """
     root = scheduler.frames.get(0)
     if root is None:
-        return [None if value is None else tree_of(value) for value in scheduler.outputs or ()]
+        return [None if value is None else tree_of(value) for value in scheduler.outputs or ()], ""
     assert scheduler.terminated is not None
     given = scheduler.terminated[1]
     outputs = root.topology.graph.outputs
     if not outputs:
-        return [] if given is None else [tree_of(store.put_value(given))]
+        return ([] if given is None else [tree_of(store.put_value(given))]), ""
     named = _by_name(given, outputs)
     found: list[Any] = []
+    problems = [f"there is no output {name!r}" for name in named if name not in {output.name for output in outputs}]
     for output, binding in zip(outputs, root.topology.outputs, strict=True):
         value: Value | None = None
         if output.name in named:
-            value = _fitted(store, named[output.name], output)
+            try:
+                value = store.put_value(pack(transcode(named[output.name], ANY, output.type)))
+            except (TypeMismatch, FormatError) as mismatch:
+                problems.append(f"what was given for {output.name} is no {output.type}: {mismatch}")
         elif endings.is_there(root, binding):
             value = root.value(binding)
         found.append(None if value is None else tree_of(value))
-    return found
+    return found, "; ".join(problems)
 
 
 def _by_name(given: bytes | None, outputs: tuple[Output, ...]) -> dict[str, Any]:
@@ -51,10 +55,3 @@ def _by_name(given: bytes | None, outputs: tuple[Output, ...]) -> dict[str, Any]
     pairs = tree[1] if tree.__class__ is list and len(tree) == 2 and tree[0] == DICT else []
     return {name: value for name, value in pairs if isinstance(name, str)}
 
-
-def _fitted(store: Store, tree: Any, output: Output) -> Value | None:
-    """A value of the type that the output has; None if it is none."""
-    try:
-        return store.put_value(pack(transcode(tree, ANY, output.type)))
-    except (TypeMismatch, FormatError):
-        return None

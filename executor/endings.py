@@ -163,10 +163,10 @@ def _spread(scheduler: Scheduler, frame: Frame, ended: list[int], doomed: int | 
                 cause = _cause_before(frame, follower)
                 _mark(frame, follower, UPSTREAM_FAILED if cause else CANCELLED, cause)
                 failing += [follower] if cause else []
-    for index in reversed(ready):
-        if frame.part is None:
-            scheduler.ready.append((frame, index))
-        else:
+    if frame.part is None:
+        scheduler.make_ready(frame, reversed(ready))
+    else:
+        for index in reversed(ready):
             mapped.item_is_ready(scheduler, frame, index)
     return failing
 
@@ -206,12 +206,12 @@ def _is_unhandled(frame: Frame, index: int) -> bool:
 
 def is_there(frame: Frame, binding: Binding) -> bool:
     """Whether an output's value is there."""
-    return binding.__class__ is not int or binding < 0 or frame.state(binding) == DONE
+    return binding.__class__ is not int or binding < 0 or (frame.state(binding) == DONE and binding in (frame.values or ()))
 
 
-def value_for(frame: Frame, index: int, binding: Binding, parameter: Parameter) -> Value | None:
+def value_for(frame: Frame, index: int, binding: Binding, parameter: Parameter) -> Value:
     """A node's input; where what gives it has failed and the node runs all the same, the default, or None."""
-    if is_there(frame, binding):
+    if binding.__class__ is not int or binding < 0 or frame.state(binding) == DONE:
         return frame.value(binding)
     return parameter.default if parameter.default is not None else codec_for(parameter.type).encode(None)
 
@@ -312,14 +312,18 @@ def _settle_frame(scheduler: Scheduler, frame: Frame) -> bool:
 
 def _is_busy(scheduler: Scheduler, frame: Frame) -> bool:
     """Whether anything below a frame runs."""
+    if any(_is_below(other, frame) for other in scheduler.failing.values() if other is not frame):
+        return True
     if frame.parent is None:
         return bool(scheduler.in_flight or scheduler.holding)
-    for id, _ in (*scheduler.in_flight, *scheduler.holding):
-        at = scheduler.frames.get(id)
-        while at is not None and at.id >= frame.id:
-            if at is frame:
-                return True
-            at = at.parent
+    return any(_is_below(scheduler.frames.get(id), frame) for id, _ in (*scheduler.in_flight, *scheduler.holding))
+
+
+def _is_below(at: Frame | None, frame: Frame) -> bool:
+    while at is not None and at.id >= frame.id:
+        if at is frame:
+            return True
+        at = at.parent
     return False
 
 
@@ -391,12 +395,12 @@ def _forgive_frame(scheduler: Scheduler, frame: Frame) -> None:
     topology = frame.topology
     failures = frame.failures or {}
     again = {index for index in failures if _is_unhandled(frame, index)}
-    todo = list(again)
+    todo = [index for index in again if frame.state(index) == UPSTREAM_FAILED]
     while todo:
         for before in topology.before(todo.pop()):
             if before in failures and before not in again:
                 again.add(before)
-                todo.append(before)
+                todo += [before] if frame.state(before) == UPSTREAM_FAILED else []
     for index in again:
         failures.pop(index)
         if frame.state(index) in (FAILED, UPSTREAM_FAILED):
@@ -405,7 +409,10 @@ def _forgive_frame(scheduler: Scheduler, frame: Frame) -> None:
     for index in range(topology.size):
         if frame.state(index) == CANCELLED:
             frame.set_state(index, PENDING)
-    if topology.graph.on_failure is not None:
-        frame.set_state(topology.graph.on_failure, PENDING)
+    handler = topology.graph.on_failure
+    if handler is not None:
+        frame.set_state(handler, PENDING)
+        for begun in [one for one in scheduler.frames.values() if one.parent is frame and one.slot == handler]:
+            drop(scheduler, begun)
     frame.failing = None
     frame.recount()

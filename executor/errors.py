@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from typesys.errors import FormatError
@@ -124,7 +125,7 @@ class WorkflowCancelled(ExecutorError):
         super().__init__(message)
         self.reason = reason
         self.node = node
-        self.task_id = node.rpartition("/")[2]
+        self.task_id = re.sub(r"(\[=?\d+\])+$|~\d+$", "", node.rpartition("/")[2])
 
 
 class NoProgress(LimitExceeded):

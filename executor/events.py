@@ -82,7 +82,7 @@ def _tree(event: Event) -> list[Any]:
         return [*event[:4], tree_of(event[4]), event[5]]
     if kind == SIGNALLED:
         outcome, payload = event[3]
-        return [*event[:3], [outcome, payload if outcome == "futures" else tree_of(payload)], *event[4:]]
+        return [*event[:3], [outcome, tree_of(payload) if outcome in ("value", "loop") else payload], *event[4:]]
     return list(event)
 
 
@@ -206,11 +206,15 @@ def _collapsed(tree: list[Any]) -> Event:
 def _signalled(tree: list[Any]) -> Event:
     _, frame, index, outcome, asked, child, meta = fields.items(tree, 7)
     kind, payload = fields.items(outcome, 2)
-    if kind not in ("value", "futures", "loop") or not isinstance(asked, dict):
+    if kind not in ("value", "futures", "loop", "skip", "ended") or not isinstance(asked, dict):
         raise ValueError(f"an outcome of the unknown kind {fields.shown(kind)}")
     if kind == "futures":
         fields.data(payload)
-    else:
+    elif kind == "skip":
+        fields.text(payload)
+    elif kind == "ended" and payload is not None:
+        raise ValueError("a value of a body that has none")
+    elif kind != "ended":
         payload = fields.value(payload)
     return SIGNALLED, fields.count(frame), fields.count(index), (kind, payload), check_asked(asked), fields.whole(child), _meta(meta)
 
@@ -308,7 +312,7 @@ def values_of(event: Event) -> Iterator[Value]:
         yield event[3]
     elif kind == LOOPED:
         yield event[4]
-    elif kind == SIGNALLED and event[3][0] != "futures":
+    elif kind == SIGNALLED and event[3][0] in ("value", "loop"):
         yield event[3][1]
     elif kind == ITEMS:
         for _, parts in event[3]:

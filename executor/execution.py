@@ -348,14 +348,15 @@ class Execution:
 
     def _verdict(self) -> tuple[str, str, list[Any] | None]:
         scheduler = self.scheduler
+        if scheduler.cancelled is not None:
+            return "CANCELLED", scheduler.cancelled[1], None
         if scheduler.terminated is not None:
-            return "TERMINATED", scheduler.terminated[0], early_outputs(self.store, scheduler)
+            outputs, problem = early_outputs(self.store, scheduler)
+            return "TERMINATED", "; ".join(one for one in (scheduler.terminated[0], problem) if one), outputs
         if scheduler.outputs is not None:
             return "SUCCEEDED", "", [None if value is None else tree_of(value) for value in scheduler.outputs]
         if self.cancelled is not None:
             return "CANCELLED", self.cancelled, None
-        if scheduler.cancelled is not None:
-            return "CANCELLED", scheduler.cancelled[1], None
         if scheduler.dead and scheduler.failure is not None:
             return "FAILED", f"{scheduler.failure.path}: {scheduler.failure.failure}", None
         if self.stopped is not None:

@@ -23,6 +23,8 @@ failures     why nodes failed, by node, for what handles them
 loop         whether it is an iteration: what it gives is the payload of the next one
 exempt       whether it may go on below a frame that fails: it is part of what handles a failure
 awake        nodes on standby that a task has sent the run to
+jumped       nodes that a task has jumped to, which wait for nothing but their values
+signalled    whether it is what a task asked for: what the task gives is not kept in the cache
 more         followers that a signal has added: who waits for a node beside those of the plan
 part         of the items of a map: which chunk it is, and the position of its first item; None for any other frame
 repeat       Brent's remembered key on this chain of dynamics, his power, and the depth since when; None before the first
@@ -85,6 +87,7 @@ class Frame:
         "id",
         "identity",
         "inputs",
+        "jumped",
         "literals",
         "loop",
         "mixed",
@@ -95,6 +98,7 @@ class Frame:
         "path",
         "remaining",
         "repeat",
+        "signalled",
         "slot",
         "topology",
         "values",
@@ -133,6 +137,8 @@ class Frame:
         self.exempt = False
         self.more: dict[int, list[int]] | None = None
         self.awake: set[int] | None = None
+        self.jumped: set[int] | None = None
+        self.signalled = False
         self.part: Part | None = None
         self.cells: Counts = topology.cells[:]
         self.values: dict[int, Value] | None = None
@@ -202,6 +208,8 @@ class Frame:
                 continue  # the list of a chunk waits for all of its items
             for follower in (*topology.followers(index), *((self.more or {}).get(index, ()))):
                 self.cells[follower] -= 1
+        for index in self.jumped or ():
+            self.cells[index] = sum(states[one] not in ENDED for one, takes in topology.before(index).items() if takes)
         self.mixed = topology.dormant > 0 or any(state in ENDED and state != DONE for state in states)
 
     def failed(self, index: int, failed: FailedNode, state: int) -> None:

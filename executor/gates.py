@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from executor.events import DONE as DONE_EVENT
@@ -60,6 +61,10 @@ def begin(scheduler: Scheduler, frame: Frame, index: int, now: float, calendar: 
     delay = spec.timeout
     if spec.what == "sleep":
         delay = duration(frame, index)
+        if delay == math.inf:
+            message = f"{frame.path_of(index)} was told to sleep for a time that is no finite number of seconds"
+            scheduler.fail(frame, index, Failure.of_executor("TaskTypeError", message), NO_META)
+            return
     until = 0.0 if delay is None else calendar + delay
     scheduler.log.append((GATED, frame.id, index, until))
     wait(scheduler, frame, index, until)
@@ -68,10 +73,11 @@ def begin(scheduler: Scheduler, frame: Frame, index: int, now: float, calendar: 
 
 
 def duration(frame: Frame, index: int) -> float:
-    """How long a sleep is, in seconds."""
+    """How long a sleep is, in seconds; infinite for what is no duration."""
     given = frame.value(frame.topology.plan_inputs[index][0])
     assert isinstance(given, bytes)
-    return max(0.0, float(unpack(given)))
+    asked = float(unpack(given))
+    return max(0.0, asked) if math.isfinite(asked) else math.inf
 
 
 def wait(scheduler: Scheduler, frame: Frame, index: int, until: float) -> None:

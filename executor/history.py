@@ -155,6 +155,7 @@ class History:
             self._note(event, (event[1], event[2]))
         replay(self.scheduler, event)
         self.scheduler.ready.clear()
+        self.scheduler.gates_ready.clear()
         self.scheduler.settled.clear()
         self._note_frame(event)
 

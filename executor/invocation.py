@@ -36,6 +36,7 @@ SKIP         the reason
 CANCEL       the reason
 ARM          which arm of a branch, -1 for none
 ITEMS        [count, [part of each list, a value]] of each chunk of a map
+ENDED        nil: the body has ended the run, and has no value
 ITERATION    the futures file of one iteration of a dynamic: what it gives is the payload of the next
 ============ ==================================================
 """
@@ -53,7 +54,7 @@ from typesys.types import NONE
 
 _NOTHING: Final = pack(None)
 
-VALUE, FUTURES, FAILURE, UNSTARTED, LOST, LOOP, SKIP, CANCEL, ARM, ITEMS, ITERATION = range(11)
+VALUE, FUTURES, FAILURE, UNSTARTED, LOST, LOOP, SKIP, CANCEL, ARM, ITEMS, ITERATION, ENDED = range(12)
 JOINT, DECIDE, CUT, JOIN = range(-1, -5, -1)
 OBJECT, ASSEMBLE, ITEM = range(3)
 

@@ -19,36 +19,30 @@ from typing import Any, Final, Protocol, cast
 from executor.carried import Carried
 from executor.chunks import UnequalLists, cut, items_of, join
 from executor.code import CantTravel, Code, Refused, has_import_name
+from executor.conclude import EMITTED, LOOPED, RETURNED, SKIPPED, Raw, conclude
 from executor.crash_points import Crashed, reached
 from executor.decide import choose
 from executor.errors import StoreError
-from executor.events import tree_of, value_of
+from executor.events import tree_of
 from executor.failure import Failure
 from executor.invocation import (
     ARM,
-    CANCEL,
     CUT,
     DECIDE,
     FAILURE,
-    FUTURES,
     ITEM,
     ITEMS,
-    ITERATION,
     JOINT,
-    LOOP,
     OBJECT,
-    SKIP,
     UNSTARTED,
     VALUE,
     leaf_key,
-    value_argument,
 )
 from executor.store import Store
 from planner.binding import assemble
-from planner.context import Body, Context, Requests, current_body
-from planner.dynamic import Dynamic, Iteration, expand, plan_of_calls
+from planner.context import Body, Context, current_body
+from planner.dynamic import Dynamic, Iteration, expand
 from planner.entity import Entity
-from planner.errors import SignalError
 from planner.plan import Large, Plan
 from planner.plan_format import FuturesHeader, futures_to_bytes
 from planner.signals import Loop, Skip
@@ -56,11 +50,9 @@ from planner.task import Task
 from planner.tracing import InTaskBody, current
 from typesys.canonical import pack, unpack
 from typesys.errors import TypeMismatch
-from typesys.secret import masked
 from typesys.transcode import transcode
 from typesys.type_format import type_from_bytes
-from typesys.types import ANY, NONE, Type
-from typesys.wire import codec_for
+from typesys.types import Type
 
 _LISTS_KEPT: Final = 8
 LONGEST_BATCH: Final = 0.02
@@ -84,17 +76,6 @@ def seed_of(run_id: str, parent: bytes, index: int) -> int:
     """A number made of a node's identity: equal on every attempt and engine."""
     state = blake2b(run_id.encode() + b"\0" + parent + index.to_bytes(8, "big"), digest_size=8, person=b"promissory seed")
     return int.from_bytes(state.digest(), "big") >> 1
-
-
-def _payload(result: Any) -> bytes:
-    """What a body gave `Loop`, as a value that says itself what it is."""
-    try:
-        return _ANY.encode(result)
-    except TypeMismatch as mismatch:
-        raise Refused("TaskTypeError", mismatch.at("Loop(…)")) from None
-
-
-_ANY: Final = codec_for(ANY)
 
 
 class Listener(Protocol):
@@ -207,18 +188,19 @@ class Worker:
                 body = Body(partial(self._context, path, place, depth, attempt, timeout, loop))
                 token = current_body.set(body)
                 try:
-                    if entity.kind == "task":
-                        status, payload = VALUE, self._call(entity, arguments)
-                    else:
-                        status, payload = self._expand(cast(Any, entity), arguments, FuturesHeader(place[0], place[1], depth))
+                    result = self._call(entity, arguments) if entity.kind == "task" else self._expand(cast(Any, entity), arguments)
+                    how = EMITTED if isinstance(result, Plan | Iteration) and entity.kind == "dynamic" else RETURNED
                 except Loop as signal:
-                    status, payload = LOOP, tree_of(self.store.put_value(_payload(signal.result)))
+                    how, result = LOOPED, signal.result
                 except Skip as signal:
-                    status, payload = SKIP, masked(str(signal.reason))
+                    how, result = SKIPPED, signal.reason
                 finally:
                     current_body.reset(token)
-                if body.context is not None and body.context.has_asked:
-                    status, payload, asked = self._with_requests(entity, body.context.requests, status, payload, FuturesHeader(place[0], place[1], depth))
+                requests = None if body.context is None else body.context.requests
+                if how == RETURNED and requests is None:
+                    status, payload = VALUE, self.encoded(entity, result)
+                else:
+                    status, payload, asked = conclude(self, entity, Raw(how, result), requests, FuturesHeader(place[0], place[1], depth))
                 if timeout is not None and time.monotonic() - body_begun > timeout:
                     raise Refused("TaskTimeout", f"{path} took {time.monotonic() - body_begun:.3g} s, and its time-out is {timeout:g} s")
         except (KeyboardInterrupt, StoreError, Crashed):
@@ -245,7 +227,7 @@ class Worker:
             path=path,
             attempt=attempt,
             loop_index=iteration,
-            loop_result=None if payload is None else self._bytes_of(payload),
+            loop_result=None if payload is None else self.bytes_of(payload),
             depth=depth - 1,
             max_iterations=allowed,
             seed=lambda: seed_of(self._run_id, place[0], place[1]),
@@ -253,55 +235,6 @@ class Worker:
             channel=self._channel,
             in_run=True,
         )
-
-    def _with_requests(self, entity: Entity[..., Any], requests: Requests, status: int, payload: Any, header: FuturesHeader) -> tuple[int, Any, dict[str, Any] | None]:
-        """An outcome with what the body asked of its run: cancel > terminate > goto > next iteration > return."""
-        if requests.cancel is not None:
-            return CANCEL, masked(requests.cancel), None
-        if status == SKIP:
-            return status, payload, None
-        if requests.iterate is not None and requests.terminate is None and requests.goto is None:
-            if status in (FUTURES, ITERATION):
-                raise SignalError(
-                    f"{entity.name} asked for another iteration and made calls",
-                    way_out="raise Loop(…) in a dynamic: its iteration is what it emitted",
-                )
-            status, payload = LOOP, tree_of(self.store.put_value(requests.iterate))
-        asked: dict[str, Any] = {}
-        if status == ITERATION:
-            status, asked["loops"] = FUTURES, True
-        if requests.writes:
-            asked["writes"] = [list(write) for write in requests.writes]
-        if requests.read:
-            asked["read"] = True
-        if requests.terminate is not None:
-            asked["terminate"] = [masked(requests.terminate[0]), requests.terminate[1]]
-            if status == LOOP:
-                status, payload = VALUE, self._encoded(entity, None) if entity.signature.result.type == NONE else payload
-        if requests.names:
-            self._add_targets(entity, requests, status, payload, header, asked)
-        return status, payload, asked
-
-    def _add_targets(self, entity: Entity[..., Any], requests: Requests, status: int, payload: Any, header: FuturesHeader, asked: dict[str, Any]) -> None:
-        if status in (FUTURES, ITERATION) and any(call is not None for call in requests.calls):
-            raise SignalError(f"{entity.name} is a dynamic, and asked for another task", way_out="call it in the body: what a dynamic calls runs before what follows")
-        if status == LOOP and any(call is not None for call in requests.calls):
-            raise SignalError(f"{entity.name} asked for another task and for another iteration", way_out="ask for the task in the last iteration")
-        calls: list[tuple[Entity[..., Any], dict[str, Any]]] = []
-        asked["next"] = []
-        for name, call in zip(requests.names, requests.calls, strict=True):
-            number = -1
-            if call is not None and call[0].signature.can_be_called_with(call[1]):
-                number = len(calls)
-                calls.append(call)
-            asked["next"].append([name, number, int(call is not None and bool(call[1]))])
-        if requests.goto is not None:
-            asked["goto"] = requests.goto
-        if calls:
-            plan = plan_of_calls(entity, calls, self._bytes_of(value_argument(value_of(payload))))
-            self._ship_code(plan)
-            self._put_literals(plan)
-            asked["futures"] = futures_to_bytes(plan, header)
 
     def _call(self, entity: Entity[..., Any], arguments: list[Any]) -> Any:
         values, _ = self._arguments(entity, arguments)
@@ -313,7 +246,7 @@ class Worker:
             current.reset(token)
             self._is_over()
         reached("worker.after-body")
-        return self._encoded(entity, result)
+        return result
 
     def _is_over(self) -> None:
         """A body has ended. If it forked, and this is the child that came back from it, the child ends here: the parent goes on."""
@@ -322,18 +255,24 @@ class Worker:
         if self._after_body is not None:
             self._after_body()
 
-    def _expand(self, entity: Dynamic[..., Any], arguments: list[Any], header: FuturesHeader) -> tuple[int, Any]:
+    def _expand(self, entity: Dynamic[..., Any], arguments: list[Any]) -> Any:
         values, encoded = self._arguments(entity, arguments)
         try:
-            expansion = expand(entity, values, encoded)
+            return expand(entity, values, encoded)
         finally:
             self._is_over()
-        plan = expansion.plan if isinstance(expansion, Iteration) else expansion
-        if not isinstance(plan, Plan):
-            return VALUE, self._encoded(entity, expansion)
+
+    def emitted(self, plan: Plan, header: FuturesHeader) -> bytes:
+        """The futures file of a plan that was made here, with all that it calls and holds where others find it."""
         self._ship_code(plan)
-        self._put_literals(plan)
-        return ITERATION if isinstance(expansion, Iteration) else FUTURES, futures_to_bytes(plan, header)
+        for literal in plan.literals:
+            if isinstance(literal, Large):
+                self.store.put_object(literal.digest, plan.blobs[literal.digest])
+        return futures_to_bytes(plan, header)
+
+    def kept(self, data: bytes) -> Any:
+        """A value, stored, as it stands in an outcome."""
+        return tree_of(self.store.put_value(data))
 
     def _ship_code(self, expansion: Plan) -> None:
         """Have other workers find the functions that a plan made here calls."""
@@ -346,12 +285,8 @@ class Worker:
             except CantTravel as problem:
                 raise Refused("CodeNotFound", str(problem)) from None
 
-    def _put_literals(self, plan: Plan) -> None:
-        for literal in plan.literals:
-            if isinstance(literal, Large):
-                self.store.put_object(literal.digest, plan.blobs[literal.digest])
-
-    def _encoded(self, entity: Entity[..., Any], result: Any) -> Any:
+    def encoded(self, entity: Entity[..., Any], result: Any) -> Any:
+        """What a body returned, checked and stored, as it stands in an outcome. Raises `Refused`."""
         try:
             data = entity.signature.result.encode(result)
         except TypeMismatch as mismatch:
@@ -371,11 +306,11 @@ class Worker:
             return ARM, self._decide(arguments)
         if number == CUT:
             return ITEMS, self._cut(arguments)
-        return VALUE, tree_of(self.store.put_value(join(self._bytes_of(argument) for argument in arguments)))
+        return VALUE, tree_of(self.store.put_value(join(self.bytes_of(argument) for argument in arguments)))
 
     def _decide(self, arguments: list[Any]) -> int:
         conditions, given = arguments
-        operands = [(unpack(self._bytes_of(argument)), type_from_bytes(type)) for argument, type in given]
+        operands = [(unpack(self.bytes_of(argument)), type_from_bytes(type)) for argument, type in given]
         try:
             return choose(conditions, operands)
         except TypeMismatch as mismatch:
@@ -384,13 +319,13 @@ class Worker:
     def _cut(self, arguments: list[Any]) -> list[Any]:
         names = [name for _, name in arguments]
         try:
-            return [[count, [tree_of(self.store.put_value(part)) for part in parts]] for count, parts in cut([self._bytes_of(argument) for argument, _ in arguments])]
+            return [[count, [tree_of(self.store.put_value(part)) for part in parts]] for count, parts in cut([self.bytes_of(argument) for argument, _ in arguments])]
         except UnequalLists as unequal:
             said = ", ".join(f"{name} has {length:,}" for name, length in zip(names, unequal.lengths, strict=True))
             raise Refused("UnequalLengths", f"lists that are mapped together have different lengths: {said}. Give lists of one length, or unmapped(…)") from None
 
-    def _bytes_of(self, argument: Any) -> bytes:
-        """The bytes of a value that is an argument."""
+    def bytes_of(self, argument: Any) -> bytes:
+        """The bytes of a value as it stands in an argument or outcome."""
         data: bytes = argument if argument.__class__ is bytes else self.store.get_value(Large(argument[1], argument[2]))
         return data
 
@@ -403,7 +338,7 @@ class Worker:
         if items is None:
             if len(self._items) >= _LISTS_KEPT:
                 self._items.clear()
-            items = self._items[key] = list(items_of(self._bytes_of(shared)))
+            items = self._items[key] = list(items_of(self.bytes_of(shared)))
         data = items[position]
         return data if type is None else pack(transcode(unpack(data), type_from_bytes(type), wanted))
 

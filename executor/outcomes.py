@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from executor.events import Meta, check_asked, value_of
 from executor.failure import Failure
-from executor.invocation import ARM, CANCEL, FAILURE, FUTURES, ITEMS, ITERATION, LOOP, LOST, SKIP, VALUE
+from executor.invocation import ARM, CANCEL, ENDED, FAILURE, FUTURES, ITEMS, ITERATION, LOOP, LOST, SKIP, VALUE
 from executor.scheduler import Scheduler
 
-_KINDS: Final = {VALUE: "value", FUTURES: "futures", LOOP: "loop"}
+_KINDS: Final = {VALUE: "value", FUTURES: "futures", LOOP: "loop", SKIP: "skip", ENDED: "ended"}
 
 
 def apply(scheduler: Scheduler, outcome: list[Any], now: float, calendar: float) -> None:
@@ -22,7 +22,7 @@ def apply(scheduler: Scheduler, outcome: list[Any], now: float, calendar: float)
     frame, index, status, payload, started, duration, worker, attempt, log, _, asked = outcome
     meta: Meta = (started, duration, worker, attempt, log)
     if asked is not None:
-        result = payload if status == FUTURES else value_of(payload)
+        result = value_of(payload) if status in (VALUE, LOOP) else payload
         scheduler.signalled(frame, index, (_KINDS[status], result), check_asked(asked), meta)
     elif status == VALUE:
         scheduler.done(frame, index, value_of(payload), meta)

@@ -66,7 +66,7 @@ class Prepared:
                 error.add_note(f"run {run.id} is interrupted; what was acknowledged is safe. Repair the store, then: {resume_command(run.id, run.store)}")
             raise
         scheduler = execution.scheduler
-        if scheduler.failure is not None:
+        if scheduler.failure is not None and ended.state == "FAILED":
             run._failure = (scheduler.failure.path, scheduler.failure.failure, scheduler.failure.attempt)
         run._cancelled = scheduler.cancelled
         run._ended, run._outputs = (ended.state, ended.reason), ended.outputs

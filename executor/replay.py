@@ -166,6 +166,7 @@ def _waits(scheduler: Scheduler, one: Sleeping) -> bool:
 def find_ready(scheduler: Scheduler, asleep: set[tuple[int, int]]) -> None:
     """Make the stack of what is ready anew."""
     scheduler.ready.clear()
+    scheduler.gates_ready.clear()
     for mapping in scheduler.maps.values():
         mapping.queue.clear()
         mapping.under_way.clear()
@@ -182,7 +183,7 @@ def find_ready(scheduler: Scheduler, asleep: set[tuple[int, int]]) -> None:
         if frame.part is not None:
             mapped.items_are_ready(scheduler, frame, found)
         else:
-            scheduler.ready += [(frame, index) for index in reversed(found)]
+            scheduler.make_ready(frame, reversed(found))
     for (id, index), mapping in scheduler.maps.items():
         if mapping.next < len(mapping.chunks):
             scheduler.ready.append((scheduler.frames[id], index))

@@ -99,7 +99,7 @@ class Rows:
         elif state in ("RETRYING", "CANCELLED", "LOOPING") and tried is not None:
             why, meta = str(tried[0]), tried[1]
         elif state in ("SKIPPED", "CANCELLED"):
-            why = history.reasons.get(key, "")
+            why = history.reasons.get(key, "") or self._skipped_with(frame, index)
         elif state == "UPSTREAM_FAILED" and frame.failures and index in frame.failures:
             why = f"{frame.failures[index].path} failed"
         elif state == "RUNNING":
@@ -113,6 +113,11 @@ class Rows:
         if iterations or frame.topology.kind(index) == MAP:
             row = replace(row, iterations=iterations, items=history.items.get(key))
         return row
+
+    def _skipped_with(self, frame: Frame, index: int) -> str:
+        """Which node that was skipped took this one along."""
+        before = [one for one, takes in frame.topology.before(index).items() if takes and frame.state(one) == SKIPPED and one < frame.topology.count]
+        return f"{self._history.path(frame.id, before[0])} was skipped" if before and frame.state(index) == SKIPPED else ""
 
     def _iterations(self, id: int, index: int) -> Iterator[NodeRow]:
         history = self._history
@@ -135,8 +140,10 @@ class Rows:
                 return "FAILED"
             if frame.topology.kind(index) == GATE:
                 return "CANCELLED" if self._is_over else "WAITING"
-            return "EXPANDED"
+            return "CANCELLED" if self._is_over else "EXPANDED"
         assert state == PENDING
+        if index == frame.topology.graph.on_failure and (frame.id not in history.scheduler.frames or history.end is not None):
+            return "SKIPPED"  # there was no failure to handle
         if key in self._running and key not in history.scheduler.waiting:
             return "RUNNING"
         if self._is_over:

@@ -6,6 +6,7 @@ State:
 frames      the open frames by id; a frame that has ended is gone, with everything it held
 ready       a stack of (frame, node) whose inputs are there; the last in is the first out, so a recursion goes deep before
             it goes wide and the number of open frames stays small
+gates_ready gates whose inputs are there: they begin though no worker has room
 in_flight   what a worker has, by (frame id, index), with what its expansion will need
 admission   what calls in flight have taken of the run's capacity, and who waits for it
 tries       how often a call that has not succeeded was begun, by (frame id, index)
@@ -42,7 +43,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -155,6 +156,7 @@ class Scheduler:
         self.topologies = Topologies()
         self.frames: dict[int, Frame] = {}
         self.ready: list[tuple[Frame, int]] = []
+        self.gates_ready: list[tuple[Frame, int]] = []
         self.in_flight: dict[Key, Repeat | None] = {}
         self.log: list[Event] = []
         self.outputs: tuple[Value | None, ...] | None = None
@@ -416,6 +418,10 @@ class Scheduler:
         if self.dead:
             return calls
         weighted = self.weighted
+        while self.gates_ready and not self.stopping:
+            frame, index = self.gates_ready.pop()
+            if frame.state(index) == PENDING and not ((self.failing or self.has_dropped) and not endings.may_start(self, frame, index)):
+                gates.begin(self, frame, index, now, calendar)
         while self.weighted is weighted and count > 0 and not self.stopping:
             if self.failing and not self.ready:
                 endings.settle(self)
@@ -432,7 +438,7 @@ class Scheduler:
             topology = frame.topology
             kind = topology.kind(index)
             if kind > CALL and kind != BRANCH and kind != MAP:
-                self._begin(frame, index, kind, now, calendar)
+                self._begin(frame, index, kind)
                 continue
             repeat = frame.repeat
             key = (frame.id, index)
@@ -478,12 +484,10 @@ class Scheduler:
             self.ready += reversed(too_wide)
         return calls
 
-    def _begin(self, frame: Frame, index: int, kind: int, now: float, calendar: float) -> None:
+    def _begin(self, frame: Frame, index: int, kind: int) -> None:
         """Begin a node that needs no worker."""
         if kind == PLAN:
             self.open_nested(frame, index)
-        elif kind == GATE:
-            gates.begin(self, frame, index, now, calendar)
         else:
             assert kind == RESCUE
             source = frame.topology.rescues(index)
@@ -510,7 +514,7 @@ class Scheduler:
             return True
         if self.in_flight or self.holding:
             return False
-        return self.dead or self.stopping or not (self.ready or self.admission.parked or self.sleeping or self.waiting)
+        return self.dead or self.stopping or not (self.ready or self.gates_ready or self.admission.parked or self.sleeping or self.waiting)
 
     # --- frames ---
 
@@ -540,8 +544,18 @@ class Scheduler:
             endings.release_standby(self, frame)
         if frame.part is not None:
             mapped.begin_items(self, frame)
+        elif topology.has_gates:
+            self.make_ready(frame, topology.first)
         else:
             self.ready += [(frame, index) for index in topology.first]
+
+    def make_ready(self, frame: Frame, indices: Iterable[int]) -> None:
+        """These nodes wait for nothing any more; the last one is to be the first."""
+        for index in indices:
+            if frame.topology.kind(index) == GATE:
+                self.gates_ready.append((frame, index))
+            else:
+                self.ready.append((frame, index))
 
     def open_nested(self, frame: Frame, index: int, child: int | None = None) -> None:
         """Open the frame of a nested plan, if the run may have that many nodes."""
@@ -580,7 +594,9 @@ class Scheduler:
         identity = frame.identity_of(index, self.iteration(frame.id, index))
         self.open(Frame(id, frame, index, frame.depth, nested, frame.literals, inputs, identity, frame.path_of(index), frame.repeat, frame.nesting))
 
-    def splice(self, id: int, frame: Frame, index: int, plan: Plan, header: FuturesHeader, repeat: Repeat | None, loops: bool) -> None:
+    def splice(
+        self, id: int, frame: Frame, index: int, plan: Plan, header: FuturesHeader, repeat: Repeat | None, loops: bool, signalled: bool = False
+    ) -> None:
         """Open the frame of an expansion. A tail call takes the place of the frame that made it, which ends (rule D4)."""
         topology = frame.topology
         nesting = frame.nesting
@@ -593,7 +609,7 @@ class Scheduler:
         path = frame.path_of(index, self.iteration(frame.id, index))
         depth = frame.depth + (callee.kind == "dynamic")
         parent, slot, in_loop = frame, index, loops
-        hands_on = frame.remaining == 1 and not loops and frame.parent is not None and frame.part is None and not frame.mixed
+        hands_on = frame.remaining == 1 and not loops and not signalled and frame.parent is not None and frame.part is None and not frame.mixed
         if hands_on and topology.outputs == [index] and not topology.keeps_its_place(index) and callee.kind == "dynamic":
             assert frame.parent is not None
             del self.frames[frame.id]
@@ -604,7 +620,7 @@ class Scheduler:
         else:
             frame.set_state(index, OPEN)
         opened = Frame(id, parent, slot, depth, child, plan.literals, inputs, identity, path, repeat, nesting)
-        opened.loop = in_loop
+        opened.loop, opened.signalled = in_loop, signalled
         self.open(opened)
 
     def _arguments(self, frame: Frame, index: int) -> tuple[Value, ...]:
@@ -621,7 +637,7 @@ class Scheduler:
                 assert parameter.default is not None
                 values.append(parameter.default)
             elif topology.fits(binding, parameter.type):
-                values.append(frame.value(binding))
+                values.append(endings.value_for(frame, index, binding, parameter))
             else:
                 values.append(b"")
         return tuple(values)
@@ -701,6 +717,9 @@ class Scheduler:
         if frame.failing is not None:
             return None  # `endings.settle` brings it to its end
         self.frames.pop(frame.id, None)
+        for index in frame.topology.standby:
+            if frame.state(index) == PENDING:
+                frame.set_state(index, SKIPPED_STATE)  # nothing sent the run there
         values = [frame.value(binding) if endings.is_there(frame, binding) else None for binding in frame.topology.outputs]
         if frame.parent is None:
             self.outputs = tuple(values) or (NOTHING,)
@@ -717,7 +736,7 @@ class Scheduler:
             parent.set_state(slot, PENDING)
             self.iterate(parent, slot, value)
             return None
-        return frame.parent, frame.slot, value, True
+        return frame.parent, frame.slot, value, not frame.signalled
 
     def _settle(self, frame: Frame, index: int, value: Value | None, futures: bytes | None) -> None:
         topology = frame.topology

@@ -102,8 +102,8 @@ def _frame_tree(frame: Frame, shape: int, repeat: int | None) -> list[Any]:
     part = None if frame.part is None or frame.topology.chunk_of is None else [*frame.part, *frame.topology.chunk_of]
     failures = [[index, _failed_tree(one)] for index, one in sorted((frame.failures or {}).items())]
     more = [[index, list(followers)] for index, followers in sorted((frame.more or {}).items())]
-    extra = [part, frame.loop, frame.exempt, failures, more, sorted(frame.awake or ())]
-    return [*tree, extra] if extra != [None, False, False, [], [], []] else tree
+    extra = [part, frame.loop, frame.exempt, frame.signalled, failures, more, sorted(frame.awake or ()), sorted(frame.jumped or ())]
+    return [*tree, extra] if extra != [None, False, False, False, [], [], [], []] else tree
 
 
 def put_snapshot(store: Store, run_id: str, data: bytes) -> Value:
@@ -223,7 +223,7 @@ def _load_frame(scheduler: Scheduler, shapes: list[Any], repeats: list[Repeat], 
     id, parent, slot, depth, shape, number, literals, inputs, identity, path, repeat, nesting, state, values, *rest = tree
     if len(rest) > 1:
         raise ValueError(f"a frame of {len(tree)} fields")
-    part, loop, exempt, failures, more, awake = fields.items(rest[0], 6) if rest else (None, False, False, [], [], [])
+    part, loop, exempt, signalled, failures, more, awake, jumped = fields.items(rest[0], 8) if rest else (None, False, False, False, [], [], [], [])
     above = None if parent is None else scheduler.frames[fields.count(parent)]
     derived = _derived(above, fields.count(slot))
     topology = scheduler.topologies.get(shapes[fields.count(shape)], fields.count(number))
@@ -250,7 +250,8 @@ def _load_frame(scheduler: Scheduler, shapes: list[Any], repeats: list[Repeat], 
     frame.loop, frame.exempt = fields.truth(loop), fields.truth(exempt)
     frame.failures = {fields.count(index): _failed(one) for index, one in (fields.items(pair, 2) for pair in fields.items(failures))} or None
     frame.more = {fields.count(index): fields.counts(ones) for index, ones in (fields.items(pair, 2) for pair in fields.items(more))} or None
-    frame.awake = set(fields.counts(awake)) or None
+    frame.awake, frame.jumped = set(fields.counts(awake)) or None, set(fields.counts(jumped)) or None
+    frame.signalled = fields.truth(signalled)
     if len(fields.data(state)) != topology.size or any(one > CANCELLED for one in state):
         raise ValueError(f"frame {id} has other nodes than its plan")
     for index, one in enumerate(state):

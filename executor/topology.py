@@ -37,7 +37,24 @@ from typing import Any, Final
 
 from planner.naming import node_names
 from planner.node_failure import failure_type
-from planner.plan import CALL, ERROR, INPUT, LIST, NODE, PLAN, RESCUE, Binding, Callee, Graph, Output, Parameter, Shape, leaves, references
+from planner.plan import (
+    CALL,
+    ERROR,
+    GATE,
+    INPUT,
+    LIST,
+    NODE,
+    PLAN,
+    RESCUE,
+    Binding,
+    Callee,
+    Graph,
+    Output,
+    Parameter,
+    Shape,
+    leaves,
+    references,
+)
 from planner.plan_format import callee_bytes, shape_bytes
 from planner.policy import Policy, overridden
 from planner.specs import Map
@@ -68,7 +85,8 @@ class Topology:
         self.triggers = {index: str(entries["trigger"]) for index, entries in overrides.items() if "trigger" in entries}
         self.standby = frozenset(index for index, entries in overrides.items() if "standby" in entries)
         self.dormant = len(self.standby) + (self.graph.on_failure is not None)
-        self.unusual = bool(self.triggers or self.dormant or RESCUE in self.graph.kinds)
+        self.has_gates = GATE in self.graph.kinds
+        self.unusual = bool(self.triggers or self.dormant or self.has_gates or RESCUE in self.graph.kinds)
         self.code = code
         self.count = len(self.graph)
         self.simple = bytearray(self.count)

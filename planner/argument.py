@@ -104,8 +104,13 @@ class Binder:
 
     def bind(self, value: Any, type: Type, said: str, where: Where | None, codec: Codec | None = None) -> Binding:
         """The binding of one value; a problem is reported and bound as the default would be."""
+        uses = len(self._trace.uses_of_choices)
         try:
-            return self._bind(value, type, codec or _codec(type))
+            bound = self._bind(value, type, codec or _codec(type))
+            for number in range(uses, len(self._trace.uses_of_choices)):
+                taken, wanted, _, _ = self._trace.uses_of_choices[number]
+                self._trace.uses_of_choices[number] = (taken, wanted, said, where)
+            return bound
         except _DoesNotFit as misfit:
             at = f" (at {misfit.path})" if misfit.path else ""
             detail = f": {misfit.reason}" if misfit.reason and misfit.reason != f"{misfit.given} is not {misfit.wanted}" else ""
@@ -127,6 +132,8 @@ class Binder:
     def _bind(self, value: Any, type: Type, codec: Codec) -> Binding:
         if isinstance(value, Promise):
             binding = self._trace.binding_of(value)
+            if value.__class__ is not Promise:
+                self._trace.uses_of_choices.append((value, type, "what takes it", None))
             reason = why_not(value._promissory_type, type)
             if reason is not None:
                 verb = "is" if value._node() is None else "gives"

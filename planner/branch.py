@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeVar
 
-from planner.errors import BranchError, CompileError, PromiseError, Where, user_line
+from planner.argument import holds_promise
+from planner.errors import BranchError, CompileError, EdgeTypeError, PromiseError, Where, user_line
 from planner.expression import Expression
 from planner.plan import BRANCH, Binding, Parameter
-from planner.promise import Promise
+from planner.promise import MARKER, Promise
 from planner.specs import COMPARISONS, JOINERS, Arm, Branch, Condition
 from planner.statement import Statement
 from planner.tracing import Trace, current
@@ -27,13 +28,16 @@ from typesys.types import (
     AnyType,
     BoolType,
     BytesType,
+    DictType,
     EnumType,
     FloatType,
     IntType,
+    ListType,
     LiteralType,
     NamedType,
     NoneType,
     StrType,
+    TupleType,
     Type,
     UnionType,
     union,
@@ -44,6 +48,8 @@ T = TypeVar("T")
 
 _COMPARABLE: Final = (BoolType, IntType, FloatType, StrType, BytesType, NoneType, EnumType, LiteralType, NamedType, AnyType)
 _UNSAID: Final = object()
+_ELSE: Final = object()
+_DEEPEST: Final = 200
 _FINISH: Final = "finish it in one statement: conditional(…).if_(…).then(…).else_().then(…)"
 
 
@@ -99,7 +105,7 @@ class conditional:
         Args:
             condition: a comparison of promises (`p > 3`, `p.is_true()`, joined by `&`, `|`, `~`).
         """
-        return self._choice.arm(condition if condition is not None else False)
+        return self._choice.arm(condition)
 
 
 class _Choice:
@@ -111,35 +117,39 @@ class _Choice:
         self.given: list[_Given] = []
         self.node: int | None = None
         self.where = user_line()
+        self._types: list[Type] = []
 
     def arm(self, condition: Any) -> OpenArm:
         where = user_line()
         if current.get() is not self.trace:
             self._refuse(f"an arm of {self.name!r} is opened while another is open", where, _FINISH)
-        if self.given and self.given[-1].condition is None:
+        if self.given and self.given[-1].condition is _ELSE:
             self._refuse(f"{self.name!r} has an arm behind .else_(), which would never be chosen", where, "put .else_() last")
-        if condition is not None:
+        if condition is not _ELSE:
             self._check(condition, where)
         number = len(self.given) + 1
-        trace = Trace(self.trace.session, f"{self.name}.{number}" if condition is not None else f"{self.name}.else", (), self.trace)
+        trace = Trace(self.trace.session, f"{self.name}.{number}" if condition is not _ELSE else f"{self.name}.else", (), self.trace)
         self.given.append(_Given(condition, trace, where))
         opened = OpenArm(self, self.given[-1])
         trace.open_arm = opened
+        self.trace.arms_open.append(opened)
         current.set(trace)
         return opened
 
     def close(self, arm: _Given) -> Promise[Any]:
         """The promise of what the branch gives, as far as it is known."""
         current.set(self.trace)
+        if arm.trace.open_arm is not None:
+            self.trace.arms_open.remove(arm.trace.open_arm)
         arm.trace.open_arm = None
+        if not arm.fails:
+            self._note_type(arm.value)
         spec = Branch((), (), self.result())
         if self.node is None:
             self.node = self.trace.add_later(BRANCH, self.where, spec, self.finish)
             self.trace.override(self.node, self.name, {})
         else:
             self.trace.restate(self.node, spec)
-        if arm.condition is None:
-            return Promise(self.trace, spec.result, self.node)
         return Chosen(self.trace, spec.result, self.node, self)
 
     def _refuse(self, message: str, where: Where | None, way_out: str) -> NoReturn:
@@ -154,28 +164,36 @@ class _Choice:
             self._refuse(f"a condition of {self.name!r} is the promise of {condition._promissory_type}, not a comparison", where, way_out)
         if not isinstance(condition, Expression):
             self._refuse(f"a condition of {self.name!r} is {condition!r}, known before the run", where, "use Python's own if: it is no choice of the run's")
+        todo: list[tuple[Any, int]] = [(condition, 1)]
+        while todo:
+            one, depth = todo.pop()
+            if depth > _DEEPEST:
+                self._refuse(f"a condition of {self.name!r} is joined of more than {_DEEPEST} parts", where, "decide it in a task that gives a bool")
+            if isinstance(one, Expression):
+                todo.extend((inner, depth + 1) for inner in one.operands)
+            elif isinstance(one, Promise):
+                self.trace.binding_of(one)  # a leaked one is told with this line
 
     # --- types ---
 
     def result(self) -> Type:
         """The type that all arms so far fit."""
-        types: list[Type] = []
-        for arm in self.given:
-            if arm.fails or arm.value is _UNSAID:
-                continue
-            found = arm.value._promissory_type if isinstance(arm.value, Promise) else None
-            if found is None and types:
-                wanted = union(types)
-                try:
-                    pack(codec_for(wanted).lower(arm.value))
-                    continue  # a value that can be of the type that the arms have
-                except (TypeMismatch, CompileError, RecursionError):
-                    found = None
-            types.append(_type_of(arm.value) if found is None else found)
-        merged = self._merged(types)
-        if self.given[-1].condition is not None:
+        merged = self._merged(self._types)
+        if self.given[-1].condition is not _ELSE:
             merged = union([merged, NONE])
         return merged
+
+    def _note_type(self, value: Any) -> None:
+        """The type of what one arm gives, if it says more than those before it."""
+        if not isinstance(value, Promise) and self._types and not holds_promise(value):
+            try:
+                pack(codec_for(union(self._types)).lower(value))
+                return  # a value that can be of the type that the arms have
+            except (TypeMismatch, CompileError, RecursionError):
+                pass
+        found = _type_of(value)
+        if found not in self._types:
+            self._types.append(found)
 
     def _merged(self, types: list[Type]) -> Type:
         if not types:
@@ -200,12 +218,15 @@ class _Choice:
         result = self.result()
         inputs = _Inputs(self.trace)
         arms = []
+        for value, wanted, said, where in self.trace.uses_of_choices:
+            if value._promissory_binding == self.node and (reason := why_not(result, wanted)) is not None:
+                self.trace.problem(EdgeTypeError(f"{said} wants {wanted}, but {self.name} gives {result}: {reason}", where=where, way_out="use it once all arms are there"))
         for number, arm in enumerate(self.given):
-            condition = None if arm.condition is None else self._tree(arm.condition, inputs, arm.where)
+            condition = None if arm.condition is _ELSE else self._tree(arm.condition, inputs, arm.where)
             if arm.fails:
                 arms.append(Arm(condition, None, (), arm.message))
                 continue
-            said = f"arm {number + 1} of {self.name!r}" if arm.condition is not None else f"the else of {self.name!r}"
+            said = f"arm {number + 1} of {self.name!r}" if arm.condition is not _ELSE else f"the else of {self.name!r}"
             graph = arm.trace.finish([("result", result, arm.value, said)], arm.where)
             takes = tuple(inputs.add(binding, p.type) for binding, p in zip(arm.trace.captures, arm.trace.inputs, strict=True))
             arms.append(Arm(condition, graph, takes))
@@ -257,6 +278,8 @@ class _Choice:
         if operator in ("is true", "is false"):
             if not all(isinstance(one, BoolType | NoneType | AnyType) for one in arms):
                 self._problem(f"{said} is {type}, and .is_true() and .is_false() are for a bool", where, f"compare it: {said} == …")
+        elif operator not in ("==", "!=") and any(isinstance(one, EnumType) for one in arms):
+            self._problem(f"{said} is {type}, whose members have no order", where, "compare in a task that gives a bool, and use .is_true()")
         elif not all(isinstance(one, _COMPARABLE) for one in arms):
             self._problem(f"{said} is {type}, which can't be compared in a condition", where, "compare in a task that gives a bool, and use .is_true()")
 
@@ -297,13 +320,18 @@ class OpenArm:
     def then(self, value: Any) -> Any:
         """Close the arm with what it gives: a promise, an input, a literal."""
         self._close()
+        if not isinstance(value, Promise) and (callable(value) or isinstance(value, OpenArm)):
+            name = getattr(value, "__name__", type(value).__name__)
+            self._choice._refuse(f"an arm of {self._choice.name!r} is given {name}, not what a call of it gives", user_line(), f"call it: .then({name}(…))")
         self._arm.value = value
         return self._choice.close(self._arm)
 
     def fail(self, message: str) -> Any:
         """Close the arm: if it is chosen, the branch fails with this message."""
         self._close()
-        self._arm.fails, self._arm.message = True, str(message)
+        if not isinstance(message, str) or MARKER in message:
+            self._choice._refuse(f".fail(…) of {self._choice.name!r} takes a text that is known before the run", user_line(), "fail in a task to say more")
+        self._arm.fails, self._arm.message = True, message
         return self._choice.close(self._arm)
 
     def _close(self) -> None:
@@ -338,19 +366,28 @@ class Chosen(Promise[T]):
 
     def elif_(self, condition: Any) -> OpenArm:
         """Another arm."""
-        opened: OpenArm = self._promissory_choice.arm(condition if condition is not None else False)
+        opened: OpenArm = self._promissory_choice.arm(condition)
         return opened
 
     def else_(self) -> OpenArm:
         """The last arm, for all other cases."""
-        opened: OpenArm = self._promissory_choice.arm(None)
+        opened: OpenArm = self._promissory_choice.arm(_ELSE)
         return opened
 
 
 def _type_of(value: Any) -> Type:
-    """The type of a literal."""
+    """The type of what an arm gives: a promise, or a literal, maybe with promises in it."""
+    if isinstance(value, Promise):
+        known: Type = value._promissory_type
+        return known
     if value is None:
         return NONE
+    if value.__class__ is list:
+        return ListType(union([_type_of(item) for item in value])) if value else ListType(ANY)
+    if value.__class__ is dict and value:
+        return DictType(union([_type_of(key) for key in value]), union([_type_of(item) for item in value.values()]))
+    if value.__class__ is tuple and value:
+        return TupleType(tuple(_type_of(item) for item in value))
     try:
         return Inference().infer(value.__class__)
     except AnnotationError:

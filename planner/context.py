@@ -13,9 +13,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from planner.errors import ContextError, SignalError, WrongCall, user_line
+from planner.errors import ContextError, SignalError, Where, WrongCall, user_line
 from typesys.canonical import pack, unpack
 from typesys.errors import TypeMismatch
+from typesys.self_describing import holds_opaque
 from typesys.types import ANY
 from typesys.wire import codec_for
 
@@ -38,6 +39,7 @@ class Requests:
         cancel: the reason.
         writes: of the channel: (operation, key, bytes).
         read: whether the channel was looked at.
+        refused: the first request that could not be; it counts also if the body swallowed the error.
     """
 
     calls: list[tuple[Entity[..., Any], dict[str, Any]] | None] = field(default_factory=list)
@@ -48,6 +50,7 @@ class Requests:
     cancel: str | None = None
     writes: list[tuple[str, str, bytes]] = field(default_factory=list)
     read: bool = False
+    refused: SignalError | None = None
 
 
 class Channel:
@@ -69,7 +72,7 @@ class Channel:
 
     def set(self, key: str, value: Any) -> None:
         """Give a key a value: plain data. Raises `TypeError` for what has no wire form."""
-        self._write("set", key, _encoded(value, f"channel().set({key!r}, …)"))
+        self._write("set", key, encoded_payload(value, f"channel().set({key!r}, …)"))
 
     def add(self, key: str, amount: float = 1) -> None:
         """Add to a number, which begins at 0. Raises `TypeError` if the key holds something else."""
@@ -79,7 +82,7 @@ class Channel:
 
     def append(self, key: str, value: Any) -> None:
         """Append to a list, which begins empty. Raises `TypeError` if the key holds something else."""
-        self._write("append", key, _encoded(value, f"channel().append({key!r}, …)"))
+        self._write("append", key, encoded_payload(value, f"channel().append({key!r}, …)"))
 
     def _write(self, operation: str, key: str, data: bytes) -> None:
         _check_key(key)
@@ -111,21 +114,33 @@ def merged(before: bytes | None, operation: str, key: str, data: bytes) -> bytes
     held = None if before is None else unpack(before)
     if operation == "add":
         if held is not None and held.__class__ not in (int, float):
-            raise TypeError(f"channel().add({key!r}, …): {key!r} holds {type(_ANY.decode(before)).__name__}, not a number")  # type: ignore[arg-type]
+            raise TypeError(f"channel().add({key!r}, …): {key!r} holds {_kind_of(held)}, not a number")
         return pack((held or 0) + unpack(data))
     if held is None:
         held = unpack(_ANY.encode([]))
     kind = held[0] if held.__class__ is list and len(held) == 2 else None
     if kind != unpack(_ANY.encode([]))[0]:
-        raise TypeError(f"channel().append({key!r}, …): {key!r} holds {type(_ANY.decode(before)).__name__}, not a list")  # type: ignore[arg-type]
+        raise TypeError(f"channel().append({key!r}, …): {key!r} holds {_kind_of(held)}, not a list")
     return pack([kind, [*held[1], unpack(data)]])
 
 
-def _encoded(value: Any, what: str) -> bytes:
+_KINDS: Final = ("a list", "a tuple", "a dict", "a set", "a frozenset", "a value of a class", "an enum", "a record", "an object")
+
+
+def _kind_of(tree: Any) -> str:
+    """What a self-describing tree is, without making it."""
+    return _KINDS[tree[0]] if tree.__class__ is list else f"a {tree.__class__.__name__}"
+
+
+def encoded_payload(value: Any, what: str) -> bytes:
+    """A value that says itself what it is. Raises `TypeError` for what can only be pickled: others read it, also such that must not load pickles."""
     try:
-        return _ANY.encode(value)
+        tree = _ANY.lower(value)
     except TypeMismatch as mismatch:
         raise TypeError(f"{what}: {mismatch.at('the value')}") from None
+    if holds_opaque(tree):
+        raise TypeError(f"{what} takes plain data, and {type(value).__name__} has no wire form: give a dataclass, or what it is made of")
+    return pack(tree)
 
 
 class Context:
@@ -194,7 +209,7 @@ class Context:
     def has_asked(self) -> bool:
         """Whether the body has asked its run for anything, or looked at the channel."""
         asked = self.requests
-        return bool(asked.names or asked.read) or asked.iterate is not None or asked.terminate is not None or asked.cancel is not None
+        return bool(asked.names or asked.read) or asked.refused is not None or asked.iterate is not None or asked.terminate is not None or asked.cancel is not None
 
     @property
     def loop_count(self) -> int:
@@ -225,9 +240,9 @@ class Context:
             SignalError: there is another iteration asked for, with other data.
         """
         self._needs_run("next_iteration")
-        encoded = _encoded(data, "next_iteration(…)")
+        encoded = encoded_payload(data, "next_iteration(…)")
         if self.requests.iterate is not None and self.requests.iterate != encoded:
-            raise SignalError("next_iteration() was called twice, with different data", where=user_line(), way_out="call it once")
+            raise self._refused("next_iteration() was called twice, with different data", where=user_line(), way_out="call it once")
         self.requests.iterate = encoded
 
     def next_task(self, target: Any, *, goto: bool = False, **inputs: Any) -> None:
@@ -247,7 +262,7 @@ class Context:
         self._needs_run("next_task")
         if isinstance(target, str):
             if inputs:
-                raise SignalError(f"next_task({target!r}, …) got inputs, and a node has its own", where=user_line(), way_out="pass the task itself, with inputs")
+                raise self._refused(f"next_task({target!r}, …) got inputs, and a node has its own", where=user_line(), way_out="pass the task itself, with inputs")
             name, call = target, None
         elif isinstance(target, Entity):
             try:
@@ -256,14 +271,16 @@ class Context:
                 error.where = user_line()
                 if inputs:
                     raise
+            if inputs:
+                target.arguments((), inputs)  # of the right types
             name, call = target.name, (target, inputs)
         else:
-            raise SignalError(f"next_task() takes a task or the name of a node, not {target!r}", where=user_line(), way_out="pass the decorated function")
+            raise self._refused(f"next_task() takes a task or the name of a node, not {target!r}", where=user_line(), way_out="pass the decorated function")
         if goto and self.requests.goto is not None:
             if self.requests.names[self.requests.goto] == name and self.requests.calls[self.requests.goto] == call:
                 return
             first = self.requests.names[self.requests.goto]
-            raise SignalError(f"next_task(…, goto=True) was called twice, for {first} and {name}", where=user_line(), way_out="jump to one of them")
+            raise self._refused(f"next_task(…, goto=True) was called twice, for {first} and {name}", where=user_line(), way_out="jump to one of them")
         if goto:
             self.requests.goto = len(self.requests.names)
         self.requests.names.append(name)
@@ -280,17 +297,23 @@ class Context:
             SignalError: it was called already, with something else.
         """
         self._needs_run("terminate")
-        encoded = None if outputs is None else _encoded(outputs, "terminate(outputs=…)")
+        encoded = None if outputs is None else encoded_payload(outputs, "terminate(outputs=…)")
         if self.requests.terminate not in (None, (reason, encoded)):
-            raise SignalError("terminate() was called twice, with different words", where=user_line(), way_out="call it once")
+            raise self._refused("terminate() was called twice, with different words", where=user_line(), way_out="call it once")
         self.requests.terminate = (str(reason), encoded)
 
     def cancel(self, reason: str = "") -> None:
         """Cancel the run: this task does not complete and stores nothing, nothing new starts, the caller gets `WorkflowCancelled` (rule S6)."""
         self._needs_run("cancel")
         if self.requests.cancel not in (None, str(reason)):
-            raise SignalError("cancel() was called twice, with different reasons", where=user_line(), way_out="call it once")
+            raise self._refused("cancel() was called twice, with different reasons", where=user_line(), way_out="call it once")
         self.requests.cancel = str(reason)
+
+    def _refused(self, message: str, *, where: Where | None, way_out: str) -> SignalError:
+        """What can't be asked: it counts, whatever the body makes of the error."""
+        error = SignalError(message, where=where, way_out=way_out)
+        self.requests.refused = self.requests.refused or error
+        return error
 
     def _needs_run(self, method: str) -> None:
         if not self.in_run:

@@ -6,9 +6,10 @@ Owns the decorator and `expand`, the executor's one door to tracing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Unpack, cast, overload
+from typing import Any, Concatenate, NamedTuple, Unpack, cast, overload
 
 from planner.argument import holds_promise
+from planner.context import Context
 from planner.entity import Entity, P, R, checked_policy, inputs_of, locals_where_decorated, refuse_in_task_body
 from planner.errors import Where
 from planner.plan import Plan
@@ -40,6 +41,8 @@ class Dynamic(Entity[P, R]):
         return compile_call(self)
 
 
+@overload
+def dynamic(function: Callable[Concatenate[Context, P], R], /) -> Dynamic[P, R]: ...
 @overload
 def dynamic(function: Callable[P, R], /) -> Dynamic[P, R]: ...
 @overload
@@ -90,6 +93,7 @@ def plan_of_calls(entity: Entity[..., Any], calls: Sequence[tuple[Entity[..., An
     """
     session = Session()
     trace = Trace(session, entity.name, ())
+    trace.follows_jumps = False  # the tasks' own frame is another one
     token = current.set(trace)
     try:
         for called, inputs in calls:

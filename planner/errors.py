@@ -112,6 +112,14 @@ class CompileErrors(CompileError):
         return f"{self.message}:\n" + "\n".join(f"{number}. {problem}" for number, problem in enumerate(self._problems, 1))
 
 
+def in_order_of_source(problems: list[CompileError]) -> list[CompileError]:
+    """Problems of one file in the order of its lines; others as they were found."""
+    places = [problem.where for problem in problems]
+    if len({place.file for place in places if place is not None}) != 1 or None in places:
+        return problems
+    return sorted(problems, key=lambda problem: 0 if problem.where is None else problem.where.line)
+
+
 def raise_all(problems: list[CompileError]) -> None:
     """Raise what was collected, if anything was."""
     if len(problems) == 1:

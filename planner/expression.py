@@ -38,6 +38,9 @@ class Expression:
     def _condition(self, other: Any) -> Expression:
         if isinstance(other, Expression):
             return other
+        if hasattr(type(other), "is_true"):
+            condition: Expression = other.is_true()
+            return condition
         error = PromiseError(f"& and | join conditions, not {type(other).__name__}", where=user_line(), way_out="write p.is_true() for a bool")
         self._record_misuse(error)
         raise error

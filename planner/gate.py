@@ -44,7 +44,7 @@ def sleep(duration: Any) -> Promise[None]:
     """
     trace = _trace("sleep", "use time.sleep: this code runs now")
     given: Any = duration if isinstance(duration, Promise) else seconds(duration)
-    if not isinstance(given, Promise) and not (isinstance(given, float) and given >= 0):
+    if not isinstance(given, Promise) and not (isinstance(given, float) and 0 <= given < float("inf")):
         _refuse(trace, f"sleep({duration!r}): that is no duration", "give a number of seconds of at least 0, or a timedelta")
     return _add(trace, Gate("sleep", "sleep", NONE), [given])
 
@@ -114,6 +114,8 @@ def _add(trace: Trace, spec: Gate, values: list[Any]) -> Promise[Any]:
 
 
 def _name(trace: Trace, name: Any) -> str:
+    if isinstance(name, str) and any(isinstance(spec, Gate) and spec.name == name for spec in trace.specs):
+        _refuse(trace, f"two gates of {trace.name} are called {name!r}, and an answer would not say which it means", "give each its own name")
     if not isinstance(name, str) or not name or "/" in name or "~" in name or MARKER in name:
         _refuse(trace, f"{name!r} can't be a gate's name", "give a text without / and ~, not made of a promise")
     return str(name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar, Unpack
 
 from planner.errors import CompileError, PromiseAttributeError, PromiseError, user_line
 from planner.expression import Expression
-from planner.plan import NODE, Binding
+from planner.plan import ERROR, NODE, Binding
 from planner.policy import TaskPolicy
 from typesys.errors import TypeMismatch
 from typesys.transcode import Step, step_type
@@ -64,6 +64,8 @@ class Promise(Generic[T]):
     def _said(self) -> str:
         """Who gives this value, as an error message says it: `split()[0]`."""
         binding, node = self._promissory_binding, self._node()
+        if binding.__class__ is list and binding[0] == ERROR:
+            return "the failure"
         path = binding[2] if binding.__class__ is list and len(binding) == 3 else []
         source = self._promissory_trace.input_name(binding[1]) if node is None else f"{self._promissory_trace.called(node)}()"
         return source + "".join(f".{s}" if isinstance(s, str) else f"[{s[0]!r}]" if isinstance(s, list) else f"[{s}]" for s in path)

@@ -22,7 +22,7 @@ def add_rescue(trace: Trace, source: Promise[Any], fallback: Any) -> Promise[Any
     where = user_line()
     result = source._promissory_type
     entity = fallback.func if isinstance(fallback, partial) else fallback
-    if callable(fallback) and not isinstance(entity, Entity):
+    if callable(fallback) and not isinstance(entity, Entity | Promise):
         raise PromiseError(f"on_error({fallback!r}): a run can't call it", where=where, way_out="give it a value, or a @task that takes err")
     name = entity.name if isinstance(entity, Entity) else "fallback"
     inner = Trace(trace.session, name, (), trace)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import linecache
 import sys
+from functools import lru_cache
 from types import FrameType
 
 from planner.errors import is_authors
@@ -38,14 +39,15 @@ def _authors_frame() -> FrameType | None:
 
 def _lines_of(file: str, line: int) -> Lines | None:
     """The lines of the innermost statement at a line of a file."""
+    found = [lines for lines in _statements("".join(linecache.getlines(file))) if lines[0] <= line <= lines[1]]
+    return min(found, key=lambda lines: lines[1] - lines[0], default=None)
+
+
+@lru_cache(64)
+def _statements(text: str) -> tuple[Lines, ...]:
+    """The lines of each statement of a source."""
     try:
-        tree = ast.parse("".join(linecache.getlines(file)))
+        tree = ast.parse(text)
     except (SyntaxError, ValueError):
-        return None
-    found: Lines | None = None
-    for node in ast.walk(tree):
-        if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno):
-            lines = (node.lineno, node.end_lineno or node.lineno)
-            if found is None or lines[1] - lines[0] <= found[1] - found[0]:
-                found = lines
-    return found
+        return ()
+    return tuple((node.lineno, node.end_lineno or node.lineno) for node in ast.walk(tree) if isinstance(node, ast.stmt))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol, Unpack, cast, overload
+from typing import Any, Concatenate, Protocol, Unpack, cast, overload
 
+from planner.context import Context
 from planner.entity import Entity, P, R, checked_policy, locals_where_decorated
 from planner.policy import TaskPolicy
 from planner.promise import Promise
@@ -73,6 +74,14 @@ def _in_thread(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 class _TaskDecorator(Protocol):
     @overload
+    def __call__(self, function: Callable[Concatenate[Context, P], Coroutine[Any, Any, None]], /) -> Task[P, Promise[None]]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Context, P], None], /) -> Task[P, Promise[None]]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Context, P], R], /) -> Task[P, R]: ...
+    @overload
     def __call__(self, function: Callable[P, Coroutine[Any, Any, None]], /) -> Task[P, Promise[None]]: ...
     @overload
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
@@ -82,6 +91,14 @@ class _TaskDecorator(Protocol):
     def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
 
 
+@overload
+def task(function: Callable[Concatenate[Context, P], Coroutine[Any, Any, None]], /) -> Task[P, Promise[None]]: ...
+@overload
+def task(function: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+@overload
+def task(function: Callable[Concatenate[Context, P], None], /) -> Task[P, Promise[None]]: ...
+@overload
+def task(function: Callable[Concatenate[Context, P], R], /) -> Task[P, R]: ...
 @overload
 def task(function: Callable[P, Coroutine[Any, Any, None]], /) -> Task[P, Promise[None]]: ...
 @overload

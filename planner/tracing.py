@@ -33,6 +33,7 @@ from planner.errors import (
     UnreachableNode,
     Where,
     WrongCall,
+    in_order_of_source,
     raise_all,
     user_line,
 )
@@ -185,7 +186,7 @@ class Session:
         """The finished plan. Raises what was collected."""
         if self.fatal:
             raise self.fatal[0]
-        raise_all(self.problems)
+        raise_all(in_order_of_source(self.problems))
         last = len(self.graphs) - 1
         graphs = tuple(renumber_graphs(graph, last) for graph in reversed(self.graphs))
         shape = Shape(tuple(self.callees), graphs, len(self.literals))
@@ -214,8 +215,12 @@ class Trace:
         self._captured: dict[bytes, int] = {}
         self.captures: list[Binding] = []
         self.open_arm: OpenArm | None = None
+        self.arms_open: list[OpenArm] = []
+        self.uses_of_choices: list[tuple[Promise[Any], Type, str, Where | None]] = []
         self.on_failure: int | None = None
         self.runs_on = False
+        self.follows_jumps = True
+        self._on_duty: set[int] = set()
         self._after: dict[int, set[int]] = {}
         self._overrides: dict[int, dict[str, Any]] = {}
         self._unordered = False
@@ -292,6 +297,11 @@ class Trace:
         self._specs[node] = spec
         self._unordered = True
 
+    @property
+    def specs(self) -> list[Spec]:
+        """The specs of its nodes so far."""
+        return list(self._specs.values())
+
     def referred(self, entity: Entity[..., Any]) -> Promise[Any]:
         """The node of an entity that is named in an order (`a >> b`) without being called: one for each entity."""
         if id(entity) not in self._referred:
@@ -332,6 +342,9 @@ class Trace:
 
     def mine(self, candidate: Promise[Any]) -> None:
         """Raise `LeakedPromise` if a promise belongs to another trace."""
+        left_open = candidate._promissory_trace.open_arm
+        if left_open is not None and candidate._promissory_trace is not self:
+            raise left_open.not_closed()
         if candidate._promissory_trace is not self:
             node = candidate._node()
             line = None if node is None else candidate._promissory_trace.lines[node]
@@ -375,14 +388,17 @@ class Trace:
             there = ", ".join(sorted(OVERRIDABLE))
             raise TypeError(f"with_overrides() got an unexpected keyword argument {sorted(unknown)[0]!r}; there are: name, standby, trigger, {there}")
         if given and not (self._kinds[node] == CALL or (self._kinds[node] == MAP and not getattr(self._specs.get(node), "over_graph", True))):
-            said = f"{', '.join(given)} can't be set for a whole workflow"
+            said = f"{', '.join(given)} can't be set for a whole workflow" if self._kinds[node] == PLAN else f"{', '.join(given)} can't be set for {self.called(node)}, which calls no task"
             self.problem(OverrideError(said, where=where, way_out="set it for the tasks in it"))
             return
         try:
             if "trigger" in entries:
                 check_trigger(entries["trigger"])
-            if entries.pop("standby", False):
-                entries["standby"] = True
+            if "standby" in entries and entries["standby"].__class__ is not bool:
+                raise ValueError(f"standby must be True or False, not {entries['standby']!r}")
+            if "standby" in entries and not entries.pop("standby"):
+                self._on_duty.add(node)
+                self._overrides.get(node, {}).pop("standby", None)
             entries |= self._resolved(node, policy_of(given).entries(given))
         except ValueError as error:
             self.problem(OverrideError(str(error), where=where, way_out="see the arguments of @task"))
@@ -421,8 +437,8 @@ class Trace:
 
     def finish(self, outputs: Sequence[tuple[str, Type, Any, str]], where: Where | None) -> int:
         """Close the graph; gives its number. `outputs` are (name, type, value, what to call it in messages)."""
-        if self.open_arm is not None:
-            self.problem(self.open_arm.not_closed())
+        for arm in self.arms_open:
+            self.fatal.insert(0, arm.not_closed())  # what is wrong because of that is told after it
         found = []
         for name, type, value, said in outputs:
             found.append(Output(name, type, self.binder.bind(value, type, said, where)))
@@ -430,7 +446,8 @@ class Trace:
             bindings, self._specs[node] = finish()
             self._rows[node] = pack(bindings)
             self._unordered = self._unordered or any(one >= node for binding in bindings for one in references(binding))
-        self._follow_jumps()
+        if self.follows_jumps:
+            self._follow_jumps()
         self._check_triggers()
         after = {node: tuple(sorted(nodes)) for node, nodes in sorted(self._after.items())}
         graph = Graph(
@@ -458,7 +475,7 @@ class Trace:
         """What tasks say they send the run to is there; a node that is only reached by a jump does not start by itself (rule S4)."""
         jumps: dict[int, list[Jump]] = {}
         for node, kind in enumerate(self._kinds):
-            if kind == CALL:
+            if kind == CALL or (kind == MAP and not cast(Map, self._specs[node]).over_graph):
                 found = jumps_of(cast(FunctionType, self.session.entities[self._targets[node]].function))
                 if found:
                     jumps[node] = found
@@ -468,18 +485,19 @@ class Trace:
         led_to |= {node for node, row in enumerate(self._rows) if any(True for binding in unpack(row) for _ in references(binding))}
         for node, found in jumps.items():
             for jump in found:
-                targets = [other for other in range(len(self)) if other != node and self._is_meant(other, jump)]
+                of_a_map = self._kinds[node] == MAP
+                targets = [other for other in range(len(self)) if other != node and not of_a_map and self._is_meant(other, jump)]
                 if not targets and jump.entity is None and jump.name != self.called(node):
                     there = ", ".join(dict.fromkeys(self.called(other) for other in range(len(self)) if other != node))
                     self.problem(
                         UnknownTarget(
-                            f"{self.called(node)} sends its run to {jump.name!r}, and {self.name} has no such node",
+                            f"{self.called(node)} sends its run to {jump.name!r}, and {'an item of a map has no nodes beside it' if of_a_map else f'{self.name} has no such node'}",
                             where=self.lines[node],
-                            way_out=f"there is: {there or 'none'}; or pass the task itself",
+                            way_out="pass the task itself, or map over a workflow of both" if of_a_map else f"there is: {there or 'none'}; or pass the task itself",
                         )
                     )
                 for other in targets if jump.goto else ():
-                    if other not in led_to:
+                    if other not in led_to and other not in self._on_duty:
                         self._overrides.setdefault(other, {})["standby"] = True
 
     def _check_triggers(self) -> None:

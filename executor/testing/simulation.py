@@ -289,7 +289,7 @@ class _Walk:
         state, reason, outputs = "SUCCEEDED", "", scheduler.outputs
         if scheduler.terminated is not None:
             state, reason = "TERMINATED", scheduler.terminated[0]
-            outputs = tuple(None if tree is None else value_of(tree) for tree in early_outputs(self._store, scheduler))
+            outputs = tuple(None if tree is None else value_of(tree) for tree in early_outputs(self._store, scheduler)[0])
         elif scheduler.cancelled is not None:
             state, reason = "CANCELLED", scheduler.cancelled[1]
         elif scheduler.outputs is None:

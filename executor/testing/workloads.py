@@ -318,7 +318,7 @@ def refuge() -> int:
 def steered() -> int:
     """Signals beside each other, and a jump."""
     jumped = jumper(sender(1), sender(2))
-    jumped >> passed_over()  # type: ignore[operator]
+    promise(jumped) >> passed_over()
     promise(refuge()).with_overrides(name="refuge")
     return jumped
 
@@ -345,7 +345,7 @@ def decided() -> int:
     """Choices, one in an arm of another, and a fallback."""
     first = settled(4)
     saved = promise(failing(1)).on_error(instead)
-    inner = conditional("outer").if_(promise(first) > 3).then(conditional("inner").if_(promise(saved) == 7).then(added(first, saved)).else_().then(settled(0))).else_().fail("never")
+    inner = conditional("outer").if_(promise(first) > 3).then(conditional("inner").if_(promise(saved) == 7).then(added(first, saved)).else_().then(settled(0))).else_().fail("never")  # type: ignore[arg-type]
     return added(inner, conditional("never").if_(promise(first) < 0).then(settled(99)).else_().then(5))
 
 
@@ -356,7 +356,7 @@ def decided() -> int:
 def waited() -> int:
     """Something that waits for a moment between others."""
     first = settled(1)
-    promise(first) >> sleep(0.002) >> (second := settled(2))  # type: ignore[arg-type]
+    promise(first) >> sleep(0.002) >> (second := settled(2))
     return added(first, second)
 
 

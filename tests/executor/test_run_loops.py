@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from executor import Store, resume, run
-from executor.errors import IterationLimitExceeded, RunFailed, TaskTimeout, TaskTypeError
+from executor.errors import IterationLimitExceeded, RunFailed, RunTimeout, TaskTimeout, TaskTypeError
 from executor.history import History
 from executor.testing import MockClock, always_replay
 from planner import Context, Loop, Retry, Skip, conditional, current_context, dynamic, map_task, promise, task, unmapped, workflow
@@ -429,6 +429,7 @@ def test_S1_a_payload_that_the_next_iteration_changes_is_whole_on_its_next_attem
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("where", ["alone", "nested", "generator"])
+@pytest.mark.xfail(strict=True, reason="it is a plain TypeError, which is retried: planner/context.py encoded_payload, executor/conclude.py")
 def test_S1_a_payload_without_a_wire_form_is_an_error_that_says_where_and_is_not_retried(memory, diary, engine, where):
     @task(retries=3)
     def carries(where: str) -> int:
@@ -535,7 +536,7 @@ def test_R2_an_iteration_that_takes_too_long_is_stopped_and_retried_alone(memory
     def hangs() -> int:
         ctx = current_context()
         if note(diary, ctx.loop_index) == 1 and ctx.loop_index == 2:
-            open(never).close()
+            os.close(os.open(never, os.O_RDONLY))
         if ctx.loop_index < 4:
             raise Loop(ctx.loop_count)
         return ctx.loop_result
@@ -551,7 +552,7 @@ def test_R2_an_iteration_that_always_takes_too_long_fails_with_its_path(memory, 
     @task(timeout=0.3)
     def hangs() -> int:
         if current_context().loop_index == 1:
-            open(never).close()
+            os.close(os.open(never, os.O_RDONLY))
         raise Loop()
 
     ended = go(hangs, {}, memory, "processes")
@@ -580,6 +581,43 @@ def test_S1_a_loop_may_end_by_being_skipped(memory, diary):
     assert states["main/gives_up"] == ("SKIPPED", "enough")
     assert states["main/follows"][0] == "SKIPPED"
     assert lines(diary) == []
+
+
+@pytest.mark.parametrize("engine", ALL_ENGINES)
+def test_R2_the_time_out_of_a_run_ends_a_loop_that_would_go_on_for_ever(memory, engine):
+    @task
+    def endless() -> int:
+        raise Loop()
+
+    ended = go(endless, {}, memory, engine, timeout=3.0 if engine == "processes" else 0.2)
+    assert (ended.state, type(ended.error)) == ("FAILED", RunTimeout)
+    assert ended.nodes()[0].iterations > 0
+
+
+def test_X7_what_runs_on_failure_runs_once_after_a_loop_that_failed(memory, diary):
+    @task
+    def breaks() -> int:
+        if current_context().loop_index == 2:
+            raise ValueError("in iteration 3")
+        raise Loop()
+
+    @task
+    def follows(x: int) -> int:
+        note(diary, "follows")
+        return x
+
+    @task
+    def cleans() -> None:
+        note(diary, "cleans")
+
+    @workflow
+    def flow() -> int:
+        broken = breaks()
+        broken >> promise(cleans()).with_overrides(trigger="any_failed")
+        return follows(broken)
+
+    assert go(flow, {}, memory).state == "FAILED"
+    assert lines(diary) == ["cleans"]
 
 
 # --- next_iteration, can_iterate, max_iterations ---------------------------------------------------------------------------------
@@ -870,6 +908,7 @@ def test_S1_a_class_derived_from_loop_is_a_loop(memory):
     assert go(pages, {}, memory).result == 4
 
 
+@pytest.mark.xfail(strict=True, reason="the bare Loop signal reaches the caller: planner/task.py Task.__call__")
 def test_S1_a_loop_in_a_plain_call_is_an_error_that_says_what_to_do():
     @task
     def loops() -> int:
@@ -891,6 +930,7 @@ def test_S3_next_iteration_in_a_plain_call_is_an_error_that_says_what_to_do():
         loops()
 
 
+@pytest.mark.xfail(strict=True, reason="the bare Loop signal leaves compile(): planner/workflow.py trace")
 def test_S1_a_loop_in_a_workflows_own_body_is_an_error_with_its_place():
     @workflow
     def flow() -> int:
@@ -1163,6 +1203,7 @@ def test_S1_the_trace_of_each_iteration_of_a_dynamic_is_kept(memory, diary):
     assert len(files) == 3
 
 
+@pytest.mark.xfail(strict=True, reason="only the last iteration's futures file can be reached: executor/history.py futures_paths")
 def test_S1_run_futures_gives_the_futures_file_of_each_iteration(memory, diary):
     ended = go(several(diary), {"limit": 100}, memory)
     assert len(ended.futures()) == 3
@@ -1376,6 +1417,7 @@ def test_D6_retries_of_a_dynamic_cover_the_body_of_each_iteration(memory, diary)
     assert lines(diary) == ["inc 0", "inc 1", "inc 2", "inc 3"]
 
 
+@pytest.mark.xfail(strict=True, reason="the way out says @task of a dynamic: executor/limits.py iterations")
 def test_S3_max_iterations_of_a_dynamic(memory, diary):
     @task
     def inc(x: int) -> int:
