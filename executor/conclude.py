@@ -88,7 +88,10 @@ def _last_words(worker: Worker, entity: Entity[..., Any], raw: Raw) -> tuple[int
 
 def _plain(worker: Worker, entity: Entity[..., Any], raw: Raw, header: FuturesHeader) -> tuple[int, Any]:
     if raw.how == LOOPED:
-        return LOOP, worker.kept(encoded_payload(raw.what, "Loop(…)"))
+        try:
+            return LOOP, worker.kept(encoded_payload(raw.what, "Loop(…)"))
+        except TypeError as error:
+            raise Refused("TaskTypeError", f"{entity.name} raised {error}") from None
     if raw.how == RETURNED:
         return VALUE, worker.encoded(entity, raw.what)
     plan = raw.what.plan if isinstance(raw.what, Iteration) else raw.what

@@ -110,7 +110,7 @@ class History:
         self.stopped: dict[Key, str] = {}
         self.iterations: dict[Key, int] = {}
         self.iteration_metas: dict[Key, list[Meta]] = {}
-        self.emitted: dict[Key, bytes] = {}
+        self.emitted: dict[tuple[int, int, int], bytes] = {}
         self._last_try: dict[Key, int] = {}
         self._totals: dict[Key, int] = {}
         self._wants_items = items
@@ -187,7 +187,7 @@ class History:
             self.metas[key] = tuple(meta)
         futures = futures_of(event)
         if futures is not None:
-            self.emitted[key] = futures
+            self.emitted[*key, self.iterations.get(key, 0)] = futures
         if kind == LOOPED or (kind == EXPANDED and event[5]) or (kind == SIGNALLED and (event[3][0] == "loop" or event[4].get("loops"))):
             self.frame_iterations[self.scheduler.next_frame] = self.iterations.get(key, 0)
             self.iterations[key] = self.iterations.get(key, 0) + 1
@@ -300,7 +300,7 @@ class History:
 
     def has_futures(self, id: int, index: int) -> bool:
         """Whether a node emitted a futures file."""
-        return (id, index) in self.emitted
+        return any((id, index, iteration) in self.emitted for iteration in range(self.iterations.get((id, index), 0) + 1))
 
     def inside(self, id: int, index: int) -> list[NodeRow]:
         """The nodes of what a node stands for, however deep."""
@@ -341,7 +341,12 @@ class History:
 
     def find(self, path: str) -> Key:
         """The frame and index of a node by its text path. Raises `RunNotFound` with what is there instead."""
-        return find(self, path)
+        return find(self, path)[:2]
+
+    def iteration_named(self, path: str) -> str:
+        """The suffix of the iteration that a path names; nothing if it names none."""
+        iteration = find(self, path)[2]
+        return "" if iteration is None else f"[={iteration}]"
 
     def has(self, id: int, index: int) -> bool:
         """Whether the journal has told of a node (or joint) yet; one that a beat names may be newer."""
@@ -361,11 +366,12 @@ class History:
 
     def futures_paths(self) -> list[str]:
         """The paths of all nodes that emitted futures files."""
-        return [self.path(id, index) for id, index in sorted(self.emitted)]
+        return [self.path(id, index) + (f"[={iteration}]" if iteration else "") for id, index, iteration in sorted(self.emitted)]
 
     def futures(self, path: str) -> tuple[Plan, str]:
-        """The futures file of a node (of a loop: of its last iteration), and its key in the store. Raises `RunNotFound` if the node has none."""
-        key = self.find(path)
+        """The futures file of a node (of a loop: of the iteration that the path names, else of the first), and its key in the store. Raises `RunNotFound` if the node has none."""
+        id, index, iteration = find(self, path)
+        key = (id, index, iteration or 0)
         if key not in self.emitted:
             raise RunNotFound(f"{path} emitted no futures file")
         _, header = futures_from_bytes(self.emitted[key])

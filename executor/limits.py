@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from executor.failure import Failure
+from planner.plan import Callee
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Limits:
             "ItemsExceeded", f"{path} maps over {count:,} items, and a map may have {self.max_items:,}: let each item be a list, and map over those"
         )
 
-    def iterations(self, done: int, allowed: int | None, name: str, path: str) -> Failure | None:
+    def iterations(self, done: int, allowed: int | None, callee: Callee, path: str) -> Failure | None:
         """The failure of a loop that wants another iteration after so many."""
         limit = self.max_iterations if allowed is None else allowed
         if done < limit:
@@ -87,8 +88,8 @@ class Limits:
         said = f"its decorator allows {allowed:,}" if allowed is not None else f"a loop may have {limit:,}"
         return Failure.of_executor(
             "IterationLimitExceeded",
-            f"{path} has run {done:,} times and asks for another iteration, and {said}. Does the loop end? If it does, allow more: @task(max_iterations={_higher(limit)}) on "
-            f"{name}, then `resume`; ctx.can_iterate() tells a body whether there is another",
+            f"{path} has run {done:,} times and asks for another iteration, and {said}. Does the loop end? If it does, allow more: @{callee.kind}(max_iterations={_higher(limit)}) on "
+            f"{callee.short_name}, then `resume`; ctx.can_iterate() tells a body whether there is another",
         )
 
     def futures_bytes(self, size: int, path: str) -> Failure | None:

@@ -45,19 +45,20 @@ def node_path(history: History, id: int, index: int) -> str:
     return path if history.opened[id].depth <= _WHOLE and "…" not in above else f"{path}#{id}.{index}"
 
 
-def find(history: History, path: str) -> tuple[int, int]:
-    """The frame and index of a node by its text path. Raises `RunNotFound` with what is there instead."""
+def find(history: History, path: str) -> tuple[int, int, int | None]:
+    """The frame and index of a node by its text path, and the iteration that it names. Raises `RunNotFound` with what is there instead."""
     exact = re.search(r"#(\d+)\.(\d+)$", path)
     run_id = history.manifest.run_id
     if exact:
         id, index = int(exact[1]), int(exact[2])
         if id not in history.opened or index >= history.opened[id].topology.count:
             raise RunNotFound(f"there is no node {exact[0]} in run {run_id}")
-        return id, index
+        return id, index, None
     parts = path.strip("/").split("/")
     if parts[0] == "main" and (len(parts) > 1 or "main" not in history.opened[0].topology.names):
         parts = parts[1:]
-    id, index, iteration = 0, -1, 0
+    id, index = 0, -1
+    iteration: int | None = None
     for position, part in enumerate(parts):
         said = "/".join(["main", *parts[:position]])
         if position:
@@ -68,18 +69,19 @@ def find(history: History, path: str) -> tuple[int, int]:
         id, index, iteration = _node(history, id, part, said)
     if index < 0:
         raise RunNotFound("the path names the root, not a node")
-    return id, index
+    return id, index, iteration
 
 
-def _inside(history: History, id: int, index: int, iteration: int) -> int | None:
+def _inside(history: History, id: int, index: int, named: int | None) -> int | None:
+    iteration = named or 0
     for child in reversed(history.children.get((id, index), [])):
         if history.opened[child].part is None and history.frame_iterations.get(child, 0) == iteration:
             return child
     frames = [child for child in history.children.get((id, index), []) if history.opened[child].part is None]
-    return frames[-1] if frames and not iteration else None
+    return frames[-1] if frames and named is None else None
 
 
-def _node(history: History, id: int, part: str, said: str) -> tuple[int, int, int]:
+def _node(history: History, id: int, part: str, said: str) -> tuple[int, int, int | None]:
     """The node of a frame that a part of a path names, with an item's number and an iteration's."""
     names = history.opened[id].topology.names
     match = _SUFFIXES.fullmatch(part)
@@ -87,7 +89,8 @@ def _node(history: History, id: int, part: str, said: str) -> tuple[int, int, in
     if name not in names:
         shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
         raise RunNotFound(f"there is no node {part!r} in {said}; there is: {shown or 'none'}")
-    index, iteration = names.index(name), 0
+    index = names.index(name)
+    iteration: int | None = None
     for equals, number in re.findall(r"\[(=?)(\d+)\]", suffixes):
         if equals:
             iteration = int(number)
@@ -96,6 +99,8 @@ def _node(history: History, id: int, part: str, said: str) -> tuple[int, int, in
         if found is None:
             raise RunNotFound(f"{said}/{name} has no item {number} yet in run {history.manifest.run_id}")
         id, index = found
+    if iteration is not None and iteration > history.iterations.get((id, index), 0):
+        raise RunNotFound(f"{said}/{name} has no iteration {iteration} in run {history.manifest.run_id}: it has had {history.iterations.get((id, index), 0)}")
     return id, index, iteration
 
 

@@ -449,7 +449,7 @@ class Scheduler:
                     self.fail(frame, index, problem, NO_META)
                     continue
             if iteration:
-                too_many = self.limits.iterations(iteration, topology.policy(index).max_iterations, topology.callee(index).short_name, frame.path_of(index))
+                too_many = self.limits.iterations(iteration, topology.policy(index).max_iterations, topology.callee(index), frame.path_of(index))
                 if too_many is not None:
                     self.fail(frame, index, too_many, NO_META)
                     continue
@@ -532,7 +532,7 @@ class Scheduler:
         self.weighted = self.weighted or topology.code.weighted
         if frame.parent is not None and (frame.parent.exempt or (frame.parent.topology.unusual and endings.handles(frame.parent.topology, frame.slot))):
             frame.exempt = True
-        if frame.part is None:
+        if frame.part is None and not frame.loop:
             self.nodes += topology.count
         if topology.dormant:
             frame.mixed = True
@@ -659,7 +659,7 @@ class Scheduler:
             cells[2 * size + index] = DONE
             if not topology.dormant or frame.counts(index):
                 frame.remaining -= 1
-            if index < topology.count and frame.part is None:
+            if index < topology.count and frame.part is None and not frame.loop:
                 self.done_nodes += 1
             if self.loops:
                 self.loops.pop((frame.id, index), None)

@@ -132,13 +132,13 @@ class Binder:
     def _bind(self, value: Any, type: Type, codec: Codec) -> Binding:
         if isinstance(value, Promise):
             binding = self._trace.binding_of(value)
-            if value.__class__ is not Promise:
-                self._trace.uses_of_choices.append((value, type, "what takes it", None))
             reason = why_not(value._promissory_type, type)
             if reason is not None:
                 verb = "is" if value._node() is None else "gives"
                 plain = f"{value._promissory_type} is not {type}"
                 raise _DoesNotFit(type, f"{value._said()} {verb} {value._promissory_type}", None if reason == plain else reason)
+            if value.__class__ is not Promise:
+                self._trace.uses_of_choices.append((value, type, "what takes it", None))
             return binding
         if isinstance(value, Expression):
             raise ArgumentValueError(

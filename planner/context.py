@@ -124,12 +124,12 @@ def merged(before: bytes | None, operation: str, key: str, data: bytes) -> bytes
     return pack([kind, [*held[1], unpack(data)]])
 
 
-_KINDS: Final = ("a list", "a tuple", "a dict", "a set", "a frozenset", "a value of a class", "an enum", "a record", "an object")
+_KINDS: Final = ("list", "tuple", "dict", "set", "frozenset", "a value of a class", "an enum", "a record", "an object")
 
 
 def _kind_of(tree: Any) -> str:
     """What a self-describing tree is, without making it."""
-    return _KINDS[tree[0]] if tree.__class__ is list else f"a {tree.__class__.__name__}"
+    return _KINDS[tree[0]] if tree.__class__ is list else tree.__class__.__name__
 
 
 def encoded_payload(value: Any, what: str) -> bytes:
@@ -272,7 +272,12 @@ class Context:
                 if inputs:
                     raise
             if inputs:
-                target.arguments((), inputs)  # of the right types
+                try:
+                    target.arguments((), inputs)
+                except WrongCall:
+                    raise
+                except TypeError as error:
+                    raise self._refused(str(error), where=user_line(), way_out="give it inputs of its types") from None
             name, call = target.name, (target, inputs)
         else:
             raise self._refused(f"next_task() takes a task or the name of a node, not {target!r}", where=user_line(), way_out="pass the decorated function")

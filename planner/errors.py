@@ -98,7 +98,7 @@ class CompileError(Exception):
 
 
 class CompileErrors(CompileError):
-    """Several problems of one compile, in the order of the source."""
+    """Several problems of one compile, in the order in which they were found: of each graph the calls, then the results, the choices and what they hold."""
 
     def __init__(self, problems: list[CompileError]) -> None:
         self._problems = tuple(problems)
@@ -110,14 +110,6 @@ class CompileErrors(CompileError):
 
     def __str__(self) -> str:
         return f"{self.message}:\n" + "\n".join(f"{number}. {problem}" for number, problem in enumerate(self._problems, 1))
-
-
-def in_order_of_source(problems: list[CompileError]) -> list[CompileError]:
-    """Problems of one file in the order of its lines; others as they were found."""
-    places = [problem.where for problem in problems]
-    if len({place.file for place in places if place is not None}) != 1 or None in places:
-        return problems
-    return sorted(problems, key=lambda problem: 0 if problem.where is None else problem.where.line)
 
 
 def raise_all(problems: list[CompileError]) -> None:

@@ -144,8 +144,10 @@ class MapFunction:
             error.where = where
             trace.problem(error)
             values, mapped = [MISSING] * len(self._one.interface.parameters), (0,) if self._one.interface.parameters else ()
-            interface = map_interface(self._one.interface, Map(False, mapped, self.concurrency, self.ratio))
-            return Promise(trace, interface.result, trace.add(MAP, 0, [None] * len(values), where, Map(False, mapped or (0,), self.concurrency, self.ratio)))
+            target, over_graph, taken = self._target(trace)
+            spec = Map(over_graph, mapped or (0,), self.concurrency, self.ratio)
+            interface = map_interface(Interface(inputs_of(self._one), self._one.interface.result), spec)
+            return Promise(trace, interface.result, trace.add(MAP, target, [*[None] * len(values), *taken], where, spec))
         target, over_graph, taken = self._target(trace)
         spec = Map(over_graph, mapped, self.concurrency, self.ratio)
         interface = map_interface(Interface(inputs_of(self._one), self._one.interface.result), spec)

@@ -7,10 +7,12 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Protocol, Unpack, cast, overload
 
-from planner.context import Context
+from planner.context import Context, current_body
 from planner.entity import Entity, P, R, checked_policy, locals_where_decorated
+from planner.errors import ContextError, user_line
 from planner.policy import TaskPolicy
 from planner.promise import Promise
+from planner.signals import Loop
 from planner.tracing import InTaskBody, Trace, current
 
 
@@ -37,6 +39,14 @@ class Task(Entity[P, R]):
         token = current.set(InTaskBody(self.name))
         try:
             return cast(R, self.run_body(values))
+        except Loop:
+            if current_body.get() is not None:
+                raise  # of a task that calls this one as a function
+            raise ContextError(
+                f"{self.name} raised Loop, and a plain call has no run that could begin another iteration",
+                where=user_line(),
+                way_out="run it: executor.run(…), or call it in a workflow",
+            ) from None
         finally:
             current.reset(token)
 

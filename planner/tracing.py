@@ -33,7 +33,6 @@ from planner.errors import (
     UnreachableNode,
     Where,
     WrongCall,
-    in_order_of_source,
     raise_all,
     user_line,
 )
@@ -186,7 +185,7 @@ class Session:
         """The finished plan. Raises what was collected."""
         if self.fatal:
             raise self.fatal[0]
-        raise_all(in_order_of_source(self.problems))
+        raise_all(self.problems)
         last = len(self.graphs) - 1
         graphs = tuple(renumber_graphs(graph, last) for graph in reversed(self.graphs))
         shape = Shape(tuple(self.callees), graphs, len(self.literals))
@@ -396,7 +395,8 @@ class Trace:
                 check_trigger(entries["trigger"])
             if "standby" in entries and entries["standby"].__class__ is not bool:
                 raise ValueError(f"standby must be True or False, not {entries['standby']!r}")
-            if "standby" in entries and not entries.pop("standby"):
+            if entries.get("standby") is False:
+                del entries["standby"]
                 self._on_duty.add(node)
                 self._overrides.get(node, {}).pop("standby", None)
             entries |= self._resolved(node, policy_of(given).entries(given))
@@ -475,7 +475,7 @@ class Trace:
         """What tasks say they send the run to is there; a node that is only reached by a jump does not start by itself (rule S4)."""
         jumps: dict[int, list[Jump]] = {}
         for node, kind in enumerate(self._kinds):
-            if kind == CALL or (kind == MAP and not cast(Map, self._specs[node]).over_graph):
+            if kind == CALL:
                 found = jumps_of(cast(FunctionType, self.session.entities[self._targets[node]].function))
                 if found:
                     jumps[node] = found
@@ -485,15 +485,14 @@ class Trace:
         led_to |= {node for node, row in enumerate(self._rows) if any(True for binding in unpack(row) for _ in references(binding))}
         for node, found in jumps.items():
             for jump in found:
-                of_a_map = self._kinds[node] == MAP
-                targets = [other for other in range(len(self)) if other != node and not of_a_map and self._is_meant(other, jump)]
+                targets = [other for other in range(len(self)) if other != node and self._is_meant(other, jump)]
                 if not targets and jump.entity is None and jump.name != self.called(node):
                     there = ", ".join(dict.fromkeys(self.called(other) for other in range(len(self)) if other != node))
                     self.problem(
                         UnknownTarget(
-                            f"{self.called(node)} sends its run to {jump.name!r}, and {'an item of a map has no nodes beside it' if of_a_map else f'{self.name} has no such node'}",
+                            f"{self.called(node)} sends its run to {jump.name!r}, and {self.name} has no such node",
                             where=self.lines[node],
-                            way_out="pass the task itself, or map over a workflow of both" if of_a_map else f"there is: {there or 'none'}; or pass the task itself",
+                            way_out=f"there is: {there or 'none'}; or pass the task itself",
                         )
                     )
                 for other in targets if jump.goto else ():

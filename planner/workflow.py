@@ -16,6 +16,7 @@ from planner.policy import Policy
 from planner.promise import Promise
 from planner.rescue import add_handler
 from planner.runner import run_here
+from planner.signals import Signal
 from planner.tracing import Session, Trace, current
 from typesys.errors import AnnotationError, TypeMismatch
 from typesys.infer import Inference
@@ -73,6 +74,9 @@ class WorkflowFunction(Entity[P, R]):
         except CompileError as error:
             session.fatal.append(error)
             raise session.fatal[0] from None
+        except Signal as signal:
+            way_out = "raise it in a task, or in a @dynamic"
+            raise CompileError(f"{self.name} raised {signal} while it was traced, when nothing runs", where=where_of(self.function), way_out=way_out) from None
         except Exception as error:
             if session.fatal:
                 raise session.fatal[0] from error  # what the body did with our error is not what went wrong
@@ -135,6 +139,11 @@ def workflow(
     if function is not None:
         return WorkflowFunction(function, Policy(), strict, namespace, on_failure, failure_policy)
     return lambda wrapped: WorkflowFunction(wrapped, Policy(), strict, namespace, on_failure, failure_policy)
+
+
+def where_of(function: Callable[..., Any]) -> Where:
+    """Where a function begins."""
+    return Where(function.__code__.co_filename, function.__code__.co_firstlineno)
 
 
 class Workflow:

@@ -25,10 +25,10 @@ _PIECE: Final = 1 << 20
 def command(run_id: str, node: str | None, store: str, follow: bool) -> None:
     """Print what tasks said; with NODE (a path), what that node and those inside it said."""
     opened = open_store(store)
-    history = History(opened, run_id)
+    history = History(opened, run_id, items=True)
     prefix = None
     if node is not None:
-        prefix = history.path(*history.find(node))
+        prefix = history.path(*history.find(node)) + history.iteration_named(node)
     printed = Printed(opened, prefix)
     printed.ended(history)
     running: dict[tuple[int, int], tuple[str, int]] = {}
@@ -60,11 +60,12 @@ class Printed:
 
     def ended(self, history: History) -> None:
         """Print what nodes said that have ended since."""
-        rows = [row for row in (*history.failed_attempts(), *history.nodes()) if row.log is not None and row.log[1] + row.log[2] > self._up_to.get(row.log[0], 0)]
+        rows = [row for row in (*history.failed_attempts(), *history.nodes(items=True)) if row.log is not None and row.log[1] + row.log[2] > self._up_to.get(row.log[0], 0)]
         for row in sorted(rows, key=lambda one: one.started):
             assert row.log is not None
             key, offset, length = row.log
-            self._print(row.path, key, max(offset, self._up_to.get(key, 0)), offset + length)
+            path = f"{row.path}[={row.iterations}]" if row.iterations else row.path  # the last iteration of a loop
+            self._print(path, key, max(offset, self._up_to.get(key, 0)), offset + length)
 
     def going_on(self, history: History, path: str, worker: str) -> None:
         """Print the whole lines that a body has said so far."""
@@ -80,7 +81,7 @@ class Printed:
 
     def _print(self, path: str, key: str, begin: int, end: int) -> None:
         self._up_to[key] = end
-        if self._prefix is not None and path != self._prefix and not path.startswith(self._prefix + "/"):
+        if self._prefix is not None and path != self._prefix and not path.startswith((self._prefix + "/", self._prefix + "[")):
             return
         text = self._store.get_range(key, begin, end).decode("utf-8", "replace")
         for line in text.splitlines():

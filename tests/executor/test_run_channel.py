@@ -180,7 +180,6 @@ def test_S7_add_to_true_is_refused():
 
 
 @pytest.mark.parametrize("value", [object(), lambda: 1, open], ids=["object", "lambda", "open"])
-@pytest.mark.xfail(strict=True, reason="Any's codec pickles what it does not know, so nothing is refused")
 def test_S7_what_has_no_wire_form_is_refused_as_the_docstring_says(value):
     message = str(carried(one_task(lambda ctx: ctx.channel().set("k", value))).error)
     assert "channel().set('k', …)" in message
@@ -265,7 +264,6 @@ def test_S7_next_iteration_keeps_the_writes_too():
     assert carried(work).result == (5, 5)
 
 
-@pytest.mark.xfail(strict=True, reason="invoke._with_requests drops the writes of a body that raises Skip, which is no failure")
 def test_S7_writes_of_a_skipped_task_count():
     @task
     def skips(ctx: Context) -> int:

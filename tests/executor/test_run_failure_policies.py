@@ -416,7 +416,6 @@ def test_X6_a_handlers_input_of_another_type_is_refused_at_compile(tasks):
         flow.compile()
 
 
-@pytest.mark.xfail(strict=True, reason="IndexError instead of the message")
 def test_X6_an_err_of_another_type_is_refused_at_compile_and_told_what_it_is(tasks):
     @task
     def alarm(err: str) -> None:
@@ -557,7 +556,6 @@ def test_X6_a_handler_does_not_run_where_all_is_well(store, tasks, diary):
     assert "main/handle" not in states(ended) or states(ended)["main/handle"] in ("SKIPPED", "PENDING")
 
 
-@pytest.mark.xfail(strict=True, reason="a handler that was not needed stays PENDING in a run that has ended")
 def test_X6_a_handler_that_did_not_run_is_shown_as_skipped_and_never_as_waiting(store, tasks):
     """A run that has ended well has no node that is still to come."""
 
@@ -708,7 +706,6 @@ def test_X6_a_failing_handler_leaves_the_original_failure_and_is_seen_itself(sto
     assert lines(diary) == ["boom", "clean"]
 
 
-@pytest.mark.xfail(strict=True, reason="a handler of a nested frame is dropped: the frame above doesn't wait for it")
 def test_X6_a_failing_handler_of_a_nested_workflow_does_not_keep_the_outer_one_from_running(store, tasks, diary):
     @dynamic
     def clean(n: int) -> int:
@@ -774,7 +771,6 @@ def test_X6_a_nested_workflow_that_was_not_reached_runs_no_handler(store, tasks,
     assert (states(ended)["main/inner"], lines(diary)) == ("UPSTREAM_FAILED", ["boom"])
 
 
-@pytest.mark.xfail(strict=True, reason="a nested workflow that was cut off is EXPANDED in a run that has ended")
 def test_X6_the_handler_of_a_workflow_whose_sibling_failed_does_not_run(store, tasks, diary):
     """It did not fail itself: it is cut off because the frame above fails at once."""
 
@@ -979,7 +975,6 @@ def flow() -> int:
 """
 
 
-@pytest.mark.xfail(strict=True, reason="a resume goes on in the handler before what failed is tried again")
 def test_X6_a_handler_that_was_killed_runs_again_at_resume_and_the_run_fails_with_the_original_error(project, eventually):
     """What had failed is tried again by a resume, so the handler is too, when it fails again."""
     project.write("handled.py", MODULE)

@@ -1,4 +1,4 @@
-"""S1, S2, S3: a task that asks to be run again. Iterations, their payloads, retries, time-outs and limits; in tasks, items of maps and dynamics (with R1, R2, R3, X3, X8)."""
+"""S1, S2, S3: a task that asks to be run again: its iterations, their payloads, retries, time-outs and limits (with R1, R2, R3, X3, X8)."""
 
 import asyncio
 import os
@@ -164,7 +164,9 @@ def test_S1_loop_count_counts_iterations_from_one(memory, engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize(("until", "broken", "results", "bodies"), [(20, 0, (200, 40000), 20), (20, 2, (200, 40000), 21), (1, 0, (10, 100), 1)])
+@pytest.mark.parametrize(
+    ("until", "broken", "results", "bodies"), [(20, 0, (200, 40000), 20), (20, 2, (200, 40000), 21), (1, 0, (10, 100), 1)]
+)
 def test_S1_what_follows_a_loop_gets_its_last_value(memory, diary, engine, until, broken, results, bodies):
     @task(retries=1)
     def looper(until: int) -> int:
@@ -429,7 +431,6 @@ def test_S1_a_payload_that_the_next_iteration_changes_is_whole_on_its_next_attem
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("where", ["alone", "nested", "generator"])
-@pytest.mark.xfail(strict=True, reason="it is a plain TypeError, which is retried: planner/context.py encoded_payload, executor/conclude.py")
 def test_S1_a_payload_without_a_wire_form_is_an_error_that_says_where_and_is_not_retried(memory, diary, engine, where):
     @task(retries=3)
     def carries(where: str) -> int:
@@ -449,7 +450,11 @@ def test_S1_a_payload_without_a_wire_form_is_an_error_that_says_where_and_is_not
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("payload", [Colour.RED, Point(1, 2.0), Record("a", ["b"]), {"all": [Record("a", []), Point(1, 2.0)]}], ids=["enum", "tuple", "class", "in"])
+@pytest.mark.parametrize(
+    "payload",
+    [Colour.RED, Point(1, 2.0), Record("a", ["b"]), {"all": [Record("a", []), Point(1, 2.0)]}],
+    ids=["enum", "tuple", "class", "in"],
+)
 def test_S1_a_payload_of_the_authors_own_class_comes_back_as_one(memory, engine, payload):
     @task
     def carries() -> str:
@@ -908,7 +913,6 @@ def test_S1_a_class_derived_from_loop_is_a_loop(memory):
     assert go(pages, {}, memory).result == 4
 
 
-@pytest.mark.xfail(strict=True, reason="the bare Loop signal reaches the caller: planner/task.py Task.__call__")
 def test_S1_a_loop_in_a_plain_call_is_an_error_that_says_what_to_do():
     @task
     def loops() -> int:
@@ -930,7 +934,6 @@ def test_S3_next_iteration_in_a_plain_call_is_an_error_that_says_what_to_do():
         loops()
 
 
-@pytest.mark.xfail(strict=True, reason="the bare Loop signal leaves compile(): planner/workflow.py trace")
 def test_S1_a_loop_in_a_workflows_own_body_is_an_error_with_its_place():
     @workflow
     def flow() -> int:
@@ -1203,7 +1206,6 @@ def test_S1_the_trace_of_each_iteration_of_a_dynamic_is_kept(memory, diary):
     assert len(files) == 3
 
 
-@pytest.mark.xfail(strict=True, reason="only the last iteration's futures file can be reached: executor/history.py futures_paths")
 def test_S1_run_futures_gives_the_futures_file_of_each_iteration(memory, diary):
     ended = go(several(diary), {"limit": 100}, memory)
     assert len(ended.futures()) == 3
@@ -1259,7 +1261,9 @@ def test_S1_promises_may_stand_anywhere_in_a_dynamics_payload(memory, shape):
         if ctx.loop_index:
             return repr(ctx.loop_result)
         p = inc(n)
-        raise Loop({"list": [p, 1, p], "tuple": (p, "x"), "dict": {"a": p, "b": n}, "nested": {"a": [(p, {"b": p})]}, "input": [n, p]}[shape])
+        raise Loop(
+            {"list": [p, 1, p], "tuple": (p, "x"), "dict": {"a": p, "b": n}, "nested": {"a": [(p, {"b": p})]}, "input": [n, p]}[shape]
+        )
 
     wanted = {"list": [6, 1, 6], "tuple": (6, "x"), "dict": {"a": 6, "b": 5}, "nested": {"a": [(6, {"b": 6})]}, "input": [5, 6]}[shape]
     assert go(rounds, {"n": 5}, memory).result == repr(wanted)
@@ -1417,7 +1421,6 @@ def test_D6_retries_of_a_dynamic_cover_the_body_of_each_iteration(memory, diary)
     assert lines(diary) == ["inc 0", "inc 1", "inc 2", "inc 3"]
 
 
-@pytest.mark.xfail(strict=True, reason="the way out says @task of a dynamic: executor/limits.py iterations")
 def test_S3_max_iterations_of_a_dynamic(memory, diary):
     @task
     def inc(x: int) -> int:

@@ -178,7 +178,6 @@ def test_X9_what_the_fallback_has_defaults_for_is_the_default(store):
     assert carry(flow, store, n=1).result == 7
 
 
-@pytest.mark.xfail(strict=True, reason="a promise is taken for something that can't be called")
 def test_X9_an_input_or_another_calls_promise_may_stand_in(store):
     @workflow
     def flow(n: int, other: int) -> list[int]:

@@ -311,7 +311,6 @@ def test_X8_states_after_a_jump(store):
     assert states(ended) == {"main/risky_by_name": "SUCCEEDED", "main/normal": "SKIPPED", "main/emergency": "SUCCEEDED"}
 
 
-@pytest.mark.xfail(strict=True, reason="a node on standby that nothing led to stays PENDING when its frame ends")
 def test_X8_a_node_on_standby_that_nothing_led_to_is_skipped():
     assert states(carried(with_an_emergency(risky_by_name, False)))["main/emergency"] == "SKIPPED"
 
@@ -409,7 +408,6 @@ def test_S4_two_tasks_may_not_both_jump_to_one_node_that_the_first_one_started()
     assert "Loop" in message
 
 
-@pytest.mark.xfail(strict=True, reason="control._send_to subtracts at each jump: a cell below 0 ends the executor")
 def test_S4_two_tasks_may_jump_to_one_node_that_has_not_started_yet():
     """The target waits for a place in its pool until both have jumped to it, and for a node that is not done."""
     both_jumped = threading.Event()
@@ -466,7 +464,6 @@ def test_S4_a_node_that_waits_for_something_else_may_be_sent_to_and_is_waited_fo
     assert RAN[3:] == ["follower"]
 
 
-@pytest.mark.xfail(strict=True, reason="follower and node wait for each other: nothing is ready and _verdict asserts")
 def test_S4_sending_to_a_node_behind_ones_own_successors_is_no_deadlock():
     @workflow
     def work() -> str:
@@ -523,7 +520,6 @@ def test_S4_an_input_of_the_wrong_type_names_it_and_is_not_retried():
     assert "number(n=…): expected int, got str" in wrong(lambda ctx: ctx.next_task(number, n="x"), retries=2)
 
 
-@pytest.mark.xfail(strict=True, reason="found after the body: the place that it names is where executor.run was called")
 def test_A7_an_input_of_the_wrong_type_names_the_line_of_the_call():
     def ask(ctx):
         ctx.next_task(number, n="x")
@@ -551,7 +547,6 @@ def may_jump(ctx: Context, far: bool) -> str:
     return "stays"
 
 
-@pytest.mark.xfail(strict=True, reason="plan_of_calls refuses an added task whose source names a node, whether it jumps or not")
 def test_S4_a_task_that_may_jump_can_be_added():
     assert carried(asking(lambda ctx: ctx.next_task(may_jump, far=False))).result == "sent!"
 
@@ -593,7 +588,6 @@ def test_S5_a_workflow_of_the_graflow_kind_gives_what_was_given():
     assert RAN == ["check_cache"]
 
 
-@pytest.mark.xfail(strict=True, reason="control.take splices the calls that don't start any more: the sender is EXPANDED for ever")
 def test_S5_states_after_a_task_that_added_work_and_ended_the_run():
     """The task completes, nothing new starts."""
 
@@ -617,7 +611,6 @@ def test_S5_the_task_completes_and_what_it_gave_is_there():
     assert carried(work).result == "mine"
 
 
-@pytest.mark.xfail(strict=True, reason="control.take splices the calls that don't start any more, and the node's value waits for them")
 def test_S5_the_value_is_there_also_if_the_task_asked_for_more_work():
     @task
     def ends(ctx: Context) -> str:
@@ -642,7 +635,6 @@ def test_S5_an_output_that_can_not_be_had_says_why_when_it_is_asked_for():
 
 
 @pytest.mark.parametrize("given", [5, {"result": "x"}, ["x"]], ids=repr)
-@pytest.mark.xfail(strict=True, reason="early_end._fitted drops what is not of the output's type, and nobody says so")
 def test_S5_outputs_of_the_wrong_type_are_an_error_that_says_so(given):
     ended = carried(asking(lambda ctx: ctx.terminate("enough", outputs=given)))
     with pytest.raises((RunFailed, OutputUnavailable), match="str"):
@@ -693,7 +685,6 @@ def test_S6_cancel_gives_the_caller_reason_node_and_task():
     assert RAN == ["sender"]
 
 
-@pytest.mark.xfail(strict=True, reason="invoke._call encodes and stores the result before anybody looks whether the body cancelled")
 def test_S6_the_task_that_cancels_does_not_complete_and_stores_nothing(store):
     long = "never to be seen " * 1000
 
@@ -788,7 +779,6 @@ def test_S_cancel_is_stronger_than_skip():
     assert carried(asking(ask)).state == "CANCELLED"
 
 
-@pytest.mark.xfail(strict=True, reason="invoke._with_requests drops what was asked when the body raises Skip, which is no failure")
 def test_S_terminate_counts_also_if_the_task_is_skipped():
     def ask(ctx):
         ctx.terminate("well", outputs="x")
@@ -826,7 +816,6 @@ def test_S_terminate_is_stronger_than_a_raised_loop():
     assert RAN == ["sender"]
 
 
-@pytest.mark.xfail(strict=True, reason="invoke._with_requests makes the payload of Loop the task's value")
 def test_S_a_task_that_terminates_and_raises_loop_gives_no_value_of_another_type():
     @task
     def ends(ctx: Context) -> str:
@@ -884,7 +873,6 @@ def side_by_side(first, second):
     return carried(work, engine="threads", max_parallelism=2)
 
 
-@pytest.mark.xfail(strict=True, reason="execution._verdict looks for a termination first, so that a cancellation is lost without a word")
 def test_S_cancel_is_stronger_than_terminate_also_between_two_tasks():
     assert side_by_side(lambda ctx: ctx.cancel("bad"), lambda ctx: ctx.terminate("well")).state == "CANCELLED"
 
@@ -893,7 +881,6 @@ def fails(ctx):
     raise ValueError("failed")
 
 
-@pytest.mark.xfail(strict=True, reason="execution._verdict says TERMINATED, and Run.error finds a failure all the same")
 def test_S5_state_and_error_agree_when_a_task_fails_while_another_ends_the_run():
     ended = side_by_side(lambda ctx: ctx.terminate("well"), fails)
     assert (ended.state == "FAILED") == (ended.error is not None)
@@ -947,7 +934,6 @@ def test_S_the_same_signal_twice_is_no_contradiction():
     ],
     ids=["cancel", "terminate", "next_iteration"],
 )
-@pytest.mark.xfail(strict=True, reason="invoke._call checks a result that is dropped, before what was asked is looked at")
 def test_S_a_body_that_asked_for_the_end_need_not_return_what_its_annotation_says(ask, state):
     """The value of a task that cancels or iterates is dropped, and a body that ends the run falls through as in any tutorial."""
 
@@ -1052,7 +1038,6 @@ def test_S8_cancel_from_anywhere_reaches_the_caller_unwrapped(flow, engine):
     assert error.task_id.startswith("asks")
 
 
-@pytest.mark.xfail(strict=True, reason="task_id is the last step of the path: asks[0], and asks~2 of a second call")
 def test_S6_the_task_id_is_the_tasks_name_also_in_a_map():
     assert carried(in_an_item, {"what": "cancel"}).error.task_id == "asks"
 
@@ -1416,7 +1401,6 @@ def cached_sender(ctx: Context) -> str:
     return "sent"
 
 
-@pytest.mark.xfail(strict=True, reason="scheduler._leave gives the sender's value to the cache: the next run adds nothing")
 def test_R3_a_task_that_asks_its_run_for_more_asks_again_in_the_next_run():
     @workflow
     def work() -> str:

@@ -424,7 +424,6 @@ def test_X7_skipping_goes_on_along_data_edges_and_stops_at_order_edges(store):
     assert ended.state == "SUCCEEDED"
 
 
-@pytest.mark.xfail(strict=True, reason="what was skipped because of another doesn't say which")
 def test_X7_the_reason_of_a_skip_stands_in_its_row_and_what_follows_names_it(store):
     @workflow
     def flow() -> None:
@@ -650,7 +649,6 @@ def test_X6_a_failure_that_is_a_result_as_well_is_not_handled_by_a_trigger(store
 # --- resume ---
 
 
-@pytest.mark.xfail(strict=True, reason="a handled failure is forgiven with a failure behind it")
 @pytest.mark.parametrize("engine", ENGINES)
 def test_X7_a_handled_failure_stays_handled_at_resume(store, diary, engine):
     """What was handled is no failure of the run: a resume runs neither it nor its handler again."""
@@ -751,7 +749,6 @@ def test_X6_a_failure_rises_through_two_thousand_dynamics_in_no_time(tmp_path, h
     assert took < 15, f"{took:.1f} s"
 
 
-@pytest.mark.xfail(strict=True, reason="a handler of a nested frame is dropped: the frame above doesn't wait for it")
 def test_X6_a_failure_rises_through_two_hundred_nested_handlers_from_the_inside_out(tmp_path, diary):
     depth = 200
 

@@ -437,7 +437,6 @@ def test_P1_an_arm_gives_promises_in_a_literal_beside_a_promise(literal, wanted)
     compiled(body)
 
 
-@pytest.mark.xfail(strict=True, reason="a second arm with promises in a list, dict or tuple is a PromiseError: 'was pickled'")
 @pytest.mark.parametrize(
     ("first", "second", "wanted"),
     [
@@ -514,7 +513,6 @@ def test_B1_arms_merge(first, second, wanted):
     assert type_of_branch(first, second) == wanted
 
 
-@pytest.mark.xfail(strict=True, reason="[1, 2] beside list[int] makes the branch a list[Any], which may go where list[str] is wanted")
 def test_P3_a_list_literal_before_a_promise_takes_the_type_of_the_promise():
     assert type_of_branch(lambda n: [1, 2], numbers) == "list[int]"
 
@@ -620,7 +618,6 @@ def test_B1_a_consumer_between_the_arms_gets_what_the_whole_branch_gives():
     assert "c      : int " in compiled(body).show()
 
 
-@pytest.mark.xfail(strict=True, reason="a later arm changes the type behind a consumer that was checked, which fails at run time")
 def test_P3_a_later_arm_that_does_not_fit_an_earlier_consumer_is_a_compile_error(problem_of):
     @workflow
     def body(n: int) -> int:
@@ -679,7 +676,6 @@ def test_P1_a_condition_may_be(made, said):
     assert condition_text(made) == said
 
 
-@pytest.mark.xfail(strict=True, reason="`flag & (n > 3)` is a condition, and `flag & other` and `(n > 3) & flag` are PromiseErrors")
 @pytest.mark.parametrize(
     ("made", "said"),
     [
@@ -747,12 +743,10 @@ def test_B1_a_promise_of_a_bool_as_a_condition_says_what_to_write(problem_of):
     assert problem_of(body).way_out == "write flag().is_true()"
 
 
-@pytest.mark.xfail(strict=True, reason="if_(None) is said to be False")
 def test_B1_none_as_a_condition_is_called_none():
     assert problem_of_condition(lambda n, *_: None) == "a condition of 'c' is None, known before the run"
 
 
-@pytest.mark.xfail(strict=True, reason="an order of enums compiles, and compares the names of the members at run time")
 def test_B1_members_of_an_enum_have_no_order(problem_of):
     @workflow
     def body(x: Color) -> int:
@@ -761,7 +755,6 @@ def test_B1_members_of_an_enum_have_no_order(problem_of):
     assert isinstance(problem_of(body), BranchError)
 
 
-@pytest.mark.xfail(strict=True, reason="a long condition is a bare RecursionError out of the compiler")
 def test_D9_a_condition_of_two_thousand_comparisons_compiles_or_names_a_limit():
     @workflow
     def body(n: int) -> int:
@@ -813,7 +806,6 @@ def test_B1_a_later_arm_that_is_left_open_is_an_error(problem_of, opening):
     assert problem.message == "an arm of 'c' is opened and not closed by .then(…)"
 
 
-@pytest.mark.xfail(strict=True, reason="a first arm that is left open with no call behind it is dropped without a word")
 def test_B1_a_first_arm_that_is_left_open_at_the_end_is_an_error(problem_of):
     @workflow
     def body(n: int) -> int:
@@ -823,7 +815,6 @@ def test_B1_a_first_arm_that_is_left_open_at_the_end_is_an_error(problem_of):
     assert problem_of(body).message == "an arm of 'c' is opened and not closed by .then(…)"
 
 
-@pytest.mark.xfail(strict=True, reason="an arm that is open at the end of a `with Workflow` block is dropped without a word")
 def test_A8_an_arm_that_is_left_open_at_the_end_of_a_block_is_an_error():
     def made():
         with Workflow("by_hand") as wf:
@@ -834,7 +825,6 @@ def test_A8_an_arm_that_is_left_open_at_the_end_of_a_block_is_an_error():
         made()
 
 
-@pytest.mark.xfail(strict=True, reason="it says: expected int, got OpenArm")
 def test_B1_an_arm_without_then_that_is_returned_is_said_to_be_open(problem_of):
     @workflow
     def body(n: int) -> int:
@@ -843,7 +833,6 @@ def test_B1_an_arm_without_then_that_is_returned_is_said_to_be_open(problem_of):
     assert problem_of(body).message == "an arm of 'c' is opened and not closed by .then(…)"
 
 
-@pytest.mark.xfail(strict=True, reason="it is said to be a leaked promise of the consumer, at the line of the compile")
 def test_B1_an_arm_without_then_that_is_passed_on_is_said_to_be_open(problem_of):
     @workflow
     def body(n: int) -> int:
@@ -878,7 +867,6 @@ def test_B1_an_arm_behind_else_is_an_error(problem_of, again):
     assert problem.way_out == "put .else_() last"
 
 
-@pytest.mark.xfail(strict=True, reason="it says: c() is a promise of int, which has no field 'elif_'; methods need the value")
 @pytest.mark.parametrize("again", ["else_", "elif_"])
 def test_B1_an_arm_behind_else_in_one_chain_says_so_too(problem_of, again):
     @workflow
@@ -1111,7 +1099,6 @@ def test_A6_a_workflow_that_calls_itself_in_an_arm_is_told_to_be_dynamic(problem
 # --- fail arms -----------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="the text of the promise goes into the plan as the message")
 @pytest.mark.parametrize(
     "said", [lambda n: text(n), lambda n: str(n), lambda n: repr(n), lambda n: "no " + str(n)], ids=["promise", "str", "repr", "sum"]
 )
@@ -1134,7 +1121,6 @@ def test_P2_an_f_string_of_a_promise_as_a_message_raises(problem_of):
 # --- what is no value ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="it says Opaque[Task], or that something was pickled, and not that the call is missing")
 @pytest.mark.parametrize(
     "value", [lambda n: big, lambda n: lambda: big(n), lambda n: tens, lambda n: grown], ids=["task", "lambda", "workflow", "dynamic"]
 )
@@ -1235,7 +1221,6 @@ def test_T1_a_plan_that_is_cut_short_is_refused(cut):
     assert type(caught.value).__name__ == "PlanFormatError"
 
 
-@pytest.mark.xfail(strict=True, reason="each arm parses the whole file that it stands in: 140 ms an arm in a file of 2,000 lines")
 def test_D5_an_arm_costs_the_same_however_long_its_file_is(write_module):
     source = """
         from planner import conditional, workflow

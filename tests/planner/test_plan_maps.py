@@ -328,10 +328,14 @@ def test_B2_a_map_over_nothing_is_refused(problem_of, body):
     assert problem.way_out == "give it at least one list; call the task itself for one call"
 
 
+def test_B2_a_parameter_that_is_not_there_is_told_with_those_that_are(problem_of):
+    problem = problem_of(flow_of(lambda xs: inc.map(y=xs)))
+    assert (type(problem), problem.message, problem.way_out) == (MapError, "inc has no parameter 'y' to map", "it has x")
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (lambda xs: inc.map(y=xs), "inc has no parameter 'y' to map; it has x"),
         (lambda xs: inc.map(xs, xs), "inc.map() takes 1 arguments, and 2 were given"),
         (lambda xs: add.map(xs), "add.map() misses the argument 'b'"),
         (lambda xs: add.map(xs, a=xs, b=xs), "add.map() got several values for 'a'"),

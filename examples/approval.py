@@ -1,0 +1,39 @@
+"""Wait for somebody's yes before something is published.
+
+    promissory run --run-id release examples/approval.py &
+    promissory answer release ship yes
+
+No worker waits, and a run that is stopped and resumed waits on. As a program the example answers itself.
+"""
+
+from planner import approve, sleep, task, workflow
+
+
+@task
+def draft(title: str) -> str:
+    """What is to be published."""
+    return f"Draft: {title}"
+
+
+@task
+def publish(text: str) -> str:
+    """It is out."""
+    return text.replace("Draft", "Published")
+
+
+@workflow
+def release(title: str = "Plans that survive") -> str:
+    """A text that somebody has agreed to."""
+    agreed = approve(draft(title), "ship", timeout=3600)
+    settled = sleep(0.05)
+    published = publish(agreed)
+    settled >> published
+    return published
+
+
+if __name__ == "__main__":
+    import executor
+
+    run = executor.start(release, store="memory://approval")
+    run.answer("ship", True)
+    print(run.result)

@@ -1,0 +1,38 @@
+"""Stop early when the answer is known already.
+
+    python examples/cached_answer.py
+
+`look_up` ends the run well when it finds the answer: what it gives is the run's result, and the expensive task is never started.
+"""
+
+from planner import Context, task, workflow
+
+KNOWN = {"what is six by seven": 42}
+
+
+@task
+def look_up(ctx: Context, question: str) -> str:
+    """The question, if its answer is not known yet."""
+    if question in KNOWN:
+        ctx.terminate(f"the answer to {question!r} is known", outputs=KNOWN[question])
+    return question
+
+
+@task
+def work_out(question: str) -> int:
+    """The answer, after a lot of work."""
+    return len(question)
+
+
+@workflow
+def answer(question: str) -> int:
+    """The answer to a question."""
+    return work_out(look_up(question))
+
+
+if __name__ == "__main__":
+    import executor
+
+    for question in ("what is six by seven", "how long is this"):
+        run = executor.run(answer, {"question": question}, store="memory://answers")
+        print(run.state, run.result, [row.path for row in run.nodes() if row.state == "SUCCEEDED"])

@@ -1,0 +1,47 @@
+"""Go to an error handler instead of going on.
+
+    python examples/error_handler.py
+
+`load` jumps to `quarantine` when it can't use its file: `publish`, which only follows `load`, is skipped, and `report` runs in either case. Because a jump is the only way to `quarantine`, it does not
+start by itself.
+"""
+
+from planner import Context, Workflow, task
+
+
+@task
+def load(ctx: Context, file: str) -> None:
+    """Read a file, or send the run to quarantine."""
+    print(f"load {file}")
+    if not file.endswith(".csv"):
+        ctx.next_task("quarantine", goto=True)
+
+
+@task
+def publish() -> None:
+    """All is well."""
+    print("publish")
+
+
+@task
+def quarantine() -> None:
+    """Something is not."""
+    print("quarantine")
+
+
+@task
+def report() -> None:
+    """Whatever happened."""
+    print("report")
+
+
+with Workflow("load_file") as wf:
+    file = wf.add_workflow_input("file", str)
+    loaded, published, put_aside, reported = load(file), publish(), quarantine(), report()
+    loaded >> published >> reported
+    put_aside >> reported
+
+
+if __name__ == "__main__":
+    wf.run(file="good.csv")
+    wf.run(file="bad.exe")
