@@ -11,6 +11,7 @@ import json
 import threading
 import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import ClassVar
 
 from planner import Context, Loop, task, workflow
 
@@ -42,7 +43,7 @@ def fetch_all(url: str) -> dict[str, int]:
 class Api(BaseHTTPRequestHandler):
     """Four pages of fruit; the third is busy when it is asked for the first time."""
 
-    asked: list[int] = []
+    asked: ClassVar[list[int]] = []
 
     def do_GET(self) -> None:
         page = int(self.path.rpartition("=")[2])

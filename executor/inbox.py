@@ -28,6 +28,7 @@ _log = logging.getLogger("promissory")
 MAGIC: Final = b"PRMI"
 VERSION: Final = 2
 _LOOK: Final = 0.1
+_REQUIRED: Final = frozenset(("command", "reason", "sender", "time"))
 COMMANDS: Final = ("pause", "unpause", "stop", "cancel", "answer")
 
 
@@ -53,8 +54,11 @@ class Command:
 
 
 def command_to_bytes(command: Command) -> bytes:
-    """The sealed bytes of a command."""
-    return seal(MAGIC, VERSION, 1, pack_map(asdict(command)))
+    """The sealed bytes of a command. Only answers need version 2."""
+    entries = asdict(command)
+    if command.command == "answer":
+        return seal(MAGIC, VERSION, 1, pack_map(entries))
+    return seal(MAGIC, 1, 1, pack_map({name: entries[name] for name in _REQUIRED}))
 
 
 def command_from_bytes(data: bytes, key: str) -> Command:
@@ -74,9 +78,6 @@ def command_from_bytes(data: bytes, key: str) -> Command:
     if not isinstance(entries["reason"], str) or not isinstance(entries["sender"], str) or not isinstance(entries["time"], int):
         raise FormatError(key, "is malformed", 0)
     return Command(**entries)
-
-
-_REQUIRED: Final = frozenset(("command", "reason", "sender", "time"))
 
 
 def send(store: Store, run_id: str, command: str, reason: str = "", gate: str = "", value: bytes = b"") -> str:

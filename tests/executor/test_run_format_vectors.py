@@ -6,7 +6,25 @@ from pathlib import Path
 import pytest
 
 from executor.cache import Entry, entry_from_bytes, entry_to_bytes
-from executor.events import CODE, DONE, ENDED, FAILED, OPENED, PAUSED, RESUMED, RETRIED, UNPAUSED
+from executor.events import (
+    CHOSEN,
+    CODE,
+    COLLAPSED,
+    DONE,
+    ENDED,
+    FAILED,
+    GATED,
+    ITEMS,
+    LOOPED,
+    OPENED,
+    PAUSED,
+    RESUMED,
+    RETRIED,
+    SIGNALLED,
+    SKIPPED,
+    STOPPED_BY,
+    UNPAUSED,
+)
 from executor.inbox import Command, command_from_bytes, command_to_bytes
 from executor.segment import GENESIS, NO_SNAPSHOT, Segment, segment_digest, segment_from_bytes, segment_to_bytes
 from planner.plan import Large
@@ -44,7 +62,24 @@ def second():
     return Segment(1, 1, NONCE, segment_digest(segment_to_bytes(first())), NO_SNAPSHOT, MOMENT + 100_000, events)
 
 
-@pytest.mark.parametrize(("name", "segment"), [("segment 0", first()), ("segment 1", second())], ids=["0", "1"])
+def third():
+    meta = (1900, 20, "process-2-1", 1, None)
+    events = (
+        (RESUMED, 2, "host", 43, [100, 1_000_000, 256 << 20], MOMENT + 200_000),
+        (LOOPED, 1, 1, 0, b"\x05", meta),
+        (SKIPPED, 1, 2, "not today", meta),
+        (CHOSEN, 1, 3, 1, 2, meta),
+        (ITEMS, 1, 4, [[2, [b"\x92\x01\x02"]]], meta),
+        (GATED, 1, 5, 1_700_000_060.0),
+        (SIGNALLED, 1, 6, ("value", b"\x06"), {"next": [["tidy", -1, 8]], "writes": [["add", "n", b"\x01"]]}, -1, meta),
+        (COLLAPSED, 2),
+        (STOPPED_BY, 1, 7, "enough", meta),
+        (ENDED, "TERMINATED", "early", [b"\x03", None]),
+    )
+    return Segment(2, 2, NONCE, segment_digest(segment_to_bytes(second())), NO_SNAPSHOT, MOMENT + 300_000, events)
+
+
+@pytest.mark.parametrize(("name", "segment"), [("segment 0", first()), ("segment 1", second()), ("segment 2", third())], ids=["0", "1", "2"])
 def test_J4_a_segment_has_the_bytes_that_the_page_shows(name, segment):
     assert segment_to_bytes(segment) == shown(name)
     assert segment_from_bytes(shown(name), name) == segment
@@ -58,6 +93,12 @@ def test_J3_a_command_has_the_bytes_that_the_page_shows():
     command = Command("pause", "lunch", "ann on host, process 7", MOMENT)
     assert command_to_bytes(command) == shown("command")
     assert command_from_bytes(shown("command"), "a command") == command
+
+
+def test_G1_an_answer_has_the_bytes_that_the_page_shows():
+    command = Command("answer", "", "ann on host, process 7", MOMENT, "main/copies", b"\x03")
+    assert command_to_bytes(command) == shown("answer")
+    assert command_from_bytes(shown("answer"), "a command") == command
 
 
 def test_R3_a_cache_entry_has_the_bytes_that_the_page_shows():
