@@ -20,7 +20,7 @@ neighbours = st.tuples(st.integers(0, 2), st.integers(0, 5), st.lists(st.tuples(
     lambda row: [(DONE, row[0], row[1] + i, value, (number, 1, "w", 1, None)) for i, (value, number) in enumerate(row[2])]
 )
 others = st.one_of(
-    st.tuples(st.just(EXPANDED), numbers, numbers, numbers, st.binary(max_size=5), metas),
+    st.tuples(st.just(EXPANDED), numbers, numbers, numbers, st.binary(max_size=5), st.booleans(), metas),
     st.tuples(st.just(OPENED), numbers, numbers, numbers),
     st.tuples(st.just(FAILED), numbers, numbers, failures, metas),
     st.tuples(st.just(ENDED), st.text(max_size=5), st.text(max_size=5), st.none()),

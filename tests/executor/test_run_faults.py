@@ -24,11 +24,13 @@ from planner import dynamic, task, workflow
 from planner.plan import Large
 
 by_name = pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
-NESTED, RETRIED, CACHED = WORKLOADS
+NESTED, RETRIED, CACHED = WORKLOADS[:3]
 
 AT_POINTS = {"run.manifest-written", "journal.segment-written", "journal.committed", "futures.before-write", "run.ended"}
 AT_POINTS |= {"worker.before-body", "worker.after-body", "worker.value-stored"}
-IN_WORKLOADS = {"nested": AT_POINTS, "retried": AT_POINTS, "cached": AT_POINTS | {"cache.before-write", "cache.written"}}
+IN_WORKLOADS = dict.fromkeys(("nested", "retried", "looped", "mapped", "steered"), AT_POINTS)
+IN_WORKLOADS["cached"] = AT_POINTS | {"cache.before-write", "cache.written"}
+IN_WORKLOADS |= dict.fromkeys(("decided", "waited"), AT_POINTS - {"futures.before-write"})
 ELSEWHERE = {"inbox.obeyed", "snapshot.written", "resume.claimed", "journal.objects-synced"}
 """Points that have tests of their own below."""
 
@@ -92,7 +94,7 @@ def labels_of_committed(store):
 @by_name
 @pytest.mark.parametrize("how", ["crash before", "crash after"])
 def test_J1_a_run_that_dies_at_any_operation_of_its_store_is_as_if_nothing_had_been(workload, how, new_url):
-    assert crash_at_operations(workload, new_url, how) >= 20
+    assert crash_at_operations(workload, new_url, how) >= 14
 
 
 @by_name
@@ -113,13 +115,13 @@ def test_J4_a_process_that_dies_over_a_half_written_key_leaves_a_run_that_is_as_
         if not begun(workload, FaultyStore(url, [fault])):
             break
         check_resumed(workload, url, expected, f"{workload.name}, torn {keys} {number}")
-    assert number > 1 or keys in ("objects/*", "cache/*", "leases/*"), "it is met at least once"
+    assert number > 1 or keys in ("objects/*", "cache/*", "leases/*", "futures/*"), "it is met at least once"
 
 
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.filterwarnings("ignore:can't write:RuntimeWarning")
 def test_J1_the_same_holds_on_a_disk(how, folders):
-    for workload, first in zip(WORKLOADS, (3, 6, 11), strict=True):
+    for workload, first in zip(WORKLOADS, (3, 6, 11, 4, 5, 3, 2, 2), strict=True):
         assert crash_at_operations(workload, folders, how, iter(range(first, 60, 12))) >= 1
 
 
@@ -170,13 +172,13 @@ def test_J1_a_resume_that_dies_at_any_operation_is_resumed_as_if_nothing_had_bee
     expected, deaths = undisturbed(workload, new_url()), 0
     for number in itertools.count(1, 2):
         url = new_url()
-        with crash_at("worker.after-body", 4):
+        with crash_at("worker.after-body", 3):
             assert begun(workload, Store(url))
         if not resumed(FaultyStore(url, [Fault("crash", at=number, when="after" if number % 4 == 1 else "before")])):
             break
         deaths += 1
         check_resumed(workload, url, expected, f"{workload.name}, a resume that died at operation {number}")
-    assert deaths >= 10
+    assert deaths >= 4
 
 
 @by_name
