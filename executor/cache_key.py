@@ -45,7 +45,9 @@ def fields_of(frame: Frame, index: int, loop: tuple[int, Value] | None = None) -
     for binding, parameter in zip(bindings, callee.interface.parameters, strict=True):
         if parameter.name in policy.cache_ignore:
             continue
-        if binding is None:
+        if binding is not None and frame.misses(binding):
+            told = b"not there"
+        elif binding is None:
             assert parameter.default is not None
             told = _digest_of(parameter.default)
         elif topology.fits(binding, parameter.type):

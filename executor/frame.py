@@ -188,7 +188,7 @@ class Frame:
     def recount(self) -> None:
         """Make all counts anew from which nodes have ended."""
         topology, size = self.topology, self.topology.size
-        states = bytes(self.cells[2 * size :])
+        states = list(self.cells[2 * size :])
         self.cells = topology.cells[:]
         for index, state in enumerate(states):
             self.set_state(index, state)

@@ -50,7 +50,7 @@ def _call_key(frame: Frame, index: int) -> bytes:
     state.update(callee.name.encode())
     bindings = topology.plan_inputs.get(index) or topology.graph.bindings_of(index)
     for binding, parameter in zip(bindings, callee.interface.parameters, strict=True):
-        if binding is None:
+        if binding is None or frame.misses(binding):
             _add(state, parameter.default or b"")
         elif topology.fits(binding, parameter.type):
             _add(state, frame.value(binding))

@@ -101,6 +101,7 @@ def entity_state(entity: Entity[..., Any]) -> dict[str, Any]:
         "strict": entity._strict,
         "name": qualified_name(function),
         "identity": entity.callee().digest,
+        "more": entity.more_state(),
         "source": None if in_file else (filename, source.lines(cast(FunctionType, function))),
     }
 
@@ -115,7 +116,7 @@ def rebuilt(cls: type[Any], state: dict[str, Any]) -> Any:
         function.__globals__["__name__"] = function.__module__ = module  # so functions defined in its body are called as they would be there
     function.__annotations__ = state["hints"]
     _show_in_main(state)
-    entity = cls(function, state["policy"], False, {})
+    entity = cls(function, state["policy"], False, {}, **state["more"])
     entity._strict = state["strict"]
     entity._known_as = (state["name"], state["identity"])
     return entity

@@ -136,6 +136,10 @@ class Entity(Generic[P, R]):
     def __repr__(self) -> str:
         return f"<{self.kind} {qualified_name(self.function)}{self.signature.interface}>"
 
+    def more_state(self) -> dict[str, Any]:
+        """What its kind has beside a function and a policy, by the name of the argument that takes it."""
+        return {}
+
     def __reduce__(self) -> Any:
         from planner.by_value import entity_at, entity_state, rebuilt, travels_by_value
 

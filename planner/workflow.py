@@ -46,6 +46,10 @@ class WorkflowFunction(Entity[P, R]):
         self.on_failure = on_failure
         self.failure_policy = failure_policy
 
+    def more_state(self) -> dict[str, Any]:
+        """What is done about its failures."""
+        return {"on_failure": self.on_failure, "failure_policy": self.failure_policy}
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         trace = current.get()
         if trace.__class__ is Trace:

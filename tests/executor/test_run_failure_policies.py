@@ -650,7 +650,6 @@ def test_X6_the_handler_waits_for_the_bodies_that_still_run(store, diary, gate, 
     assert lines(diary) == ["boom", "slow ends", "clean"]
 
 
-@pytest.mark.xfail(strict=True, reason="a handler of a nested frame is dropped: the frame above doesn't wait for it")
 def test_X6_handlers_run_from_the_inside_out_and_each_is_told_of_the_original_failure(store, tasks, diary, engine):
     boom = tasks.boom
 

@@ -337,7 +337,6 @@ def test_X7_a_list_that_is_a_node_of_its_own_fails_with_its_item(store):
     assert carry(flow, store, how=BAD).result == -1
 
 
-@pytest.mark.xfail(strict=True, reason="a dynamic that hands on an input that is not there: AssertionError in the run loop")
 def test_X7_a_nested_workflow_and_a_dynamic_may_have_triggers(store):
     @workflow
     def inner(x: int | None) -> list[int | None]:

@@ -1079,7 +1079,7 @@ def test_A6_what_an_arm_made_can_not_be_used_outside_of_it(problem_of, use):
     [
         used_outside,
         used_in_another_arm,
-        pytest.param(used_in_a_condition, marks=pytest.mark.xfail(strict=True, reason="it names the line of the compile")),
+        used_in_a_condition,
     ],
 )
 def test_A7_a_leak_of_an_arm_names_the_line_of_the_use(problem_of, use):
