@@ -264,7 +264,7 @@ def test_B2_concurrency_is_reached_and_never_exceeded(engine, over, diary, event
     @task
     def busy(x: int) -> int:
         note(diary, "+", x)
-        number = sum(line.startswith("+") for line in diary.read_text().splitlines())
+        number = 1 + [line for line in diary.read_text().splitlines() if line.startswith("+")].index(f"+ {x}")
         eventually(lambda: sum(line.startswith("+") for line in diary.read_text().splitlines()) >= 2 * ((number + 1) // 2), "its neighbour")
         note(diary, "-", x)
         return x
