@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from executor.engines.engine import Batch
-from executor.frame import Frame
+from executor.frame import Frame, joined
 from executor.invocation import CUT, DECIDE, ITEM, JOIN, JOINT, assembled_argument, value_argument
 from executor.layout import code_key, object_key
 from executor.scheduler import Call
 from executor.store import Store
 from planner.by_value import PYTHON
-from planner.plan import BRANCH, INPUT, MAP, Binding, Large, Parameter, Value
+from planner.plan import BRANCH, CALL, INPUT, MAP, Binding, Large, Parameter, Value
 from planner.specs import Branch, Map
 from typesys.canonical import pack
 from typesys.type_format import type_bytes
@@ -34,25 +34,28 @@ def batch_of(calls: Sequence[Call], carry_from: Store | None = None, run_id: str
     parcel = _Parcel()
     invocations: list[list[Any]] = []
     for call in calls:
-        frame, index, topology = call.frame, call.node, call.frame.topology
+        frame, index, attempt, timeout, _, _, iteration, payload, _ = call
+        topology = frame.topology
         loop = None
-        if topology.is_call(index):
+        if index < topology.count and topology.graph.kinds[index] == CALL:
             code = topology.code.definitions[topology.graph.targets[index]]
             definition = definitions.setdefault(code, len(definitions))
             arguments = _arguments(frame, index, parcel)
-            allowed = topology.policy(index).max_iterations if topology.has_loop_limit(index) else None
-            if call.iteration or allowed is not None:
-                loop = [call.iteration, None if call.payload is None else parcel.argument(call.payload), allowed]
+            allowed = topology.policy(index).max_iterations if topology.has_loop_limits else None
+            if iteration or allowed is not None:
+                loop = [iteration, None if payload is None else parcel.argument(payload), allowed]
         else:
             definition, arguments = _hidden(call, parcel)
         if carry_from is not None:
             _carry_code(frame, index, carried, carry_from, run_id)
-        path = frame.path_of(index, call.iteration)
-        place = frame.slot_of(index, call.iteration)
-        invocations.append([definition, frame.id, index, arguments, path, list(place), frame.depth + 1, call.attempt, call.timeout, loop])
+        if iteration or frame.part is not None:
+            path, place = frame.path_of(index, iteration), list(frame.slot_of(index, iteration))
+        else:
+            path, place = joined(frame.path, topology.name(index)), [frame.identity, index]
+        invocations.append([definition, frame.id, index, arguments, path, place, frame.depth + 1, attempt, timeout, loop])
     if carry_from is not None:
         carried.update((object_key(value.digest), carry_from.get_value(value)) for value in parcel.objects.values())
-    data = pack([list(definitions), invocations, list(carried.items()), parcel.shared, [[key, value] for key, value in (channel or {}).items()]])
+    data = pack([list(definitions), invocations, list(carried.items()), parcel.shared, [[key, value] for key, value in channel.items()] if channel else []])
     first = calls[0]
     return Batch(data, tuple([(call.frame.id, call.node, call.attempt) for call in calls]), invocations[0][4], first.timeout, first.alone)
 
@@ -67,8 +70,10 @@ class _Parcel:
 
     def argument(self, value: Value) -> Any:
         """A value as an argument."""
-        if isinstance(value, Large):
-            self.objects[value.digest] = value
+        if value.__class__ is bytes:
+            return value
+        assert isinstance(value, Large)
+        self.objects[value.digest] = value
         return value_argument(value)
 
     def number(self, frame: Frame, at: int) -> int:
@@ -83,12 +88,15 @@ class _Parcel:
 def _arguments(frame: Frame, index: int, parcel: _Parcel) -> list[Any]:
     """The arguments of a call of the author's code."""
     topology = frame.topology
-    simple = bool(topology.simple[index])
-    bindings = topology.plan_inputs.get(index) or topology.graph.bindings_of(index)
+    simple = topology.simple[index]
     if not frame.mixed and frame.part is None:
-        return [_argument(frame, binding, simple, parcel) for binding in bindings]
+        bindings = topology.graph.bindings_of(index)
+        if simple:
+            return [None if binding is None else parcel.argument(frame.value(binding)) for binding in bindings]
+        return [_argument(frame, binding, False, parcel) for binding in bindings]
+    bindings = topology.plan_inputs.get(index) or topology.graph.bindings_of(index)
     parameters = topology.callee(index).interface.parameters
-    return [_careful_argument(frame, binding, simple, parameter, parcel) for binding, parameter in zip(bindings, parameters, strict=True)]
+    return [_careful_argument(frame, binding, bool(simple), parameter, parcel) for binding, parameter in zip(bindings, parameters, strict=True)]
 
 
 def _argument(frame: Frame, binding: Any, simple: bool, parcel: _Parcel) -> Any:

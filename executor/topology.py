@@ -311,9 +311,10 @@ class Topology:
         """What a node takes."""
         return target_interface(self.shape, self.graph, index).parameters
 
-    def has_loop_limit(self, index: int) -> bool:
-        """Whether a call's own policy says how often it may loop."""
-        return self.code.limits_loops[self.graph.targets[index]] or index in self.graph.overrides
+    @property
+    def has_loop_limits(self) -> bool:
+        """Whether the policy of any call says how often it may loop."""
+        return self.code.limits_loops
 
     def is_cached(self, index: int) -> bool:
         """Whether a node's outcome is taken from the cache, and kept there."""
@@ -366,7 +367,7 @@ class ShapeCode:
             callee.policy.timeout is not None or callee.policy.pool is not None or callee.policy.resources is not None or callee.policy.cache
             for callee in callees
         ]
-        self.limits_loops = [callee.policy.max_iterations is not None for callee in callees]
+        self.limits_loops = "max_iterations" in self._overridden or any(callee.policy.max_iterations is not None for callee in callees)
         self.caches = "cache" in self._overridden or any(callee.policy.cache for callee in callees)
         self.commits_each = "commit" in self._overridden or any(callee.policy.commit == "each" for callee in callees)
         wide = [callee for callee in callees if callee.policy.resources is not None and callee.policy.resources.cpu > 1]

@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from itertools import accumulate
-from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from planner import registry
@@ -29,15 +28,13 @@ from planner.errors import (
     OverrideError,
     PromiseError,
     StaticRecursion,
-    UnknownTarget,
-    UnreachableNode,
     Where,
     WrongCall,
     raise_all,
     user_line,
 )
+from planner.graph_checks import Surroundings, check_starts, with_standby
 from planner.interface import Signature
-from planner.jumps import Jump, jumps_of
 from planner.plan import (
     CALL,
     INPUT,
@@ -60,10 +57,9 @@ from planner.policy import OVERRIDABLE, overridden, policy_of
 from planner.promise import MARKER, Promise
 from planner.rebase import rebase, renumber_graphs, renumber_nodes
 from planner.specs import Gate, Map, Spec
-from planner.triggers import DEFAULT, admits_failure, check_trigger
-from typesys.assignable import why_not
-from typesys.canonical import INLINE_LIMIT, digest, pack, unpack
-from typesys.types import NONE, Type, short_name
+from planner.triggers import check_trigger
+from typesys.canonical import INLINE_LIMIT, digest, pack
+from typesys.types import Type, short_name
 
 if TYPE_CHECKING:
     from planner.branch import OpenArm
@@ -73,11 +69,6 @@ if TYPE_CHECKING:
 _SHARED_LITERAL: Final = 32
 """Above this many bytes equal literals stand once. Below it each keeps its place, so that the shape of a plan does not depend on which
 of its literals happen to be equal."""
-
-
-def _is_helped(function: Any) -> bool:
-    """Whether a function hands its context to another one, which may ask for anything."""
-    return any(name in ("current_context", "ctx", "context") for name in (*function.__code__.co_names, *function.__code__.co_varnames))
 
 
 class InTaskBody:
@@ -446,9 +437,6 @@ class Trace:
             bindings, self._specs[node] = finish()
             self._rows[node] = pack(bindings)
             self._unordered = self._unordered or any(one >= node for binding in bindings for one in references(binding))
-        if self.follows_jumps:
-            self._follow_jumps()
-        self._check_triggers()
         after = {node: tuple(sorted(nodes)) for node, nodes in sorted(self._after.items())}
         graph = Graph(
             self.name,
@@ -464,88 +452,16 @@ class Trace:
             self.on_failure,
             self.runs_on,
         )
+        around = Surroundings(self.session.entities, self.session.graphs, self.called, self.lines)
+        if self.follows_jumps:
+            graph = with_standby(graph, around, self._on_duty, self.session.problems)
+        self.session.problems += check_starts(graph, around)
         self.plan_lines = list(self.lines)
         if self._unordered:
             graph = self._sorted(graph)
         self.session.graphs.append(graph)
         self.session.finished.append(self)
         return len(self.session.graphs) - 1
-
-    def _follow_jumps(self) -> None:
-        """What tasks say they send the run to is there; a node that is only reached by a jump does not start by itself (rule S4)."""
-        jumps: dict[int, list[Jump]] = {}
-        for node, kind in enumerate(self._kinds):
-            if kind == CALL:
-                found = jumps_of(cast(FunctionType, self.session.entities[self._targets[node]].function))
-                if found:
-                    jumps[node] = found
-        if not jumps:
-            return
-        led_to = {node for node, before in self._after.items() if before}
-        led_to |= {node for node, row in enumerate(self._rows) if any(True for binding in unpack(row) for _ in references(binding))}
-        for node, found in jumps.items():
-            for jump in found:
-                targets = [other for other in range(len(self)) if other != node and self._is_meant(other, jump)]
-                if not targets and jump.entity is None and jump.name != self.called(node):
-                    there = ", ".join(dict.fromkeys(self.called(other) for other in range(len(self)) if other != node))
-                    self.problem(
-                        UnknownTarget(
-                            f"{self.called(node)} sends its run to {jump.name!r}, and {self.name} has no such node",
-                            where=self.lines[node],
-                            way_out=f"there is: {there or 'none'}; or pass the task itself",
-                        )
-                    )
-                for other in targets if jump.goto else ():
-                    if other not in led_to and other not in self._on_duty:
-                        self._overrides.setdefault(other, {})["standby"] = True
-
-    def _check_triggers(self) -> None:
-        """What runs although what gives its inputs has failed can do without them; what is on standby can be reached (rules X7, S4)."""
-        for node, entries in self._overrides.items():
-            if admits_failure(entries.get("trigger", DEFAULT)):
-                self._check_inputs(node, entries["trigger"])
-        if any("standby" in entries for entries in self._overrides.values()) and not self._sends_somewhere():
-            for node, entries in self._overrides.items():
-                if "standby" in entries:
-                    self.problem(
-                        UnreachableNode(
-                            f"{self.called(node)} is on standby, and no task of {self.name} sends the run anywhere",
-                            where=self.lines[node],
-                            way_out="have a task call ctx.next_task(…), or leave standby out",
-                        )
-                    )
-
-    def _sends_somewhere(self) -> bool:
-        """Whether any task of this graph calls `next_task`."""
-        entities = (self.session.entities[self._targets[node]] for node, kind in enumerate(self._kinds) if kind == CALL)
-        return any("next_task" in entity.function.__code__.co_names or _is_helped(entity.function) for entity in entities)
-
-    def _check_inputs(self, node: int, trigger: str) -> None:
-        kind, target = self._kinds[node], self._targets[node]
-        rows = unpack(self._rows[node])
-        parameters = self.session.callees[target].interface.parameters if kind == CALL else self.session.graphs[target].inputs if kind == PLAN else ()
-        for position, binding in enumerate(rows):
-            given = next(references(binding), None)
-            if given is None:
-                continue
-            parameter = parameters[position] if position < len(parameters) else None
-            if parameter is not None and (parameter.default is not None or why_not(NONE, parameter.type) is None):
-                continue
-            name = "its value" if parameter is None else parameter.name
-            self.problem(
-                OverrideError(
-                    f"{self.called(node)} runs also if {self.called(given)} failed (trigger {trigger}), and then has no {name}",
-                    where=self.lines[node],
-                    way_out=f"let {name} be None or give it a default, or order the two with >> instead of passing the value",
-                )
-            )
-
-    def _is_meant(self, node: int, jump: Jump) -> bool:
-        """Whether a node is what a call of `next_task` names."""
-        if jump.entity is not None:
-            return self._kinds[node] == CALL and self.session.entities[self._targets[node]] is jump.entity
-        name = self._overrides.get(node, {}).get("name")
-        return jump.name == name or (name is None and jump.name.partition("~")[0] == self.called(node)) or jump.name == self.called(node)
 
     def finish_with(self, name: str, type: Type, binding: Binding) -> int:
         """Close the graph with one output that is bound already."""

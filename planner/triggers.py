@@ -58,6 +58,17 @@ def admits_failure(trigger: str) -> bool:
     return trigger not in ("all_success", "none_failed")
 
 
+def fewest(trigger: str) -> int:
+    """How many nodes have to be before one with this trigger, so that it can ever start.
+
+    >>> fewest("all_success"), fewest("any_failed"), fewest("at_least(3)")
+    (0, 1, 3)
+    """
+    if trigger in ("any_failed", "all_failed", "any_success"):
+        return 1
+    return _least(trigger)
+
+
 def verdict(trigger: str, succeeded: int, failed: int, skipped: int) -> str:
     """What becomes of a node when all before it have ended: "run", "skip" or "fail" (UPSTREAM_FAILED).
 

@@ -8,6 +8,7 @@ from executor.cli.loading import load, runnables
 from executor.cli.output import counted, say
 from planner import Plan, Task
 from planner import compile as compile_plan
+from planner.advice import advice
 from planner.errors import CompileError, PlanFormatError
 
 
@@ -40,6 +41,8 @@ def command(files: tuple[str, ...]) -> int:
                 problems += _report(f"{file}: {name}", error)
             else:
                 say(f"{file}: {name}: {counted(len(plan), 'node')}, well")
+                for one in advice(plan):
+                    say(f"{file}: {name}: {one}")
     return 3 if problems else 2 if unusable else 0
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from planner import Plan, Workflow, conditional, dynamic, task, workflow
+from planner.advice import advice
 from planner.errors import (
     BranchError,
     CompileErrors,
@@ -1241,3 +1242,13 @@ def test_D5_an_arm_costs_the_same_however_long_its_file_is(write_module):
         return min(took)
 
     assert cost(long) < 10 * cost(short)
+
+
+def test_B1_what_only_one_arm_uses_and_was_made_before_is_told_as_advice():
+    @workflow
+    def wf(n: int) -> float:
+        made, shared = half(n), half(n)
+        first = conditional("first").if_(n > 3).then(made).else_().then(shared)
+        return conditional("second").if_(n > 3).then(first).else_().then(shared)
+
+    assert [one.message.partition(" runs")[0] for one in advice(wf.compile())] == ["half", "first"]
