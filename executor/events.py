@@ -305,6 +305,10 @@ def futures_of(event: Event) -> bytes | None:
     return None
 
 
+OPENING: Final = {EXPANDED: 3, OPENED: 3, CHOSEN: 4, SIGNALLED: 5}
+"""Where the events that open a frame have its number; below 0 if one opens none."""
+
+
 def values_of(event: Event) -> Iterator[Value]:
     """The values that an event names, beside those of its futures file."""
     kind = event[0]

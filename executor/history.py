@@ -7,18 +7,17 @@ The journal is replayed into a scheduler, and every frame that it ever opened is
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from executor.errors import JournalError, RunNotFound
 from executor.events import (
-    CHOSEN,
     CODE,
     ENDED,
     EXPANDED,
     FAILED,
     ITEMS,
     LOOPED,
-    OPENED,
+    OPENING,
     PAUSED,
     RESUMED,
     RETRIED,
@@ -52,10 +51,6 @@ from typesys.errors import FormatError
 from typesys.types import Type
 
 __all__ = ["Gate", "History", "NodeRow"]
-
-_OPENING: Final = {EXPANDED: 3, OPENED: 3, CHOSEN: 4, SIGNALLED: 5}
-"""Where the events that open a frame have its number."""
-
 
 class Gate(NamedTuple):
     """A gate that waits for an answer: its path, its name, and the type of the answer."""
@@ -202,7 +197,7 @@ class History:
 
     def _note_frame(self, event: Event) -> None:
         """The frame that an event has opened."""
-        at = _OPENING.get(event[0])
+        at = OPENING.get(event[0])
         if at is None or event[at] < 0:
             return
         id = event[at]

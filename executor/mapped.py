@@ -107,9 +107,12 @@ def open_next(scheduler: Scheduler, frame: Frame, index: int, child: int | None 
     opened = Frame(id, frame, index, frame.depth, topology, frame.literals, inputs, frame.identity_of(index), frame.path_of(index), frame.repeat, frame.nesting)
     opened.part = Part(number, mapping.first)
     mapping.first += count
-    if mapping.next < len(mapping.chunks):
-        scheduler.ready.append((frame, index))
+    more = mapping.next < len(mapping.chunks)
+    if more and mapping.spec.concurrency is None:
+        scheduler.ready.append((frame, index))  # below its items: when they are taken, the next chunk is opened
     scheduler.open(opened)
+    if more and mapping.spec.concurrency is not None and not mapping.queue:
+        scheduler.ready.append((frame, index))
 
 
 def _mapping(scheduler: Scheduler, frame: Frame) -> Mapping:
@@ -163,6 +166,8 @@ def item_ended(scheduler: Scheduler, frame: Frame, index: int) -> None:
             other, next_one = mapping.queue.popleft()
             mapping.under_way.add((other.id, next_one))
             scheduler.ready.append((other, next_one))
+        if not mapping.queue and mapping.next < len(mapping.chunks):
+            scheduler.ready.append((mapping.frame, mapping.index))
     if frame.mixed:
         _look_at_chunk(scheduler, frame, mapping)
 

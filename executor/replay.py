@@ -185,5 +185,5 @@ def find_ready(scheduler: Scheduler, asleep: set[tuple[int, int]]) -> None:
         else:
             scheduler.make_ready(frame, reversed(found))
     for (id, index), mapping in scheduler.maps.items():
-        if mapping.next < len(mapping.chunks):
+        if mapping.next < len(mapping.chunks) and not mapping.queue:
             scheduler.ready.append((scheduler.frames[id], index))

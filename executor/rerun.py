@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from executor.changed_code import adopt_current_code
 from executor.code import missing_modules_from
 from executor.errors import RunExists
-from executor.events import DONE, EXPANDED, OPENED, Event
+from executor.events import CHOSEN, DONE, EXPANDED, ITEMS, LOOPED, OPENED, OPENING, SIGNALLED, SKIPPED, Event, meta_of
 from executor.execution import code_event, resumed_event
 from executor.handle import Run
 from executor.history import History
@@ -24,9 +24,11 @@ from executor.options import Limited, Options, check_limits
 from executor.prepare import Prepared, Target, codecs_of, keep_current_code, new_execution, run_name
 from executor.probe import probe
 from executor.replay import replay, replayed
-from executor.scheduler import Scheduler
+from executor.scheduler import Key, Scheduler
 from executor.store import Store
 from executor.timeouts import refuse_timeouts
+
+_TAKEN: Final = frozenset((DONE, EXPANDED, OPENED, LOOPED, SKIPPED, CHOSEN, ITEMS, SIGNALLED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,13 @@ class Kept:
 
     Attributes:
         again: for each frame of it, the nodes (and joints) that are to run again.
+        above: the nodes that stand for a frame in which one is to run again.
         gone: frames that are opened anew, if at all.
         numbers: the new number of each frame that is kept, as far as is known.
     """
 
     again: dict[int, set[int]]
+    above: set[Key]
     gone: set[int]
     numbers: dict[int, int]
 
@@ -47,16 +51,20 @@ class Kept:
 def to_run_again(history: History, frame: int, node: int) -> Kept:
     """What has to run again if a node does: what follows it in its frame, the nodes that stand for that frame, what follows those, and so on up."""
     again: dict[int, set[int]] = {}
+    above: set[Key] = set()
     at, index = frame, node
     while at >= 0:
         again[at] = history.followed_by(at, index)
         at, index = history.parent(at)
+        above.add((at, index))
     gone: set[int] = set()
     for id in history.frames():
         parent, slot = history.parent(id)
-        if parent in gone or (slot in again.get(parent, ()) and id not in again):
+        # of a map other chunks stay, of a loop the iterations before
+        beside = (parent, slot) in above and (history.opened[id].part is not None or any(id < kept and history.parent(kept) == (parent, slot) for kept in again))
+        if parent in gone or (slot in again.get(parent, ()) and id not in again and not beside):
             gone.add(id)
-    return Kept(again, gone, {0: 0})
+    return Kept(again, above, gone, {0: 0})
 
 
 def kept_events(history: History, kept: Kept, events: Iterator[Event]) -> Iterator[Event]:
@@ -64,20 +72,26 @@ def kept_events(history: History, kept: Kept, events: Iterator[Event]) -> Iterat
     numbers = kept.numbers
     for event in events:
         kind = event[0]
-        if kind not in (DONE, EXPANDED, OPENED) or event[1] in kept.gone or event[1] not in numbers:
+        if kind not in _TAKEN or event[1] in kept.gone or event[1] not in numbers:
             continue
         frame, index = event[1], event[2]
-        if kind == DONE:
-            if index not in kept.again.get(frame, ()):
-                yield (DONE, numbers[frame], index, *event[3:])
-        elif event[3] not in kept.gone:
-            numbers[event[3]] = len(numbers)
-            yield (kind, numbers[frame], index, numbers[event[3]], *event[4:])
+        runs_again = index in kept.again.get(frame, ())
+        if kind == ITEMS:
+            runs_again = runs_again and (frame, index) not in kept.above
+        at = OPENING.get(kind)
+        child = -1 if at is None else event[at]
+        if child < 0:
+            if not runs_again:
+                yield (kind, numbers[frame], *event[2:])
+        elif child not in kept.gone:
+            assert at is not None
+            numbers[child] = len(numbers)
+            yield (kind, numbers[frame], *event[2:at], numbers[child], *event[at + 1 :])
 
 
 def _later(event: Event, by: int) -> Event:
     """An event with its beginning told from another moment."""
-    if event[0] == OPENED:
+    if meta_of(event) is None:
         return event
     started, *rest = event[-1]
     return (*event[:-1], (started + by, *rest))
