@@ -253,10 +253,8 @@ def frame_fails(scheduler: Scheduler, frame: Frame, failed: FailedNode) -> None:
         frame = parent
 
 
-def may_start(scheduler: Scheduler, frame: Frame, index: int) -> bool:
+def may_start(frame: Frame, index: int) -> bool:
     """Whether a node may start while frames fail: not below one of them, unless it handles failures."""
-    if frame.id not in scheduler.frames:
-        return False
     if frame.exempt or handles(frame.topology, index):
         return True
     return not _is_frozen(frame)

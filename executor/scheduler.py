@@ -175,6 +175,7 @@ class Scheduler:
         self.nodes = 0
         self.done_nodes = 0
         self.replaying = False
+        self._root_is_checked = False
         self._slept = 0
 
     # --- events in ---
@@ -182,13 +183,16 @@ class Scheduler:
     def open_root(self, plan: Plan, inputs: tuple[Value, ...]) -> None:
         """Begin a run."""
         topology = self.topologies.get(plan.shape, 0)
-        problem = self.limits.nodes(topology.count, "main")
-        root = Frame(self.new_frame(), None, 0, 0, topology, plan.literals, inputs, ROOT_IDENTITY, "main", None, None)
+        self.open(Frame(self.new_frame(), None, 0, 0, topology, plan.literals, inputs, ROOT_IDENTITY, "main", None, None))
+
+    def _check_root(self) -> None:
+        """The run's own plan may be too large already; a resume may allow more."""
+        self._root_is_checked = True
+        root = self.frames.get(0)
+        problem = None if root is None else self.limits.nodes(root.topology.count, "main")
         if problem is not None:
             self.log.append((FAILED, 0, 0, problem.to_tree(), NO_META))
-            self.stopping = self.dead = True
-            self.failure = FailedNode("main", 0, 0, problem, 1)
-        self.open(root)
+            self.dead, self.failure = True, FailedNode("main", 0, 0, problem, 1)
 
     def done(self, frame_id: int, index: int, value: Value, meta: Meta = NO_META) -> None:
         """A node has its value. What is done already, or belongs to no open frame, is ignored."""
@@ -413,6 +417,8 @@ class Scheduler:
             return calls
         if self.admission.parked:
             self.ready += self.admission.unpark()
+        if not self._root_is_checked:
+            self._check_root()
         if self.failing:
             endings.settle(self)
         if self.dead:
@@ -420,7 +426,7 @@ class Scheduler:
         weighted = self.weighted
         while self.gates_ready and not self.stopping:
             frame, index = self.gates_ready.pop()
-            if frame.state(index) == PENDING and not ((self.failing or self.has_dropped) and not endings.may_start(self, frame, index)):
+            if frame.state(index) == PENDING and frame.id in self.frames and not (self.failing and not endings.may_start(frame, index)):
                 gates.begin(self, frame, index, now, calendar)
         while self.weighted is weighted and count > 0 and not self.stopping:
             if self.failing and not self.ready:
@@ -433,7 +439,7 @@ class Scheduler:
                 if state == OPEN and self.maps and (frame.id, index) in self.maps and frame.id in self.frames:
                     mapped.open_next(self, frame, index)
                 continue  # or done in the journal that was replayed
-            if (self.failing or self.has_dropped) and not endings.may_start(self, frame, index):
+            if (self.has_dropped and frame.id not in self.frames) or (self.failing and not endings.may_start(frame, index)):
                 continue
             topology = frame.topology
             kind = topology.kind(index)
