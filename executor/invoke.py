@@ -12,7 +12,6 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, Protocol, cast
 
@@ -185,7 +184,7 @@ class Worker:
                 if self._before_body is not None:
                     self._before_body(timeout, loaded != self._code.loaded)
                 body_begun = time.monotonic()
-                body = Body(partial(self._context, path, place, depth, attempt, timeout, loop))
+                body = Body(self._context, (path, place, depth, attempt, timeout, loop))
                 token = current_body.set(body)
                 try:
                     result = self._call(entity, arguments) if entity.kind == "task" else self._expand(cast(Any, entity), arguments)

@@ -72,6 +72,6 @@ def _no_progress(frame: Frame, index: int) -> Failure:
     return Failure.of_executor(
         "NoProgress",
         f"{callee.short_name} was called again, inside itself, with the inputs it has been called with before ({names}): "
-        f"{frame.path_of(index)}. It would go on for ever. Pass something that changes, or, to poll, "
-        "say @dynamic(allow_repeat=True)",
+        f"{frame.path_of(index)}. It would go on for ever. Pass something that changes; or, to poll, "
+        "`raise Loop(…)` instead of calling it again, or say @dynamic(allow_repeat=True)",
     )

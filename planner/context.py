@@ -334,16 +334,17 @@ class Body:
         context: what it was given, if it has asked.
     """
 
-    __slots__ = ("_make", "context")
+    __slots__ = ("_make", "_of", "context")
 
-    def __init__(self, make: Callable[[], Context]) -> None:
+    def __init__(self, make: Callable[..., Context], of: tuple[Any, ...]) -> None:
         self._make = make
+        self._of = of
         self.context: Context | None = None
 
     def given(self) -> Context:
         """Its context."""
         if self.context is None:
-            self.context = self._make()
+            self.context = self._make(*self._of)
         return self.context
 
 
