@@ -94,7 +94,7 @@ def labels_of_committed(store):
 @by_name
 @pytest.mark.parametrize("how", ["crash before", "crash after"])
 def test_J1_a_run_that_dies_at_any_operation_of_its_store_is_as_if_nothing_had_been(workload, how, new_url):
-    assert crash_at_operations(workload, new_url, how) >= 14
+    assert crash_at_operations(workload, new_url, how) >= 12
 
 
 @by_name
