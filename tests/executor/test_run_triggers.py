@@ -179,7 +179,6 @@ def test_X7_at_least_starts_only_when_all_before_it_have_ended(store, diary):
     assert len(lines(diary)) == 4
 
 
-@pytest.mark.xfail(strict=True, reason="not checked")
 def test_X7_at_least_more_than_there_are_can_never_be_met_and_is_told_before_the_run():
     """A trigger that no outcome meets is a mistake; the compile says so."""
 
@@ -191,7 +190,6 @@ def test_X7_at_least_more_than_there_are_can_never_be_met_and_is_told_before_the
         flow.compile()
 
 
-@pytest.mark.xfail(strict=True, reason="not checked")
 def test_X7_a_node_with_nothing_before_it_and_any_failed_never_runs_and_is_told_before_the_run():
     @workflow
     def flow() -> None:
