@@ -6,7 +6,8 @@ A chunk ends at so many items, or at so many bytes of one list: what chunks ther
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from itertools import chain
+from typing import Final, NamedTuple
 
 import msgpack
 
@@ -64,21 +65,47 @@ def header(count: int) -> bytes:
     return head
 
 
-def cut(lists: list[bytes]) -> Iterator[tuple[int, list[bytes]]]:
-    """Chunks of lists that are mapped together: how many items, and that part of each list, a list itself.
+class Items(NamedTuple):
+    """The items of a list: how many, and the bytes of each."""
 
-    Raises:
-        UnequalLists: they have different lengths.
+    total: int
+    each: Iterator[bytes]
+
+
+def listed(data: bytes) -> Items:
+    """The items of a list."""
+    return Items(length_of(data), items_of(data))
+
+
+def flattened(data: bytes) -> Items:
+    """The items of the lists in a list.
 
     >>> from typesys.canonical import pack
-    >>> [(count, [list(items_of(part)) for part in parts]) for count, parts in cut([pack([1, 2]), pack([3, 4])])]
+    >>> flattened(pack([[1], [], [2, 3]])).total
+    3
+    """
+    lists = list(items_of(data))
+    return Items(sum(map(length_of, lists)), chain.from_iterable(map(items_of, lists)))
+
+
+def cut(lists: list[Items], shortest: bool = False) -> Iterator[tuple[int, list[bytes]]]:
+    """Chunks of lists that are mapped together: how many items, and that part of each list, a list itself.
+
+    Args:
+        shortest: whether the items end with the shortest list.
+
+    Raises:
+        UnequalLists: they have different lengths, and may not.
+
+    >>> from typesys.canonical import pack
+    >>> [(count, [list(items_of(part)) for part in parts]) for count, parts in cut([listed(pack([1, 2])), listed(pack([3, 4]))])]
     [(2, [[b'\\x01', b'\\x02'], [b'\\x03', b'\\x04']])]
     """
-    lengths = [length_of(data) for data in lists]
-    if len(set(lengths)) > 1:
+    lengths = [one.total for one in lists]
+    if len(set(lengths)) > 1 and not shortest:
         raise UnequalLists(lengths)
-    readers = [items_of(data) for data in lists]
-    left = lengths[0]
+    readers = [one.each for one in lists]
+    left = min(lengths)
     while left:
         parts: list[list[bytes]] = [[] for _ in lists]
         sizes = [0] * len(lists)

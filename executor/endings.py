@@ -16,7 +16,7 @@ from executor.events import COLLAPSED, Meta
 from executor.failure import Failure
 from executor.frame import BADLY, CANCELLED, DONE, ENDED, FAILED, OPEN, PENDING, SKIPPED, UPSTREAM_FAILED, FailedNode, Frame
 from executor.topology import Topology
-from planner.plan import Binding, Parameter, Value
+from planner.plan import MERGE, Binding, Parameter, Value
 from planner.triggers import admits_failure, verdict
 from typesys.wire import codec_for
 
@@ -191,6 +191,8 @@ def _verdict(frame: Frame, index: int) -> str:
     if failed and not handles(frame.topology, index):
         return "fail"
     if any(before[one] for one in skipped):
+        if frame.topology.kind(index) == MERGE and first_there(frame, index) is not None:
+            return "run"
         return "skip"
     return verdict(frame.topology.trigger(index), len(states) - failed - len(skipped), failed, len(skipped))
 
@@ -207,6 +209,11 @@ def _is_unhandled(frame: Frame, index: int) -> bool:
 def is_there(frame: Frame, binding: Binding) -> bool:
     """Whether an output's value is there."""
     return binding.__class__ is not int or binding < 0 or (frame.state(binding) == DONE and binding in (frame.values or ()))
+
+
+def first_there(frame: Frame, index: int) -> Value | None:
+    """The first of a node's inputs whose value is there; None if there is none."""
+    return next((frame.value(binding) for binding in frame.topology.plan_inputs[index] if is_there(frame, binding)), None)
 
 
 def value_for(frame: Frame, index: int, binding: Binding, parameter: Parameter) -> Value:

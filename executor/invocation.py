@@ -11,7 +11,7 @@
                loop: nil, or [iteration, payload as an argument or nil, how many iterations there may be]
                definition JOINT: `arguments` is [one argument, bytes of the type that is wanted]
                           DECIDE: [conditions, [[argument, bytes of its type]…]]
-                          CUT: [[argument, name]…] of the lists that are mapped
+                          CUT: [[argument, name, whether it is a list of lists]…] of the lists that are mapped, whether the shortest one ends them all
                           JOIN: lists to be made one
     argument   nil                                  the parameter's default
                bytes                                a value

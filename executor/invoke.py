@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import Any, Final, Protocol, cast
 
 from executor.carried import Carried
-from executor.chunks import UnequalLists, cut, items_of, join
+from executor.chunks import UnequalLists, cut, flattened, items_of, join, listed
 from executor.code import CantTravel, Code, Refused, has_import_name
 from executor.conclude import EMITTED, LOOPED, RETURNED, SKIPPED, Raw, conclude
 from executor.crash_points import Crashed, reached
@@ -316,12 +316,14 @@ class Worker:
             raise Refused("TaskTypeError", f"a condition can't be decided: {mismatch}") from None
 
     def _cut(self, arguments: list[Any]) -> list[Any]:
-        names = [name for _, name in arguments]
+        given, shortest = arguments
+        lists = [(flattened if flat else listed)(self.bytes_of(argument)) for argument, _, flat in given]
         try:
-            return [[count, [tree_of(self.store.put_value(part)) for part in parts]] for count, parts in cut([self.bytes_of(argument) for argument, _ in arguments])]
+            return [[count, [tree_of(self.store.put_value(part)) for part in parts]] for count, parts in cut(lists, shortest)]
         except UnequalLists as unequal:
-            said = ", ".join(f"{name} has {length:,}" for name, length in zip(names, unequal.lengths, strict=True))
-            raise Refused("UnequalLengths", f"lists that are mapped together have different lengths: {said}. Give lists of one length, or unmapped(…)") from None
+            said = ", ".join(f"{name} has {length:,}" for (_, name, _), length in zip(given, unequal.lengths, strict=True))
+            way_out = "Give lists of one length, unmapped(…) for what is no list of items, or zip=\"shortest\""
+            raise Refused("UnequalLengths", f"lists that are mapped together have different lengths: {said}. {way_out}") from None
 
     def bytes_of(self, argument: Any) -> bytes:
         """The bytes of a value as it stands in an argument or outcome."""

@@ -142,7 +142,7 @@ def _hidden(call: Call, parcel: _Parcel) -> tuple[int, list[Any]]:
         assert isinstance(spec, Map)
         names = [parameter.name for parameter in topology.parameters(index)]
         bindings = topology.plan_inputs[index]
-        return CUT, [[parcel.argument(frame.value(bindings[at])), names[at]] for at in spec.mapped]
+        return CUT, [[[parcel.argument(frame.value(bindings[at])), names[at], at in spec.flat] for at in spec.mapped], spec.shortest]
     binding, wanted = topology.joints[index - topology.count]
     if frame.part is not None and binding.__class__ is list and binding[0] == INPUT:
         return JOINT, [_item(frame, binding, wanted, parcel), type_bytes(wanted)]

@@ -26,7 +26,7 @@ class NodeRow:
         path: where it is, for people and for the command line.
         state: as rule X8 names it.
         called: what it calls.
-        kind: task, dynamic, plan, map, branch, gate or rescue.
+        kind: task, dynamic, plan, map, branch, gate, rescue or merge.
         depth: how many dynamics it is nested in.
         attempts: how often its body was begun; 0 if its outcome came from the cache. Of a loop: in the iteration that it is in.
         started: µs since the epoch; 0 if it has not started.

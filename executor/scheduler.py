@@ -62,7 +62,7 @@ from executor.recursion import may_expand
 from executor.retry import retry_delay
 from executor.timeouts import cant_stop, with_timeouts
 from executor.topology import Topologies
-from planner.plan import BRANCH, CALL, GATE, MAP, PLAN, RESCUE, Plan, Value
+from planner.plan import BRANCH, CALL, GATE, MAP, MERGE, PLAN, RESCUE, Plan, Value
 from planner.plan_format import FuturesHeader, futures_from_bytes
 from planner.specs import Branch, Rescue
 
@@ -494,6 +494,10 @@ class Scheduler:
         """Begin a node that needs no worker."""
         if kind == PLAN:
             self.open_nested(frame, index)
+        elif kind == MERGE:
+            value = endings.first_there(frame, index)
+            assert value is not None
+            self.done(frame.id, index, value)
         else:
             assert kind == RESCUE
             source = frame.topology.rescues(index)

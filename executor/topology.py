@@ -17,7 +17,7 @@ simple      for each node: 1 if its bindings can be copied as they stand: whole 
 first       those that wait for nothing, in reverse order (they go on a stack)
 dormant     how many nodes don't start by themselves: those on standby, and what runs on failure
 triggers    for nodes that have one: when they start
-unusual     whether any node has a trigger, is on standby, or stands for another's failure: then endings are looked at one by one
+unusual     whether any node has a trigger, is on standby, stands for another's failure or takes what is there: then endings are looked at one by one
 takes_inputs whether any binding takes an input of the graph
 joints      (binding, type) of each
 outputs     for each output: where its value is, a plain binding (node or joint, literal, input)
@@ -43,6 +43,7 @@ from planner.plan import (
     GATE,
     INPUT,
     LIST,
+    MERGE,
     NODE,
     PLAN,
     RESCUE,
@@ -86,7 +87,7 @@ class Topology:
         self.standby = frozenset(index for index, entries in overrides.items() if "standby" in entries)
         self.dormant = len(self.standby) + (self.graph.on_failure is not None)
         self.has_gates = GATE in self.graph.kinds
-        self.unusual = bool(self.triggers or self.dormant or self.has_gates or RESCUE in self.graph.kinds)
+        self.unusual = bool(self.triggers or self.dormant or self.has_gates or RESCUE in self.graph.kinds or MERGE in self.graph.kinds)
         self.code = code
         self.count = len(self.graph)
         self.simple = bytearray(self.count)
@@ -117,9 +118,8 @@ class Topology:
         kind = self.graph.kinds[index]
         if kind != CALL or self._plain_calls:
             spec = self.graph.specs.get(index)
-            lists = spec.mapped if isinstance(spec, Map) else ()
             plain = [
-                b if at in lists and self._is_whole(b) else self._plain(b, p.type)
+                b if isinstance(spec, Map) and self._is_cut_as_it_is(b, at, spec) else self._plain(b, p.type)
                 for at, (b, p) in enumerate(zip(bindings, interface.parameters, strict=True))
             ]
             self.plan_inputs[index] = plain
@@ -151,9 +151,12 @@ class Topology:
             return failure_type() == wanted
         return binding[0] == INPUT and len(binding) == 2 and self.graph.inputs[binding[1]].type == wanted
 
-    def _is_whole(self, binding: Binding) -> bool:
-        """Whether a binding gives a whole value, be it of the wanted type: the items of a list that is mapped are made that one by one."""
-        return binding.__class__ is int or (binding[0] == INPUT and len(binding) == 2)
+    def _is_cut_as_it_is(self, binding: Binding, at: int, spec: Map) -> bool:
+        """Whether a binding gives a whole list to map, be its items of the wanted type or not: they are made that one by one."""
+        if at not in spec.mapped or not (binding.__class__ is int or (binding[0] == INPUT and len(binding) == 2)):
+            return False
+        given = self.leaf_type(binding)
+        return at not in spec.flat or given is None or (isinstance(given, ListType) and isinstance(given.item, ListType))
 
     def _plain(self, binding: Binding, wanted: Type) -> Binding:
         """The binding itself if it is plain, else that of a new joint which makes it."""
@@ -275,11 +278,13 @@ class Topology:
         return bool(policy.get("cache", self.callee(index).policy.cache))
 
     def _given_type(self, index: int, at: int) -> Type:
-        """The type of the list that a mapped parameter is given."""
+        """The type of the list of items that a mapped parameter is given."""
         binding = self.plan_inputs[index][at]
         type = self.leaf_type(binding)
         wanted = target_interface(self.shape, self.graph, index).parameters[at].type
-        return type if isinstance(type, ListType) else wanted
+        given = type if isinstance(type, ListType) else wanted
+        spec = self.graph.specs[index]
+        return given.item if isinstance(spec, Map) and at in spec.flat and isinstance(given, ListType) else given
 
     def result_type(self, index: int) -> Type:
         """The type of what a node or joint gives."""

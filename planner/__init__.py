@@ -8,7 +8,8 @@ from planner.dynamic import Dynamic, dynamic, expand
 from planner.errors import CompileError, user_line
 from planner.failure_policy import FailurePolicy
 from planner.gate import approve, sleep, wait_for_input
-from planner.mapping import map_task, unmapped
+from planner.mapping import flatten, map_task, unmapped
+from planner.merge import merge
 from planner.node_failure import NodeFailure
 from planner.plan import Interface, Plan
 from planner.policy import Resources
@@ -63,7 +64,9 @@ __all__ = [
     "current_context",
     "dynamic",
     "expand",
+    "flatten",
     "map_task",
+    "merge",
     "promise",
     "sleep",
     "task",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeVar
 
 from planner.argument import holds_promise
+from planner.common_type import common_type, type_of
 from planner.errors import BranchError, CompileError, EdgeTypeError, PromiseError, Where, user_line
 from planner.expression import Expression
 from planner.plan import BRANCH, Binding, Parameter
@@ -19,8 +20,7 @@ from planner.statement import Statement
 from planner.tracing import Trace, current
 from typesys.assignable import why_not
 from typesys.canonical import pack
-from typesys.errors import AnnotationError, TypeMismatch
-from typesys.infer import Inference
+from typesys.errors import TypeMismatch
 from typesys.types import (
     ANY,
     BOOL,
@@ -28,16 +28,13 @@ from typesys.types import (
     AnyType,
     BoolType,
     BytesType,
-    DictType,
     EnumType,
     FloatType,
     IntType,
-    ListType,
     LiteralType,
     NamedType,
     NoneType,
     StrType,
-    TupleType,
     Type,
     UnionType,
     union,
@@ -178,7 +175,7 @@ class _Choice:
 
     def result(self) -> Type:
         """The type that all arms so far fit."""
-        merged = self._merged(self._types)
+        merged = common_type(self._types) or self._types[0]
         if self.given[-1].condition is not _ELSE:
             merged = union([merged, NONE])
         return merged
@@ -191,22 +188,9 @@ class _Choice:
                 return  # a value that can be of the type that the arms have
             except (TypeMismatch, CompileError, RecursionError):
                 pass
-        found = _type_of(value)
+        found = type_of(value)
         if found not in self._types:
             self._types.append(found)
-
-    def _merged(self, types: list[Type]) -> Type:
-        if not types:
-            return NONE
-        plain = [one for one in types if one != NONE]
-        for candidate in plain:
-            if all(why_not(one, candidate) is None for one in types):
-                return candidate
-        for candidate in plain:
-            optional = union([candidate, NONE])
-            if all(why_not(one, optional) is None for one in types):
-                return optional
-        return types[0]
 
     # --- the end ---
 
@@ -258,7 +242,7 @@ class _Choice:
         if isinstance(value, Expression):
             self._problem(f"{condition!r} compares a condition", where, "join conditions with & and |")
             return NONE, self.trace.session.literal(pack(None))
-        for wanted in (type, _type_of(value)):
+        for wanted in (type, type_of(value)):
             try:
                 data = codec_for(wanted).encode(value)
             except (TypeMismatch, CompileError, RecursionError):
@@ -373,22 +357,3 @@ class Chosen(Promise[T]):
         """The last arm, for all other cases."""
         opened: OpenArm = self._promissory_choice.arm(_ELSE)
         return opened
-
-
-def _type_of(value: Any) -> Type:
-    """The type of what an arm gives: a promise, or a literal, maybe with promises in it."""
-    if isinstance(value, Promise):
-        known: Type = value._promissory_type
-        return known
-    if value is None:
-        return NONE
-    if value.__class__ is list:
-        return ListType(union([_type_of(item) for item in value])) if value else ListType(ANY)
-    if value.__class__ is dict and value:
-        return DictType(union([_type_of(key) for key in value]), union([_type_of(item) for item in value.values()]))
-    if value.__class__ is tuple and value:
-        return TupleType(tuple(_type_of(item) for item in value))
-    try:
-        return Inference().infer(value.__class__)
-    except AnnotationError:
-        return ANY

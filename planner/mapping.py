@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from functools import partial
+from itertools import chain
 from typing import Any, Final, NoReturn
 
 from planner.entity import Entity, inputs_of
@@ -43,6 +44,24 @@ class unmapped:
         return f"unmapped({self.value!r})"
 
 
+class flatten:
+    """Marks an argument of a map that is a list of lists: all of their items are mapped as if they were one list.
+
+    >>> from planner import flatten, task
+    >>> @task
+    ... def inc(x: int) -> int:
+    ...     return x + 1
+    >>> inc.map(flatten([[4, 5], [6]]))
+    [5, 6, 7]
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return f"flatten({self.value!r})"
+
+
 class _Failed:
     """An item that failed, outside a trace."""
 
@@ -53,11 +72,14 @@ class _Failed:
 class MapFunction:
     """Something that is called once for each item of the lists that it is given. Made by `map_task`."""
 
-    def __init__(self, over: Any, fixed: tuple[tuple[Any, ...], dict[str, Any]], concurrency: int | None, ratio: float) -> None:
+    def __init__(
+        self, over: Any, fixed: tuple[tuple[Any, ...], dict[str, Any]], concurrency: int | None = None, ratio: float = 1.0, shortest: bool = False
+    ) -> None:
         self.over = over
         self.fixed = fixed
         self.concurrency = concurrency
         self.ratio = ratio
+        self.shortest = shortest
 
     @property
     def name(self) -> str:
@@ -145,18 +167,22 @@ class MapFunction:
             trace.problem(error)
             values, mapped = [MISSING] * len(self._one.interface.parameters), (0,) if self._one.interface.parameters else ()
             target, over_graph, taken = self._target(trace)
-            spec = Map(over_graph, mapped or (0,), self.concurrency, self.ratio)
+            spec = Map(over_graph, mapped or (0,), self.concurrency, self.ratio, shortest=self.shortest)
             interface = map_interface(Interface(inputs_of(self._one), self._one.interface.result), spec)
             return Promise(trace, interface.result, trace.add(MAP, target, [*[None] * len(values), *taken], where, spec))
         target, over_graph, taken = self._target(trace)
-        spec = Map(over_graph, mapped, self.concurrency, self.ratio)
+        flat = tuple(index for index in mapped if isinstance(values[index], flatten))
+        spec = Map(over_graph, mapped, self.concurrency, self.ratio, flat, self.shortest)
         interface = map_interface(Interface(inputs_of(self._one), self._one.interface.result), spec)
         bindings: list[Binding] = []
         for parameter, value in zip(interface.parameters, values, strict=True):
             if value is MISSING:
                 bindings.append(None)
                 continue
-            given = value.value if isinstance(value, unmapped) else list(value) if isinstance(value, _LISTS) else value
+            if isinstance(value, unmapped):
+                given = value.value
+            else:
+                given = _as_list(value.value, True) if isinstance(value, flatten) else _as_list(value, False)
             bindings.append(trace.binder.bind(given, parameter.type, f"{self.name}.map({parameter.name}=…)", where))
         return Promise(trace, interface.result, trace.add(MAP, target, [*bindings, *taken], where, spec))
 
@@ -186,7 +212,9 @@ class MapFunction:
         lengths: dict[str, int] = {}
         for index in mapped:
             value, name = values[index], names[index]
-            if isinstance(value, Promise):
+            if isinstance(value, flatten):
+                self._check_flat(name, value.value, lengths)
+            elif isinstance(value, Promise):
                 type = value._promissory_type
                 if not isinstance(type, ListType):
                     hint = "make it a list in a task: list(…)" if isinstance(type, VarTupleType) else "annotate it: list[…]" if isinstance(type, AnyType) else f"give a list, or {name}=unmapped(…) to pass it to every call"
@@ -195,9 +223,20 @@ class MapFunction:
                 self._refuse_unlisted(name, value)
             else:
                 lengths[name] = len(value)
-        if len(set(lengths.values())) > 1:
+        if len(set(lengths.values())) > 1 and not self.shortest:
             said = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-            raise MapError(f"{self.name}.map() was given lists of different lengths: {said}", way_out="give lists of one length, or unmapped(…) for what is no list of items")
+            way_out = "give lists of one length, unmapped(…) for what is no list of items, or zip=\"shortest\""
+            raise MapError(f"{self.name}.map() was given lists of different lengths: {said}", way_out=way_out)
+
+    def _check_flat(self, name: str, value: Any, lengths: dict[str, int]) -> None:
+        if isinstance(value, Promise):
+            type = value._promissory_type
+            if not (isinstance(type, ListType) and isinstance(type.item, ListType)):
+                raise MapError(f"{self.name}.map({name}=flatten(…)) wants a list of lists, and {value._said()} is {type}", way_out="leave flatten away, or annotate it: list[list[…]]")
+        elif not isinstance(value, _LISTS) or not all(isinstance(one, _LISTS) or (isinstance(one, Promise) and isinstance(one._promissory_type, ListType)) for one in value):
+            raise MapError(f"{self.name}.map({name}=flatten(…)) wants a list of lists", way_out="leave flatten away, or give a list whose items are lists")
+        elif all(isinstance(one, _LISTS) for one in value):
+            lengths[name] = sum(map(len, value))
 
     def _refuse_unlisted(self, name: str, value: Any) -> NoReturn:
         kind = value.__class__.__name__
@@ -224,8 +263,9 @@ class MapFunction:
             error.where = error.where or user_line()
             raise
         names = [p.name for p in self._one.interface.parameters]
+        values = [list(chain.from_iterable(value.value)) if isinstance(value, flatten) else value for value in values]
         found = []
-        for item in range(len(values[mapped[0]])):
+        for item in range(min(len(values[index]) for index in mapped)):
             given = {
                 name: value.value if isinstance(value, unmapped) else value[item]
                 for name, value in zip(names, values, strict=True)
@@ -249,13 +289,21 @@ class MapFunction:
             return _Failed(error)
 
 
-def map_task(f: Any, concurrency: int | None = None, min_success_ratio: float = 1.0) -> MapFunction:
+def _as_list(value: Any, nested: bool) -> Any:
+    """What is mapped, as lists where it is written down: a `range` or a tuple is as good."""
+    if not isinstance(value, _LISTS):
+        return value
+    return [_as_list(one, False) for one in value] if nested else list(value)
+
+
+def map_task(f: Any, concurrency: int | None = None, min_success_ratio: float = 1.0, zip: str = "equal") -> MapFunction:
     """Call a task, workflow or dynamic once for each item of the lists that the result is given.
 
     Args:
         f: what to call; with `functools.partial` for inputs that every call gets.
         concurrency: how many items may be under way at one time.
         min_success_ratio: the part of the items, from 0 to 1, that has to succeed. Below 1 a failed item is `None` in the result.
+        zip: "equal", so that lists of different lengths are an error, or "shortest", so that the items end with the shortest list.
 
     Returns:
         A function of lists: `map_task(f)(x=xs, y=ys)`. It gives the results in the order of the items; an empty list gives `[]`.
@@ -279,13 +327,15 @@ def map_task(f: Any, concurrency: int | None = None, min_success_ratio: float = 
     try:
         check_concurrency(concurrency)
         check_ratio(min_success_ratio)
+        if zip not in ("equal", "shortest"):
+            raise ValueError(f"zip is \"equal\" or \"shortest\", not {zip!r}")
     except ValueError as error:
         refusal = MapError(str(error), where=user_line(), way_out="leave it out for the default")
         trace = current.get()
         if isinstance(trace, Trace):
             trace.problem(refusal)  # told together with all else that is wrong
-            return MapFunction(over, fixed, None, 1.0)
+            return MapFunction(over, fixed)
         raise refusal from None
-    return MapFunction(over, fixed, concurrency, float(min_success_ratio))
+    return MapFunction(over, fixed, concurrency, float(min_success_ratio), zip == "shortest")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from planner.naming import node_names
-from planner.plan import BRANCH, CALL, ERROR, GATE, INPUT, MAP, PLAN, RESCUE, Binding, Plan, leaves
+from planner.plan import BRANCH, CALL, ERROR, GATE, INPUT, MAP, MERGE, PLAN, RESCUE, Binding, Plan, leaves
 from planner.specs import graphs_of
 from planner.verify import target_interface
 
@@ -40,7 +40,7 @@ def to_mermaid(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-_SHAPES = {PLAN: ("[[", "]]"), MAP: ("[/", "/]"), BRANCH: ("{", "}"), GATE: ("{{", "}}"), RESCUE: ("[[", "]]")}
+_SHAPES = {PLAN: ("[[", "]]"), MAP: ("[/", "/]"), BRANCH: ("{", "}"), GATE: ("{{", "}}"), RESCUE: ("[[", "]]"), MERGE: ("((", "))")}
 
 
 def _quoted(text: str) -> str:

@@ -9,7 +9,7 @@ is called, each after all graphs that call it. A graph holds its nodes as column
 ============ =================== ==================================================================================
 column       in memory           meaning for node i
 ============ =================== ==================================================================================
-kinds        bytes               CALL: a task or dynamic; PLAN: a nested graph; MAP, BRANCH, GATE, RESCUE: as `specs` has it
+kinds        bytes               CALL: a task or dynamic; PLAN: a nested graph; MAP, BRANCH, GATE, RESCUE, MERGE: as `specs` has it
 targets      array of uint32     index of its callee (CALL, MAP) or graph (PLAN, MAP); else 0
 offsets      array of uint32     where its bindings begin in `bindings` (one entry more than nodes)
 bindings     bytes               a canonical msgpack array: one binding a parameter, in the order of the interface
@@ -56,10 +56,10 @@ from typesys.types import Type, short_name
 if TYPE_CHECKING:
     from planner.errors import Where
 
-CALL, PLAN, MAP, BRANCH, GATE, RESCUE = range(6)
+CALL, PLAN, MAP, BRANCH, GATE, RESCUE, MERGE = range(7)
 INPUT, NODE, LIST, TUPLE, DICT, RECORD, ARM, ERROR = range(8)
 
-KIND_NAMES: Final = ("call", "plan", "map", "branch", "gate", "rescue")
+KIND_NAMES: Final = ("call", "plan", "map", "branch", "gate", "rescue", "merge")
 
 Binding = Any
 """A tree as in the table at the top of the file."""
@@ -182,7 +182,7 @@ class Node:
 
     index: int
     name: str
-    kind: Literal["task", "dynamic", "plan", "map", "branch", "gate", "rescue"]
+    kind: Literal["task", "dynamic", "plan", "map", "branch", "gate", "rescue", "merge"]
     target: Callee | Graph | Spec
     bindings: tuple[Binding, ...]
     after: tuple[int, ...]

@@ -14,7 +14,7 @@ from typing import Any, Final
 from planner.errors import CompileError, PlanFormatError
 from planner.plan import Callee, Graph, Interface, Large, Output, Parameter, Plan, Shape, Value
 from planner.policy import Policy
-from planner.specs import GATES, Arm, Branch, Gate, Map, Rescue, Spec
+from planner.specs import GATES, Arm, Branch, Gate, Map, Merge, Rescue, Spec
 from planner.verify import verify_literals, verify_shape
 from typesys.canonical import INLINE_LIMIT, digest, pack, pack_map, seal, unpack, unpack_canonical, unpack_each, unseal
 from typesys.errors import FormatError
@@ -109,7 +109,7 @@ def _is_extended(graph: Graph) -> bool:
 def _spec_tree(spec: Spec, types: _Types) -> list[Any]:
     match spec:
         case Map():
-            return [0, spec.over_graph, list(spec.mapped), spec.concurrency, float(spec.min_success_ratio)]
+            return [0, spec.over_graph, list(spec.mapped), spec.concurrency, float(spec.min_success_ratio), list(spec.flat), spec.shortest]
         case Branch():
             arms = [[arm.condition, arm.graph, list(arm.takes), arm.message] for arm in spec.arms]
             return [1, _parameters_tree(spec.inputs, types), arms, types(spec.result)]
@@ -117,6 +117,11 @@ def _spec_tree(spec: Spec, types: _Types) -> list[Any]:
             return [2, GATES.index(spec.what), spec.name, types(spec.result), spec.timeout]
         case Rescue():
             return [3, _parameters_tree(spec.inputs, types), spec.graph, list(spec.takes), types(spec.result)]
+        case Merge():
+            return [4, len(spec.inputs), types(spec.result)]
+
+
+_MOST_MERGED: Final = 1 << 16
 
 
 def _version(shape: Shape) -> int:
@@ -319,10 +324,10 @@ def _graph(tree: Any, types: list[Type]) -> Graph:
 
 def _spec(kind: Any, rest: list[Any], types: list[Type]) -> Spec:
     if kind == 0:
-        over_graph, mapped, concurrency, ratio = _fields(rest, 4)
-        if over_graph.__class__ is not bool or ratio.__class__ is not float:
+        over_graph, mapped, concurrency, ratio, flat, shortest = _fields(rest, 6)
+        if over_graph.__class__ is not bool or ratio.__class__ is not float or shortest.__class__ is not bool:
             raise ValueError("a map is malformed")
-        return Map(over_graph, _counts(mapped), None if concurrency is None else _count(concurrency), ratio)
+        return Map(over_graph, _counts(mapped), None if concurrency is None else _count(concurrency), ratio, _counts(flat), shortest)
     if kind == 1:
         inputs, arms, result = _fields(rest, 3)
         read = [_fields(arm, 4) for arm in arms]
@@ -341,6 +346,11 @@ def _spec(kind: Any, rest: list[Any], types: list[Type]) -> Spec:
         if takes.__class__ is not list or any(one.__class__ is not int or one < -1 for one in takes):
             raise ValueError("positions were expected")
         return Rescue(_parameters(inputs, types), _count(graph), tuple(takes), _at(types, result))
+    if kind == 4:
+        count, result = _fields(rest, 2)
+        if _count(count) > _MOST_MERGED:
+            raise ValueError(f"a node merges {count} values")
+        return Merge(tuple(Parameter(f"in{index}", _at(types, result)) for index in range(count)), _at(types, result))
     raise ValueError(f"a node of the unknown kind {kind!r}")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from planner.naming import node_names
 from planner.plan import DICT, ERROR, INPUT, LIST, NODE, RECORD, TUPLE, Binding, Graph, Large, Parameter, Plan
-from planner.specs import Branch, Condition, Gate, Map, Rescue, Spec
+from planner.specs import Branch, Condition, Gate, Map, Merge, Rescue, Spec
 from planner.verify import result_type, target_interface
 from typesys.canonical import unpack
 from typesys.errors import FormatError
@@ -53,10 +53,12 @@ def _graph(plan: Plan, number: int) -> str:
         elif isinstance(spec, Rescue):
             taken = ", ".join(p.name + "=" + ("error" if at < 0 else texts[at] or "…") for at, p in zip(spec.takes, plan.shape.graphs[spec.graph].inputs, strict=True))
             said = f"{texts[0]} or plan {plan.shape.graphs[spec.graph].name}({taken})"
+        elif isinstance(spec, Merge):
+            said = f"first of ({', '.join(text or '…' for text in texts)})"
         else:
-            mapped = spec.mapped if isinstance(spec, Map) else ()
+            mapped, flat = (spec.mapped, spec.flat) if isinstance(spec, Map) else ((), ())
             arguments = [
-                f"{parameter.name}={text}{'[*]' if at in mapped else ''}"
+                f"{parameter.name}={text}{'[*][*]' if at in flat else '[*]' if at in mapped else ''}"
                 for at, (parameter, text) in enumerate(zip(interface.parameters, texts, strict=True))
                 if text is not None
             ]
@@ -94,6 +96,8 @@ def _terms(graph: Graph, index: int, names: list[str], spec: Spec | None) -> str
         terms.append("on standby")
     if graph.on_failure == index:
         terms.append("on failure")
+    if isinstance(spec, Map) and spec.shortest:
+        terms.append("to the end of the shortest")
     if isinstance(spec, Map) and spec.concurrency is not None:
         terms.append(f"{spec.concurrency} at a time")
     if isinstance(spec, Map) and spec.min_success_ratio < 1:

@@ -7,6 +7,7 @@ Map        calls its target once for each item of the lists that the parameters 
 Branch     decides by its conditions which arm's graph to open; arms that are not chosen are never opened
 Gate       waits for a moment or for somebody's answer, without a worker
 Rescue     gives what its first input gives, or, if the node that it comes from failed for good, what its graph makes of the failure
+Merge      gives the first of its inputs whose node was not skipped
 ========== ======================================================================================================
 
 A condition is a tree: an input of the branch by its position, or ``[operator, condition, …]``. It is data, and deciding it runs no code of the author's (rule B1).
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from typesys.types import Type
+from typesys.types import ListType, Type
 
 if TYPE_CHECKING:
     from planner.plan import Parameter
@@ -42,12 +43,22 @@ class Map:
         mapped: the positions of the parameters that get one item at a time.
         concurrency: how many items may be under way at one time; None for as many as the run allows.
         min_success_ratio: the part of the items that has to succeed; below 1 the failed ones are `None`.
+        flat: those of `mapped` that are given lists of lists, whose items are mapped as one list.
+        shortest: whether the shortest list says how many items there are; else lists of different lengths are an error.
     """
 
     over_graph: bool
     mapped: tuple[int, ...]
     concurrency: int | None = None
     min_success_ratio: float = 1.0
+    flat: tuple[int, ...] = ()
+    shortest: bool = False
+
+    def given(self, position: int, item: Type) -> Type:
+        """The type of what a parameter is given, whose type is `item` for one call."""
+        if position not in self.mapped:
+            return item
+        return ListType(ListType(item)) if position in self.flat else ListType(item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +107,15 @@ class Rescue:
     result: Type
 
 
-Spec = Map | Branch | Gate | Rescue
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Whichever of its inputs is there, the first one first: those whose nodes were skipped are not. All are of the type of its result."""
+
+    inputs: tuple[Parameter, ...]
+    result: Type
+
+
+Spec = Map | Branch | Gate | Rescue | Merge
 GATES: Final = ("sleep", "input", "approve")
 
 

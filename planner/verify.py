@@ -33,6 +33,7 @@ from planner.plan import (
     GATE,
     INPUT,
     MAP,
+    MERGE,
     NODE,
     PLAN,
     RECORD,
@@ -45,7 +46,7 @@ from planner.plan import (
     references,
 )
 from planner.policy import OVERRIDABLE, Policy
-from planner.specs import GATES, Branch, Gate, Map, Rescue, Spec, check_concurrency, check_condition, check_ratio
+from planner.specs import GATES, Branch, Gate, Map, Merge, Rescue, Spec, check_concurrency, check_condition, check_ratio
 from planner.triggers import check_trigger
 from typesys.assignable import why_not
 from typesys.errors import FormatError
@@ -103,7 +104,7 @@ def _graph_interface(graph: Graph) -> Interface:
 
 def map_interface(one: Interface, spec: Map) -> Interface:
     """Parameters and result of a map over something with this interface: lists where it is mapped, and a list of results."""
-    parameters = tuple(replace(p, type=ListType(p.type)) if position in spec.mapped else p for position, p in enumerate(one.parameters))
+    parameters = tuple(replace(p, type=spec.given(position, p.type)) for position, p in enumerate(one.parameters))
     return Interface(parameters, ListType(item_type(one.result, spec)))
 
 
@@ -131,7 +132,7 @@ def _unique(names: list[str], what: str) -> None:
         seen.add(name)
 
 
-_SPECS: dict[int, type[Spec] | None] = {CALL: None, PLAN: None, MAP: Map, BRANCH: Branch, GATE: Gate, RESCUE: Rescue}
+_SPECS: dict[int, type[Spec] | None] = {CALL: None, PLAN: None, MAP: Map, BRANCH: Branch, GATE: Gate, RESCUE: Rescue, MERGE: Merge}
 
 
 class _Checker:
@@ -219,6 +220,8 @@ class _Checker:
                     count = len(self.shape.graphs[self.graph.targets[index]].inputs if spec.over_graph else self.shape.callees[self.graph.targets[index]].interface.parameters)
                     if not spec.mapped or list(spec.mapped) != sorted(set(spec.mapped)) or spec.mapped[-1] >= count:
                         raise ValueError(f"the positions {spec.mapped} can't be mapped")
+                    if list(spec.flat) != sorted(set(spec.flat)) or not set(spec.flat) <= set(spec.mapped):
+                        raise ValueError(f"the positions {spec.flat} can't be flattened")
                     check_concurrency(spec.concurrency)
                     check_ratio(spec.min_success_ratio)
                 case Gate():
@@ -232,6 +235,9 @@ class _Checker:
                     if not spec.inputs or spec.inputs[0].type != spec.result:
                         raise ValueError("a fallback stands for a value of another type")
                     self.check_takes(index, spec.graph, spec.takes, spec.inputs, spec.result)
+                case Merge():
+                    if not spec.inputs or any(p.type != spec.result for p in spec.inputs):
+                        raise ValueError("what is merged is of another type")
         except PlanError:
             raise
         except (ValueError, TypeError, IndexError, KeyError, AttributeError) as error:

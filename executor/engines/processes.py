@@ -269,12 +269,12 @@ class Processes:
                 name, text = content
                 self._stopped = KeyboardInterrupt(text) if name == "KeyboardInterrupt" else StoreError(text)
                 self._outcomes += unstarted(worker.answered().calls)
-        if (ended or worker.is_silent) and worker.has_ended:
-            self._ended(worker)
-        elif worker.doomed and not worker.sent:
+        if worker.doomed and not worker.sent:  # it ends, or has ended, as it said
             self._forget(worker)
             self._workers.remove(worker)
             worker.close(_PATIENCE)
+        elif (ended or worker.is_silent) and worker.has_ended:
+            self._ended(worker)
 
     def _ended(self, worker: WorkerProcess) -> None:
         """A worker is gone: what it was running is lost, what it had not begun goes elsewhere."""

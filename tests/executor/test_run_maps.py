@@ -14,7 +14,7 @@ from executor import resume, run
 from executor.errors import DepthExceeded, OutputUnavailable, RunFailed, WorkflowCancelled
 from executor.history import History
 from executor.testing import MockClock, always_replay
-from planner import Context, Loop, Retry, Skip, conditional, current_context, dynamic, map_task, task, unmapped, workflow
+from planner import Context, Loop, Retry, Skip, conditional, current_context, dynamic, flatten, map_task, task, unmapped, workflow
 from planner.errors import MapError
 
 ENGINES = ["inline", "threads", "processes"]
@@ -224,6 +224,76 @@ def test_B2_eleven_maps_one_after_the_other(store):
         return xs
 
     assert run(flow_of(body), {"xs": [1, 2, 3]}, store=store).result == [12, 13, 14]
+
+
+# --- lists of lists, and lists of different lengths --------------------------------------------------------------------------------
+
+
+@task
+def triangle(n: int) -> list[list[int]]:
+    return [[row] * row for row in range(n)]
+
+
+@task
+def half(x: float) -> float:
+    return x / 2
+
+
+@every_engine
+def test_B2_the_items_of_lists_in_a_list_are_mapped_as_one_list(engine):
+    @workflow
+    def work() -> tuple[list[int], list[int], list[float], list[int]]:
+        rows = triangle(4)
+        return inc.map(flatten([[4, 5], [6]])), inc.map(flatten(rows)), half.map(flatten(rows)), inc.map(flatten([[1], rows[2], numbers(2)]))
+
+    ended = run(work, {}, store="memory://maps", engine=engine, echo=False)
+    assert ended.result == ([5, 6, 7], [2, 3, 3, 4, 4, 4], [0.5, 1.0, 1.0, 1.5, 1.5, 1.5], [2, 3, 3, 1, 2])
+    assert [row.path for row in ended.nodes(items=True) if "inc[" in row.path] == ["main/inc[0]", "main/inc[1]", "main/inc[2]"]
+
+
+def test_B2_flattened_and_plain_lists_go_together(store):
+    assert run(flow_of(lambda xs: add.map(flatten([xs, [3]]), [10, 20, 30])), {"xs": [1, 2]}, store=store).result == [11, 22, 33]
+
+
+def test_B2_empty_lists_in_a_list_have_no_items(store):
+    assert run(flow_of(lambda xs: inc.map(flatten([[], xs, []]))), {"xs": []}, store=store).result == []
+
+
+def test_B2_flattened_lists_of_different_total_length_are_named():
+    ended = run(flow_of(lambda xs: add.map(flatten([xs, xs]), xs)), {"xs": [1, 2]}, store="memory://maps", echo=False)
+    assert "have different lengths: a has 4, b has 2" in str(ended.error)
+
+
+@every_engine
+def test_B2_with_zip_shortest_the_shortest_list_ends_the_items(engine):
+    shortest = map_task(add, zip="shortest")
+    body = flow_of(lambda xs: [*[shortest([1, 2, 3], xs)[i] for i in range(2)], *[shortest(xs, numbers(1))[0]]])
+    assert run(body, {"xs": [10, 20]}, store="memory://maps", engine=engine, echo=False).result == [11, 22, 10]
+
+
+def test_B2_with_zip_shortest_an_empty_list_means_no_items(store):
+    assert run(flow_of(lambda xs: map_task(add, zip="shortest")(xs, numbers(5000))), {"xs": []}, store=store).result == []
+
+
+def test_B2_items_pass_through_the_levels_of_a_mapped_workflow_on_their_own(store):
+    """Eleven levels without a barrier between them: the last item's first step ends after the first item's last one."""
+    is_through = threading.Event()
+
+    @task
+    def step(x: int, level: int) -> int:
+        if (x, level) == (3, 0):
+            assert is_through.wait(60)
+        if (x, level) == (11, 10):
+            is_through.set()
+        return x + 1
+
+    @workflow
+    def levels(x: int) -> int:
+        for level in range(11):
+            x = step(x, level)
+        return x
+
+    assert run(flow_of(lambda xs: levels.map(xs)), {"xs": [1, 2, 3]}, store=store, engine="threads", max_parallelism=2).result == [12, 13, 14]
 
 
 # --- wrong at run time -------------------------------------------------------------------------------------------------------------

@@ -70,12 +70,13 @@ workloads.WORKLOADS = tuple(replace(one, result=-1) for one in workloads.WORKLOA
 """
 
 BODIES_BEGIN_AGAIN = """
-from executor.scheduler import Scheduler
-real = Scheduler.replay
-def forgetful(self, event):
-    if event[0] != 0:  # what is done is run again
-        real(self, event)
-Scheduler.replay = forgetful
+from executor import recovery
+from executor.events import DONE
+real = recovery.replay
+def forgetful(scheduler, event):
+    if event[0] != DONE:  # what is done is run again
+        real(scheduler, event)
+recovery.replay = forgetful
 """
 
 NOT_PATIENT = """

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from planner import Plan, Workflow, conditional, dynamic, map_task, task, unmapped, workflow
+from planner import Plan, Workflow, conditional, dynamic, flatten, map_task, task, unmapped, workflow
 from planner.errors import CompileErrors, EdgeTypeError, LeakedPromise, MapError, NestedCallError, PromiseError, WrongCall
 
 
@@ -318,6 +318,39 @@ def test_B2_a_promise_that_is_no_list_is_refused(problem_of):
 def test_B2_uneven_literal_lists_are_refused_before_anything_runs(problem_of):
     problem = problem_of(flow_of(lambda xs: add.map([1, 2, 3], [1, 2])))
     assert (type(problem), problem.message) == (MapError, "add.map() was given lists of different lengths: a has 3, b has 2")
+
+
+def test_B2_flattened_literal_lists_have_the_length_of_all_their_items(problem_of):
+    problem = problem_of(flow_of(lambda xs: add.map(flatten([[1, 2], [3]]), [1, 2])))
+    assert (type(problem), problem.message) == (MapError, "add.map() was given lists of different lengths: a has 3, b has 2")
+
+
+@pytest.mark.parametrize("body", [lambda xs: inc.map(flatten(xs)), lambda xs: inc.map(flatten([1, 2])), lambda xs: inc.map(flatten(3))])
+def test_B2_only_lists_of_lists_are_flattened(problem_of, body):
+    problem = problem_of(flow_of(body))
+    assert type(problem) is MapError
+    assert "inc.map(x=flatten(…)) wants a list of lists" in problem.message
+
+
+def test_B2_zip_is_equal_or_shortest(problem_of):
+    assert "zip is \"equal\" or \"shortest\", not 'longest'" in problem_of(flow_of(lambda xs: map_task(inc, zip="longest")(xs))).message
+    with pytest.raises(MapError, match="zip is"):
+        map_task(inc, zip="longest")
+
+
+def test_B2_outside_a_workflow_lists_are_flattened_and_zipped_alike():
+    assert inc.map(flatten([[4, 5], [6]])) == [5, 6, 7]
+    assert map_task(add, zip="shortest")([1, 2, 3], [10, 20]) == [11, 22]
+
+
+def test_A2_a_plan_says_what_is_flattened_and_where_it_ends():
+    @workflow
+    def work(rows: list[list[int]], xs: list[int]) -> list[int]:
+        return map_task(add, zip="shortest")(flatten(rows), xs)
+
+    plan = work.compile()
+    assert "map task add(a=rows[*][*], b=xs[*]) to the end of the shortest" in plan.show()
+    assert Plan.from_bytes(plan.to_bytes()) == plan
 
 
 @pytest.mark.parametrize("body", [lambda xs: inc.map(unmapped(1)), lambda xs: always.map(), lambda xs: map_task(partial(inc, x=1))()])
