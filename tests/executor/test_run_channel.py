@@ -1,7 +1,9 @@
 """S7: the run's key-value store. Reads see what was committed when the attempt began, and its own; `add` and `append` lose nothing."""
 
 import signal
+import threading
 from datetime import datetime
+from functools import partial
 
 import pytest
 
@@ -185,28 +187,36 @@ def test_S7_what_has_no_wire_form_is_refused_as_the_docstring_says(value):
     assert "channel().set('k', …)" in message
 
 
-@task
-def sets_text(ctx: Context, i: int) -> int:
-    ctx.channel().set("k", "text")
-    return i
-
-
-@task
-def adds(ctx: Context, i: int) -> int:
-    ctx.channel().add("k", i)
-    return i
-
-
 def test_S7_a_conflict_that_shows_only_when_the_writes_meet_fails_the_later_one():
     """Neither saw the other's write."""
+    has_begun, is_stored = threading.Event(), threading.Event()
+
+    @task
+    def sets_text(ctx: Context) -> int:
+        assert has_begun.wait(60)
+        ctx.channel().set("k", "text")
+        return 1
+
+    @task
+    def adds(ctx: Context) -> int:
+        has_begun.set()
+        assert is_stored.wait(60)
+        ctx.channel().add("k", 2)
+        return 2
 
     @workflow
     def work() -> list[int]:
-        return [sets_text(1), adds(2)]
+        return [sets_text(), adds()]
 
-    ended = carried(work, engine="processes", max_parallelism=2)
+    told = partial(_set_when_done, is_stored)
+    ended = carried(work, engine="threads", max_parallelism=2, on_progress=told)
     assert ended.state == "FAILED"
     assert "'k' holds" in str(ended.error) or "not a number" in str(ended.error)
+
+
+def _set_when_done(event, progress):
+    if progress.done:
+        event.set()
 
 
 # --- what counts ---

@@ -234,11 +234,6 @@ def triangle(n: int) -> list[list[int]]:
     return [[row] * row for row in range(n)]
 
 
-@task
-def half(x: float) -> float:
-    return x / 2
-
-
 @every_engine
 def test_B2_the_items_of_lists_in_a_list_are_mapped_as_one_list(engine):
     @workflow

@@ -67,7 +67,7 @@ def test_S6_if_all_were_skipped_so_is_the_merge_and_what_wants_it(ended):
     assert set(states(over).values()) == {"SKIPPED"}
     assert over.state == "SUCCEEDED"
     with pytest.raises(OutputUnavailable):
-        over.result  # noqa: B018
+        over.result
 
 
 @pytest.mark.parametrize(("is_there", "result"), [(True, None), (False, 2)])

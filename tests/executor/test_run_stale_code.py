@@ -10,6 +10,8 @@ import textwrap
 import pytest
 
 from executor import Store, resume, run
+from executor.engines import processes
+from executor.engines.worker_process import WorkerProcess
 from executor.layout import code_key
 from planner import task
 from planner.by_value import MAGIC, PYTHON, VERSION, OtherPython, dump_entity, load_entity
@@ -316,3 +318,20 @@ def test_A11_a_stored_function_that_is_no_function_is_told_and_not_believed(proj
     assert "scaled" in said
 
 
+
+
+def test_X2_a_kept_worker_that_has_gone_when_it_is_heard_to_be_stale_is_no_failed_start(computed, module, monkeypatch):
+    """It said that its modules are old and ended, before anybody listened."""
+    assert computed(module().flow, x=1) == 11
+    opened = WorkerProcess.open
+
+    def open_and_wait(worker, name, opening):
+        opened(worker, name, opening)
+        if worker.pid in kept:
+            os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
+
+    kept = {worker.pid for worker in processes._spare}
+    assert kept
+    monkeypatch.setattr(WorkerProcess, "open", open_and_wait)
+    changed = module(helper=HELPER.replace("10 * x", "20 * x"))
+    assert computed(changed.flow, x=1) == 21
