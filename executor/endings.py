@@ -101,10 +101,7 @@ def _mark(frame: Frame, index: int, state: int, failed: FailedNode | None) -> No
 
 def _after(scheduler: Scheduler, frame: Frame, failing: Iterable[int]) -> None:
     """What a frame comes to after nodes of it have ended badly."""
-    for index in failing:
-        if frame.failing is None and _is_unhandled(frame, index):
-            assert frame.failures is not None
-            frame_fails(scheduler, frame, frame.failures[index])
+    _fail_unhandled(scheduler, frame, failing)
     if frame.failing is not None:
         return
     if frame.remaining and frame.topology.standby:
@@ -115,10 +112,11 @@ def _after(scheduler: Scheduler, frame: Frame, failing: Iterable[int]) -> None:
 
 def release(scheduler: Scheduler, frame: Frame, index: int) -> None:
     """A node is done: what becomes of those that wait for it, where triggers or failures have a say."""
-    _after_done(scheduler, frame, _spread(scheduler, frame, [index]))
+    _fail_unhandled(scheduler, frame, _spread(scheduler, frame, [index]))
 
 
-def _after_done(scheduler: Scheduler, frame: Frame, failing: list[int]) -> None:
+def _fail_unhandled(scheduler: Scheduler, frame: Frame, failing: Iterable[int]) -> None:
+    """A frame fails of the first node that has failed and that nothing in it handles."""
     for index in failing:
         if frame.failing is None and _is_unhandled(frame, index):
             assert frame.failures is not None

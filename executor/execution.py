@@ -73,7 +73,7 @@ class Progress:
 
     `done` and `nodes` count nodes, of all frames known so far. `running` says what workers do at this moment: (worker, path, since when in µs since the epoch); `waiting`
     how many calls are ready and wait for a pool or for memory; `lost` how many calls are sent again because their worker was lost; `retrying` how many wait for another
-    attempt; `paused` whether nothing new starts for the time being.
+    attempt; `paused` whether nothing new starts for the time being; `gates` how many gates wait; `items_done` and `items` count items of the maps that are under way.
     """
 
     done: int
@@ -84,6 +84,9 @@ class Progress:
     lost: int = 0
     retrying: int = 0
     paused: bool = False
+    gates: int = 0
+    items_done: int = 0
+    items: int = 0
 
 
 class Ending(NamedTuple):
@@ -225,8 +228,18 @@ class Execution:
             if frame is not None:
                 running.append((one.worker, frame.path_of(one.index, scheduler.iteration(one.frame, one.index)), one.since))
         done, nodes = self._commits.shown
-        waiting, retrying = scheduler.admission.waiting, len(scheduler.sleeping)
-        return Progress(done, nodes or scheduler.nodes, self._commits.expanded, tuple(running), waiting, scheduler.lost_calls, retrying, scheduler.paused)
+        return Progress(
+            done,
+            nodes or scheduler.nodes,
+            self._commits.expanded,
+            tuple(running),
+            scheduler.admission.waiting,
+            scheduler.lost_calls,
+            scheduler.retrying,
+            scheduler.paused,
+            len(scheduler.waiting),
+            *scheduler.items,
+        )
 
     # --- the loop ---
 
@@ -569,8 +582,18 @@ class Execution:
         """For the heartbeat: counts, and some of what runs. What waits in a batch behind another does not run."""
         scheduler = self.scheduler
         running = [[one.frame, one.index, one.worker, one.since] for one in self.engine.running()[:_SHOWN_RUNNING]]
-        waiting, retrying = scheduler.admission.waiting, len(scheduler.sleeping)
-        return Standing(scheduler.done_nodes, scheduler.nodes, running, waiting, scheduler.lost_calls, retrying, scheduler.paused, bool(self._at_the_end))
+        return Standing(
+            scheduler.done_nodes,
+            scheduler.nodes,
+            running,
+            scheduler.admission.waiting,
+            scheduler.lost_calls,
+            scheduler.retrying,
+            scheduler.paused,
+            bool(self._at_the_end),
+            len(scheduler.waiting),
+            *scheduler.items,
+        )
 
 
 def _rebased(futures: bytes, call: Call) -> bytes:

@@ -10,11 +10,10 @@ import pickle
 import signal
 import traceback
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Any, Final
 
 from executor.errors import RemoteError, WorkerLost, limit_error
-from planner.errors import is_authors
+from planner.errors import CompileError, is_authors, is_ours
 from planner.signals import Retry
 from typesys.names import qualified_name
 from typesys.opaque import loads
@@ -79,8 +78,8 @@ class Failure:
     @classmethod
     def of_exception(cls, error: BaseException) -> Failure:
         """The failure of a body that raised."""
-        text = "".join(traceback.format_exception(type(error), error, _from_user_code(error.__traceback__)))
-        message = f"the body called sys.exit({error.code!r})" if isinstance(error, SystemExit) else _text(error)
+        text = authors_traceback(error)
+        message = f"the body called sys.exit({error.code!r})" if isinstance(error, SystemExit) else error.message if isinstance(error, Retry) else _text(error)
         asks = isinstance(error, Retry)
         after = error.after if isinstance(error, Retry) else None
         return cls(
@@ -159,9 +158,22 @@ def _pickled(error: BaseException) -> bytes | None:
         return None
 
 
-def _from_user_code(trace: TracebackType | None) -> TracebackType | None:
-    """The traceback from the author's first line on, without what called it (ours, an event loop's)."""
-    first = trace
-    while first is not None and not is_authors(first.tb_frame.f_code.co_filename):
-        first = first.tb_next
-    return first or trace
+def authors_traceback(error: BaseException) -> str:
+    """The traceback of an error as its author wants to see it: from the author's first line on, without our own lines.
+
+    An error that says itself what to do and comes from no line of an author is told without a traceback.
+    """
+    told = traceback.TracebackException.from_exception(error, compact=True)
+    _leave_out_ours(told, told.stack, isinstance(error, CompileError))
+    return "".join(told.format())
+
+
+def _leave_out_ours(told: traceback.TracebackException, stack: traceback.StackSummary, teaches: bool) -> None:
+    for other in (told.__cause__, told.__context__, *(told.exceptions or ())):
+        if other is not None:
+            _leave_out_ours(other, other.stack, teaches)
+    first = next((at for at, frame in enumerate(stack) if is_authors(frame.filename)), None)
+    if first is not None:
+        stack[:] = [frame for frame in stack[first:] if not is_ours(frame.filename)]
+    elif teaches:
+        told.stack = None  # type: ignore[assignment]  # what `format` takes for "there is none"

@@ -25,7 +25,7 @@ from typesys.wire import Codec, codec_for
 _LOOK = 0.2
 ENDED_WELL = ("SUCCEEDED", "TERMINATED")
 _ANY = codec_for(ANY)
-_LIMITS = ("DepthExceeded", "NodesExceeded", "FuturesTooLarge")
+_LIMITS = ("DepthExceeded", "NodesExceeded", "FuturesTooLarge", "IterationLimitExceeded")
 
 
 def resume_command(run_id: str, store: Store) -> str:

@@ -45,6 +45,8 @@ class Beat:
         retrying: calls that wait for another attempt.
         paused: nothing new starts for the time being.
         ending: it was told to stop or cancel, and does.
+        gates: gates that wait.
+        items_done, items: items of the maps that are under way: that have ended, and all.
     """
 
     epoch: int
@@ -61,6 +63,9 @@ class Beat:
     retrying: int = 0
     paused: bool = False
     ending: bool = False
+    gates: int = 0
+    items_done: int = 0
+    items: int = 0
 
     def is_live(self, store: Store, run_id: str) -> bool:
         """Whether this executor may still be working on the run."""
@@ -109,7 +114,7 @@ def read_beat(store: Store, run_id: str) -> Beat | None:
 
 def _check(beat: Beat) -> None:
     """Raise `ValueError` for a beat whose fields are not of their types."""
-    numbers = (beat.epoch, beat.pid, beat.done, beat.nodes, beat.waiting, beat.lost, beat.retrying)
+    numbers = (beat.epoch, beat.pid, beat.done, beat.nodes, beat.waiting, beat.lost, beat.retrying, beat.gates, beat.items_done, beat.items)
     for number in numbers:
         fields.whole(number)
     fields.text(beat.host), fields.text(beat.birth)
@@ -151,6 +156,9 @@ class Standing(NamedTuple):
     retrying: int
     paused: bool
     ending: bool
+    gates: int
+    items_done: int
+    items: int
 
 
 class Heartbeat:

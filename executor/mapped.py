@@ -165,11 +165,19 @@ def item_ended(scheduler: Scheduler, frame: Frame, index: int) -> None:
         while mapping.queue and len(mapping.under_way) < mapping.spec.concurrency:
             other, next_one = mapping.queue.popleft()
             mapping.under_way.add((other.id, next_one))
-            scheduler.ready.append((other, next_one))
+            _make_ready_in_order(scheduler.ready, other, next_one)
         if not mapping.queue and mapping.next < len(mapping.chunks):
             scheduler.ready.append((mapping.frame, mapping.index))
     if frame.mixed:
         _look_at_chunk(scheduler, frame, mapping)
+
+
+def _make_ready_in_order(ready: list[tuple[Frame, int]], frame: Frame, index: int) -> None:
+    """Items begin in their order: the last of `ready` is the first to be taken."""
+    at = len(ready)
+    while at and ready[at - 1][0] is frame and ready[at - 1][1] < index:
+        at -= 1
+    ready.insert(at, (frame, index))
 
 
 def item_ended_badly(scheduler: Scheduler, frame: Frame, index: int, state: int, failed: FailedNode | None) -> None:
@@ -211,8 +219,7 @@ def _end_in_chunk(frame: Frame, index: int, state: int, failed: FailedNode | Non
 
 def _look_at_chunk(scheduler: Scheduler, frame: Frame, mapping: Mapping) -> None:
     """A chunk with items that did not succeed is kept when only its list is left to make."""
-    topology = frame.topology
-    if any(frame.state(index) in (PENDING, OPEN) for index in range(topology.count)):
+    if frame.remaining > 1:
         return
     assert frame.part is not None
     mapping.kept[frame.part.number] = frame

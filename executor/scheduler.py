@@ -518,6 +518,17 @@ class Scheduler:
         return sum(1 for tries in list(self.tries.values()) if tries.lost) if self.tries else 0
 
     @property
+    def retrying(self) -> int:
+        """How many calls wait for another attempt."""
+        return sum(1 for one in list(self.sleeping) if (one.frame.id, one.node) not in self.waiting) if self.sleeping else 0
+
+    @property
+    def items(self) -> tuple[int, int]:
+        """Of the maps that are under way, how many items have ended, and how many there are."""
+        under_way = list(self.maps.values())
+        return sum(one.ended for one in under_way), sum(one.total for one in under_way)
+
+    @property
     def ended(self) -> bool:
         """Whether nothing is left to do, or nothing may be done any more."""
         if self.outputs is not None:

@@ -12,7 +12,11 @@ from planner.policy import seconds
 
 
 class Signal(BaseException):
-    """Anything that a task raises to its run."""
+    """Anything that a task raises to its run. Its text is for where no run takes it."""
+
+    def __str__(self) -> str:
+        said = f"{super().__str__()!r}" if super().__str__() else ""
+        return f"{type(self).__name__}({said}) was raised where no run takes it: raise it in a @task or @dynamic, and run that with executor.run(…)"
 
 
 class Retry(Signal):
@@ -69,9 +73,6 @@ class Loop(Signal):
 
     def __reduce__(self) -> tuple[type[Loop], tuple[Any, str]]:
         return type(self), (self.result, self.message)
-
-    def __str__(self) -> str:
-        return f"Loop({self.message!r})" if self.message else "Loop()"
 
 
 class Skip(Signal):

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from executor.cli.output import counted
 from executor.execution import Progress
+from executor.heartbeat import Beat
 
 _ROWS: Final = 12
 
@@ -47,7 +49,8 @@ class View:
     def take(self, progress: Progress) -> None:
         """The run stands like this now."""
         self._running = progress.running
-        self._bar.update(self._task, completed=progress.done, total=progress.nodes, more=_beside(progress))
+        done, total = progress.done + progress.items_done, progress.nodes + progress.items
+        self._bar.update(self._task, completed=done, total=total, more=beside(progress, progress.expanded))
 
     def __rich__(self) -> Any:
         from rich.console import Group
@@ -55,21 +58,19 @@ class View:
         return Group(self._bar, worker_table(self._running)) if self._running else self._bar
 
 
-def _beside(progress: Progress) -> str:
-    return beside(progress.expanded, progress.waiting, progress.lost, progress.retrying, progress.paused)
-
-
-def beside(expanded: int, waiting: int, lost: int, retrying: int = 0, paused: bool = False) -> str:
+def beside(progress: Progress | Beat, expanded: int = 0) -> str:
     """What stands beside the bar.
 
-    >>> beside(1200, 3, 1, 2)
-    '1,200 futures files, 3 wait, 2 to be tried again, 1 sent again'
+    >>> beside(Progress(7, 9, 1200, waiting=3, lost=1, retrying=2, gates=1, items_done=40, items=5000), 1200)
+    '40 of 5,000 items, 1,200 futures files, 3 wait, 1 gate waits, 2 to be tried again, 1 sent again'
     """
-    parts = ["paused"] if paused else []
+    parts = ["paused"] if progress.paused else []
+    parts += [f"{progress.items_done:,} of {progress.items:,} items"] if progress.items else []
     parts += [f"{expanded:,} futures files"] if expanded else []
-    parts += [f"{waiting:,} wait"] if waiting else []
-    parts += [f"{retrying:,} to be tried again"] if retrying else []
-    parts += [f"{lost:,} sent again"] if lost else []
+    parts += [f"{progress.waiting:,} wait"] if progress.waiting else []
+    parts += [f"{counted(progress.gates, 'gate')} {'waits' if progress.gates == 1 else 'wait'}"] if progress.gates else []
+    parts += [f"{progress.retrying:,} to be tried again"] if progress.retrying else []
+    parts += [f"{progress.lost:,} sent again"] if progress.lost else []
     return ", ".join(parts)
 
 

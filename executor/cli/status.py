@@ -44,6 +44,9 @@ def command(run_id: str, store: str, all_nodes: bool, as_json: bool, watch: bool
     for name in history.changed_code:
         click.echo(f"changed  {name} runs newer code than the run began with")
     click.echo("nodes    " + (", ".join(f"{count:,} {state}" for state, count in sorted(history.counts.items())) or "none"))
+    _items(history)
+    for gate in history.gates():
+        click.echo(f"waits    {gate.path} for {gate.wants}: promissory answer {manifest.run_id} {gate.name} VALUE")
     _by_callee(rows)
     troubled = [row for row in rows if row.state in ("FAILED", "RUNNING", "RETRYING")]
     if all_nodes or troubled:
@@ -55,6 +58,7 @@ def command(run_id: str, store: str, all_nodes: bool, as_json: bool, watch: bool
 
 
 _LOOK: Final = 0.5
+_MAPS: Final = 10
 
 
 def _watch(history: History, silent: bool) -> None:
@@ -81,7 +85,7 @@ def _watch(history: History, silent: bool) -> None:
 def _line(history: History) -> str:
     beat = history.beat
     assert beat is not None
-    more = beside(0, beat.waiting, beat.lost, beat.retrying, beat.paused)
+    more = beside(beat)
     return f"{history.state} {beat.done:,}/{beat.nodes:,} nodes, {counted(len(beat.running), 'task')} at work{f', {more}' if more else ''}"
 
 
@@ -92,6 +96,15 @@ def _drawn(history: History) -> Any:
     running = tuple((worker, history.path(*key), since) for key, (worker, since) in history.running.items() if history.has(*key))
     head = Text(f"{history.manifest.run_id}  {_line(history) if history.beat is not None else history.state}")
     return Group(head, worker_table(running))
+
+
+def _items(history: History) -> None:
+    """How far maps are that are under way."""
+    under_way = [(history.path(*key), *counts) for key, counts in history.items.items() if key in history.scheduler.maps]
+    for path, ended, total in under_way[:_MAPS]:
+        click.echo(f"items    {path}: {ended:,} of {total:,}")
+    if len(under_way) > _MAPS:
+        click.echo(f"items    and {counted(len(under_way) - _MAPS, 'map')} more")
 
 
 def _by_callee(rows: list[NodeRow]) -> None:

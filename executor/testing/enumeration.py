@@ -65,7 +65,7 @@ def crash_at_operations(workload: Workload, new_url: Callable[[], str], how: How
         workload: what.
         new_url: a URL of an empty store, each time.
         how: "crash before" or "crash after" the operation took effect; "tear": with half of what it writes written.
-        operations: which, from 1; by default all of them.
+        operations: which, from 1 and rising; by default all of them.
 
     Raises:
         Violation: one of the things that have to hold did not; the message says where.
@@ -78,7 +78,7 @@ def crash_at_operations(workload: Workload, new_url: Callable[[], str], how: How
             fault.verbs = ("put_new", "put", "append")
         url = new_url()
         if not _died(workload, FaultyStore(url, [fault])):
-            if operations is None and fault.seen < number:
+            if fault.seen < number:
                 return died
             continue
         died += 1

@@ -91,25 +91,31 @@ def labels_of_committed(store):
 # --- at every operation, at every point ---
 
 
+@pytest.fixture
+def operations(whole):
+    """A function how → the operations at which a run is to die: samples of them, others for each way to die."""
+    return lambda how: itertools.count(1) if whole else itertools.count(1 + HOWS.index(how), 5)
+
+
 @by_name
 @pytest.mark.parametrize("how", ["crash before", "crash after"])
-def test_J1_a_run_that_dies_at_any_operation_of_its_store_is_as_if_nothing_had_been(workload, how, new_url):
-    assert crash_at_operations(workload, new_url, how) >= 12
+def test_J1_a_run_that_dies_at_any_operation_of_its_store_is_as_if_nothing_had_been(workload, how, new_url, operations, whole):
+    assert crash_at_operations(workload, new_url, how, operations(how)) >= (12 if whole else 2)
 
 
 @by_name
 @pytest.mark.filterwarnings("ignore:can't write:RuntimeWarning")
-def test_J4_a_run_whose_writes_are_torn_is_as_if_nothing_had_been(workload, new_url):
-    assert crash_at_operations(workload, new_url, "tear") >= 10
+def test_J4_a_run_whose_writes_are_torn_is_as_if_nothing_had_been(workload, new_url, operations, whole):
+    assert crash_at_operations(workload, new_url, "tear", operations("tear")) >= (10 if whole else 2)
 
 
 @by_name
 @pytest.mark.parametrize("keys", ["objects/*", "plans/*", "cache/*", "leases/*", "manifest", "journal/*", "futures/*", "logs/*", "beat"])
-def test_J4_a_process_that_dies_over_a_half_written_key_leaves_a_run_that_is_as_if_nothing_had_been(workload, keys, new_url):
+def test_J4_a_process_that_dies_over_a_half_written_key_leaves_a_run_that_is_as_if_nothing_had_been(workload, keys, new_url, whole):
     """Futures files, cache entries, leases and beats too: their errors stop no run, a death does."""
     expected = undisturbed(workload, new_url())
     pattern = keys if keys.partition("/")[0] in ("objects", "plans", "cache", "leases") else f"runs/*/{keys}"
-    for number in itertools.count(1, 3):
+    for number in itertools.count(1, 3 if whole else 12):
         url = new_url()
         fault = Fault("tear", at=number, verbs=("put_new", "put", "append"), keys=pattern, error=lambda: Crashed("torn"))
         if not begun(workload, FaultyStore(url, [fault])):
@@ -168,17 +174,17 @@ def test_J1_the_executor_may_die_on_any_engine(point, engine, folders):
 
 
 @by_name
-def test_J1_a_resume_that_dies_at_any_operation_is_resumed_as_if_nothing_had_been(workload, new_url):
+def test_J1_a_resume_that_dies_at_any_operation_is_resumed_as_if_nothing_had_been(workload, new_url, whole):
     expected, deaths = undisturbed(workload, new_url()), 0
-    for number in itertools.count(1, 2):
+    for number in itertools.count(1, 2 if whole else 7):
         url = new_url()
         with crash_at("worker.after-body", 3):
             assert begun(workload, Store(url))
-        if not resumed(FaultyStore(url, [Fault("crash", at=number, when="after" if number % 4 == 1 else "before")])):
+        if not resumed(FaultyStore(url, [Fault("crash", at=number, when="after" if deaths % 2 else "before")])):
             break
         deaths += 1
         check_resumed(workload, url, expected, f"{workload.name}, a resume that died at operation {number}")
-    assert deaths >= 4
+    assert deaths >= (4 if whole else 1)
 
 
 @by_name

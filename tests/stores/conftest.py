@@ -12,6 +12,7 @@ import sys
 import textwrap
 import threading
 import time
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -73,10 +74,12 @@ class _Handler(BaseHTTPRequestHandler):
         if body or self.command in ("PUT", "POST"):
             headers["Content-Length"] = str(len(body))
         upstream = http.client.HTTPConnection(*proxy.upstream, timeout=PATIENCE)
+        is_conditional = any(name.lower() in ("if-none-match", "if-match") for name in headers)
         try:
-            upstream.request(self.command, self.path, body or None, headers)
-            response = upstream.getresponse()
-            data = response.read()
+            with proxy.one_at_a_time if is_conditional else nullcontext():  # moto looks and writes in two steps
+                upstream.request(self.command, self.path, body or None, headers)
+                response = upstream.getresponse()
+                data = response.read()
             kept = {
                 name: value
                 for name, value in response.getheaders()
@@ -180,6 +183,7 @@ class Proxy:
         self._choose = None
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.proxy = self
+        self.one_at_a_time = threading.Lock()
         self.port = self._server.server_port
         self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
