@@ -9,7 +9,7 @@ from typing import Any, Final
 from executor.errors import GateNotFound, RunIsNotLive
 from executor.heartbeat import await_first_beat, read_beat
 from executor.history import Gate, History
-from executor.inbox import send
+from executor.inbox import send, waiting
 from executor.store import Store
 from typesys.errors import TypeMismatch
 from typesys.wire import codec_for
@@ -37,7 +37,7 @@ def answer(store: Store, run_id: str, name: str, value: Any, patience: float = 3
 def send_answer(store: Store, run_id: str, name: str, encode: Callable[[Gate], bytes], patience: float = 30.0) -> bool:
     """As `answer`, with the answer as bytes, which may depend on the type that is wanted."""
     gate = _find(store, run_id, name)
-    key = send(store, run_id, "answer", gate=gate.path, value=encode(gate))
+    key = send(store, run_id, "answer", gate=_exact(gate), value=encode(gate))
     given_up = time.monotonic() + patience
     while store.exists(key):
         beat = read_beat(store, run_id)
@@ -50,6 +50,17 @@ def send_answer(store: Store, run_id: str, name: str, encode: Callable[[Gate], b
     return True
 
 
+def _refuse_a_second(store: Store, run_id: str, gate: Gate) -> None:
+    if any(command.gate == _exact(gate) for _, command in waiting(store, run_id)):
+        raise GateNotFound(f"{gate.path} of run {run_id} has an answer already, which its next executor takes")
+
+
+def _exact(gate: Gate) -> str:
+    """The gate's path, with its frame and index, by which its executor knows it."""
+    frame, index = gate.key
+    return gate.path if gate.path.endswith(f"#{frame}.{index}") else f"{gate.path}#{frame}.{index}"
+
+
 def _find(store: Store, run_id: str, name: str) -> Gate:
     await_first_beat(store, run_id)
     given_up = time.monotonic() + _SOON
@@ -60,6 +71,7 @@ def _find(store: Store, run_id: str, name: str) -> Gate:
         gates = list(history.gates())
         found = [gate for gate in gates if gate.path == name] or [gate for gate in gates if gate.name == name]
         if len(found) == 1:
+            _refuse_a_second(store, run_id, found[0])
             return found[0]
         if len(found) > 1:
             raise GateNotFound(f"{len(found)} gates of run {run_id} are called {name}: say which by its path: {', '.join(gate.path for gate in found[:10])}")

@@ -12,16 +12,19 @@ from executor.invocation import CANCEL, ENDED, FUTURES, ITERATION, LOOP, SKIP, V
 from planner.context import Requests, encoded_payload
 from planner.dynamic import Iteration, plan_of_calls
 from planner.entity import Entity
-from planner.errors import SignalError
+from planner.errors import SignalError, Where, raised_at
 from planner.plan import Plan
 from planner.plan_format import FuturesHeader
+from planner.signals import Signal
 from typesys.secret import masked
-from typesys.types import NONE
+from typesys.types import ANY, NONE
 
 if TYPE_CHECKING:
     from executor.invoke import Worker
 
 RETURNED, EMITTED, LOOPED, SKIPPED = range(4)
+NONE_GIVEN, HAS, LACKS = range(3)
+"""Of a task that was asked for: it got no inputs and needs none, it got all, it lacks some."""
 
 
 class Raw(NamedTuple):
@@ -29,6 +32,11 @@ class Raw(NamedTuple):
 
     how: int
     what: Any
+    signal: Signal | None = None
+
+    def where(self, requests: Requests) -> Where | None:
+        """The author's line that asked for what can't be."""
+        return (None if self.signal is None else raised_at(self.signal)) or requests.where
 
 
 Concluded = tuple[int, Any, dict[str, Any] | None]
@@ -43,7 +51,10 @@ def conclude(worker: Worker, entity: Entity[..., Any], raw: Raw, requests: Reque
         raise requests.refused  # also if the body swallowed it
     if requests.cancel is not None:
         return CANCEL, masked(requests.cancel), None
+    where = raw.where(requests)
     asked: dict[str, Any] = {}
+    if requests.where is not None:
+        asked["at"] = str(requests.where)
     if requests.writes:
         asked["writes"] = [list(write) for write in requests.writes]
     if requests.read:
@@ -53,24 +64,22 @@ def conclude(worker: Worker, entity: Entity[..., Any], raw: Raw, requests: Reque
         return (*_last_words(worker, entity, raw), asked)
     if raw.how == SKIPPED:
         if requests.names:
-            raise SignalError(f"{entity.name} asked for another task and raised Skip", way_out="return instead, or leave one of them out")
+            raise SignalError(f"{entity.name} asked for another task and raised Skip", where=where, way_out="return instead, or leave one of them out")
         return SKIP, masked(str(raw.what)), asked or None
     if raw.how == LOOPED and requests.goto is not None:
         if entity.signature.result.type != NONE:
-            raise SignalError(f"{entity.name} jumped and raised Loop, so it has no value", way_out="return a value: what follows the jump may want it")
+            raise SignalError(f"{entity.name} jumped and raised Loop, so it has no value", where=where, way_out="return a value: what follows the jump may want it")
         raw = Raw(RETURNED, None)
     if requests.iterate is not None and requests.goto is None:
         if raw.how == EMITTED:
-            raise SignalError(f"{entity.name} asked for another iteration and made calls", way_out="raise Loop(…) in a dynamic: its iteration is what it emitted")
+            raise SignalError(f"{entity.name} asked for another iteration and made calls", where=where, way_out="raise Loop(…) in a dynamic: its iteration is what it emitted")
         status, payload = LOOP, worker.kept(requests.iterate)
     else:
         status, payload = _plain(worker, entity, raw, header)
     if status == ITERATION and asked:
         status, asked["loops"] = FUTURES, True
     if requests.names:
-        if status == ITERATION:
-            status, asked["loops"] = FUTURES, True
-        _add_targets(worker, entity, requests, status, payload, header, asked)
+        status, payload = _add_targets(worker, entity, requests, status, payload, header, asked)
     return status, payload, asked or None
 
 
@@ -91,7 +100,8 @@ def _plain(worker: Worker, entity: Entity[..., Any], raw: Raw, header: FuturesHe
         try:
             return LOOP, worker.kept(encoded_payload(raw.what, "Loop(…)"))
         except TypeError as error:
-            raise Refused("TaskTypeError", f"{entity.name} raised {error}") from None
+            at = f"\n  at {raised_at(raw.signal)}" if raw.signal is not None else ""
+            raise Refused("TaskTypeError", f"{entity.name} raised {error}{at}") from None
     if raw.how == RETURNED:
         return VALUE, worker.encoded(entity, raw.what)
     plan = raw.what.plan if isinstance(raw.what, Iteration) else raw.what
@@ -99,12 +109,13 @@ def _plain(worker: Worker, entity: Entity[..., Any], raw: Raw, header: FuturesHe
     return ITERATION if isinstance(raw.what, Iteration) else FUTURES, worker.emitted(plan, header)
 
 
-def _add_targets(worker: Worker, entity: Entity[..., Any], requests: Requests, status: int, payload: Any, header: FuturesHeader, asked: dict[str, Any]) -> None:
-    """The work that was asked for: nodes by name, and a plan of new calls that gives what the task gave."""
+def _add_targets(
+    worker: Worker, entity: Entity[..., Any], requests: Requests, status: int, payload: Any, header: FuturesHeader, asked: dict[str, Any]
+) -> tuple[int, Any]:
+    """The work that was asked for: nodes by name, and a plan of new calls that gives what the task gave, be it the payload of its next iteration. Status and payload with that."""
     if status == FUTURES and any(call is not None for call in requests.calls):
-        raise SignalError(f"{entity.name} is a dynamic, and asked for another task", way_out="call it in the body: what a dynamic calls runs before what follows")
-    if status == LOOP and any(call is not None for call in requests.calls):
-        raise SignalError(f"{entity.name} asked for another task and for another iteration", way_out="ask for the task in the last iteration")
+        way_out = "call it in the body: what a dynamic calls runs before what follows"
+        raise SignalError(f"{entity.name} is a dynamic, and asked for another task", where=requests.where, way_out=way_out)
     calls: list[tuple[Entity[..., Any], dict[str, Any]]] = []
     asked["next"] = []
     for name, call in zip(requests.names, requests.calls, strict=True):
@@ -112,8 +123,13 @@ def _add_targets(worker: Worker, entity: Entity[..., Any], requests: Requests, s
         if call is not None and call[0].signature.can_be_called_with(call[1]):
             number = len(calls)
             calls.append(call)
-        asked["next"].append([name, number, int(call is not None and bool(call[1]))])
+        asked["next"].append([name, number, LACKS if call is not None and number < 0 else HAS if call is not None and call[1] else NONE_GIVEN])
     if requests.goto is not None:
         asked["goto"] = requests.goto
-    if calls:
-        asked["futures"] = worker.emitted(plan_of_calls(entity, calls, worker.bytes_of(payload)), header)
+    if not calls:
+        return status, payload
+    if status == LOOP:
+        asked["loops"] = True
+        return FUTURES, worker.emitted(plan_of_calls(entity, calls, worker.bytes_of(payload), ANY), header)
+    asked["futures"] = worker.emitted(plan_of_calls(entity, calls, worker.bytes_of(payload), entity.signature.result.type), header)
+    return status, payload

@@ -19,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from executor import endings
+from executor.conclude import HAS, LACKS
 from executor.events import SIGNALLED, Meta
 from executor.failure import Failure
 from executor.frame import DONE, ENDED, PENDING, SKIPPED, Frame, Repeat
@@ -35,7 +36,7 @@ class Refused(Exception):
     """What was asked can't be."""
 
 
-def take(scheduler: Scheduler, frame: Frame, index: int, outcome: tuple[str, Any], asked: dict[str, Any], meta: Meta, repeat: Repeat | None, child: int | None = None) -> None:
+def take(scheduler: Scheduler, frame: Frame, index: int, outcome: tuple[str, Any], asked: dict[str, Any], meta: Meta, repeat: Repeat | None, child: int | None, at: str) -> None:
     """A body ended well, with requests: all of them count, or, if one can't be, none, and the attempt has failed."""
     path = frame.path_of(index, scheduler.iteration(frame.id, index))
     try:
@@ -43,7 +44,7 @@ def take(scheduler: Scheduler, frame: Frame, index: int, outcome: tuple[str, Any
         channel = _written(scheduler.channel, asked)
     except (Refused, TypeError) as refusal:
         scheduler.tries.pop((frame.id, index), None)
-        scheduler.fail(frame, index, Failure.of_executor("SignalRefused", f"{path}: {refusal}"), meta)
+        scheduler.fail(frame, index, Failure.of_executor("SignalRefused", f"{path}: {refusal}" + (f"\n  at {at}" if at else "")), meta)
         return
     data = asked.get("futures") if outcome[0] == "value" else outcome[1] if outcome[0] == "futures" else None
     calls = outcome[0] == "futures" or any(node < 0 for _, _, node in asked.get("next", ()))
@@ -62,7 +63,7 @@ def take(scheduler: Scheduler, frame: Frame, index: int, outcome: tuple[str, Any
 
 def _follow(scheduler: Scheduler, frame: Frame, index: int, outcome: tuple[str, Any], asked: dict[str, Any], id: int, repeat: Repeat | None) -> None:
     """What comes of it, once it stands."""
-    if "terminate" in asked and scheduler.terminated is None:
+    if "terminate" in asked and scheduler.terminated is None and not endings.is_of_the_runs_failure(scheduler, frame, index):
         reason, outputs = asked["terminate"]
         scheduler.terminated, scheduler.stopping = (reason, outputs), True
     nodes = [node for _, _, node in asked.get("next", ()) if node >= 0]
@@ -82,17 +83,23 @@ def _follow(scheduler: Scheduler, frame: Frame, index: int, outcome: tuple[str, 
     elif kind == "futures":
         plan, header = futures_from_bytes(payload)
         scheduler.splice(id, frame, index, plan, header, repeat, bool(asked.get("loops")), signalled=True)
+        _leave_to_nodes(scheduler, id, asked)
     elif id < 0:
         scheduler.complete(frame, index, payload, False)
     else:
         plan, header = futures_from_bytes(asked["futures"])
         scheduler.splice(id, frame, index, plan, header, frame.repeat, False, signalled=True)
-        for _, call, node in asked["next"]:
-            if node >= 0 and call >= 0:
-                endings.end(scheduler, scheduler.frames[id], call, SKIPPED)  # it stands for a node that is there
+        _leave_to_nodes(scheduler, id, asked)
     for node in nodes:
         if frame.state(node) == PENDING and not frame.cells[node] and (frame, node) not in scheduler.ready:
             scheduler.make_ready(frame, (node,))
+
+
+def _leave_to_nodes(scheduler: Scheduler, id: int, asked: dict[str, Any]) -> None:
+    """Calls that stand for nodes which are there are left to them."""
+    for _, call, node in asked.get("next", ()):
+        if node >= 0 and call >= 0:
+            endings.end(scheduler, scheduler.frames[id], call, SKIPPED)
 
 
 def _looked_up(scheduler: Scheduler, frame: Frame, index: int, asked: dict[str, Any], path: str) -> dict[str, Any]:
@@ -100,15 +107,15 @@ def _looked_up(scheduler: Scheduler, frame: Frame, index: int, asked: dict[str, 
     if "next" not in asked:
         return asked
     targets = []
-    for position, (name, call, wants_inputs) in enumerate(asked["next"]):
+    for position, (name, call, inputs) in enumerate(asked["next"]):
         node = -1
-        if call < 0 or not wants_inputs:
-            node = _node_of(scheduler, frame, index, name, must=call < 0, jumps=asked.get("goto") == position)
+        if call < 0 or inputs != HAS:
+            node = _node_of(scheduler, frame, index, name, must=call < 0, jumps=asked.get("goto") == position, lacks=inputs == LACKS)
         targets.append([name, call, node])
     return {**asked, "next": targets}
 
 
-def _node_of(scheduler: Scheduler, frame: Frame, index: int, name: str, must: bool, jumps: bool) -> int:
+def _node_of(scheduler: Scheduler, frame: Frame, index: int, name: str, must: bool, jumps: bool, lacks: bool) -> int:
     topology = frame.topology
     if frame.part is not None:
         if must:
@@ -130,6 +137,8 @@ def _node_of(scheduler: Scheduler, frame: Frame, index: int, name: str, must: bo
         return -1
     if calls or name == topology.name(index):
         raise Refused(f"it sends the run to {name!r}, which has started already. To run something again: raise Loop, or pass the task itself for another call")
+    if lacks:
+        raise Refused(f"it asks for {name} without all of its inputs, and there is no node beside it that calls {name}. Give the inputs: next_task({name}, …=…)")
     shown = ", ".join(topology.names[:20])
     raise Refused(f"it sends the run to {name!r}, and there is no such node beside it. There is: {shown}; to call something new, pass the task itself")
 

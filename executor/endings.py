@@ -265,6 +265,11 @@ def may_start(frame: Frame, index: int) -> bool:
     return not _is_frozen(frame)
 
 
+def is_of_the_runs_failure(scheduler: Scheduler, frame: Frame, index: int) -> bool:
+    """Whether a node handles a failure of which the run fails: it may end nothing otherwise (rule X6)."""
+    return scheduler.failure is not None and (frame.exempt or handles(frame.topology, index))
+
+
 def _is_frozen(frame: Frame) -> bool:
     at: Frame | None = frame
     while at is not None:

@@ -309,6 +309,12 @@ OPENING: Final = {EXPANDED: 3, OPENED: 3, CHOSEN: 4, SIGNALLED: 5}
 """Where the events that open a frame have its number; below 0 if one opens none."""
 
 
+def begins_iteration(event: Event) -> bool:
+    """Whether with an event a node begins its next iteration, or what it has emitted for that."""
+    kind = event[0]
+    return kind == LOOPED or (kind == EXPANDED and event[5]) or (kind == SIGNALLED and (event[3][0] == "loop" or bool(event[4].get("loops"))))
+
+
 def values_of(event: Event) -> Iterator[Value]:
     """The values that an event names, beside those of its futures file."""
     kind = event[0]

@@ -422,17 +422,20 @@ class Execution:
                 acknowledge()
 
     def _answer(self, command: Command) -> None:
-        """Give a gate its answer. One that does not wait any more has its answer already."""
-        for waiting in gates.named(self.scheduler, command.gate)[:1]:
-            wanted = waiting.wants
-            try:
-                fitting = wanted is not None and fits(unpack(command.value), wanted)
-            except FormatError:
-                fitting = False
-            if not fitting:
-                _log.warning("an answer to %s by %s is not taken: it is no %s", waiting.path, command.sender, wanted)
-                continue
-            gates.answer(self.scheduler, waiting, self.store.put_value(command.value), command.sender)
+        """Give a gate its answer."""
+        waiting = gates.found(self.scheduler, command.gate)
+        if waiting is None:
+            _log.warning("an answer to %s by %s is not taken: it does not wait any more", command.gate, command.sender)
+            return
+        wanted = waiting.wants
+        try:
+            fitting = wanted is not None and fits(unpack(command.value), wanted)
+        except FormatError:
+            fitting = False
+        if not fitting:
+            _log.warning("an answer to %s by %s is not taken: it is no %s", waiting.path, command.sender, wanted)
+            return
+        gates.answer(self.scheduler, waiting, self.store.put_value(command.value), command.sender)
 
     # --- out: calls ---
 

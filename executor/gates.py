@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from executor.events import DONE as DONE_EVENT
 from executor.events import GATED, NO_META
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 YES = pack(True)
 _NOTHING = pack(None)
+_KEY: Final = re.compile(r"#(\d+)\.(\d+)$")
 
 
 class Waiting(NamedTuple):
@@ -96,10 +98,11 @@ def due(scheduler: Scheduler, frame: Frame, index: int) -> None:
     scheduler.fail(frame, index, Failure.of_executor("GateTimeout", message), NO_META)
 
 
-def named(scheduler: Scheduler, name: str) -> list[Waiting]:
-    """The gates that wait for an answer by this name or path."""
-    found = [one for one in list(scheduler.waiting.values()) if one.wants is not None and name in (one.spec.name, one.path)]
-    return [one for one in found if one.path == name] or found
+def found(scheduler: Scheduler, exact: str) -> Waiting | None:
+    """The gate with this path, frame and index (`main/ok#0.3`), if it waits for an answer."""
+    match = _KEY.search(exact)
+    waiting = None if match is None else scheduler.waiting.get((int(match[1]), int(match[2])))
+    return waiting if waiting is not None and waiting.wants is not None else None
 
 
 def answer(scheduler: Scheduler, waiting: Waiting, value: Value, sender: str = "") -> None:

@@ -13,25 +13,24 @@ from executor.errors import JournalError, RunNotFound
 from executor.events import (
     CODE,
     ENDED,
-    EXPANDED,
     FAILED,
     ITEMS,
-    LOOPED,
     OPENING,
     PAUSED,
     RESUMED,
     RETRIED,
-    SIGNALLED,
     SKIPPED,
     STOPPED_BY,
     UNPAUSED,
     Event,
     Meta,
+    begins_iteration,
     futures_of,
     meta_of,
 )
 from executor.failure import Failure
 from executor.frame import ENDED as ENDED_STATES
+from executor.frame import FAILED as FAILED_STATE
 from executor.frame import Frame, node_identity
 from executor.heartbeat import Beat, read_beat
 from executor.journal import find_end, read_segments
@@ -53,11 +52,12 @@ from typesys.types import Type
 __all__ = ["Gate", "History", "NodeRow"]
 
 class Gate(NamedTuple):
-    """A gate that waits for an answer: its path, its name, and the type of the answer."""
+    """A gate that waits for an answer: its path, its name, the type of the answer, and its frame and index."""
 
     path: str
     name: str
     wants: Type
+    key: Key
 
 
 class _Watched(Scheduler):
@@ -149,6 +149,8 @@ class History:
                 raise KeyError(f"frame {event[1]}")
             self._note(event, (event[1], event[2]))
         replay(self.scheduler, event)
+        if kind == RESUMED:
+            self._note_forgiven()
         self.scheduler.ready.clear()
         self.scheduler.gates_ready.clear()
         self.scheduler.settled.clear()
@@ -159,11 +161,17 @@ class History:
         self.limits = Limits(*event[4])
         self.end = None
         self.paused = False
-        for key, (failure, meta) in self.failed.items():
-            if meta[2]:
-                self._note_try(key, failure, meta)  # what failed is tried again
-        self.failed.clear()
         self.stopped.clear()
+
+    def _note_forgiven(self) -> None:
+        """What failed and was not handled is tried again."""
+        for key, (failure, meta) in list(self.failed.items()):
+            frame = self.opened[key[0]]
+            if frame.state(key[1]) == FAILED_STATE or frame.id not in self.scheduler.frames:
+                continue
+            del self.failed[key]
+            if meta[2]:
+                self._note_try(key, failure, meta)
 
     def _note(self, event: Event, key: Key) -> None:
         """What the scheduler does not remember."""
@@ -183,13 +191,14 @@ class History:
         futures = futures_of(event)
         if futures is not None:
             self.emitted[*key, self.iterations.get(key, 0)] = futures
-        if kind == LOOPED or (kind == EXPANDED and event[5]) or (kind == SIGNALLED and (event[3][0] == "loop" or event[4].get("loops"))):
-            self.frame_iterations[self.scheduler.next_frame] = self.iterations.get(key, 0)
-            self.iterations[key] = self.iterations.get(key, 0) + 1
+        iteration = self.iterations.get(key, 0)
+        at = OPENING.get(kind)
+        if at is not None and event[at] >= 0 and iteration:
+            self.frame_iterations[event[at]] = iteration
+        if begins_iteration(event):
+            self.iterations[key] = iteration + 1
             if self._wants_items and meta is not None:
                 self.iteration_metas.setdefault(key, []).append(tuple(meta))
-        elif kind in (EXPANDED, SIGNALLED):
-            self.frame_iterations[self.scheduler.next_frame] = self.iterations.get(key, 0)
 
     def _note_try(self, key: Key, failure: Failure, meta: Meta) -> None:
         self._last_try[key] = len(self.tried)
@@ -255,7 +264,7 @@ class History:
         """The gates that wait for an answer."""
         for key, waiting in self.scheduler.waiting.items():
             if waiting.wants is not None:
-                yield Gate(self.path(*key), waiting.spec.name, waiting.wants)
+                yield Gate(self.path(*key), waiting.spec.name, waiting.wants, key)
 
     # --- nodes ---
 
@@ -337,6 +346,10 @@ class History:
     def find(self, path: str) -> Key:
         """The frame and index of a node by its text path. Raises `RunNotFound` with what is there instead."""
         return find(self, path)[:2]
+
+    def find_iteration(self, path: str) -> tuple[int, int, int | None]:
+        """The frame and index of a node by its text path, and the iteration that it names, if it does."""
+        return find(self, path)
 
     def iteration_named(self, path: str) -> str:
         """The suffix of the iteration that a path names; nothing if it names none."""

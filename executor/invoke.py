@@ -44,7 +44,7 @@ from planner.dynamic import Dynamic, Iteration, expand
 from planner.entity import Entity
 from planner.plan import Large, Plan
 from planner.plan_format import FuturesHeader, futures_to_bytes
-from planner.signals import Loop, Skip
+from planner.signals import Loop, Signal, Skip
 from planner.task import Task
 from planner.tracing import InTaskBody, current
 from typesys.canonical import pack, unpack
@@ -186,20 +186,22 @@ class Worker:
                 body_begun = time.monotonic()
                 body = Body(self._context, (path, place, depth, attempt, timeout, loop))
                 token = current_body.set(body)
+                signal: Signal | None = None
                 try:
                     result = self._call(entity, arguments) if entity.kind == "task" else self._expand(cast(Any, entity), arguments)
                     how = EMITTED if isinstance(result, Plan | Iteration) and entity.kind == "dynamic" else RETURNED
-                except Loop as signal:
-                    how, result = LOOPED, signal.result
-                except Skip as signal:
-                    how, result = SKIPPED, signal.reason
+                except Loop as raised:
+                    how, result, signal = LOOPED, raised.result, raised
+                except Skip as raised:
+                    how, result, signal = SKIPPED, raised.reason, raised
                 finally:
                     current_body.reset(token)
+                    body.end()
                 requests = None if body.context is None else body.context.requests
                 if how == RETURNED and requests is None:
                     status, payload = VALUE, self.encoded(entity, result)
                 else:
-                    status, payload, asked = conclude(self, entity, Raw(how, result), requests, FuturesHeader(place[0], place[1], depth))
+                    status, payload, asked = conclude(self, entity, Raw(how, result, signal), requests, FuturesHeader(place[0], place[1], depth))
                 if timeout is not None and time.monotonic() - body_begun > timeout:
                     raise Refused("TaskTimeout", f"{path} took {time.monotonic() - body_begun:.3g} s, and its time-out is {timeout:g} s")
         except (KeyboardInterrupt, StoreError, Crashed):
@@ -286,6 +288,9 @@ class Worker:
 
     def encoded(self, entity: Entity[..., Any], result: Any) -> Any:
         """What a body returned, checked and stored, as it stands in an outcome. Raises `Refused`."""
+        if isinstance(result, Signal):
+            name = type(result).__name__
+            raise Refused("TaskTypeError", f"{entity.name} returned {name}(…), which is to be raised: raise {name}(…)")
         try:
             data = entity.signature.result.encode(result)
         except TypeMismatch as mismatch:

@@ -23,7 +23,8 @@ def apply(scheduler: Scheduler, outcome: list[Any], now: float, calendar: float)
     meta: Meta = (started, duration, worker, attempt, log)
     if asked is not None:
         result = value_of(payload) if status in (VALUE, LOOP) else payload
-        scheduler.signalled(frame, index, (_KINDS[status], result), check_asked(asked), meta)
+        at = asked.pop("at", "")  # for an error; the journal doesn't tell it
+        scheduler.signalled(frame, index, (_KINDS[status], result), check_asked(asked), meta, at=at)
     elif status == VALUE:
         scheduler.done(frame, index, value_of(payload), meta)
     elif status in (FUTURES, ITERATION):

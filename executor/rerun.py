@@ -13,7 +13,22 @@ from typing import Any, Final
 from executor.changed_code import adopt_current_code
 from executor.code import missing_modules_from
 from executor.errors import RunExists
-from executor.events import CHOSEN, DONE, EXPANDED, ITEMS, LOOPED, OPENED, OPENING, SIGNALLED, SKIPPED, Event, meta_of
+from executor.events import (
+    CHOSEN,
+    COLLAPSED,
+    DONE,
+    EXPANDED,
+    FAILED,
+    ITEMS,
+    LOOPED,
+    OPENED,
+    OPENING,
+    SIGNALLED,
+    SKIPPED,
+    Event,
+    begins_iteration,
+    meta_of,
+)
 from executor.execution import code_event, resumed_event
 from executor.handle import Run
 from executor.history import History
@@ -28,7 +43,7 @@ from executor.scheduler import Key, Scheduler
 from executor.store import Store
 from executor.timeouts import refuse_timeouts
 
-_TAKEN: Final = frozenset((DONE, EXPANDED, OPENED, LOOPED, SKIPPED, CHOSEN, ITEMS, SIGNALLED))
+_TAKEN: Final = frozenset((DONE, EXPANDED, OPENED, FAILED, COLLAPSED, LOOPED, SKIPPED, CHOSEN, ITEMS, SIGNALLED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +55,18 @@ class Kept:
         above: the nodes that stand for a frame in which one is to run again.
         gone: frames that are opened anew, if at all.
         numbers: the new number of each frame that is kept, as far as is known.
+        loop: the node that runs again, and how many iterations of it stay.
     """
 
     again: dict[int, set[int]]
     above: set[Key]
     gone: set[int]
     numbers: dict[int, int]
+    loop: tuple[Key, int]
 
 
-def to_run_again(history: History, frame: int, node: int) -> Kept:
-    """What has to run again if a node does: what follows it in its frame, the nodes that stand for that frame, what follows those, and so on up."""
+def to_run_again(history: History, frame: int, node: int, iteration: int = 0) -> Kept:
+    """What has to run again if a node does, from some iteration on: what follows it in its frame, the nodes that stand for that frame, what follows those, and so on up."""
     again: dict[int, set[int]] = {}
     above: set[Key] = set()
     at, index = frame, node
@@ -62,22 +79,30 @@ def to_run_again(history: History, frame: int, node: int) -> Kept:
         parent, slot = history.parent(id)
         # of a map other chunks stay, of a loop the iterations before
         beside = (parent, slot) in above and (history.opened[id].part is not None or any(id < kept and history.parent(kept) == (parent, slot) for kept in again))
+        beside = beside or ((parent, slot) == (frame, node) and history.frame_iterations.get(id, 0) < iteration)
         if parent in gone or (slot in again.get(parent, ()) and id not in again and not beside):
             gone.add(id)
-    return Kept(again, above, gone, {0: 0})
+    return Kept(again, above, gone, {0: 0}, ((frame, node), iteration))
 
 
 def kept_events(history: History, kept: Kept, events: Iterator[Event]) -> Iterator[Event]:
     """The events of an earlier run that a new one begins with, with the frames' new numbers."""
-    numbers = kept.numbers
+    numbers, iterations = kept.numbers, 0
     for event in events:
         kind = event[0]
         if kind not in _TAKEN or event[1] in kept.gone or event[1] not in numbers:
             continue
-        frame, index = event[1], event[2]
+        frame, index = (event[1], event[2]) if kind != COLLAPSED else history.parent(event[1])
         runs_again = index in kept.again.get(frame, ())
         if kind == ITEMS:
             runs_again = runs_again and (frame, index) not in kept.above
+        if kind == COLLAPSED:
+            if not runs_again:
+                yield kind, numbers[event[1]]
+            continue
+        if (frame, index) == kept.loop[0] and begins_iteration(event):
+            runs_again = iterations >= kept.loop[1]
+            iterations += 1
         at = OPENING.get(kind)
         child = -1 if at is None else event[at]
         if child < 0:
@@ -107,8 +132,9 @@ def prepare_rerun(
     probe(store)
     history = History(store, run_id)
     earlier, plan = history.manifest, history.plan
-    at = history.find(path)
-    kept = to_run_again(history, *at)
+    frame, node, iteration = history.find_iteration(path)
+    at = (frame, node)
+    kept = to_run_again(history, frame, node, iteration or 0)
     name = run_name(new_run_id, plan.name)
     run_limits = history.limits.changed(*limits)
     check_limits(run_limits)
@@ -119,6 +145,8 @@ def prepare_rerun(
     for event in kept_events(history, kept, (event for segment, _ in segments for event in segment.events)):
         replay(scheduler, event)
         taken.append(event)
+    begins = resumed_event(1, run_limits)
+    replay(scheduler, begins)  # what failed and was not handled is tried again
     replayed(scheduler)
     scheduler.settled.clear()
     scheduler.afresh.update((frame.id, index) for frame, index in scheduler.ready if (frame.id, index) == (kept.numbers.get(at[0]), at[1]))
@@ -142,7 +170,7 @@ def prepare_rerun(
     execution.journal = Journal(store, name, 1, None, options.durability == "disk", execution.committed)
     changed: list[Any] = [code_event(change.name, change.old, change.new) for change in changes]
     later = earlier.created - manifest.created  # times are told from the beginning of a run
-    execution.claims((resumed_event(1, run_limits), *changed, *(_later(event, later) for event in taken)))
+    execution.claims((*(_later(event, later) for event in taken), begins, *changed))
     if not write_manifest(store, manifest):
         raise RunExists(f"the store {store.url} has a run {name!r} already: give another name")
     keep_current_code(store, name, options.engine, current)

@@ -55,6 +55,7 @@ from executor.errors import JournalError
 from executor.events import CHOSEN, EXPANDED, FAILED, LOOPED, NO_META, OPENED, RETRIED, SKIPPED, STOPPED_BY, Event, Meta
 from executor.events import DONE as DONE_EVENT
 from executor.failure import Failure, LastWords
+from executor.frame import CANCELLED as CANCELLED_STATE
 from executor.frame import DONE, OPEN, PENDING, FailedNode, Frame, Repeat, node_identity
 from executor.frame import SKIPPED as SKIPPED_STATE
 from executor.limits import Limits
@@ -228,18 +229,21 @@ class Scheduler:
         if frame is None:
             return
         self.log.append((STOPPED_BY, frame_id, index, reason, meta))
+        if endings.is_of_the_runs_failure(self, frame, index):
+            endings.end(self, frame, index, CANCELLED_STATE)
+            return
         if self.cancelled is None:
             self.cancelled = (frame.path_of(index, self.iteration(frame_id, index)), reason)
         self.stopping = True
 
     def signalled(
-        self, frame_id: int, index: int, outcome: tuple[str, Any], asked: dict[str, Any], meta: Meta = NO_META, child: int | None = None
+        self, frame_id: int, index: int, outcome: tuple[str, Any], asked: dict[str, Any], meta: Meta = NO_META, child: int | None = None, at: str = ""
     ) -> None:
-        """A body has ended with an outcome ("value", "futures", "loop") and asked its run for more (rules S4, S5, S7): both count, or neither."""
+        """A body has ended with an outcome ("value", "futures", "loop") and asked its run for more (rules S4, S5, S7): both count, or neither. `at`: the author's line."""
         repeat = self.in_flight.get((frame_id, index))
         frame = self._pending(frame_id, index, keep_tries=True)
         if frame is not None:
-            control.take(self, frame, index, outcome, asked, meta, repeat, child)
+            control.take(self, frame, index, outcome, asked, meta, repeat, child, at)
 
     def chosen(self, frame_id: int, index: int, arm: int, meta: Meta = NO_META, child: int | None = None) -> None:
         """The conditions of a branch chose an arm; -1: none of them."""

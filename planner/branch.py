@@ -154,10 +154,19 @@ class _Choice:
         self.trace.fatal.append(error)
         raise error
 
+    def misplaced(self, problem: str) -> BranchError:
+        """The error of a step that can't come here."""
+        error = BranchError(f"{self.name!r}: {problem}", where=user_line(), way_out="go on with .elif_(…) or .else_(), each closed by .then(…)")
+        self.trace.fatal.append(error)
+        return error
+
     def _check(self, condition: Any, where: Where | None) -> None:
         if isinstance(condition, Promise):
             said = condition._said()
-            way_out = f"write {said}.is_true()" if condition._promissory_type == BOOL else f"compare it: {said} == …, {said}.is_none()"
+            type = condition._promissory_type
+            may_be_compared = all(isinstance(one, _COMPARABLE) for one in (type.arms if isinstance(type, UnionType) else (type,)))
+            way_out = f"compare it: {said} == …, {said}.is_none()" if may_be_compared else "decide in a task that gives a bool, and use .is_true()"
+            way_out = f"write {said}.is_true()" if type == BOOL else way_out
             self._refuse(f"a condition of {self.name!r} is the promise of {condition._promissory_type}, not a comparison", where, way_out)
         if not isinstance(condition, Expression):
             self._refuse(f"a condition of {self.name!r} is {condition!r}, known before the run", where, "use Python's own if: it is no choice of the run's")
@@ -204,7 +213,8 @@ class _Choice:
         arms = []
         for value, wanted, said, where in self.trace.uses_of_choices:
             if value._promissory_binding == self.node and (reason := why_not(result, wanted)) is not None:
-                self.trace.problem(EdgeTypeError(f"{said} wants {wanted}, but {self.name} gives {result}: {reason}", where=where, way_out="use it once all arms are there"))
+                way_out = "use it once all arms are there" if self.given[-1].condition is _ELSE else "say .else_().then(…): without it the value may be None"
+                self.trace.problem(EdgeTypeError(f"{said} wants {wanted}, but {self.name} gives {result}: {reason}", where=where, way_out=way_out))
         for number, arm in enumerate(self.given):
             condition = None if arm.condition is _ELSE else self._tree(arm.condition, inputs, arm.where)
             if arm.fails:
@@ -357,3 +367,11 @@ class Chosen(Promise[T]):
         """The last arm, for all other cases."""
         opened: OpenArm = self._promissory_choice.arm(_ELSE)
         return opened
+
+    def then(self, value: Any) -> NoReturn:
+        """Nothing is open to be closed. Raises `BranchError`."""
+        raise self._promissory_choice.misplaced(".then(…) closes an arm, and none is open")
+
+    def if_(self, condition: Any) -> NoReturn:
+        """There is an arm already. Raises `BranchError`."""
+        raise self._promissory_choice.misplaced(".if_(…) opens the first arm, and there is one")

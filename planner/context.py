@@ -40,6 +40,8 @@ class Requests:
         writes: of the channel: (operation, key, bytes).
         read: whether the channel was looked at.
         refused: the first request that could not be; it counts also if the body swallowed the error.
+        where: the author's line of the last request.
+        is_over: whether the body has ended: nothing more can be asked.
     """
 
     calls: list[tuple[Entity[..., Any], dict[str, Any]] | None] = field(default_factory=list)
@@ -51,6 +53,14 @@ class Requests:
     writes: list[tuple[str, str, bytes]] = field(default_factory=list)
     read: bool = False
     refused: SignalError | None = None
+    where: Where | None = None
+    is_over: bool = False
+
+    def note(self, method: str) -> None:
+        """Something is asked. Raises `ContextError` if the body has ended."""
+        self.where = user_line()
+        if self.is_over:
+            raise ContextError(f"{method}(): the body that this context was given to has ended", where=self.where, way_out="ask while the body runs")
 
 
 class Channel:
@@ -86,6 +96,7 @@ class Channel:
 
     def _write(self, operation: str, key: str, data: bytes) -> None:
         _check_key(key)
+        self._requests.note(f"channel().{operation}")
         self._values[key] = merged(self._values.get(key), operation, key, data)
         self._requests.writes.append((operation, key, data))
 
@@ -245,7 +256,7 @@ class Context:
             raise self._refused("next_iteration() was called twice, with different data", where=user_line(), way_out="call it once")
         self.requests.iterate = encoded
 
-    def next_task(self, target: Any, *, goto: bool = False, **inputs: Any) -> None:
+    def next_task(self, target: Any, /, *, goto: bool = False, **inputs: Any) -> None:
         """Add work: it runs after this task and before what follows it; with `goto`, instead of what only follows this task (rule S4).
 
         Args:
@@ -321,6 +332,12 @@ class Context:
         return error
 
     def _needs_run(self, method: str) -> None:
+        from planner.tracing import InTaskBody, current
+
+        trace = current.get()
+        if not self.in_run and trace is not None and not isinstance(trace, InTaskBody):
+            raise ContextError(f"{method}() was called while a workflow is traced, when nothing runs", where=user_line(), way_out="call it in a task")
+        self.requests.note(method)
         if not self.in_run:
             raise ContextError(
                 f"{method}() needs a run, and this body was called as a plain function", where=user_line(), way_out="run it: executor.run(…), or call it in a workflow"
@@ -346,6 +363,11 @@ class Body:
         if self.context is None:
             self.context = self._make(*self._of)
         return self.context
+
+    def end(self) -> None:
+        """It has ended: its context, if somebody kept it, takes nothing more."""
+        if self.context is not None:
+            self.context.requests.is_over = True
 
 
 current_body: ContextVar[Body | None] = ContextVar("promissory_body", default=None)

@@ -17,7 +17,7 @@ from planner.policy import DynamicPolicy
 from planner.runner import compile_call, run_here
 from planner.signals import Loop, Signal
 from planner.tracing import Session, Trace, current
-from typesys.types import ANY
+from typesys.types import ANY, Type
 
 
 class Dynamic(Entity[P, R]):
@@ -83,13 +83,14 @@ class Iteration(NamedTuple):
     plan: Plan
 
 
-def plan_of_calls(entity: Entity[..., Any], calls: Sequence[tuple[Entity[..., Any], dict[str, Any]]], result: bytes) -> Plan:
+def plan_of_calls(entity: Entity[..., Any], calls: Sequence[tuple[Entity[..., Any], dict[str, Any]]], result: bytes, type: Type) -> Plan:
     """The plan of the calls that a task asked for, which gives what the task itself gave.
 
     Args:
         entity: the task.
         calls: what to call, with which inputs.
-        result: the task's result, encoded.
+        result: the task's result, or the payload of its next iteration, encoded.
+        type: its type.
     """
     session = Session()
     trace = Trace(session, entity.name, ())
@@ -100,7 +101,7 @@ def plan_of_calls(entity: Entity[..., Any], calls: Sequence[tuple[Entity[..., An
             cast(Any, called)(**inputs)
     finally:
         current.reset(token)
-    trace.finish_with("result", entity.signature.interface.result, session.literal(result))
+    trace.finish_with("result", type, session.literal(result))
     return session.plan()
 
 

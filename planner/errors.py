@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
+import traceback
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -64,6 +65,22 @@ def _kind_of_file(file: str) -> str:
     if is_ours(file):
         return "ours"
     return "library" if file.startswith((*_LIBRARIES, "<frozen")) else "author"
+
+
+def authors_lines(error: BaseException) -> list[str]:
+    """The lines of an author's code that an error came through, the last one being where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"{frame.filename}:{frame.lineno}: {frame.line}" for frame in frames if is_authors(frame.filename)]
+
+
+def raised_at(error: BaseException) -> Where | None:
+    """The innermost line of an author's code that an error came through."""
+    at, found = error.__traceback__, None
+    while at is not None:
+        if is_authors(at.tb_frame.f_code.co_filename):
+            found = Where(at.tb_frame.f_code.co_filename, at.tb_lineno)
+        at = at.tb_next
+    return found
 
 
 class CompileError(Exception):

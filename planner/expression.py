@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from planner.errors import PromiseError, user_line
 
-_WAY_OUT = "decide in a task, or make the function @dynamic and decide on its inputs, which are values there"
+_WAY_OUT = "decide in a task, or make the function @dynamic and decide on its inputs, which are values there; in conditional(…) join conditions with & and |: (a > 1) & (b > 1)"
 
 
 class Expression:

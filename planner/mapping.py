@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from functools import partial
 from itertools import chain
 from typing import Any, Final, NoReturn
@@ -19,7 +19,7 @@ from planner.specs import Map, check_concurrency, check_ratio
 from planner.tracing import InTaskBody, Trace, current
 from planner.verify import map_interface
 from planner.workflow import Workflow, WorkflowFunction
-from typesys.types import AnyType, ListType, VarTupleType
+from typesys.types import AnyType, DictType, FrozenSetType, ListType, SetType, VarTupleType
 from typesys.wire import codec_for
 
 _LISTS: Final = (list, tuple, range)
@@ -217,7 +217,7 @@ class MapFunction:
             elif isinstance(value, Promise):
                 type = value._promissory_type
                 if not isinstance(type, ListType):
-                    hint = "make it a list in a task: list(…)" if isinstance(type, VarTupleType) else "annotate it: list[…]" if isinstance(type, AnyType) else f"give a list, or {name}=unmapped(…) to pass it to every call"
+                    hint = "make it a list in a task: list(…)" if isinstance(type, VarTupleType | DictType | SetType | FrozenSetType) else "annotate it: list[…]" if isinstance(type, AnyType) else f"give a list, or {name}=unmapped(…) to pass it to every call"
                     raise MapError(f"{self.name}.map({name}=…) wants a list, and {value._said()} is {type}", way_out=hint)
             elif not isinstance(value, _LISTS):
                 self._refuse_unlisted(name, value)
@@ -244,6 +244,8 @@ class MapFunction:
             hint = "map over list(d), list(d.values()) or two lists"
         elif isinstance(value, Set):
             hint = "a set has no order: map over sorted(…)"
+        elif isinstance(value, Iterator):
+            hint = "how many items it has is not known: map over list(…)"
         else:
             hint = f"give a list, or {name}=unmapped(…) to pass it to every call"
         raise MapError(f"{self.name}.map({name}=…) wants a list, and was given a {kind}", way_out=hint)

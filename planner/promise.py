@@ -171,6 +171,12 @@ class Promise(Generic[T]):
         condition: Expression = self.is_true() | other
         return condition
 
+    def _joined_wrongly(self, other: Any) -> NoReturn:
+        said = f"{other!r} is joined with {self._said()} by & or |, which join conditions"
+        self._misused(said, way_out="put each comparison in brackets: (a > 1) & (b > 1)")
+
+    __rand__ = __ror__ = _joined_wrongly
+
     def __invert__(self) -> Expression:
         return self.is_false()
 
@@ -302,7 +308,7 @@ def _raising(operation: str) -> Any:
 
 for _method, _operation in {
     **{f"__{name}__": "arithmetic" for name in ["add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul", "lshift", "xor", "neg", "pos", "abs", "round"]},
-    **{f"__r{name}__": "arithmetic" for name in ["add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul", "lshift", "xor", "and", "or"]},
+    **{f"__r{name}__": "arithmetic" for name in ["add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul", "lshift", "xor"]},
     **{f"__{name}__": f"{name}()" for name in ["int", "float", "complex", "index", "trunc", "floor", "ceil", "reversed"]},
     "__fspath__": "a path made",
     "__bytes__": "bytes()",

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, cast, overload
 
 from planner.entity import Entity, P, R, inputs_of, locals_where_decorated, refuse_in_task_body
-from planner.errors import CompileError, DecorationError, DuplicateName, StaticRecursion, Where, WrongCall, user_line
+from planner.errors import CompileError, DecorationError, DuplicateName, StaticRecursion, Where, WrongCall, raised_at, user_line
 from planner.failure_policy import FailurePolicy
 from planner.interface import MISSING, Signature, binder
 from planner.plan import Interface, Parameter, Plan
@@ -80,7 +80,8 @@ class WorkflowFunction(Entity[P, R]):
             raise session.fatal[0] from None
         except Signal as signal:
             way_out = "raise it in a task, or in a @dynamic"
-            raise CompileError(f"{self.name} raised {signal} while it was traced, when nothing runs", where=where_of(self.function), way_out=way_out) from None
+            said = f"{self.name} raised {type(signal).__name__} while it was traced, when nothing runs"
+            raise CompileError(said, where=raised_at(signal) or where_of(self.function), way_out=way_out) from None
         except Exception as error:
             if session.fatal:
                 raise session.fatal[0] from error  # what the body did with our error is not what went wrong

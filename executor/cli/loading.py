@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-import traceback
 from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +13,7 @@ import click
 
 from executor.manifest import Manifest
 from planner import Dynamic, Plan, Task, Workflow, WorkflowFunction
-from planner.errors import CompileError, PlanFormatError, is_ours
+from planner.errors import CompileError, PlanFormatError, authors_lines
 from planner.plan_format import MAGIC
 from typesys.names import import_name
 
@@ -99,11 +98,7 @@ def _import(name: str, said: str) -> ModuleType:
 
 def _where(error: BaseException) -> str:
     """What the author's module raised, with the author's own lines."""
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if not is_ours(frame.filename) and not frame.filename.startswith("<frozen")
-    ]
-    frames = [frame for frame in frames if Path(frame.filename).name != "__init__.py" or "importlib" not in frame.filename]
-    at = "".join(f"\n  {frame.filename}:{frame.lineno}: {frame.line}" for frame in frames)
+    at = "".join(f"\n  {line}" for line in authors_lines(error))
     if isinstance(error, SyntaxError):
         at += f"\n  {error.filename}:{error.lineno}: {(error.text or '').strip()}"
     return f"{type(error).__name__}: {error}{at}"

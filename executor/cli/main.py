@@ -14,7 +14,7 @@ import click
 
 from executor.cli.output import say
 from executor.errors import EngineError, ExecutorError, InputError, RunExists, RunIsNotLive, RunNotFound, UnsupportedStore
-from planner.errors import CompileError, PlanFormatError
+from planner.errors import CompileError, PlanFormatError, authors_lines
 from typesys.errors import FormatError, ParseError
 
 COMMANDS = (
@@ -93,7 +93,13 @@ def run_command(arguments: list[str] | None = None) -> int:
     except (ExecutorError, FormatError) as error:
         _say(str(error), *getattr(error, "__notes__", ()))
         return 1
-    except (OSError, UnicodeError) as error:
+    except Exception as error:
+        lines = authors_lines(error)
+        if lines:  # the author's own code raised it while it was traced
+            _say(f"{type(error).__name__}: {error}", *lines)
+            return 3
+        if not isinstance(error, OSError | UnicodeError):
+            raise
         _say(f"{type(error).__name__}: {error}")
         return 1
 

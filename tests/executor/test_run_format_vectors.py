@@ -96,7 +96,7 @@ def test_J3_a_command_has_the_bytes_that_the_page_shows():
 
 
 def test_G1_an_answer_has_the_bytes_that_the_page_shows():
-    command = Command("answer", "", "ann on host, process 7", MOMENT, "main/copies", b"\x03")
+    command = Command("answer", "", "ann on host, process 7", MOMENT, "main/copies#0.3", b"\x03")
     assert command_to_bytes(command) == shown("answer")
     assert command_from_bytes(shown("answer"), "a command") == command
 
