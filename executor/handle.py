@@ -231,8 +231,14 @@ class Run:
         if len(found) == 1 and not self._codecs and found[0] is not None:  # of a task that ended a workflow without outputs early
             return {"result": _ANY.decode(found[0])}
         there = {name: codec.decode(data) for (name, codec), data in zip(self._codecs.items(), found, strict=False) if data is not None}
-        why = f"the run was ended early ({self.reason})" if self.state == "TERMINATED" else "what gives it was skipped"
-        return Outputs(there, why)
+        if self.state == "TERMINATED":
+            return Outputs(there, f"the run was ended early ({self.reason})")
+        return Outputs(there, self._why_skipped() if len(there) < len(self._codecs) else "")
+
+    def _why_skipped(self) -> str:
+        skipped = [row for row in self.nodes() if row.state == "SKIPPED" and row.why and not row.why.endswith("was skipped")]
+        said = "; ".join(f"{row.path}: {row.why}" for row in skipped[:3])
+        return f"what gives it was skipped{f' ({said})' if said else ''}"
 
     def encoded_outputs(self) -> list[bytes | None]:
         """Its outputs as they are stored, in order, None for one that it does not have; needs none of the author's classes."""

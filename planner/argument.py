@@ -114,7 +114,8 @@ class Binder:
         except _DoesNotFit as misfit:
             at = f" (at {misfit.path})" if misfit.path else ""
             detail = f": {misfit.reason}" if misfit.reason and misfit.reason != f"{misfit.given} is not {misfit.wanted}" else ""
-            self._trace.problem(EdgeTypeError(f"{said}{at} wants {misfit.wanted}, but {misfit.given}{detail}", where=where, way_out=_FIT))
+            way_out = "close it with .else_().then(…): without it the value may be None" if hasattr(value.__class__, "else_") else _FIT
+            self._trace.problem(EdgeTypeError(f"{said}{at} wants {misfit.wanted}, but {misfit.given}{detail}", where=where, way_out=way_out))
         except TypeMismatch as mismatch:
             if "written down" in mismatch.problem:
                 self._trace.problem(ArgumentValueError(f"{said}: {mismatch.at('the value')}", where=where, way_out="pass plain data"))

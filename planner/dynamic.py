@@ -29,7 +29,7 @@ class Dynamic(Entity[P, R]):
 
     kind = "dynamic"
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         trace = current.get()
         if trace.__class__ is Trace:
             return cast(R, trace.record_call(self, args, kwargs))

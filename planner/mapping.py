@@ -144,7 +144,7 @@ class MapFunction:
                 raise WrongCall(f"{self.name}.map() misses the argument {missing[0]!r}")
         return [found.get(name, MISSING) for name in names]
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         trace = current.get()
         if not isinstance(trace, Trace):
             return self._here(args, kwargs, in_task=isinstance(trace, InTaskBody))

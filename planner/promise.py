@@ -280,7 +280,7 @@ class Promise(Generic[T]):
     def __hash__(self) -> NoReturn:
         self._misused(f"{self._said()} was used as a key of a dict or a member of a set")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> NoReturn:
         self._misused(f"{self._said()} was called")
 
     def __format__(self, spec: str) -> NoReturn:

@@ -31,7 +31,7 @@ class Task(Entity[P, R]):
 
     kind = "task"
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         trace = current.get()
         if trace.__class__ is Trace:
             return cast(R, trace.record_call(self, args, kwargs))

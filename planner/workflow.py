@@ -50,7 +50,7 @@ class WorkflowFunction(Entity[P, R]):
         """What is done about its failures."""
         return {"on_failure": self.on_failure, "failure_policy": self.failure_policy}
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         trace = current.get()
         if trace.__class__ is Trace:
             return cast(R, trace.record_plan(trace.session.nested(self), self.signature, args, kwargs))
