@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from executor.crash_points import reached
-from executor.events import DONE, EXPANDED, LOOPED, RESUMED, SIGNALLED, SKIPPED, SNAPSHOT, Event, futures_of
+from executor.events import DONE, EXPANDED, FAILED, LOOPED, RESUMED, SIGNALLED, SKIPPED, SNAPSHOT, Event, futures_of
 from executor.frame import node_identity
 from executor.layout import futures_key
 from executor.replay import TOLD
@@ -24,7 +24,7 @@ from planner.plan import Value
 from planner.plan_format import futures_from_bytes
 
 _OF_THE_SCHEDULER: Final = TOLD - {RESUMED}
-_HELD: Final = frozenset((DONE, EXPANDED, LOOPED, SKIPPED, SIGNALLED))
+_HELD: Final = frozenset((DONE, EXPANDED, FAILED, LOOPED, SKIPPED, SIGNALLED))
 """What may be held back until it is committed."""
 
 

@@ -146,6 +146,7 @@ class Execution:
         self.journal: Journal | None = None
         self.clock: Clock = clock or SystemClock()
         self.cancelled: str | None = None
+        self._is_overtaken = False
         self.stopped: str | None = None
         self._parallel = parallel
         self._timeout = timeout
@@ -178,6 +179,11 @@ class Execution:
     def command(self, command: Command, acknowledge: Callable[[], None] = _nothing, stands: Callable[[], bool] = _always) -> None:
         """Take a command; `acknowledge` is called once its effect is committed, `stands` says whether it has not been withdrawn. From any thread."""
         self._commands.append((command, acknowledge, stands))
+        self.wake()
+
+    def _note_overtaken(self) -> None:
+        """From the heartbeat's thread."""
+        self._is_overtaken = True
         self.wake()
 
     def committed(self, events: tuple[Event, ...]) -> None:
@@ -253,7 +259,7 @@ class Execution:
         inbox = None
         try:
             if self._beats:
-                self._heartbeat = Heartbeat(self.store, self.manifest.run_id, journal.epoch, self._progress)
+                self._heartbeat = Heartbeat(self.store, self.manifest.run_id, journal.epoch, self._progress, self._note_overtaken)
                 inbox = Inbox(self.store, self.manifest.run_id, self._obey_message)
             journal.when_stopped = self.wake
             engine.open(self._setup(journal.epoch))
@@ -300,6 +306,8 @@ class Execution:
                 if self._happened.is_set():
                     self._happened.clear()
                     self.journal.check()
+                    if self._commands or self._is_overtaken:
+                        self.journal.look_for_successor()
                     self._obey()
                     self._release()
                 if self._is_late:

@@ -166,13 +166,15 @@ class Heartbeat:
 
     Args:
         progress: gives how the run stands.
+        overtaken: is told that another executor beats for the run.
     """
 
-    def __init__(self, store: Store, run_id: str, epoch: int, progress: Callable[[], Standing]) -> None:
+    def __init__(self, store: Store, run_id: str, epoch: int, progress: Callable[[], Standing], overtaken: Callable[[], None]) -> None:
         self._store = store
         self._key = run_key(run_id, "beat")
         self._epoch = epoch
         self._progress = progress
+        self._overtaken = overtaken
         self._over = threading.Event()
         self._beating = threading.Lock()
         self._wake = threading.Event()
@@ -192,7 +194,8 @@ class Heartbeat:
     def _write(self, over: bool) -> None:
         last = read_beat(self._store, self._run_id)
         if last is not None and last.epoch > self._epoch:
-            return  # the run was taken over: the word is another's
+            self._overtaken()
+            return  # the word is another's
         standing = self._progress()
         pid = os.getpid()
         beat = Beat(self._epoch, socket.gethostname(), pid, _birth(pid) or "", time.time(), over, *standing)

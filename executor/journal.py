@@ -153,6 +153,23 @@ class Journal:
         """Raise what the committing thread ran into, if it did."""
         self._raise_error()
 
+    def look_for_successor(self) -> None:
+        """Raise `Fenced` if another executor has taken the run over: who writes nothing would not find out."""
+        key = segment_key(self._run_id, self._next)
+        if self._store.exists(key):
+            found = self._store.get(key)
+            if not is_torn(found):
+                self._check_fence(segment_from_bytes(found, key))
+
+    def _check_fence(self, winner: Segment) -> None:
+        """Raise `Fenced` if a segment that stands where this executor would write is of another one, of no lower epoch."""
+        if winner.epoch >= self.epoch and winner.nonce != self._nonce:
+            raise Fenced(
+                f"run {self._run_id} was taken over by another executor (epoch {winner.epoch}, this one has {self.epoch}); "
+                "nothing that this one does counts any more",
+                self._next,
+            )
+
     def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error
@@ -222,12 +239,7 @@ class Journal:
             winner = segment_from_bytes(found, key)
             if winner.epoch < self.epoch:
                 raise LostRace(key)
-            if winner.nonce != self._nonce:
-                raise Fenced(
-                    f"run {self._run_id} was taken over by another executor (epoch {winner.epoch}, this one has {self.epoch}); "
-                    "nothing that this one does counts any more",
-                    self._next,
-                )
+            self._check_fence(winner)
         reached("journal.segment-written")
         self._previous = segment_digest(data)
         self._next += 1

@@ -777,7 +777,7 @@ class Scheduler:
     def fail(self, frame: Frame, index: int, failure: Failure, meta: Meta) -> None:
         """A node has failed for good."""
         self.log.append((FAILED, frame.id, index, failure.to_tree(), meta))
-        endings.fail(self, frame, index, failure, meta)
+        self.hold(frame, index, partial(endings.fail, self, frame, index, failure, meta))
 
 
 def _never(path: str, impossible: str) -> Failure:

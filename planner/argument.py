@@ -107,9 +107,8 @@ class Binder:
         uses = len(self._trace.uses_of_choices)
         try:
             bound = self._bind(value, type, codec or _codec(type))
-            for number in range(uses, len(self._trace.uses_of_choices)):
-                taken, wanted, _, _ = self._trace.uses_of_choices[number]
-                self._trace.uses_of_choices[number] = (taken, wanted, said, where)
+            for use in self._trace.uses_of_choices[uses:]:
+                use.said, use.where = said, where
             return bound
         except _DoesNotFit as misfit:
             at = f" (at {misfit.path})" if misfit.path else ""
@@ -139,7 +138,7 @@ class Binder:
                 plain = f"{value._promissory_type} is not {type}"
                 raise _DoesNotFit(type, f"{value._said()} {verb} {value._promissory_type}", None if reason == plain else reason)
             if value.__class__ is not Promise:
-                self._trace.uses_of_choices.append((value, type, "what takes it", None))
+                self._trace.note_use_of_choice(value, type)
             return binding
         if isinstance(value, Expression):
             raise ArgumentValueError(

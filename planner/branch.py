@@ -211,10 +211,10 @@ class _Choice:
         result = self.result()
         inputs = _Inputs(self.trace)
         arms = []
-        for value, wanted, said, where in self.trace.uses_of_choices:
-            if value._promissory_binding == self.node and (reason := why_not(result, wanted)) is not None:
+        for use in self.trace.uses_of(self.node):
+            if (reason := why_not(result, use.wanted)) is not None:
                 way_out = "use it once all arms are there" if self.given[-1].condition is _ELSE else "say .else_().then(…): without it the value may be None"
-                self.trace.problem(EdgeTypeError(f"{said} wants {wanted}, but {self.name} gives {result}: {reason}", where=where, way_out=way_out))
+                self.trace.problem(EdgeTypeError(f"{use.said} wants {use.wanted}, but {self.name} gives {result}: {reason}", where=use.where, way_out=way_out))
         for number, arm in enumerate(self.given):
             condition = None if arm.condition is _ELSE else self._tree(arm.condition, inputs, arm.where)
             if arm.fails:

@@ -13,7 +13,7 @@ import heapq
 from array import array
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -76,6 +76,15 @@ class InTaskBody:
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+
+@dataclass
+class UseOfChoice:
+    """Where a choice that may get more arms was used: the type that is wanted, what takes it, and the author's line."""
+
+    wanted: Type
+    said: str = "what takes it"
+    where: Where | None = None
 
 
 current: ContextVar[Trace | InTaskBody | None] = ContextVar("promissory_trace", default=None)
@@ -206,7 +215,9 @@ class Trace:
         self.captures: list[Binding] = []
         self.open_arm: OpenArm | None = None
         self.arms_open: list[OpenArm] = []
-        self.uses_of_choices: list[tuple[Promise[Any], Type, str, Where | None]] = []
+        self.uses_of_choices: list[UseOfChoice] = []
+        self._uses_by_choice: dict[int, list[UseOfChoice]] = {}
+        self._named: dict[str, int] = {}
         self.on_failure: int | None = None
         self.runs_on = False
         self.follows_jumps = True
@@ -281,6 +292,16 @@ class Trace:
         node = self.add(kind, 0, [], where, spec)
         self._later[node] = finish
         return node
+
+    def note_use_of_choice(self, value: Promise[Any], wanted: Type) -> None:
+        """A choice that may get more arms is used where this type is wanted."""
+        use = UseOfChoice(wanted)
+        self.uses_of_choices.append(use)
+        self._uses_by_choice.setdefault(value._promissory_binding, []).append(use)
+
+    def uses_of(self, node: int | None) -> list[UseOfChoice]:
+        """Where the choice that a node stands for is used."""
+        return [] if node is None else self._uses_by_choice.get(node, [])
 
     def restate(self, node: int, spec: Spec) -> None:
         """Give a node that is known later another spec for now; what was called since may go before it."""
@@ -404,7 +425,8 @@ class Trace:
                 way_out = "give a text without / and ~, and not made of a promise"
                 self.problem(DuplicateName(f"{name!r} can't be a node's name", where=where, way_out=way_out))
                 return
-            if any(other != node and named.get("name") == name for other, named in self._overrides.items()):
+            self._named.pop(self._overrides.get(node, {}).get("name", ""), None)
+            if self._named.setdefault(name, node) != node:
                 self.problem(DuplicateName(f"two nodes of {self.name} are named {name!r}", where=where, way_out="give each its own name"))
                 return
         if entries:

@@ -953,7 +953,8 @@ def inner_of(n):
 """
 
 
-def test_X3_engines_store_the_same_bytes(project, write_module):
+def test_X3_engines_store_the_same_bytes(project, write_module, monkeypatch):
+    monkeypatch.chdir(project.folder)
     module = write_module("branches_agree", MODULE)
     left = []
     for engine in ("inline", "threads", "processes"):
