@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from executor.cache import Entry, at_work, entries
 from executor.cache_key import Fields, fields_of, result_key
@@ -21,6 +22,8 @@ from executor.replay import TOLD, replay
 from executor.scheduler import Scheduler
 from executor.store import Store
 
+_SHOWN: Final = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -34,10 +37,28 @@ class Explanation:
 def explain(store: Store, run_id: str, path: str) -> Explanation:
     """Why a node is as it is. Raises `RunNotFound`, `JournalError`."""
     history = History(store, run_id)
-    frame, index = history.find(path)
+    frame, index, iteration = history.find_iteration(path)
+    if iteration is not None and iteration < history.iterations.get((frame, index), 0):
+        return _of_iteration(History(store, run_id, items=True), frame, index, iteration)
     row = history.row(frame, index)
     reasons = list(_reasons(store, history, frame, index, row))
     return Explanation(row.path, row.state + (" (cached)" if row.cached else ""), reasons)
+
+
+def _of_iteration(history: History, frame: int, index: int, iteration: int) -> Explanation:
+    """Of an iteration that another one followed."""
+    attempt = history.iteration_metas[frame, index][iteration][3]
+    reasons = list(_tries(history, frame, index, iteration))
+    reasons.append(f"it ran: attempt {attempt} ended the iteration, and another iteration followed")
+    return Explanation(f"{history.path(frame, index)}[={iteration}]", "SUCCEEDED", reasons)
+
+
+def _tries(history: History, frame: int, index: int, iteration: int) -> Iterator[str]:
+    tries = history.tries((frame, index), iteration)
+    for failure, meta in tries[:_SHOWN]:
+        yield f"attempt {meta[3]} failed: {failure}"
+    if len(tries) > _SHOWN:
+        yield f"and {len(tries) - _SHOWN} more"
 
 
 def _reasons(store: Store, history: History, frame: int, index: int, row: NodeRow) -> Iterator[str]:
@@ -62,14 +83,27 @@ def _reasons(store: Store, history: History, frame: int, index: int, row: NodeRo
         else:
             yield "its body has run, and what it called is not over yet"
         return
+    if row.state == "SKIPPED":
+        yield f"it was skipped: {row.why}" if row.why else "it was skipped: nothing led to it"
+        return
+    if row.iterations:
+        last = "the last of a loop" if row.state == "SUCCEEDED" else "of a loop"
+        yield f"this is iteration {row.iterations}, {last} (the first one is 0)"
+        yield from _tries(history, frame, index, row.iterations)
+    elif row.attempts > 1:
+        yield from _tries(history, frame, index, 0)
     if row.state == "RETRYING":
         yield f"attempt {row.attempts} failed ({row.why}), and another one follows"
+    elif row.state == "FAILED" and row.kind == "map":
+        yield f"more of its items failed than may: {row.why}"
     elif row.state == "FAILED" and row.why:
         yield f"attempt {row.attempts} failed for good: {row.why}"
+    elif row.kind == "map" and row.items is not None:
+        yield f"it has called what it maps over for each of {row.items[1]:,} items"
     elif row.kind == "plan":
         yield "it stands for a workflow, whose tasks run in it"
     elif row.attempts > 1:
-        yield f"it ran: attempt {row.attempts} succeeded, those before it failed"
+        yield f"it ran: attempt {row.attempts} succeeded"
     else:
         yield "it ran"
     if row.kind != "plan":

@@ -231,11 +231,12 @@ class Run:
         if len(found) == 1 and not self._codecs and found[0] is not None:  # of a task that ended a workflow without outputs early
             return {"result": _ANY.decode(found[0])}
         there = {name: codec.decode(data) for (name, codec), data in zip(self._codecs.items(), found, strict=False) if data is not None}
-        if self.state == "TERMINATED":
-            return Outputs(there, f"the run was ended early ({self.reason})")
-        return Outputs(there, self._why_skipped() if len(there) < len(self._codecs) else "")
+        return Outputs(there, self.why_unavailable() if len(there) < len(self._codecs) else "")
 
-    def _why_skipped(self) -> str:
+    def why_unavailable(self) -> str:
+        """Why an output is not there, of a run that has ended well."""
+        if self.state == "TERMINATED":
+            return f"the run was ended early ({self.reason})" if self.reason else "the run was ended early"
         skipped = [row for row in self.nodes() if row.state == "SKIPPED" and row.why and not row.why.endswith("was skipped")]
         said = "; ".join(f"{row.path}: {row.why}" for row in skipped[:3])
         return f"what gives it was skipped{f' ({said})' if said else ''}"

@@ -100,7 +100,8 @@ class History:
         self.frame_iterations: dict[int, int] = {}
         self.metas: dict[Key, Meta] = {}
         self.failed: dict[Key, tuple[Failure, Meta]] = {}
-        self.tried: list[tuple[Key, Failure, Meta]] = []
+        self.tried: list[tuple[Key, int, Failure, Meta]] = []
+        self.spent: dict[Key, int] = {}
         self.reasons: dict[Key, str] = {}
         self.stopped: dict[Key, str] = {}
         self.iterations: dict[Key, int] = {}
@@ -186,8 +187,16 @@ class History:
                 self.stopped[key] = event[3]
         elif kind == ITEMS:
             self._totals[key] = sum(count for count, _ in event[3])
-        if meta is not None and kind not in (FAILED, RETRIED) and (self._wants_items or self.opened[key[0]].part is None):
+        frame = self.opened[key[0]]
+        is_remembered = self._wants_items or frame.part is None
+        if meta is not None and kind not in (FAILED, RETRIED) and is_remembered:
             self.metas[key] = tuple(meta)
+        if meta is not None and meta[2]:
+            if is_remembered:
+                self.spent[key] = self.spent.get(key, 0) + meta[1]
+            if frame.part is not None:
+                of_map = self.parents[frame.id]
+                self.spent[of_map] = self.spent.get(of_map, 0) + meta[1]
         futures = futures_of(event)
         if futures is not None:
             self.emitted[*key, self.iterations.get(key, 0)] = futures
@@ -202,7 +211,7 @@ class History:
 
     def _note_try(self, key: Key, failure: Failure, meta: Meta) -> None:
         self._last_try[key] = len(self.tried)
-        self.tried.append((key, failure, tuple(meta)))
+        self.tried.append((key, self.iterations.get(key, 0), failure, tuple(meta)))
 
     def _note_frame(self, event: Event) -> None:
         """The frame that an event has opened."""
@@ -281,10 +290,14 @@ class History:
         """Attempts that were followed by another one, or by a resume."""
         return Rows(self).tried()
 
+    def tries(self, key: Key, iteration: int) -> list[tuple[Failure, Meta]]:
+        """The attempts of one iteration that were followed by another one, or by a resume."""
+        return [(failure, meta) for one, number, failure, meta in self.tried if (one, number) == (key, iteration)]
+
     def last_try(self, key: Key) -> tuple[Failure, Meta] | None:
         """The last attempt of a node that was followed by another one."""
         at = self._last_try.get(key)
-        return None if at is None else self.tried[at][1:]
+        return None if at is None else self.tried[at][2:]
 
     @property
     def items(self) -> dict[Key, tuple[int, int]]:

@@ -21,7 +21,7 @@
 
     outcome    [frame, index, status, payload, started µs, duration µs, worker, attempt, log, carried, asked]
                carried: [key, bytes] of what the worker can't write to a store; nil where it shares one (rule J5)
-               asked: what the body asked of its run (`executor.control`); nil if nothing
+               asked: what the body asked of its run (`executor.control`), and "at", the author's line that did; nil if nothing
 
 ============ ==================================================
 status       payload

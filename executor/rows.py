@@ -37,6 +37,7 @@ class NodeRow:
         cached: its outcome was taken from the cache.
         iterations: how many iterations of a loop have ended; 0 of what does not loop.
         items: of a map: how many items have ended, and how many there are; None of anything else.
+        spent: µs in bodies, of all its attempts, iterations and items.
     """
 
     path: str
@@ -53,6 +54,7 @@ class NodeRow:
     cached: bool = False
     iterations: int = 0
     items: tuple[int, int] | None = None
+    spent: int = 0
 
 
 class Rows:
@@ -112,7 +114,8 @@ class Rows:
         row = self._with(meta, path, state, called, kind, depth, why)
         if iterations or frame.topology.kind(index) == MAP:
             row = replace(row, iterations=iterations, items=history.items.get(key))
-        return row
+        spent = 0 if self._items else history.spent.get(key, 0)  # items and iterations have rows of their own
+        return replace(row, spent=spent) if spent else row
 
     def _skipped_with(self, frame: Frame, index: int) -> str:
         """Which node that was skipped took this one along."""
@@ -163,11 +166,12 @@ class Rows:
 
     def tried(self) -> Iterator[NodeRow]:
         """Attempts that were followed by another one, or by a resume."""
-        for (id, index), failure, meta in self._history.tried:
+        for (id, index), iteration, failure, meta in self._history.tried:
             frame = self._history.opened[id]
             if index < frame.topology.count:
                 called, kind = _called(frame, index)
-                yield self._with(meta, self._history.path(id, index), "FAILED", called, kind, frame.depth + (kind == "dynamic"), str(failure))
+                path = self._history.path(id, index) + (f"[={iteration}]" if iteration else "")
+                yield self._with(meta, path, "FAILED", called, kind, frame.depth + (kind == "dynamic"), str(failure))
 
 
 def _called(frame: Frame, index: int) -> tuple[str, str]:

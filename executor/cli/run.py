@@ -103,8 +103,12 @@ def carry(
     outputs = [(output.name, output.type, data) for output, data in zip(plan.outputs, run.encoded_outputs(), strict=False)]
     if run.state == "TERMINATED":
         say(f"run {run.id} was ended early{f': {run.reason}' if run.reason else ''}")
-    print_result([(name, type, data) for name, type, data in outputs if data is not None], running.as_json)
+    there = [(name, type, data) for name, type, data in outputs if data is not None]
+    if there or not outputs:
+        print_result(there, running.as_json)
+    elif running.as_json:
+        click.echo("null")
     for name, _, data in outputs:
         if data is None:
-            say(f"the output {name} is not there")
+            say(f"the output {name} is not there: {run.why_unavailable()}")
     return 0

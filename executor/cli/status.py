@@ -19,16 +19,17 @@ from typesys.types import short_name
 
 @click.command()
 @store_option
-@click.option("--nodes", "all_nodes", is_flag=True, help="Every node, with its state and times.")
+@click.option("--nodes", "all_nodes", is_flag=True, help="Every node, with its state and times; without it, those that failed, run or wait for another attempt.")
+@click.option("--items", is_flag=True, help="With each item of a map and each iteration of a loop.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--watch", is_flag=True, help="Look on until the run has ended: what each worker does, what waits; then tell how it stands.")
 @click.argument("run_id", metavar="RUN")
-def command(run_id: str, store: str, all_nodes: bool, as_json: bool, watch: bool) -> None:
+def command(run_id: str, store: str, all_nodes: bool, items: bool, as_json: bool, watch: bool) -> None:
     """Tell how a run stands: its state, its nodes by state and by what they call, what failed and what runs."""
-    history = History(open_store(store), run_id)
+    history = History(open_store(store), run_id, items)
     if watch:
         _watch(history, silent=as_json)
-    rows = list(history.nodes())
+    rows = list(history.nodes(items))
     if as_json:
         nodes = [asdict(row) for row in rows] if all_nodes else None
         _print_json(history, rows, nodes)
@@ -48,11 +49,12 @@ def command(run_id: str, store: str, all_nodes: bool, as_json: bool, watch: bool
     for gate in history.gates():
         click.echo(f"waits    {gate.path} for {gate.wants}: promissory answer {manifest.run_id} {gate.name} VALUE")
     _by_callee(rows)
-    troubled = [row for row in rows if row.state in ("FAILED", "RUNNING", "RETRYING")]
+    troubled = [row for row in rows if row.state in ("FAILED", "RUNNING", "RETRYING", "LOOPING")]
     if all_nodes or troubled:
         shown = rows if all_nodes else troubled
         table = [
-            [row.path, row.state, str(row.attempts), lasted(row.duration) if row.started else "-", row.worker or "-", row.why] for row in shown
+            [row.path, row.state, str(row.attempts), lasted(row.spent or row.duration) if row.started or row.spent else "-", row.worker or "-", _remark(row)]
+            for row in shown
         ]
         print_table(["node", "state", "attempts", "lasted", "worker", "why"], table)
 
@@ -98,6 +100,13 @@ def _drawn(history: History) -> Any:
     return Group(head, worker_table(running))
 
 
+def _remark(row: NodeRow) -> str:
+    """What stands behind a node: how far it is, and why it is as it is."""
+    parts = [f"{row.items[0]:,} of {row.items[1]:,} items"] if row.items is not None else []
+    parts += [f"{counted(row.iterations, 'iteration')} before"] if row.iterations else []
+    return "; ".join([*parts, *([row.why] if row.why else [])])
+
+
 def _items(history: History) -> None:
     """How far maps are that are under way."""
     under_way = [(history.path(*key), *counts) for key, counts in history.items.items() if key in history.scheduler.maps]
@@ -117,7 +126,7 @@ def _by_callee(rows: list[NodeRow]) -> None:
             short_name(called) if ":" in called else called,
             f"{len(some):,}",
             f"{sum(row.state == 'SUCCEEDED' for row in some):,}",
-            lasted(sum(row.duration for row in some)),
+            lasted(sum(row.spent or row.duration for row in some)),
         ]
         for (kind, called), some in calls.items()
     ]

@@ -6,7 +6,7 @@ name               what for
 FaultyStore, Fault a store whose k-th operation fails, is slow, is torn, lies, is dropped or done twice
 MockClock          retries and time-outs of runs without waiting
 crash_at, Crashed  the process dies at a named point (`executor.crash_points` lists them)
-simulate           walks a plan with declared outcomes, without running any body; with `Takes`, `InTurn`
+simulate           walks a plan with declared outcomes, without running any body; with `Takes`, `InTurn`, `Asks`
 always_replay      after every round of the run loop, the state is also rebuilt from the journal, and compared
 ================== ==================================================================================
 
@@ -17,9 +17,10 @@ from executor.testing.crashes import Crashed, crash_at
 from executor.testing.faulty_store import Fault, FaultyStore
 from executor.testing.mock_clock import MockClock
 from executor.testing.replaying import NotReplayable, always_replay
-from executor.testing.simulation import InTurn, Simulation, SimulationError, Step, Takes, simulate
+from executor.testing.simulation import Asks, InTurn, Simulation, SimulationError, Step, Takes, simulate
 
 __all__ = [
+    "Asks",
     "Crashed",
     "Fault",
     "FaultyStore",

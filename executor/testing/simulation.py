@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
 from executor import gates
 from executor.capacity import Capacity
+from executor.code import Refused
+from executor.conclude import LOOPED, RETURNED, SKIPPED, Concluded, Raw, conclude
 from executor.early_end import early_outputs
 from executor.errors import ExecutorError
 from executor.events import tree_of, value_of
@@ -28,10 +30,15 @@ from executor.prepare import Target, encode_inputs
 from executor.scheduler import Call, Scheduler
 from executor.store import Store
 from planner import compile as compile_plan
-from planner.plan import Large, Plan
-from planner.plan_format import callee_from_bytes
+from planner.context import Context
+from planner.errors import SignalError
+from planner.naming import node_names
+from planner.plan import Callee, Large, Plan
+from planner.plan_format import FuturesHeader, callee_from_bytes
 from planner.policy import seconds
+from planner.registry import recall
 from planner.signals import Loop, Skip
+from planner.specs import Gate
 from typesys.canonical import unpack
 from typesys.errors import TypeMismatch
 from typesys.types import ANY
@@ -73,6 +80,18 @@ class InTurn:
 
     def __init__(self, *outcomes: Any) -> None:
         self.outcomes = outcomes
+
+
+@dataclass(frozen=True)
+class Asks:
+    """An outcome of a body that asks its run for something: `ask` is called with the body's context, and may ask it for all that a body may.
+
+    >>> Asks(lambda ctx: ctx.terminate("there is nothing to do")).outcome is None
+    True
+    """
+
+    ask: Callable[[Context], Any]
+    outcome: Any = None
 
 
 @dataclass(frozen=True)
@@ -121,14 +140,14 @@ def simulate(target: Target, outcomes: Mapping[str, Any], inputs: Mapping[str, A
     Args:
         target: a workflow, dynamic, task or plan.
         outcomes: what each node would give, by path (`main/fetch`, one item `main/score[3]`, one iteration `main/fib[=2]`), by its own name or by that of the function that it calls; the most
-            precise one counts. A value; an exception, which is a failed attempt; `Loop(…)`, `Skip(…)`, `Retry(…)`; `Takes(seconds, outcome)`; `InTurn(first, second, …)`. Of a gate: the
-            answer. A dynamic is declared like a task: its body isn't run either.
+            precise one counts. A value; an exception, which is a failed attempt; `Loop(…)`, `Skip(…)`, `Retry(…)`; `Asks(lambda ctx: …, outcome)` for what a body asks by calls;
+            `Takes(seconds, outcome)`; `InTurn(first, second, …)`, whose last one repeats. Of a gate: the answer. A dynamic is declared like a task: its body isn't run either.
         inputs: of the workflow.
         parallel: how many bodies run at one time.
         max_depth: how deep dynamics may nest.
 
     Raises:
-        SimulationError: a node comes up whose outcome is not declared, or is none that it could have; a gate waits for ever.
+        SimulationError: a node comes up whose outcome is not declared, or is none that it could have; what is declared is no node's; a gate waits for ever.
         InputError: the inputs don't fit.
 
     >>> from planner import task, workflow
@@ -154,6 +173,7 @@ class _Walk:
     def __init__(self, target: Target, outcomes: Mapping[str, Any], inputs: Mapping[str, Any], parallel: int, max_depth: int) -> None:
         plan = target if isinstance(target, Plan) else compile_plan(target)
         self._plan = plan
+        _refuse_unknown(plan, outcomes)
         self._outcomes = outcomes
         self._turns: dict[str, int] = {}
         self._parallel = parallel
@@ -220,7 +240,7 @@ class _Walk:
 
     def _begin(self, call: Call) -> None:
         definitions, [invocation], _, shared, channel = unpack(batch_of([call], channel=self._scheduler.channel).data, "a batch")
-        number, frame, index, arguments, path, _, _, attempt, _, _ = invocation
+        number, frame, index, arguments, path, place, depth, attempt, _, _ = invocation
         self._worker.share(shared, channel)
         if number < 0:
             status, payload = self._worker.hidden(number, arguments)
@@ -228,9 +248,44 @@ class _Walk:
             return
         callee = callee_from_bytes(definitions[number])
         delay, outcome = self._declared(path, callee.short_name)
-        status, payload = self._encoded(path, outcome, callee.interface.result)
+        asked = None
+        if isinstance(outcome, Asks):
+            status, payload, asked = self._asked(call, outcome, callee, path, attempt, FuturesHeader(place[0], place[1], depth))
+            outcome = outcome.outcome
+        else:
+            status, payload = self._encoded(path, outcome, callee.interface.result)
         self._trace.append(Step(self.now, self.now + delay, path, _said(outcome)))
-        self._later(delay, [frame, index, status, payload, 0, 0, "simulated", attempt, None, None, None])
+        self._later(delay, [frame, index, status, payload, 0, 0, "simulated", attempt, None, None, asked])
+
+    def _asked(self, call: Call, outcome: Asks, callee: Callee, path: str, attempt: int, header: FuturesHeader) -> Concluded:
+        entity = recall(callee)
+        if entity is None:
+            raise SimulationError(f"what {path} asks can't be told: its task is not known here. Simulate the workflow itself, not a plan from a file")
+        payload = None if call.payload is None else self._store.get_value(call.payload)
+        context = Context(
+            run_id="simulated",
+            path=path,
+            attempt=attempt,
+            loop_index=call.iteration,
+            loop_result=payload,
+            max_iterations=callee.policy.max_iterations,
+            channel=self._scheduler.channel,
+            in_run=True,
+        )
+        outcome.ask(context)
+        given = outcome.outcome
+        if isinstance(given, Loop):
+            raw = Raw(LOOPED, given.result, given)
+        elif isinstance(given, Skip):
+            raw = Raw(SKIPPED, given.reason, given)
+        elif isinstance(given, BaseException):
+            return FAILURE, Failure.of_exception(given).to_tree(), None
+        else:
+            raw = Raw(RETURNED, given)
+        try:
+            return conclude(self._worker, entity, raw, context.requests, header)
+        except (Refused, SignalError) as error:
+            return FAILURE, Failure.of_exception(error).to_tree(), None
 
     def _declared(self, path: str, called: str) -> tuple[float, Any]:
         """What is declared for a node, and after how long it comes."""
@@ -302,6 +357,25 @@ class _Walk:
         }
         result = next(iter(found.values()), None) if len(self._plan.outputs) == 1 else found or None
         return Simulation(state, reason, result, self._trace, self.now)
+
+
+def _refuse_unknown(plan: Plan, outcomes: Mapping[str, Any]) -> None:
+    """Raise `SimulationError` for a declaration that no node of the plan has the name of."""
+    shape = plan.shape
+    known = {name for number in range(len(shape.graphs)) for name in node_names(shape, number)} | {callee.short_name for callee in shape.callees}
+    known |= {spec.name for graph in shape.graphs for spec in graph.specs.values() if isinstance(spec, Gate)}
+    known |= {part.rpartition(".")[2] for part in known}
+    calls_more = any(isinstance(one, Asks) for one in _single(outcomes))
+    unknown = [name for name in outcomes if _SUFFIX.sub("", name).rpartition("/")[2] not in known]
+    if unknown and not calls_more:
+        raise SimulationError(f"an outcome is declared for {unknown[0]!r}, which no node has as its name; there is: {', '.join(sorted(known)) or 'none'}")
+
+
+def _single(outcomes: Mapping[str, Any]) -> Iterator[Any]:
+    """The declarations one by one."""
+    for declared in outcomes.values():
+        for one in declared.outcomes if isinstance(declared, InTurn) else (declared,):
+            yield one.outcome if isinstance(one, Takes) else one
 
 
 class _Silent:
