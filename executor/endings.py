@@ -249,13 +249,28 @@ def frame_fails(scheduler: Scheduler, frame: Frame, failed: FailedNode) -> None:
             return
         if frame.topology.graph.runs_on or parent.part is not None:
             return  # what is above learns of it when the frame has ended
-        parent.mixed = True
-        parent.failures = parent.failures or {}
-        parent.failures[slot] = failed
-        failing = _spread(scheduler, parent, [], doomed=slot)
-        if not any(_is_unhandled(parent, index) for index in (slot, *failing)):
+        if not _dooms(scheduler, parent, slot, failed):
             return
         frame = parent
+
+
+def _dooms(scheduler: Scheduler, frame: Frame, index: int, failed: FailedNode) -> bool:
+    """A node will fail, since the frame that it stands for does; whether the frame that it is in fails, too."""
+    frame.mixed = True
+    frame.failures = frame.failures or {}
+    frame.failures[index] = failed
+    failing = _spread(scheduler, frame, [], doomed=index)
+    return any(_is_unhandled(frame, one) for one in (index, *failing))
+
+
+def tell_above(scheduler: Scheduler) -> None:
+    """A run has failed: what frames stand for that failed late, and whose end no event tells of, has failed with them."""
+    for frame in list(scheduler.failing.values()):
+        parent, failed = frame.parent, frame.failing
+        if not frame.topology.graph.runs_on or parent is None or parent.part is not None or failed is None:
+            continue
+        if _dooms(scheduler, parent, frame.slot, failed):
+            frame_fails(scheduler, parent, failed)
 
 
 def may_start(frame: Frame, index: int) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from executor.endings import tell_above
 from executor.errors import JournalError, RunNotFound
 from executor.events import (
     CODE,
@@ -143,6 +144,8 @@ class History:
             self.changed_code.append(event[1])
         elif kind == ENDED:
             self.end = (event[1], event[2], event[3])
+            if event[1] == "FAILED":
+                tell_above(self.scheduler)
         if kind not in TOLD:
             return
         if len(event) > 2 and kind != RESUMED:

@@ -204,7 +204,6 @@ def test_X6_several_failures_under_runs_on_tell_the_first_and_resume_runs_each_a
     assert noted(diary) == {"a": 2, "b": 1, "c": 2, "b after": 1}
 
 
-@pytest.mark.xfail(strict=True, reason="what follows a nested workflow that failed late is CANCELLED")
 def test_X6_a_nested_workflow_that_runs_on_finishes_inside_a_root_that_fails_at_once(store, tasks, diary):
     """The inner policy says how the inner frame ends; the outer one learns of the failure only then."""
     step, boom = tasks.step, tasks.boom
