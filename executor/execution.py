@@ -445,6 +445,11 @@ class Execution:
             return
         gates.answer(self.scheduler, waiting, self.store.put_value(command.value), command.sender)
 
+    def _now_for_gates(self) -> tuple[float, float]:
+        """The clock's and the calendar's moment, where a gate may be about to begin."""
+        scheduler = self.scheduler
+        return (self.clock.monotonic(), self.clock.time()) if scheduler.gates_ready or scheduler.failing else (0.0, 0.0)
+
     # --- out: calls ---
 
     def _dispatch(self) -> None:
@@ -460,7 +465,7 @@ class Execution:
         else:
             room = self._parallel * max(self._batch, self.engine.ahead) - len(scheduler.in_flight)
         while room > 0:
-            calls = scheduler.take(room, self.clock.monotonic(), self.clock.time())
+            calls = scheduler.take(room, *self._now_for_gates())
             cached = [call for call in calls if call.cached]
             if not cached:
                 self._submit(calls)
@@ -574,7 +579,6 @@ class Execution:
         scheduler = self.scheduler
         unstarted: list[tuple[int, int]] = []
         self._outstanding -= len(outcomes)
-        now, calendar = self.clock.monotonic(), self.clock.time()
         for outcome in outcomes:
             frame, index, status, payload, started, duration, worker, attempt, log, carried, asked = outcome
             if carried:
@@ -584,7 +588,7 @@ class Execution:
             elif status == UNSTARTED:
                 unstarted.append((frame, index))
             else:
-                apply(scheduler, outcome, now, calendar)
+                apply(scheduler, outcome, self.clock.monotonic(), self.clock.time())
         for frame, index in reversed(unstarted):
             scheduler.returned(frame, index)
         self._settle()

@@ -184,19 +184,23 @@ class Worker:
                 if self._before_body is not None:
                     self._before_body(timeout, loaded != self._code.loaded)
                 body_begun = time.monotonic()
-                body = Body(self._context, (path, place, depth, attempt, timeout, loop))
+                body = Body(self._context, invocation)
                 token = current_body.set(body)
                 signal: Signal | None = None
                 try:
-                    result = self._call(entity, arguments) if entity.kind == "task" else self._expand(cast(Any, entity), arguments)
-                    how = EMITTED if isinstance(result, Plan | Iteration) and entity.kind == "dynamic" else RETURNED
+                    if entity.kind == "task":
+                        how, result = RETURNED, self._call(entity, arguments)
+                    else:
+                        result = self._expand(cast(Any, entity), arguments)
+                        how = EMITTED if isinstance(result, Plan | Iteration) else RETURNED
                 except Loop as raised:
                     how, result, signal = LOOPED, raised.result, raised
                 except Skip as raised:
                     how, result, signal = SKIPPED, raised.reason, raised
                 finally:
                     current_body.reset(token)
-                    body.end()
+                    if body.context is not None:
+                        body.end()
                 requests = None if body.context is None else body.context.requests
                 if how == RETURNED and requests is None:
                     status, payload = VALUE, self.encoded(entity, result)
@@ -220,8 +224,9 @@ class Worker:
 
     # --- bodies ---
 
-    def _context(self, path: str, place: list[Any], depth: int, attempt: int, timeout: float | None, loop: list[Any] | None) -> Context:
+    def _context(self, invocation: list[Any]) -> Context:
         """What a body may know and ask."""
+        path, place, depth, attempt, timeout, loop = invocation[4:]
         iteration, payload, allowed = loop or (0, None, None)
         return Context(
             run_id=self._run_id,

@@ -63,6 +63,8 @@ def batch_of(calls: Sequence[Call], carry_from: Store | None = None, run_id: str
 class _Parcel:
     """What a batch takes along beside its invocations: values that several of them take an item of, and the names of all objects."""
 
+    __slots__ = ("_numbers", "objects", "shared")
+
     def __init__(self) -> None:
         self.shared: list[Any] = []
         self.objects: dict[bytes, Large] = {}

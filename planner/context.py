@@ -353,7 +353,7 @@ class Body:
 
     __slots__ = ("_make", "_of", "context")
 
-    def __init__(self, make: Callable[..., Context], of: tuple[Any, ...]) -> None:
+    def __init__(self, make: Callable[[Any], Context], of: Any) -> None:
         self._make = make
         self._of = of
         self.context: Context | None = None
@@ -361,13 +361,13 @@ class Body:
     def given(self) -> Context:
         """Its context."""
         if self.context is None:
-            self.context = self._make(*self._of)
+            self.context = self._make(self._of)
         return self.context
 
     def end(self) -> None:
-        """It has ended: its context, if somebody kept it, takes nothing more."""
-        if self.context is not None:
-            self.context.requests.is_over = True
+        """It has ended: its context, if somebody has kept that, takes nothing more."""
+        assert self.context is not None
+        self.context.requests.is_over = True
 
 
 current_body: ContextVar[Body | None] = ContextVar("promissory_body", default=None)
