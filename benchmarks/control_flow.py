@@ -74,11 +74,9 @@ def theirs(system: str, count: int) -> dict[str, float]:
             before, begun = peak(), time.perf_counter()
             assert sum(client.gather(client.map(_inc, range(20, 20 + count)))) > 0
             return {"seconds": time.perf_counter() - begun, "memory": peak() - before}
-    from flytekit import map_task, task
+    from flytekit import map_task
 
-    @task
-    def inc(x: int) -> int:
-        return x + 1
+    from benchmarks.with_flytekit import inc
 
     mapped = map_task(inc)
     mapped(x=[1, 2])

@@ -52,7 +52,7 @@ def send_answer(store: Store, run_id: str, name: str, encode: Callable[[Gate], b
 
 def _refuse_a_second(store: Store, run_id: str, gate: Gate) -> None:
     if any(command.gate == _exact(gate) for _, command in waiting(store, run_id)):
-        raise GateNotFound(f"{gate.path} of run {run_id} has an answer already, which its next executor takes")
+        raise GateNotFound(f"{gate.path} of run {run_id} has an answer already, which is still to be taken")
 
 
 def _exact(gate: Gate) -> str:

@@ -38,7 +38,7 @@ def handles(topology: Topology, index: int, of: int | None = None) -> bool:
 def fail(scheduler: Scheduler, frame: Frame, index: int, failure: Failure, meta: Meta) -> None:
     """A node has failed for good by itself."""
     key = (frame.id, index)
-    failed = FailedNode(frame.path_of(index, scheduler.iteration(*key)), frame.id, index, failure, meta[3])
+    failed = FailedNode(frame.exact_path_of(index, scheduler.iteration(*key)), frame.id, index, failure, meta[3])
     scheduler.note_failed(key, meta)
     fail_node(scheduler, frame, index, failed)
 
@@ -405,7 +405,7 @@ def drop(scheduler: Scheduler, frame: Frame) -> None:
 def forgive(scheduler: Scheduler) -> None:
     """A resume: what failed and is not handled is to be tried again."""
     for frame in list(scheduler.frames.values()):
-        if frame.failing is not None:
+        if frame.failing is not None and not mapped.is_settled(scheduler, frame):
             _forgive_frame(scheduler, frame)
     mapped.forgive(scheduler)
     scheduler.failing.clear()

@@ -340,7 +340,7 @@ class Execution:
                 scheduler = self.scheduler
                 at_rest = not (scheduler.in_flight or scheduler.holding or scheduler.paused)
                 with interrupts.welcome():
-                    if at_rest and scheduler.sleeping:  # nothing can happen before that moment
+                    if at_rest and (scheduler.sleeping or self._deadline is not None):  # nothing of the run's own can happen before that moment
                         self.clock.wait(self._happened, self._patience)
                     else:
                         self._happened.wait(min(self._patience, _LOOK_UP))

@@ -151,6 +151,12 @@ class Frame:
             path = joined(self.path, self.topology.name(index))
         return f"{path}[={iteration}]" if iteration else path
 
+    def exact_path_of(self, index: int, iteration: int = 0) -> str:
+        """The path of a node; one that is shortened in the middle with frame and index, which make it exact."""
+        path = self.path_of(index)
+        path = f"{path}#{self.id}.{index}" if "/…/" in path else path
+        return f"{path}[={iteration}]" if iteration else path
+
     def identity_of(self, index: int, iteration: int = 0) -> bytes:
         """The identity of a node, of one item or iteration of it."""
         return node_identity(*self.slot_of(index, iteration))

@@ -201,7 +201,7 @@ class Run:
         if self._failure is None:
             return self._timeout_error() if state == "FAILED" else None
         path, failure, attempt = self._failure
-        said = f"{failure}" if path in failure.message else f"{path} failed: {failure}"
+        said = f"{failure}" if path.partition("#")[0] in failure.message else f"{path} failed: {failure}"
         verb = "with the limit raised" if failure.kind in _LIMITS else "repair it, then"
         way_out = f"\n  run {self.id}; {verb}: {resume_command(self.id, self.store)}" if self.store.outlives_the_process else ""
         error = RunFailed(

@@ -20,6 +20,7 @@ from executor.events import (
     PAUSED,
     RESUMED,
     RETRIED,
+    SIGNALLED,
     SKIPPED,
     STOPPED_BY,
     UNPAUSED,
@@ -103,6 +104,7 @@ class History:
         self.failed: dict[Key, tuple[Failure, Meta]] = {}
         self.tried: list[tuple[Key, int, Failure, Meta]] = []
         self.spent: dict[Key, int] = {}
+        self.sent: dict[Key, list[int]] = {}
         self.reasons: dict[Key, str] = {}
         self.stopped: dict[Key, str] = {}
         self.iterations: dict[Key, int] = {}
@@ -200,6 +202,8 @@ class History:
             if frame.part is not None:
                 of_map = self.parents[frame.id]
                 self.spent[of_map] = self.spent.get(of_map, 0) + meta[1]
+        if kind == SIGNALLED and event[4].get("next"):
+            self.sent.setdefault(key, []).extend(node for _, _, node in event[4]["next"] if node >= 0)
         futures = futures_of(event)
         if futures is not None:
             self.emitted[*key, self.iterations.get(key, 0)] = futures
@@ -263,14 +267,17 @@ class History:
         failed = self.scheduler.failure
         if failed is not None:
             known = self.has(failed.frame, failed.node)
-            return (self.path(failed.frame, failed.node) if known else failed.path), failed.failure, failed.attempt
-        for key, (failure, meta) in self.failed.items():
-            return (self.path(*key) if self.has(*key) else "main"), failure, meta[3]
+            return (self._path_now(failed.frame, failed.node) if known else failed.path), failed.failure, failed.attempt
         return None
+
+    def _path_now(self, id: int, index: int) -> str:
+        """A node's path, with the iteration that it is in."""
+        iteration = self.iterations.get((id, index), 0)
+        return self.path(id, index) + (f"[={iteration}]" if iteration else "")
 
     def cancelled_by(self) -> tuple[str, str] | None:
         """Path and reason of the task that cancelled the run, if one did."""
-        return next(((self.path(*key), reason) for key, reason in self.stopped.items()), None)
+        return next(((self._path_now(*key), reason) for key, reason in self.stopped.items()), None)
 
     def gates(self) -> Iterator[Gate]:
         """The gates that wait for an answer."""
@@ -347,11 +354,15 @@ class History:
         return self.parents[id]
 
     def followed_by(self, id: int, index: int) -> set[int]:
-        """A node and all (joints too) that can't start before it has succeeded, in its frame."""
+        """A node and all (joints too) that can't start before it has succeeded, in its frame, or that it has sent the run to; and what runs if the frame fails."""
         topology = self.opened[id].topology
         found, todo = {index}, [index]
+        handler = topology.graph.on_failure
+        if handler is not None:
+            found.add(handler)
         while todo:
-            for follower in topology.followers(todo.pop()):
+            one = todo.pop()
+            for follower in (*topology.followers(one), *self.sent.get((id, one), ())):
                 if follower not in found:
                     found.add(follower)
                     todo.append(follower)

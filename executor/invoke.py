@@ -169,7 +169,7 @@ class Worker:
         self._shared, self._channel = shared, dict(channel)
 
     def _invoke(self, definitions: list[bytes], invocation: list[Any]) -> list[Any]:
-        number, frame, index, arguments, path, place, depth, attempt, timeout, loop = invocation
+        number, frame, index, arguments, path, place, depth, attempt, timeout, _ = invocation
         asked = None
         begun = time.time_ns() // 1000
         self.now = (frame, index, begun)

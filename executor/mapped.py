@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from executor import endings
 from executor.events import FAILED as FAILED_EVENT
 from executor.events import ITEMS, NO_META, OPENED, Meta, value_of
-from executor.frame import OPEN, PENDING, SKIPPED, FailedNode, Frame, Part
+from executor.frame import FAILED, OPEN, PENDING, SKIPPED, FailedNode, Frame, Part
 from planner.plan import Value
 from planner.specs import Map
 
@@ -66,9 +66,25 @@ class Mapping:
         return spec
 
     @property
+    def needs_all(self) -> bool:
+        """Whether it can't do without the items that failed."""
+        return self.falls_short or self.spec.min_success_ratio >= 1
+
+    @property
     def falls_short(self) -> bool:
         """Whether more items have failed than may."""
         return self.failed > 0 and self.total - self.failed < self.spec.min_success_ratio * self.total - _CLOSE
+
+
+def is_settled(scheduler: Scheduler, frame: Frame) -> bool:
+    """Whether a frame is, or is in, a failed item of a map that does without it."""
+    while frame.parent is not None:
+        parent = frame.parent
+        if parent.part is not None and parent.parent is not None and parent.state(frame.slot) == FAILED:
+            mapping = scheduler.maps.get((parent.parent.id, parent.slot))
+            return mapping is not None and not mapping.needs_all
+        frame = parent
+    return False
 
 
 def begin(scheduler: Scheduler, frame: Frame, index: int, chunks: list[Any], meta: Meta) -> None:
@@ -300,7 +316,7 @@ def forgive(scheduler: Scheduler) -> None:
     """A resume: items that failed are to be tried again if their map can't succeed without them."""
     forgiven = []
     for mapping in scheduler.maps.values():
-        if mapping.failed and (mapping.falls_short or mapping.spec.min_success_ratio >= 1):
+        if mapping.failed and mapping.needs_all:
             mapping.failed, mapping.worst = 0, None
             mapping.kept = {number: frame for number, frame in mapping.kept.items() if not frame.failures}
             forgiven.append(mapping)

@@ -47,13 +47,13 @@ def node_path(history: History, id: int, index: int) -> str:
 
 def find(history: History, path: str) -> tuple[int, int, int | None]:
     """The frame and index of a node by its text path, and the iteration that it names. Raises `RunNotFound` with what is there instead."""
-    exact = re.search(r"#(\d+)\.(\d+)$", path)
+    exact = re.search(r"#(\d+)\.(\d+)(?:\[=(\d+)\])?$", path)
     run_id = history.manifest.run_id
     if exact:
         id, index = int(exact[1]), int(exact[2])
         if id not in history.opened or index >= history.opened[id].topology.count:
             raise RunNotFound(f"there is no node {exact[0]} in run {run_id}")
-        return id, index, None
+        return id, index, None if exact[3] is None else int(exact[3])
     parts = path.strip("/").split("/")
     if parts[0] == "main" and (len(parts) > 1 or "main" not in history.opened[0].topology.names):
         parts = parts[1:]

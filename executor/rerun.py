@@ -55,25 +55,28 @@ class Kept:
         above: the nodes that stand for a frame in which one is to run again.
         gone: frames that are opened anew, if at all.
         numbers: the new number of each frame that is kept, as far as is known.
-        loop: the node that runs again, and how many iterations of it stay.
+        loops: how many iterations stay of the node that runs again, and of those above it.
     """
 
     again: dict[int, set[int]]
     above: set[Key]
     gone: set[int]
     numbers: dict[int, int]
-    loop: tuple[Key, int]
+    loops: dict[Key, int]
 
 
 def to_run_again(history: History, frame: int, node: int, iteration: int = 0) -> Kept:
     """What has to run again if a node does, from some iteration on: what follows it in its frame, the nodes that stand for that frame, what follows those, and so on up."""
     again: dict[int, set[int]] = {}
     above: set[Key] = set()
+    loops = {(frame, node): iteration}
     at, index = frame, node
     while at >= 0:
         again[at] = history.followed_by(at, index)
+        stays = history.frame_iterations.get(at, 0)
         at, index = history.parent(at)
         above.add((at, index))
+        loops[at, index] = stays
     gone: set[int] = set()
     for id in history.frames():
         parent, slot = history.parent(id)
@@ -82,12 +85,13 @@ def to_run_again(history: History, frame: int, node: int, iteration: int = 0) ->
         beside = beside or ((parent, slot) == (frame, node) and history.frame_iterations.get(id, 0) < iteration)
         if parent in gone or (slot in again.get(parent, ()) and id not in again and not beside):
             gone.add(id)
-    return Kept(again, above, gone, {0: 0}, ((frame, node), iteration))
+    return Kept(again, above, gone, {0: 0}, loops)
 
 
 def kept_events(history: History, kept: Kept, events: Iterator[Event]) -> Iterator[Event]:
     """The events of an earlier run that a new one begins with, with the frames' new numbers."""
-    numbers, iterations = kept.numbers, 0
+    numbers = kept.numbers
+    iterations = dict.fromkeys(kept.loops, 0)
     for event in events:
         kind = event[0]
         if kind not in _TAKEN or event[1] in kept.gone or event[1] not in numbers:
@@ -100,9 +104,9 @@ def kept_events(history: History, kept: Kept, events: Iterator[Event]) -> Iterat
             if not runs_again:
                 yield kind, numbers[event[1]]
             continue
-        if (frame, index) == kept.loop[0] and begins_iteration(event):
-            runs_again = iterations >= kept.loop[1]
-            iterations += 1
+        if (frame, index) in iterations and begins_iteration(event):
+            runs_again = iterations[frame, index] >= kept.loops[frame, index]
+            iterations[frame, index] += 1
         at = OPENING.get(kind)
         child = -1 if at is None else event[at]
         if child < 0:

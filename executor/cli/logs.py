@@ -56,6 +56,7 @@ class Printed:
     def __init__(self, store: Store, prefix: str | None) -> None:
         self._store = store
         self._prefix = prefix
+        self._inside = () if prefix is None else (prefix + "/", prefix + "[", prefix.removesuffix("[=0]") + "/")  # in a first iteration paths don't name it
         self._up_to: dict[str, int] = {}
 
     def ended(self, history: History) -> None:
@@ -81,7 +82,7 @@ class Printed:
 
     def _print(self, path: str, key: str, begin: int, end: int) -> None:
         self._up_to[key] = end
-        if self._prefix is not None and path != self._prefix and not path.startswith((self._prefix + "/", self._prefix + "[")):
+        if self._prefix is not None and path != self._prefix and not path.startswith(self._inside):
             return
         text = self._store.get_range(key, begin, end).decode("utf-8", "replace")
         for line in text.splitlines():

@@ -78,7 +78,7 @@ def test_D3_depth_limit_names_the_path_the_limit_and_the_way_out(store):
     assert message.startswith("dynamics are nested 11 deep")
     for part in ("main/nested/nested/…/nested/nested/nested", "this run allows 10", "max_depth=100", "--max-depth 100", "`resume`"):
         assert part in message
-    assert error.path == "main/nested/nested/…/nested/nested/nested"
+    assert error.path == "main/nested/nested/…/nested/nested/nested#10.0"
 
 
 @pytest.mark.parametrize("recursion", [nested, tail])
