@@ -17,12 +17,12 @@ from typing import Any, Final
 
 from executor import fields
 from executor.cache_key import Fields, futures_key_of, result_key
+from executor.calls import Settled
 from executor.crash_points import reached
 from executor.errors import NotInStore, StoreError
 from executor.events import tree_of
 from executor.heartbeat import read_beat
 from executor.layout import CACHE, cache_entry_key, is_run_id, lease_key, object_key
-from executor.scheduler import Settled
 from executor.store import Store
 from planner.plan import Large, Value
 from planner.plan_format import futures_from_bytes

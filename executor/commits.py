@@ -11,12 +11,12 @@ from collections.abc import Callable, Container, Iterable
 from functools import partial
 from typing import Final, NamedTuple
 
+from executor.calls import Key, Settled
 from executor.crash_points import reached
 from executor.events import DONE, EXPANDED, FAILED, LOOPED, RESUMED, SIGNALLED, SKIPPED, SNAPSHOT, Event, futures_of
 from executor.frame import node_identity
 from executor.layout import futures_key
 from executor.replay import TOLD
-from executor.scheduler import Key, Settled
 from executor.snapshot import drop_snapshot
 from executor.store import Store
 from executor.write_behind import WriteBehind

@@ -18,7 +18,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from executor import endings
+from executor import endings, opening
 from executor.conclude import HAS, LACKS
 from executor.events import SIGNALLED, Meta
 from executor.failure import Failure
@@ -82,13 +82,13 @@ def _follow(scheduler: Scheduler, frame: Frame, index: int, outcome: tuple[str, 
         frame.set_state(index, DONE)  # without a value: nothing follows any more
     elif kind == "futures":
         plan, header = futures_from_bytes(payload)
-        scheduler.splice(id, frame, index, plan, header, repeat, bool(asked.get("loops")), signalled=True)
+        opening.splice(scheduler, id, frame, index, plan, header, repeat, bool(asked.get("loops")), signalled=True)
         _leave_to_nodes(scheduler, id, asked)
     elif id < 0:
         scheduler.complete(frame, index, payload, False)
     else:
         plan, header = futures_from_bytes(asked["futures"])
-        scheduler.splice(id, frame, index, plan, header, frame.repeat, False, signalled=True)
+        opening.splice(scheduler, id, frame, index, plan, header, frame.repeat, False, signalled=True)
         _leave_to_nodes(scheduler, id, asked)
     for node in nodes:
         if frame.state(node) == PENDING and not frame.cells[node] and (frame, node) not in scheduler.ready:

@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from executor import gates
+from executor.calls import Call, Settled
 from executor.clock import Clock, SystemClock
 from executor.commits import Commits, Mark
 from executor.crash_points import reached
@@ -44,7 +45,7 @@ from executor.lookups import FOLLOW, HIT, LATER, LOOK_AGAIN, Found, Lookups
 from executor.manifest import Manifest
 from executor.materialize import batch_of
 from executor.outcomes import apply
-from executor.scheduler import Call, Scheduler, Settled
+from executor.scheduler import Scheduler
 from executor.snapshot import dump, put_snapshot
 from executor.store import Store
 from planner.plan import Value

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from executor.calls import Key
 from executor.endings import tell_above
 from executor.errors import JournalError, RunNotFound
 from executor.events import (
@@ -43,7 +44,7 @@ from executor.node_paths import find, frame_path, node_path
 from executor.recovery import DOES_NOT_FIT
 from executor.replay import TOLD, replay
 from executor.rows import NodeRow, Rows
-from executor.scheduler import Key, Scheduler
+from executor.scheduler import Scheduler
 from executor.store import Store
 from planner.errors import PlanFormatError
 from planner.plan import Plan

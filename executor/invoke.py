@@ -243,7 +243,7 @@ class Worker:
         )
 
     def _call(self, entity: Entity[..., Any], arguments: list[Any]) -> Any:
-        values, _ = self._arguments(entity, arguments)
+        values, _ = self.arguments_of(entity, arguments)
         reached("worker.before-body")
         token = current.set(InTaskBody(entity.name))
         try:
@@ -262,7 +262,7 @@ class Worker:
             self._after_body()
 
     def _expand(self, entity: Dynamic[..., Any], arguments: list[Any]) -> Any:
-        values, encoded = self._arguments(entity, arguments)
+        values, encoded = self.arguments_of(entity, arguments)
         try:
             return expand(entity, values, encoded)
         finally:
@@ -366,7 +366,7 @@ class Worker:
 
     # --- arguments ---
 
-    def _arguments(self, entity: Entity[..., Any], arguments: list[Any]) -> tuple[list[Any], list[bytes]]:
+    def arguments_of(self, entity: Entity[..., Any], arguments: list[Any]) -> tuple[list[Any], list[bytes]]:
         """The values of a call's arguments, and the bytes they were decoded from."""
         values, encoded = [], []
         signature = entity.signature

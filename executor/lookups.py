@@ -14,9 +14,9 @@ from typing import Final, NamedTuple
 
 from executor.cache import Entry, give_back, read_entry, take_lease, write_entry
 from executor.cache_key import Fields, fields_of, futures_key_of, result_key
+from executor.calls import Call, Key, Settled
 from executor.code import Refused, has_import_name, imported
 from executor.frame import Frame
-from executor.scheduler import Call, Key, Settled
 from executor.store import Store
 from planner.plan_format import futures_from_bytes
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from executor.calls import Call
 from executor.engines.engine import Batch
 from executor.frame import Frame, joined
 from executor.invocation import CUT, DECIDE, ITEM, JOIN, JOINT, assembled_argument, value_argument
 from executor.layout import code_key, object_key
-from executor.scheduler import Call
 from executor.store import Store
 from planner.by_value import PYTHON
 from planner.plan import BRANCH, CALL, INPUT, MAP, Binding, Large, Parameter, Value

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from executor import endings, gates, mapped
+from executor import endings, gates, mapped, opening
+from executor.calls import Sleeping, Tries
 from executor.events import (
     CHOSEN,
     COLLAPSED,
@@ -29,7 +30,7 @@ from executor.failure import Failure
 from executor.frame import FAILED as FAILED_STATE
 from executor.frame import OPEN, PENDING
 from executor.recursion import may_expand
-from executor.scheduler import Scheduler, Sleeping, Tries
+from executor.scheduler import Scheduler
 from planner.plan import MAP, RESCUE
 
 if TYPE_CHECKING:
@@ -125,9 +126,9 @@ def _open(scheduler: Scheduler, frame: Frame, index: int, child: int) -> None:
     elif frame.state(index) != PENDING:
         return
     elif kind == RESCUE:
-        scheduler.open_fallback(frame, index, child)
+        opening.open_fallback(scheduler, frame, index, child)
     else:
-        scheduler.open_nested(frame, index, child)
+        opening.open_nested(scheduler, frame, index, child)
 
 
 def _fail(scheduler: Scheduler, frame: Frame, index: int, event: Event) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from executor.calls import Key
 from executor.changed_code import adopt_current_code
 from executor.code import missing_modules_from
 from executor.errors import RunExists
@@ -39,7 +40,7 @@ from executor.options import Limited, Options, check_limits
 from executor.prepare import Prepared, Target, codecs_of, keep_current_code, new_execution, run_name
 from executor.probe import probe
 from executor.replay import replay, replayed
-from executor.scheduler import Key, Scheduler
+from executor.scheduler import Scheduler
 from executor.store import Store
 from executor.timeouts import refuse_timeouts
 

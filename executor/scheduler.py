@@ -35,7 +35,7 @@ stopping    nothing new starts any more
 paused      nothing new starts for the time being
 =========== =====================================================================================================
 
-How nodes end badly is in `executor.endings`, maps are in `executor.mapped`, gates in `executor.gates`, what a task asks of its run in `executor.control`, and how a journal brings a
+What calls are is in `executor.calls`; how frames of nested plans are opened is in `executor.opening`, how nodes end badly in `executor.endings`, maps are in `executor.mapped`, gates in `executor.gates`, what a task asks of its run in `executor.control`, and how a journal brings a
 state back in `executor.replay`. Nothing here recurses: frames end in a loop, however deep they are nested.
 """
 
@@ -45,18 +45,19 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from executor import control, endings, gates, mapped
+from executor import control, endings, gates, mapped, opening
 from executor.admission import PARKED, TOO_WIDE, Admission
-from executor.cache_key import Fields, fields_of
+from executor.cache_key import fields_of
+from executor.calls import Call, Key, Settled, Sleeping, Tries
 from executor.capacity import Capacity, demand_of
 from executor.errors import JournalError
-from executor.events import CHOSEN, EXPANDED, FAILED, LOOPED, NO_META, OPENED, RETRIED, SKIPPED, STOPPED_BY, Event, Meta
+from executor.events import CHOSEN, EXPANDED, FAILED, LOOPED, NO_META, RETRIED, SKIPPED, STOPPED_BY, Event, Meta
 from executor.events import DONE as DONE_EVENT
 from executor.failure import Failure, LastWords
 from executor.frame import CANCELLED as CANCELLED_STATE
-from executor.frame import DONE, OPEN, PENDING, FailedNode, Frame, Repeat, node_identity
+from executor.frame import DONE, OPEN, PENDING, FailedNode, Frame, Repeat
 from executor.frame import SKIPPED as SKIPPED_STATE
 from executor.limits import Limits
 from executor.recursion import may_expand
@@ -65,69 +66,12 @@ from executor.timeouts import cant_stop, with_timeouts
 from executor.topology import Topologies
 from planner.plan import BRANCH, CALL, GATE, MAP, MERGE, PLAN, RESCUE, Plan, Value
 from planner.plan_format import FuturesHeader, futures_from_bytes
-from planner.specs import Branch, Rescue
+from planner.specs import Branch
 
 ROOT_IDENTITY = bytes(16)
 NOTHING: Final = b"\xc0"
 """The value None."""
 _SENT_AGAIN: Final = 2
-
-Key = tuple[int, int]
-"""Frame id and index."""
-
-
-class Call(NamedTuple):
-    """An instruction: have a worker run this node (or joint) of this frame.
-
-    Attributes:
-        attempt: how often its body has been begun, this time too.
-        timeout: seconds that the body may take.
-        cached: whether an equal call's outcome will do.
-        alone: whether it is to run on a fresh worker, beside nothing else, because its last one was lost.
-        iteration: which iteration of a loop it is, from 0.
-        payload: what the iteration before gave.
-        joins: the lists that a map's chunks gave, to be made one; None for any other call.
-    """
-
-    frame: Frame
-    node: int
-    attempt: int = 1
-    timeout: float | None = None
-    cached: bool = False
-    alone: bool = False
-    iteration: int = 0
-    payload: Value | None = None
-    joins: tuple[Value | None, ...] | None = None
-
-
-class Tries(NamedTuple):
-    """How often a call was begun without success: in all, of these by its own failures that were charged to its retries, and because workers were lost."""
-
-    begun: int = 0
-    retries: int = 0
-    lost: int = 0
-
-
-class Sleeping(NamedTuple):
-    """A call that waits: until when (the run's clock), how long in all, and until when as the calendar has it (seconds since the epoch)."""
-
-    due: float
-    number: int
-    frame: Frame
-    node: int
-    delay: float
-    calendar: float
-
-
-class Settled(NamedTuple):
-    """An outcome for the cache: what was called, and the value that it gave or the futures file that it emitted."""
-
-    fields: Fields
-    path: str
-    value: Value | None
-    futures: bytes | None
-    once: bool
-
 
 class Scheduler:
     """The state of one run. See the table at the top of the file.
@@ -263,7 +207,7 @@ class Scheduler:
             return
         assert chosen.graph is not None
         given = frame.topology.plan_inputs[index]
-        self.open_graph(id, frame, index, chosen.graph, tuple(frame.value(given[at]) for at in chosen.takes))
+        opening.open_graph(self, id, frame, index, chosen.graph, tuple(frame.value(given[at]) for at in chosen.takes))
 
     def spread(self, frame_id: int, index: int, chunks: list[Any], meta: Meta = NO_META) -> None:
         """The lists of a map were cut into chunks of items."""
@@ -290,7 +234,7 @@ class Scheduler:
         self.log.append((EXPANDED, frame_id, index, id, data, loops, meta))
         if meta[3] > 0 and not loops and frame.topology.is_cached(index):
             self._settle(frame, index, None, data)
-        self.hold(frame, index, partial(self.splice, id, frame, index, plan, header, repeat, loops))
+        self.hold(frame, index, partial(opening.splice, self, id, frame, index, plan, header, repeat, loops))
         return header
 
     def may_splice(self, plan: Plan, data: bytes, path: str) -> Failure | None:
@@ -497,7 +441,7 @@ class Scheduler:
     def _begin(self, frame: Frame, index: int, kind: int) -> None:
         """Begin a node that needs no worker."""
         if kind == PLAN:
-            self.open_nested(frame, index)
+            opening.open_nested(self, frame, index)
         elif kind == MERGE:
             value = endings.first_there(frame, index)
             assert value is not None
@@ -509,7 +453,7 @@ class Scheduler:
             if frame.state(source) == DONE:
                 self.done(frame.id, index, frame.value(source))
             else:
-                self.open_fallback(frame, index)
+                opening.open_fallback(self, frame, index)
 
     @property
     def places_in_use(self) -> int:
@@ -581,91 +525,6 @@ class Scheduler:
                 self.gates_ready.append((frame, index))
             else:
                 self.ready.append((frame, index))
-
-    def open_nested(self, frame: Frame, index: int, child: int | None = None) -> None:
-        """Open the frame of a nested plan, if the run may have that many nodes."""
-        topology = frame.topology
-        target = topology.graph.targets[index]
-        problem = self.limits.nodes(self.nodes + len(topology.shape.graphs[target]), frame.path_of(index))
-        if problem is not None and not self.replaying:
-            self.fail(frame, index, problem, NO_META)
-            return
-        inputs = []
-        for binding, parameter in zip(topology.plan_inputs[index], topology.shape.graphs[target].inputs, strict=True):
-            value = parameter.default if binding is None else endings.value_for(frame, index, binding, parameter)
-            assert value is not None, "verified plans bind what has no default"
-            inputs.append(value)
-        id = self.new_frame(child)
-        self.log.append((OPENED, frame.id, index, id))
-        self.open_graph(id, frame, index, target, tuple(inputs))
-
-    def open_fallback(self, frame: Frame, index: int, child: int | None = None) -> None:
-        """Open the frame of what stands in for a node that failed."""
-        spec = frame.topology.graph.specs[index]
-        source = frame.topology.rescues(index)
-        assert isinstance(spec, Rescue) and source is not None and frame.failures is not None
-        error = frame.failures[source].as_value()
-        given = frame.topology.plan_inputs[index]
-        inputs = tuple(error if at < 0 else frame.value(given[at]) for at in spec.takes)
-        id = self.new_frame(child)
-        self.log.append((OPENED, frame.id, index, id))
-        self.open_graph(id, frame, index, spec.graph, inputs)
-
-    def open_graph(self, id: int, frame: Frame, index: int, graph: int, inputs: tuple[Value, ...]) -> None:
-        """Open the frame of a graph of the plan that a node is in."""
-        topology = frame.topology
-        nested = self.topologies.get(topology.shape, graph, topology.code)
-        frame.set_state(index, OPEN)
-        identity = frame.identity_of(index, self.iteration(frame.id, index))
-        self.open(Frame(id, frame, index, frame.depth, nested, frame.literals, inputs, identity, frame.path_of(index), frame.repeat, frame.nesting))
-
-    def splice(
-        self, id: int, frame: Frame, index: int, plan: Plan, header: FuturesHeader, repeat: Repeat | None, loops: bool, signalled: bool = False
-    ) -> None:
-        """Open the frame of an expansion. A tail call takes the place of the frame that made it, which ends (rule D4)."""
-        topology = frame.topology
-        nesting = frame.nesting
-        callee = topology.callee(index)
-        if callee.policy.max_depth is not None:
-            nesting = {**(nesting or {}), callee.name: (nesting or {}).get(callee.name, 0) + 1}
-        child = self.topologies.get(plan.shape, 0)
-        inputs = self._arguments(frame, index) if child.takes_inputs else ()
-        identity = node_identity(header.parent, header.index)
-        path = frame.path_of(index, self.iteration(frame.id, index))
-        depth = frame.depth + (callee.kind == "dynamic")
-        parent, slot, in_loop = frame, index, loops
-        hands_on = frame.remaining == 1 and not loops and not signalled and frame.parent is not None and frame.part is None and not frame.mixed
-        if hands_on and topology.outputs == [index] and not topology.keeps_its_place(index) and callee.kind == "dynamic":
-            assert frame.parent is not None
-            del self.frames[frame.id]
-            frame.set_state(index, DONE)
-            self.loops.pop((frame.id, index), None)
-            self.done_nodes += 1
-            parent, slot, in_loop = frame.parent, frame.slot, frame.loop
-        else:
-            frame.set_state(index, OPEN)
-        opened = Frame(id, parent, slot, depth, child, plan.literals, inputs, identity, path, repeat, nesting)
-        opened.loop, opened.signalled = in_loop, signalled
-        self.open(opened)
-
-    def _arguments(self, frame: Frame, index: int) -> tuple[Value, ...]:
-        """The values of a dynamic's parameters, for what its body passed on by reference.
-
-        An argument that had to be built is not at hand as a value; tracing never refers to one (it wasn't given its bytes).
-        """
-        topology = frame.topology
-        parameters = topology.callee(index).interface.parameters
-        bindings = topology.plan_inputs.get(index) or topology.graph.bindings_of(index)
-        values: list[Value] = []
-        for binding, parameter in zip(bindings, parameters, strict=True):
-            if binding is None:
-                assert parameter.default is not None
-                values.append(parameter.default)
-            elif topology.fits(binding, parameter.type):
-                values.append(endings.value_for(frame, index, binding, parameter))
-            else:
-                values.append(b"")
-        return tuple(values)
 
     def iterate(self, frame: Frame, index: int, payload: Value) -> None:
         """A call begins its next iteration."""

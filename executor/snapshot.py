@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from executor import fields, gates, mapped
+from executor.calls import Sleeping, Tries
 from executor.errors import JournalError, NotInStore, StoreError
 from executor.events import tree_of, value_of
 from executor.failure import Failure
@@ -16,7 +17,7 @@ from executor.layout import snapshot_key
 from executor.limits import Limits
 from executor.mapped import Mapping
 from executor.replay import find_ready
-from executor.scheduler import ROOT_IDENTITY, Scheduler, Sleeping, Tries
+from executor.scheduler import ROOT_IDENTITY, Scheduler
 from executor.store import Store
 from planner.plan import Large, Value
 from planner.plan_format import shape_bytes, shape_from_bytes

@@ -14,10 +14,11 @@ always_replay      after every round of the run loop, the state is also rebuilt 
 """
 
 from executor.testing.crashes import Crashed, crash_at
+from executor.testing.declared import Asks, InTurn, SimulationError, Takes
 from executor.testing.faulty_store import Fault, FaultyStore
 from executor.testing.mock_clock import MockClock
 from executor.testing.replaying import NotReplayable, always_replay
-from executor.testing.simulation import Asks, InTurn, Simulation, SimulationError, Step, Takes, simulate
+from executor.testing.simulation import Simulation, Step, simulate
 
 __all__ = [
     "Asks",

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, Final
 
-from executor import gates
+from executor import endings, gates
+from executor.calls import Call
 from executor.capacity import Capacity
 from executor.code import Refused
 from executor.conclude import LOOPED, RETURNED, SKIPPED, Concluded, Raw, conclude
 from executor.early_end import early_outputs
-from executor.errors import ExecutorError
 from executor.events import tree_of, value_of
 from executor.failure import Failure
 from executor.invocation import FAILURE, LOOP, SKIP, VALUE
@@ -27,71 +26,22 @@ from executor.limits import Limits
 from executor.materialize import batch_of
 from executor.outcomes import apply
 from executor.prepare import Target, encode_inputs
-from executor.scheduler import Call, Scheduler
+from executor.scheduler import Scheduler
 from executor.store import Store
+from executor.testing.declared import SUFFIX, Asks, InTurn, SimulationError, Takes, refuse_unknown
 from planner import compile as compile_plan
 from planner.context import Context
 from planner.errors import SignalError
-from planner.naming import node_names
 from planner.plan import Callee, Large, Plan
 from planner.plan_format import FuturesHeader, callee_from_bytes
-from planner.policy import seconds
 from planner.registry import recall
-from planner.signals import Loop, Skip
-from planner.specs import Gate
+from planner.signals import Loop, Retry, Skip
 from typesys.canonical import unpack
 from typesys.errors import TypeMismatch
 from typesys.types import ANY
 from typesys.wire import codec_for
 
-_SUFFIX: Final = re.compile(r"\[=?\d+\]")
 _ANY: Final = codec_for(ANY)
-
-
-class SimulationError(ExecutorError):
-    """The simulation can't go on: an outcome is not declared, or is none that the node could have."""
-
-
-@dataclass(frozen=True)
-class Takes:
-    """An outcome that comes after a while.
-
-    >>> Takes(2.5, "done").seconds
-    2.5
-    """
-
-    after: float | timedelta
-    outcome: Any = None
-
-    @property
-    def seconds(self) -> float:
-        """How long it takes."""
-        given = seconds(self.after)
-        assert given is not None
-        return given
-
-
-class InTurn:
-    """Outcomes of a node's calls, one after the other; the last one counts for all that follow.
-
-    >>> InTurn(OSError("busy"), 5).outcomes
-    (OSError('busy'), 5)
-    """
-
-    def __init__(self, *outcomes: Any) -> None:
-        self.outcomes = outcomes
-
-
-@dataclass(frozen=True)
-class Asks:
-    """An outcome of a body that asks its run for something: `ask` is called with the body's context, and may ask it for all that a body may.
-
-    >>> Asks(lambda ctx: ctx.terminate("there is nothing to do")).outcome is None
-    True
-    """
-
-    ask: Callable[[Context], Any]
-    outcome: Any = None
 
 
 @dataclass(frozen=True)
@@ -171,9 +121,13 @@ def simulate(target: Target, outcomes: Mapping[str, Any], inputs: Mapping[str, A
 
 class _Walk:
     def __init__(self, target: Target, outcomes: Mapping[str, Any], inputs: Mapping[str, Any], parallel: int, max_depth: int) -> None:
+        if parallel.__class__ is not int or parallel < 1:
+            raise ValueError(f"parallel is a number of bodies of at least 1, not {parallel!r}")
+        if not isinstance(outcomes, Mapping) or not all(isinstance(name, str) for name in outcomes):
+            raise TypeError("outcomes is a dict whose keys are paths or names of nodes or tasks, as text")
         plan = target if isinstance(target, Plan) else compile_plan(target)
         self._plan = plan
-        _refuse_unknown(plan, outcomes)
+        refuse_unknown(plan, outcomes)
         self._outcomes = outcomes
         self._turns: dict[str, int] = {}
         self._parallel = parallel
@@ -188,14 +142,14 @@ class _Walk:
             if isinstance(value, Large):
                 self._store.put_object(value.digest, plan.blobs[value.digest])
         encoded = encode_inputs(plan, target, inputs)
-        self._scheduler = Scheduler(Limits(max_depth=max_depth), Capacity(1 << 30, 1 << 62, 1 << 30), b"simulated")
+        self._scheduler = Scheduler(Limits(max_depth=max_depth), Capacity(parallel, 1 << 62, 1 << 30), b"simulated")
         self._scheduler.open_root(plan, tuple(self._store.put_value(encoded[p.name]) for p in plan.inputs))
 
     def to_its_end(self) -> Simulation:
         scheduler = self._scheduler
         while not self._is_over():
             scheduler.wake(self.now)
-            for call in scheduler.take(self._parallel - len(scheduler.in_flight), self.now, self.now):
+            for call in scheduler.take(self._parallel - scheduler.places_in_use, self.now, self.now):
                 self._begin(call)
             self._let_go()
             self._answer_gates()
@@ -213,6 +167,8 @@ class _Walk:
         return self._ending()
 
     def _is_over(self) -> bool:
+        if self._scheduler.failing:
+            endings.settle(self._scheduler)
         return self._scheduler.ended
 
     def _let_go(self) -> None:
@@ -243,10 +199,21 @@ class _Walk:
         number, frame, index, arguments, path, place, depth, attempt, _, _ = invocation
         self._worker.share(shared, channel)
         if number < 0:
-            status, payload = self._worker.hidden(number, arguments)
+            try:
+                status, payload = self._worker.hidden(number, arguments)
+            except Refused as refusal:
+                status, payload = FAILURE, Failure.of_executor(refusal.kind, str(refusal)).to_tree()
             self._later(0.0, [frame, index, status, payload, 0, 0, "simulated", attempt, None, None, None])
             return
         callee = callee_from_bytes(definitions[number])
+        entity = recall(callee)
+        try:
+            if entity is not None:
+                self._worker.arguments_of(entity, arguments)
+        except Refused as refusal:
+            failure = Failure.of_executor(refusal.kind, str(refusal))
+            self._later(0.0, [frame, index, FAILURE, failure.to_tree(), 0, 0, "simulated", attempt, None, None, None])
+            return
         delay, outcome = self._declared(path, callee.short_name)
         asked = None
         if isinstance(outcome, Asks):
@@ -254,6 +221,9 @@ class _Walk:
             outcome = outcome.outcome
         else:
             status, payload = self._encoded(path, outcome, callee.interface.result)
+        if call.timeout is not None and delay > call.timeout:
+            late = Failure.of_executor("TaskTimeout", f"its body was stopped after {call.timeout:g} s, which is its time-out")
+            delay, outcome, status, payload, asked = call.timeout, "stopped by its time-out", FAILURE, late.to_tree(), None
         self._trace.append(Step(self.now, self.now + delay, path, _said(outcome)))
         self._later(delay, [frame, index, status, payload, 0, 0, "simulated", attempt, None, None, asked])
 
@@ -284,14 +254,17 @@ class _Walk:
             raw = Raw(RETURNED, given)
         try:
             return conclude(self._worker, entity, raw, context.requests, header)
-        except (Refused, SignalError) as error:
+        except Refused as refusal:
+            self._encoded(path, given, callee.interface.result)
+            raise SimulationError(f"the outcome of {path} is none that it could have: {refusal}") from None
+        except SignalError as error:
             return FAILURE, Failure.of_exception(error).to_tree(), None
 
     def _declared(self, path: str, called: str) -> tuple[float, Any]:
         """What is declared for a node, and after how long it comes."""
         key = self._key(path, called)
         if key is None:
-            raise SimulationError(f"no outcome is declared for {path}: give simulate(…, outcomes={{{_SUFFIX.sub('', path)!r}: …}}), or {called!r} for all calls of it")
+            raise SimulationError(f"no outcome is declared for {path}: give simulate(…, outcomes={{{SUFFIX.sub('', path)!r}: …}}), or {called!r} for all calls of it")
         outcome = self._outcomes[key]
         if isinstance(outcome, InTurn):
             turn = self._turns[key] = self._turns.get(key, 0) + 1
@@ -299,10 +272,11 @@ class _Walk:
         return (outcome.seconds, outcome.outcome) if isinstance(outcome, Takes) else (0.0, outcome)
 
     def _key(self, path: str, called: str) -> str | None:
-        plain = _SUFFIX.sub("", path)
+        plain = SUFFIX.sub("", path)
         own = plain.rpartition("/")[2]
         without_iteration = re.sub(r"\[=\d+\]$", "", path)
-        candidates = (path, path.removeprefix("main/"), without_iteration, plain, plain.removeprefix("main/"), own, called)
+        precise = (path, path.removeprefix("main/"), without_iteration, without_iteration.removeprefix("main/"))
+        candidates = (*precise, plain, plain.removeprefix("main/"), own, called)
         return next((name for name in candidates if name in self._outcomes), None)
 
     def _encoded(self, path: str, outcome: Any, type: Any) -> tuple[int, Any]:
@@ -359,25 +333,6 @@ class _Walk:
         return Simulation(state, reason, result, self._trace, self.now)
 
 
-def _refuse_unknown(plan: Plan, outcomes: Mapping[str, Any]) -> None:
-    """Raise `SimulationError` for a declaration that no node of the plan has the name of."""
-    shape = plan.shape
-    known = {name for number in range(len(shape.graphs)) for name in node_names(shape, number)} | {callee.short_name for callee in shape.callees}
-    known |= {spec.name for graph in shape.graphs for spec in graph.specs.values() if isinstance(spec, Gate)}
-    known |= {part.rpartition(".")[2] for part in known}
-    calls_more = any(isinstance(one, Asks) for one in _single(outcomes))
-    unknown = [name for name in outcomes if _SUFFIX.sub("", name).rpartition("/")[2] not in known]
-    if unknown and not calls_more:
-        raise SimulationError(f"an outcome is declared for {unknown[0]!r}, which no node has as its name; there is: {', '.join(sorted(known)) or 'none'}")
-
-
-def _single(outcomes: Mapping[str, Any]) -> Iterator[Any]:
-    """The declarations one by one."""
-    for declared in outcomes.values():
-        for one in declared.outcomes if isinstance(declared, InTurn) else (declared,):
-            yield one.outcome if isinstance(one, Takes) else one
-
-
 class _Silent:
     """Nobody says anything."""
 
@@ -389,8 +344,9 @@ class _Silent:
 
 
 def _said(outcome: Any) -> str:
-    if isinstance(outcome, Loop | Skip):
-        return f"{type(outcome).__name__}({outcome.result!r})" if isinstance(outcome, Loop) else f"Skip({outcome.reason!r})"
+    if isinstance(outcome, Loop | Skip | Retry):
+        given = outcome.result if isinstance(outcome, Loop) else outcome.reason if isinstance(outcome, Skip) else outcome.message
+        return f"{type(outcome).__name__}({given!r})"
     if isinstance(outcome, BaseException):
         return f"{type(outcome).__name__}: {outcome}"
     return repr(outcome)
