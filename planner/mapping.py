@@ -19,7 +19,7 @@ from planner.specs import Map, check_concurrency, check_ratio
 from planner.tracing import InTaskBody, Trace, current
 from planner.verify import map_interface
 from planner.workflow import Workflow, WorkflowFunction
-from typesys.types import AnyType, DictType, FrozenSetType, ListType, SetType, VarTupleType
+from typesys.types import AnyType, DictType, FrozenSetType, ListType, SetType, Type, VarTupleType
 from typesys.wire import codec_for
 
 _LISTS: Final = (list, tuple, range)
@@ -217,8 +217,7 @@ class MapFunction:
             elif isinstance(value, Promise):
                 type = value._promissory_type
                 if not isinstance(type, ListType):
-                    hint = "make it a list in a task: list(…)" if isinstance(type, VarTupleType | DictType | SetType | FrozenSetType) else "annotate it: list[…]" if isinstance(type, AnyType) else f"give a list, or {name}=unmapped(…) to pass it to every call"
-                    raise MapError(f"{self.name}.map({name}=…) wants a list, and {value._said()} is {type}", way_out=hint)
+                    raise MapError(f"{self.name}.map({name}=…) wants a list, and {value._said()} is {type}", way_out=_list_instead(name, type))
             elif not isinstance(value, _LISTS):
                 self._refuse_unlisted(name, value)
             else:
@@ -233,7 +232,7 @@ class MapFunction:
             type = value._promissory_type
             if not (isinstance(type, ListType) and isinstance(type.item, ListType)):
                 raise MapError(f"{self.name}.map({name}=flatten(…)) wants a list of lists, and {value._said()} is {type}", way_out="leave flatten away, or annotate it: list[list[…]]")
-        elif not isinstance(value, _LISTS) or not all(isinstance(one, _LISTS) or (isinstance(one, Promise) and isinstance(one._promissory_type, ListType)) for one in value):
+        elif not isinstance(value, _LISTS) or not all(isinstance(one._promissory_type, ListType) if isinstance(one, Promise) else isinstance(one, _LISTS) for one in value):
             raise MapError(f"{self.name}.map({name}=flatten(…)) wants a list of lists", way_out="leave flatten away, or give a list whose items are lists")
         elif all(isinstance(one, _LISTS) for one in value):
             lengths[name] = sum(map(len, value))
@@ -289,6 +288,15 @@ class MapFunction:
             return self.over(*args, **given)
         except Exception as error:  # whatever an item raises is its failure
             return _Failed(error)
+
+
+def _list_instead(name: str, type: Type) -> str:
+    """What to do about a promise of another type where a list is wanted."""
+    if isinstance(type, VarTupleType | DictType | SetType | FrozenSetType):
+        return "make it a list in a task: list(…)"
+    if isinstance(type, AnyType):
+        return "annotate it: list[…]"
+    return f"give a list, or {name}=unmapped(…) to pass it to every call"
 
 
 def _as_list(value: Any, nested: bool) -> Any:
