@@ -14,7 +14,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from planner import Context, Loop, NodeFailure, Retry, Skip, conditional, current_context, dynamic, map_task, promise, sleep, task, workflow
+from planner import (
+    Context,
+    Loop,
+    NodeFailure,
+    Retry,
+    Skip,
+    conditional,
+    current_context,
+    dynamic,
+    map_task,
+    merge,
+    promise,
+    sleep,
+    task,
+    workflow,
+)
 
 _lock = threading.Lock()
 _diary: list[str] = []
@@ -340,10 +355,17 @@ def instead(err: NodeFailure) -> int:
     return 7
 
 
+@task
+def skipping(n: int) -> int:
+    """Has nothing to do."""
+    say(f"skipping {n}")
+    raise Skip("nothing to do")
+
+
 @workflow
 def decided() -> int:
-    """Choices, one in an arm of another, and a fallback."""
-    first = settled(4)
+    """Choices, one in an arm of another, a fallback, and a merge with what was skipped."""
+    first = merge(skipping(1), settled(4))
     saved = promise(failing(1)).on_error(instead)
     inner = conditional("outer").if_(promise(first) > 3).then(conditional("inner").if_(promise(saved) == 7).then(added(first, saved)).else_().then(settled(0))).else_().fail("never")  # type: ignore[arg-type]
     return added(inner, conditional("never").if_(promise(first) < 0).then(settled(99)).else_().then(5))
