@@ -193,30 +193,36 @@ class Frame:
 
     def recount(self) -> None:
         """Make all counts anew from which nodes have ended."""
-        topology, size = self.topology, self.topology.size
-        states = list(self.cells[2 * size :])
-        self.cells = topology.cells[:]
-        for index, state in enumerate(states):
-            self.set_state(index, state)
+        topology, size, more, values = self.topology, self.topology.size, self.more or {}, self.values
+        states = self.cells[2 * size :]
+        cells = self.cells = topology.cells[:]
+        cells[2 * size :] = states  # type: ignore[assignment]
         for index in self.awake or ():
-            self.cells[index] -= 1
-        for index in sorted(self.more or ()):
-            for follower in (self.more or {})[index]:
-                self.cells[follower] += 1
+            cells[index] -= 1
+        for index in sorted(more):
+            for follower in more[index]:
+                cells[follower] += 1
+        taken, take_list = topology.take_offsets, topology.take_list
+        followed, successors = topology.successor_offsets, topology.successor_list
         self.remaining = 0
-        for index in range(size):
-            if states[index] not in ENDED:
+        for index, state in enumerate(states):
+            if state in (PENDING, OPEN):
                 self.remaining += self.counts(index)
                 continue
-            if states[index] in (DONE, SKIPPED):
-                self.drop_taken(index)
-            if self.part is not None and states[index] != DONE:
+            if state in (DONE, SKIPPED):
+                for one in take_list[taken[index] : taken[index + 1]]:
+                    cells[size + one] -= 1
+                    if not cells[size + one] and values is not None:
+                        values.pop(one, None)
+            if self.part is not None and state != DONE:
                 continue  # the list of a chunk waits for all of its items
-            for follower in (*topology.followers(index), *((self.more or {}).get(index, ()))):
-                self.cells[follower] -= 1
+            for follower in successors[followed[index] : followed[index + 1]]:
+                cells[follower] -= 1
+            for follower in more.get(index, ()) if more else ():
+                cells[follower] -= 1
         for index in self.jumped or ():
-            self.cells[index] = sum(states[one] not in ENDED for one, takes in topology.before(index).items() if takes)
-        self.mixed = topology.dormant > 0 or any(state in ENDED and state != DONE for state in states)
+            cells[index] = sum(states[one] not in ENDED for one, takes in topology.before(index).items() if takes)
+        self.mixed = topology.dormant > 0 or any(state != DONE and state in ENDED for state in set(states))
 
     def failed(self, index: int, failed: FailedNode, state: int) -> None:
         """A node has ended badly."""

@@ -154,7 +154,8 @@ class Worker:
         definitions, invocations, carried, shared, channel = unpack(batch, "a batch")
         if self._carried is not None:
             self._carried.bring(carried)
-        self.share(shared, channel)
+        if shared or channel or self._shared or self._channel:
+            self.share(shared, channel)
         over, begun = False, time.monotonic()
         for invocation in invocations:
             if over:

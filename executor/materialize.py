@@ -94,7 +94,8 @@ def _arguments(frame: Frame, index: int, parcel: _Parcel) -> list[Any]:
     if not frame.mixed and frame.part is None:
         bindings = topology.graph.bindings_of(index)
         if simple:
-            return [None if binding is None else parcel.argument(frame.value(binding)) for binding in bindings]
+            values = [None if binding is None else frame.value(binding) for binding in bindings]
+            return [value if value.__class__ is bytes or value is None else parcel.argument(value) for value in values]
         return [_argument(frame, binding, False, parcel) for binding in bindings]
     bindings = topology.plan_inputs.get(index) or topology.graph.bindings_of(index)
     parameters = topology.callee(index).interface.parameters

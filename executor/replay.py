@@ -57,7 +57,7 @@ def replay(scheduler: Scheduler, event: Event) -> None:
 
 def _take(scheduler: Scheduler, event: Event) -> None:
     kind = event[0]
-    if kind in _OUTCOMES and event[1] in scheduler.frames and scheduler.frames[event[1]].state(event[2]) == FAILED_STATE:
+    if (scheduler.failing or scheduler.maps) and kind in _OUTCOMES and event[1] in scheduler.frames and scheduler.frames[event[1]].state(event[2]) == FAILED_STATE:
         endings.forgive(scheduler)  # an executor that was taken over went on at the last moment
     if kind == DONE:
         if (event[1], event[2]) in scheduler.waiting:  # a gate's answer
