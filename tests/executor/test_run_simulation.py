@@ -310,7 +310,7 @@ def test_simulate_the_last_of_InTurn_counts_for_all_that_follow():
         (Any, {1: [(2, 3)]}),
         (Any, Odd()),
     ],
-    ids=str,
+    ids=["dataclass", "named tuple", "enum", "tuple", "dict", "bytes", "none", "any", "object"],
 )
 def test_simulate_P4_inputs_and_outcomes_of_every_type(type, value):
     @task
