@@ -17,6 +17,7 @@ from executor.errors import Fenced, RunIsLive, StoreError
 from executor.events import DONE, RESUMED
 from executor.heartbeat import read_beat
 from executor.history import History
+from executor.journal import find_end
 from executor.layout import run_key
 from executor.testing import Crashed, Fault, FaultyStore, MockClock, crash_at
 from planner import task, workflow
@@ -422,7 +423,7 @@ def test_J3_a_fenced_executor_does_not_run_what_it_had_not_begun(url):
     assert begun.count("then") <= 4, "it can't know before it commits, and commits before the second one"
 
 
-def test_J3_a_fenced_executor_does_not_go_on_with_the_run_when_its_successor_stops(url):
+def test_J3_a_fenced_executor_does_not_go_on_with_the_run_when_its_successor_stops(url, eventually):
     """Whoever took the run over has stopped it, or its disk is full: who was fenced has no say in what becomes of it."""
     entered, leave, begun, outcomes = threading.Event(), threading.Event(), [], []
 
@@ -450,6 +451,7 @@ def test_J3_a_fenced_executor_does_not_go_on_with_the_run_when_its_successor_sto
     old = threading.Thread(target=work)
     old.start()
     assert entered.wait(60)
+    eventually(lambda: find_end(Store(url), "fenced") == 1, "the first segment: a successor would lose the race for it, and come to the fault too early")
     claimed = FaultyStore(
         url, [Fault("fail", at=2, verbs=["put_new"], keys="runs/*/journal/*", error=lambda: OSError(28, "No space left on device"))]
     )
