@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from executor.code import Refused
-from executor.invocation import CANCEL, ENDED, FUTURES, ITERATION, LOOP, SKIP, VALUE
+from executor.invocation import CANCEL, ENDED, FUTURES, HAS, ITERATION, LACKS, LOOP, NONE_GIVEN, SKIP, VALUE
 from planner.context import Requests, encoded_payload
 from planner.dynamic import Iteration, plan_of_calls
 from planner.entity import Entity
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from executor.invoke import Worker
 
 RETURNED, EMITTED, LOOPED, SKIPPED = range(4)
-NONE_GIVEN, HAS, LACKS = range(3)
-"""Of a task that was asked for: it got no inputs and needs none, it got all, it lacks some."""
 
 
 class Raw(NamedTuple):
@@ -53,19 +51,17 @@ def conclude(worker: Worker, entity: Entity[..., Any], raw: Raw, requests: Reque
         return CANCEL, masked(requests.cancel), None
     where = raw.where(requests)
     asked: dict[str, Any] = {}
-    if requests.where is not None:
-        asked["at"] = str(requests.where)
     if requests.writes:
         asked["writes"] = [list(write) for write in requests.writes]
     if requests.read:
         asked["read"] = True
     if requests.terminate is not None:
         asked["terminate"] = [masked(requests.terminate[0]), requests.terminate[1]]
-        return (*_last_words(worker, entity, raw), asked)
+        return (*_last_words(worker, entity, raw), _with_line(asked, requests))
     if raw.how == SKIPPED:
         if requests.names:
             raise SignalError(f"{entity.name} asked for another task and raised Skip", where=where, way_out="return instead, or leave one of them out")
-        return SKIP, masked(str(raw.what)), asked or None
+        return SKIP, masked(str(raw.what)), _with_line(asked, requests)
     if raw.how == LOOPED and requests.goto is not None:
         if entity.signature.result.type != NONE:
             raise SignalError(f"{entity.name} jumped and raised Loop, so it has no value", where=where, way_out="return a value: what follows the jump may want it")
@@ -80,7 +76,12 @@ def conclude(worker: Worker, entity: Entity[..., Any], raw: Raw, requests: Reque
         status, asked["loops"] = FUTURES, True
     if requests.names:
         status, payload = _add_targets(worker, entity, requests, status, payload, header, asked)
-    return status, payload, asked or None
+    return status, payload, _with_line(asked, requests)
+
+
+def _with_line(asked: dict[str, Any], requests: Requests) -> dict[str, Any] | None:
+    """What was asked, with the author's line for an error; None if nothing was."""
+    return {**asked, "at": str(requests.where)} if asked and requests.where is not None else asked or None
 
 
 def _last_words(worker: Worker, entity: Entity[..., Any], raw: Raw) -> tuple[int, Any]:

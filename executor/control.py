@@ -19,10 +19,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from executor import endings, opening
-from executor.conclude import HAS, LACKS
 from executor.events import SIGNALLED, Meta
 from executor.failure import Failure
 from executor.frame import DONE, ENDED, PENDING, SKIPPED, Frame, Repeat
+from executor.invocation import HAS, LACKS
 from executor.topology import Topology
 from planner.context import merged
 from planner.plan import MAP, PLAN

@@ -56,6 +56,8 @@ _NOTHING: Final = pack(None)
 
 VALUE, FUTURES, FAILURE, UNSTARTED, LOST, LOOP, SKIP, CANCEL, ARM, ITEMS, ITERATION, ENDED = range(12)
 JOINT, DECIDE, CUT, JOIN = range(-1, -5, -1)
+NONE_GIVEN, HAS, LACKS = range(3)
+"""Of a task that a body asked for: it got no inputs and needs none, it got all, it lacks some."""
 OBJECT, ASSEMBLE, ITEM = range(3)
 
 

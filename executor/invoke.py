@@ -172,6 +172,7 @@ class Worker:
     def _invoke(self, definitions: list[bytes], invocation: list[Any]) -> list[Any]:
         number, frame, index, arguments, path, place, depth, attempt, timeout, _ = invocation
         asked = None
+        signal: Signal | None = None
         begun = time.time_ns() // 1000
         self.now = (frame, index, begun)
         self.capture.begin(path)
@@ -187,7 +188,6 @@ class Worker:
                 body_begun = time.monotonic()
                 body = Body(self._context, invocation)
                 token = current_body.set(body)
-                signal: Signal | None = None
                 try:
                     if entity.kind == "task":
                         how, result = RETURNED, self._call(entity, arguments)
@@ -217,6 +217,7 @@ class Worker:
             status, payload = FAILURE, Failure.of_executor(refusal.kind, str(refusal)).to_tree()
         except BaseException as error:  # whatever a body raises is its failure, sys.exit() too
             status, payload = FAILURE, Failure.of_exception(error).to_tree()
+        signal = None  # its traceback holds this frame, and all that the body had: without a cycle that goes at once
         ended = time.time_ns() // 1000
         self.now = None
         log = self.capture.end()

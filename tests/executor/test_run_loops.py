@@ -1,9 +1,11 @@
 """S1, S2, S3: a task that asks to be run again: its iterations, their payloads, retries, time-outs and limits (with R1, R2, R3, X3, X8)."""
 
 import asyncio
+import gc
 import os
 import threading
 import tracemalloc
+import weakref
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -1818,3 +1820,29 @@ def test_S2_resume_of_a_loop_in_the_same_process(tmp_path, diary):
     again = resume(ended.id, store=store, echo=False, target=counts)
     assert again.result == 11
     assert Counter(lines(diary)) == {str(i): 3 if i == 6 else 1 for i in range(12)}
+
+
+# --- memory ---
+
+
+class Large:
+    """What a body holds while it runs."""
+
+
+def test_S1_what_an_iteration_held_is_let_go_when_it_ends(memory):
+    """At once, without the collector of cycles: an iteration may hold gigabytes."""
+    held = []
+
+    @task
+    def holds(ctx: Context) -> int:
+        large = Large()
+        held.append(weakref.ref(large))
+        if ctx.loop_index < 3:
+            raise Loop()
+        return sum(one() is not None for one in held)
+
+    gc.disable()
+    try:
+        assert run(holds, {}, store=memory, echo=False).result == 1
+    finally:
+        gc.enable()
