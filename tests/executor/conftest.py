@@ -1,12 +1,8 @@
-"""Fixtures that the executor's tests share: stores on disk, modules as an author writes them, other processes, and gates that bodies wait at."""
+"""Fixtures that the executor's tests share: stores on disk, projects with one, modules as an author writes them, what a journal says."""
 
 import importlib
-import os
-import subprocess
 import sys
 import textwrap
-import threading
-import time
 
 import pytest
 
@@ -14,29 +10,19 @@ from executor import Store
 from executor.history import History
 from executor.journal import find_end, read_segments
 
-PATIENCE = 60.0
-
-
-def _eventually(predicate, what="the condition"):
-    deadline = time.monotonic() + PATIENCE
-    pause = threading.Event()
-    while not (found := predicate()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{what} did not come about in {PATIENCE:.0f} s")
-        pause.wait(0.002)
-    return found
-
-
-@pytest.fixture
-def eventually():
-    """A function (predicate, what) → the first true answer of the predicate; fails if there is none in a minute."""
-    return _eventually
-
 
 @pytest.fixture
 def store(tmp_path):
     """An empty store in a fresh folder."""
     return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def project(project):
+    """A folder for an author's files, with processes that run there, and a store which they use if they name no other."""
+    project.store = Store(project.folder / "store")
+    project.environment["PROMISSORY_STORE"] = str(project.folder / "store")
+    return project
 
 
 @pytest.fixture
@@ -59,109 +45,6 @@ def write_module(tmp_path, monkeypatch):
     yield write
     for name in written:
         sys.modules.pop(name, None)
-
-
-class Project:
-    """A folder with an author's files, and Python processes that work in it."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.store = Store(folder / "store")
-        self.processes = []
-
-    def write(self, name, source):
-        """Write a file."""
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(textwrap.dedent(source), encoding="utf-8")
-        return path
-
-    def spawn(self, *arguments, **environment):
-        """Start Python in the folder; it is ended with the test."""
-        process = subprocess.Popen(
-            [sys.executable, "-B", *arguments],
-            cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(self.folder), "PROMISSORY_STORE": str(self.folder / "store"), **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.processes.append(process)
-        return process
-
-    def finish(self, process):
-        """(output, errors) of a process that ends by itself."""
-        return process.communicate(timeout=PATIENCE)
-
-    def python(self, *arguments, **environment):
-        """What a Python process prints. It has to end well."""
-        process = self.spawn(*arguments, **environment)
-        output, errors = self.finish(process)
-        assert process.returncode == 0, errors
-        return output
-
-    def code(self, source, **environment):
-        """What a piece of code prints when a fresh process runs it."""
-        return self.python("-c", textwrap.dedent(source), **environment)
-
-    def lines(self, name):
-        """The lines of a file so far; none if it is not there."""
-        path = self.folder / name
-        return path.read_text().splitlines() if path.exists() else []
-
-
-@pytest.fixture
-def project(tmp_path):
-    """A folder for an author's files, with processes that run there and a store."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    made = Project(folder)
-    yield made
-    for process in made.processes:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-class Gate:
-    """A pipe that a body waits at: `open(path).read()` ends when the test says so."""
-
-    def __init__(self, path):
-        self.path = str(path)
-        self._descriptor = None
-        os.mkfifo(path)
-
-    def _try(self):
-        try:
-            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:
-            return False
-        return True
-
-    def reached(self):
-        """Wait until a body stands at the gate."""
-        _eventually(self._try, "a body at the gate")
-
-    def open(self):
-        """Let the body go on."""
-        os.close(self._descriptor)
-        self._descriptor = None
-
-
-@pytest.fixture
-def gate(tmp_path):
-    """A function (name) → a gate."""
-    made = []
-
-    def make(name="gate"):
-        made.append(Gate(tmp_path / name))
-        return made[-1]
-
-    yield make
-    for one in made:
-        if one._descriptor is not None:
-            one.open()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import socket
 import struct
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from contextlib import nullcontext
@@ -463,79 +462,3 @@ def another_proxy():
 def free_port():
     """A port on which nobody listens."""
     return _free_port()
-
-
-def _eventually(predicate, what="the condition"):
-    deadline = time.monotonic() + PATIENCE
-    pause = threading.Event()
-    while not (found := predicate()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{what} did not come about in {PATIENCE:.0f} s")
-        pause.wait(0.005)
-    return found
-
-
-@pytest.fixture
-def eventually():
-    """A function (predicate, what) → the first true answer of the predicate; fails if there is none in a minute."""
-    return _eventually
-
-
-# --- other processes ---
-
-
-class Project:
-    """A folder with an author's files, and Python processes that work in it."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.processes = []
-
-    def write(self, name, source):
-        """Write a file."""
-        path = self.folder / name
-        path.write_text(textwrap.dedent(source), encoding="utf-8")
-        return path
-
-    def spawn(self, *arguments, stdin=False, **environment):
-        """Start Python in the folder, in a process group of its own; it is ended with the test."""
-        process = subprocess.Popen(
-            [sys.executable, "-B", *map(str, arguments)],
-            cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(self.folder), **environment},
-            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.processes.append(process)
-        return process
-
-    def finish(self, process):
-        """(output, errors) of a process that ends by itself."""
-        return process.communicate(timeout=PATIENCE)
-
-    def python(self, *arguments, **environment):
-        """What a Python process prints. It has to end well."""
-        process = self.spawn(*arguments, **environment)
-        output, errors = self.finish(process)
-        assert process.returncode == 0, errors
-        return output
-
-    def lines(self, name):
-        """The lines of a file so far; none if it is not there."""
-        path = self.folder / name
-        return path.read_text().splitlines() if path.exists() else []
-
-
-@pytest.fixture
-def project(tmp_path):
-    """A folder for an author's files, with processes that run there."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    made = Project(folder)
-    yield made
-    for process in made.processes:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()

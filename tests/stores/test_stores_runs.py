@@ -143,8 +143,8 @@ def note(line):
 @task(commit="each")
 def step(n: int) -> int:
     note(f"step {n}")
-    if n == 3 and os.path.exists("gate"):
-        open("gate").read()
+    if n == 3 and os.environ.get("GATE"):
+        open(os.environ["GATE"]).read()
     return n + 1
 
 @dynamic
@@ -170,34 +170,32 @@ print(resume("r", store=sys.argv[1], engine=sys.argv[2], take_over=True).result)
 
 
 @pytest.fixture
-def walk(project, eventually):
-    """A program whose fourth step stands at a gate."""
+def walk(project):
+    """A program whose fourth step stands at a gate if there is one."""
     project.write("walk.py", FLOW)
     project.write("go.py", GO)
     project.write("again.py", AGAIN)
-    os.mkfifo(project.folder / "gate")
     return project
 
 
 @pytest.mark.parametrize("engine", ["inline", "processes"])
-def test_J1_an_executor_that_is_killed_on_an_object_store_is_resumed(cloud, walk, eventually, engine):
-    process = walk.spawn("go.py", cloud.url, engine)
-    eventually(lambda: "step 3" in walk.lines("diary") or process.poll() is not None, "the fourth step")
+def test_J1_an_executor_that_is_killed_on_an_object_store_is_resumed(cloud, walk, gate, engine):
+    fourth = gate()
+    process = walk.spawn("go.py", cloud.url, engine, GATE=fourth.path)
+    fourth.reached()
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    os.unlink(walk.folder / "gate")
     assert walk.python("again.py", cloud.url, engine).strip() == "6"
     assert sorted(walk.lines("diary")) == sorted([f"step {n}" for n in range(6)] + ["step 3"])
 
 
-def test_J3_an_executor_that_was_taken_over_on_an_object_store_is_fenced(cloud, walk, eventually):
-    process = walk.spawn("go.py", cloud.url, "inline")
-    eventually(lambda: "step 3" in walk.lines("diary") or process.poll() is not None, "the fourth step")
-    os.rename(walk.folder / "gate", walk.folder / "held")
+def test_J3_an_executor_that_was_taken_over_on_an_object_store_is_fenced(cloud, walk, gate):
+    fourth = gate()
+    process = walk.spawn("go.py", cloud.url, "inline", GATE=fourth.path)
+    fourth.reached()
     assert walk.python("again.py", cloud.url, "inline").strip() == "6"
     before = cloud.contents()
-    with open(walk.folder / "held", "w"):
-        pass
+    fourth.open()
     output, errors = walk.finish(process)
     assert process.returncode != 0
     assert "Fenced" in errors
