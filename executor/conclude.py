@@ -63,9 +63,12 @@ def conclude(worker: Worker, entity: Entity[..., Any], raw: Raw, requests: Reque
             raise SignalError(f"{entity.name} asked for another task and raised Skip", where=where, way_out="return instead, or leave one of them out")
         return SKIP, masked(str(raw.what)), _with_line(asked, requests)
     if raw.how == LOOPED and requests.goto is not None:
-        if entity.signature.result.type != NONE:
+        if entity.signature.result.type == NONE:
+            raw = Raw(RETURNED, None)
+        elif any(call is not None for call in requests.calls):
             raise SignalError(f"{entity.name} jumped and raised Loop, so it has no value", where=where, way_out="return a value: what follows the jump may want it")
-        raw = Raw(RETURNED, None)
+        else:
+            return (*_add_targets(worker, entity, requests, SKIP, f"{entity.name} jumped, and raised Loop: it has no value", header, asked), _with_line(asked, requests))
     if requests.iterate is not None and requests.goto is None:
         if raw.how == EMITTED:
             raise SignalError(f"{entity.name} asked for another iteration and made calls", where=where, way_out="raise Loop(…) in a dynamic: its iteration is what it emitted")

@@ -12,15 +12,14 @@ import socket
 import threading
 import time
 import warnings
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from executor import gates
-from executor.calls import Call, Settled
+from executor.calls import Call
 from executor.clock import Clock, SystemClock
+from executor.commands import Commands
 from executor.commits import Commits, Mark
 from executor.crash_points import reached
 from executor.early_end import early_outputs
@@ -28,31 +27,27 @@ from executor.engines.engine import Batch, Engine, Setup
 from executor.events import (
     CODE,
     ENDED,
-    PAUSED,
     RESUMED,
-    UNPAUSED,
     Event,
     tree_of,
     value_of,
 )
-from executor.heartbeat import Heartbeat, Standing
+from executor.heartbeat import Heartbeat
 from executor.inbox import Command, Inbox
 from executor.interrupts import Interrupts, deferred_interrupts
 from executor.invocation import UNSTARTED, VALUE
 from executor.journal import Journal
 from executor.limits import Limits
-from executor.lookups import FOLLOW, HIT, LATER, LOOK_AGAIN, Found, Lookups
+from executor.lookups import Lookups
 from executor.manifest import Manifest
 from executor.materialize import batch_of
 from executor.outcomes import apply
+from executor.reuse import Reuse
 from executor.scheduler import Scheduler
 from executor.snapshot import dump, put_snapshot
+from executor.standing import Progress, Standing, standing_of
 from executor.store import Store
 from planner.plan import Value
-from planner.plan_format import FuturesHeader, futures_from_bytes, futures_to_bytes
-from typesys.canonical import unpack
-from typesys.errors import FormatError
-from typesys.transcode import fits
 
 _log = logging.getLogger("promissory")
 _BATCH_SECONDS: Final = 0.005
@@ -68,42 +63,12 @@ examine: Callable[[Execution], None] | None = None
 """Called after each round of the loop, where a test wants to look (`executor.testing.always_replay`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What is committed of a run, for progress bars.
-
-    `done` and `nodes` count nodes, of all frames known so far. `running` says what workers do at this moment: (worker, path, since when in µs since the epoch); `waiting`
-    how many calls are ready and wait for a pool or for memory; `lost` how many calls are sent again because their worker was lost; `retrying` how many wait for another
-    attempt; `paused` whether nothing new starts for the time being; `gates` how many gates wait; `items_done` and `items` count items of the maps that are under way.
-    """
-
-    done: int
-    nodes: int
-    expanded: int
-    running: tuple[tuple[str, str, int], ...] = ()
-    waiting: int = 0
-    lost: int = 0
-    retrying: int = 0
-    paused: bool = False
-    gates: int = 0
-    items_done: int = 0
-    items: int = 0
-
-
 class Ending(NamedTuple):
     """How a run ended: its state, why, and its outputs as they stand in the journal."""
 
     state: str
     reason: str
     outputs: list[Any] | None
-
-
-def _nothing() -> None:
-    return
-
-
-def _always() -> bool:
-    return True
 
 
 class Execution:
@@ -146,9 +111,7 @@ class Execution:
         self.engine = engine
         self.journal: Journal | None = None
         self.clock: Clock = clock or SystemClock()
-        self.cancelled: str | None = None
         self._is_overtaken = False
-        self.stopped: str | None = None
         self._parallel = parallel
         self._timeout = timeout
         self._deadline: float | None = None
@@ -163,12 +126,10 @@ class Execution:
         self._telling = threading.Lock()
         self._told = 0.0
         self._happened = threading.Event()
-        self._commands: deque[tuple[Command, Callable[[], None], Callable[[], bool]]] = deque()
-        self._at_the_end: list[Callable[[], None]] = []
         self._commits = Commits(store, manifest.run_id)
-        self._to_keep: list[Settled] = []
+        self._commands = Commands(store, scheduler, self._record, self._beat_now)
+        self._reuse = Reuse(manifest, scheduler, self.clock, self._open_lookups, self._submit)
         self._heartbeat: Heartbeat | None = None
-        self._lookups: Lookups | None = None
 
     # --- from other threads ---
 
@@ -177,9 +138,14 @@ class Execution:
         self._happened.set()
         self.engine.wake()
 
-    def command(self, command: Command, acknowledge: Callable[[], None] = _nothing, stands: Callable[[], bool] = _always) -> None:
-        """Take a command; `acknowledge` is called once its effect is committed, `stands` says whether it has not been withdrawn. From any thread."""
-        self._commands.append((command, acknowledge, stands))
+    def command(self, command: Command) -> None:
+        """Take a command. From any thread."""
+        self._commands.take(command)
+        self.wake()
+
+    def _take_message(self, key: str, command: Command) -> None:
+        """From the inbox's thread."""
+        self._commands.take(command, partial(self.store.delete, key), partial(self.store.exists, key))
         self.wake()
 
     def _note_overtaken(self) -> None:
@@ -235,18 +201,8 @@ class Execution:
             if frame is not None:
                 running.append((one.worker, frame.path_of(one.index, scheduler.iteration(one.frame, one.index)), one.since))
         done, nodes = self._commits.shown
-        return Progress(
-            done,
-            nodes or scheduler.nodes,
-            self._commits.expanded,
-            tuple(running),
-            scheduler.admission.waiting,
-            scheduler.lost_calls,
-            scheduler.retrying,
-            scheduler.paused,
-            len(scheduler.waiting),
-            *scheduler.items,
-        )
+        stands = replace(standing_of(scheduler), done=done, nodes=nodes or scheduler.nodes)
+        return Progress(**asdict(stands), expanded=self._commits.expanded, running=tuple(running))
 
     # --- the loop ---
 
@@ -260,13 +216,11 @@ class Execution:
         inbox = None
         try:
             if self._beats:
-                self._heartbeat = Heartbeat(self.store, self.manifest.run_id, journal.epoch, self._progress, self._note_overtaken)
-                inbox = Inbox(self.store, self.manifest.run_id, self._obey_message)
+                self._heartbeat = Heartbeat(self.store, self.manifest.run_id, journal.epoch, self._look, self._note_overtaken)
+                inbox = Inbox(self.store, self.manifest.run_id, self._take_message)
             journal.when_stopped = self.wake
             engine.open(self._setup(journal.epoch))
-            if self.scheduler.settled:  # what a replay found, and a crash may have kept from the cache
-                self._open_lookups()
-                self._settle()
+            self._reuse.begin_with_replayed()
             try:
                 self._carry()
             except KeyboardInterrupt:
@@ -283,13 +237,10 @@ class Execution:
                 inbox.close()
             journal.close()
             engine.close()
-            if self._lookups is not None:
-                self._lookups.close()
+            self._reuse.close()
             if self._heartbeat is not None:
                 self._heartbeat.close()
-        reached("inbox.obeyed")
-        for acknowledge in self._at_the_end:
-            acknowledge()
+        self._commands.close()
         return Ending(state, reason, outputs)
 
     def _setup(self, epoch: int) -> Setup:
@@ -309,11 +260,11 @@ class Execution:
                     self.journal.check()
                     if self._commands or self._is_overtaken:
                         self.journal.look_for_successor()
-                    self._obey()
+                    self._commands.obey(self.journal)
                     self._release()
                 if self._is_late:
                     scheduler.stop()
-                if engine.stops_bodies and (self._is_late or self.cancelled is not None):
+                if engine.stops_bodies and (self._is_late or self._commands.cancelled is not None):
                     return
                 if (scheduler.stopping or scheduler.paused) and not recalled:
                     engine.recall()
@@ -377,90 +328,27 @@ class Execution:
             return "TERMINATED", "; ".join(one for one in (scheduler.terminated[0], problem) if one), outputs
         if scheduler.outputs is not None:
             return "SUCCEEDED", "", [None if value is None else tree_of(value) for value in scheduler.outputs]
-        if self.cancelled is not None:
-            return "CANCELLED", self.cancelled, None
+        if self._commands.cancelled is not None:
+            return "CANCELLED", self._commands.cancelled, None
         if scheduler.dead and scheduler.failure is not None:
             return "FAILED", f"{scheduler.failure.path}: {scheduler.failure.failure}", None
-        if self.stopped is not None:
-            return "INTERRUPTED", self.stopped, None
+        if self._commands.stopped is not None:
+            return "INTERRUPTED", self._commands.stopped, None
         assert self._is_late
         return "FAILED", f"it was stopped after {self._timeout:g} s, which is its time-out", None
 
-    # --- commands ---
-
-    def _obey_message(self, key: str, command: Command) -> None:
-        """From the inbox's thread."""
-        self.command(command, partial(self.store.delete, key), partial(self.store.exists, key))
-
-    def _obey(self) -> None:
-        """Do what was commanded. What ends the run is acknowledged when it has ended."""
-        assert self.journal is not None
-        scheduler, journal = self.scheduler, self.journal
-        obeyed: list[Callable[[], None]] = []
-        while self._commands:
-            command, acknowledge, stands = self._commands.popleft()
-            if not stands():
-                continue
-            obeyed.append(acknowledge)
-            now = time.time_ns() // 1000
-            if command.command == "pause" and not scheduler.paused:
-                self._record()
-                scheduler.paused = True
-                journal.append([(PAUSED, command.reason, now)])
-            elif command.command == "unpause" and scheduler.paused:
-                scheduler.paused = False
-                journal.append([(UNPAUSED, now)])
-            elif command.command == "answer":
-                self._answer(command)
-            elif command.command in ("stop", "cancel"):
-                self._at_the_end.append(obeyed.pop())
-                if command.command == "stop":
-                    self.stopped = command.reason
-                else:
-                    self.cancelled = command.reason
-                scheduler.stop()
-                if self._heartbeat is not None:
-                    self._heartbeat.now()
-        if obeyed:
-            self._record()
-            journal.flush()
-            if self._heartbeat is not None:
-                self._heartbeat.now()
-            reached("inbox.obeyed")
-            for acknowledge in obeyed:
-                acknowledge()
-
-    def _answer(self, command: Command) -> None:
-        """Give a gate its answer."""
-        waiting = gates.found(self.scheduler, command.gate)
-        if waiting is None:
-            _log.warning("an answer to %s by %s is not taken: it does not wait any more", command.gate, command.sender)
-            return
-        wanted = waiting.wants
-        try:
-            fitting = wanted is not None and fits(unpack(command.value), wanted)
-        except FormatError:
-            fitting = False
-        if not fitting:
-            _log.warning("an answer to %s by %s is not taken: it is no %s", waiting.path, command.sender, wanted)
-            return
-        gates.answer(self.scheduler, waiting, self.store.put_value(command.value), command.sender)
+    # --- out: calls ---
 
     def _now_for_gates(self) -> tuple[float, float]:
         """The clock's and the calendar's moment, where a gate may be about to begin."""
         scheduler = self.scheduler
         return (self.clock.monotonic(), self.clock.time()) if scheduler.gates_ready or scheduler.failing else (0.0, 0.0)
 
-    # --- out: calls ---
-
     def _dispatch(self) -> None:
         scheduler = self.scheduler
         if scheduler.sleeping:
             scheduler.wake(self.clock.monotonic())
-        if self._lookups is not None:
-            self._settle()
-            for found in self._lookups.found():
-                self._take(found)
+        self._reuse.go_on()
         if scheduler.weighted:  # calls of different weight: no more in flight than there is room for
             room = self._parallel - scheduler.places_in_use
         else:
@@ -472,8 +360,7 @@ class Execution:
                 self._submit(calls)
                 return
             self._submit([call for call in calls if not call.cached])
-            self._settle()
-            self._look_up(cached)
+            self._reuse.begin(cached)
             room = self._parallel - scheduler.places_in_use  # what was found made others ready
 
     def _submit(self, calls: list[Call]) -> None:
@@ -489,57 +376,11 @@ class Execution:
     def _batch_of(self, calls: list[Call]) -> Batch:
         return batch_of(calls, self._carry_from, self.manifest.run_id, self.scheduler.channel)
 
-    def _look_up(self, calls: list[Call]) -> None:
-        lookups = self._open_lookups()
-        for call in calls:
-            lookups.begin(call)
-            for found in lookups.found():  # at once, where the store is near
-                self._take(found)
-
     def _open_lookups(self) -> Lookups:
-        if self._lookups is None:
-            assert self.journal is not None
-            self._lookups = Lookups(self.store, self.manifest.run_id, self.journal.epoch, self.wake)
-            self._commits.keep = self._lookups.keep
-        return self._lookups
-
-    def _take(self, found: Found) -> None:
-        """Go on with a call that was looked up."""
-        scheduler, (frame, index) = self.scheduler, (found.call.frame.id, found.call.node)
-        if found.verdict == HIT:
-            assert found.entry is not None
-            meta = (time.time_ns() // 1000 - self.manifest.created, 0, _FROM_CACHE, 0, None)
-            if found.entry.value is not None:
-                scheduler.done(frame, index, found.entry.value, meta)
-                self._bring_back(found.entry.fields)
-            else:
-                assert found.entry.futures is not None
-                scheduler.expanded(frame, index, _rebased(found.entry.futures, found.call), meta)
-            self._settle()
-        elif found.verdict == FOLLOW:
-            scheduler.set_aside(frame, index)
-        elif found.verdict == LATER:
-            scheduler.postponed(frame, index, self.clock.monotonic(), LOOK_AGAIN)
-        elif scheduler.stopping or scheduler.paused:
-            scheduler.returned(frame, index)
-        else:
-            self._submit([found.call])
-
-    def _bring_back(self, fields: Any) -> None:
-        """Calls that waited for an equal one may be looked up again."""
-        assert self._lookups is not None
-        for frame, index in self._lookups.followers(fields):
-            self.scheduler.returned(frame, index)
-
-    def _settle(self) -> None:
-        """What this run has done is known to its own calls at once, and kept for others when it is committed."""
-        if self.scheduler.settled and self._lookups is not None:
-            settled, self.scheduler.settled = self.scheduler.settled, []
-            for one in settled:
-                if self._lookups.settle(one):
-                    self._to_keep.append(one)
-                if one.futures is None:
-                    self._bring_back(one.fields)
+        assert self.journal is not None
+        lookups = Lookups(self.store, self.manifest.run_id, self.journal.epoch, self.wake)
+        self._commits.keep = lookups.keep
+        return lookups
 
     def _measure(self, seconds: float, count: int) -> None:
         """Batches are as long as about 5 ms, so that little is lost in a crash and little time goes into moving them."""
@@ -552,11 +393,10 @@ class Execution:
         assert self.journal is not None
         scheduler = self.scheduler
         log = scheduler.log
-        if not (log or self._to_keep or scheduler.ended_frames):
+        if not (log or self._reuse.has_to_keep or scheduler.ended_frames):
             return
-        self._settle()
-        mark = Mark(scheduler.done_nodes, scheduler.nodes, self._to_keep, scheduler.ended_frames)
-        scheduler.log, scheduler.ended_frames, self._to_keep = [], [], []
+        mark = Mark(scheduler.done_nodes, scheduler.nodes, self._reuse.to_keep(), scheduler.ended_frames)
+        scheduler.log, scheduler.ended_frames = [], []
         if not log:
             self._commits.stands(mark)
             if self._commits.stored:
@@ -592,31 +432,16 @@ class Execution:
                 apply(scheduler, outcome, self.clock.monotonic(), self.clock.time())
         for frame, index in reversed(unstarted):
             scheduler.returned(frame, index)
-        self._settle()
+        self._reuse.settle()
 
-    def _progress(self) -> Standing:
-        """For the heartbeat: counts, and some of what runs. What waits in a batch behind another does not run."""
-        scheduler = self.scheduler
+    def _look(self) -> tuple[Standing, list[Any], bool]:
+        """For the heartbeat: how the run stands, some of what runs (what waits in a batch behind another does not), whether it was told to end."""
         running = [[one.frame, one.index, one.worker, one.since] for one in self.engine.running()[:_SHOWN_RUNNING]]
-        return Standing(
-            scheduler.done_nodes,
-            scheduler.nodes,
-            running,
-            scheduler.admission.waiting,
-            scheduler.lost_calls,
-            scheduler.retrying,
-            scheduler.paused,
-            bool(self._at_the_end),
-            len(scheduler.waiting),
-            *scheduler.items,
-        )
+        return standing_of(self.scheduler), running, self._commands.end_the_run
 
-
-def _rebased(futures: bytes, call: Call) -> bytes:
-    """A futures file that another call emitted, as this call's own."""
-    plan, _ = futures_from_bytes(futures)
-    parent, place = call.frame.slot_of(call.node, call.iteration)
-    return futures_to_bytes(plan, FuturesHeader(parent, place, call.frame.depth + 1))
+    def _beat_now(self) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat.now()
 
 
 def resumed_event(epoch: int, limits: Limits) -> Event:

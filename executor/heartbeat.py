@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from executor import fields
 from executor.crash_points import Crashed
 from executor.errors import NotInStore, StoreError
 from executor.layout import run_key
+from executor.standing import Standing
 from executor.store import Store
 
 INTERVAL: Final = 5.0
@@ -29,24 +30,17 @@ _FIRST_BEAT: Final = 3.0
 _LOOK: Final = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Beat:
-    """What an executor last said of itself.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat(Standing):
+    """What an executor last said of itself, and how its run stands.
 
     Attributes:
         epoch: its epoch.
         host, pid, birth: its process; `birth` tells two processes of one pid apart.
         time: seconds since the epoch.
         over: it has ended by itself.
-        done, nodes: nodes that are done, and known.
         running: frame, index, worker and beginning (µs since the epoch) of what runs, the first few.
-        waiting: calls that are ready and wait for a pool or for memory.
-        lost: calls that are sent again because their worker was lost.
-        retrying: calls that wait for another attempt.
-        paused: nothing new starts for the time being.
         ending: it was told to stop or cancel, and does.
-        gates: gates that wait.
-        items_done, items: items of the maps that are under way: that have ended, and all.
     """
 
     epoch: int
@@ -55,17 +49,8 @@ class Beat:
     birth: str
     time: float
     over: bool
-    done: int = 0
-    nodes: int = 0
     running: list[list[Any]] = field(default_factory=list)
-    waiting: int = 0
-    lost: int = 0
-    retrying: int = 0
-    paused: bool = False
     ending: bool = False
-    gates: int = 0
-    items_done: int = 0
-    items: int = 0
 
     def is_live(self, store: Store, run_id: str) -> bool:
         """Whether this executor may still be working on the run."""
@@ -145,35 +130,19 @@ def is_beginning(store: Store, run_id: str) -> bool:
     return not store.exists(run_key(run_id, "beat")) and time.time() - store.changed(run_key(run_id, "manifest")) < _FIRST_BEAT
 
 
-class Standing(NamedTuple):
-    """How a run stands: see the fields of `Beat`."""
-
-    done: int
-    nodes: int
-    running: list[list[Any]]
-    waiting: int
-    lost: int
-    retrying: int
-    paused: bool
-    ending: bool
-    gates: int
-    items_done: int
-    items: int
-
-
 class Heartbeat:
     """Beats for a run until it is closed.
 
     Args:
-        progress: gives how the run stands.
+        look: gives how the run stands, what runs, and whether it was told to end.
         overtaken: is told that another executor beats for the run.
     """
 
-    def __init__(self, store: Store, run_id: str, epoch: int, progress: Callable[[], Standing], overtaken: Callable[[], None]) -> None:
+    def __init__(self, store: Store, run_id: str, epoch: int, look: Callable[[], tuple[Standing, list[Any], bool]], overtaken: Callable[[], None]) -> None:
         self._store = store
         self._key = run_key(run_id, "beat")
         self._epoch = epoch
-        self._progress = progress
+        self._look = look
         self._overtaken = overtaken
         self._over = threading.Event()
         self._beating = threading.Lock()
@@ -196,9 +165,19 @@ class Heartbeat:
         if last is not None and last.epoch > self._epoch:
             self._overtaken()
             return  # the word is another's
-        standing = self._progress()
+        standing, running, ending = self._look()
         pid = os.getpid()
-        beat = Beat(self._epoch, socket.gethostname(), pid, _birth(pid) or "", time.time(), over, *standing)
+        beat = Beat(
+            epoch=self._epoch,
+            host=socket.gethostname(),
+            pid=pid,
+            birth=_birth(pid) or "",
+            time=time.time(),
+            over=over,
+            running=running,
+            ending=ending,
+            **asdict(standing),
+        )
         self._store.put(self._key, json.dumps(asdict(beat)).encode())
 
     def soon(self) -> None:

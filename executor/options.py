@@ -12,9 +12,9 @@ from executor.capacity import Capacity, capacity_here
 from executor.clock import Clock
 from executor.engines.engine import Engine, engine_named
 from executor.errors import InputError
-from executor.execution import Progress
 from executor.limits import Limits
 from executor.loading import refuse_outside_bodies
+from executor.standing import Progress
 from planner.policy import Resources, seconds
 
 Durability = Literal["disk", "process"]

@@ -147,7 +147,7 @@ class Rows:
         assert state == PENDING
         if index == frame.topology.graph.on_failure and (frame.id not in history.scheduler.frames or history.end is not None):
             return "SKIPPED"  # there was no failure to handle
-        if key in self._running and key not in history.scheduler.waiting:
+        if key in self._running and key not in history.scheduler.waiting and self._is_of_now(key):
             return "RUNNING"
         if self._is_over:
             return "CANCELLED"
@@ -156,6 +156,11 @@ class Rows:
         if history.iterations.get(key):
             return "LOOPING"
         return "READY" if not frame.cells[index] and frame.counts(index) else "PENDING"
+
+    def _is_of_now(self, key: tuple[int, int]) -> bool:
+        """Whether what runs is not an attempt that has failed since: the journal may be younger than the beat."""
+        tried = self._history.last_try(key)
+        return tried is None or self._running[key][1] >= self._history.manifest.created + tried[1][0] + tried[1][1]
 
     def _with(self, meta: Meta | None, path: str, state: str, called: str, kind: str, depth: int, why: str) -> NodeRow:
         if meta is None or not meta[2]:

@@ -35,7 +35,7 @@ stopping    nothing new starts any more
 paused      nothing new starts for the time being
 =========== =====================================================================================================
 
-What calls are is in `executor.calls`; how frames of nested plans are opened is in `executor.opening`, how nodes end badly in `executor.endings`, maps are in `executor.mapped`, gates in `executor.gates`, what a task asks of its run in `executor.control`, and how a journal brings a
+What calls are is in `executor.calls`; how frames of nested plans are opened is in `executor.opening`, how nodes end badly in `executor.endings`, maps are in `executor.mapped`, gates in `executor.gates`, what a task asks of its run in `executor.control`, what starts next in `executor.starting`, and how a journal brings a
 state back in `executor.replay`. Nothing here recurses: frames end in a loop, however deep they are nested.
 """
 
@@ -47,24 +47,23 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
 
-from executor import control, endings, gates, mapped, opening
-from executor.admission import PARKED, TOO_WIDE, Admission
+from executor import control, endings, gates, mapped, opening, starting
+from executor.admission import Admission
 from executor.cache_key import fields_of
 from executor.calls import Call, Key, Settled, Sleeping, Tries
-from executor.capacity import Capacity, demand_of
+from executor.capacity import Capacity
 from executor.errors import JournalError
 from executor.events import CHOSEN, EXPANDED, FAILED, LOOPED, NO_META, RETRIED, SKIPPED, STOPPED_BY, Event, Meta
 from executor.events import DONE as DONE_EVENT
 from executor.failure import Failure, LastWords
 from executor.frame import CANCELLED as CANCELLED_STATE
-from executor.frame import DONE, OPEN, PENDING, FailedNode, Frame, Repeat
+from executor.frame import DONE, PENDING, FailedNode, Frame, Repeat
 from executor.frame import SKIPPED as SKIPPED_STATE
 from executor.limits import Limits
-from executor.recursion import may_expand
 from executor.retry import retry_delay
 from executor.timeouts import cant_stop, with_timeouts
 from executor.topology import Topologies
-from planner.plan import BRANCH, CALL, GATE, MAP, MERGE, PLAN, RESCUE, Plan, Value
+from planner.plan import GATE, Plan, Value
 from planner.plan_format import FuturesHeader, futures_from_bytes
 from planner.specs import Branch
 
@@ -359,10 +358,8 @@ class Scheduler:
             now: of the run's clock.
             calendar: seconds since the epoch.
         """
-        calls: list[Call] = []
-        too_wide: list[tuple[Frame, int]] = []
         if self.paused:
-            return calls
+            return []
         if self.admission.parked:
             self.ready += self.admission.unpark()
         if not self._root_is_checked:
@@ -370,111 +367,15 @@ class Scheduler:
         if self.failing:
             endings.settle(self)
         if self.dead:
-            return calls
-        weighted = self.weighted
-        while self.gates_ready and not self.stopping:
-            frame, index = self.gates_ready.pop()
-            if frame.state(index) == PENDING and frame.id in self.frames and not (self.failing and not endings.may_start(frame, index)):
-                gates.begin(self, frame, index, now, calendar)
-        while self.weighted is weighted and count > 0 and not self.stopping:
-            if self.failing and not self.ready:
-                endings.settle(self)
-            if not self.ready or self.dead:
-                break
-            frame, index = self.ready.pop()
-            state = frame.state(index)
-            if state != PENDING or (frame.id, index) in self.in_flight:
-                if state == OPEN and self.maps and (frame.id, index) in self.maps and frame.id in self.frames:
-                    mapped.open_next(self, frame, index)
-                continue  # or done in the journal that was replayed
-            if (self.has_dropped and frame.id not in self.frames) or (self.failing and not endings.may_start(frame, index)):
-                continue
-            topology = frame.topology
-            kind = topology.kind(index)
-            if kind > CALL and kind != BRANCH and kind != MAP:
-                self._begin(frame, index, kind)
-                continue
-            repeat = frame.repeat
-            key = (frame.id, index)
-            iteration, payload = self.loops[key] if self.loops and key in self.loops else (0, None)
-            if topology.is_dynamic(index):
-                problem, repeat = may_expand(self.limits, frame, index)
-                if problem is not None:
-                    self.fail(frame, index, problem, NO_META)
-                    continue
-            if iteration:
-                too_many = self.limits.iterations(iteration, topology.policy(index).max_iterations, topology.callee(index), frame.path_of(index))
-                if too_many is not None:
-                    self.fail(frame, index, too_many, NO_META)
-                    continue
-            tries = self.tries.get(key) if self.tries else None
-            attempt, alone = (1, False) if tries is None else (tries.begun + 1, tries.lost > 0)
-            if not topology.is_governed(index):
-                self.in_flight[key] = repeat
-                if kind == MAP and key in self.maps:
-                    calls.append(Call(frame, index, attempt, None, False, alone, joins=tuple(self.maps[key].results)))
-                else:
-                    calls.append(Call(frame, index, attempt, None, False, alone, iteration, payload))
-                count -= 1
-                continue
-            policy = topology.policy(index)
-            demand = demand_of(policy)
-            impossible = self.admission.capacity.never(demand)
-            if impossible is not None:
-                self.fail(frame, index, _never(frame.path_of(index), impossible), NO_META)
-                continue
-            weight = self.admission.admit(frame, index, demand, count)
-            if weight == TOO_WIDE:
-                too_wide.append((frame, index))
-                if not self.admission.is_patient(len(too_wide)):
-                    break
-            elif weight != PARKED:
-                self.in_flight[key] = repeat
-                cached = policy.cache and key not in self.afresh and (not iteration or topology.is_dynamic(index))
-                calls.append(Call(frame, index, attempt, policy.timeout, cached, alone, iteration, payload))
-                count -= weight
-        if too_wide:
-            self.admission.overtaken += len(calls)
-            self.ready += reversed(too_wide)
-        return calls
-
-    def _begin(self, frame: Frame, index: int, kind: int) -> None:
-        """Begin a node that needs no worker."""
-        if kind == PLAN:
-            opening.open_nested(self, frame, index)
-        elif kind == MERGE:
-            value = endings.first_there(frame, index)
-            assert value is not None
-            self.done(frame.id, index, value)
-        else:
-            assert kind == RESCUE
-            source = frame.topology.rescues(index)
-            assert source is not None
-            if frame.state(source) == DONE:
-                self.done(frame.id, index, frame.value(source))
-            else:
-                opening.open_fallback(self, frame, index)
+            return []
+        if self.gates_ready:
+            starting.begin_gates(self, now, calendar)
+        return starting.calls_to_start(self, count)
 
     @property
     def places_in_use(self) -> int:
         """How many processors the calls in flight take."""
         return len(self.in_flight) + self.admission.more_than_plain
-
-    @property
-    def lost_calls(self) -> int:
-        """How many calls are sent again because their worker was lost."""
-        return sum(1 for tries in list(self.tries.values()) if tries.lost) if self.tries else 0
-
-    @property
-    def retrying(self) -> int:
-        """How many calls wait for another attempt."""
-        return sum(1 for one in list(self.sleeping) if (one.frame.id, one.node) not in self.waiting) if self.sleeping else 0
-
-    @property
-    def items(self) -> tuple[int, int]:
-        """Of the maps that are under way, how many items have ended, and how many there are."""
-        under_way = list(self.maps.values())
-        return sum(one.ended for one in under_way), sum(one.total for one in under_way)
 
     @property
     def ended(self) -> bool:
@@ -637,10 +538,3 @@ class Scheduler:
         """A node has failed for good."""
         self.log.append((FAILED, frame.id, index, failure.to_tree(), meta))
         self.hold(frame, index, partial(endings.fail, self, frame, index, failure, meta))
-
-
-def _never(path: str, impossible: str) -> Failure:
-    return Failure.of_executor(
-        "ResourcesUnavailable",
-        f"{path} asks for {impossible}. Ask for less, or say what there is: run(resources=Resources(…), pools={{…}}), --memory, --gpu, --pool",
-    )

@@ -15,8 +15,9 @@ from planner.errors import Where
 from planner.plan import Plan
 from planner.policy import DynamicPolicy
 from planner.runner import compile_call, run_here
+from planner.session import Session
 from planner.signals import Loop, Signal
-from planner.tracing import Session, Trace, current
+from planner.tracing import Trace, current
 from typesys.types import ANY, Type
 
 

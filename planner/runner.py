@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from planner.entity import Entity, inputs_of
 from planner.plan import Plan
-from planner.tracing import Session, Trace
+from planner.session import Session
+from planner.tracing import Trace
 
 if TYPE_CHECKING:
     from planner.workflow import Workflow

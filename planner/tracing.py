@@ -1,23 +1,18 @@
 """The tracing context: entities call in, nodes come out.
 
-A `Session` is one compile (or one expansion of a dynamic): the tables that its graphs share, and the problems found. A `Trace` is one graph in the making: the columns of
-`planner.plan.Graph`, appended to call by call. Which trace is the current one is a context variable, so threads and event loops don't meet.
-
-Misuse raises at once and is remembered in `fatal`, so that a body which swallowed the exception fails the compile all the same (rule A7). Everything else
-is collected in `problems`, the call giving a promise of the declared type, and reported together when the graph is finished.
+A `Trace` is one graph in the making: the columns of `planner.plan.Graph`, appended to call by call. What the graphs of one compile share, its problems too, is the
+`planner.session.Session`. Which trace is the current one is a context variable, so threads and event loops don't meet.
 """
 
 from __future__ import annotations
 
-import heapq
 from array import array
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from planner import registry
 from planner.argument import Binder
 from planner.errors import (
     CompileError,
@@ -27,14 +22,13 @@ from planner.errors import (
     OrderCycle,
     OverrideError,
     PromiseError,
-    StaticRecursion,
     Where,
     WrongCall,
-    raise_all,
     user_line,
 )
 from planner.graph_checks import Surroundings, check_starts, with_standby
 from planner.interface import Signature
+from planner.node_order import in_order
 from planner.plan import (
     CALL,
     INPUT,
@@ -42,33 +36,23 @@ from planner.plan import (
     MAP,
     PLAN,
     Binding,
-    Callee,
     Graph,
-    Large,
-    Origin,
     Output,
     Parameter,
-    Plan,
-    Shape,
-    Value,
     references,
 )
 from planner.policy import OVERRIDABLE, overridden, policy_of
 from planner.promise import MARKER, Promise
-from planner.rebase import rebase, renumber_graphs, renumber_nodes
+from planner.rebase import renumber_nodes
+from planner.session import Session
 from planner.specs import Gate, Map, Spec
 from planner.triggers import check_trigger
-from typesys.canonical import INLINE_LIMIT, digest, pack
+from typesys.canonical import pack
 from typesys.types import Type, short_name
 
 if TYPE_CHECKING:
     from planner.branch import OpenArm
     from planner.entity import Entity
-    from planner.workflow import WorkflowFunction
-
-_SHARED_LITERAL: Final = 32
-"""Above this many bytes equal literals stand once. Below it each keeps its place, so that the shape of a plan does not depend on which
-of its literals happen to be equal."""
 
 
 class InTaskBody:
@@ -90,109 +74,6 @@ class UseOfChoice:
 current: ContextVar[Trace | InTaskBody | None] = ContextVar("promissory_trace", default=None)
 
 
-class Session:
-    """What the graphs of one compile share."""
-
-    def __init__(self) -> None:
-        self.callees: list[Callee] = []
-        self.entities: list[Entity[..., Any]] = []
-        self.literals: list[Value] = []
-        self.blobs: dict[bytes, bytes] = {}
-        self.finished: list[Trace] = []
-        self.graphs: list[Graph] = []
-        self.open: list[WorkflowFunction[..., Any]] = []
-        self.problems: list[CompileError] = []
-        self.fatal: list[BaseException] = []
-        self._callee_index: dict[int, int] = {}
-        self._literal_index: dict[bytes, int] = {}
-        self._nested: dict[int, tuple[Any, int]] = {}
-        self._adopted: dict[tuple[int, str], tuple[Any, int]] = {}
-
-    def callee(self, entity: Entity[..., Any]) -> int:
-        """The row of an entity in the table of callees."""
-        index = self._callee_index.get(id(entity))
-        if index is None:
-            index = self._callee_index[id(entity)] = len(self.callees)
-            callee = entity.callee()
-            registry.remember(callee, entity)
-            self.callees.append(callee)
-            self.entities.append(entity)
-        return index
-
-    def literal(self, data: bytes) -> Binding:
-        """The binding of a literal's bytes."""
-        if len(data) > _SHARED_LITERAL:
-            known = self._literal_index.get(data)
-            if known is not None:
-                return -1 - known
-            self._literal_index[data] = len(self.literals)
-        if len(data) > INLINE_LIMIT:
-            name = digest("value", data)
-            self.blobs[name] = data
-            self.literals.append(Large(name, len(data)))
-        else:
-            self.literals.append(data)
-        return -len(self.literals)
-
-    def nested(self, workflow: WorkflowFunction[..., Any]) -> int:
-        """The number of a nested workflow's graph; it is traced once, however often it is called."""
-        if workflow in self.open:
-            chain = " → ".join(one.name for one in [*self.open[self.open.index(workflow) :], workflow])
-            error = StaticRecursion(
-                f"{workflow.name} calls itself while it is being traced: {chain}",
-                where=user_line(),
-                way_out="make it @dynamic: a dynamic sees its inputs as values, so it can end the recursion",
-            )
-            self.fatal.append(error)
-            raise error
-        if id(workflow) not in self._nested:
-            self._nested[id(workflow)] = (workflow, workflow.trace(self))  # holding it, so that its id stays its own
-        return self._nested[id(workflow)][1]
-
-    def mark(self) -> tuple[list[Value], dict[bytes, int]]:
-        """The literals so far, for `rollback`."""
-        return list(self.literals), dict(self._literal_index)
-
-    def rollback(self, mark: tuple[list[Value], dict[bytes, int]]) -> None:
-        """Forget the literals made since a mark."""
-        self.literals, self._literal_index = mark
-
-    def adopt(self, workflow: Any, plan: Plan) -> int:
-        """Take over the graphs of a workflow's finished plan, once however often it is called; gives the number of the outermost."""
-        key = (id(workflow), plan.digest)
-        if key not in self._adopted:
-            self._adopted[key] = (workflow, self._adopt(plan))
-        return self._adopted[key][1]
-
-    def _adopt(self, plan: Plan) -> int:
-        callees = [self._adopt_callee(c, e) for c, e in zip(plan.shape.callees, plan.origin.entities, strict=True)]
-        literals = [self.literal(plan.literal(index)) for index in range(len(plan.literals))]
-        first = len(self.graphs)
-        count = len(plan.shape.graphs)
-        for number, graph in reversed(list(enumerate(plan.shape.graphs))):
-            self.graphs.append(rebase(graph, callees, literals, lambda old: first + count - 1 - old))
-            taken = Trace(self, graph.name, graph.inputs)
-            taken.plan_lines = list(plan.origin.lines[number])
-            self.finished.append(taken)
-        return len(self.graphs) - 1
-
-    def _adopt_callee(self, callee: Callee, entity: Entity[..., Any]) -> int:
-        index = self.callee(entity)
-        assert self.callees[index].interface == callee.interface
-        return index
-
-    def plan(self) -> Plan:
-        """The finished plan. Raises what was collected."""
-        if self.fatal:
-            raise self.fatal[0]
-        raise_all(self.problems)
-        last = len(self.graphs) - 1
-        graphs = tuple(renumber_graphs(graph, last) for graph in reversed(self.graphs))
-        shape = Shape(tuple(self.callees), graphs, len(self.literals))
-        lines = tuple(tuple(trace.plan_lines) for trace in reversed(self.finished))
-        return Plan(shape, tuple(self.literals), dict(self.blobs), Origin(lines, tuple(self.entities)))
-
-
 class Trace:
     """One graph in the making."""
 
@@ -202,7 +83,6 @@ class Trace:
         self.outer = outer
         self.inputs = list(inputs)
         self.lines: list[Where | None] = []
-        self.plan_lines: list[Where | None] = []
         self.fatal = session.fatal
         self.binder = Binder(self)
         self._kinds = bytearray()
@@ -478,52 +358,20 @@ class Trace:
         if self.follows_jumps:
             graph = with_standby(graph, around, self._on_duty, self.session.problems)
         self.session.problems += check_starts(graph, around)
-        self.plan_lines = list(self.lines)
-        if self._unordered:
-            graph = self._sorted(graph)
-        self.session.graphs.append(graph)
-        self.session.finished.append(self)
-        return len(self.session.graphs) - 1
+        if not self._unordered:
+            return self.session.add(graph, self.lines)
+        order, circle = in_order(graph)
+        if circle:
+            said = " → ".join(self.called(node) for node in circle)
+            self.problem(OrderCycle(f"order edges lead in a circle: {said}", where=self.lines[circle[-1]], way_out="drop one of the >> between them"))
+            return self.session.add(replace(graph, after={}), self.lines)
+        return self.session.add(renumber_nodes(graph, order), [self.lines[node] for node in order])
 
     def finish_with(self, name: str, type: Type, binding: Binding) -> int:
         """Close the graph with one output that is bound already."""
         number = self.finish([], None)
         self.session.graphs[number] = replace(self.session.graphs[number], outputs=(Output(name, type, binding),))
         return number
-
-    def _sorted(self, graph: Graph) -> Graph:
-        """The graph with its nodes in an order that obeys the order edges: of what is ready, the one called first."""
-        needs = [{*graph.after.get(i, ()), *(r for b in graph.bindings_of(i) for r in references(b))} for i in range(len(graph))]
-        users: list[list[int]] = [[] for _ in needs]
-        for node, before in enumerate(needs):
-            for one in sorted(before):
-                users[one].append(node)
-        waiting = [len(before) for before in needs]
-        ready = [node for node, count in enumerate(waiting) if count == 0 and node != graph.on_failure]
-        order: list[int] = []
-        while ready:
-            node = heapq.heappop(ready)
-            order.append(node)
-            for user in users[node]:
-                waiting[user] -= 1
-                if waiting[user] == 0:
-                    heapq.heappush(ready, user)
-        order += [] if graph.on_failure is None else [graph.on_failure]
-        if len(order) < len(needs):
-            self._report_cycle(needs, {node for node, count in enumerate(waiting) if count > 0})
-            return replace(graph, after={})
-        self.plan_lines = [self.lines[node] for node in order]
-        return renumber_nodes(graph, order)
-
-    def _report_cycle(self, needs: list[set[int]], stuck: set[int]) -> None:
-        node, path = min(stuck), []
-        while node not in path:
-            path.append(node)
-            node = min(needs[node] & stuck)
-        names = [self.called(one) for one in reversed([*path[path.index(node) :], node])]
-        self.problem(
-            OrderCycle(f"order edges lead in a circle: {' → '.join(names)}", where=self.lines[node], way_out="drop one of the >> between them")
-        )
 
 
 def tracing() -> Trace | None:

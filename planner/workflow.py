@@ -16,8 +16,9 @@ from planner.policy import Policy
 from planner.promise import Promise
 from planner.rescue import add_handler
 from planner.runner import run_here
+from planner.session import Session
 from planner.signals import Signal
-from planner.tracing import Session, Trace, current
+from planner.tracing import Trace, current
 from typesys.errors import AnnotationError, TypeMismatch
 from typesys.infer import Inference
 from typesys.types import ANY, NONE, Type
@@ -252,13 +253,12 @@ class Workflow:
     def compile(self) -> Plan:
         """The plan as it stands now; more may be added later. Raises `CompileError`."""
         session = self._session
-        graphs, problems, literals = len(session.graphs), len(session.problems), session.mark()
+        mark = session.mark()
         self._trace.finish(self._outputs, None)
         try:
             return session.plan()
         finally:
-            del session.graphs[graphs:], session.finished[graphs:], session.problems[problems:]
-            session.rollback(literals)
+            session.rollback(mark)
 
     def __call__(self, **inputs: Any) -> Any:
         """In a trace: a call of this workflow. Elsewhere: run it."""

@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from executor.engines.engine import engine_named
-from executor.execution import Progress
 from executor.handle import default_store
 from executor.options import Durability, Options
+from executor.standing import Progress
 from executor.store import Store
 from planner.policy import memory_bytes
 

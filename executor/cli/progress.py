@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from executor.cli.output import counted
-from executor.execution import Progress
-from executor.heartbeat import Beat
+from executor.standing import Progress, Standing
 
 _ROWS: Final = 12
 
@@ -58,19 +57,19 @@ class View:
         return Group(self._bar, worker_table(self._running)) if self._running else self._bar
 
 
-def beside(progress: Progress | Beat, expanded: int = 0) -> str:
+def beside(stands: Standing, expanded: int = 0) -> str:
     """What stands beside the bar.
 
-    >>> beside(Progress(7, 9, 1200, waiting=3, lost=1, retrying=2, gates=1, items_done=40, items=5000), 1200)
+    >>> beside(Standing(7, 9, waiting=3, lost=1, retrying=2, gates=1, items_done=40, items=5000), 1200)
     '40 of 5,000 items, 1,200 futures files, 3 wait, 1 gate waits, 2 to be tried again, 1 sent again'
     """
-    parts = ["paused"] if progress.paused else []
-    parts += [f"{progress.items_done:,} of {progress.items:,} items"] if progress.items else []
+    parts = ["paused"] if stands.paused else []
+    parts += [f"{stands.items_done:,} of {stands.items:,} items"] if stands.items else []
     parts += [f"{expanded:,} futures files"] if expanded else []
-    parts += [f"{progress.waiting:,} wait"] if progress.waiting else []
-    parts += [f"{counted(progress.gates, 'gate')} {'waits' if progress.gates == 1 else 'wait'}"] if progress.gates else []
-    parts += [f"{progress.retrying:,} to be tried again"] if progress.retrying else []
-    parts += [f"{progress.lost:,} sent again"] if progress.lost else []
+    parts += [f"{stands.waiting:,} wait"] if stands.waiting else []
+    parts += [f"{counted(stands.gates, 'gate')} {'waits' if stands.gates == 1 else 'wait'}"] if stands.gates else []
+    parts += [f"{stands.retrying:,} to be tried again"] if stands.retrying else []
+    parts += [f"{stands.lost:,} sent again"] if stands.lost else []
     return ", ".join(parts)
 
 

@@ -12,9 +12,9 @@ from executor.cli.loading import find_code
 from executor.cli.options import Running, open_store, running_options, store_option
 from executor.cli.output import say
 from executor.cli.run import carry
-from executor.execution import Progress
 from executor.handle import Run
 from executor.manifest import read_manifest, read_plan
+from executor.standing import Progress
 
 
 @click.command()

@@ -15,10 +15,10 @@ from executor.cli.options import Running, open_store, running_options, store_opt
 from executor.cli.output import print_result, say
 from executor.cli.progress import progress_view
 from executor.errors import RunExists, RunInterrupted
-from executor.execution import Progress
 from executor.handle import Run
 from executor.limits import Limits
 from executor.prepare import prepare_encoded
+from executor.standing import Progress
 from planner import Plan
 from planner import compile as compile_plan
 from planner.entity import Entity

@@ -191,7 +191,9 @@ def _entries() -> tuple[bytes, ...]:
 
 def _beats() -> tuple[bytes, ...]:
     store, ids = made()
-    one = Beat(3, "elsewhere", 1, "5", 1e12, False, 3, 9, [[0, 1, "w", 17]], 1, 0, 2, False)
+    one = Beat(
+        epoch=3, host="elsewhere", pid=1, birth="5", time=1e12, over=False, done=3, nodes=9, running=[[0, 1, "w", 17]], waiting=1, retrying=2
+    )
     return (*(store.get(run_key(id, "beat")) for id in ids), json.dumps(asdict(one)).encode())
 
 

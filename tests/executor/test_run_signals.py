@@ -840,7 +840,6 @@ def test_S_goto_is_stronger_than_another_iteration():
     assert RAN == ["sender", "emergency"]
 
 
-@pytest.mark.xfail(strict=True, reason="invoke._with_requests looks at next_iteration(), not at a raised Loop: it jumps and iterates")
 def test_S_goto_is_stronger_than_a_raised_loop():
     def ask(ctx):
         if ctx.loop_index == 0:

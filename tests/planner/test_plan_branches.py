@@ -1150,12 +1150,6 @@ def test_A7_all_problems_of_branches_are_reported_together(problem_of):
     assert all(one.where.file == __file__ for one in problem.problems)
 
 
-@pytest.mark.xfail(strict=True, reason="what is found when a branch is finished comes behind what is found at calls")
-def test_A7_problems_are_told_in_the_order_of_the_source(problem_of):
-    lines = [one.where.line for one in problem_of(wrong_in_four_ways).problems]
-    assert lines == sorted(lines)
-
-
 @workflow
 def wrong_in_four_ways(n: int) -> int:
     conditional("a").if_(n == "x").then(big(n)).else_().then(text(n))
