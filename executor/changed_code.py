@@ -89,8 +89,8 @@ def _still_called(frame: Frame) -> set[int]:
     called: set[int] = set()
     shape = frame.topology.shape
     graph = frame.topology.graph
-    for index in range(frame.topology.count):
-        if frame.state(index) == PENDING or graph.kinds[index] == MAP:
+    for index, state in enumerate(frame.states[: frame.topology.count]):
+        if state == PENDING or graph.kinds[index] == MAP:
             _of_node(shape, graph, index, called)
     return called
 

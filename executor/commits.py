@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -73,7 +73,10 @@ class Commits:
 
     def gives(self, events: Iterable[Event], mark: Mark | None = None) -> None:
         """These events are about to be given to the journal; after them the run stands like this."""
-        count = sum(1 for event in events if event[0] in _OF_THE_SCHEDULER)
+        count = 0
+        for event in events:
+            if event[0] in _OF_THE_SCHEDULER:
+                count += 1
         with self._lock:
             self._given += count
             if mark is not None:
@@ -92,10 +95,13 @@ class Commits:
 
     # --- the journal's side ---
 
-    def take(self, events: tuple[Event, ...], holding: Container[Key]) -> None:
+    def take(self, events: tuple[Event, ...], holding: Collection[Key]) -> None:
         """These events are committed. `holding` are the nodes that are held back until they are."""
         for event in events:
             kind = event[0]
+            if kind == DONE and not holding:  # most are
+                self._back += 1
+                continue
             if kind == SNAPSHOT:
                 before, self.snapshot = self.snapshot, event[1]
                 if before is not None:

@@ -34,6 +34,7 @@ nesting      how deep functions that limit their own nesting are nested, by name
 
 from __future__ import annotations
 
+from array import array
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -192,36 +193,37 @@ class Frame:
                 self.values.pop(taken, None)
 
     def recount(self) -> None:
-        """Make all counts anew from which nodes have ended."""
-        topology, size, more, values = self.topology, self.topology.size, self.more or {}, self.values
-        states = self.cells[2 * size :]
-        cells = self.cells = topology.cells[:]
-        cells[2 * size :] = states  # type: ignore[assignment]
-        for index in self.awake or ():
-            cells[index] -= 1
-        for index in sorted(more):
-            for follower in more[index]:
-                cells[follower] += 1
+        """Make all counts anew from which nodes have ended: of those that have not, which are mostly few."""
+        topology, size, more = self.topology, self.topology.size, self.more or {}
+        states = self.states
+        cells = self.cells
+        cells[: 2 * size] = bytearray(2 * size) if isinstance(cells, bytearray) else array("I", bytes(8 * size))  # type: ignore[assignment]
+        for output in topology.outputs:
+            if output.__class__ is int and output >= 0:
+                cells[size + output] += 1
         taken, take_list = topology.take_offsets, topology.take_list
         followed, successors = topology.successor_offsets, topology.successor_list
         self.remaining = 0
-        for index, state in enumerate(states):
+        for index in [index for index, state in enumerate(states) if state != DONE]:
+            state = states[index]
+            if state != SKIPPED:
+                for one in take_list[taken[index] : taken[index + 1]]:
+                    cells[size + one] += 1
             if state in (PENDING, OPEN):
                 self.remaining += self.counts(index)
-                continue
-            if state in (DONE, SKIPPED):
-                for one in take_list[taken[index] : taken[index + 1]]:
-                    cells[size + one] -= 1
-                    if not cells[size + one] and values is not None:
-                        values.pop(one, None)
-            if self.part is not None and state != DONE:
-                continue  # the list of a chunk waits for all of its items
-            for follower in successors[followed[index] : followed[index + 1]]:
-                cells[follower] -= 1
-            for follower in more.get(index, ()) if more else ():
-                cells[follower] -= 1
+            elif self.part is None:
+                continue  # what follows waits no more; but the list of a chunk waits for all of its items
+            for follower in (*successors[followed[index] : followed[index + 1]], *more.get(index, ())):
+                cells[follower] += 1
+        for index in topology.standby:
+            cells[index] += 1
+        for index in self.awake or ():
+            cells[index] -= 1
         for index in self.jumped or ():
             cells[index] = sum(states[one] not in ENDED for one, takes in topology.before(index).items() if takes)
+        for index in [index for index in self.values or () if not cells[size + index]]:
+            assert self.values is not None
+            del self.values[index]
         self.mixed = topology.dormant > 0 or any(state != DONE and state in ENDED for state in set(states))
 
     def failed(self, index: int, failed: FailedNode, state: int) -> None:
@@ -236,6 +238,11 @@ class Frame:
         """PENDING, OPEN, or how the node ended."""
         state: int = self.cells[2 * self.topology.size + index]
         return state
+
+    @property
+    def states(self) -> Counts:
+        """The states of all nodes and joints, as they are now."""
+        return self.cells[2 * self.topology.size :]
 
     def set_state(self, index: int, state: int) -> None:
         """A node or joint is now in this state."""
@@ -274,11 +281,11 @@ def joined(path: str, name: str) -> str:
     >>> path
     'main/a/b/…/f/g/h'
     """
+    if path.count("/") < 2 * _SHOWN_AT_ENDS - 1:
+        return f"{path}/{name}"
     head, mark, tail = path.partition("/…/")
     if mark:
         longer = f"{head}/…/{tail.partition('/')[2]}/{name}"
         return path if longer == path else longer  # one text for all levels of a deep recursion
-    if path.count("/") < 2 * _SHOWN_AT_ENDS - 1:
-        return f"{path}/{name}"
     parts = path.split("/")
     return "/".join([*parts[:_SHOWN_AT_ENDS], "…", *parts[1 - _SHOWN_AT_ENDS :], name])

@@ -25,17 +25,22 @@ class Interrupts:
             raise KeyboardInterrupt
         self._waiting = True
 
-    @contextmanager
-    def welcome(self) -> Iterator[None]:
-        """Interrupts are raised in this block, the one that was waiting first."""
+    def welcome(self) -> Interrupts:
+        """Interrupts are raised in a `with` block of this, the one that was waiting first."""
+        return self
+
+    def __enter__(self) -> None:
         try:
             self._welcome = True
             if self._waiting:
                 self._waiting = False
                 raise KeyboardInterrupt
-            yield
-        finally:
+        except BaseException:
             self._welcome = False
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._welcome = False
 
 
 @contextmanager

@@ -145,13 +145,13 @@ class Worker:
         self._channel: dict[str, bytes] = {}
         self._items: dict[bytes, list[bytes]] = {}
 
-    def run(self, batch: bytes, outcomes: Taker) -> None:
-        """Run a batch, adding each outcome to `outcomes` as it is there, so that an interrupted batch keeps what it has done.
+    def run(self, batch: list[Any], outcomes: Taker) -> None:
+        """Run a batch (a tree, which is not changed), adding each outcome to `outcomes` as it is there, so that an interrupted batch keeps what it has done.
 
         After a failure, or when bodies turn out to be slow, the rest of the batch is given back unstarted, so that what is done gets committed. Raises
         `StoreError`, which is no node's failure.
         """
-        definitions, invocations, carried, shared, channel = unpack(batch, "a batch")
+        definitions, invocations, carried, shared, channel = batch
         if self._carried is not None:
             self._carried.bring(carried)
         if shared or channel or self._shared or self._channel:
@@ -185,7 +185,7 @@ class Worker:
                 entity = self._code.resolve(definition)
                 if self._before_body is not None:
                     self._before_body(timeout, loaded != self._code.loaded)
-                body_begun = time.monotonic()
+                body_begun = 0.0 if timeout is None else time.monotonic()
                 body = Body(self._context, invocation)
                 token = current_body.set(body)
                 try:

@@ -224,7 +224,8 @@ class Journal:
 
     def _write(self, events: tuple[Event, ...]) -> None:
         if self._durable:
-            self._store.sync(list(dict.fromkeys(key for event in events for key in keys_named(self._run_id, event))))
+            named = [event for event in events if event[0] != DONE or event[3].__class__ is not bytes]
+            self._store.sync(list(dict.fromkeys(key for event in named for key in keys_named(self._run_id, event))))
             reached("journal.objects-synced")
         if self._next and self._store.is_near and not self._store.exists(segment_key(self._run_id, self._next - 1)):
             raise StoreError(f"the journal of run {self._run_id} is gone from the store {self._store.url}: what was acknowledged was removed by somebody")

@@ -14,7 +14,6 @@ from executor.store import Store
 from planner.by_value import PYTHON
 from planner.plan import BRANCH, CALL, INPUT, MAP, Binding, Large, Parameter, Value
 from planner.specs import Branch, Map
-from typesys.canonical import pack
 from typesys.type_format import type_bytes
 from typesys.types import ListType, Type
 from typesys.wire import codec_for
@@ -38,10 +37,10 @@ def batch_of(calls: Sequence[Call], carry_from: Store | None = None, run_id: str
         topology = frame.topology
         loop = None
         if index < topology.count and topology.graph.kinds[index] == CALL:
-            code = topology.code.definitions[topology.graph.targets[index]]
-            definition = definitions.setdefault(code, len(definitions))
+            code = topology.code
+            definition = definitions.setdefault(code.definitions[topology.graph.targets[index]], len(definitions))
             arguments = _arguments(frame, index, parcel)
-            allowed = topology.policy(index).max_iterations if topology.has_loop_limits else None
+            allowed = topology.policy(index).max_iterations if code.limits_loops else None
             if iteration or allowed is not None:
                 loop = [iteration, None if payload is None else parcel.argument(payload), allowed]
         else:
@@ -55,9 +54,9 @@ def batch_of(calls: Sequence[Call], carry_from: Store | None = None, run_id: str
         invocations.append([definition, frame.id, index, arguments, path, place, frame.depth + 1, attempt, timeout, loop])
     if carry_from is not None:
         carried.update((object_key(value.digest), carry_from.get_value(value)) for value in parcel.objects.values())
-    data = pack([list(definitions), invocations, list(carried.items()), parcel.shared, [[key, value] for key, value in channel.items()] if channel else []])
+    content = [list(definitions), invocations, list(carried.items()), parcel.shared, [[key, value] for key, value in channel.items()] if channel else []]
     first = calls[0]
-    return Batch(data, tuple([(call.frame.id, call.node, call.attempt) for call in calls]), invocations[0][4], first.timeout, first.alone)
+    return Batch(content, tuple([(call.frame.id, call.node, call.attempt) for call in calls]), invocations[0][4], first.timeout, first.alone)
 
 
 class _Parcel:

@@ -45,6 +45,11 @@ def calls_to_start(scheduler: Scheduler, count: int) -> list[Call]:
         if not _is_to_start(scheduler, frame, index):
             continue
         topology = frame.topology
+        if topology.is_plain(index) and not (scheduler.loops or scheduler.tries):  # most are
+            scheduler.in_flight[frame.id, index] = frame.repeat
+            calls.append(Call(frame, index))
+            count -= 1
+            continue
         kind = topology.kind(index)
         if kind > CALL and kind != BRANCH and kind != MAP:
             _begin(scheduler, frame, index, kind)

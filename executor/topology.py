@@ -316,11 +316,6 @@ class Topology:
         """What a node takes."""
         return target_interface(self.shape, self.graph, index).parameters
 
-    @property
-    def has_loop_limits(self) -> bool:
-        """Whether the policy of any call says how often it may loop."""
-        return self.code.limits_loops
-
     def is_cached(self, index: int) -> bool:
         """Whether a node's outcome is taken from the cache, and kept there."""
         return self.code.caches and self.is_call(index) and self.policy(index).cache
@@ -336,6 +331,11 @@ class Topology:
     def is_governed(self, index: int) -> bool:
         """Whether a node's policy says anything that matters before it starts: about time, pools, resources or the cache."""
         return index < self.count and self.graph.kinds[index] == CALL and (self.code.governed[self.graph.targets[index]] or index in self.graph.overrides)
+
+    def is_plain(self, index: int) -> bool:
+        """Whether a node calls a task of whose policy nothing matters before it starts."""
+        graph = self.graph
+        return index < self.count and graph.kinds[index] == CALL and self.code.plain[graph.targets[index]] and index not in graph.overrides
 
     def is_dynamic(self, index: int) -> bool:
         """Whether a node (not a joint) calls a dynamic."""
@@ -372,6 +372,7 @@ class ShapeCode:
             callee.policy.timeout is not None or callee.policy.pool is not None or callee.policy.resources is not None or callee.policy.cache
             for callee in callees
         ]
+        self.plain = [callee.kind == "task" and not governed for callee, governed in zip(callees, self.governed, strict=True)]
         self.limits_loops = "max_iterations" in self._overridden or any(callee.policy.max_iterations is not None for callee in callees)
         self.caches = "cache" in self._overridden or any(callee.policy.cache for callee in callees)
         self.commits_each = "commit" in self._overridden or any(callee.policy.commit == "each" for callee in callees)

@@ -10,7 +10,7 @@ from typing import Any, Concatenate, NamedTuple, Unpack, cast, overload
 
 from planner.argument import holds_promise
 from planner.context import Context
-from planner.entity import Entity, P, R, checked_policy, inputs_of, locals_where_decorated, refuse_in_task_body
+from planner.entity import Entity, P, R, checked_policy, locals_where_decorated, refuse_in_task_body
 from planner.errors import Where
 from planner.plan import Plan
 from planner.policy import DynamicPolicy
@@ -136,7 +136,7 @@ def expand(entity: Dynamic[..., Any], values: Sequence[Any], encoded: Sequence[b
     """
     session = Session()
     signature = entity.signature
-    trace = Trace(session, entity.name, inputs_of(signature))
+    trace = Trace(session, entity.name, signature.inputs)
     if encoded is not None:
         trace.binder.remember_inputs(values, encoded)
     token = current.set(trace)

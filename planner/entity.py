@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
 import sys
@@ -14,7 +13,7 @@ from planner import source
 from planner.context import current_context
 from planner.errors import DecorationError, NestedCallError, PromiseError, Where, WrongCall, user_line
 from planner.interface import MISSING, Signature, is_strict, read_signature
-from planner.plan import Callee, Parameter
+from planner.plan import Callee
 from planner.policy import DynamicPolicy, Policy, TaskPolicy, policy_of
 from planner.tracing import InTaskBody, current
 from typesys.canonical import pack
@@ -234,8 +233,3 @@ def refuse_in_task_body(entity: Entity[..., Any]) -> None:
             where=user_line(),
             way_out=f"make {active.name} @dynamic: it may call workflows and dynamics, and return their promises",
         )
-
-
-def inputs_of(signature: Signature) -> tuple[Parameter, ...]:
-    """The inputs of a plan made of a function: its parameters, all to be given by name."""
-    return tuple(dataclasses.replace(p, kind="both") for p in signature.interface.parameters)

@@ -48,7 +48,7 @@ def with_standby(graph: Graph, around: Surroundings, on_duty: set[int], problems
         on_duty: nodes whose author says that they start by themselves.
         problems: takes what is wrong.
     """
-    jumps = list(_jumps(graph, around))
+    jumps = _jumps(graph, around)
     if not jumps:
         return graph
     led_to = {node for node in range(len(graph)) if any(True for _ in _before(graph, node))}
@@ -63,11 +63,13 @@ def with_standby(graph: Graph, around: Surroundings, on_duty: set[int], problems
     return replace(graph, overrides=dict(sorted(overrides.items())))
 
 
-def _jumps(graph: Graph, around: Surroundings) -> Iterator[tuple[int, Jump]]:
-    for node, kind in enumerate(graph.kinds):
-        if kind == CALL:
-            for jump in jumps_of(cast(FunctionType, around.entities[graph.targets[node]].function)):
-                yield node, jump
+def _jumps(graph: Graph, around: Surroundings) -> list[tuple[int, Jump]]:
+    """What each node's task names as a target."""
+    found = {number: jumps for number, entity in enumerate(around.entities) if (jumps := jumps_of(cast(FunctionType, entity.function)))}
+    if not found:
+        return []
+    calls = (node for node, kind in enumerate(graph.kinds) if kind == CALL)
+    return [(node, jump) for node in calls for jump in found.get(graph.targets[node], ())]
 
 
 def _before(graph: Graph, node: int) -> Iterator[int]:

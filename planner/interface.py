@@ -11,7 +11,7 @@ import os
 import typing
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from planner.context import Context
@@ -49,6 +49,11 @@ class Signature:
     plain: bool
     bind: Callable[..., list[Any]]
     context: bool = False
+    inputs: tuple[Parameter, ...] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """The inputs of a plan that is made of the function are its parameters, all to be given by name."""
+        object.__setattr__(self, "inputs", tuple([replace(one, kind="both") for one in self.interface.parameters]))
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         """The arguments of a call in the order of the parameters, `MISSING` where the default is meant.

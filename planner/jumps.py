@@ -6,6 +6,7 @@ Only what stands there in plain words is found: a text, or the name of a task. I
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -24,28 +25,33 @@ class Jump(NamedTuple):
 
 def jumps_of(function: FunctionType) -> list[Jump]:
     """The calls of `next_task` in a function's source, as far as their targets are said there."""
-    code = function.__code__
-    if _CALL not in code.co_names:
+    if _CALL not in function.__code__.co_names:
         return []
-    lines = source.lines(function)
+    return [jump for call in _calls_in(function) if (jump := _jump(call, function)) is not None]
+
+
+@lru_cache(256)
+def _calls_in(function: FunctionType) -> tuple[ast.Call, ...]:
+    """The calls of `next_task` as they are written."""
     try:
-        tree = ast.parse("".join(lines))
+        tree = ast.parse("".join(source.lines(function)))
     except (SyntaxError, ValueError):
-        return []
-    found: list[Jump] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == function.__name__ and _begins_at(node, code.co_firstlineno):
-            found += [jump for call in ast.walk(node) if (jump := _jump(call, function)) is not None]
-    return found
+        return ()
+    line = function.__code__.co_firstlineno
+    return tuple(
+        call
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == function.__name__ and _begins_at(node, line)
+        for call in ast.walk(node)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == _CALL and call.args
+    )
 
 
 def _begins_at(node: ast.FunctionDef | ast.AsyncFunctionDef, line: int) -> bool:
     return line in (node.lineno, *(one.lineno for one in node.decorator_list))
 
 
-def _jump(node: ast.AST, function: FunctionType) -> Jump | None:
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != _CALL or not node.args:
-        return None
+def _jump(node: ast.Call, function: FunctionType) -> Jump | None:
     goto = any(keyword.arg == "goto" and isinstance(keyword.value, ast.Constant) and keyword.value.value is True for keyword in node.keywords)
     target = node.args[0]
     if isinstance(target, ast.Constant) and isinstance(target.value, str):

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, Final, NoReturn
 
-from planner.entity import Entity, inputs_of
+from planner.entity import Entity
 from planner.errors import CompileError, MapError, NestedCallError, WrongCall, user_line
 from planner.interface import MISSING, Signature
 from planner.plan import MAP, Binding, Interface
@@ -100,7 +100,7 @@ class MapFunction:
         spec = Map(False, tuple(range(len(one.interface.parameters))), None, self.ratio)
         fixed = self._values((), {}, partial_only=True)
         mapped = tuple(index for index, value in enumerate(fixed) if value is MISSING)
-        whole = map_interface(Interface(inputs_of(one), one.interface.result), Map(False, mapped, None, spec.min_success_ratio))
+        whole = map_interface(Interface(one.inputs, one.interface.result), Map(False, mapped, None, spec.min_success_ratio))
         left = tuple(p for index, p in enumerate(whole.parameters) if index in mapped)
         from planner.interface import binder
 
@@ -168,12 +168,12 @@ class MapFunction:
             values, mapped = [MISSING] * len(self._one.interface.parameters), (0,) if self._one.interface.parameters else ()
             target, over_graph, taken = self._target(trace)
             spec = Map(over_graph, mapped or (0,), self.concurrency, self.ratio, shortest=self.shortest)
-            interface = map_interface(Interface(inputs_of(self._one), self._one.interface.result), spec)
+            interface = map_interface(Interface(self._one.inputs, self._one.interface.result), spec)
             return Promise(trace, interface.result, trace.add(MAP, target, [*[None] * len(values), *taken], where, spec))
         target, over_graph, taken = self._target(trace)
         flat = tuple(index for index in mapped if isinstance(values[index], flatten))
         spec = Map(over_graph, mapped, self.concurrency, self.ratio, flat, self.shortest)
-        interface = map_interface(Interface(inputs_of(self._one), self._one.interface.result), spec)
+        interface = map_interface(Interface(self._one.inputs, self._one.interface.result), spec)
         bindings: list[Binding] = []
         for parameter, value in zip(interface.parameters, values, strict=True):
             if value is MISSING:

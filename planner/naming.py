@@ -17,11 +17,14 @@ def node_names(shape: Shape, graph: int) -> list[str]:
     for index, target in enumerate(columns.targets):
         name = given.get(index)
         if name is None:
-            if columns.kinds[index] in (CALL, MAP, PLAN):
-                called = callee_names[target] if columns.calls(index) else shape.graphs[target].name
+            kind = columns.kinds[index]
+            if kind == CALL or (kind == MAP and columns.calls(index)):
+                called = callee_names[target]
+            elif kind in (MAP, PLAN):
+                called = shape.graphs[target].name
             else:
                 spec = columns.specs[index]
-                called = spec.name if isinstance(spec, Gate) else KIND_NAMES[columns.kinds[index]]
+                called = spec.name if isinstance(spec, Gate) else KIND_NAMES[kind]
             while True:
                 count = calls[called] = calls.get(called, 0) + 1
                 name = called if count == 1 else f"{called}~{count}"

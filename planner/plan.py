@@ -151,7 +151,7 @@ class Graph:
 
     def bindings_of(self, index: int) -> list[Binding]:
         """The bindings of one node."""
-        trees: list[Binding] = unpack(memoryview(self.bindings)[self.offsets[index] : self.offsets[index + 1]])
+        trees: list[Binding] = unpack(self.bindings[self.offsets[index] : self.offsets[index + 1]])
         return trees
 
 

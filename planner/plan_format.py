@@ -75,15 +75,20 @@ def _parameters_tree(parameters: tuple[Parameter, ...], types: _Types) -> list[A
 
 
 def _callee_tree(callee: Callee, types: _Types) -> list[Any]:
-    policy = callee.policy.to_map()
     return [
         callee.name,
         callee.digest,
         _parameters_tree(callee.interface.parameters, types),
         types(callee.interface.result),
-        pack_map(policy) if policy else b"",
+        _policy_bytes(callee.policy),
         _CALLEE_KINDS.index(callee.kind),
     ]
+
+
+@lru_cache(256)
+def _policy_bytes(policy: Policy) -> bytes:
+    entries = policy.to_map()
+    return pack_map(entries) if entries else b""
 
 
 def _graph_tree(graph: Graph, types: _Types) -> list[Any]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from planner.entity import Entity, inputs_of
+from planner.entity import Entity
 from planner.plan import Plan
 from planner.session import Session
 from planner.tracing import Trace
@@ -41,7 +41,7 @@ def compile_call(entity: Entity[..., Any]) -> Plan:
     """The plan with one node: a call of this entity with the inputs of the plan."""
     session = Session()
     signature = entity.signature
-    trace = Trace(session, entity.name, inputs_of(signature))
+    trace = Trace(session, entity.name, signature.inputs)
     kwargs = {name: trace.input(index) for index, name in enumerate(signature.names)}
     split = [p.name for p in signature.interface.parameters if p.kind == "positional"]
     result = trace.record_call(entity, tuple(kwargs.pop(name) for name in split), kwargs)

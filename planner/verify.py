@@ -178,6 +178,27 @@ class _Checker:
     def check_node(self, index: int) -> None:
         graph, target = self.graph, self.graph.targets[index]
         kind = graph.kinds[index]
+        if kind != CALL or index in graph.specs:
+            self.check_kind(index, kind, target)
+        elif target >= len(self.shape.callees):
+            raise self.error(index, f"callee {target} does not exist")
+        interface = target_interface(self.shape, graph, index)
+        try:
+            bindings = graph.bindings_of(index)
+        except FormatError as error:
+            raise self.error(index, str(error)) from None
+        if bindings.__class__ is not list or len(bindings) != len(interface.parameters):
+            raise self.error(index, f"{len(interface.parameters)} bindings were expected")
+        for binding, parameter in zip(bindings, interface.parameters, strict=True):
+            if binding is None:
+                self.check_default(index, parameter)
+            elif binding.__class__ is not int or not 0 <= binding < index or self.results[binding] is not parameter.type:
+                self.check_binding(binding, parameter.type, index, f"parameter {parameter.name}")
+        self.results.append(interface.result)
+
+    def check_kind(self, index: int, kind: int, target: int) -> None:
+        """A node that is more than a call: its target and its spec."""
+        graph = self.graph
         if kind not in _SPECS:
             raise self.error(index, f"unknown kind {kind}")
         wanted = _SPECS[kind]
@@ -192,19 +213,6 @@ class _Checker:
             raise self.error(index, f"it has the target {target}, and nodes of its kind have none")
         if wanted is not None:
             self.check_spec(index, graph.specs[index])
-        interface = target_interface(self.shape, graph, index)
-        try:
-            bindings = graph.bindings_of(index)
-        except FormatError as error:
-            raise self.error(index, str(error)) from None
-        if bindings.__class__ is not list or len(bindings) != len(interface.parameters):
-            raise self.error(index, f"{len(interface.parameters)} bindings were expected")
-        for binding, parameter in zip(bindings, interface.parameters, strict=True):
-            if binding is None:
-                self.check_default(index, parameter)
-            elif binding.__class__ is not int or not 0 <= binding < index or self.results[binding] is not parameter.type:
-                self.check_binding(binding, parameter.type, index, f"parameter {parameter.name}")
-        self.results.append(interface.result)
 
     def check_graph(self, index: int, target: int) -> Graph:
         if not self.number < target < len(self.shape.graphs):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, cast, overload
 
-from planner.entity import Entity, P, R, inputs_of, locals_where_decorated, refuse_in_task_body
+from planner.entity import Entity, P, R, locals_where_decorated, refuse_in_task_body
 from planner.errors import CompileError, DecorationError, DuplicateName, StaticRecursion, Where, WrongCall, raised_at, user_line
 from planner.failure_policy import FailurePolicy
 from planner.interface import MISSING, Signature, binder
@@ -71,7 +71,7 @@ class WorkflowFunction(Entity[P, R]):
     def trace(self, session: Session) -> int:
         """Trace the body as one graph of a session; gives the graph's number."""
         signature = self.signature
-        trace = Trace(session, self.name, inputs_of(signature))
+        trace = Trace(session, self.name, signature.inputs)
         session.open.append(self)
         token = current.set(trace)
         try:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from executor.errors import EngineError
 from executor.store import Store
+from typesys.canonical import pack
 
 Interruptible = Callable[[], AbstractContextManager[None]]
 """Gives a block in which Ctrl-C may be raised."""
@@ -50,18 +51,23 @@ class Batch(NamedTuple):
     """What one worker gets at a time.
 
     Attributes:
-        data: the bytes that a worker runs (`executor.invocation`).
+        content: what a worker runs (`executor.invocation`), as a tree that nobody changes; for a worker elsewhere as bytes (`data`).
         calls: (frame, index, attempt) of each invocation in it, in order.
         path: of the node that is called, the first one.
         timeout: seconds that its one body may take; None for no limit.
         alone: run it on a worker that has run nothing yet, with nothing beside it in that worker.
     """
 
-    data: bytes
+    content: list[Any]
     calls: tuple[tuple[int, int, int], ...]
     path: str = ""
     timeout: float | None = None
     alone: bool = False
+
+    @property
+    def data(self) -> bytes:
+        """The content as bytes."""
+        return pack(self.content)
 
 
 @dataclass(frozen=True, slots=True)

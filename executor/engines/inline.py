@@ -53,7 +53,7 @@ class Inline:
         if self._batches:
             batch = self._batches.popleft()
             with interruptible():
-                self._worker.run(batch.data, self._outcomes)
+                self._worker.run(batch.content, self._outcomes)
         return self.salvage()
 
     def wake(self) -> None:

@@ -124,7 +124,7 @@ def _work(worker: Worker, capture: Capture, queue: Any, outcomes: deque[Any], ra
             if batch is None:
                 return
             try:
-                worker.run(batch.data, outcomes)
+                worker.run(batch.content, outcomes)
             except BaseException as error:  # an interrupt or a store that fails: the run loop raises it
                 raised.append(error)
             came.set()

@@ -192,7 +192,7 @@ class Server:
         assert self._worker is not None
         outcomes = _Outcomes(self)
         try:
-            self._worker.run(batch, outcomes)
+            self._worker.run(unpack(batch, "a batch"), outcomes)
         except (KeyboardInterrupt, StoreError) as stop:
             self._say(STOPPED, [type(stop).__name__, str(stop)])
         loading.worker.in_body = False

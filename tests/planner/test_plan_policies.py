@@ -5,7 +5,6 @@ from collections import deque
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -502,6 +501,13 @@ BAD_ENTRIES = [
 ]
 
 
+class Written:
+    """What stands where a policy does."""
+
+    def __init__(self, entries):
+        self.to_map = lambda: entries
+
+
 @pytest.mark.parametrize("entries", BAD_ENTRIES, ids=repr)
 def test_T1_bytes_with_a_bad_policy_are_no_plan(entries):
     @workflow
@@ -510,7 +516,7 @@ def test_T1_bytes_with_a_bad_policy_are_no_plan(entries):
 
     plan = flow.compile()
     (callee,) = plan.shape.callees
-    bad = replace(plan.shape, callees=(replace(callee, policy=SimpleNamespace(to_map=lambda: entries)),))
+    bad = replace(plan.shape, callees=(replace(callee, policy=Written(entries)),))
     data = replace(plan, shape=bad).to_bytes()
     with pytest.raises(PlanFormatError):
         Plan.from_bytes(data)
