@@ -462,7 +462,7 @@ def test_T4_a_text_that_is_shortened_is_not_cut_within_a_value(engine, place, ca
     assert_untold(place, capfd, told_by(told.value), value=VALUE[:8])
 
 
-@pytest.mark.parametrize("value", ["back\\slash-4711", "quote'\"quote-4711", "line\nbreak-4711"])
+@pytest.mark.parametrize("value", ["back\\slash-4711", "quote'\"quote-4711", "first-4711\nbreak-4711"])
 def test_T4_a_value_that_python_shows_escaped_is_kept_too(engine, place, capfd, monkeypatch, value):
     """`KeyError` shows its argument's `repr`, as lists and dicts show their items'."""
     monkeypatch.setenv(NAME, value)
