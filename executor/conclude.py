@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from executor.code import Refused
 from executor.invocation import CANCEL, ENDED, FUTURES, HAS, ITERATION, LACKS, LOOP, NONE_GIVEN, SKIP, VALUE
-from planner.context import Requests, encoded_payload
+from planner.context import Requests
 from planner.dynamic import Iteration, plan_of_calls
 from planner.entity import Entity
 from planner.errors import SignalError, Where, raised_at
+from planner.payload import encoded_payload
 from planner.plan import Plan
 from planner.plan_format import FuturesHeader
 from planner.signals import Signal
@@ -22,11 +23,14 @@ from typesys.types import ANY, NONE
 if TYPE_CHECKING:
     from executor.invoke import Worker
 
-RETURNED, EMITTED, LOOPED, SKIPPED = range(4)
+RETURNED, EMITTED, LOOPED, SKIPPED, GAVE_UP = range(5)
 
 
 class Raw(NamedTuple):
-    """How a body ended: it RETURNED a value, a dynamic EMITTED an expansion, it raised `Loop` (LOOPED, with the payload) or `Skip` (SKIPPED, with the reason)."""
+    """How a body ended: it RETURNED a value, a dynamic EMITTED an expansion, it raised `Loop` (LOOPED, with the payload) or `Skip` (SKIPPED, with the reason).
+
+    One that GAVE_UP because its run is ending has no outcome: it will be begun again.
+    """
 
     how: int
     what: Any

@@ -24,7 +24,7 @@ from executor.failure import Failure
 from executor.frame import DONE, ENDED, PENDING, SKIPPED, Frame, Repeat
 from executor.invocation import HAS, LACKS
 from executor.topology import Topology
-from planner.context import merged
+from planner.channel import merged
 from planner.plan import MAP, PLAN
 from planner.plan_format import futures_from_bytes
 

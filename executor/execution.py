@@ -127,7 +127,7 @@ class Execution:
         self._told = 0.0
         self._happened = threading.Event()
         self._commits = Commits(store, manifest.run_id)
-        self._commands = Commands(store, scheduler, self._record, self._beat_now)
+        self._commands = Commands(store, scheduler, self._record, self._beat_now, engine.announce_end)
         self._reuse = Reuse(manifest, scheduler, self.clock, self._open_lookups, self._submit)
         self._heartbeat: Heartbeat | None = None
 
@@ -264,6 +264,7 @@ class Execution:
                     self._release()
                 if self._is_late:
                     scheduler.stop()
+                    engine.announce_end(True)
                 if engine.stops_bodies and (self._is_late or self._commands.cancelled is not None):
                     return
                 if (scheduler.stopping or scheduler.paused) and not recalled:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from executor.errors import NotInStore, RunExists, StoreError
 from executor.events import ENDED, SNAPSHOT, Event, meta_of, value_of
 from executor.journal import find_end, keys_named, read_segments
-from executor.layout import FUTURES, OBJECTS, bundle_key, is_log, object_key, plan_key, run_key, segment_key
+from executor.layout import CHECKPOINTS, FUTURES, OBJECTS, bundle_key, is_log, is_replaced, object_key, plan_key, run_key, segment_key
 from executor.manifest import read_manifest, read_plan
 from executor.snapshot import get_snapshot, values_of
 from executor.store import Store
@@ -47,6 +47,8 @@ def export(source: Store, run_id: str, target: Store) -> int:
             raise StoreError(f"{key} in the store {source.url} is damaged: its digest does not match its bytes. `promissory doctor {run_id}` tells all")
         if is_log(key):
             _append_rest(target, key, data)
+        elif is_replaced(key):
+            target.put(key, data)
         else:
             target.put_same(key, data)
         copied += 1
@@ -56,8 +58,8 @@ def export(source: Store, run_id: str, target: Store) -> int:
 
 
 def can_be_missing(run_id: str, key: str) -> bool:
-    """Whether a run is whole without a key: a log that was never written, a futures file that is written behind, a state that a replay does without."""
-    return is_log(key) or key.startswith((run_key(run_id, FUTURES), run_key(run_id, "snapshots"), run_key(run_id, "code")))
+    """Whether a run is whole without a key: a log that was never written, a futures file that is written behind, a checkpoint, a state that a replay does without."""
+    return is_log(key) or key.startswith((run_key(run_id, FUTURES), run_key(run_id, CHECKPOINTS), run_key(run_id, "snapshots"), run_key(run_id, "code")))
 
 
 def digest_in(key: str) -> str | None:
@@ -85,7 +87,7 @@ def keys_of(store: Store, run_id: str) -> Iterator[str]:
     yield from _large(manifest.inputs.values())
     yield from _of_plan(read_plan(store, manifest))
     yield from store.list(run_key(run_id, "code"))
-    for folder in store.list(run_key(run_id, "futures")):
+    for folder in (*store.list(run_key(run_id, FUTURES)), *store.list(run_key(run_id, CHECKPOINTS))):
         yield from store.list(folder)
     end = find_end(store, run_id)
     yield from (segment_key(run_id, number) for number in range(end))

@@ -16,14 +16,16 @@ from hashlib import blake2b
 from typing import Any, Final, Protocol, cast
 
 from executor.carried import Carried
+from executor.checkpoints import checkpoint_of
 from executor.chunks import UnequalLists, cut, flattened, items_of, join, listed
 from executor.code import CantTravel, Code, Refused, has_import_name
-from executor.conclude import EMITTED, LOOPED, RETURNED, SKIPPED, Raw, conclude
+from executor.conclude import EMITTED, GAVE_UP, LOOPED, RETURNED, SKIPPED, Raw, conclude
 from executor.crash_points import Crashed, reached
 from executor.decide import choose
 from executor.errors import StoreError
 from executor.events import tree_of
 from executor.failure import Failure
+from executor.frame import node_identity
 from executor.invocation import (
     ARM,
     CUT,
@@ -44,7 +46,7 @@ from planner.dynamic import Dynamic, Iteration, expand
 from planner.entity import Entity
 from planner.plan import Large, Plan
 from planner.plan_format import FuturesHeader, futures_to_bytes
-from planner.signals import Loop, Signal, Skip
+from planner.signals import Loop, Retry, Signal, Skip
 from planner.task import Task
 from planner.tracing import InTaskBody, current
 from typesys.canonical import pack, unpack
@@ -54,6 +56,7 @@ from typesys.type_format import type_from_bytes
 from typesys.types import Type
 
 _LISTS_KEPT: Final = 8
+_ENDS_A_BATCH: Final = (FAILURE, UNSTARTED)
 LONGEST_BATCH: Final = 0.02
 """Seconds after which a batch ends early."""
 
@@ -104,6 +107,7 @@ class Worker:
         created: when the run was created, in µs since the epoch; times are told relative to it.
         capture: takes what bodies print.
         bundle: digest of the run's source bundle; empty if it has none.
+        is_ending: tells whether the run was told to end.
         carried: holds the store's contents, if the executor's own can't be reached from here.
         remote: whether it runs in another process than the executor, so that functions have to travel.
         before_body: told of the time-out just before a body begins, and whether its code has been loaded just now.
@@ -122,6 +126,7 @@ class Worker:
         capture: Listener,
         *,
         bundle: bytes = b"",
+        is_ending: Callable[[], bool] | None = None,
         carried: Carried | None = None,
         remote: bool = False,
         before_body: Callable[[float | None, bool], None] | None = None,
@@ -132,6 +137,7 @@ class Worker:
         self.created = created
         self.capture = capture
         self.now: tuple[int, int, int] | None = None
+        self._is_ending = is_ending
         self._carried = carried
         self._remote = remote
         self._ships = remote or store.outlives_the_process
@@ -162,7 +168,7 @@ class Worker:
                 outcomes.append([invocation[1], invocation[2], UNSTARTED, None, 0, 0, self.name, invocation[7], None, None, None])
             else:
                 outcome = self._invoke(definitions, invocation)
-                over = outcome[2] == FAILURE or time.monotonic() - begun > LONGEST_BATCH
+                over = outcome[2] in _ENDS_A_BATCH or time.monotonic() - begun > LONGEST_BATCH or (self._is_ending is not None and self._is_ending())
                 outcomes.append(outcome)
 
     def share(self, shared: list[Any], channel: list[Any]) -> None:
@@ -198,12 +204,18 @@ class Worker:
                     how, result, signal = LOOPED, raised.result, raised
                 except Skip as raised:
                     how, result, signal = SKIPPED, raised.reason, raised
+                except Retry:
+                    if body.context is None or not body.context.gives_up:
+                        raise
+                    how, result = GAVE_UP, None
                 finally:
                     current_body.reset(token)
                     if body.context is not None:
                         body.end()
                 requests = None if body.context is None else body.context.requests
-                if how == RETURNED and requests is None:
+                if how == GAVE_UP:
+                    status, payload = UNSTARTED, None
+                elif how == RETURNED and requests is None:
                     status, payload = VALUE, self.encoded(entity, result)
                 else:
                     status, payload, asked = conclude(self, entity, Raw(how, result, signal), requests, FuturesHeader(place[0], place[1], depth))
@@ -241,6 +253,8 @@ class Worker:
             seed=lambda: seed_of(self._run_id, place[0], place[1]),
             deadline=None if timeout is None else time.time() + timeout,
             channel=self._channel,
+            checkpoint=checkpoint_of(self.store, self._run_id, node_identity(place[0], place[1])),
+            is_ending=self._is_ending,
             in_run=True,
         )
 

@@ -13,6 +13,7 @@
     runs/<run id>/snapshots/<digest>       the scheduler's state, which a segment names
     runs/<run id>/inbox/<nonce>            commands from other processes
     runs/<run id>/futures/<aa>/<id>.futures
+    runs/<run id>/checkpoints/<aa>/<id>    how far attempts have come
     runs/<run id>/logs/<worker>            what tasks printed
     runs/<run id>/beat                     liveness
 """
@@ -28,6 +29,7 @@ PLANS = "plans"
 CODE = "code"
 CACHE = "cache"
 FUTURES = "futures"
+CHECKPOINTS = "checkpoints"
 LEASES = "leases"
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -99,6 +101,21 @@ def futures_key(run_id: str, identity: bytes) -> str:
     """The key of a futures file by the identity of the node that emitted it."""
     name = identity.hex()
     return f"{RUNS}/{run_id}/futures/{name[:2]}/{name}.futures"
+
+
+def checkpoint_key(run_id: str, identity: bytes) -> str:
+    """The key of a checkpoint by the identity of the node, item or iteration whose attempts leave it."""
+    name = identity.hex()
+    return f"{RUNS}/{run_id}/{CHECKPOINTS}/{name[:2]}/{name}"
+
+
+def is_replaced(key: str) -> bool:
+    """Whether a key's content may be replaced by another.
+
+    >>> is_replaced(checkpoint_key("census-1", bytes(16))), is_replaced(object_key(bytes(32)))
+    (True, False)
+    """
+    return key.startswith(RUNS) and key.split("/")[2:3] == [CHECKPOINTS]
 
 
 def log_key(run_id: str, worker: str) -> str:

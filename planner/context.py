@@ -11,19 +11,15 @@ import random
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from planner.channel import Channel
+from planner.checkpoint import Checkpoint
 from planner.errors import ContextError, SignalError, Where, WrongCall, user_line
-from typesys.canonical import pack, unpack
-from typesys.errors import TypeMismatch
-from typesys.self_describing import holds_opaque
-from typesys.types import ANY
-from typesys.wire import codec_for
+from planner.payload import decoded_payload, encoded_payload
 
 if TYPE_CHECKING:
     from planner.entity import Entity
-
-_ANY: Final = codec_for(ANY)
 
 
 @dataclass
@@ -63,97 +59,6 @@ class Requests:
             raise ContextError(f"{method}(): the body that this context was given to has ended", where=self.where, way_out="ask while the body runs")
 
 
-class Channel:
-    """The run's key-value store (rule S7). Reads see what was committed when this attempt began, and the attempt's own writes.
-
-    Writes count when the attempt ends without failing. `set`: the last commit wins; `add` and `append` merge, so that nothing is lost when many write at one time.
-    """
-
-    def __init__(self, values: dict[str, bytes], requests: Requests) -> None:
-        self._values = dict(values)
-        self._requests = requests
-        requests.read = True
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """The value of a key, its own copy; `default` if it has none."""
-        _check_key(key)
-        data = self._values.get(key)
-        return default if data is None else _ANY.decode(data)
-
-    def set(self, key: str, value: Any) -> None:
-        """Give a key a value: plain data. Raises `TypeError` for what has no wire form."""
-        self._write("set", key, encoded_payload(value, f"channel().set({key!r}, …)"))
-
-    def add(self, key: str, amount: float = 1) -> None:
-        """Add to a number, which begins at 0. Raises `TypeError` if the key holds something else."""
-        if amount.__class__ not in (int, float):
-            raise TypeError(f"channel().add({key!r}, …) takes a number, not {amount!r}")
-        self._write("add", key, pack(amount))
-
-    def append(self, key: str, value: Any) -> None:
-        """Append to a list, which begins empty. Raises `TypeError` if the key holds something else."""
-        self._write("append", key, encoded_payload(value, f"channel().append({key!r}, …)"))
-
-    def _write(self, operation: str, key: str, data: bytes) -> None:
-        _check_key(key)
-        self._requests.note(f"channel().{operation}")
-        self._values[key] = merged(self._values.get(key), operation, key, data)
-        self._requests.writes.append((operation, key, data))
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._values
-
-    def keys(self) -> list[str]:
-        """The keys, in order."""
-        return sorted(self._values)
-
-
-def _check_key(key: Any) -> None:
-    if not isinstance(key, str):
-        raise TypeError(f"a key of the channel is a text, not {key!r}")
-
-
-def merged(before: bytes | None, operation: str, key: str, data: bytes) -> bytes:
-    """What a key holds after a write. Raises `TypeError` if it holds what can't be added or appended to.
-
-    >>> from typesys.canonical import pack, unpack
-    >>> unpack(merged(pack(2), "add", "n", pack(3)))
-    5
-    """
-    if operation == "set":
-        return data
-    held = None if before is None else unpack(before)
-    if operation == "add":
-        if held is not None and held.__class__ not in (int, float):
-            raise TypeError(f"channel().add({key!r}, …): {key!r} holds {_kind_of(held)}, not a number")
-        return pack((held or 0) + unpack(data))
-    if held is None:
-        held = unpack(_ANY.encode([]))
-    kind = held[0] if held.__class__ is list and len(held) == 2 else None
-    if kind != unpack(_ANY.encode([]))[0]:
-        raise TypeError(f"channel().append({key!r}, …): {key!r} holds {_kind_of(held)}, not a list")
-    return pack([kind, [*held[1], unpack(data)]])
-
-
-_KINDS: Final = ("list", "tuple", "dict", "set", "frozenset", "a value of a class", "an enum", "a record", "an object")
-
-
-def _kind_of(tree: Any) -> str:
-    """What a self-describing tree is, without making it."""
-    return _KINDS[tree[0]] if tree.__class__ is list else tree.__class__.__name__
-
-
-def encoded_payload(value: Any, what: str) -> bytes:
-    """A value that says itself what it is. Raises `TypeError` for what can only be pickled: others read it, also such that must not load pickles."""
-    try:
-        tree = _ANY.lower(value)
-    except TypeMismatch as mismatch:
-        raise TypeError(f"{what}: {mismatch.at('the value')}") from None
-    if holds_opaque(tree):
-        raise TypeError(f"{what} takes plain data, and {type(value).__name__} has no wire form: give a dataclass, or what it is made of")
-    return pack(tree)
-
-
 class Context:
     """What a running task or dynamic may know and ask. A first parameter annotated `Context` is given it, and is no input; `current_context()` gives it anywhere in the body.
 
@@ -168,6 +73,7 @@ class Context:
         seed: a number made of the node's identity and iteration: equal on every attempt, engine and resume.
         deadline: when the time-out ends the attempt, in seconds since the epoch; None without one.
         in_run: whether there is a run.
+        gives_up: whether the body was told that its run is ending.
 
     >>> from planner import Context, task
     >>> @task
@@ -190,6 +96,8 @@ class Context:
         seed: Callable[[], int] | None = None,
         deadline: float | None = None,
         channel: dict[str, bytes] | None = None,
+        checkpoint: Checkpoint | None = None,
+        is_ending: Callable[[], bool] | None = None,
         in_run: bool = False,
     ) -> None:
         self.run_id = run_id
@@ -205,16 +113,38 @@ class Context:
         self._loop_result = loop_result
         self._values = channel or {}
         self._channel: Channel | None = None
+        self._checkpoint = checkpoint
+        self._is_ending = is_ending
+        self.gives_up = False
 
     @property
     def loop_result(self) -> Any:
         """What the iteration before gave `Loop`; None in the first one."""
-        return None if self._loop_result is None else _ANY.decode(self._loop_result)
+        return None if self._loop_result is None else decoded_payload(self._loop_result)
 
     @property
     def seed(self) -> int:
         """A number made of the node's identity and iteration; outside a run any number."""
         return random.getrandbits(63) if self._seed is None else self._seed()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run was told to stop or to cancel: a body that takes long looks now and then, and ends.
+
+        A body that raises `Retry` then is begun again by the resume, and the attempt does not count. False outside a run.
+        """
+        if self._is_ending is None or not self._is_ending():
+            return False
+        self.gives_up = True
+        return True
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """How far an earlier attempt has come. Outside a run: one of its own, which is gone with this context."""
+        if self._checkpoint is None:
+            kept: list[bytes] = []
+            self._checkpoint = Checkpoint(lambda: kept[-1] if kept else None, kept.append)
+        return self._checkpoint
 
     @property
     def has_asked(self) -> bool:

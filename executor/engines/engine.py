@@ -121,6 +121,9 @@ class Engine(Protocol):
     def recall(self) -> None:
         """Take back what no worker has begun: it comes out of `wait` with the status UNSTARTED."""
 
+    def announce_end(self, ending: bool) -> None:
+        """Tell bodies, where they can be told, that the run is to end (`Context.cancelled`), or that it is not. Called from any thread."""
+
     def running(self) -> list[Running]:
         """What runs now. Called from another thread."""
 

@@ -27,6 +27,7 @@ class Inline:
         self._outcomes: list[Any] = []
         self._worker: Worker | None = None
         self._capture: Capture | None = None
+        self._ending = False
 
     def slots(self, wanted: int | None) -> int:
         """One, whatever is wanted."""
@@ -38,10 +39,11 @@ class Inline:
             raise EngineError("this engine carries a run already; give each run an engine of its own, or the engine's name")
         self._batches.clear()
         self._outcomes.clear()
+        self._ending = False
         name = f"inline-{setup.epoch}"
         self._capture = Capture(setup.store, log_key(setup.run_id, name), setup.echo)
         self._capture.open()
-        self._worker = Worker(setup.store, setup.run_id, name, setup.created, self._capture, bundle=setup.bundle)
+        self._worker = Worker(setup.store, setup.run_id, name, setup.created, self._capture, bundle=setup.bundle, is_ending=lambda: self._ending)
 
     def submit(self, batch: Batch) -> None:
         """Have a batch run at the next `wait`."""
@@ -68,6 +70,10 @@ class Inline:
         """Give back the batches that have not begun."""
         while self._batches:
             self._outcomes += unstarted(self._batches.popleft().calls)
+
+    def announce_end(self, ending: bool) -> None:
+        """The body that runs may ask."""
+        self._ending = ending
 
     def running(self) -> list[Running]:
         """The one body that runs."""

@@ -137,6 +137,11 @@ class Processes:
         for batch in batches:
             self._outcomes += unstarted(batch.calls)
 
+    def announce_end(self, ending: bool) -> None:
+        """Each worker has a byte to look at."""
+        for worker in list(self._workers):
+            worker.announce_end(ending)
+
     def running(self) -> list[Running]:
         """The first call that each worker has not answered."""
         found = []

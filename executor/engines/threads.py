@@ -41,6 +41,7 @@ class Threads:
         self._came = threading.Event()
         self._workers: list[Worker] = []
         self._outstanding = 0
+        self._ending = threading.Event()
 
     def slots(self, wanted: int | None) -> int:
         """What is wanted; by default four more than there are processors, since threads are for what waits."""
@@ -64,7 +65,7 @@ class Threads:
     def _start(self, setup: Setup) -> None:
         name = f"thread-{setup.epoch}-{len(self._workers) + 1}"
         capture = Capture(setup.store, log_key(setup.run_id, name), setup.echo)
-        worker = Worker(setup.store, setup.run_id, name, setup.created, capture, bundle=setup.bundle)
+        worker = Worker(setup.store, setup.run_id, name, setup.created, capture, bundle=setup.bundle, is_ending=self._ending.is_set)
         self._workers.append(worker)
         work = (worker, capture, self._queue, self._outcomes, self._raised, self._came)
         threading.Thread(target=_work, args=work, name=f"promissory {name}", daemon=True).start()
@@ -99,6 +100,13 @@ class Threads:
                 if batch is not None:
                     self._outcomes.extend(unstarted(batch.calls))
 
+    def announce_end(self, ending: bool) -> None:
+        """Bodies may ask."""
+        if ending:
+            self._ending.set()
+        else:
+            self._ending.clear()
+
     def running(self) -> list[Running]:
         """What each thread does."""
         found = []
@@ -111,6 +119,7 @@ class Threads:
     def close(self) -> None:
         """Let idle threads end. One whose body still runs ends after it; what it gives counts no more."""
         self.recall()
+        self._ending.set()  # for bodies that run on
         for _ in self._workers:
             self._queue.put(None)
         self._setup = None

@@ -1,4 +1,4 @@
-"""A worker process: `python -m executor.engines.worker SOCKET PIPE`, started by `executor.engines.processes`.
+"""A worker process: `python -m executor.engines.worker SOCKET PIPE FLAG`, started by `executor.engines.processes`.
 
 Never imports the program that started the run as `__main__`; serves one run after the other; ends when its executor does. That must be so even while a body holds the interpreter's
 lock: where the kernel can (Linux), it kills the whole process group the moment the executor's end of standard input closes; elsewhere a thread watches it.
@@ -10,6 +10,7 @@ import ctypes
 import faulthandler
 import fcntl
 import logging
+import mmap
 import os
 import signal
 import socket
@@ -63,11 +64,13 @@ class Server:
     Args:
         messages: where they come from.
         pipe: descriptor that answers go to.
+        flag: one byte of memory: whether the run is to end.
     """
 
-    def __init__(self, messages: socket.socket, pipe: int) -> None:
+    def __init__(self, messages: socket.socket, pipe: int, flag: mmap.mmap) -> None:
         self._messages = messages
         self._pipe = pipe
+        self._flag = flag
         self._lock = threading.Lock()
         self._runs = 0
         self._leaves = False
@@ -145,6 +148,7 @@ class Server:
             opening.created,
             self._output,
             bundle=opening.bundle,
+            is_ending=lambda: self._flag[0] != 0,
             carried=carried,
             remote=True,
             before_body=self._before_body,
@@ -282,13 +286,15 @@ def main() -> None:
     receiver, pipe = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
     receiver.set_inheritable(False)
     os.set_inheritable(pipe, False)
+    flag = mmap.mmap(int(sys.argv[3]), 1, prot=mmap.PROT_READ)
+    os.close(int(sys.argv[3]))
     _end_with_executor()
     standard_streams()
     faulthandler.enable(2)
     _adopt_orphans()
     loading.worker.is_one = True
     sys.modules["__main__"] = ModuleType("__main__")
-    server = Server(receiver, pipe)
+    server = Server(receiver, pipe, flag)
     on_reveal(server.revealed)
     server.serve()
 

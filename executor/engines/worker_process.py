@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import mmap
 import os
 import select
 import signal
@@ -65,16 +66,19 @@ class WorkerProcess:
         reading, writing = os.pipe()
         self.pipe = reading
         os.set_blocking(reading, False)
+        flag = tempfile.TemporaryFile()  # noqa: SIM115
+        flag.truncate(1)
+        self._ending = mmap.mmap(flag.fileno(), 1)
         self._said = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
         fcntl.fcntl(self._said, fcntl.F_SETFL, fcntl.fcntl(self._said, fcntl.F_GETFL) | os.O_APPEND)
-        command = [sys.executable, *_interpreter_options(), "-P", "-m", "executor.engines.worker", str(self._receiver.fileno()), str(writing)]
+        command = [sys.executable, *_interpreter_options(), "-P", "-m", "executor.engines.worker", str(self._receiver.fileno()), str(writing), str(flag.fileno())]
         try:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=self._said,
                 stderr=self._said,
-                pass_fds=(self._receiver.fileno(), writing),
+                pass_fds=(self._receiver.fileno(), writing, flag.fileno()),
                 process_group=0,
                 env=_with_our_packages(),
             )
@@ -82,6 +86,7 @@ class WorkerProcess:
             raise EngineError(f"a worker process can't be started: {error}") from error
         finally:
             os.close(writing)
+            flag.close()
         self.pid = self._process.pid
         _all.add(self)
         self.ending = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else -1
@@ -100,7 +105,13 @@ class WorkerProcess:
     def open(self, name: str, opening: Opening) -> None:
         """A run begins, in which it has this name."""
         self.name, self.opened, self.deadline = name, False, None
+        self.announce_end(False)
         self.send(OPEN, pack(list(opening._replace(worker=name))))
+
+    def announce_end(self, ending: bool) -> None:
+        """Tell what it runs that the run is to end, or that it is not: in memory that both share."""
+        with suppress(ValueError):  # it was closed just now
+            self._ending[0] = ending
 
     def give(self, batch: Batch) -> bool:
         """Give it a batch to run after those that it has; False if there is no room for it now."""
@@ -212,6 +223,7 @@ class WorkerProcess:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._said.close()
+        self._ending.close()
         os.close(self.pipe)
         if self.ending >= 0:
             os.close(self.ending)

@@ -1,0 +1,33 @@
+"""Values that say themselves what they are: payloads of loops, of the channel, of checkpoints. Others read them, also such that must not load pickles."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from typesys.canonical import pack
+from typesys.errors import TypeMismatch
+from typesys.self_describing import holds_opaque
+from typesys.types import ANY
+from typesys.wire import codec_for
+
+_ANY: Final = codec_for(ANY)
+
+
+def encoded_payload(value: Any, what: str) -> bytes:
+    """The bytes of a value that says itself what it is. `what` it is for, in the `TypeError` that is raised for what can only be pickled."""
+    try:
+        tree = _ANY.lower(value)
+    except TypeMismatch as mismatch:
+        raise TypeError(f"{what}: {mismatch.at('the value')}") from None
+    if holds_opaque(tree):
+        raise TypeError(f"{what} takes plain data, and {type(value).__name__} has no wire form: give a dataclass, or what it is made of")
+    return pack(tree)
+
+
+def decoded_payload(data: bytes) -> Any:
+    """The value, each time another one.
+
+    >>> decoded_payload(encoded_payload([1, "a"], "a doctest"))
+    [1, 'a']
+    """
+    return _ANY.decode(data)
