@@ -151,6 +151,7 @@ class Execution:
     def _note_overtaken(self) -> None:
         """From the heartbeat's thread."""
         self._is_overtaken = True
+        self.engine.announce_end(True)
         self.wake()
 
     def committed(self, events: tuple[Event, ...]) -> None:

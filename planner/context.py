@@ -129,7 +129,7 @@ class Context:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the run was told to stop or to cancel: a body that takes long looks now and then, and ends.
+        """Whether the run was told to stop or to cancel, or was taken over: a body that takes long looks now and then, and ends.
 
         A body that raises `Retry` then is begun again by the resume, and the attempt does not count. False outside a run.
         """

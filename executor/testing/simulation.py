@@ -42,6 +42,7 @@ from typesys.types import ANY
 from typesys.wire import codec_for
 
 _ANY: Final = codec_for(ANY)
+_ITERATION: Final = re.compile(r"\[=(\d+)\]$")
 
 
 @dataclass(frozen=True)
@@ -215,6 +216,8 @@ class _Walk:
             self._later(0.0, [frame, index, FAILURE, failure.to_tree(), 0, 0, "simulated", attempt, None, None, None])
             return
         delay, outcome = self._declared(path, callee.short_name)
+        if isinstance(outcome, Loop) and self._is_endless(path, callee.short_name, call):
+            raise SimulationError(f"{path} loops for ever: the outcome that is declared last for it is Loop(…). Declare InTurn(Loop(…), …, a value), or max_iterations of the task")
         asked = None
         if isinstance(outcome, Asks):
             status, payload, asked = self._asked(call, outcome, callee, path, attempt, FuturesHeader(place[0], place[1], depth))
@@ -271,10 +274,20 @@ class _Walk:
             outcome = outcome.outcomes[min(turn, len(outcome.outcomes)) - 1]
         return (outcome.seconds, outcome.outcome) if isinstance(outcome, Takes) else (0.0, outcome)
 
+    def _is_endless(self, path: str, called: str, call: Call) -> bool:
+        """Whether the outcome that came is declared for all that follows too, and no limit of the task's own ends that."""
+        key = self._key(path, called)
+        assert key is not None
+        declared, base = self._outcomes[key], _ITERATION.sub("", path)
+        if call.frame.topology.policy(call.node).max_iterations is not None or (isinstance(declared, InTurn) and self._turns[key] < len(declared.outcomes)):
+            return False
+        later = (found for name in self._outcomes if (found := _ITERATION.search(name)) and int(found[1]) > call.iteration)
+        return not any(_ITERATION.sub("", found.string) in (base, base.removeprefix("main/")) for found in later)
+
     def _key(self, path: str, called: str) -> str | None:
         plain = SUFFIX.sub("", path)
         own = plain.rpartition("/")[2]
-        without_iteration = re.sub(r"\[=\d+\]$", "", path)
+        without_iteration = _ITERATION.sub("", path)
         precise = (path, path.removeprefix("main/"), without_iteration, without_iteration.removeprefix("main/"))
         candidates = (*precise, plain, plain.removeprefix("main/"), own, called)
         return next((name for name in candidates if name in self._outcomes), None)

@@ -266,6 +266,16 @@ def test_simulate_S2_each_iteration_has_its_own_retries():
     assert times(ended) == [(0, 0, "main/flaky"), (10, 10, "main/flaky"), (10, 10, "main/flaky[=1]"), (20, 20, "main/flaky[=1]")]
 
 
+@pytest.mark.parametrize("declared", [Loop(1), Takes(1, Loop(1)), InTurn(Loop(1), Takes(2, Loop(2)))], ids=["one", "one that takes long", "the last"])
+def test_S1_a_loop_whose_declared_outcomes_have_no_end_is_told(declared):
+    with pytest.raises(SimulationError, match=r"^main/inc(\[=1\])? loops for ever: .* Declare InTurn"):
+        simulate(inc, {"inc": declared}, {"x": 1})
+
+
+def test_S1_a_loop_that_a_later_iteration_ends_is_none_without_end():
+    assert simulate(inc, {"inc": Loop(1), "main/inc[=3]": 9}, {"x": 1}).result == 9
+
+
 def test_simulate_S3_a_loop_without_end_meets_its_limit():
     ended = simulate(loops, {"loops": Loop(1)}, {"x": 1})
     assert ended.paths == ["main/loops", "main/loops[=1]", "main/loops[=2]"]
