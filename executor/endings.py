@@ -1,18 +1,18 @@
 """How nodes and frames end otherwise than well, and what that means for what follows (rules X6, X7, X9). Pure; the scheduler's.
 
 A failure travels along the edges of its frame: what follows a failed node has failed with it (UPSTREAM_FAILED), unless its trigger admits failure, or it stands in for that node. Where the journey
-ends at a node that nothing follows, or at an output, nothing handles it, and the frame fails; so does, at once, the node above that the frame stands for, and so on. A frame that fails starts
-nothing new but what handles failures; when nothing of it runs any more, its handler runs (`on_failure`), and then it has ended: it **collapses**.
+ends at a node that nothing follows, or at an output, nothing handles it, and the frame fails; so does, at once, the node above that the frame stands for, and so on. What becomes of
+frames that fail is in `executor.failing`.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from executor import mapped
-from executor.events import COLLAPSED, Meta
+from executor.events import Meta
 from executor.failure import Failure
 from executor.frame import BADLY, CANCELLED, DONE, ENDED, FAILED, OPEN, PENDING, SKIPPED, UPSTREAM_FAILED, FailedNode, Frame
 from executor.topology import Topology
@@ -77,17 +77,17 @@ def _end_one(scheduler: Scheduler, frame: Frame, index: int, state: int, failed:
     if frame.part is not None:
         mapped.item_ended_badly(scheduler, frame, index, state, failed)
         return
-    _mark(frame, index, state, failed)
+    mark(frame, index, state, failed)
     failing = [index] if state == FAILED else []
     if frame.topology.graph.on_failure == index:
         return  # the frame has failed already, of what it was to handle
-    failing += _spread(scheduler, frame, [index])
+    failing += spread(scheduler, frame, [index])
     _after(scheduler, frame, failing)
     if key in scheduler.maps and (state != FAILED or frame.failing is None):
         mapped.forget(scheduler, frame, index)
 
 
-def _mark(frame: Frame, index: int, state: int, failed: FailedNode | None) -> None:
+def mark(frame: Frame, index: int, state: int, failed: FailedNode | None) -> None:
     if failed is not None:
         frame.failed(index, failed, state)
     else:
@@ -112,18 +112,18 @@ def _after(scheduler: Scheduler, frame: Frame, failing: Iterable[int]) -> None:
 
 def release(scheduler: Scheduler, frame: Frame, index: int) -> None:
     """A node is done: what becomes of those that wait for it, where triggers or failures have a say."""
-    _fail_unhandled(scheduler, frame, _spread(scheduler, frame, [index]))
+    _fail_unhandled(scheduler, frame, spread(scheduler, frame, [index]))
 
 
 def _fail_unhandled(scheduler: Scheduler, frame: Frame, failing: Iterable[int]) -> None:
     """A frame fails of the first node that has failed and that nothing in it handles."""
     for index in failing:
-        if frame.failing is None and _is_unhandled(frame, index):
+        if frame.failing is None and is_unhandled(frame, index):
             assert frame.failures is not None
             frame_fails(scheduler, frame, frame.failures[index])
 
 
-def _spread(scheduler: Scheduler, frame: Frame, ended: list[int], doomed: int | None = None) -> list[int]:
+def spread(scheduler: Scheduler, frame: Frame, ended: list[int], doomed: int | None = None) -> list[int]:
     """What becomes of what follows nodes that have ended; gives those that have failed with them.
 
     Args:
@@ -141,7 +141,7 @@ def _spread(scheduler: Scheduler, frame: Frame, ended: list[int], doomed: int | 
                 continue
             if is_bad and not handles(topology, follower, one):
                 cancelled = one != doomed and frame.state(one) == CANCELLED
-                _mark(frame, follower, CANCELLED if cancelled else UPSTREAM_FAILED, None if cancelled else _cause(frame, one))
+                mark(frame, follower, CANCELLED if cancelled else UPSTREAM_FAILED, None if cancelled else _cause(frame, one))
                 failing += [] if cancelled else [follower]
                 todo.append(follower)
                 continue
@@ -156,10 +156,10 @@ def _spread(scheduler: Scheduler, frame: Frame, ended: list[int], doomed: int | 
                 continue
             todo.append(follower)
             if what == "skip":
-                _mark(frame, follower, SKIPPED, None)
+                mark(frame, follower, SKIPPED, None)
             else:
                 cause = _cause_before(frame, follower)
-                _mark(frame, follower, UPSTREAM_FAILED if cause else CANCELLED, cause)
+                mark(frame, follower, UPSTREAM_FAILED if cause else CANCELLED, cause)
                 failing += [follower] if cause else []
     if frame.part is None:
         scheduler.make_ready(frame, reversed(ready))
@@ -195,7 +195,7 @@ def _verdict(frame: Frame, index: int) -> str:
     return verdict(frame.topology.trigger(index), len(states) - failed - len(skipped), failed, len(skipped))
 
 
-def _is_unhandled(frame: Frame, index: int) -> bool:
+def is_unhandled(frame: Frame, index: int) -> bool:
     """Whether a node has failed and nothing follows it that handles that, or carries it on."""
     topology = frame.topology
     if index in topology.output_nodes:
@@ -230,12 +230,12 @@ def release_standby(scheduler: Scheduler, frame: Frame) -> None:
             return
     idle = [index for index in topology.standby if frame.state(index) == PENDING and not frame.counts(index)]
     for index in idle:
-        _mark(frame, index, SKIPPED, None)
+        mark(frame, index, SKIPPED, None)
     if idle:
-        _after(scheduler, frame, _spread(scheduler, frame, idle))
+        _after(scheduler, frame, spread(scheduler, frame, idle))
 
 
-# --- frames ---
+# --- what a frame comes to ---
 
 
 def frame_fails(scheduler: Scheduler, frame: Frame, failed: FailedNode) -> None:
@@ -249,35 +249,25 @@ def frame_fails(scheduler: Scheduler, frame: Frame, failed: FailedNode) -> None:
             return
         if frame.topology.graph.runs_on or parent.part is not None:
             return  # what is above learns of it when the frame has ended
-        if not _dooms(scheduler, parent, slot, failed):
+        if not dooms(scheduler, parent, slot, failed):
             return
         frame = parent
 
 
-def _dooms(scheduler: Scheduler, frame: Frame, index: int, failed: FailedNode) -> bool:
+def dooms(scheduler: Scheduler, frame: Frame, index: int, failed: FailedNode) -> bool:
     """A node will fail, since the frame that it stands for does; whether the frame that it is in fails, too."""
     frame.mixed = True
     frame.failures = frame.failures or {}
     frame.failures[index] = failed
-    failing = _spread(scheduler, frame, [], doomed=index)
-    return any(_is_unhandled(frame, one) for one in (index, *failing))
-
-
-def tell_above(scheduler: Scheduler) -> None:
-    """A run has failed: what frames stand for that failed late, and whose end no event tells of, has failed with them."""
-    for frame in list(scheduler.failing.values()):
-        parent, failed = frame.parent, frame.failing
-        if not frame.topology.graph.runs_on or parent is None or parent.part is not None or failed is None:
-            continue
-        if _dooms(scheduler, parent, frame.slot, failed):
-            frame_fails(scheduler, parent, failed)
+    failing = spread(scheduler, frame, [], doomed=index)
+    return any(is_unhandled(frame, one) for one in (index, *failing))
 
 
 def may_start(frame: Frame, index: int) -> bool:
     """Whether a node may start while frames fail: not below one of them, unless it handles failures."""
     if frame.exempt or handles(frame.topology, index):
         return True
-    return not _is_frozen(frame)
+    return not is_frozen(frame)
 
 
 def is_of_the_runs_failure(scheduler: Scheduler, frame: Frame, index: int) -> bool:
@@ -285,157 +275,10 @@ def is_of_the_runs_failure(scheduler: Scheduler, frame: Frame, index: int) -> bo
     return scheduler.failure is not None and (frame.exempt or handles(frame.topology, index))
 
 
-def _is_frozen(frame: Frame) -> bool:
+def is_frozen(frame: Frame) -> bool:
     at: Frame | None = frame
     while at is not None:
         if at.failing is not None and not at.topology.graph.runs_on:
             return True
         at = at.parent
     return False
-
-
-def settle(scheduler: Scheduler) -> None:
-    """Bring frames that fail to their end, as far as they have come."""
-    going = True
-    while going and scheduler.failing:
-        going = False
-        for frame in sorted(scheduler.failing.values(), key=lambda one: -one.id):  # what is inside before what is around it
-            if frame.id in scheduler.failing and _settle_frame(scheduler, frame):
-                going = True
-
-
-def _settle_frame(scheduler: Scheduler, frame: Frame) -> bool:
-    """One step of a frame that fails; False if there is none."""
-    topology = frame.topology
-    if _is_frozen(frame):
-        if _is_busy(scheduler, frame):
-            return False
-        handling = [index for index in (*topology.triggers, *topology.fallbacks) if handles(topology, index) and frame.counts(index)]
-        if any(frame.state(index) == OPEN or (frame.state(index) == PENDING and not frame.cells[index]) for index in handling):
-            return False
-        left = [i for i in range(topology.size) if frame.state(i) in (PENDING, OPEN) and i != topology.graph.on_failure and i not in handling]
-        left = left or [index for index in handling if frame.state(index) == PENDING]
-        if left:
-            for index in left:
-                _mark(frame, index, CANCELLED, None)
-            _spread(scheduler, frame, left)
-            return True
-    elif frame.remaining:
-        return False
-    handler = topology.graph.on_failure
-    if handler is not None and frame.state(handler) not in ENDED:
-        if (frame.id, handler) in scheduler.handlers:
-            return False
-        scheduler.handlers.add((frame.id, handler))
-        scheduler.ready.append((frame, handler))
-        return True
-    collapse(scheduler, frame)
-    return True
-
-
-def _is_busy(scheduler: Scheduler, frame: Frame) -> bool:
-    """Whether anything below a frame runs."""
-    if any(_is_below(other, frame) for other in scheduler.failing.values() if other is not frame):
-        return True
-    if frame.parent is None:
-        return bool(scheduler.in_flight or scheduler.holding)
-    return any(_is_below(scheduler.frames.get(id), frame) for id, _ in (*scheduler.in_flight, *scheduler.holding))
-
-
-def _is_below(at: Frame | None, frame: Frame) -> bool:
-    while at is not None and at.id >= frame.id:
-        if at is frame:
-            return True
-        at = at.parent
-    return False
-
-
-def collapse(scheduler: Scheduler, frame: Frame) -> None:
-    """A frame that fails has ended: the node that it stands for has failed."""
-    failed = frame.failing
-    assert failed is not None
-    if frame.parent is None:
-        scheduler.failing.pop(frame.id, None)
-        scheduler.dead, scheduler.failure = True, failed
-        return
-    scheduler.failing.pop(frame.id, None)
-    parent, slot, at = frame.parent, frame.slot, len(scheduler.log)
-    is_item = parent.part is not None
-    fail_node(scheduler, parent, slot, failed)
-    is_handled = not is_item and not _leads_out(parent, slot)
-    if is_item or is_handled:
-        scheduler.log.insert(at, (COLLAPSED, frame.id))
-    if is_handled:
-        drop(scheduler, frame)  # else a resume goes on in it
-
-
-def _leads_out(frame: Frame, index: int) -> bool:
-    """Whether a failure, with what it has brought down, reaches a node that nothing follows, or an output: then a resume tries it again."""
-    todo, seen = [index], {index}
-    while todo:
-        one = todo.pop()
-        if _is_unhandled(frame, one):
-            return True
-        for follower in (*frame.topology.followers(one), *(frame.more.get(one, ()) if frame.more else ())):
-            if follower not in seen and frame.state(follower) in BADLY:
-                seen.add(follower)
-                todo.append(follower)
-    return False
-
-
-def drop(scheduler: Scheduler, frame: Frame) -> None:
-    """Forget a frame and all below it."""
-    gone = {frame.id}
-    for id, other in scheduler.frames.items():
-        if other.parent is not None and other.parent.id in gone:
-            gone.add(id)
-    for id in gone:
-        scheduler.frames.pop(id, None)
-        scheduler.failing.pop(id, None)
-    tables: tuple[dict[Any, Any], ...] = (scheduler.maps, scheduler.waiting, scheduler.loops)
-    for table in tables:
-        for key in [key for key in table if key[0] in gone]:
-            del table[key]
-    scheduler.has_dropped = True
-
-
-# --- forgiving ---
-
-
-def forgive(scheduler: Scheduler) -> None:
-    """A resume: what failed and is not handled is to be tried again."""
-    for frame in list(scheduler.frames.values()):
-        if frame.failing is not None and not mapped.is_settled(scheduler, frame):
-            _forgive_frame(scheduler, frame)
-    mapped.forgive(scheduler)
-    scheduler.failing.clear()
-    scheduler.handlers.clear()
-    scheduler.failure, scheduler.cancelled = None, None
-    scheduler.dead = scheduler.stopping = False
-
-
-def _forgive_frame(scheduler: Scheduler, frame: Frame) -> None:
-    topology = frame.topology
-    failures = frame.failures or {}
-    again = {index for index in failures if _is_unhandled(frame, index)}
-    todo = [index for index in again if frame.state(index) == UPSTREAM_FAILED]
-    while todo:
-        for before in topology.before(todo.pop()):
-            if before in failures and before not in again:
-                again.add(before)
-                todo += [before] if frame.state(before) == UPSTREAM_FAILED else []
-    for index in again:
-        failures.pop(index)
-        if frame.state(index) in (FAILED, UPSTREAM_FAILED):
-            is_map = (frame.id, index) in scheduler.maps
-            frame.set_state(index, OPEN if is_map else PENDING)
-    for index in range(topology.size):
-        if frame.state(index) == CANCELLED:
-            frame.set_state(index, PENDING)
-    handler = topology.graph.on_failure
-    if handler is not None:
-        frame.set_state(handler, PENDING)
-        for begun in [one for one in scheduler.frames.values() if one.parent is frame and one.slot == handler]:
-            drop(scheduler, begun)
-    frame.failing = None
-    frame.recount()

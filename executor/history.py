@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from executor.calls import Key
-from executor.endings import tell_above
 from executor.errors import JournalError, RunNotFound
 from executor.events import (
     CODE,
@@ -31,6 +30,7 @@ from executor.events import (
     futures_of,
     meta_of,
 )
+from executor.failing import tell_above
 from executor.failure import Failure
 from executor.frame import ENDED as ENDED_STATES
 from executor.frame import FAILED as FAILED_STATE

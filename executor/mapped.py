@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from executor import endings
+from executor import endings, failing
 from executor.events import FAILED as FAILED_EVENT
 from executor.events import ITEMS, NO_META, OPENED, Meta, value_of
 from executor.frame import FAILED, OPEN, PENDING, SKIPPED, FailedNode, Frame, Part
@@ -203,7 +203,7 @@ def item_ended_badly(scheduler: Scheduler, frame: Frame, index: int, state: int,
     if index == topology.size - 1:
         assert failed is not None
         parent, slot = frame.parent, frame.slot
-        endings.drop(scheduler, frame)
+        failing.drop(scheduler, frame)
         endings.fail_node(scheduler, parent, slot, failed)
         return
     _end_in_chunk(frame, index, state, failed)
@@ -268,7 +268,7 @@ def _next(scheduler: Scheduler, mapping: Mapping) -> tuple[Frame, int, Value, bo
         kept, mapping.kept = mapping.kept, {}
         if mapping.spec.min_success_ratio >= 1:
             for one in kept.values():
-                endings.drop(scheduler, one)
+                failing.drop(scheduler, one)
             endings.end(scheduler, frame, index, SKIPPED)
             return None
         for _, one in sorted(kept.items()):
@@ -291,7 +291,7 @@ def _next(scheduler: Scheduler, mapping: Mapping) -> tuple[Frame, int, Value, bo
 def _drop_inner(scheduler: Scheduler, frame: Frame) -> None:
     """The frames of items that failed are kept no more: the map does without them."""
     for inner in [inner for inner in scheduler.frames.values() if inner.parent is frame]:
-        endings.drop(scheduler, inner)
+        failing.drop(scheduler, inner)
 
 
 def _fall_short(scheduler: Scheduler, mapping: Mapping) -> None:
@@ -309,7 +309,7 @@ def forget(scheduler: Scheduler, frame: Frame, index: int) -> None:
     """A map's node has ended badly, and that stands: its frames go."""
     del scheduler.maps[frame.id, index]
     for one in [one for one in scheduler.frames.values() if one.parent is frame and one.slot == index]:
-        endings.drop(scheduler, one)
+        failing.drop(scheduler, one)
 
 
 def forgive(scheduler: Scheduler) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from executor import endings, gates, mapped, opening
+from executor import endings, failing, gates, mapped, opening
 from executor.calls import Sleeping, Tries
 from executor.events import (
     CHOSEN,
@@ -58,7 +58,7 @@ def replay(scheduler: Scheduler, event: Event) -> None:
 def _take(scheduler: Scheduler, event: Event) -> None:
     kind = event[0]
     if (scheduler.failing or scheduler.maps) and kind in _OUTCOMES and event[1] in scheduler.frames and scheduler.frames[event[1]].state(event[2]) == FAILED_STATE:
-        endings.forgive(scheduler)  # an executor that was taken over went on at the last moment
+        failing.forgive(scheduler)  # an executor that was taken over went on at the last moment
     if kind == DONE:
         if (event[1], event[2]) in scheduler.waiting:  # a gate's answer
             waiting = scheduler.waiting.pop((event[1], event[2]))
@@ -66,10 +66,10 @@ def _take(scheduler: Scheduler, event: Event) -> None:
         else:
             scheduler.done(event[1], event[2], event[3], event[4])
     elif kind == RESUMED:
-        endings.forgive(scheduler)
+        failing.forgive(scheduler)
     elif kind == COLLAPSED:
         if event[1] in scheduler.frames:
-            endings.collapse(scheduler, scheduler.frames[event[1]])
+            failing.collapse(scheduler, scheduler.frames[event[1]])
     elif event[1] in scheduler.frames:
         _take_of_node(scheduler, scheduler.frames[event[1]], event[2], event)
 
@@ -149,7 +149,7 @@ def _retry(scheduler: Scheduler, frame: Frame, event: Event) -> None:
 
 def replayed(scheduler: Scheduler, now: float = 0.0, calendar: float = 0.0) -> None:
     """After the last event of a replay: failures are forgotten, and what is ready is what has not ended, waits for nothing, and does not sleep."""
-    endings.forgive(scheduler)
+    failing.forgive(scheduler)
     frames = scheduler.frames
     asleep = [one for one in scheduler.sleeping if one.frame.id in frames and (_waits(scheduler, one) or one.frame.state(one.node) == PENDING)]
     scheduler.sleeping = []

@@ -35,7 +35,7 @@ stopping    nothing new starts any more
 paused      nothing new starts for the time being
 =========== =====================================================================================================
 
-What calls are is in `executor.calls`; how frames of nested plans are opened is in `executor.opening`, how nodes end badly in `executor.endings`, maps are in `executor.mapped`, gates in `executor.gates`, what a task asks of its run in `executor.control`, what starts next in `executor.starting`, and how a journal brings a
+What calls are is in `executor.calls`; how frames of nested plans are opened is in `executor.opening`, how nodes end badly in `executor.endings`, what becomes of frames that fail in `executor.failing`, maps are in `executor.mapped`, gates in `executor.gates`, what a task asks of its run in `executor.control`, what starts next in `executor.starting`, and how a journal brings a
 state back in `executor.replay`. Nothing here recurses: frames end in a loop, however deep they are nested.
 """
 
@@ -47,7 +47,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
 
-from executor import control, endings, gates, mapped, opening, starting
+from executor import control, endings, failing, gates, mapped, opening, starting
 from executor.admission import Admission
 from executor.cache_key import fields_of
 from executor.calls import Call, Key, Settled, Sleeping, Tries
@@ -365,7 +365,7 @@ class Scheduler:
         if not self._root_is_checked:
             self._check_root()
         if self.failing:
-            endings.settle(self)
+            failing.settle(self)
         if self.dead:
             return []
         if self.gates_ready:
@@ -500,7 +500,7 @@ class Scheduler:
     def _leave(self, frame: Frame) -> tuple[Frame, int, Value, bool] | None:
         """All nodes of a frame have ended. Gives the node above it that is done now, and its value; None if nothing is."""
         if frame.failing is not None:
-            return None  # `endings.settle` brings it to its end
+            return None  # `failing.settle` brings it to its end
         self.frames.pop(frame.id, None)
         for index in frame.topology.standby:
             if frame.state(index) == PENDING:

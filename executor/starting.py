@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from executor import endings, gates, mapped, opening
+from executor import endings, failing, gates, mapped, opening
 from executor.admission import PARKED, TOO_WIDE
 from executor.calls import Call, Key
 from executor.capacity import demand_of
@@ -38,7 +38,7 @@ def calls_to_start(scheduler: Scheduler, count: int) -> list[Call]:
     weighted = scheduler.weighted
     while scheduler.weighted is weighted and count > 0 and not scheduler.stopping:
         if scheduler.failing and not scheduler.ready:
-            endings.settle(scheduler)
+            failing.settle(scheduler)
         if not scheduler.ready or scheduler.dead:
             break
         frame, index = scheduler.ready.pop()

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from executor import endings, gates
+from executor import failing, gates
 from executor.calls import Call
 from executor.capacity import Capacity
 from executor.code import Refused
@@ -169,7 +169,7 @@ class _Walk:
 
     def _is_over(self) -> bool:
         if self._scheduler.failing:
-            endings.settle(self._scheduler)
+            failing.settle(self._scheduler)
         return self._scheduler.ended
 
     def _let_go(self) -> None:
