@@ -89,7 +89,7 @@ store.is_passing = lambda error: False
     ("kind", "bug", "said"),
     [
         ("point", WRONG_RESULT, r"seed 7, point: \w+ gives .*, not -1"),
-        ("operation", BODIES_BEGIN_AGAIN, r"seed \d+, operation: \w+, .* operation \d+: '.*' was committed, and began again"),
+        ("operation", BODIES_BEGIN_AGAIN, r"seed \d+, operation: \w+, .* operation \d+: ('.*' was committed, and began again|committed twice)"),
         pytest.param(
             "flaky",
             NOT_PATIENT,
