@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+from executor.layout import is_replaced
 
 
 class Carried:
     """What a batch brought, and what its outcomes take along.
 
     A log's offsets are those in the executor's store, since only this worker adds to it.
+
+    Attributes:
+        send: takes what is to be stored at once, whatever becomes of the outcome: what may be replaced.
     """
 
     near = True
@@ -20,6 +25,7 @@ class Carried:
         self._brought: dict[str, bytes] = {}
         self._logs: dict[str, int] = {}
         self._written: list[list[Any]] = []
+        self.send: Callable[[str, bytes], None] | None = None
 
     def bring(self, contents: list[list[Any]]) -> None:
         """Have these keys to read from now on, and no others."""
@@ -37,7 +43,10 @@ class Carried:
 
     def put(self, key: str, data: bytes) -> None:
         self._brought[key] = data
-        self._written.append([key, data])
+        if self.send is not None and is_replaced(key):
+            self.send(key, data)
+        else:
+            self._written.append([key, data])
 
     def get(self, key: str) -> bytes:
         try:

@@ -39,32 +39,27 @@ class Commands:
         scheduler: the run's.
         record: has all that was done so far recorded in the journal.
         tell: has others told at once how the run stands.
-        announce_end: tells bodies that the run is to end, or that it is not.
+        announce: has bodies told whether the run is to end.
 
     Attributes:
         stopped: why it was stopped, once it was.
         cancelled: why it was cancelled from outside, once it was.
     """
 
-    def __init__(self, store: Store, scheduler: Scheduler, record: Callable[[], None], tell: Callable[[], None], announce_end: Callable[[bool], None]) -> None:
+    def __init__(self, store: Store, scheduler: Scheduler, record: Callable[[], None], tell: Callable[[], None], announce: Callable[[], None]) -> None:
         self._store = store
         self._scheduler = scheduler
         self._record = record
         self._tell = tell
-        self._announce_end = announce_end
+        self._announce = announce
         self._waiting: deque[tuple[Command, Callable[[], None], Callable[[], bool]]] = deque()
         self._at_the_end: list[Callable[[], None]] = []
         self.stopped: str | None = None
         self.cancelled: str | None = None
 
     def take(self, command: Command, acknowledge: Callable[[], None] = _nothing, stands: Callable[[], bool] = _always) -> None:
-        """Take a command; `acknowledge` is called once its effect is committed, `stands` says whether it has not been withdrawn. From any thread.
-
-        Bodies are told at once: one of them may keep the run's loop from obeying.
-        """
+        """Take a command; `acknowledge` is called once its effect is committed, `stands` says whether it has not been withdrawn. From any thread."""
         self._waiting.append((command, acknowledge, stands))
-        if command.command in _ENDS:
-            self._announce_end(True)
 
     def __bool__(self) -> bool:
         """Whether any waits."""
@@ -75,6 +70,11 @@ class Commands:
         """Whether one was obeyed that ends the run."""
         return bool(self._at_the_end)
 
+    @property
+    def want_the_end(self) -> bool:
+        """Whether one was given that ends the run, be it obeyed yet or not."""
+        return self.end_the_run or any(command.command in _ENDS for command, _, _ in list(self._waiting))
+
     def obey(self, journal: Journal) -> None:
         """Do what was commanded. What ends the run is acknowledged when it has ended."""
         scheduler = self._scheduler
@@ -82,8 +82,7 @@ class Commands:
         while self._waiting:
             command, acknowledge, stands = self._waiting.popleft()
             if not stands():
-                if command.command in _ENDS:
-                    self._announce_end(self.end_the_run)
+                self._announce()
                 continue
             now = time.time_ns() // 1000
             if command.command in _ENDS:

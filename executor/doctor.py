@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from executor import checkpoints
 from executor.clock import SystemClock
 from executor.errors import JournalError, NotInStore, StoreError
 from executor.events import RESUMED, SNAPSHOT, Event, futures_of
@@ -58,7 +59,7 @@ def examine(store: Store, run_id: str) -> Iterator[Finding]:
     events: list[Event] = []
     found = [*_examine_beginning(store, manifest), *_examine_journal(store, run_id, events)]
     try:
-        found += [*_examine_objects(store, run_id, manifest, events), *_examine_futures(store, run_id, events)]
+        found += [*_examine_objects(store, run_id, manifest, events), *_examine_futures(store, run_id, events), *_examine_checkpoints(store, run_id)]
     except FormatError as error:
         found.append(Finding(ERROR, run_key(run_id, "journal"), f"names a futures file that can't be read: {error}", _RESTORE))
     yield from found
@@ -175,6 +176,18 @@ def _examine_futures(store: Store, run_id: str, events: list[Event]) -> Iterator
                 yield Finding(WARNING, key, "is not what the journal says", "nothing: the journal counts, and a resume writes it anew")
         except NotInStore:
             yield Finding(WARNING, key, "is missing", "nothing: the journal has its bytes, and a resume writes it anew")
+
+
+def _examine_checkpoints(store: Store, run_id: str) -> Iterator[Finding]:
+    for key in checkpoints.checkpoint_keys(store, run_id):
+        try:
+            data = store.get(key)
+            if checkpoints.is_torn(data):
+                yield Finding(WARNING, key, "was never written to its end: a machine died over it", "nothing: it is as if never written")
+            else:
+                checkpoints.content(data, key)
+        except StoreError as error:
+            yield Finding(ERROR, key, str(error), "delete it, and the task begins with an older one, or at its beginning")
 
 
 def _examine_beat(store: Store, run_id: str, events: list[Event]) -> Iterator[Finding]:

@@ -127,7 +127,7 @@ class Execution:
         self._told = 0.0
         self._happened = threading.Event()
         self._commits = Commits(store, manifest.run_id)
-        self._commands = Commands(store, scheduler, self._record, self._beat_now, engine.announce_end)
+        self._commands = Commands(store, scheduler, self._record, self._beat_now, self._announce)
         self._reuse = Reuse(manifest, scheduler, self.clock, self._open_lookups, self._submit)
         self._heartbeat: Heartbeat | None = None
 
@@ -142,16 +142,22 @@ class Execution:
         """Take a command. From any thread."""
         self._commands.take(command)
         self.wake()
+        self._announce()
 
     def _take_message(self, key: str, command: Command) -> None:
         """From the inbox's thread."""
         self._commands.take(command, partial(self.store.delete, key), partial(self.store.exists, key))
         self.wake()
+        self._announce()
+
+    def _announce(self) -> None:
+        """Tell bodies whether the run is to end: at once, for one of them may keep the loop from obeying."""
+        self.engine.announce_end(self._is_overtaken or self.scheduler.stopping or self._commands.want_the_end)
 
     def _note_overtaken(self) -> None:
         """From the heartbeat's thread."""
         self._is_overtaken = True
-        self.engine.announce_end(True)
+        self._announce()
         self.wake()
 
     def committed(self, events: tuple[Event, ...]) -> None:
@@ -221,6 +227,7 @@ class Execution:
                 inbox = Inbox(self.store, self.manifest.run_id, self._take_message)
             journal.when_stopped = self.wake
             engine.open(self._setup(journal.epoch))
+            self._announce()
             self._reuse.begin_with_replayed()
             try:
                 self._carry()
@@ -265,11 +272,11 @@ class Execution:
                     self._release()
                 if self._is_late:
                     scheduler.stop()
-                    engine.announce_end(True)
                 if engine.stops_bodies and (self._is_late or self._commands.cancelled is not None):
                     return
                 if (scheduler.stopping or scheduler.paused) and not recalled:
                     engine.recall()
+                    self._announce()
                 recalled = scheduler.stopping or scheduler.paused
                 self._dispatch()
                 self._record()

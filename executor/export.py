@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from executor.checkpoints import checkpoint_keys
 from executor.errors import NotInStore, RunExists, StoreError
 from executor.events import ENDED, SNAPSHOT, Event, meta_of, value_of
 from executor.journal import find_end, keys_named, read_segments
@@ -87,8 +88,9 @@ def keys_of(store: Store, run_id: str) -> Iterator[str]:
     yield from _large(manifest.inputs.values())
     yield from _of_plan(read_plan(store, manifest))
     yield from store.list(run_key(run_id, "code"))
-    for folder in (*store.list(run_key(run_id, FUTURES)), *store.list(run_key(run_id, CHECKPOINTS))):
+    for folder in store.list(run_key(run_id, FUTURES)):
         yield from store.list(folder)
+    yield from checkpoint_keys(store, run_id)
     end = find_end(store, run_id)
     yield from (segment_key(run_id, number) for number in range(end))
     newest: Event | None = None

@@ -106,6 +106,7 @@ class Worker:
         name: the worker's name, for the journal.
         created: when the run was created, in µs since the epoch; times are told relative to it.
         capture: takes what bodies print.
+        epoch: of the executor.
         bundle: digest of the run's source bundle; empty if it has none.
         is_ending: tells whether the run was told to end.
         carried: holds the store's contents, if the executor's own can't be reached from here.
@@ -125,6 +126,7 @@ class Worker:
         created: int,
         capture: Listener,
         *,
+        epoch: int = 0,
         bundle: bytes = b"",
         is_ending: Callable[[], bool] | None = None,
         carried: Carried | None = None,
@@ -137,6 +139,7 @@ class Worker:
         self.created = created
         self.capture = capture
         self.now: tuple[int, int, int] | None = None
+        self._epoch = epoch
         self._is_ending = is_ending
         self._carried = carried
         self._remote = remote
@@ -219,7 +222,7 @@ class Worker:
                     status, payload = VALUE, self.encoded(entity, result)
                 else:
                     status, payload, asked = conclude(self, entity, Raw(how, result, signal), requests, FuturesHeader(place[0], place[1], depth))
-                if timeout is not None and time.monotonic() - body_begun > timeout:
+                if timeout is not None and how != GAVE_UP and time.monotonic() - body_begun > timeout:
                     raise Refused("TaskTimeout", f"{path} took {time.monotonic() - body_begun:.3g} s, and its time-out is {timeout:g} s")
         except (KeyboardInterrupt, StoreError, Crashed):
             self.now = None
@@ -253,7 +256,7 @@ class Worker:
             seed=lambda: seed_of(self._run_id, place[0], place[1]),
             deadline=None if timeout is None else time.time() + timeout,
             channel=self._channel,
-            checkpoint=checkpoint_of(self.store, self._run_id, node_identity(place[0], place[1])),
+            checkpoint=checkpoint_of(self.store, self._run_id, node_identity(place[0], place[1]), self._epoch),
             is_ending=self._is_ending,
             in_run=True,
         )

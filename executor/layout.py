@@ -13,7 +13,7 @@
     runs/<run id>/snapshots/<digest>       the scheduler's state, which a segment names
     runs/<run id>/inbox/<nonce>            commands from other processes
     runs/<run id>/futures/<aa>/<id>.futures
-    runs/<run id>/checkpoints/<aa>/<id>    how far attempts have come
+    runs/<run id>/checkpoints/<aa>/<id>/<%08d>   how far attempts have come, by the epoch of the executor
     runs/<run id>/logs/<worker>            what tasks printed
     runs/<run id>/beat                     liveness
 """
@@ -103,16 +103,21 @@ def futures_key(run_id: str, identity: bytes) -> str:
     return f"{RUNS}/{run_id}/futures/{name[:2]}/{name}.futures"
 
 
-def checkpoint_key(run_id: str, identity: bytes) -> str:
-    """The key of a checkpoint by the identity of the node, item or iteration whose attempts leave it."""
+def checkpoints_folder(run_id: str, identity: bytes) -> str:
+    """Where the checkpoints of a node, item or iteration lie, one of each executor."""
     name = identity.hex()
     return f"{RUNS}/{run_id}/{CHECKPOINTS}/{name[:2]}/{name}"
+
+
+def checkpoint_key(run_id: str, identity: bytes, epoch: int) -> str:
+    """The key of what attempts leave that an executor of this epoch has begun."""
+    return f"{checkpoints_folder(run_id, identity)}/{epoch:08d}"
 
 
 def is_replaced(key: str) -> bool:
     """Whether a key's content may be replaced by another.
 
-    >>> is_replaced(checkpoint_key("census-1", bytes(16))), is_replaced(object_key(bytes(32)))
+    >>> is_replaced(checkpoint_key("census-1", bytes(16), 1)), is_replaced(object_key(bytes(32)))
     (True, False)
     """
     return key.startswith(RUNS) and key.split("/")[2:3] == [CHECKPOINTS]

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from executor.calls import Call
+from executor.checkpoints import newest
 from executor.engines.engine import Batch
 from executor.frame import Frame, joined
 from executor.invocation import CUT, DECIDE, ITEM, JOIN, JOINT, assembled_argument, value_argument
-from executor.layout import checkpoint_key, code_key, object_key
+from executor.layout import code_key, object_key
 from executor.store import Store
 from planner.by_value import PYTHON
 from planner.plan import BRANCH, CALL, INPUT, MAP, Binding, Large, Parameter, Value
@@ -47,8 +48,7 @@ def batch_of(calls: Sequence[Call], carry_from: Store | None = None, run_id: str
             definition, arguments = _hidden(call, parcel)
         if carry_from is not None:
             _carry_code(frame, index, carried, carry_from, run_id)
-            if attempt > 1:
-                _carry_checkpoint(frame.identity_of(index, iteration), carried, carry_from, run_id)
+            carried.update(newest(carry_from, run_id, frame.identity_of(index, iteration)))
         if iteration or frame.part is not None:
             path, place = frame.path_of(index, iteration), list(frame.slot_of(index, iteration))
         else:
@@ -156,13 +156,6 @@ def _hidden(call: Call, parcel: _Parcel) -> tuple[int, list[Any]]:
 def _value_or_none(frame: Frame, leaf: Binding) -> Value | None:
     """A leaf's value; None of an item of a map that did not succeed."""
     return None if frame.part is not None and frame.misses(leaf) else frame.value(leaf)
-
-
-def _carry_checkpoint(identity: bytes, carried: dict[str, bytes], store: Store, run_id: str) -> None:
-    """What an earlier attempt left."""
-    key = checkpoint_key(run_id, identity)
-    if store.exists(key):
-        carried[key] = store.get(key)
 
 
 def _carry_code(frame: Frame, index: int, carried: dict[str, bytes], store: Store, run_id: str) -> None:

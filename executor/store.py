@@ -22,7 +22,7 @@ from typing import Final, TypeVar
 from executor.backend import SINGLE, Backend, backend_of, is_passing
 from executor.carried import Carried
 from executor.errors import NotInStore, StoreError
-from executor.layout import is_log, is_replaced, object_key
+from executor.layout import is_log, object_key
 from planner.plan import Large, Value
 from typesys.canonical import INLINE_LIMIT, digest
 
@@ -163,8 +163,6 @@ class Store:
         for key, data in written:
             if is_log(key):
                 self.append(key, data)
-            elif is_replaced(key):
-                self.put(key, data)
             else:
                 self.put_new(key, data, durable=False)
 

@@ -11,7 +11,7 @@ from planner.payload import decoded_payload, encoded_payload
 class Checkpoint:
     """How far a long body has come, for the attempt after it: after a failure, a crash of the worker or of the whole run.
 
-    What is written is stored at once, whatever becomes of the attempt; it is gone when the task has ended well. Each iteration of a loop, and each item of a map, has its own.
+    What is written is stored at once, whatever becomes of the attempt, and stays as long as the run does. Each iteration of a loop, and each item of a map, has its own.
 
     >>> from planner import Context, task
     >>> @task(retries=3)

@@ -11,6 +11,7 @@ from typesys.types import ANY
 from typesys.wire import codec_for
 
 _ANY: Final = codec_for(ANY)
+_GIVE: Final = "has no wire form: give a dataclass, or what it is made of"
 
 
 def encoded_payload(value: Any, what: str) -> bytes:
@@ -18,9 +19,9 @@ def encoded_payload(value: Any, what: str) -> bytes:
     try:
         tree = _ANY.lower(value)
     except TypeMismatch as mismatch:
-        raise TypeError(f"{what}: {mismatch.at('the value')}") from None
+        raise TypeError(f"{what}: {mismatch.at('the value')}. It {_GIVE}") from None
     if holds_opaque(tree):
-        raise TypeError(f"{what} takes plain data, and {type(value).__name__} has no wire form: give a dataclass, or what it is made of")
+        raise TypeError(f"{what} takes plain data, and {type(value).__name__} {_GIVE}")
     return pack(tree)
 
 

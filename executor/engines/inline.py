@@ -39,11 +39,10 @@ class Inline:
             raise EngineError("this engine carries a run already; give each run an engine of its own, or the engine's name")
         self._batches.clear()
         self._outcomes.clear()
-        self._ending = False
         name = f"inline-{setup.epoch}"
         self._capture = Capture(setup.store, log_key(setup.run_id, name), setup.echo)
         self._capture.open()
-        self._worker = Worker(setup.store, setup.run_id, name, setup.created, self._capture, bundle=setup.bundle, is_ending=lambda: self._ending)
+        self._worker = Worker(setup.store, setup.run_id, name, setup.created, self._capture, epoch=setup.epoch, bundle=setup.bundle, is_ending=lambda: self._ending)
 
     def submit(self, batch: Batch) -> None:
         """Have a batch run at the next `wait`."""
@@ -84,6 +83,7 @@ class Inline:
     def close(self) -> None:
         """Stop listening to what bodies say."""
         self._batches.clear()
+        self._ending = False
         if self._capture is not None:
             self._capture.close()
             self._capture = None

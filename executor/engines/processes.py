@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from executor.capture import echo, with_path
 from executor.engines.engine import Batch, Interruptible, Running, Setup, cores
-from executor.engines.wire import AT_ONCE, CLOSE, LEAVING, OPENED, OUTCOME, REVEALED, SAID, STALE, STOPPED, Opening
+from executor.engines.wire import AT_ONCE, CLOSE, KEPT, LEAVING, OPENED, OUTCOME, REVEALED, SAID, STALE, STOPPED, Opening
 from executor.engines.worker_process import WorkerProcess
 from executor.errors import EngineError, StoreError
 from executor.failure import Failure
@@ -57,6 +57,7 @@ class Processes:
         self._started = self._failed_starts = 0
         self._answers_come_at_once = False
         self._asked = 0.0
+        self._ending = False
         self._waker: tuple[socket.socket, socket.socket] | None = None
 
     def slots(self, wanted: int | None) -> int:
@@ -139,6 +140,7 @@ class Processes:
 
     def announce_end(self, ending: bool) -> None:
         """Each worker has a byte to look at."""
+        self._ending = ending
         for worker in list(self._workers):
             worker.announce_end(ending)
 
@@ -158,6 +160,8 @@ class Processes:
         for worker in self._workers:
             self._forget(worker)
             if worker.sent or worker.doomed or not worker.opened or worker.has_ended or not worker.send(CLOSE, b""):
+                worker.kill()
+                self._take_last(worker)
                 worker.close()
             else:
                 _keep(worker)
@@ -169,7 +173,7 @@ class Processes:
             self._selector.close()
             for end in waker:
                 end.close()
-        self._setup, self._stopped, self._started, self._failed_starts = None, None, 0, 0
+        self._setup, self._stopped, self._started, self._failed_starts, self._ending = None, None, 0, 0, False
 
     # --- handing out ---
 
@@ -245,6 +249,7 @@ class Processes:
         self._started += 1
         worker.open(f"process-{self._setup.epoch}-{self._started}", self._opening)
         self._workers.append(worker)
+        worker.announce_end(self._ending)
         self._selector.register(worker.pipe, selectors.EVENT_READ, worker)
         if worker.ending >= 0:
             self._selector.register(worker.ending, selectors.EVENT_READ, worker)
@@ -264,6 +269,8 @@ class Processes:
                 echo(content[0])
             elif kind == REVEALED:
                 note_revealed(content)
+            elif kind == KEPT:
+                self._keep(*content)
             elif kind == STALE:
                 worker.doomed = True
                 self._queue.extendleft([*reversed(worker.take_back()), *([worker.answered()] if worker.sent else [])])
@@ -281,8 +288,25 @@ class Processes:
         elif (ended or worker.is_silent) and worker.has_ended:
             self._ended(worker)
 
+    def _keep(self, key: str, data: bytes) -> None:
+        """A checkpoint, of a worker that can't reach the store."""
+        assert self._setup is not None
+        self._setup.store.put(key, data)
+
+    def _take_last(self, worker: WorkerProcess) -> bool:
+        """What a worker said just before it ended; whether an outcome was among it."""
+        has_answered = False
+        for kind, content in worker.hear():
+            if kind == OUTCOME:
+                self._outcomes.append(content)
+                has_answered = True
+            elif kind == KEPT:
+                self._keep(*content)
+        return has_answered
+
     def _ended(self, worker: WorkerProcess) -> None:
         """A worker is gone: what it was running is lost, what it had not begun goes elsewhere."""
+        self._take_last(worker)
         words = worker.last_words()
         self._queue.extendleft(reversed(worker.take_back()))
         if not worker.opened:
@@ -335,9 +359,10 @@ class Processes:
                 continue  # it was just in time
             batch = worker.first
             worker.kill()
-            failure = Failure.of_executor("TaskTimeout", f"its body was stopped after {batch.timeout:g} s, which is its time-out")
-            self._outcomes.append(self._answer_for(worker, batch, FAILURE, failure.to_tree()))
-            worker.answered()
+            if not self._take_last(worker):
+                failure = Failure.of_executor("TaskTimeout", f"its body was stopped after {batch.timeout:g} s, which is its time-out")
+                self._outcomes.append(self._answer_for(worker, batch, FAILURE, failure.to_tree()))
+                worker.answered()
             self._queue.extendleft(reversed(worker.take_back()))
             self._forget(worker)
             self._workers.remove(worker)
@@ -355,6 +380,7 @@ def _opening(setup: Setup) -> Opening:
     return Opening(
         setup.store.url if setup.store.outlives_the_process else None,
         setup.run_id,
+        setup.epoch,
         "",
         setup.created,
         setup.echo,

@@ -65,7 +65,7 @@ class Threads:
     def _start(self, setup: Setup) -> None:
         name = f"thread-{setup.epoch}-{len(self._workers) + 1}"
         capture = Capture(setup.store, log_key(setup.run_id, name), setup.echo)
-        worker = Worker(setup.store, setup.run_id, name, setup.created, capture, bundle=setup.bundle, is_ending=self._ending.is_set)
+        worker = Worker(setup.store, setup.run_id, name, setup.created, capture, epoch=setup.epoch, bundle=setup.bundle, is_ending=self._ending.is_set)
         self._workers.append(worker)
         work = (worker, capture, self._queue, self._outcomes, self._raised, self._came)
         threading.Thread(target=_work, args=work, name=f"promissory {name}", daemon=True).start()

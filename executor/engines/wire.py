@@ -22,6 +22,7 @@ STALE        its modules are old     nothing: what it was given was not begun, a
 LEAVING      it ends after this      nothing
 STOPPED      the run has to stop     name of an exception, its text
 REVEALED     a secret was looked up  its value, which the executor is not to write down either
+KEPT         a checkpoint            key and content, for the store that only the executor reaches
 ============ ======================= =======================================================================
 """
 
@@ -38,7 +39,7 @@ from typing import Any, Final, NamedTuple
 from typesys.canonical import pack, unpack
 
 OPEN, RUN, CLOSE = b"O", b"R", b"C"
-OPENED, BEGUN, OUTCOME, SAID, STALE, LEAVING, STOPPED, REVEALED = range(8)
+OPENED, BEGUN, OUTCOME, SAID, STALE, LEAVING, STOPPED, REVEALED, KEPT = range(9)
 
 AT_ONCE: Final = 0.00012
 """Seconds for which both sides look for the next message before they sleep, if the last ones came so quickly."""
@@ -54,7 +55,7 @@ class Opening(NamedTuple):
 
     Attributes:
         store: its URL; None if it is memory of the executor's process, so that values travel with batches.
-        run_id, worker: the run, and the worker's name in it.
+        run_id, epoch, worker: the run, its executor, and the worker's name in it.
         created: when the run was created, in µs since the epoch.
         echo: whether to send what bodies say to the executor.
         folder, path, arguments, environment: the executor's working directory, `sys.path`, `sys.argv` and environment.
@@ -66,6 +67,7 @@ class Opening(NamedTuple):
 
     store: str | None
     run_id: str
+    epoch: int
     worker: str
     created: int
     echo: bool
@@ -97,7 +99,7 @@ def send(sender: socket.socket, kind: bytes, data: bytes) -> bool:
         if len(data) <= _LARGEST_MESSAGE:
             sender.send(kind + data)
         else:
-            with _file_without_name() as file:
+            with file_without_name() as file:
                 _write_all(file.fileno(), data)
                 socket.send_fds(sender, [_LARGE + kind], [file.fileno()])
     except BlockingIOError:
@@ -109,8 +111,8 @@ def send(sender: socket.socket, kind: bytes, data: bytes) -> bool:
     return True
 
 
-def _file_without_name() -> Any:
-    """A file in memory where the system has such; what is sent may hold secrets, and no disk should see them."""
+def file_without_name() -> Any:
+    """A file that two processes share: in memory where the system has such, for it may hold secrets that no disk should see."""
     if hasattr(os, "memfd_create"):
         return open(os.memfd_create("promissory"), "w+b", buffering=0)
     return tempfile.TemporaryFile(buffering=0)

@@ -31,6 +31,7 @@ from executor.engines.wire import (
     AT_ONCE,
     BEGUN,
     CLOSE,
+    KEPT,
     LEAVING,
     NUMBER,
     OPEN,
@@ -136,6 +137,7 @@ class Server:
         carried = None
         if opening.store is None:
             store, carried = Store.carried()
+            carried.send = lambda key, data: self._say(KEPT, [key, data])
         else:
             store = Store(opening.store)
         os.ftruncate(1, 0)  # what was said between runs is nobody's
@@ -147,6 +149,7 @@ class Server:
             opening.worker,
             opening.created,
             self._output,
+            epoch=opening.epoch,
             bundle=opening.bundle,
             is_ending=lambda: self._flag[0] != 0,
             carried=carried,

@@ -19,7 +19,21 @@ from weakref import WeakSet
 
 import executor
 from executor.engines.engine import Batch
-from executor.engines.wire import BEGUN, NUMBER, OPEN, OPENED, OUTCOME, RUN, SAID, Hearing, Opening, channel, receive, send
+from executor.engines.wire import (
+    BEGUN,
+    NUMBER,
+    OPEN,
+    OPENED,
+    OUTCOME,
+    RUN,
+    SAID,
+    Hearing,
+    Opening,
+    channel,
+    file_without_name,
+    receive,
+    send,
+)
 from executor.errors import EngineError
 from executor.failure import LastWords
 from typesys.canonical import pack
@@ -66,8 +80,8 @@ class WorkerProcess:
         reading, writing = os.pipe()
         self.pipe = reading
         os.set_blocking(reading, False)
-        flag = tempfile.TemporaryFile()  # noqa: SIM115
-        flag.truncate(1)
+        flag = file_without_name()
+        flag.write(b"\0")  # a place of its own, however full the disk gets
         self._ending = mmap.mmap(flag.fileno(), 1)
         self._said = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
         fcntl.fcntl(self._said, fcntl.F_SETFL, fcntl.fcntl(self._said, fcntl.F_GETFL) | os.O_APPEND)
