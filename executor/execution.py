@@ -259,7 +259,7 @@ class Execution:
         """Go on until nothing is left to do. An interrupt keeps what was done."""
         assert self.journal is not None
         scheduler, engine = self.scheduler, self.engine
-        recalled = False
+        recalled = announced = False
         self._deadline = None if self._timeout is None else self.clock.monotonic() + self._timeout
         with deferred_interrupts() as interrupts:
             while True:
@@ -274,9 +274,11 @@ class Execution:
                     scheduler.stop()
                 if engine.stops_bodies and (self._is_late or self._commands.cancelled is not None):
                     return
+                if scheduler.stopping and not announced:
+                    self._announce()
+                    announced = True
                 if (scheduler.stopping or scheduler.paused) and not recalled:
                     engine.recall()
-                    self._announce()
                 recalled = scheduler.stopping or scheduler.paused
                 self._dispatch()
                 self._record()
