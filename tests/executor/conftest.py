@@ -18,6 +18,12 @@ def store(tmp_path):
 
 
 @pytest.fixture
+def diary(tmp_path):
+    """A file in which bodies note what they do."""
+    return tmp_path / "diary"
+
+
+@pytest.fixture
 def project(project):
     """A folder for an author's files, with processes that run there, and a store which they use if they name no other."""
     project.store = Store(project.folder / "store")

@@ -38,12 +38,6 @@ def engine(request):
     return request.param
 
 
-@pytest.fixture
-def diary(tmp_path):
-    """A file in which bodies note what they do."""
-    return tmp_path / "diary"
-
-
 def note(diary, *what):
     """A line, whole even if other processes write at the same time."""
     descriptor = os.open(diary, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

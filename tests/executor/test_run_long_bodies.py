@@ -29,12 +29,6 @@ COMMAND = "import sys; from executor.cli.main import main; main(sys.argv[1:])"
 
 
 @pytest.fixture
-def diary(tmp_path):
-    """A file in which bodies note what they do."""
-    return tmp_path / "diary"
-
-
-@pytest.fixture
 def place(tmp_path):
     """A function (disk or memory) → an empty store there."""
     return lambda kind: Store(tmp_path / "store" if kind == "disk" else f"memory://{uuid.uuid4().hex}")

@@ -27,12 +27,6 @@ ALL_ENGINES = ["inline", "threads", "processes"]
 
 
 @pytest.fixture
-def diary(tmp_path):
-    """A file in which bodies note what they do."""
-    return tmp_path / "diary"
-
-
-@pytest.fixture
 def memory(request):
     """A store of this test's own in memory."""
     return f"memory://loops-{request.node.name}"

@@ -25,12 +25,6 @@ COMMAND = "import sys; from executor.cli.main import main; main(sys.argv[1:])"
 
 
 @pytest.fixture
-def diary(tmp_path):
-    """A file in which bodies note what they do."""
-    return tmp_path / "diary"
-
-
-@pytest.fixture
 def broken(tmp_path):
     """A file; while it is there, some bodies fail."""
     path = tmp_path / "broken"

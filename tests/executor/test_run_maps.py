@@ -21,12 +21,6 @@ ENGINES = ["inline", "threads", "processes"]
 every_engine = pytest.mark.parametrize("engine", ENGINES)
 
 
-@pytest.fixture
-def diary(tmp_path):
-    """A file in which bodies note what they do."""
-    return tmp_path / "diary"
-
-
 def note(diary, *what):
     """A line, whole even if other processes write at the same time; gives how often it stands there."""
     line = " ".join(map(str, what))

@@ -32,12 +32,6 @@ from planner.policy import Policy
 ENGINES = ["inline", "threads", "processes"]
 
 
-@pytest.fixture
-def diary(tmp_path):
-    """A file in which bodies note what they do."""
-    return tmp_path / "diary"
-
-
 def note(diary, *what):
     """A line, whole even if other processes write at the same time; gives how often it stands there."""
     line = " ".join(map(str, what))

@@ -20,12 +20,6 @@ from planner.errors import CompileError, CompileErrors, UnknownTarget
 both_engines = pytest.mark.parametrize("engine", ["inline", "processes"])
 
 
-@pytest.fixture
-def diary(tmp_path):
-    """A file in which bodies note what they do."""
-    return tmp_path / "diary"
-
-
 def note(diary, *what):
     """A line, whole even if other processes write at the same time; gives how often it stands there."""
     line = " ".join(map(str, what))
