@@ -265,12 +265,6 @@ class Processes:
                 if worker.reserved is not None:
                     worker.give(worker.reserved)
                     worker.reserved, worker.doomed = None, True  # it gets nothing beside this
-            elif kind == SAID:
-                echo(content[0])
-            elif kind == REVEALED:
-                note_revealed(content)
-            elif kind == KEPT:
-                self._keep(*content)
             elif kind == STALE:
                 worker.doomed = True
                 self._queue.extendleft([*reversed(worker.take_back()), *([worker.answered()] if worker.sent else [])])
@@ -281,6 +275,8 @@ class Processes:
                 name, text = content
                 self._stopped = KeyboardInterrupt(text) if name == "KeyboardInterrupt" else StoreError(text)
                 self._outcomes += unstarted(worker.answered().calls)
+            else:
+                self._take(kind, content)
         if worker.doomed and not worker.sent:  # it ends, or has ended, as it said
             self._forget(worker)
             self._workers.remove(worker)
@@ -288,21 +284,25 @@ class Processes:
         elif (ended or worker.is_silent) and worker.has_ended:
             self._ended(worker)
 
-    def _keep(self, key: str, data: bytes) -> None:
-        """A checkpoint, of a worker that can't reach the store."""
+    def _take(self, kind: int, content: Any) -> None:
+        """What counts whatever becomes of the worker that said it."""
         assert self._setup is not None
-        self._setup.store.put(key, data)
+        if kind == OUTCOME:
+            self._outcomes.append(content)
+        elif kind == SAID:
+            echo(content[0])
+        elif kind == REVEALED:
+            note_revealed(content)
+        elif kind == KEPT:
+            key, data = content
+            self._setup.store.put(key, data)
 
     def _take_last(self, worker: WorkerProcess) -> bool:
         """What a worker said just before it ended; whether an outcome was among it."""
-        has_answered = False
+        before = len(self._outcomes)
         for kind, content in worker.hear():
-            if kind == OUTCOME:
-                self._outcomes.append(content)
-                has_answered = True
-            elif kind == KEPT:
-                self._keep(*content)
-        return has_answered
+            self._take(kind, content)
+        return len(self._outcomes) > before
 
     def _ended(self, worker: WorkerProcess) -> None:
         """A worker is gone: what it was running is lost, what it had not begun goes elsewhere."""
