@@ -157,7 +157,7 @@ class Worker:
     def run(self, batch: list[Any], outcomes: Taker) -> None:
         """Run a batch (a tree, which is not changed), adding each outcome to `outcomes` as it is there, so that an interrupted batch keeps what it has done.
 
-        After a failure, or when bodies turn out to be slow, the rest of the batch is given back unstarted, so that what is done gets committed. Raises
+        After a failure, when bodies turn out to be slow, or when the run is to end, the rest of the batch is given back unstarted, so that what is done gets committed. Raises
         `StoreError`, which is no node's failure.
         """
         definitions, invocations, carried, shared, channel = batch

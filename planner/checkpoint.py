@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from planner.errors import ContextError, user_line
 from planner.payload import decoded_payload, encoded_payload
 
 
@@ -32,6 +33,7 @@ class Checkpoint:
     def __init__(self, load: Callable[[], bytes | None], save: Callable[[bytes], None]) -> None:
         self._load = load
         self._save = save
+        self._is_over = False
 
     def read(self, default: Any = None) -> Any:
         """What was written last, by this attempt or one before it; `default` if nothing was."""
@@ -39,5 +41,16 @@ class Checkpoint:
         return default if data is None else decoded_payload(data)
 
     def write(self, value: Any) -> None:
-        """Store plain data in place of what was written before. Raises `TypeError` for what has no wire form."""
+        """Store plain data in place of what was written before.
+
+        Raises:
+            TypeError: it has no wire form.
+            ContextError: the attempt has ended; what a thread of it left behind writes would stand in the way of the next one.
+        """
+        if self._is_over:
+            raise ContextError("checkpoint.write(): the body that this context was given to has ended", where=user_line(), way_out="write while the body runs")
         self._save(encoded_payload(value, "checkpoint.write(…)"))
+
+    def end(self) -> None:
+        """The attempt has ended: nothing more is written."""
+        self._is_over = True

@@ -298,6 +298,7 @@ class Body:
         """It has ended: its context, if somebody has kept that, takes nothing more."""
         assert self.context is not None
         self.context.requests.is_over = True
+        self.context.checkpoint.end()
 
 
 current_body: ContextVar[Body | None] = ContextVar("promissory_body", default=None)

@@ -22,6 +22,7 @@ from executor.export import export
 from executor.layout import CHECKPOINTS, run_key
 from executor.testing import MockClock
 from planner import Context, Loop, Retry, current_context, dynamic, map_task, task, workflow
+from planner.errors import ContextError
 
 ENGINES = ("inline", "threads", "processes")
 PLACES = ("disk", "memory")
@@ -549,6 +550,22 @@ def test_J5_what_a_body_wrote_before_its_last_write_takes_no_memory(place, kind)
         return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10
 
     assert go(writes, {}, place(kind), "processes").result < 32, "MiB that 64 writes of 1 MiB took"
+
+
+def test_R5_what_an_attempt_left_behind_writes_nothing_after_it_has_ended(store):
+    left = []
+
+    @task(retries=1)
+    def leaves(ctx: Context) -> str:
+        ctx.checkpoint.write(ctx.attempt)
+        if ctx.attempt == 1:
+            left.append(ctx.checkpoint)
+            raise OSError
+        with pytest.raises(ContextError, match="has ended"):
+            left[0].write("late")
+        return f"attempt {ctx.checkpoint.read()}"
+
+    assert go(leaves, {}, store).result == "attempt 2"
 
 
 @pytest.mark.parametrize("engine", ENGINES)
