@@ -75,6 +75,9 @@ def _pickler_class() -> Any:
                 return find, (qualified_name(obj),)
             if isinstance(obj, types.FunctionType) and _is_defined_inside(obj):
                 return _bare_function, (obj.__code__, obj.__module__, len(obj.__code__.co_freevars)), _function_state(obj), None, None, _complete_function
+            if isinstance(obj, types.CodeType):
+                make, arguments = self.dispatch_table[types.CodeType](obj)
+                return _code_of_file, (obj.co_filename, make, arguments)
             return super().reducer_override(obj)
 
     return Pickler
@@ -89,6 +92,11 @@ def _is_defined_inside(function: types.FunctionType) -> bool:
     for part in function.__qualname__.split("."):
         thing = getattr(thing, part, None)
     return thing is not function
+
+
+def _code_of_file(filename: str, make: Callable[..., types.CodeType], arguments: tuple[Any, ...]) -> types.CodeType:
+    """A code object that names its file. cloudpickle 3.1.3 and later drop the name, and with it the source of nested functions and the lines of a traceback."""
+    return make(*arguments).replace(co_filename=filename)
 
 
 def _bare_function(code: types.CodeType, module: str, cells: int) -> types.FunctionType:
