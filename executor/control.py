@@ -15,6 +15,7 @@ A worker does not know the frame: it leaves a node's number to the scheduler, wh
 
 from __future__ import annotations
 
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,6 @@ from executor.frame import DONE, ENDED, PENDING, SKIPPED, Frame, Repeat
 from executor.invocation import HAS, LACKS
 from executor.topology import Topology
 from planner.channel import merged
-from planner.plan import MAP, PLAN
 from planner.plan_format import futures_from_bytes
 
 if TYPE_CHECKING:
@@ -66,11 +66,9 @@ def _follow(scheduler: Scheduler, frame: Frame, index: int, outcome: tuple[str, 
     if "terminate" in asked and scheduler.terminated is None and not endings.is_of_the_runs_failure(scheduler, frame, index):
         reason, outputs = asked["terminate"]
         scheduler.terminated, scheduler.stopping = (reason, outputs), True
-    nodes = [node for _, _, node in asked.get("next", ()) if node >= 0]
     goto = asked.get("goto")
-    for position, (_, _, node) in enumerate(asked.get("next", ())):
-        if node >= 0:
-            _send_to(frame, index, node, jumps=position == goto)
+    targets = [(node, position == goto) for position, (_, _, node) in enumerate(asked.get("next", ())) if node >= 0]
+    nodes = [node for node, jumps in targets if _send_to(frame, index, node, jumps)]
     if goto is not None:
         _skip_followers(scheduler, frame, index, asked["next"][goto][2])
     kind, payload = outcome
@@ -91,7 +89,7 @@ def _follow(scheduler: Scheduler, frame: Frame, index: int, outcome: tuple[str, 
         opening.splice(scheduler, id, frame, index, plan, header, frame.repeat, False, signalled=True)
         _leave_to_nodes(scheduler, id, asked)
     for node in nodes:
-        if frame.state(node) == PENDING and not frame.cells[node] and (frame, node) not in scheduler.ready:
+        if frame.state(node) == PENDING and not frame.cells[node]:
             scheduler.make_ready(frame, (node,))
 
 
@@ -121,21 +119,18 @@ def _node_of(scheduler: Scheduler, frame: Frame, index: int, name: str, must: bo
         if must:
             raise Refused(f"it sends the run to {name!r}, and an item of a map has no other nodes beside it. Pass the task itself, or say it in a workflow that is mapped")
         return -1
-    calls = [i for i in range(topology.count) if i != index and (topology.names[i] == name or _called(frame, i) == name)]
-    waiting = [i for i in calls if _has_not_started(scheduler, frame, i)]
-    if not jumps:
-        waiting = [i for i in waiting if must or (i in topology.standby and not frame.counts(i))]
-    if waiting and jumps:
-        missing = [i for i, takes in topology.before(waiting[0]).items() if takes and i != index and frame.state(i) != DONE]
+    waiting = _first_waiting(scheduler, frame, index, name, only_asleep=not (jumps or must))
+    if waiting is not None and jumps:
+        missing = [i for i, takes in topology.before(waiting).items() if takes and i != index and frame.state(i) != DONE]
         if missing:
             raise Refused(f"it jumps to {name!r}, which takes what {topology.name(missing[0])} gives, and that is not there. Pass the task itself, with inputs")
-    if waiting and not jumps and _is_behind(topology, waiting[0], [one for one in topology.followers(index) if one != waiting[0]]):
+    if waiting is not None and not jumps and _is_behind(topology, waiting, index):
         raise Refused(f"it adds {name!r}, which comes after what follows it: it runs in its turn. To skip what is between, jump: next_task({name!r}, goto=True)")
-    if waiting:
-        return waiting[0]
+    if waiting is not None:
+        return waiting
     if not must:
         return -1
-    if calls or name == topology.name(index):
+    if any(one != index for one in topology.known_as.get(name, ())) or name == topology.name(index):
         raise Refused(f"it sends the run to {name!r}, which has started already. To run something again: raise Loop, or pass the task itself for another call")
     if lacks:
         raise Refused(f"it asks for {name} without all of its inputs, and there is no node beside it that calls {name}. Give the inputs: next_task({name}, …=…)")
@@ -143,25 +138,29 @@ def _node_of(scheduler: Scheduler, frame: Frame, index: int, name: str, must: bo
     raise Refused(f"it sends the run to {name!r}, and there is no such node beside it. There is: {shown}; to call something new, pass the task itself")
 
 
-def _is_behind(topology: Topology, node: int, firsts: list[int]) -> bool:
-    """Whether a node can't start before one of these has ended."""
-    todo, seen = list(firsts), set(firsts)
-    while todo:
-        for follower in topology.followers(todo.pop()):
-            if follower == node:
-                return True
-            if follower not in seen:
-                seen.add(follower)
-                todo.append(follower)
-    return False
+def _first_waiting(scheduler: Scheduler, frame: Frame, index: int, name: str, only_asleep: bool) -> int | None:
+    """The first node of this name, but for the one that asks, that has not started.
 
-
-def _called(frame: Frame, index: int) -> str:
+    Nodes in front that are neither waiting nor ready any more are passed over for good, so that many requests cost no more than the nodes that they find.
+    """
     topology = frame.topology
-    graph, target = topology.graph, topology.graph.targets[index]
-    if graph.calls(index):
-        return topology.callee(index).short_name
-    return topology.shape.graphs[target].name if graph.kinds[index] in (PLAN, MAP) else ""
+    bearing = (topology.asleep_as if only_asleep else topology.known_as).get(name, ())
+    frame.sought = frame.sought or {}
+    first = frame.sought.get((name, only_asleep), 0)
+    while first < len(bearing) and (frame.state(bearing[first]) != PENDING or (only_asleep and frame.counts(bearing[first]))):
+        first += 1
+    frame.sought[name, only_asleep] = first
+    for at in range(first, len(bearing)):
+        one = bearing[at]
+        if one != index and not (only_asleep and frame.counts(one)) and _has_not_started(scheduler, frame, one):
+            return one
+    return None
+
+
+def _is_behind(topology: Topology, node: int, index: int) -> bool:
+    """Whether a node can't start before another one that follows the sender has ended."""
+    above = topology.all_before(node)
+    return any(one in above for one in topology.followers(index))
 
 
 def _has_not_started(scheduler: Scheduler, frame: Frame, index: int) -> bool:
@@ -180,37 +179,38 @@ def _written(channel: dict[str, bytes], asked: dict[str, Any]) -> dict[str, byte
     return after
 
 
-def _send_to(frame: Frame, index: int, node: int, jumps: bool) -> None:
-    """A node starts as soon as what gives its inputs is done. Without a jump, what follows the sender waits for it too."""
+def _send_to(frame: Frame, index: int, node: int, jumps: bool) -> bool:
+    """A node starts as soon as what gives its inputs is done. Without a jump, what follows the sender waits for it too. Whether it waits for nothing now, and did before."""
     topology = frame.topology
     frame.mixed = True
-    if node in topology.standby and not frame.counts(node):
-        frame.wake(node)
+    is_free = node in topology.standby and not frame.counts(node) and frame.wake(node)
     if jumps:
-        if node not in (frame.jumped or ()):
-            before = topology.before(node)
-            frame.cells[node] -= sum(one != index and frame.state(one) not in ENDED for one in before)
-            frame.jumped = {*(frame.jumped or ()), node}
-        return
+        if frame.jumped is None:
+            frame.jumped = set()
+        if node not in frame.jumped:
+            frame.jumped.add(node)
+            is_free = frame.waits_less(node, sum(one != index and frame.state(one) not in ENDED for one in topology.before(node))) or is_free
+        return is_free
     frame.more = frame.more or {}
     for follower in topology.followers(index):
-        if follower != node and frame.state(follower) == PENDING and follower not in frame.more.get(node, ()):
-            frame.more.setdefault(node, []).append(follower)
+        if follower != node and frame.state(follower) == PENDING and follower not in frame.more.setdefault(node, {}):
+            frame.more[node][follower] = None
             frame.cells[follower] += 1
+    return is_free
 
 
 def _skip_followers(scheduler: Scheduler, frame: Frame, index: int, target: int) -> None:
     """Skip what follows a node that jumped away, as far as nothing else leads there."""
     topology = frame.topology
-    skipped = {index}
     found: list[int] = []
-    todo = list(topology.followers(index))
+    others: dict[int, int] = {}  # how many that a node waits for are not known to be skipped
+    todo = deque(topology.followers(index))
     while todo:
-        one = todo.pop(0)
-        if one == target or one in skipped or frame.state(one) != PENDING or one in topology.standby:
+        one = todo.popleft()
+        if one == target or frame.state(one) != PENDING or one in topology.standby:
             continue
-        if all(before in skipped for before in topology.before(one)):
-            skipped.add(one)
+        others[one] = (len(topology.before(one)) if one not in others else others[one]) - 1
+        if not others[one]:
             found.append(one)
             todo.extend(topology.followers(one))
     for one in found:

@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from executor import mapped
+from executor import failing, mapped
 from executor.events import Meta
 from executor.failure import Failure
-from executor.frame import BADLY, CANCELLED, DONE, ENDED, FAILED, OPEN, PENDING, SKIPPED, UPSTREAM_FAILED, FailedNode, Frame
+from executor.frame import BADLY, CANCELLED, DONE, ENDED, FAILED, PENDING, SKIPPED, UPSTREAM_FAILED, FailedNode, Frame
 from executor.topology import Topology
 from planner.plan import MERGE, Binding, Parameter, Value
 from planner.triggers import admits_failure, verdict
@@ -77,17 +77,19 @@ def _end_one(scheduler: Scheduler, frame: Frame, index: int, state: int, failed:
     if frame.part is not None:
         mapped.item_ended_badly(scheduler, frame, index, state, failed)
         return
-    mark(frame, index, state, failed)
-    failing = [index] if state == FAILED else []
+    mark(scheduler, frame, index, state, failed)
     if frame.topology.graph.on_failure == index:
         return  # the frame has failed already, of what it was to handle
-    failing += spread(scheduler, frame, [index])
-    _after(scheduler, frame, failing)
+    fallen = [index] if state == FAILED else []
+    _after(scheduler, frame, fallen + spread(scheduler, frame, [index]))
     if key in scheduler.maps and (state != FAILED or frame.failing is None):
         mapped.forget(scheduler, frame, index)
 
 
-def mark(frame: Frame, index: int, state: int, failed: FailedNode | None) -> None:
+def mark(scheduler: Scheduler, frame: Frame, index: int, state: int, failed: FailedNode | None) -> None:
+    """A node has ended in this state."""
+    if frame.topology.standby and frame.is_going(index):
+        frame.going -= 1
     if failed is not None:
         frame.failed(index, failed, state)
     else:
@@ -95,13 +97,15 @@ def mark(frame: Frame, index: int, state: int, failed: FailedNode | None) -> Non
         frame.mixed = True
     if frame.counts(index):
         frame.remaining -= 1
+    if frame.failing is not None:
+        failing.look_at(scheduler, frame)
     if state == SKIPPED:
         frame.drop_taken(index)  # what failed may be tried again, and keeps its inputs
 
 
-def _after(scheduler: Scheduler, frame: Frame, failing: Iterable[int]) -> None:
+def _after(scheduler: Scheduler, frame: Frame, fallen: Iterable[int]) -> None:
     """What a frame comes to after nodes of it have ended badly."""
-    _fail_unhandled(scheduler, frame, failing)
+    _fail_unhandled(scheduler, frame, fallen)
     if frame.failing is not None:
         return
     if frame.remaining and frame.topology.standby:
@@ -115,9 +119,9 @@ def release(scheduler: Scheduler, frame: Frame, index: int) -> None:
     _fail_unhandled(scheduler, frame, spread(scheduler, frame, [index]))
 
 
-def _fail_unhandled(scheduler: Scheduler, frame: Frame, failing: Iterable[int]) -> None:
+def _fail_unhandled(scheduler: Scheduler, frame: Frame, fallen: Iterable[int]) -> None:
     """A frame fails of the first node that has failed and that nothing in it handles."""
-    for index in failing:
+    for index in fallen:
         if frame.failing is None and is_unhandled(frame, index):
             assert frame.failures is not None
             frame_fails(scheduler, frame, frame.failures[index])
@@ -130,7 +134,7 @@ def spread(scheduler: Scheduler, frame: Frame, ended: list[int], doomed: int | N
         doomed: a node that has not ended, and will fail: only those go down that can't run then.
     """
     topology, cells = frame.topology, frame.cells
-    failing: list[int] = []
+    fallen: list[int] = []
     ready: list[int] = []
     todo = deque(ended if doomed is None else [doomed])
     while todo:
@@ -141,14 +145,13 @@ def spread(scheduler: Scheduler, frame: Frame, ended: list[int], doomed: int | N
                 continue
             if is_bad and not handles(topology, follower, one):
                 cancelled = one != doomed and frame.state(one) == CANCELLED
-                mark(frame, follower, CANCELLED if cancelled else UPSTREAM_FAILED, None if cancelled else _cause(frame, one))
-                failing += [] if cancelled else [follower]
+                mark(scheduler, frame, follower, CANCELLED if cancelled else UPSTREAM_FAILED, None if cancelled else _cause(frame, one))
+                fallen += [] if cancelled else [follower]
                 todo.append(follower)
                 continue
             if one == doomed:
                 continue
-            cells[follower] -= 1
-            if cells[follower]:
+            if not frame.waits_less(follower):
                 continue
             what = _verdict(frame, follower)
             if what == "run":
@@ -156,17 +159,17 @@ def spread(scheduler: Scheduler, frame: Frame, ended: list[int], doomed: int | N
                 continue
             todo.append(follower)
             if what == "skip":
-                mark(frame, follower, SKIPPED, None)
+                mark(scheduler, frame, follower, SKIPPED, None)
             else:
                 cause = _cause_before(frame, follower)
-                mark(frame, follower, UPSTREAM_FAILED if cause else CANCELLED, cause)
-                failing += [follower] if cause else []
+                mark(scheduler, frame, follower, UPSTREAM_FAILED if cause else CANCELLED, cause)
+                fallen += [follower] if cause else []
     if frame.part is None:
         scheduler.make_ready(frame, reversed(ready))
     else:
         for index in reversed(ready):
             mapped.item_is_ready(scheduler, frame, index)
-    return failing
+    return fallen
 
 
 def _cause(frame: Frame, index: int) -> FailedNode:
@@ -223,14 +226,11 @@ def value_for(frame: Frame, index: int, binding: Binding, parameter: Parameter) 
 
 def release_standby(scheduler: Scheduler, frame: Frame) -> None:
     """Nodes on standby that nothing can send the run to any more are skipped: nothing of the frame goes on, and what is left waits for them."""
-    topology = frame.topology
-    for index in range(topology.size):
-        state = frame.state(index)
-        if frame.counts(index) and (state == OPEN or (state == PENDING and not frame.cells[index])):
-            return
-    idle = [index for index in topology.standby if frame.state(index) == PENDING and not frame.counts(index)]
+    if frame.going:
+        return
+    idle = [index for index in sorted(frame.topology.standby) if frame.state(index) == PENDING and not frame.counts(index)]
     for index in idle:
-        mark(frame, index, SKIPPED, None)
+        mark(scheduler, frame, index, SKIPPED, None)
     if idle:
         _after(scheduler, frame, spread(scheduler, frame, idle))
 
@@ -242,7 +242,7 @@ def frame_fails(scheduler: Scheduler, frame: Frame, failed: FailedNode) -> None:
     """Nothing in a frame handles a failure: it fails, and what is above it, as far as nothing there handles it."""
     while frame.failing is None:
         frame.failing, frame.mixed = failed, True
-        scheduler.failing[frame.id] = frame
+        failing.begin(scheduler, frame)
         parent, slot = frame.parent, frame.slot
         if parent is None:
             scheduler.failure = scheduler.failure or failed
@@ -259,26 +259,16 @@ def dooms(scheduler: Scheduler, frame: Frame, index: int, failed: FailedNode) ->
     frame.mixed = True
     frame.failures = frame.failures or {}
     frame.failures[index] = failed
-    failing = spread(scheduler, frame, [], doomed=index)
-    return any(is_unhandled(frame, one) for one in (index, *failing))
+    fallen = spread(scheduler, frame, [], doomed=index)
+    return any(is_unhandled(frame, one) for one in (index, *fallen))
 
 
 def may_start(frame: Frame, index: int) -> bool:
     """Whether a node may start while frames fail: not below one of them, unless it handles failures."""
-    if frame.exempt or handles(frame.topology, index):
-        return True
-    return not is_frozen(frame)
+    return not frame.frozen or frame.exempt or handles(frame.topology, index)
 
 
 def is_of_the_runs_failure(scheduler: Scheduler, frame: Frame, index: int) -> bool:
     """Whether a node handles a failure of which the run fails: it may end nothing otherwise (rule X6)."""
     return scheduler.failure is not None and (frame.exempt or handles(frame.topology, index))
 
-
-def is_frozen(frame: Frame) -> bool:
-    at: Frame | None = frame
-    while at is not None:
-        if at.failing is not None and not at.topology.graph.runs_on:
-            return True
-        at = at.parent
-    return False

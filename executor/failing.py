@@ -6,9 +6,11 @@ it stands for has failed.
 
 from __future__ import annotations
 
+import heapq
 from typing import TYPE_CHECKING, Any
 
 from executor import endings, mapped
+from executor.calls import Key
 from executor.events import COLLAPSED
 from executor.frame import BADLY, CANCELLED, ENDED, FAILED, OPEN, PENDING, UPSTREAM_FAILED, Frame
 
@@ -16,30 +18,108 @@ if TYPE_CHECKING:
     from executor.scheduler import Scheduler
 
 
+def begin(scheduler: Scheduler, frame: Frame) -> None:
+    """A frame begins to fail."""
+    if not scheduler.failing:
+        scheduler.busy.clear()
+        for id, _ in (*scheduler.in_flight, *scheduler.holding):
+            if id in scheduler.frames:
+                begins_to_run(scheduler, scheduler.frames[id])
+    if frame.parent is not None and frame.id not in scheduler.busy:
+        begins_to_run(scheduler, frame.parent)
+    scheduler.failing[frame.id] = frame
+    topology = frame.topology
+    handling = sorted((index for index in (*topology.triggers, *topology.fallbacks) if endings.handles(topology, index)), reverse=True)
+    scheduler.cleaning[frame.id] = handling
+    look_at(scheduler, frame)
+    if not topology.graph.runs_on:
+        freeze(scheduler, frame)
+
+
+def freeze(scheduler: Scheduler, frame: Frame) -> None:
+    """A frame and all below it start nothing new but what handles failures."""
+    todo = [frame]
+    while todo:
+        one = todo.pop()
+        if not one.frozen:
+            one.frozen = True
+            if one.failing is not None:
+                look_at(scheduler, one)
+            todo.extend(one.inside())
+
+
+def look_at(scheduler: Scheduler, frame: Frame) -> None:
+    """A frame that fails may have come a step further."""
+    heapq.heappush(scheduler.unsettled, -frame.id)
+
+
+def begins_to_run(scheduler: Scheduler, frame: Frame) -> None:
+    """While frames fail: a call of a frame begins to run, or a frame right below it has come to be busy."""
+    at: Frame | None = frame
+    while at is not None:
+        before = scheduler.busy.get(at.id, 0)
+        scheduler.busy[at.id] = before + 1
+        if before or at.id in scheduler.failing:
+            return  # what is above it counts this frame already
+        at = at.parent
+
+
+def runs_no_more(scheduler: Scheduler, frame: Frame) -> None:
+    """While frames fail: a call of a frame, or a frame right below it, is busy no more."""
+    at: Frame | None = frame
+    while at is not None:
+        left = scheduler.busy[at.id] - 1
+        if left:
+            scheduler.busy[at.id] = left
+            return
+        del scheduler.busy[at.id]
+        if at.id in scheduler.failing:
+            look_at(scheduler, at)
+            return
+        at = at.parent
+
+
+def leaves(scheduler: Scheduler, frame: Frame) -> None:
+    """While frames fail: a frame is open no more."""
+    was_busy = scheduler.busy.pop(frame.id, 0) > 0
+    if scheduler.failing.pop(frame.id, None) is not None:
+        was_busy = True
+        scheduler.cleaning.pop(frame.id, None)
+    if was_busy and frame.parent is not None and frame.parent.id in scheduler.frames:
+        runs_no_more(scheduler, frame.parent)
+
+
 def settle(scheduler: Scheduler) -> None:
     """Bring frames that fail to their end, as far as they have come."""
-    going = True
-    while going and scheduler.failing:
-        going = False
-        for frame in sorted(scheduler.failing.values(), key=lambda one: -one.id):  # what is inside before what is around it
-            if frame.id in scheduler.failing and _settle_frame(scheduler, frame):
-                going = True
+    while scheduler.unsettled:
+        first = heapq.heappop(scheduler.unsettled)
+        while scheduler.unsettled and scheduler.unsettled[0] == first:
+            heapq.heappop(scheduler.unsettled)
+        frame = scheduler.failing.get(-first)
+        if frame is not None and _settle_frame(scheduler, frame):
+            look_at(scheduler, frame)
+
+
+def _is_cleaning_up(scheduler: Scheduler, frame: Frame) -> bool:
+    """Whether a node that may run although its frame fails runs, or could start."""
+    handling = scheduler.cleaning[frame.id]
+    while handling and frame.state(handling[-1]) in ENDED:
+        handling.pop()
+    return any(frame.is_going(index) for index in reversed(handling))
 
 
 def _settle_frame(scheduler: Scheduler, frame: Frame) -> bool:
     """One step of a frame that fails; False if there is none."""
     topology = frame.topology
-    if endings.is_frozen(frame):
-        if _is_busy(scheduler, frame):
+    if frame.frozen:
+        if frame.id in scheduler.busy or _is_cleaning_up(scheduler, frame):
             return False
-        handling = [index for index in (*topology.triggers, *topology.fallbacks) if endings.handles(topology, index) and frame.counts(index)]
-        if any(frame.state(index) == OPEN or (frame.state(index) == PENDING and not frame.cells[index]) for index in handling):
-            return False
+        handling = {index for index in scheduler.cleaning[frame.id] if frame.counts(index)}
         left = [i for i in range(topology.size) if frame.state(i) in (PENDING, OPEN) and i != topology.graph.on_failure and i not in handling]
-        left = left or [index for index in handling if frame.state(index) == PENDING]
+        left = left or sorted(index for index in handling if frame.state(index) == PENDING)
         if left:
             for index in left:
-                endings.mark(frame, index, CANCELLED, None)
+                endings.mark(scheduler, frame, index, CANCELLED, None)
             endings.spread(scheduler, frame, left)
             return True
     elif frame.remaining:
@@ -55,32 +135,14 @@ def _settle_frame(scheduler: Scheduler, frame: Frame) -> bool:
     return True
 
 
-def _is_busy(scheduler: Scheduler, frame: Frame) -> bool:
-    """Whether anything below a frame runs."""
-    if any(_is_below(other, frame) for other in scheduler.failing.values() if other is not frame):
-        return True
-    if frame.parent is None:
-        return bool(scheduler.in_flight or scheduler.holding)
-    return any(_is_below(scheduler.frames.get(id), frame) for id, _ in (*scheduler.in_flight, *scheduler.holding))
-
-
-def _is_below(at: Frame | None, frame: Frame) -> bool:
-    while at is not None and at.id >= frame.id:
-        if at is frame:
-            return True
-        at = at.parent
-    return False
-
-
 def collapse(scheduler: Scheduler, frame: Frame) -> None:
     """A frame that fails has ended: the node that it stands for has failed."""
     failed = frame.failing
     assert failed is not None
+    _has_failed(scheduler, frame)
     if frame.parent is None:
-        scheduler.failing.pop(frame.id, None)
         scheduler.dead, scheduler.failure = True, failed
         return
-    scheduler.failing.pop(frame.id, None)
     parent, slot, at = frame.parent, frame.slot, len(scheduler.log)
     is_item = parent.part is not None
     endings.fail_node(scheduler, parent, slot, failed)
@@ -89,6 +151,14 @@ def collapse(scheduler: Scheduler, frame: Frame) -> None:
         scheduler.log.insert(at, (COLLAPSED, frame.id))
     if is_handled:
         drop(scheduler, frame)  # else a resume goes on in it
+
+
+def _has_failed(scheduler: Scheduler, frame: Frame) -> None:
+    """A frame fails no more: it has failed."""
+    if scheduler.failing.pop(frame.id, None) is not None:
+        scheduler.cleaning.pop(frame.id, None)
+        if frame.parent is not None and frame.id not in scheduler.busy:
+            runs_no_more(scheduler, frame.parent)
 
 
 def _leads_out(frame: Frame, index: int) -> bool:
@@ -107,17 +177,16 @@ def _leads_out(frame: Frame, index: int) -> bool:
 
 def drop(scheduler: Scheduler, frame: Frame) -> None:
     """Forget a frame and all below it."""
-    gone = {frame.id}
-    for id, other in scheduler.frames.items():
-        if other.parent is not None and other.parent.id in gone:
-            gone.add(id)
-    for id in gone:
-        scheduler.frames.pop(id, None)
-        scheduler.failing.pop(id, None)
-    tables: tuple[dict[Any, Any], ...] = (scheduler.maps, scheduler.waiting, scheduler.loops)
-    for table in tables:
-        for key in [key for key in table if key[0] in gone]:
-            del table[key]
+    gone = [frame]
+    for one in gone:
+        gone += one.inside()
+    tables: tuple[dict[Key, Any], ...] = (scheduler.maps, scheduler.waiting, scheduler.loops)
+    used = [table for table in tables if table]
+    for one in reversed(gone):
+        scheduler.remove_frame(one)
+        for table in used:
+            for index in range(one.topology.size):
+                table.pop((one.id, index), None)
     scheduler.has_dropped = True
 
 
@@ -137,8 +206,11 @@ def forgive(scheduler: Scheduler) -> None:
         if frame.failing is not None and not mapped.is_settled(scheduler, frame):
             _forgive_frame(scheduler, frame)
     mapped.forgive(scheduler)
-    scheduler.failing.clear()
-    scheduler.handlers.clear()
+    for table in (scheduler.failing, scheduler.busy, scheduler.unsettled, scheduler.cleaning, scheduler.handlers):
+        table.clear()
+    for frame in scheduler.frames.values():
+        fails_at_once = frame.failing is not None and not frame.topology.graph.runs_on
+        frame.frozen = fails_at_once or (frame.parent is not None and frame.parent.frozen)
     scheduler.failure, scheduler.cancelled = None, None
     scheduler.dead = scheduler.stopping = False
 
@@ -164,7 +236,8 @@ def _forgive_frame(scheduler: Scheduler, frame: Frame) -> None:
     handler = topology.graph.on_failure
     if handler is not None:
         frame.set_state(handler, PENDING)
-        for begun in [one for one in scheduler.frames.values() if one.parent is frame and one.slot == handler]:
-            drop(scheduler, begun)
+        for begun in frame.inside():
+            if begun.slot == handler:
+                drop(scheduler, begun)
     frame.failing = None
     frame.recount()

@@ -17,15 +17,20 @@ cells        for node or joint i of n: at i how many it still waits for; at n+i 
              state: PENDING, OPEN (its own frame is running, or it waits), or how it ended: DONE, FAILED, UPSTREAM_FAILED,
              SKIPPED, CANCELLED
 values       values that somebody still needs, by node
+youngest     the frame below it that was opened last; `older` leads on to its sisters
+older        the sister that was opened before it; `younger` the one after it
+going        where there are nodes on standby: how many nodes that count run, or could start
 mixed        whether any node has ended otherwise than DONE
 failing      the failure that nothing in it handles; None while all is well
 failures     why nodes failed, by node, for what handles them
+frozen       whether it starts nothing new but what handles failures: it, or one above it, fails at once
 loop         whether it is an iteration: what it gives is the payload of the next one
 exempt       whether it may go on below a frame that fails: it is part of what handles a failure
 awake        nodes on standby that a task has sent the run to
 jumped       nodes that a task has jumped to, which wait for nothing but their values
 signalled    whether it is what a task asked for: what the task gives is not kept in the cache
-more         followers that a signal has added: who waits for a node beside those of the plan
+more         followers that a signal has added, in order: who waits for a node beside those of the plan
+sought       how many of the nodes that bear a name no task can send the run to any more, by name and whether only those on standby are meant
 part         of the items of a map: which chunk it is, and the position of its first item; None for any other frame
 repeat       Brent's remembered key on this chain of dynamics, his power, and the depth since when; None before the first
 nesting      how deep functions that limit their own nesting are nested, by name
@@ -35,6 +40,7 @@ nesting      how deep functions that limit their own nesting are nested, by name
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -85,6 +91,8 @@ class Frame:
         "exempt",
         "failing",
         "failures",
+        "frozen",
+        "going",
         "id",
         "identity",
         "inputs",
@@ -94,6 +102,7 @@ class Frame:
         "mixed",
         "more",
         "nesting",
+        "older",
         "parent",
         "part",
         "path",
@@ -101,8 +110,11 @@ class Frame:
         "repeat",
         "signalled",
         "slot",
+        "sought",
         "topology",
         "values",
+        "younger",
+        "youngest",
     )
 
     def __init__(
@@ -131,12 +143,18 @@ class Frame:
         self.repeat = repeat
         self.nesting = nesting
         self.remaining = topology.size - topology.dormant
+        self.going = len(topology.first) if topology.standby else 0
+        self.frozen = False
+        self.youngest: Frame | None = None
+        self.older: Frame | None = None
+        self.younger: Frame | None = None
         self.mixed = False
         self.failing: FailedNode | None = None
         self.failures: dict[int, FailedNode] | None = None
         self.loop = False
         self.exempt = False
-        self.more: dict[int, list[int]] | None = None
+        self.more: dict[int, dict[int, None]] | None = None
+        self.sought: dict[tuple[str, bool], int] | None = None
         self.awake: set[int] | None = None
         self.jumped: set[int] | None = None
         self.signalled = False
@@ -177,11 +195,55 @@ class Frame:
             return False
         return index not in self.topology.standby or (self.awake is not None and index in self.awake)
 
-    def wake(self, index: int) -> None:
-        """A node on standby is to start once what gives its inputs is done."""
-        self.awake = {*(self.awake or ()), index}
+    def wake(self, index: int) -> bool:
+        """A node on standby is to start once what gives its inputs is done; whether that is now."""
+        if self.awake is None:
+            self.awake = set()
+        self.awake.add(index)
         self.remaining += 1
-        self.cells[index] -= 1
+        return self.waits_less(index)
+
+    def waits_less(self, index: int, by: int = 1) -> bool:
+        """A node waits for so many fewer; whether it waits for nothing now, and did before."""
+        if not by:
+            return False
+        self.cells[index] -= by
+        if self.cells[index]:
+            return False
+        self.going += self.counts(index)
+        return True
+
+    def is_going(self, index: int) -> bool:
+        """Whether the frame waits for a node that runs, or could start."""
+        state = self.state(index)
+        return (state == OPEN or (state == PENDING and not self.cells[index])) and self.counts(index)
+
+    def attach(self) -> None:
+        """Take its place below its parent."""
+        parent = self.parent
+        if parent is not None:
+            self.older = parent.youngest
+            if self.older is not None:
+                self.older.younger = self
+            parent.youngest = self
+
+    def detach(self) -> None:
+        """Leave its place."""
+        if self.older is not None:
+            self.older.younger = self.younger
+        if self.younger is not None:
+            self.younger.older = self.older
+        elif self.parent is not None and self.parent.youngest is self:
+            self.parent.youngest = self.older
+        self.older = self.younger = None
+
+    def inside(self) -> Iterator[Frame]:
+        """The frames right below it, the one that was opened last first."""
+        one = self.youngest
+        while one is not None:
+            following = one.older
+            yield one
+            one = following
 
     def drop_taken(self, index: int) -> None:
         """A node will not take values any more: those that nobody else takes are dropped."""
@@ -219,11 +281,13 @@ class Frame:
             cells[index] += 1
         for index in self.awake or ():
             cells[index] -= 1
+        self.sought = None
         for index in self.jumped or ():
             cells[index] = sum(states[one] not in ENDED for one, takes in topology.before(index).items() if takes)
         for index in [index for index in self.values or () if not cells[size + index]]:
             assert self.values is not None
             del self.values[index]
+        self.going = sum(map(self.is_going, range(size))) if topology.standby else 0
         self.mixed = topology.dormant > 0 or any(state != DONE and state in ENDED for state in set(states))
 
     def failed(self, index: int, failed: FailedNode, state: int) -> None:

@@ -35,7 +35,8 @@ class Mapping:
         next: the chunk to be opened next.
         first: the position of its first item.
         results: the list that each chunk gave.
-        kept: frames of chunks with items that have not succeeded, by the chunk's number.
+        open: the frames of chunks that have not given their list, by the chunk's number.
+        kept: those of them whose items have all ended, not all well.
         total, ended, failed: items.
         worst: the failed item of the lowest number, and why.
         under_way: items that have begun and not ended, where there may be only so many.
@@ -50,6 +51,7 @@ class Mapping:
         self.next = 0
         self.first = 0
         self.results: list[Value | None] = [None] * len(chunks)
+        self.open: dict[int, Frame] = {}
         self.kept: dict[int, Frame] = {}
         self.total = sum(counts)
         self.ended = 0
@@ -122,6 +124,7 @@ def open_next(scheduler: Scheduler, frame: Frame, index: int, child: int | None 
     scheduler.log.append((OPENED, frame.id, index, id))
     opened = Frame(id, frame, index, frame.depth, topology, frame.literals, inputs, frame.identity_of(index), frame.path_of(index), frame.repeat, frame.nesting)
     opened.part = Part(number, mapping.first)
+    mapping.open[number] = opened
     mapping.first += count
     more = mapping.next < len(mapping.chunks)
     if more and mapping.spec.concurrency is None:
@@ -190,10 +193,21 @@ def item_ended(scheduler: Scheduler, frame: Frame, index: int) -> None:
 
 def _make_ready_in_order(ready: list[tuple[Frame, int]], frame: Frame, index: int) -> None:
     """Items begin in their order: the last of `ready` is the first to be taken."""
-    at = len(ready)
-    while at and ready[at - 1][0] is frame and ready[at - 1][1] < index:
-        at -= 1
-    ready.insert(at, (frame, index))
+
+    def goes_before(above: int) -> bool:
+        return above <= len(ready) and ready[-above][0] is frame and ready[-above][1] < index
+
+    step = 1
+    while goes_before(step):
+        step *= 2
+    low, high = step // 2, step  # of those on top, `low` go before it; of `high`, not all do
+    while high - low > 1:
+        middle = (low + high) // 2
+        if goes_before(middle):
+            low = middle
+        else:
+            high = middle
+    ready.insert(len(ready) - low, (frame, index))
 
 
 def item_ended_badly(scheduler: Scheduler, frame: Frame, index: int, state: int, failed: FailedNode | None) -> None:
@@ -247,6 +261,7 @@ def chunk_done(scheduler: Scheduler, frame: Frame, value: Value) -> tuple[Frame,
     mapping = _mapping(scheduler, frame)
     assert frame.part is not None
     mapping.results[frame.part.number] = value
+    del mapping.open[frame.part.number]
     return _next(scheduler, mapping)
 
 
@@ -290,7 +305,7 @@ def _next(scheduler: Scheduler, mapping: Mapping) -> tuple[Frame, int, Value, bo
 
 def _drop_inner(scheduler: Scheduler, frame: Frame) -> None:
     """The frames of items that failed are kept no more: the map does without them."""
-    for inner in [inner for inner in scheduler.frames.values() if inner.parent is frame]:
+    for inner in frame.inside():
         failing.drop(scheduler, inner)
 
 
@@ -307,8 +322,7 @@ def _fall_short(scheduler: Scheduler, mapping: Mapping) -> None:
 
 def forget(scheduler: Scheduler, frame: Frame, index: int) -> None:
     """A map's node has ended badly, and that stands: its frames go."""
-    del scheduler.maps[frame.id, index]
-    for one in [one for one in scheduler.frames.values() if one.parent is frame and one.slot == index]:
+    for one in scheduler.maps.pop((frame.id, index)).open.values():
         failing.drop(scheduler, one)
 
 
@@ -334,6 +348,8 @@ def forgive(scheduler: Scheduler) -> None:
 def loaded(scheduler: Scheduler) -> None:
     """After a snapshot: maps whose items have all ended go on from there."""
     for frame in scheduler.frames.values():
+        if frame.part is not None:
+            _mapping(scheduler, frame).open[frame.part.number] = frame
         if frame.part is not None and frame.mixed and not any(frame.state(index) in (PENDING, OPEN) for index in range(frame.topology.count)):
             _mapping(scheduler, frame).kept[frame.part.number] = frame
     for mapping in list(scheduler.maps.values()):

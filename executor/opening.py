@@ -73,7 +73,7 @@ def splice(
     hands_on = frame.remaining == 1 and not loops and not signalled and frame.parent is not None and frame.part is None and not frame.mixed
     if hands_on and topology.outputs == [index] and not topology.keeps_its_place(index) and callee.kind == "dynamic":
         assert frame.parent is not None
-        del scheduler.frames[frame.id]
+        scheduler.remove_frame(frame)
         frame.set_state(index, DONE)
         scheduler.loops.pop((frame.id, index), None)
         scheduler.done_nodes += 1

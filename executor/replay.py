@@ -107,7 +107,7 @@ def _take_of_node(scheduler: Scheduler, frame: Frame, index: int, event: Event) 
 
 def _remember_repeat(scheduler: Scheduler, frame: Frame, index: int) -> None:
     _, repeat = may_expand(scheduler.limits, frame, index)
-    scheduler.in_flight[frame.id, index] = repeat
+    scheduler.begin_call(frame, index, repeat)
 
 
 def _delay_of(scheduler: Scheduler, frame: Frame, index: int) -> float:

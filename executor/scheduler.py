@@ -24,6 +24,9 @@ weighted    whether any call wants another number of processors than one
 log         events since the journal last took them, in causal order
 outputs     the run's outputs, once the root frame has ended; None for one that was skipped
 failing     frames that fail and have not ended
+busy        while frames fail: how much of each frame runs still, by frame id (its own calls, and frames right below it of which something runs or that fail)
+unsettled   frames that fail and may have come a step further since they were looked at, by -id: what is inside comes before what is around it
+cleaning    nodes that may run although their frame fails, and had not ended when last looked at, by frame id
 handlers    what runs on the failure of frames that fail, as far as it has begun
 ending      what has ended otherwise than well and is being worked off (`is_ending`)
 has_dropped whether frames were dropped, so that what is ready may belong to none any more
@@ -105,6 +108,9 @@ class Scheduler:
         self.log: list[Event] = []
         self.outputs: tuple[Value | None, ...] | None = None
         self.failing: dict[int, Frame] = {}
+        self.busy: dict[int, int] = {}
+        self.unsettled: list[int] = []
+        self.cleaning: dict[int, list[int]] = {}
         self.handlers: set[Key] = set()
         self.ending: deque[tuple[Frame, int, int, FailedNode | None]] = deque()
         self.is_ending = False
@@ -145,7 +151,7 @@ class Scheduler:
             return
         self.log.append((DONE_EVENT, frame_id, index, value, meta))
         if frame.topology.code.commits_each and not self.replaying and frame.topology.commits_each(index):
-            self.holding[frame_id, index] = partial(self.complete, frame, index, value, True)
+            self.hold_back(frame, index, partial(self.complete, frame, index, value, True))
             return
         self.complete(frame, index, value, meta[3] > 0)
 
@@ -246,14 +252,22 @@ class Scheduler:
     def hold(self, frame: Frame, index: int, follows: Callable[[], None]) -> None:
         """Go on with what follows a node: when it is committed, if it says so, else at once."""
         if frame.topology.code.commits_each and not self.replaying and frame.topology.commits_each(index):
-            self.holding[frame.id, index] = follows
+            self.hold_back(frame, index, follows)
         else:
             follows()
+
+    def hold_back(self, frame: Frame, index: int, follows: Callable[[], None]) -> None:
+        """Go on with what follows a node when it is committed."""
+        self.holding[frame.id, index] = follows
+        if self.failing:
+            failing.begins_to_run(self, frame)
 
     def committed(self, frame_id: int, index: int) -> None:
         """A node that was held back is stored for good: what follows may start."""
         follows = self.holding.pop((frame_id, index), None)
         if follows is not None and frame_id in self.frames:
+            if self.failing:
+                failing.runs_no_more(self, self.frames[frame_id])
             follows()
 
     def failed(self, frame_id: int, index: int, failure: Failure, meta: Meta = NO_META, now: float = 0.0, calendar: float = 0.0) -> None:
@@ -296,10 +310,12 @@ class Scheduler:
     def _pending(self, frame_id: int, index: int, keep_tries: bool = False) -> Frame | None:
         """The frame of a call that has come back, if it still waits for an outcome. It is in flight no more."""
         key = (frame_id, index)
+        frame = self.frames.get(frame_id)
+        if self.failing and frame is not None and key in self.in_flight:
+            failing.runs_no_more(self, frame)
         self.in_flight.pop(key, None)
         if self.admission.held:
             self.admission.release(key)
-        frame = self.frames.get(frame_id)
         if frame is None or frame.state(index) != PENDING or (self.holding and key in self.holding):
             return None
         if self.tries and not keep_tries:
@@ -364,7 +380,7 @@ class Scheduler:
             self.ready += self.admission.unpark()
         if not self._root_is_checked:
             self._check_root()
-        if self.failing:
+        if self.unsettled:
             failing.settle(self)
         if self.dead:
             return []
@@ -406,7 +422,7 @@ class Scheduler:
             self.nodes += topology.count
         if topology.dormant:
             frame.mixed = True
-        self.frames[frame.id] = frame
+        self.add_frame(frame)
         if frame.remaining == 0:
             self.leave(frame)
             return
@@ -418,6 +434,25 @@ class Scheduler:
             self.make_ready(frame, topology.first)
         else:
             self.ready += [(frame, index) for index in topology.first]
+
+    def add_frame(self, frame: Frame) -> None:
+        """A frame is open."""
+        self.frames[frame.id] = frame
+        frame.attach()
+        frame.frozen = frame.parent is not None and frame.parent.frozen
+
+    def remove_frame(self, frame: Frame) -> None:
+        """A frame is open no more."""
+        if self.frames.pop(frame.id, None) is not None:
+            if self.failing:
+                failing.leaves(self, frame)
+            frame.detach()
+
+    def begin_call(self, frame: Frame, index: int, repeat: Repeat | None) -> None:
+        """A call is given to a worker."""
+        self.in_flight[frame.id, index] = repeat
+        if self.failing:
+            failing.begins_to_run(self, frame)
 
     def make_ready(self, frame: Frame, indices: Iterable[int]) -> None:
         """These nodes wait for nothing any more; the last one is to be the first."""
@@ -444,6 +479,7 @@ class Scheduler:
             cells[2 * size + index] = DONE
             if not topology.dormant or frame.counts(index):
                 frame.remaining -= 1
+                frame.going -= 1
             if index < topology.count and frame.part is None and not frame.loop:
                 self.done_nodes += 1
             if self.loops:
@@ -461,6 +497,8 @@ class Scheduler:
                 if cells[size + taken] == 0 and values is not None:
                     values.pop(taken, None)
             if frame.mixed or topology.unusual:
+                if frame.failing is not None:
+                    failing.look_at(self, frame)
                 endings.release(self, frame, index)
             else:
                 offsets = topology.successor_offsets
@@ -487,7 +525,7 @@ class Scheduler:
             frame, index, value, fresh = ended
             if frame.topology.code.commits_each and not self.replaying and frame.topology.commits_each(index):
                 # no event says that it is done: it is committed with all that came before
-                self.holding[frame.id, index] = partial(self.complete, frame, index, value, True)
+                self.hold_back(frame, index, partial(self.complete, frame, index, value, True))
                 self.ended_frames.append((frame.id, index))
                 return
 
@@ -501,7 +539,7 @@ class Scheduler:
         """All nodes of a frame have ended. Gives the node above it that is done now, and its value; None if nothing is."""
         if frame.failing is not None:
             return None  # `failing.settle` brings it to its end
-        self.frames.pop(frame.id, None)
+        self.remove_frame(frame)
         for index in frame.topology.standby:
             if frame.state(index) == PENDING:
                 frame.set_state(index, SKIPPED_STATE)  # nothing sent the run there

@@ -250,7 +250,7 @@ def _load_frame(scheduler: Scheduler, shapes: list[Any], repeats: list[Repeat], 
         frame.part = Part(at, first)
     frame.loop, frame.exempt = fields.truth(loop), fields.truth(exempt)
     frame.failures = {fields.count(index): _failed(one) for index, one in (fields.items(pair, 2) for pair in fields.items(failures))} or None
-    frame.more = {fields.count(index): fields.counts(ones) for index, ones in (fields.items(pair, 2) for pair in fields.items(more))} or None
+    frame.more = {fields.count(index): dict.fromkeys(fields.counts(ones)) for index, ones in (fields.items(pair, 2) for pair in fields.items(more))} or None
     frame.awake, frame.jumped = set(fields.counts(awake)) or None, set(fields.counts(jumped)) or None
     frame.signalled = fields.truth(signalled)
     if len(fields.data(state)) != topology.size or any(one > CANCELLED for one in state):
@@ -258,4 +258,4 @@ def _load_frame(scheduler: Scheduler, shapes: list[Any], repeats: list[Repeat], 
     for index, one in enumerate(state):
         frame.set_state(index, one)
     frame.values = {fields.count(index): value_of(one) for index, one in fields.items(values)} or None
-    scheduler.frames[id] = frame
+    scheduler.add_frame(frame)

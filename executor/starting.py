@@ -37,7 +37,7 @@ def calls_to_start(scheduler: Scheduler, count: int) -> list[Call]:
     too_wide: list[tuple[Frame, int]] = []
     weighted = scheduler.weighted
     while scheduler.weighted is weighted and count > 0 and not scheduler.stopping:
-        if scheduler.failing and not scheduler.ready:
+        if scheduler.unsettled and not scheduler.ready:
             failing.settle(scheduler)
         if not scheduler.ready or scheduler.dead:
             break
@@ -46,7 +46,7 @@ def calls_to_start(scheduler: Scheduler, count: int) -> list[Call]:
             continue
         topology = frame.topology
         if topology.is_plain(index) and not (scheduler.loops or scheduler.tries):  # most are
-            scheduler.in_flight[frame.id, index] = frame.repeat
+            scheduler.begin_call(frame, index, frame.repeat)
             calls.append(Call(frame, index))
             count -= 1
             continue
@@ -74,7 +74,7 @@ def calls_to_start(scheduler: Scheduler, count: int) -> list[Call]:
         if problem is not None:
             scheduler.fail(frame, index, problem, NO_META)
             continue
-        scheduler.in_flight[key] = repeat
+        scheduler.begin_call(frame, index, repeat)
         calls.append(call)
         count -= 1
     if too_wide:

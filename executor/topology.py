@@ -43,6 +43,7 @@ from planner.plan import (
     GATE,
     INPUT,
     LIST,
+    MAP,
     MERGE,
     NODE,
     PLAN,
@@ -88,6 +89,7 @@ class Topology:
         self.dormant = len(self.standby) + (self.graph.on_failure is not None)
         self.has_gates = GATE in self.graph.kinds
         self.unusual = bool(self.triggers or self.dormant or self.has_gates or RESCUE in self.graph.kinds or MERGE in self.graph.kinds)
+        self._all_before: dict[int, frozenset[int]] = {}
         self.code = code
         self.count = len(self.graph)
         self.simple = bytearray(self.count)
@@ -202,6 +204,41 @@ class Topology:
             bindings = self.graph.bindings_of(index)
         found = dict.fromkeys(self.graph.after.get(index, ()), False)
         found.update((node, True) for binding in bindings for node in references(binding))
+        return found
+
+    @cached_property
+    def known_as(self) -> dict[str, list[int]]:
+        """The nodes that bear a name, or call what bears it, in order."""
+        found: dict[str, list[int]] = {}
+        for index, name in enumerate(self.names):
+            for one in {name, self._called(index)}:
+                found.setdefault(one, []).append(index)
+        return found
+
+    def _called(self, index: int) -> str:
+        """The name of what a node calls; its own if it calls nothing."""
+        if self.graph.calls(index):
+            return self.callee(index).short_name
+        return self.shape.graphs[self.graph.targets[index]].name if self.graph.kinds[index] in (PLAN, MAP) else self.names[index]
+
+    @cached_property
+    def asleep_as(self) -> dict[str, list[int]]:
+        """Those of `known_as` that are on standby."""
+        found = {name: [index for index in nodes if index in self.standby] for name, nodes in self.known_as.items()}
+        return {name: nodes for name, nodes in found.items() if nodes}
+
+    def all_before(self, index: int) -> frozenset[int]:
+        """The nodes that have to end before a node can start, as the plan has it."""
+        found = self._all_before.get(index)
+        if found is None:
+            if len(self._all_before) >= _ANCESTRIES_KEPT:
+                self._all_before.clear()
+            todo, seen = [index], set[int]()
+            while todo:
+                new = self.before(todo.pop()).keys() - seen
+                seen |= new
+                todo += new
+            found = self._all_before[index] = frozenset(seen)
         return found
 
     @cached_property
@@ -382,6 +419,7 @@ class ShapeCode:
 
 
 _KEPT: Final = 256
+_ANCESTRIES_KEPT: Final = 16
 _CHUNKS_KEPT: Final = 64
 
 
