@@ -10,7 +10,7 @@ from typing import Any, Unpack, cast
 from executor.changed_code import Change
 from executor.engines.engine import engine_named
 from executor.errors import Fenced, RunExists, RunIsLive
-from executor.handle import Run
+from executor.handle import OwnRun, Run
 from executor.heartbeat import await_first_beat, is_live, read_beat
 from executor.limits import Limits
 from executor.manifest import read_manifest, read_plan
@@ -118,7 +118,7 @@ def _begin(
     if background:
         return prepared.carry_in_background()
     try:
-        prepared.carry()
+        return prepared.carry()
     except Fenced as error:
         if run_id is None or error.segment != 0:
             raise
@@ -126,7 +126,6 @@ def _begin(
         if ending(opened, run_id) is None:
             raise
         return there
-    return prepared.run
 
 
 def join(run_id: str, store: Store, target: Target | None, options: Options, limits: Limited, background: bool) -> Run:
@@ -243,12 +242,9 @@ def resume_with(
             "(take_over=True, --take-over): it will then stop by itself"
         )
     prepared = take_over_run(opened, manifest, options, limits, target=target, strict_code=strict_code, on_change=on_change)
-    if isinstance(prepared, Run):
-        return prepared
-    if background:
-        return prepared.carry_in_background()
-    prepared.carry()
-    return prepared.run
+    if not isinstance(prepared, OwnRun):
+        return prepared  # it has succeeded already
+    return prepared.carry_in_background() if background else prepared.carry()
 
 
 def rerun(
@@ -291,8 +287,7 @@ def rerun(
     """
     chosen, limits = options_of(options)
     prepared = prepare_rerun(opened_store(store), run_id, from_, chosen, limits, target=target, new_run_id=new_run_id)
-    prepared.carry()
-    return prepared.run
+    return prepared.carry()
 
 
 def call(target: Entity[..., Any] | Workflow, values: dict[str, Any]) -> Any:
@@ -309,5 +304,4 @@ def call(target: Entity[..., Any] | Workflow, values: dict[str, Any]) -> Any:
             "<unknown>" if where is None else where.file,
             0 if where is None else where.line,
         )
-    prepared.carry()
-    return prepared.run.result
+    return prepared.carry().result

@@ -12,6 +12,7 @@ from typing import Any
 from executor.bundle import unpacked
 from executor.errors import NotInStore
 from executor.layout import code_key
+from executor.recent import Recent
 from executor.store import Store
 from executor.user_modules import no_runs_begin
 from planner import registry
@@ -50,17 +51,15 @@ class Code:
         self._run_id = run_id
         self._bundle = bundle
         self.loaded = 0
-        self._resolved: dict[bytes, Entity[..., Any]] = {}
-        self._kept: list[Entity[..., Any]] = []
+        self._resolved = Recent[bytes, Entity[..., Any]](_KEPT_DEFINITIONS)
         self._shipped: set[tuple[str, bytes]] = set()
 
     def resolve(self, definition: bytes) -> Entity[..., Any]:
         """The function that a definition names. Raises `Refused`, as `CodeNotFound` or `CodeMismatch`."""
         known = self._resolved.get(definition)
         if known is None:
-            if len(self._resolved) > _KEPT_DEFINITIONS:
-                self._resolved.clear()
-            known = self._resolved[definition] = self._find(callee_from_bytes(definition))
+            known = self._find(callee_from_bytes(definition))
+            self._resolved.put(definition, known)
             self.loaded += 1
         return known
 
@@ -71,7 +70,6 @@ class Code:
         entity = self._by_value(callee)
         if entity is not None:
             registry.remember(callee, entity)
-            self._kept.append(entity)
             return entity
         if not has_import_name(callee):
             raise Refused(

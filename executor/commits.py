@@ -67,7 +67,7 @@ class Commits:
         self._marks: deque[tuple[int, Mark]] = deque()
         self._given = self._back = 0
         self._lock = threading.Lock()
-        self._behind: WriteBehind | None = None
+        self._behind = WriteBehind(store)
 
     # --- the run loop's side ---
 
@@ -90,8 +90,7 @@ class Commits:
 
     def close(self) -> None:
         """Wait for what is being written."""
-        if self._behind is not None:
-            self._behind.close()
+        self._behind.close()
 
     # --- the journal's side ---
 
@@ -133,8 +132,6 @@ class Commits:
             self._write(partial(self.keep, settled))
 
     def _write(self, action: Callable[[], object]) -> None:
-        if self._behind is None:
-            self._behind = WriteBehind(self._store)
         self._behind.write(action)
 
 

@@ -225,6 +225,10 @@ class JournalError(FormatError, ExecutorError):
     """A segment of the journal is damaged or missing."""
 
 
+class DoesNotFit(ExecutorError, ValueError):
+    """An event of a journal can't have happened where it stands: the journal is of another run, or was changed on purpose."""
+
+
 class CodeChanged(ExecutorError):
     """The code changed since the run began, in a way that resume refuses (rule R6)."""
 

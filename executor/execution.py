@@ -13,9 +13,10 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from executor.calls import Call
 from executor.clock import Clock, SystemClock
@@ -36,7 +37,7 @@ from executor.heartbeat import Heartbeat
 from executor.inbox import Command, Inbox
 from executor.interrupts import Interrupts, deferred_interrupts
 from executor.invocation import UNSTARTED, VALUE
-from executor.journal import Journal
+from executor.journal import Journal, Tail
 from executor.limits import Limits
 from executor.lookups import Lookups
 from executor.manifest import Manifest
@@ -47,6 +48,7 @@ from executor.scheduler import Scheduler
 from executor.snapshot import dump, put_snapshot
 from executor.standing import Progress, Standing, standing_of
 from executor.store import Store
+from executor.summary import Ending
 from planner.plan import Value
 
 _log = logging.getLogger("promissory")
@@ -63,22 +65,15 @@ examine: Callable[[Execution], None] | None = None
 """Called after each round of the loop, where a test wants to look (`executor.testing.always_replay`)."""
 
 
-class Ending(NamedTuple):
-    """How a run ended: its state, why, and its outputs as they stand in the journal."""
-
-    state: str
-    reason: str
-    outputs: list[Any] | None
-
-
 class Execution:
     """One executor's work on one run.
 
     Args:
         store, manifest: the run.
         scheduler: its state.
-        journal: its log, which this executor may write.
         engine: who runs the bodies.
+        epoch, tail: of this executor, and the segment after which it writes; see `executor.journal`.
+        durable: sync what is acknowledged.
         parallel: how many bodies may run at one time, over all frames.
         script: (module name, file) of the program that defines the workflow.
         modules: (name, file) of the modules that the plan's functions were imported from.
@@ -96,6 +91,9 @@ class Execution:
         scheduler: Scheduler,
         engine: Engine,
         *,
+        epoch: int,
+        tail: Tail | None,
+        durable: bool,
         parallel: int = 1,
         script: tuple[str, str] | None = None,
         modules: tuple[tuple[str, str], ...] = (),
@@ -109,9 +107,10 @@ class Execution:
         self.manifest = manifest
         self.scheduler = scheduler
         self.engine = engine
-        self.journal: Journal | None = None
+        self.journal = Journal(store, manifest.run_id, epoch, tail, durable, self.committed)
         self.clock: Clock = clock or SystemClock()
         self._is_overtaken = False
+        self._broken: Exception | None = None
         self._parallel = parallel
         self._timeout = timeout
         self._deadline: float | None = None
@@ -160,6 +159,11 @@ class Execution:
         self._announce()
         self.wake()
 
+    def _note_broken(self, error: Exception) -> None:
+        """From a thread of the run's that can't go on: neither can the run."""
+        self._broken = error
+        self.wake()
+
     def committed(self, events: tuple[Event, ...]) -> None:
         """Told by the journal: these events may be seen."""
         self._commits.take(events, self.scheduler.holding)
@@ -169,18 +173,15 @@ class Execution:
 
     def flush(self) -> None:
         """Have everything that was recorded so far committed. From any thread."""
-        if self.journal is not None:
-            self.journal.flush()
+        self.journal.flush()
 
     def begins_with(self, events: list[Event]) -> None:
         """The journal begins with these."""
-        assert self.journal is not None
         self._commits.gives(events)
         self.journal.append(events)
 
     def claims(self, events: tuple[Event, ...]) -> None:
         """The journal's first segment holds these."""
-        assert self.journal is not None
         self._commits.gives(events)
         self.journal.claim(events)
 
@@ -218,38 +219,49 @@ class Execution:
 
         Raises `KeyboardInterrupt`, `Fenced` and `StoreError`; the run can be resumed after each.
         """
-        assert self.journal is not None
-        journal, engine = self.journal, self.engine
-        inbox = None
+        resources = ExitStack()
         try:
-            if self._beats:
-                self._heartbeat = Heartbeat(self.store, self.manifest.run_id, journal.epoch, self._look, self._note_overtaken)
-                inbox = Inbox(self.store, self.manifest.run_id, self._take_message)
-            journal.when_stopped = self.wake
-            engine.open(self._setup(journal.epoch))
-            self._announce()
-            self._reuse.begin_with_replayed()
+            ending = self._run_with(resources)
+        except BaseException as raised:
             try:
-                self._carry()
-            except KeyboardInterrupt:
-                journal.flush()
-                raise
-            state, reason, outputs = self._verdict()
-            if state != "INTERRUPTED":
-                journal.append([(ENDED, state, reason, outputs)])
-            journal.flush()
-            reached("run.ended")
-            self._commits.close()
-        finally:
-            if inbox is not None:
-                inbox.close()
-            journal.close()
-            engine.close()
-            self._reuse.close()
-            if self._heartbeat is not None:
-                self._heartbeat.close()
+                resources.close()
+            except Exception as error:
+                raised.add_note(f"and to close what the run used raised {error!r}")
+            raise
+        try:
+            resources.close()
+        except Exception:  # the end is committed: it counts, whatever could not be closed after it
+            _log.exception("run %s has ended (%s), and what it used could not all be closed", self.manifest.run_id, ending.state)
         self._commands.close()
-        return Ending(state, reason, outputs)
+        return ending
+
+    def _run_with(self, resources: ExitStack) -> Ending:
+        """Carry the run to its end. What is in use is closed by `resources`: all of it, whatever one of them raises; the beat ends last."""
+        journal, engine = self.journal, self.engine
+        if self._beats:
+            self._heartbeat = Heartbeat(self.store, self.manifest.run_id, journal.epoch, self._look, self._note_overtaken, self._note_broken)
+            resources.callback(self._heartbeat.close)
+        resources.callback(self._reuse.close)
+        resources.callback(self._commits.close)
+        resources.callback(engine.close)
+        resources.callback(journal.close)
+        if self._beats:
+            resources.callback(Inbox(self.store, self.manifest.run_id, self._take_message, self._note_broken).close)
+        journal.when_stopped = self.wake
+        engine.open(self._setup(journal.epoch))
+        self._announce()
+        self._reuse.begin_with_replayed()
+        try:
+            self._carry()
+        except KeyboardInterrupt:
+            journal.flush()
+            raise
+        state, reason, outputs = self._verdict()
+        if state != "INTERRUPTED":
+            journal.append([(ENDED, state, reason, outputs)])
+        journal.flush()
+        reached("run.ended")
+        return Ending(state, reason, outputs, journal.newest)
 
     def _setup(self, epoch: int) -> Setup:
         manifest = self.manifest
@@ -257,7 +269,6 @@ class Execution:
 
     def _carry(self) -> None:
         """Go on until nothing is left to do. An interrupt keeps what was done."""
-        assert self.journal is not None
         scheduler, engine = self.scheduler, self.engine
         recalled = announced = False
         self._deadline = None if self._timeout is None else self.clock.monotonic() + self._timeout
@@ -265,6 +276,8 @@ class Execution:
             while True:
                 if self._happened.is_set():
                     self._happened.clear()
+                    if self._broken is not None:
+                        raise self._broken
                     self.journal.check()
                     if self._commands or self._is_overtaken:
                         self.journal.look_for_successor()
@@ -388,7 +401,6 @@ class Execution:
         return batch_of(calls, self._carry_from, self.manifest.run_id, self.scheduler.channel)
 
     def _open_lookups(self) -> Lookups:
-        assert self.journal is not None
         lookups = Lookups(self.store, self.manifest.run_id, self.journal.epoch, self.wake)
         self._commits.keep = lookups.keep
         return lookups
@@ -401,7 +413,6 @@ class Execution:
     # --- in: what came back ---
 
     def _record(self) -> None:
-        assert self.journal is not None
         scheduler = self.scheduler
         log = scheduler.log
         if not (log or self._reuse.has_to_keep or scheduler.ended_frames):

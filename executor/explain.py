@@ -11,13 +11,12 @@ from typing import Final
 
 from executor.cache import Entry, at_work, entries
 from executor.cache_key import Fields, fields_of, result_key
-from executor.errors import JournalError
+from executor.errors import DoesNotFit, JournalError
 from executor.events import DONE, EXPANDED, FAILED, SIGNALLED
 from executor.frame import PENDING
 from executor.history import History, NodeRow
 from executor.journal import find_end, read_segments
 from executor.layout import segment_key
-from executor.recovery import DOES_NOT_FIT
 from executor.replay import TOLD, replay
 from executor.scheduler import Scheduler
 from executor.store import Store
@@ -180,9 +179,8 @@ def _fields(store: Store, history: History, frame: int, index: int) -> tuple[Fie
             if event[0] in TOLD:
                 try:
                     replay(scheduler, event)
-                except DOES_NOT_FIT as error:
-                    key = segment_key(manifest.run_id, segment.number)
-                    raise JournalError(key, f"has an event that does not fit the run ({type(error).__name__}: {error})") from None
+                except DoesNotFit as error:
+                    raise JournalError(segment_key(manifest.run_id, segment.number), f"has an event that does not fit the run: {error}") from None
         else:
             continue
         break

@@ -7,23 +7,31 @@ import shlex
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from executor.answer import answer
-from executor.errors import OutputUnavailable, RunCancelled, RunFailed, RunInterrupted, RunIsNotLive, RunTimeout, WorkflowCancelled
+from executor.errors import (
+    OutputUnavailable,
+    RunCancelled,
+    RunFailed,
+    RunInterrupted,
+    RunIsNotLive,
+    RunTimeout,
+    StoreError,
+    WorkflowCancelled,
+)
 from executor.events import value_of
 from executor.execution import Execution
 from executor.failure import Failure
 from executor.history import History, NodeRow
 from executor.inbox import Command, tell
 from executor.store import Store
-from executor.summary import ending, summarise
+from executor.summary import ENDED_WELL, Ending, standing_of_run
 from planner.plan import Plan
 from typesys.types import ANY
 from typesys.wire import Codec, codec_for
 
 _LOOK = 0.2
-ENDED_WELL = ("SUCCEEDED", "TERMINATED")
 _ANY = codec_for(ANY)
 _LIMITS = ("DepthExceeded", "NodesExceeded", "FuturesTooLarge", "IterationLimitExceeded")
 
@@ -55,14 +63,28 @@ class Outputs(dict[str, Any]):
         raise OutputUnavailable(f"the output {name} is not there: {self._why}", name)
 
 
+class Cause(NamedTuple):
+    """What brought a run's end about.
+
+    Attributes:
+        segment: the segment that tells of the end.
+        failure: path, failure and attempt of the node that failed first.
+        cancelled: path and reason of the task that cancelled the run.
+    """
+
+    segment: int
+    failure: tuple[str, Failure, int] | None
+    cancelled: tuple[str, str] | None
+
+
 class Run:
-    """A run of a workflow, as `run`, `start` and `resume` give it.
+    """A run of a workflow, as `run`, `start`, `resume` and `attach` give it.
 
     Attributes:
         id: its name, which `promissory resume` takes.
         store: where it lies.
 
-    One that another process works on can be had with `executor.attach`.
+    What it says is read when it is asked for: a run that failed here and was resumed by somebody else tells of that.
 
     >>> from planner import task
     >>> import executor
@@ -78,14 +100,8 @@ class Run:
         self.id = run_id
         self.store = store
         self._codecs = codecs
-        self._thread: threading.Thread | None = None
-        self._execution: Execution | None = None
-        self._raised: BaseException | None = None
-        self._ended: tuple[str, str] | None = None
-        self._seen: tuple[str, str] | None = None
-        self._outputs: list[Any] | None = None
-        self._failure: tuple[str, Failure, int] | None = None
-        self._cancelled: tuple[str, str] | None = None
+        self._last: Ending | None = None
+        self._cause: Cause | None = None
 
     # --- how it goes ---
 
@@ -96,23 +112,12 @@ class Run:
             TimeoutError: it has not ended after `timeout` seconds; it goes on.
             Fenced, StoreError: its executor had to stop.
         """
-        if self._thread is not None:
-            self._thread.join(timeout)
-            if self._thread.is_alive():
-                raise TimeoutError(f"run {self.id} has not ended after {timeout} s")
-        elif self._ended is None and self._execution is None:
-            self._wait_for_others(timeout)
-        if self._raised is not None:
-            raise self._raised
-        return self
-
-    def _wait_for_others(self, timeout: float | None) -> None:
-        """Wait for an executor of another process."""
         given_up = None if timeout is None else time.monotonic() + timeout
         while self.state in ("RUNNING", "PAUSED"):
             if given_up is not None and time.monotonic() >= given_up:
                 raise TimeoutError(f"run {self.id} has not ended after {timeout} s")
             time.sleep(_LOOK)
+        return self
 
     def pause(self, reason: str = "") -> None:
         """Have nothing new start, until `unpause`; what runs may finish. A run of another process has taken note when this returns.
@@ -134,6 +139,9 @@ class Run:
         """Start nothing new, end what runs where the engine can do that, and end as CANCELLED. A run that has ended stays as it is. Raises `RunIsNotLive`."""
         self._command("cancel", reason)
 
+    def _command(self, command: str, reason: str) -> None:
+        tell(self.store, self.id, command, reason)
+
     def answer(self, name: str, value: Any) -> None:
         """Answer a gate: what `wait_for_input(name)` waits for, or whether `approve(…, name)` may go on.
 
@@ -146,61 +154,54 @@ class Run:
             GateNotFound: no gate of this name waits; the message says which do.
             TypeError: the value is not what the gate wants.
         """
-        if self._execution is not None:
-            self._execution.flush()
         answer(self.store, self.id, name, value)
-
-    def _command(self, command: str, reason: str) -> None:
-        if self._execution is None:
-            tell(self.store, self.id, command, reason)
-        elif self._thread is not None and self._thread.is_alive():
-            self._execution.command(Command(command, reason, "its own process", time.time_ns() // 1000))
-        elif command in ("pause", "unpause"):
-            raise RunIsNotLive(f"run {self.id} is {self.state}: there is nobody to {command} it")
 
     @property
     def state(self) -> str:
         """RUNNING, PAUSED, SUCCEEDED, FAILED, CANCELLED, or INTERRUPTED if its executor is gone (rule X8)."""
-        if self._ended is not None:
-            return self._ended[0]
-        if self._execution is None:
-            self._read_ending()
-            return summarise(self.store, self.id).state if self._seen is None else self._seen[0]
-        if self._thread is not None and self._thread.is_alive():
-            return "PAUSED" if self._execution.scheduler.paused else "RUNNING"
-        return "INTERRUPTED"
-
-    def _read_ending(self) -> None:
-        """How a run of another process ended, if it has."""
-        found = ending(self.store, self.id)
-        self._seen = None if found is None else (found[0], found[1])
-        if found is not None:
-            state, reason, self._outputs = found
-            self._failure = History(self.store, self.id).first_failure() if state == "FAILED" else None
-            self._cancelled = History(self.store, self.id).cancelled_by() if state == "CANCELLED" else None
-            if state in ENDED_WELL:  # any other end may be followed by a resume
-                self._ended = (state, reason)
+        return self._stands().state
 
     @property
     def reason(self) -> str:
         """Why it ended as it did."""
-        ended = self._ended or self._seen
-        return "" if ended is None else ended[1]
+        return self._stands().reason
+
+    def _stands(self) -> Ending:
+        """How the run stands. An end that nothing can follow is read once; any other holds as long as no segment is newer."""
+        if self._last is not None and self._last.state in ENDED_WELL:
+            return self._last
+        found = standing_of_run(self.store, self.id)
+        if self._last is None or self._last.segment != found.segment or found.state in ("RUNNING", "PAUSED"):
+            self._last = found
+        return self._last
+
+    def _cause_of(self, ending: Ending) -> Cause:
+        """What brought an end about: read once for each end."""
+        if self._cause is None or self._cause.segment != ending.segment:
+            history = History(self.store, self.id)
+            failure = history.first_failure() if ending.state == "FAILED" else None
+            cancelled = history.cancelled_by() if ending.state == "CANCELLED" else None
+            self._cause = Cause(ending.segment, failure, cancelled)
+        return self._cause
 
     @property
     def error(self) -> RunFailed | RunCancelled | WorkflowCancelled | RunInterrupted | None:
         """What went wrong, if something did. The original exception is its cause."""
-        state = self.state
-        if state == "CANCELLED" and self._cancelled is not None:
-            node, reason = self._cancelled
+        stands = self._stands()
+        if stands.state == "INTERRUPTED":
+            why = f" ({stands.reason})" if stands.reason else ""
+            return RunInterrupted(f"run {self.id} is interrupted{why}: {resume_command(self.id, self.store)}")
+        if stands.state not in ("FAILED", "CANCELLED"):
+            return None
+        cause = self._cause_of(stands)
+        if stands.state == "CANCELLED":
+            if cause.cancelled is None:
+                return RunCancelled(f"run {self.id} was cancelled: {stands.reason}")
+            node, reason = cause.cancelled
             return WorkflowCancelled(f"{node} cancelled the run{f': {reason}' if reason else ''}", reason, node)
-        if state == "CANCELLED":
-            return RunCancelled(f"run {self.id} was cancelled: {self.reason}")
-        if state == "INTERRUPTED" and self._raised is None:
-            return RunInterrupted(f"run {self.id} is interrupted{f' ({self.reason})' if self.reason else ''}: {resume_command(self.id, self.store)}")
-        if self._failure is None:
-            return self._timeout_error() if state == "FAILED" else None
-        path, failure, attempt = self._failure
+        if cause.failure is None:
+            return self._timeout_error(stands.reason)
+        path, failure, attempt = cause.failure
         said = f"{failure}" if path.partition("#")[0] in failure.message else f"{path} failed: {failure}"
         verb = "with the limit raised" if failure.kind in _LIMITS else "repair it, then"
         way_out = f"\n  run {self.id}; {verb}: {resume_command(self.id, self.store)}" if self.store.outlives_the_process else ""
@@ -214,9 +215,9 @@ class Run:
         error.__cause__ = failure.exception()
         return error
 
-    def _timeout_error(self) -> RunTimeout:
+    def _timeout_error(self, reason: str) -> RunTimeout:
         way_out = f"; to go on: {resume_command(self.id, self.store)}" if self.store.outlives_the_process else ""
-        return RunTimeout(f"run {self.id}: {self.reason}{way_out}", path="main", run_id=self.id)
+        return RunTimeout(f"run {self.id}: {reason}{way_out}", path="main", run_id=self.id)
 
     # --- what it gave ---
 
@@ -235,17 +236,19 @@ class Run:
 
     def why_unavailable(self) -> str:
         """Why an output is not there, of a run that has ended well."""
-        if self.state == "TERMINATED":
-            return f"the run was ended early ({self.reason})" if self.reason else "the run was ended early"
+        stands = self._stands()
+        if stands.state == "TERMINATED":
+            return f"the run was ended early ({stands.reason})" if stands.reason else "the run was ended early"
         skipped = [row for row in self.nodes() if row.state == "SKIPPED" and row.why and not row.why.endswith("was skipped")]
         said = "; ".join(f"{row.path}: {row.why}" for row in skipped[:3])
         return f"what gives it was skipped{f' ({said})' if said else ''}"
 
     def encoded_outputs(self) -> list[bytes | None]:
         """Its outputs as they are stored, in order, None for one that it does not have; needs none of the author's classes."""
-        if self._outputs is None:
-            raise RunFailed(f"run {self.id} is {self.state} and has no result", path="main", run_id=self.id)
-        return [None if tree is None else self.store.get_value(value_of(tree)) for tree in self._outputs]
+        stands = self._stands()
+        if stands.outputs is None:
+            raise RunFailed(f"run {self.id} is {stands.state} and has no result", path="main", run_id=self.id)
+        return [None if tree is None else self.store.get_value(value_of(tree)) for tree in stands.outputs]
 
     @property
     def result(self) -> Any:
@@ -284,3 +287,93 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<run {self.id} {self.state}>"
+
+
+class OwnRun(Run):
+    """A run that this process carries, or has carried.
+
+    Args:
+        execution: its work on the run.
+        plan: holds the functions that no import reaches.
+    """
+
+    def __init__(self, run_id: str, store: Store, codecs: Mapping[str, Codec], execution: Execution, plan: Plan) -> None:
+        super().__init__(run_id, store, codecs)
+        self.plan = plan
+        self._execution = execution
+        self._thread: threading.Thread | None = None
+        self._raised: BaseException | None = None
+        self._is_over = False
+
+    def carry(self) -> OwnRun:
+        """Carry it to its end, here."""
+        execution = self._execution
+        try:
+            ended = execution.run()
+            self._last = ended
+        except BaseException as error:
+            self._last = Ending("INTERRUPTED", "", None, execution.journal.newest)
+            self._say_how_to_go_on(error)
+            raise
+        finally:
+            self._is_over = True
+        scheduler, failure = execution.scheduler, None
+        if scheduler.failure is not None and ended.state == "FAILED":
+            failure = (scheduler.failure.path, scheduler.failure.failure, scheduler.failure.attempt)
+        self._cause = Cause(self._last.segment, failure, scheduler.cancelled)
+        return self
+
+    def _say_how_to_go_on(self, error: BaseException) -> None:
+        if not self.store.outlives_the_process:
+            return
+        command = resume_command(self.id, self.store)
+        if isinstance(error, KeyboardInterrupt):
+            error.add_note(f"run {self.id} is interrupted and can be resumed: {command}")
+        elif isinstance(error, StoreError):
+            error.add_note(f"run {self.id} is interrupted; what was acknowledged is safe. Repair the store, then: {command}")
+
+    def carry_in_background(self) -> OwnRun:
+        """Carry it to its end in a thread."""
+
+        def work() -> None:
+            try:
+                self.carry()
+            except BaseException as error:  # whoever waits for the run gets it
+                self._raised = error
+
+        self._thread = threading.Thread(target=work, name=f"promissory run {self.id}", daemon=True)
+        self._thread.start()
+        return self
+
+    def wait(self, timeout: float | None = None) -> Run:
+        """Wait for the end of a run that goes on in the background; gives the run itself. Told at `Run.wait`."""
+        if self._thread is not None:
+            self._thread.join(timeout)
+            if self._thread.is_alive():
+                raise TimeoutError(f"run {self.id} has not ended after {timeout} s")
+        if self._raised is not None:
+            raise self._raised
+        return super().wait(timeout)  # somebody else may go on with it
+
+    def answer(self, name: str, value: Any) -> None:
+        """Answer a gate. Told at `Run.answer`."""
+        if not self._is_over:
+            self._execution.flush()
+        super().answer(name, value)
+
+    def _command(self, command: str, reason: str) -> None:
+        if not self._is_over:
+            self._execution.command(Command(command, reason, "its own process", time.time_ns() // 1000))
+        elif self.state in ("RUNNING", "PAUSED"):  # somebody else goes on with it
+            super()._command(command, reason)
+        elif command in ("pause", "unpause"):
+            raise RunIsNotLive(f"run {self.id} is {self.state}: there is nobody to {command} it")
+
+    def _stands(self) -> Ending:
+        if not self._is_over:
+            return Ending("PAUSED" if self._execution.scheduler.paused else "RUNNING", "", None, -1)
+        try:
+            return super()._stands()
+        except StoreError:
+            assert self._last is not None
+            return self._last  # the store that this run had to stop for

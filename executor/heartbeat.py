@@ -136,14 +136,24 @@ class Heartbeat:
     Args:
         look: gives how the run stands, what runs, and whether it was told to end.
         overtaken: is told that another executor beats for the run.
+        broken: is told what the beating thread died of, if it is nothing that the store may raise.
     """
 
-    def __init__(self, store: Store, run_id: str, epoch: int, look: Callable[[], tuple[Standing, list[Any], bool]], overtaken: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        run_id: str,
+        epoch: int,
+        look: Callable[[], tuple[Standing, list[Any], bool]],
+        overtaken: Callable[[], None],
+        broken: Callable[[Exception], None],
+    ) -> None:
         self._store = store
         self._key = run_key(run_id, "beat")
         self._epoch = epoch
         self._look = look
         self._overtaken = overtaken
+        self._broken = broken
         self._over = threading.Event()
         self._beating = threading.Lock()
         self._wake = threading.Event()
@@ -151,10 +161,14 @@ class Heartbeat:
         self._soon = SOON if store.is_near else INTERVAL
         self._run = (store.url, run_id, epoch)
         self._run_id = run_id
-        _beating.add(self._run)
-        self._beat(False)
         self._thread = threading.Thread(target=self._beat_for_ever, name=f"promissory heartbeat {run_id}", daemon=True)
-        self._thread.start()
+        _beating.add(self._run)
+        try:
+            self._beat(False)
+            self._thread.start()
+        except BaseException:
+            _beating.discard(self._run)
+            raise
 
     def _beat(self, over: bool) -> None:
         with self._beating:
@@ -204,6 +218,9 @@ class Heartbeat:
                 return
             except StoreError:
                 continue  # the journal will run into it and say so; a missed beat is only a missed beat
+            except Exception as error:  # without a beat others would take the run for dead
+                self._broken(error)
+                return
 
     def close(self) -> None:
         """Say that this executor has ended by itself."""

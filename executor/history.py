@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from executor.calls import Key
-from executor.errors import JournalError, RunNotFound
+from executor.errors import DoesNotFit, JournalError, RunNotFound
+from executor.event_fit import refuse_misfit
 from executor.events import (
     CODE,
     ENDED,
@@ -41,7 +42,6 @@ from executor.layout import futures_key, segment_key
 from executor.limits import Limits
 from executor.manifest import Manifest, read_manifest, read_plan
 from executor.node_paths import find, frame_path, node_path
-from executor.recovery import DOES_NOT_FIT
 from executor.replay import TOLD, replay
 from executor.rows import NodeRow, Rows
 from executor.scheduler import Scheduler
@@ -131,8 +131,8 @@ class History:
                     self._take(event)
             except FormatError as error:
                 raise JournalError(key, f"holds what does not fit the run: {error}") from None
-            except DOES_NOT_FIT as error:
-                raise JournalError(key, f"has an event that does not fit the run ({type(error).__name__}: {error})") from None
+            except DoesNotFit as error:
+                raise JournalError(key, f"has an event that does not fit the run: {error}") from None
         self._segments = max(self._segments, end)
 
     # --- reading events ---
@@ -152,8 +152,9 @@ class History:
         if kind not in TOLD:
             return
         if len(event) > 2 and kind != RESUMED:
-            if event[1] not in self.opened:
-                raise KeyError(f"frame {event[1]}")
+            refuse_misfit(self.scheduler, event)
+            if event[2] >= self.opened[event[1]].topology.size:
+                raise DoesNotFit(f"frame {event[1]} has no node {event[2]}")
             self._note(event, (event[1], event[2]))
         replay(self.scheduler, event)
         if kind == RESUMED:

@@ -151,12 +151,14 @@ class Inbox:
 
     Args:
         obey: is told of each, with its key, once.
+        broken: is told what the looking thread died of, if it is nothing that the store may raise.
     """
 
-    def __init__(self, store: Store, run_id: str, obey: Callable[[str, Command], None]) -> None:
+    def __init__(self, store: Store, run_id: str, obey: Callable[[str, Command], None], broken: Callable[[Exception], None]) -> None:
         self._store = store
         self._run_id = run_id
         self._obey = obey
+        self._broken = broken
         self._seen: set[str] = set()
         self._over = threading.Event()
         self._interval = 0.25 if store.is_near else 2.0
@@ -166,16 +168,22 @@ class Inbox:
     def _look_for_ever(self) -> None:
         while not self._over.wait(self._interval):
             try:
-                found = waiting(self._store, self._run_id)
+                self._look()
             except Crashed:
                 return
             except StoreError:
                 continue  # the journal will run into it and say so
-            self._seen &= {key for key, _ in found}
-            for key, command in found:
-                if key not in self._seen:
-                    self._seen.add(key)
-                    self._obey(key, command)
+            except Exception as error:  # a run that hears no commands could not be stopped
+                self._broken(error)
+                return
+
+    def _look(self) -> None:
+        found = waiting(self._store, self._run_id)
+        self._seen &= {key for key, _ in found}
+        for key, command in found:
+            if key not in self._seen:
+                self._seen.add(key)
+                self._obey(key, command)
 
     def close(self) -> None:
         """Look no more."""

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, Final, Protocol, cast
@@ -39,12 +39,13 @@ from executor.invocation import (
     VALUE,
     leaf_key,
 )
+from executor.recent import Recent
 from executor.store import Store
 from planner.binding import assemble
 from planner.context import Body, Context, current_body
 from planner.dynamic import Dynamic, Iteration, expand
 from planner.entity import Entity
-from planner.plan import Large, Plan
+from planner.plan import Callee, Large, Plan
 from planner.plan_format import FuturesHeader, futures_to_bytes
 from planner.signals import Loop, Retry, Signal, Skip
 from planner.task import Task
@@ -57,6 +58,7 @@ from typesys.types import Type
 
 _LISTS_KEPT: Final = 8
 _ENDS_A_BATCH: Final = (FAILURE, UNSTARTED)
+_KEPT_FUNCTIONS: Final = 4096
 LONGEST_BATCH: Final = 0.02
 """Seconds after which a batch ends early."""
 
@@ -148,7 +150,8 @@ class Worker:
         self._after_body = after_body
         self._process = os.getpid()
         self._code = Code(store, run_id, bundle)
-        self._kept: dict[tuple[str, bytes], Any] = {}
+        self._kept = Recent[tuple[str, bytes], tuple[Callee, Entity[..., Any]]](_KEPT_FUNCTIONS)
+        self._held: list[Entity[..., Any]] = []
         self._run_id = run_id
         self._shared: list[Any] = []
         self._channel: dict[str, bytes] = {}
@@ -302,13 +305,23 @@ class Worker:
     def _ship_code(self, expansion: Plan) -> None:
         """Have other workers find the functions that a plan made here calls."""
         for callee, called in zip(expansion.shape.callees, expansion.origin.entities, strict=True):
-            if not has_import_name(callee):
-                self._kept[callee.name, callee.digest] = called  # no import reaches it, and the plan is about to go
+            if not has_import_name(callee):  # no import reaches it, and the plan is about to go
+                dropped = self._kept.put((callee.name, callee.digest), (callee, called))
+                if dropped and not self._ships:
+                    self._put_away(dropped.values())
         if self._ships:
             try:
                 self._code.ship(zip(expansion.shape.callees, expansion.origin.entities, strict=True), must=self._remote)
             except CantTravel as problem:
                 raise Refused("CodeNotFound", str(problem)) from None
+
+    def _put_away(self, functions: Iterable[tuple[Callee, Entity[..., Any]]]) -> None:
+        """Store functions that may be called yet, and are too many to be held; hold those that can't be stored."""
+        for function in functions:
+            try:
+                self._code.ship([function])
+            except CantTravel:
+                self._held.append(function[1])
 
     def encoded(self, entity: Entity[..., Any], result: Any) -> Any:
         """What a body returned, checked and stored, as it stands in an outcome. Raises `Refused`."""

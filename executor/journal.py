@@ -91,6 +91,11 @@ class Journal:
         """
         self._write(events)
 
+    @property
+    def newest(self) -> int:
+        """The number of the segment that was written last; -1 before the first."""
+        return self._next - 1
+
     # --- the scheduler's side ---
 
     def append(self, events: list[Event]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,10 +14,10 @@ from executor.changed_code import Current
 from executor.code import CantTravel, Code
 from executor.crash_points import reached
 from executor.engines.engine import Engine
-from executor.errors import InputError, RunExists, StoreError
+from executor.errors import InputError, RunExists
 from executor.execution import Execution, resumed_event
-from executor.handle import Run, default_store, resume_command
-from executor.journal import Journal
+from executor.handle import OwnRun, default_store
+from executor.journal import Tail
 from executor.layout import is_run_id, object_key, plan_key
 from executor.limits import Limits
 from executor.manifest import Manifest, new_manifest, read_manifest, write_manifest
@@ -43,48 +42,6 @@ from typesys.wire import Codec, codec_for
 Target = WorkflowFunction[..., Any] | Workflow | Dynamic[..., Any] | Task[..., Any] | Plan
 
 
-class Prepared:
-    """A run that is about to be carried to its end."""
-
-    def __init__(self, run: Run, execution: Execution, plan: Plan) -> None:
-        self.run = run
-        self._execution = execution
-        self.plan = plan  # holds the functions that no import reaches
-        run._execution = execution
-
-    def carry(self) -> None:
-        """Carry it to its end, here."""
-        execution, run = self._execution, self.run
-        try:
-            ended = execution.run()
-        except KeyboardInterrupt as interrupt:
-            if run.store.outlives_the_process:
-                interrupt.add_note(f"run {run.id} is interrupted and can be resumed: {resume_command(run.id, run.store)}")
-            raise
-        except StoreError as error:
-            if run.store.outlives_the_process:
-                error.add_note(f"run {run.id} is interrupted; what was acknowledged is safe. Repair the store, then: {resume_command(run.id, run.store)}")
-            raise
-        scheduler = execution.scheduler
-        if scheduler.failure is not None and ended.state == "FAILED":
-            run._failure = (scheduler.failure.path, scheduler.failure.failure, scheduler.failure.attempt)
-        run._cancelled = scheduler.cancelled
-        run._ended, run._outputs = (ended.state, ended.reason), ended.outputs
-
-    def carry_in_background(self) -> Run:
-        """Carry it to its end in a thread."""
-
-        def work() -> None:
-            try:
-                self.carry()
-            except BaseException as error:  # whoever waits for the run gets it
-                self.run._raised = error
-
-        self.run._thread = threading.Thread(target=work, name=f"promissory run {self.run.id}", daemon=True)
-        self.run._thread.start()
-        return self.run
-
-
 def prepare(
     target: Target,
     inputs: Mapping[str, Any] | None,
@@ -92,7 +49,7 @@ def prepare(
     limits: Limits,
     run_id: str | None,
     options: Options,
-) -> Prepared:
+) -> OwnRun:
     """Compile a target, encode its inputs, and write what its run begins with."""
     plan = target if isinstance(target, Plan) else compile_plan(target)
     encoded = encode_inputs(plan, target, inputs or {})
@@ -109,7 +66,7 @@ def prepare_encoded(
     run_id: str | None,
     source: tuple[str, ...],
     options: Options,
-) -> Prepared:
+) -> OwnRun:
     """Write what a run begins with: code that no import reaches, plan, inputs, manifest. Then it can be carried."""
     name = run_name(run_id, plan.name)
     if not options.engine.stops_bodies and not options.soft_timeouts:
@@ -137,9 +94,8 @@ def prepare_encoded(
     scheduler = Scheduler(limits, run=name.encode())
     scheduler.open_root(plan, tuple(values[p.name] for p in plan.inputs))
     execution = new_execution(store, manifest, scheduler, options, plan)
-    execution.journal = Journal(store, name, 1, None, options.durability == "disk", execution.committed)
     execution.begins_with([resumed_event(1, limits)])
-    return Prepared(Run(name, store, codecs), execution, plan)
+    return OwnRun(name, store, codecs, execution, plan)
 
 
 def _difference(store: Store, manifest: Manifest, plan: Plan) -> str:
@@ -151,8 +107,10 @@ def _difference(store: Store, manifest: Manifest, plan: Plan) -> str:
     return f", with another {', '.join(different)}" if different else ""
 
 
-def new_execution(store: Store, manifest: Manifest, scheduler: Scheduler, options: Options, plan: Plan) -> Execution:
-    """An executor's work on a run, with what its caller chose."""
+def new_execution(
+    store: Store, manifest: Manifest, scheduler: Scheduler, options: Options, plan: Plan, epoch: int = 1, tail: Tail | None = None
+) -> Execution:
+    """An executor's work on a run, with what its caller chose: the one place where an execution and its journal are made."""
     scheduler.admission.capacity = options.capacity()
     scheduler.hard_timeouts = options.engine.stops_bodies or options.soft_timeouts
     return Execution(
@@ -160,6 +118,9 @@ def new_execution(store: Store, manifest: Manifest, scheduler: Scheduler, option
         manifest,
         scheduler,
         options.engine,
+        epoch=epoch,
+        tail=tail,
+        durable=options.durability == "disk",
         parallel=options.parallel,
         script=_script(manifest.source),
         modules=_modules(plan),

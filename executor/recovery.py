@@ -7,10 +7,9 @@ Reads the newest snapshot and what came after it, and writes nothing: a run is t
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
 
 from executor.clock import Clock
-from executor.errors import JournalError, StoreError
+from executor.errors import DoesNotFit, JournalError, StoreError
 from executor.events import ENDED, RESUMED, SNAPSHOT, Event, futures_of
 from executor.journal import Tail, find_end, newest_snapshot, read_segments
 from executor.layout import segment_key
@@ -23,9 +22,6 @@ from executor.snapshot import get_snapshot, load
 from executor.store import Store
 from planner.plan import Plan, Value
 from typesys.errors import FormatError
-
-DOES_NOT_FIT: Final = (KeyError, IndexError, AttributeError, TypeError, ValueError, OverflowError, AssertionError)
-"""What the scheduler may raise when it is given events that are well formed and tell of another run."""
 
 
 class Recovered:
@@ -84,8 +80,8 @@ def _replay(store: Store, manifest: Manifest, first: int, end: int) -> Recovered
                 _take(store, manifest.run_id, recovered, event, segment.number == first)
         except FormatError as error:
             raise JournalError(segment_key(manifest.run_id, segment.number), f"holds what does not fit the run: {error}") from None
-        except DOES_NOT_FIT as error:
-            raise JournalError(segment_key(manifest.run_id, segment.number), f"has an event that does not fit the run ({type(error).__name__}: {error})") from None
+        except DoesNotFit as error:
+            raise JournalError(segment_key(manifest.run_id, segment.number), f"has an event that does not fit the run: {error}") from None
     return recovered
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from executor import endings, failing, gates, mapped, opening
 from executor.calls import Sleeping, Tries
+from executor.event_fit import refuse_misfit
 from executor.events import (
     CHOSEN,
     COLLAPSED,
@@ -46,7 +47,8 @@ TOLD: Final = frozenset((DONE, EXPANDED, OPENED, FAILED, RETRIED, LOOPED, SKIPPE
 
 
 def replay(scheduler: Scheduler, event: Event) -> None:
-    """Take an event of the journal as if it happened now."""
+    """Take an event of the journal as if it happened now. Raises `DoesNotFit`, `FormatError` for one that can't have."""
+    refuse_misfit(scheduler, event)
     scheduler.replaying = True
     _take(scheduler, event)
     scheduler.log.clear()

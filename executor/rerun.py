@@ -31,13 +31,13 @@ from executor.events import (
     meta_of,
 )
 from executor.execution import code_event, resumed_event
-from executor.handle import Run
+from executor.handle import OwnRun
 from executor.history import History
-from executor.journal import Journal, find_end, read_segments
+from executor.journal import find_end, read_segments
 from executor.layout import run_key
 from executor.manifest import new_manifest, write_manifest
 from executor.options import Limited, Options, check_limits
-from executor.prepare import Prepared, Target, codecs_of, keep_current_code, new_execution, run_name
+from executor.prepare import Target, codecs_of, keep_current_code, new_execution, run_name
 from executor.probe import probe
 from executor.replay import replay, replayed
 from executor.scheduler import Scheduler
@@ -129,7 +129,7 @@ def _later(event: Event, by: int) -> Event:
 
 def prepare_rerun(
     store: Store, run_id: str, path: str, options: Options, limits: Limited, *, target: Target | None = None, new_run_id: str | None = None
-) -> Prepared:
+) -> OwnRun:
     """Write what the new run begins with, and what it takes from the earlier one; then it can be carried.
 
     Raises `RunNotFound`, `CodeChanged`, `EngineError`, `RunExists`, `JournalError`.
@@ -172,12 +172,11 @@ def prepare_rerun(
     for key in store.list(run_key(name, "journal")):
         store.delete(key)  # of one that died before it was a run
     execution = new_execution(store, manifest, scheduler, options, plan)
-    execution.journal = Journal(store, name, 1, None, options.durability == "disk", execution.committed)
     changed: list[Any] = [code_event(change.name, change.old, change.new) for change in changes]
     later = earlier.created - manifest.created  # times are told from the beginning of a run
     execution.claims((*(_later(event, later) for event in taken), begins, *changed))
     if not write_manifest(store, manifest):
         raise RunExists(f"the store {store.url} has a run {name!r} already: give another name")
     keep_current_code(store, name, options.engine, current)
-    return Prepared(Run(name, store, codecs_of(target if target is not None else plan)), execution, plan)
+    return OwnRun(name, store, codecs_of(target if target is not None else plan), execution, plan)
 

@@ -11,16 +11,17 @@ from executor.code import missing_modules_from
 from executor.commits import write_futures
 from executor.crash_points import reached
 from executor.execution import code_event, resumed_event
-from executor.handle import ENDED_WELL, Run
+from executor.handle import OwnRun, Run
 from executor.inbox import clear
-from executor.journal import Journal, LostRace
+from executor.journal import LostRace
 from executor.lookups import keep_all
 from executor.manifest import Manifest
 from executor.options import Limited, Options, check_limits
-from executor.prepare import Prepared, Target, codecs_of, keep_current_code, new_execution
+from executor.prepare import Target, codecs_of, keep_current_code, new_execution
 from executor.probe import probe
 from executor.recovery import next_epoch, recover
 from executor.store import Store
+from executor.summary import ENDED_WELL
 from executor.timeouts import refuse_timeouts
 
 
@@ -33,7 +34,7 @@ def take_over_run(
     target: Target | None = None,
     strict_code: bool = False,
     on_change: Callable[[Change], None] | None = None,
-) -> Prepared | Run:
+) -> Run:
     """Make a run this executor's own, ready to be carried; the run itself if it has succeeded already.
 
     Raises:
@@ -44,13 +45,12 @@ def take_over_run(
     probe(store)
     while True:
         recovered = recover(store, manifest, options.clock or SystemClock())
-        result = Run(run_id, store, codecs_of(target if target is not None else recovered.plan))
+        codecs = codecs_of(target if target is not None else recovered.plan)
         if recovered.ended is not None and recovered.ended[1] in ENDED_WELL:
             for data in recovered.futures:
                 write_futures(store, run_id, data)
             keep_all(store, run_id, recovered.scheduler.settled)
-            result._ended, result._outputs = (recovered.ended[1], recovered.ended[2]), recovered.ended[3]
-            return result
+            return Run(run_id, store, codecs)
         scheduler = recovered.scheduler
         scheduler.limits = scheduler.limits.changed(*limits)
         check_limits(scheduler.limits)
@@ -61,9 +61,8 @@ def take_over_run(
         if manifest.bundle:
             missing_modules_from(store, manifest.bundle, scheduler)
         changes, current = adopt_current_code(scheduler, strict_code)
-        execution = new_execution(store, manifest, scheduler, options, recovered.plan)
         epoch = next_epoch(recovered)
-        execution.journal = Journal(store, run_id, epoch, recovered.tail, options.durability == "disk", execution.committed)
+        execution = new_execution(store, manifest, scheduler, options, recovered.plan, epoch, recovered.tail)
         changed = [code_event(change.name, change.old, change.new) for change in changes]
         try:
             execution.journal.claim((resumed_event(epoch, scheduler.limits), *changed))
@@ -79,4 +78,4 @@ def take_over_run(
     for data in recovered.futures:
         write_futures(store, run_id, data)
     execution.replaces(recovered.snapshot)
-    return Prepared(result, execution, recovered.plan)
+    return OwnRun(run_id, store, codecs, execution, recovered.plan)

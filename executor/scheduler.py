@@ -55,7 +55,7 @@ from executor.admission import Admission
 from executor.cache_key import fields_of
 from executor.calls import Call, Key, Settled, Sleeping, Tries
 from executor.capacity import Capacity
-from executor.errors import JournalError
+from executor.errors import DoesNotFit
 from executor.events import CHOSEN, EXPANDED, FAILED, LOOPED, NO_META, RETRIED, SKIPPED, STOPPED_BY, Event, Meta
 from executor.events import DONE as DONE_EVENT
 from executor.failure import Failure, LastWords
@@ -405,11 +405,11 @@ class Scheduler:
     # --- frames ---
 
     def new_frame(self, expected: int | None = None) -> int:
-        """The number of the next frame. Raises `JournalError` if a journal says another."""
+        """The number of the next frame. Raises `DoesNotFit` if a journal says another."""
         self.next_frame += 1
         id = self.next_frame - 1
         if expected is not None and expected != id:
-            raise JournalError(f"frame {expected}", f"is opened where frame {id} was expected")
+            raise DoesNotFit(f"frame {expected} is opened where frame {id} was expected")
         return id
 
     def open(self, frame: Frame) -> None:

@@ -165,11 +165,14 @@ _WRONG: Final = (TypeError, ValueError, IndexError, KeyError, AttributeError, Ov
 def load(data: bytes) -> Scheduler:
     """A scheduler in the state that `dump` wrote. Raises `JournalError`, `FormatError`."""
     try:
-        return _loaded(data)
+        scheduler = _loaded(data)
     except FormatError:
         raise
     except _WRONG as error:
         raise JournalError("a snapshot", f"is malformed ({type(error).__name__}: {error})") from None
+    mapped.loaded(scheduler)
+    find_ready(scheduler, {(one.frame.id, one.node) for one in scheduler.sleeping})
+    return scheduler
 
 
 def _loaded(data: bytes) -> Scheduler:
@@ -192,7 +195,6 @@ def _loaded(data: bytes) -> Scheduler:
         frame.recount()
     if more:
         _load_more(scheduler, *more)
-    find_ready(scheduler, {(one.frame.id, one.node) for one in scheduler.sleeping})
     return scheduler
 
 
@@ -217,7 +219,6 @@ def _load_more(scheduler: Scheduler, loops: Any, maps: Any, waiting: Any, channe
     if terminated is not None:
         reason, outputs = fields.items(terminated, 2)
         scheduler.terminated = (fields.text(reason), None if outputs is None else fields.data(outputs))
-    mapped.loaded(scheduler)
 
 
 def _load_frame(scheduler: Scheduler, shapes: list[Any], repeats: list[Repeat], tree: list[Any]) -> None:

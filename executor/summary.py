@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from executor.errors import JournalError, NotInStore, RunNotFound
 from executor.events import ENDED
@@ -29,11 +29,40 @@ class Summary:
     nodes: int
 
 
-def ending(store: Store, run_id: str) -> tuple[str, str, list[Any] | None] | None:
-    """(state, reason, outputs) of a run that has ended; None while it has not. Raises `StoreError`, `JournalError`."""
+ENDED_WELL: Final = ("SUCCEEDED", "TERMINATED")
+"""The states that nothing follows: any other end may be followed by a resume."""
+
+
+class Ending(NamedTuple):
+    """How a run ended, or stands.
+
+    Attributes:
+        state: of rule X8.
+        reason: why.
+        outputs: as they stand in the journal; None while there are none.
+        segment: the newest one when this was so; -1 if there was none.
+    """
+
+    state: str
+    reason: str
+    outputs: list[Any] | None
+    segment: int = -1
+
+
+def ending(store: Store, run_id: str) -> Ending | None:
+    """How a run has ended; None while it has not. Raises `StoreError`, `JournalError`."""
     found = _newest_segment(store, run_id)
     ended = None if found is None else next((event for event in found.events if event[0] == ENDED), None)
-    return None if ended is None else (ended[1], ended[2], ended[3])
+    return None if ended is None or found is None else Ending(ended[1], ended[2], ended[3], found.number)
+
+
+def standing_of_run(store: Store, run_id: str) -> Ending:
+    """How a run has ended, or stands. Raises `RunNotFound`, `StoreError`, `JournalError`."""
+    ended = ending(store, run_id)
+    if ended is not None:
+        return ended
+    summary, segment = _summarise(store, run_id)
+    return Ending(summary.state, "", None, -1 if segment is None else segment.number)
 
 
 def _newest_segment(store: Store, run_id: str) -> Segment | None:
@@ -51,6 +80,10 @@ def _newest_segment(store: Store, run_id: str) -> Segment | None:
 
 def summarise(store: Store, run_id: str) -> Summary:
     """The summary of a run. Raises `RunNotFound`, `JournalError`."""
+    return _summarise(store, run_id)[0]
+
+
+def _summarise(store: Store, run_id: str) -> tuple[Summary, Segment | None]:
     manifest = read_manifest(store, run_id)
     beat = read_beat(store, run_id)
     segment = _newest_segment(store, run_id)
@@ -63,7 +96,7 @@ def summarise(store: Store, run_id: str) -> Summary:
     if beat is None and segment is None and is_beginning(store, run_id):
         state = "RUNNING"
     done, nodes = (beat.done, beat.nodes) if beat is not None else (0, 0)
-    return Summary(run_id, manifest.workflow, state, manifest.created, last - manifest.created, done, nodes)
+    return Summary(run_id, manifest.workflow, state, manifest.created, last - manifest.created, done, nodes), segment
 
 
 def summaries(store: Store) -> Iterator[Summary]:

@@ -34,8 +34,7 @@ def command(earlier: str, from_: str, file: str | None, running: Running, store:
     def begin(on_progress: Callable[[Progress], None] | None) -> Run:
         prepared = prepare_rerun(opened, earlier, from_, running.options(on_progress), running.limits, new_run_id=run_id)
         if not running.quiet:
-            say(f"run {prepared.run.id} in {opened.url}, from {from_} of run {earlier}")
-        prepared.carry()
-        return prepared.run
+            say(f"run {prepared.id} in {opened.url}, from {from_} of run {earlier}")
+        return prepared.carry()
 
     return carry(begin, manifest.workflow, plan, running)

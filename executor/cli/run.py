@@ -80,9 +80,8 @@ def command(
                 say(f"run {run_id} is there already, in {opened.url}")
             return join(run_id, opened, None, options, running.limits, background=False)
         if not running.quiet:
-            say(f"run {prepared.run.id} in {opened.url}")
-        prepared.carry()
-        return prepared.run
+            say(f"run {prepared.id} in {opened.url}")
+        return prepared.carry()
 
     return carry(begin, name, plan, running)
 

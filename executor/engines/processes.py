@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, Final
 
 from executor.capture import echo, with_path
@@ -157,14 +157,23 @@ class Processes:
 
     def close(self) -> None:
         """End workers that are busy; keep the others for the next run."""
-        for worker in self._workers:
-            self._forget(worker)
-            if worker.sent or worker.doomed or not worker.opened or worker.has_ended or not worker.send(CLOSE, b""):
+        with ExitStack() as resources:
+            resources.callback(self._forget_the_run)
+            for worker in self._workers:
+                resources.callback(self._let_go, worker)
+
+    def _let_go(self, worker: WorkerProcess) -> None:
+        """Keep an idle worker for the next run; end one that is busy."""
+        self._forget(worker)
+        if worker.sent or worker.doomed or not worker.opened or worker.has_ended or not worker.send(CLOSE, b""):
+            with ExitStack() as resources:
+                resources.callback(worker.close)
                 worker.kill()
                 self._take_last(worker)
-                worker.close()
-            else:
-                _keep(worker)
+        else:
+            _keep(worker)
+
+    def _forget_the_run(self) -> None:
         self._workers.clear()
         self._queue.clear()
         self._outcomes.clear()
@@ -426,10 +435,10 @@ def _kept() -> WorkerProcess | None:
 
 @atexit.register
 def _end_spare_workers() -> None:
-    with _spare_lock:
+    with _spare_lock, ExitStack() as resources:
+        resources.callback(_spare.clear)
         for worker in _spare:
-            worker.close(_PATIENCE)
-        _spare.clear()
+            resources.callback(worker.close, _PATIENCE)
 
 
 os.register_at_fork(after_in_child=_spare.clear)

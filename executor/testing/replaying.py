@@ -46,7 +46,7 @@ def always_replay() -> Iterator[None]:
 
 def _compare(execution: Execution) -> None:
     scheduler = execution.scheduler
-    if scheduler.holding or execution.journal is None:
+    if scheduler.holding:
         return  # what is held back is in the journal already, and shall not be acted on yet
     if scheduler.failing or scheduler.dead or scheduler.cancelled is not None or any(one.failed for one in scheduler.maps.values()):
         return  # a resume forgives that
