@@ -25,8 +25,8 @@ def peak() -> float:
 
 def ours(what: str, count: int, engine: str) -> dict[str, float]:
     """Seconds, MiB, and bytes of the plan."""
-    import executor
-    from planner import Context, Loop, map_task, task, workflow
+    import promissory
+    from promissory import Context, Loop, map_task, task, workflow
 
     @task
     def numbers(n: int) -> list[int]:
@@ -57,9 +57,9 @@ def ours(what: str, count: int, engine: str) -> dict[str, float]:
     target = loop if what == "loop" else mapped
     plan = target.compile()
     with tempfile.TemporaryDirectory() as folder:
-        executor.run(plan, {"n": 10}, store=folder, engine=engine, echo=False).result  # noqa: B018 - a warm-up
+        promissory.run(plan, {"n": 10}, store=folder, engine=engine, echo=False).result  # noqa: B018 - a warm-up
         before, begun = peak(), time.perf_counter()
-        result = executor.run(plan, {"n": count}, store=folder, engine=engine, echo=False).result
+        result = promissory.run(plan, {"n": count}, store=folder, engine=engine, echo=False).result
         assert result == (count if what == "loop" else count * (count + 1) // 2)
         return {"seconds": time.perf_counter() - begun, "memory": peak() - before, "plan": len(plan.to_bytes())}
 

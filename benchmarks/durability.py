@@ -11,11 +11,11 @@ import tempfile
 import time
 from pathlib import Path
 
-import executor
+import promissory
 from benchmarks.clock import Measure, measure
-from executor.errors import RunFailed
-from executor.testing import FaultyStore
-from planner import Plan, Workflow, task
+from promissory import Plan, Workflow, task
+from promissory.errors import RunFailed
+from promissory.testing import FaultyStore
 
 PAGE = Path(__file__).with_name("README.md")
 
@@ -63,7 +63,7 @@ def durabilities() -> list[Measure]:
 
             def body(plan: Plan = plan, durability: str = durability) -> None:
                 with tempfile.TemporaryDirectory() as folder:
-                    assert executor.run(plan, store=folder, engine="processes", durability=durability, echo=False).state == "SUCCEEDED"
+                    assert promissory.run(plan, store=folder, engine="processes", durability=durability, echo=False).state == "SUCCEEDED"
 
             found.append(measure(f"{width:,} in flight", durability, "task", 10_000, body))
     return found
@@ -78,11 +78,11 @@ def resumes() -> list[Measure]:
             times = []
             for number in range(3):
                 marker = Path(folder) / f"marker {number}"
-                run = executor.run(plan, {"marker": str(marker)}, store=folder, echo=False, durability="process")
+                run = promissory.run(plan, {"marker": str(marker)}, store=folder, echo=False, durability="process")
                 assert isinstance(run.error, RunFailed)
                 marker.touch()
                 begun = time.perf_counter()
-                assert executor.resume(run.id, store=folder, echo=False).result == length
+                assert promissory.resume(run.id, store=folder, echo=False).result == length
                 times.append((time.perf_counter() - begun) * 1e3)
         found.append(Measure("resume", "promissory", f"run of {length:,} finished nodes", length, sorted(times)[1], min(times), max(times)))
     return found
@@ -90,7 +90,7 @@ def resumes() -> list[Measure]:
 
 def requests() -> list[tuple[int, int, dict[str, int]]]:
     """(tasks, requests, by verb) of runs on a store where each verb takes the 20 ms of a request."""
-    from executor.testing import Fault
+    from promissory.testing import Fault
 
     found = []
     for count in (100, 1_000, 5_000):
@@ -98,7 +98,7 @@ def requests() -> list[tuple[int, int, dict[str, int]]]:
         with tempfile.TemporaryDirectory() as folder:
             store = FaultyStore(folder, [Fault("delay", seconds=0.02)])
             store._backend.near = False
-            assert executor.run(plan, store=store, echo=False).state == "SUCCEEDED"
+            assert promissory.run(plan, store=store, echo=False).state == "SUCCEEDED"
             verbs: dict[str, int] = {}
             for verb, _ in store.operations:
                 if verb != "sync":  # no request where a server answers for what it took

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import executor
+import promissory
 from benchmarks.clock import Measure, measure
-from planner import Plan, dynamic, task, workflow
-from planner.plan_format import shape_from_bytes
+from promissory import Plan, dynamic, task, workflow
+from promissory.planner.plan_format import shape_from_bytes
 
 SYSTEM = "promissory"
 
@@ -97,7 +97,7 @@ def store() -> Iterator[Path]:
 def run(target: object, inputs: dict[str, object], **options: object) -> object:
     """Run on disk, in a fresh store."""
     with store() as folder:
-        return executor.run(target, inputs, store=folder, echo=False, **options).result  # type: ignore[arg-type]
+        return promissory.run(target, inputs, store=folder, echo=False, **options).result  # type: ignore[arg-type]
 
 
 def measures() -> Iterator[Measure]:
@@ -132,11 +132,11 @@ def resume(name: str, target: object, finished: int) -> Measure:
     for _ in range(3):
         with store() as folder:
             marker = folder / "marker"
-            ended = executor.run(target, {"marker": str(marker)}, store=folder, echo=False)  # type: ignore[arg-type]
+            ended = promissory.run(target, {"marker": str(marker)}, store=folder, echo=False)  # type: ignore[arg-type]
             assert ended.state == "FAILED"
             marker.touch()
             begun = time.perf_counter()
-            assert executor.resume(ended.id, store=folder, echo=False).state == "SUCCEEDED"
+            assert promissory.resume(ended.id, store=folder, echo=False).state == "SUCCEEDED"
             times.append((time.perf_counter() - begun) / finished * 1e6)
     times.sort()
     return Measure(name, SYSTEM, "finished node", finished, times[1], times[0], times[2], f"{times[1] * finished / 1e6:.2f} s in all")

@@ -6,7 +6,7 @@
 No worker waits, and a run that is stopped and resumed waits on. As a program the example answers itself.
 """
 
-from planner import approve, sleep, task, workflow
+from promissory import approve, sleep, task, workflow
 
 
 @task
@@ -32,8 +32,8 @@ def release(title: str = "Plans that survive") -> str:
 
 
 if __name__ == "__main__":
-    import executor
+    import promissory
 
-    run = executor.start(release, store="memory://approval")
+    run = promissory.start(release, store="memory://approval")
     run.answer("ship", True)
     print(run.result)

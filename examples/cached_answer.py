@@ -5,7 +5,7 @@
 `look_up` ends the run well when it finds the answer: what it gives is the run's result, and the expensive task is never started.
 """
 
-from planner import Context, task, workflow
+from promissory import Context, task, workflow
 
 KNOWN = {"what is six by seven": 42}
 
@@ -31,8 +31,8 @@ def answer(question: str) -> int:
 
 
 if __name__ == "__main__":
-    import executor
+    import promissory
 
     for question in ("what is six by seven", "how long is this"):
-        run = executor.run(answer, {"question": question}, store="memory://answers")
+        run = promissory.run(answer, {"question": question}, store="memory://answers")
         print(run.state, run.result, [row.path for row in run.nodes() if row.state == "SUCCEEDED"])

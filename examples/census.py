@@ -14,7 +14,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from planner import dynamic, task, workflow
+from promissory import dynamic, task, workflow
 
 
 @dataclass

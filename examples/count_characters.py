@@ -7,7 +7,7 @@ A dynamic sees its inputs as values, so it may loop over them; the tasks that it
 given, on purpose: each consumer of a value gets its own copy, so no task sees what another did to it.
 """
 
-from planner import dynamic, task, workflow
+from promissory import dynamic, task, workflow
 
 
 @task

@@ -6,7 +6,7 @@
 start by itself.
 """
 
-from planner import Context, Workflow, task
+from promissory import Context, Workflow, task
 
 
 @task

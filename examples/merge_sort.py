@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from planner import dynamic, task, workflow
+from promissory import dynamic, task, workflow
 
 
 @task

@@ -13,7 +13,7 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import ClassVar
 
-from planner import Context, Loop, task, workflow
+from promissory import Context, Loop, task, workflow
 
 
 @task(retries=2, retry_on=(OSError,), timeout=30)
@@ -61,10 +61,10 @@ class Api(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    import executor
+    import promissory
 
     server = HTTPServer(("127.0.0.1", 0), Api)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    run = executor.run(fetch_all, {"url": f"http://127.0.0.1:{server.server_port}"}, store="memory://pages", soft_timeouts=True)
+    run = promissory.run(fetch_all, {"url": f"http://127.0.0.1:{server.server_port}"}, store="memory://pages", soft_timeouts=True)
     print(run.result)
     print("pages asked for:", Api.asked)

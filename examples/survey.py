@@ -5,7 +5,7 @@
 Each station is read on its own, four at a time. At least half of them have to answer; those that don't are `None`, and the mean is taken of the others.
 """
 
-from planner import map_task, task, workflow
+from promissory import map_task, task, workflow
 
 
 @task(retries=1)

@@ -6,7 +6,7 @@
 than one of three.
 """
 
-from planner import Context, Loop, dynamic, map_task, task, workflow
+from promissory import Context, Loop, dynamic, map_task, task, workflow
 
 
 @task

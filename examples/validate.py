@@ -5,7 +5,7 @@
 A task that cancels does not complete, and stores nothing; nothing new starts, and the caller gets `WorkflowCancelled` with the reason and the task's name, however deep it was.
 """
 
-from planner import Context, task, workflow
+from promissory import Context, task, workflow
 
 
 @task
@@ -30,7 +30,7 @@ def checked(rows: list[int]) -> int:
 
 
 if __name__ == "__main__":
-    from executor.errors import WorkflowCancelled
+    from promissory.errors import WorkflowCancelled
 
     print(checked([1, 2, 3]))
     try:

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from planner import dynamic, task, workflow
+from promissory import dynamic, task, workflow
 
 
 @dataclass

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from executor.capacity import PLAIN, Capacity, Demand
-from executor.frame import Frame
+from promissory.executor.capacity import PLAIN, Capacity, Demand
+from promissory.executor.frame import Frame
 
 _OVERTAKEN: Final = 64
 _ASIDE: Final = 16

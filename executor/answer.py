@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from executor.errors import GateNotFound, RunIsNotLive
-from executor.heartbeat import await_first_beat, read_beat
-from executor.history import Gate, History
-from executor.inbox import send, waiting
-from executor.store import Store
-from typesys.errors import TypeMismatch
-from typesys.wire import codec_for
+from promissory.executor.errors import GateNotFound, RunIsNotLive
+from promissory.executor.heartbeat import await_first_beat, read_beat
+from promissory.executor.history import Gate, History
+from promissory.executor.inbox import send, waiting
+from promissory.executor.store import Store
+from promissory.typesys.errors import TypeMismatch
+from promissory.typesys.wire import codec_for
 
 _LOOK: Final = 0.05
 _SOON: Final = 5.0

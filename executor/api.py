@@ -7,23 +7,23 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Unpack, cast
 
-from executor.changed_code import Change
-from executor.engines.engine import engine_named
-from executor.errors import Fenced, RunExists, RunIsLive
-from executor.handle import OwnRun, Run
-from executor.heartbeat import await_first_beat, is_live, read_beat
-from executor.limits import Limits
-from executor.manifest import read_manifest, read_plan
-from executor.options import Limited, Options, RunOptions, options_of
-from executor.prepare import Target, codecs_of, opened_store, prepare
-from executor.rerun import prepare_rerun
-from executor.resume import take_over_run
-from executor.store import Store
-from executor.summary import ending
-from executor.timeouts import with_timeouts
-from planner.entity import Entity
-from planner.errors import user_line
-from planner.workflow import Workflow
+from promissory.executor.changed_code import Change
+from promissory.executor.engines.engine import engine_named
+from promissory.executor.errors import Fenced, RunExists, RunIsLive
+from promissory.executor.handle import OwnRun, Run
+from promissory.executor.heartbeat import await_first_beat, is_live, read_beat
+from promissory.executor.limits import Limits
+from promissory.executor.manifest import read_manifest, read_plan
+from promissory.executor.options import Limited, Options, RunOptions, options_of
+from promissory.executor.prepare import Target, codecs_of, opened_store, prepare
+from promissory.executor.rerun import prepare_rerun
+from promissory.executor.resume import take_over_run
+from promissory.executor.store import Store
+from promissory.executor.summary import ending
+from promissory.executor.timeouts import with_timeouts
+from promissory.planner.entity import Entity
+from promissory.planner.errors import user_line
+from promissory.planner.workflow import Workflow
 
 
 def run(
@@ -55,7 +55,7 @@ def run(
         durability: "disk" syncs what it acknowledges; "process" survives the death of processes, not of the machine.
         echo: repeat what tasks print on standard error.
         on_progress: called after each commit, from another thread.
-        clock: whose time retries and `timeout` go by; a test gives `executor.testing.MockClock()`.
+        clock: whose time retries and `timeout` go by; a test gives `promissory.testing.MockClock()`.
 
     Returns:
         The run, ended: `.result` is what the function would have returned, or raises what went wrong.
@@ -67,7 +67,7 @@ def run(
         StoreError, Fenced: the run stopped; it can be resumed.
         KeyboardInterrupt: the run stopped; it can be resumed.
 
-    >>> from planner import task, workflow
+    >>> from promissory import task, workflow
     >>> @task
     ... def inc(x: int) -> int:
     ...     return x + 1
@@ -93,7 +93,7 @@ def start(
 
     Takes what `run` takes. The thread does not keep the process alive: a program that ends without `.wait()` interrupts the run, which can be resumed.
 
-    >>> from planner import task
+    >>> from promissory import task
     >>> @task
     ... def inc(x: int) -> int:
     ...     return x + 1
@@ -158,7 +158,7 @@ def attach(run_id: str, *, store: Store | str | Path | None = None, target: Targ
     Raises:
         RunNotFound: the store has no such run.
 
-    >>> from planner import task
+    >>> from promissory import task
     >>> @task
     ... def inc(x: int) -> int:
     ...     return x + 1
@@ -202,7 +202,7 @@ def resume(
         JournalError: the journal is damaged; the message names the key.
         StoreError, Fenced, KeyboardInterrupt: the run stopped again; it can be resumed.
 
-    >>> from planner import task
+    >>> from promissory import task
     >>> broken = [True]
     >>> @task
     ... def inc(x: int) -> int:
@@ -272,7 +272,7 @@ def rerun(
         RunNotFound: there is no such run, or no such node in it.
         CodeChanged: what is to run has another interface now.
 
-    >>> from planner import task, workflow
+    >>> from promissory import task, workflow
     >>> factor = [2]
     >>> @task
     ... def times(x: int) -> int:
@@ -299,7 +299,7 @@ def call(target: Entity[..., Any] | Workflow, values: dict[str, Any]) -> Any:
         where = user_line()
         warnings.warn_explicit(
             f"{', '.join(limited)}: a plain call runs in this process, where a body can't be stopped; one that comes late fails when it returns. "
-            "executor.run(…, engine='processes') keeps time-outs",
+            "promissory.run(…, engine='processes') keeps time-outs",
             RuntimeWarning,
             "<unknown>" if where is None else where.file,
             0 if where is None else where.line,

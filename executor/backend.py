@@ -3,12 +3,12 @@
 ========================= ======================= ================================================================
 URL                       storage                 of two writers of one key at one time
 ========================= ======================= ================================================================
-`/a/path`, `file://`      `executor.local_files`  one creates (hard link)
-`memory://name`           `executor.memory`       one creates (a lock); this process only
-`s3://bucket/prefix`      `executor.object_store` one creates (If-None-Match); needs promissory[s3]
-`gs://bucket/prefix`      `executor.object_store` one creates (ifGenerationMatch=0); needs promissory[gs]
-`abfs://container/prefix` `executor.object_store` one creates (If-None-Match); needs promissory[abfs]
-`single+URL`              `executor.object_store` both may: any fsspec URL, for one writer at a time
+`/a/path`, `file://`      `promissory.executor.local_files`  one creates (hard link)
+`memory://name`           `promissory.executor.memory`       one creates (a lock); this process only
+`s3://bucket/prefix`      `promissory.executor.object_store` one creates (If-None-Match); needs promissory[s3]
+`gs://bucket/prefix`      `promissory.executor.object_store` one creates (ifGenerationMatch=0); needs promissory[gs]
+`abfs://container/prefix` `promissory.executor.object_store` one creates (If-None-Match); needs promissory[abfs]
+`single+URL`              `promissory.executor.object_store` both may: any fsspec URL, for one writer at a time
 ========================= ======================= ================================================================
 
 Credentials come from the environment, as each library reads them; a URL that holds some is refused, since URLs are stored and shown.
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import unquote
 
-from executor.errors import UnsupportedStore
+from promissory.executor.errors import UnsupportedStore
 
 SINGLE: Final = "single+"
 _SHARED_MEMORY: Final = "memory://"
@@ -74,7 +74,7 @@ def is_passing(error: OSError) -> bool:
 
 def backend_of(url: str | Path | None) -> tuple[str, Backend]:
     """The storage that a URL means, and the URL as it is kept. Raises `UnsupportedStore`."""
-    from executor.memory import Memory
+    from promissory.executor.memory import Memory
 
     if url is None:
         return "memory (private)", Memory(None)
@@ -89,7 +89,7 @@ def backend_of(url: str | Path | None) -> tuple[str, Backend]:
         raise UnsupportedStore(f"the store {text} is neither a path nor a URL: write {mistyped[1]}://…")
     if separator and scheme not in ("file", "local"):
         return _object_store(text, scheme, single)
-    from executor.local_files import LocalFiles
+    from promissory.executor.local_files import LocalFiles
 
     path = Path(unquote(rest) if separator else text.removeprefix(SINGLE)).expanduser().absolute()
     return path.as_uri(), LocalFiles(path)
@@ -107,6 +107,6 @@ def _object_store(url: str, scheme: str, single: bool) -> tuple[str, Backend]:
             f"the store {url} can't be shared: {scheme}:// can't create a key so that of two writers one wins. Use file://, s3://, gs:// or abfs://; or, if only "
             f"one process at a time will ever work with this store, say so: {SINGLE}{url}"
         )
-    from executor.object_store import ObjectStore
+    from promissory.executor.object_store import ObjectStore
 
     return url.rstrip("/"), ObjectStore(url.removeprefix(SINGLE).rstrip("/"), None if single else _FAMILIES.get(scheme))

@@ -23,12 +23,12 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
-from executor.errors import NotInStore, StoreError
-from executor.layout import bundle_key
-from executor.store import Store
-from planner.errors import is_ours
-from typesys.canonical import digest
-from typesys.names import import_name
+from promissory.executor.errors import NotInStore, StoreError
+from promissory.executor.layout import bundle_key
+from promissory.executor.store import Store
+from promissory.planner.errors import is_ours
+from promissory.typesys.canonical import digest
+from promissory.typesys.names import import_name
 
 LARGEST: Final = 64 << 20
 """Bytes of a bundle; above, data files stay out."""

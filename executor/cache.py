@@ -15,19 +15,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from executor import fields
-from executor.cache_key import Fields, futures_key_of, result_key
-from executor.calls import Settled
-from executor.crash_points import reached
-from executor.errors import NotInStore, StoreError
-from executor.events import tree_of
-from executor.heartbeat import read_beat
-from executor.layout import CACHE, cache_entry_key, is_run_id, lease_key, object_key
-from executor.store import Store
-from planner.plan import Large, Value
-from planner.plan_format import futures_from_bytes
-from typesys.canonical import pack_map, seal, unpack_canonical, unseal
-from typesys.errors import FormatError
+from promissory.executor import fields
+from promissory.executor.cache_key import Fields, futures_key_of, result_key
+from promissory.executor.calls import Settled
+from promissory.executor.crash_points import reached
+from promissory.executor.errors import NotInStore, StoreError
+from promissory.executor.events import tree_of
+from promissory.executor.heartbeat import read_beat
+from promissory.executor.layout import CACHE, cache_entry_key, is_run_id, lease_key, object_key
+from promissory.executor.store import Store
+from promissory.planner.plan import Large, Value
+from promissory.planner.plan_format import futures_from_bytes
+from promissory.typesys.canonical import pack_map, seal, unpack_canonical, unseal
+from promissory.typesys.errors import FormatError
 
 MAGIC: Final = b"PRMC"
 VERSION: Final = 1

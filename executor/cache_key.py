@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from executor.frame import Frame
-from planner.plan import ARM, DICT, INPUT, LIST, NODE, RECORD, TUPLE, Binding, Value
-from typesys.canonical import digest, pack
-from typesys.type_format import type_bytes
+from promissory.executor.frame import Frame
+from promissory.planner.plan import ARM, DICT, INPUT, LIST, NODE, RECORD, TUPLE, Binding, Value
+from promissory.typesys.canonical import digest, pack
+from promissory.typesys.type_format import type_bytes
 
 Fields = tuple[tuple[str, bytes], ...]
 _RESULT: Final = b"result"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from executor.cache_key import Fields
-from executor.frame import Frame
-from planner.plan import Value
+from promissory.executor.cache_key import Fields
+from promissory.executor.frame import Frame
+from promissory.planner.plan import Value
 
 Key = tuple[int, int]
 """Frame id and index."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from executor.clock import SystemClock
-from executor.errors import RunIsNotLive
-from executor.events import ENDED
-from executor.execution import resumed_event
-from executor.inbox import tell
-from executor.journal import Journal, LostRace
-from executor.manifest import read_manifest
-from executor.recovery import next_epoch, recover
-from executor.store import Store
-from executor.summary import ending
+from promissory.executor.clock import SystemClock
+from promissory.executor.errors import RunIsNotLive
+from promissory.executor.events import ENDED
+from promissory.executor.execution import resumed_event
+from promissory.executor.inbox import tell
+from promissory.executor.journal import Journal, LostRace
+from promissory.executor.manifest import read_manifest
+from promissory.executor.recovery import next_epoch, recover
+from promissory.executor.store import Store
+from promissory.executor.summary import ending
 
 
 def cancel_run(store: Store, run_id: str, reason: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from planner.policy import Policy
+from promissory.planner.policy import Policy
 
 
 class Demand(NamedTuple):

@@ -14,9 +14,9 @@ import threading
 from collections import deque
 from typing import Any, Final, TextIO, cast
 
-from executor.log import Log
-from executor.store import Store
-from typesys.secret import masked
+from promissory.executor.log import Log
+from promissory.executor.store import Store
+from promissory.typesys.secret import masked
 
 _PIECE: Final = 1 << 16
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from executor.layout import is_replaced
+from promissory.executor.layout import is_replaced
 
 
 class Carried:

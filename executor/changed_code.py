@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from executor.code import Refused, imported
-from executor.errors import CodeChanged
-from executor.frame import PENDING, Frame
-from executor.scheduler import Scheduler
-from executor.topology import ShapeCode
-from planner.entity import Entity
-from planner.plan import MAP, Callee, Graph, Interface, Shape, graphs_opened
+from promissory.executor.code import Refused, imported
+from promissory.executor.errors import CodeChanged
+from promissory.executor.frame import PENDING, Frame
+from promissory.executor.scheduler import Scheduler
+from promissory.executor.topology import ShapeCode
+from promissory.planner.entity import Entity
+from promissory.planner.plan import MAP, Callee, Graph, Interface, Shape, graphs_opened
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What attempts leave for those after them, as it lies in the store (`planner.checkpoint`).
+"""What attempts leave for those after them, as it lies in the store (`promissory.planner.checkpoint`).
 
 Each executor of a run has a key of its own for it, by its epoch: a body of one that was taken over may write on, and replaces nothing that its successor's bodies wrote. A checkpoint
 stays until its run is removed: whoever ends well and is not committed before a crash comes back to it.
@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from executor.errors import NotInStore, StoreError
-from executor.layout import CHECKPOINTS, checkpoint_key, checkpoints_folder, run_key
-from executor.store import Store
-from planner.checkpoint import Checkpoint
-from typesys.canonical import is_cut_short, seal, unseal
-from typesys.errors import FormatError
+from promissory.executor.errors import NotInStore, StoreError
+from promissory.executor.layout import CHECKPOINTS, checkpoint_key, checkpoints_folder, run_key
+from promissory.executor.store import Store
+from promissory.planner.checkpoint import Checkpoint
+from promissory.typesys.canonical import is_cut_short, seal, unseal
+from promissory.typesys.errors import FormatError
 
 MAGIC: Final = b"PRMK"
 VERSION: Final = 1

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import msgpack
 
-from typesys.errors import FormatError
+from promissory.typesys.errors import FormatError
 
 MOST_ITEMS: Final = 1024
 MOST_BYTES: Final = 1 << 20
@@ -28,7 +28,7 @@ class UnequalLists(ValueError):
 def length_of(data: bytes) -> int:
     """How many items a list has.
 
-    >>> from typesys.canonical import pack
+    >>> from promissory.typesys.canonical import pack
     >>> length_of(pack([1, 2, 3]))
     3
     """
@@ -43,7 +43,7 @@ def length_of(data: bytes) -> int:
 def items_of(data: bytes) -> Iterator[bytes]:
     """The bytes of each item of a list.
 
-    >>> from typesys.canonical import pack
+    >>> from promissory.typesys.canonical import pack
     >>> list(items_of(pack([1, "a"])))
     [b'\\x01', b'\\xa1a']
     """
@@ -80,7 +80,7 @@ def listed(data: bytes) -> Items:
 def flattened(data: bytes) -> Items:
     """The items of the lists in a list.
 
-    >>> from typesys.canonical import pack
+    >>> from promissory.typesys.canonical import pack
     >>> flattened(pack([[1], [], [2, 3]])).total
     3
     """
@@ -97,7 +97,7 @@ def cut(lists: list[Items], shortest: bool = False) -> Iterator[tuple[int, list[
     Raises:
         UnequalLists: they have different lengths, and may not.
 
-    >>> from typesys.canonical import pack
+    >>> from promissory.typesys.canonical import pack
     >>> [(count, [list(items_of(part)) for part in parts]) for count, parts in cut([listed(pack([1, 2])), listed(pack([3, 4]))])]
     [(2, [[b'\\x01', b'\\x02'], [b'\\x03', b'\\x04']])]
     """
@@ -123,7 +123,7 @@ def cut(lists: list[Items], shortest: bool = False) -> Iterator[tuple[int, list[
 def join(lists: Iterable[bytes]) -> bytes:
     """One list of the items of many.
 
-    >>> from typesys.canonical import pack
+    >>> from promissory.typesys.canonical import pack
     >>> join([pack([1]), pack([]), pack([2, 3])]) == pack([1, 2, 3])
     True
     """

@@ -1,4 +1,4 @@
-"""The time that a run goes by: when a delay is over, when the whole run is late. A test gives a run another one (`executor.testing.MockClock`)."""
+"""The time that a run goes by: when a delay is over, when the whole run is late. A test gives a run another one (`promissory.testing.MockClock`)."""
 
 from __future__ import annotations
 

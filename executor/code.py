@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from executor.bundle import unpacked
-from executor.errors import NotInStore
-from executor.layout import code_key
-from executor.recent import Recent
-from executor.store import Store
-from executor.user_modules import no_runs_begin
-from planner import registry
-from planner.by_value import PYTHON, CantTravel, OtherPython, dump_entity, entity_at, load_entity, travels_by_value
-from planner.entity import Entity
-from planner.plan import BY_VALUE_SIZE, Callee
-from planner.plan_format import callee_from_bytes
-from typesys.names import NotFound
+from promissory.executor.bundle import unpacked
+from promissory.executor.errors import NotInStore
+from promissory.executor.layout import code_key
+from promissory.executor.recent import Recent
+from promissory.executor.store import Store
+from promissory.executor.user_modules import no_runs_begin
+from promissory.planner import registry
+from promissory.planner.by_value import PYTHON, CantTravel, OtherPython, dump_entity, entity_at, load_entity, travels_by_value
+from promissory.planner.entity import Entity
+from promissory.planner.plan import BY_VALUE_SIZE, Callee
+from promissory.planner.plan_format import callee_from_bytes
+from promissory.typesys.names import NotFound
 
 _KEPT_DEFINITIONS = 4096
 _OTHER_PYTHONS = tuple(f"cpython 3.{minor}" for minor in range(11, 20))

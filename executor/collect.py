@@ -10,12 +10,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from executor.cache import entries, values_in
-from executor.errors import NotInStore, RunIsLive, RunNotFound
-from executor.export import keys_of
-from executor.heartbeat import read_beat
-from executor.layout import CODE, LEASES, OBJECTS, PLANS, RUNS, object_key, run_key
-from executor.store import Store
+from promissory.executor.cache import entries, values_in
+from promissory.executor.errors import NotInStore, RunIsLive, RunNotFound
+from promissory.executor.export import keys_of
+from promissory.executor.heartbeat import read_beat
+from promissory.executor.layout import CODE, LEASES, OBJECTS, PLANS, RUNS, object_key, run_key
+from promissory.executor.store import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,16 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from executor import gates
-from executor.crash_points import reached
-from executor.events import PAUSED, UNPAUSED
-from executor.inbox import Command
-from executor.journal import Journal
-from executor.scheduler import Scheduler
-from executor.store import Store
-from typesys.canonical import unpack
-from typesys.errors import FormatError
-from typesys.transcode import fits
+from promissory.executor import gates
+from promissory.executor.crash_points import reached
+from promissory.executor.events import PAUSED, UNPAUSED
+from promissory.executor.inbox import Command
+from promissory.executor.journal import Journal
+from promissory.executor.scheduler import Scheduler
+from promissory.executor.store import Store
+from promissory.typesys.canonical import unpack
+from promissory.typesys.errors import FormatError
+from promissory.typesys.transcode import fits
 
 _ENDS: Final = ("stop", "cancel")
 _log: Final = logging.getLogger("promissory")

@@ -11,17 +11,17 @@ from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import Final, NamedTuple
 
-from executor.calls import Key, Settled
-from executor.crash_points import reached
-from executor.events import DONE, EXPANDED, FAILED, LOOPED, RESUMED, SIGNALLED, SKIPPED, SNAPSHOT, Event, futures_of
-from executor.frame import node_identity
-from executor.layout import futures_key
-from executor.replay import TOLD
-from executor.snapshot import drop_snapshot
-from executor.store import Store
-from executor.write_behind import WriteBehind
-from planner.plan import Value
-from planner.plan_format import futures_from_bytes
+from promissory.executor.calls import Key, Settled
+from promissory.executor.crash_points import reached
+from promissory.executor.events import DONE, EXPANDED, FAILED, LOOPED, RESUMED, SIGNALLED, SKIPPED, SNAPSHOT, Event, futures_of
+from promissory.executor.frame import node_identity
+from promissory.executor.layout import futures_key
+from promissory.executor.replay import TOLD
+from promissory.executor.snapshot import drop_snapshot
+from promissory.executor.store import Store
+from promissory.executor.write_behind import WriteBehind
+from promissory.planner.plan import Value
+from promissory.planner.plan_format import futures_from_bytes
 
 _OF_THE_SCHEDULER: Final = TOLD - {RESUMED}
 _HELD: Final = frozenset((DONE, EXPANDED, FAILED, LOOPED, SKIPPED, SIGNALLED))

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from executor.code import Refused
-from executor.invocation import CANCEL, ENDED, FUTURES, HAS, ITERATION, LACKS, LOOP, NONE_GIVEN, SKIP, VALUE
-from planner.context import Requests
-from planner.dynamic import Iteration, plan_of_calls
-from planner.entity import Entity
-from planner.errors import SignalError, Where, raised_at
-from planner.payload import encoded_payload
-from planner.plan import Plan
-from planner.plan_format import FuturesHeader
-from planner.signals import Signal
-from typesys.secret import masked
-from typesys.types import ANY, NONE
+from promissory.executor.code import Refused
+from promissory.executor.invocation import CANCEL, ENDED, FUTURES, HAS, ITERATION, LACKS, LOOP, NONE_GIVEN, SKIP, VALUE
+from promissory.planner.context import Requests
+from promissory.planner.dynamic import Iteration, plan_of_calls
+from promissory.planner.entity import Entity
+from promissory.planner.errors import SignalError, Where, raised_at
+from promissory.planner.payload import encoded_payload
+from promissory.planner.plan import Plan
+from promissory.planner.plan_format import FuturesHeader
+from promissory.planner.signals import Signal
+from promissory.typesys.secret import masked
+from promissory.typesys.types import ANY, NONE
 
 if TYPE_CHECKING:
-    from executor.invoke import Worker
+    from promissory.executor.invoke import Worker
 
 RETURNED, EMITTED, LOOPED, SKIPPED, GAVE_UP = range(5)
 
@@ -42,7 +42,7 @@ class Raw(NamedTuple):
 
 
 Concluded = tuple[int, Any, dict[str, Any] | None]
-"""Status, payload, and what was asked, as `executor.invocation` has them."""
+"""Status, payload, and what was asked, as `promissory.executor.invocation` has them."""
 _NO_REQUESTS: Final = Requests()
 
 

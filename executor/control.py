@@ -19,17 +19,17 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from executor import endings, opening
-from executor.events import SIGNALLED, Meta
-from executor.failure import Failure
-from executor.frame import DONE, ENDED, PENDING, SKIPPED, Frame, Repeat
-from executor.invocation import HAS, LACKS
-from executor.topology import Topology
-from planner.channel import merged
-from planner.plan_format import futures_from_bytes
+from promissory.executor import endings, opening
+from promissory.executor.events import SIGNALLED, Meta
+from promissory.executor.failure import Failure
+from promissory.executor.frame import DONE, ENDED, PENDING, SKIPPED, Frame, Repeat
+from promissory.executor.invocation import HAS, LACKS
+from promissory.executor.topology import Topology
+from promissory.planner.channel import merged
+from promissory.planner.plan_format import futures_from_bytes
 
 if TYPE_CHECKING:
-    from executor.scheduler import Scheduler
+    from promissory.executor.scheduler import Scheduler
 
 
 class Refused(Exception):

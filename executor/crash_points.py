@@ -1,4 +1,4 @@
-"""Named places at which a test may have the process die (`executor.testing.crash_at`). In a run that is no test, passing one costs a comparison.
+"""Named places at which a test may have the process die (`promissory.testing.crash_at`). In a run that is no test, passing one costs a comparison.
 
 ================================ =========================================================================
 point                            what has happened, and what has not

@@ -9,12 +9,12 @@ import operator
 from collections.abc import Callable
 from typing import Any, Final
 
-from planner.specs import COMPARISONS, Condition
-from typesys.canonical import pack
-from typesys.errors import TypeMismatch
-from typesys.self_describing import NAMED
-from typesys.types import ANY, AnyType, BoolType, EnumType, FloatType, IntType, LiteralType, NamedType, NoneType, Type, UnionType
-from typesys.wire import codec_for
+from promissory.planner.specs import COMPARISONS, Condition
+from promissory.typesys.canonical import pack
+from promissory.typesys.errors import TypeMismatch
+from promissory.typesys.self_describing import NAMED
+from promissory.typesys.types import ANY, AnyType, BoolType, EnumType, FloatType, IntType, LiteralType, NamedType, NoneType, Type, UnionType
+from promissory.typesys.wire import codec_for
 
 Operand = tuple[Any, Type]
 """A value's wire tree and its type."""
@@ -35,7 +35,7 @@ def choose(conditions: list[Condition | None], operands: list[Operand]) -> int:
 
     Raises `TypeMismatch` for an order between values that have none.
 
-    >>> from typesys.types import INT
+    >>> from promissory.typesys.types import INT
     >>> choose([["<", 0, 1], None], [(5, INT), (3, INT)])
     1
     """

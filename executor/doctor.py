@@ -7,24 +7,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from executor import checkpoints
-from executor.clock import SystemClock
-from executor.errors import JournalError, NotInStore, StoreError
-from executor.events import RESUMED, SNAPSHOT, Event, futures_of
-from executor.frame import node_identity
-from executor.heartbeat import read_beat
-from executor.journal import keys_named
-from executor.layout import OBJECTS, bundle_key, futures_key, is_segment, object_key, plan_key, run_key, segment_key
-from executor.manifest import Manifest, read_manifest, read_plan
-from executor.recovery import recover
-from executor.segment import GENESIS, is_torn, segment_digest, segment_from_bytes
-from executor.snapshot import get_snapshot, load
-from executor.store import Store
-from planner.by_value import unsealed
-from planner.plan import Large
-from planner.plan_format import futures_from_bytes
-from typesys.canonical import digest
-from typesys.errors import FormatError
+from promissory.executor import checkpoints
+from promissory.executor.clock import SystemClock
+from promissory.executor.errors import JournalError, NotInStore, StoreError
+from promissory.executor.events import RESUMED, SNAPSHOT, Event, futures_of
+from promissory.executor.frame import node_identity
+from promissory.executor.heartbeat import read_beat
+from promissory.executor.journal import keys_named
+from promissory.executor.layout import OBJECTS, bundle_key, futures_key, is_segment, object_key, plan_key, run_key, segment_key
+from promissory.executor.manifest import Manifest, read_manifest, read_plan
+from promissory.executor.recovery import recover
+from promissory.executor.segment import GENESIS, is_torn, segment_digest, segment_from_bytes
+from promissory.executor.snapshot import get_snapshot, load
+from promissory.executor.store import Store
+from promissory.planner.by_value import unsealed
+from promissory.planner.plan import Large
+from promissory.planner.plan_format import futures_from_bytes
+from promissory.typesys.canonical import digest
+from promissory.typesys.errors import FormatError
 
 NOTE, WARNING, ERROR = "note", "warning", "error"
 

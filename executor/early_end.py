@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from executor import endings
-from executor.events import tree_of
-from executor.scheduler import Scheduler
-from executor.store import Store
-from planner.plan import Output, Value
-from typesys.canonical import pack, unpack
-from typesys.errors import FormatError, TypeMismatch
-from typesys.self_describing import DICT
-from typesys.transcode import transcode
-from typesys.types import ANY
+from promissory.executor import endings
+from promissory.executor.events import tree_of
+from promissory.executor.scheduler import Scheduler
+from promissory.executor.store import Store
+from promissory.planner.plan import Output, Value
+from promissory.typesys.canonical import pack, unpack
+from promissory.typesys.errors import FormatError, TypeMismatch
+from promissory.typesys.self_describing import DICT
+from promissory.typesys.transcode import transcode
+from promissory.typesys.types import ANY
 
 
 def early_outputs(store: Store, scheduler: Scheduler) -> tuple[list[Any], str]:

@@ -2,7 +2,7 @@
 
 A failure travels along the edges of its frame: what follows a failed node has failed with it (UPSTREAM_FAILED), unless its trigger admits failure, or it stands in for that node. Where the journey
 ends at a node that nothing follows, or at an output, nothing handles it, and the frame fails; so does, at once, the node above that the frame stands for, and so on. What becomes of
-frames that fail is in `executor.failing`.
+frames that fail is in `promissory.executor.failing`.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from executor import failing, mapped
-from executor.events import Meta
-from executor.failure import Failure
-from executor.frame import BADLY, CANCELLED, DONE, ENDED, FAILED, PENDING, SKIPPED, UPSTREAM_FAILED, FailedNode, Frame
-from executor.topology import Topology
-from planner.plan import MERGE, Binding, Parameter, Value
-from planner.triggers import admits_failure, verdict
-from typesys.wire import codec_for
+from promissory.executor import failing, mapped
+from promissory.executor.events import Meta
+from promissory.executor.failure import Failure
+from promissory.executor.frame import BADLY, CANCELLED, DONE, ENDED, FAILED, PENDING, SKIPPED, UPSTREAM_FAILED, FailedNode, Frame
+from promissory.executor.topology import Topology
+from promissory.planner.plan import MERGE, Binding, Parameter, Value
+from promissory.planner.triggers import admits_failure, verdict
+from promissory.typesys.wire import codec_for
 
 if TYPE_CHECKING:
-    from executor.scheduler import Scheduler
+    from promissory.executor.scheduler import Scheduler
 
 
 def handles(topology: Topology, index: int, of: int | None = None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from typesys.errors import FormatError
+from promissory.typesys.errors import FormatError
 
 
 class ExecutorError(Exception):

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from executor.errors import DoesNotFit
-from executor.events import (
+from promissory.executor.errors import DoesNotFit
+from promissory.executor.events import (
     CHOSEN,
     COLLAPSED,
     DONE,
@@ -28,17 +28,17 @@ from executor.events import (
     STOPPED_BY,
     Event,
 )
-from executor.frame import ENDED, OPEN, PENDING, Frame
-from executor.topology import JOINT
-from planner.plan import BRANCH, CALL, GATE, MAP, MERGE, PLAN, RESCUE
-from planner.plan_format import futures_from_bytes
-from planner.specs import Branch, Gate, Map
-from typesys.assignable import assignable
-from typesys.canonical import unpack
-from typesys.types import NONE
+from promissory.executor.frame import ENDED, OPEN, PENDING, Frame
+from promissory.executor.topology import JOINT
+from promissory.planner.plan import BRANCH, CALL, GATE, MAP, MERGE, PLAN, RESCUE
+from promissory.planner.plan_format import futures_from_bytes
+from promissory.planner.specs import Branch, Gate, Map
+from promissory.typesys.assignable import assignable
+from promissory.typesys.canonical import unpack
+from promissory.typesys.types import NONE
 
 if TYPE_CHECKING:
-    from executor.scheduler import Scheduler
+    from promissory.executor.scheduler import Scheduler
 
 _KINDS: Final = {
     DONE: (CALL, MAP, GATE, RESCUE, MERGE, JOINT),

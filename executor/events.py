@@ -35,9 +35,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from executor import fields
-from executor.layout import is_log
-from planner.plan import Value
+from promissory.executor import fields
+from promissory.executor.layout import is_log
+from promissory.planner.plan import Value
+from promissory.typesys.older_names import name_today
 
 DONE, DONE_ROW, EXPANDED, OPENED, FAILED, RESUMED, CODE, ENDED, SNAPSHOT, RETRIED, PAUSED, UNPAUSED, LOOPED, SKIPPED, STOPPED_BY, CHOSEN, ITEMS, GATED, COLLAPSED, SIGNALLED = range(20)
 
@@ -220,7 +221,7 @@ def _signalled(tree: list[Any]) -> Event:
 
 
 def check_asked(asked: dict[str, Any]) -> dict[str, Any]:
-    """What a body asked of its run, as `executor.control` has it. Raises `ValueError` for what is none of that."""
+    """What a body asked of its run, as `promissory.executor.control` has it. Raises `ValueError` for what is none of that."""
     for key, value in asked.items():
         if key == "writes":
             for operation, name, data in (fields.items(one, 3) for one in fields.items(value)):
@@ -293,6 +294,20 @@ _CHECKED: Final[dict[int, Callable[[list[Any]], Event]]] = {
     COLLAPSED: _collapsed,
     SIGNALLED: _signalled,
 }
+
+
+def with_names_of_today(event: Event) -> Event:
+    """A failure that names exception classes of this package as they were called before they had public names, with today's."""
+    if event[0] not in (FAILED, RETRIED):
+        return event
+    return (*event[:3], failure_with_names_of_today(event[3]), *event[4:])
+
+
+def failure_with_names_of_today(tree: list[Any]) -> list[Any]:
+    """A failure's tree with today's names of exception classes."""
+    if len(tree) < 7:
+        return tree
+    return [*tree[:5], [name_today(name) for name in tree[5]], *tree[6:]]
 
 
 def futures_of(event: Event) -> bytes | None:

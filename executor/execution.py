@@ -18,14 +18,14 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, Final
 
-from executor.calls import Call
-from executor.clock import Clock, SystemClock
-from executor.commands import Commands
-from executor.commits import Commits, Mark
-from executor.crash_points import reached
-from executor.early_end import early_outputs
-from executor.engines.engine import Batch, Engine, Setup
-from executor.events import (
+from promissory.executor.calls import Call
+from promissory.executor.clock import Clock, SystemClock
+from promissory.executor.commands import Commands
+from promissory.executor.commits import Commits, Mark
+from promissory.executor.crash_points import reached
+from promissory.executor.early_end import early_outputs
+from promissory.executor.engines.engine import Batch, Engine, Setup
+from promissory.executor.events import (
     CODE,
     ENDED,
     RESUMED,
@@ -33,23 +33,23 @@ from executor.events import (
     tree_of,
     value_of,
 )
-from executor.heartbeat import Heartbeat
-from executor.inbox import Command, Inbox
-from executor.interrupts import Interrupts, deferred_interrupts
-from executor.invocation import UNSTARTED, VALUE
-from executor.journal import Journal, Tail
-from executor.limits import Limits
-from executor.lookups import Lookups
-from executor.manifest import Manifest
-from executor.materialize import batch_of
-from executor.outcomes import apply
-from executor.reuse import Reuse
-from executor.scheduler import Scheduler
-from executor.snapshot import dump, put_snapshot
-from executor.standing import Progress, Standing, standing_of
-from executor.store import Store
-from executor.summary import Ending
-from planner.plan import Value
+from promissory.executor.heartbeat import Heartbeat
+from promissory.executor.inbox import Command, Inbox
+from promissory.executor.interrupts import Interrupts, deferred_interrupts
+from promissory.executor.invocation import UNSTARTED, VALUE
+from promissory.executor.journal import Journal, Tail
+from promissory.executor.limits import Limits
+from promissory.executor.lookups import Lookups
+from promissory.executor.manifest import Manifest
+from promissory.executor.materialize import batch_of
+from promissory.executor.outcomes import apply
+from promissory.executor.reuse import Reuse
+from promissory.executor.scheduler import Scheduler
+from promissory.executor.snapshot import dump, put_snapshot
+from promissory.executor.standing import Progress, Standing, standing_of
+from promissory.executor.store import Store
+from promissory.executor.summary import Ending
+from promissory.planner.plan import Value
 
 _log = logging.getLogger("promissory")
 _BATCH_SECONDS: Final = 0.005
@@ -62,7 +62,7 @@ _TELL: Final = 0.25
 _FROM_CACHE: Final = "cache"
 
 examine: Callable[[Execution], None] | None = None
-"""Called after each round of the loop, where a test wants to look (`executor.testing.always_replay`)."""
+"""Called after each round of the loop, where a test wants to look (`promissory.testing.always_replay`)."""
 
 
 class Execution:
@@ -72,7 +72,7 @@ class Execution:
         store, manifest: the run.
         scheduler: its state.
         engine: who runs the bodies.
-        epoch, tail: of this executor, and the segment after which it writes; see `executor.journal`.
+        epoch, tail: of this executor, and the segment after which it writes; see `promissory.executor.journal`.
         durable: sync what is acknowledged.
         parallel: how many bodies may run at one time, over all frames.
         script: (module name, file) of the program that defines the workflow.

@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from executor.cache import Entry, at_work, entries
-from executor.cache_key import Fields, fields_of, result_key
-from executor.errors import DoesNotFit, JournalError
-from executor.events import DONE, EXPANDED, FAILED, SIGNALLED
-from executor.frame import PENDING
-from executor.history import History, NodeRow
-from executor.journal import find_end, read_segments
-from executor.layout import segment_key
-from executor.replay import TOLD, replay
-from executor.scheduler import Scheduler
-from executor.store import Store
+from promissory.executor.cache import Entry, at_work, entries
+from promissory.executor.cache_key import Fields, fields_of, result_key
+from promissory.executor.errors import DoesNotFit, JournalError
+from promissory.executor.events import DONE, EXPANDED, FAILED, SIGNALLED
+from promissory.executor.frame import PENDING
+from promissory.executor.history import History, NodeRow
+from promissory.executor.journal import find_end, read_segments
+from promissory.executor.layout import segment_key
+from promissory.executor.replay import TOLD, replay
+from promissory.executor.scheduler import Scheduler
+from promissory.executor.store import Store
 
 _SHOWN: Final = 10
 

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from executor.checkpoints import checkpoint_keys
-from executor.errors import NotInStore, RunExists, StoreError
-from executor.events import ENDED, SNAPSHOT, Event, meta_of, value_of
-from executor.journal import find_end, keys_named, read_segments
-from executor.layout import CHECKPOINTS, FUTURES, OBJECTS, bundle_key, is_log, is_replaced, object_key, plan_key, run_key, segment_key
-from executor.manifest import read_manifest, read_plan
-from executor.snapshot import get_snapshot, values_of
-from executor.store import Store
-from planner.plan import Large, Plan, Value
-from typesys.canonical import digest
+from promissory.executor.checkpoints import checkpoint_keys
+from promissory.executor.errors import NotInStore, RunExists, StoreError
+from promissory.executor.events import ENDED, SNAPSHOT, Event, meta_of, value_of
+from promissory.executor.journal import find_end, keys_named, read_segments
+from promissory.executor.layout import (
+    CHECKPOINTS,
+    FUTURES,
+    OBJECTS,
+    bundle_key,
+    is_log,
+    is_replaced,
+    object_key,
+    plan_key,
+    run_key,
+    segment_key,
+)
+from promissory.executor.manifest import read_manifest, read_plan
+from promissory.executor.snapshot import get_snapshot, values_of
+from promissory.executor.store import Store
+from promissory.planner.plan import Large, Plan, Value
+from promissory.typesys.canonical import digest
 
 
 def export(source: Store, run_id: str, target: Store) -> int:

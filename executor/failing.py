@@ -9,13 +9,13 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING, Any
 
-from executor import endings, mapped
-from executor.calls import Key
-from executor.events import COLLAPSED
-from executor.frame import BADLY, CANCELLED, ENDED, FAILED, OPEN, PENDING, UPSTREAM_FAILED, Frame
+from promissory.executor import endings, mapped
+from promissory.executor.calls import Key
+from promissory.executor.events import COLLAPSED
+from promissory.executor.frame import BADLY, CANCELLED, ENDED, FAILED, OPEN, PENDING, UPSTREAM_FAILED, Frame
 
 if TYPE_CHECKING:
-    from executor.scheduler import Scheduler
+    from promissory.executor.scheduler import Scheduler
 
 
 def begin(scheduler: Scheduler, frame: Frame) -> None:

@@ -6,18 +6,17 @@ it asks for the result.
 
 from __future__ import annotations
 
-import pickle
 import signal
 import traceback
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from executor.errors import RemoteError, WorkerLost, limit_error
-from planner.errors import CompileError, is_authors, is_ours
-from planner.signals import Retry
-from typesys.names import qualified_name
-from typesys.opaque import loads
-from typesys.secret import holds_secret, masked
+from promissory.executor.errors import RemoteError, WorkerLost, limit_error
+from promissory.planner.errors import CompileError, is_authors, is_ours
+from promissory.planner.signals import Retry
+from promissory.typesys.names import qualified_name
+from promissory.typesys.opaque import dumps_by_name, loads
+from promissory.typesys.secret import holds_secret, masked
 
 _WAYS_OUT: Final[dict[int, str]] = {
     signal.SIGKILL: "did it use more memory than there is? Give it less to do at a time, or say what it needs: @task(resources=Resources(memory=…))",
@@ -39,7 +38,7 @@ class Failure:
     """Why a node failed.
 
     Attributes:
-        kind: "exception" for the body's own, else the name of a class of `executor.errors`.
+        kind: "exception" for the body's own, else the name of a class of `promissory.errors`.
         type_name: the exception's class.
         message: what it said.
         traceback: where it was raised, from the author's code on.
@@ -73,7 +72,7 @@ class Failure:
             way_out = _WAYS_OUT.get(number, "look at what it said")
         message = f"{path}: its worker {how}, {times} times; {way_out}"
         error = WorkerLost(message, path, number)
-        return cls("WorkerLost", "WorkerLost", message, _shortened(masked(said)), pickle.dumps(error))
+        return cls("WorkerLost", "WorkerLost", message, _shortened(masked(said)), dumps_by_name(error))
 
     @classmethod
     def of_exception(cls, error: BaseException) -> Failure:
@@ -150,10 +149,10 @@ def _text(error: BaseException) -> str:
 
 def _pickled(error: BaseException) -> bytes | None:
     try:
-        data = pickle.dumps(error)
+        data = dumps_by_name(error)
         if holds_secret(data):
             return None
-        return data if len(data) <= _LONGEST_PICKLE and type(pickle.loads(data)) is type(error) else None
+        return data if len(data) <= _LONGEST_PICKLE and type(loads(data)) is type(error) else None
     except Exception:  # whatever the exception's own __reduce__ or constructor raises: it just has no pickle
         return None
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from planner.plan import Large, Value
-from typesys.canonical import INLINE_LIMIT
+from promissory.planner.plan import Large, Value
+from promissory.typesys.canonical import INLINE_LIMIT
 
 DIGEST_SIZE = 32
 _LARGEST = 1 << 62

@@ -18,7 +18,7 @@ from __future__ import annotations
 import warnings
 from typing import Any, Final
 
-from executor.errors import UnsupportedStore
+from promissory.executor.errors import UnsupportedStore
 
 _CONNECT: Final = 10.0
 _READ: Final = 60.0

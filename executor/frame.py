@@ -44,10 +44,10 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from executor.failure import Failure
-from executor.topology import Counts, Topology
-from planner.node_failure import NodeFailure, failure_bytes
-from planner.plan import ERROR, Binding, Value, references
+from promissory.executor.failure import Failure
+from promissory.executor.topology import Counts, Topology
+from promissory.planner.node_failure import NodeFailure, failure_bytes
+from promissory.planner.plan import ERROR, Binding, Value, references
 
 PENDING, DONE, OPEN, FAILED, UPSTREAM_FAILED, SKIPPED, CANCELLED = range(7)
 ENDED: Final = frozenset((DONE, FAILED, UPSTREAM_FAILED, SKIPPED, CANCELLED))

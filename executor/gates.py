@@ -6,18 +6,18 @@ import math
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from executor.events import DONE as DONE_EVENT
-from executor.events import GATED, NO_META
-from executor.failure import Failure
-from executor.frame import OPEN, Frame
-from planner.plan import Value
-from planner.specs import Gate
-from typesys.canonical import pack, unpack
-from typesys.types import BOOL, Type
-from typesys.wire import codec_for
+from promissory.executor.events import DONE as DONE_EVENT
+from promissory.executor.events import GATED, NO_META
+from promissory.executor.failure import Failure
+from promissory.executor.frame import OPEN, Frame
+from promissory.planner.plan import Value
+from promissory.planner.specs import Gate
+from promissory.typesys.canonical import pack, unpack
+from promissory.typesys.types import BOOL, Type
+from promissory.typesys.wire import codec_for
 
 if TYPE_CHECKING:
-    from executor.scheduler import Scheduler
+    from promissory.executor.scheduler import Scheduler
 
 YES = pack(True)
 _NOTHING = pack(None)

@@ -9,8 +9,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
 
-from executor.answer import answer
-from executor.errors import (
+from promissory.executor.answer import answer
+from promissory.executor.errors import (
     OutputUnavailable,
     RunCancelled,
     RunFailed,
@@ -20,16 +20,16 @@ from executor.errors import (
     StoreError,
     WorkflowCancelled,
 )
-from executor.events import value_of
-from executor.execution import Execution
-from executor.failure import Failure
-from executor.history import History, NodeRow
-from executor.inbox import Command, tell
-from executor.store import Store
-from executor.summary import ENDED_WELL, Ending, standing_of_run
-from planner.plan import Plan
-from typesys.types import ANY
-from typesys.wire import Codec, codec_for
+from promissory.executor.events import value_of
+from promissory.executor.execution import Execution
+from promissory.executor.failure import Failure
+from promissory.executor.history import History, NodeRow
+from promissory.executor.inbox import Command, tell
+from promissory.executor.store import Store
+from promissory.executor.summary import ENDED_WELL, Ending, standing_of_run
+from promissory.planner.plan import Plan
+from promissory.typesys.types import ANY
+from promissory.typesys.wire import Codec, codec_for
 
 _LOOK = 0.2
 _ANY = codec_for(ANY)
@@ -86,12 +86,12 @@ class Run:
 
     What it says is read when it is asked for: a run that failed here and was resumed by somebody else tells of that.
 
-    >>> from planner import task
-    >>> import executor
+    >>> from promissory import task
+    >>> import promissory
     >>> @task
     ... def inc(x: int) -> int:
     ...     return x + 1
-    >>> ended = executor.run(inc, {"x": 1}, store="memory://doctest")
+    >>> ended = promissory.run(inc, {"x": 1}, store="memory://doctest")
     >>> ended.state, ended.outputs, [row.path for row in ended.nodes()]
     ('SUCCEEDED', {'result': 2}, ['main/inc'])
     """

@@ -16,12 +16,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from executor import fields
-from executor.crash_points import Crashed
-from executor.errors import NotInStore, StoreError
-from executor.layout import run_key
-from executor.standing import Standing
-from executor.store import Store
+from promissory.executor import fields
+from promissory.executor.crash_points import Crashed
+from promissory.executor.errors import NotInStore, StoreError
+from promissory.executor.layout import run_key
+from promissory.executor.standing import Standing
+from promissory.executor.store import Store
 
 INTERVAL: Final = 5.0
 STALE: Final = 3 * INTERVAL

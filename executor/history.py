@@ -1,7 +1,7 @@
 """A run as its journal tells it: frames, nodes and their states, logs, futures files. Reads, never writes; runs no code of the author's.
 
 The journal is replayed into a scheduler, and every frame that it ever opened is kept, so that the states of nodes are what the scheduler itself made of them. How they are shown is in
-`executor.rows`, how they are called in `executor.node_paths`.
+`promissory.executor.rows`, how they are called in `promissory.executor.node_paths`.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from executor.calls import Key
-from executor.errors import DoesNotFit, JournalError, RunNotFound
-from executor.event_fit import refuse_misfit
-from executor.events import (
+from promissory.executor.calls import Key
+from promissory.executor.errors import DoesNotFit, JournalError, RunNotFound
+from promissory.executor.event_fit import refuse_misfit
+from promissory.executor.events import (
     CODE,
     ENDED,
     FAILED,
@@ -31,26 +31,26 @@ from executor.events import (
     futures_of,
     meta_of,
 )
-from executor.failing import tell_above
-from executor.failure import Failure
-from executor.frame import ENDED as ENDED_STATES
-from executor.frame import FAILED as FAILED_STATE
-from executor.frame import Frame, node_identity
-from executor.heartbeat import Beat, read_beat
-from executor.journal import find_end, read_segments
-from executor.layout import futures_key, segment_key
-from executor.limits import Limits
-from executor.manifest import Manifest, read_manifest, read_plan
-from executor.node_paths import find, frame_path, node_path
-from executor.replay import TOLD, replay
-from executor.rows import NodeRow, Rows
-from executor.scheduler import Scheduler
-from executor.store import Store
-from planner.errors import PlanFormatError
-from planner.plan import Plan
-from planner.plan_format import futures_from_bytes, plan_from_bytes
-from typesys.errors import FormatError
-from typesys.types import Type
+from promissory.executor.failing import tell_above
+from promissory.executor.failure import Failure
+from promissory.executor.frame import ENDED as ENDED_STATES
+from promissory.executor.frame import FAILED as FAILED_STATE
+from promissory.executor.frame import Frame, node_identity
+from promissory.executor.heartbeat import Beat, read_beat
+from promissory.executor.journal import find_end, read_segments
+from promissory.executor.layout import futures_key, segment_key
+from promissory.executor.limits import Limits
+from promissory.executor.manifest import Manifest, read_manifest, read_plan
+from promissory.executor.node_paths import find, frame_path, node_path
+from promissory.executor.replay import TOLD, replay
+from promissory.executor.rows import NodeRow, Rows
+from promissory.executor.scheduler import Scheduler
+from promissory.executor.store import Store
+from promissory.planner.errors import PlanFormatError
+from promissory.planner.plan import Plan
+from promissory.planner.plan_format import futures_from_bytes, plan_from_bytes
+from promissory.typesys.errors import FormatError
+from promissory.typesys.types import Type
 
 __all__ = ["Gate", "History", "NodeRow"]
 

@@ -16,13 +16,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Final
 
-from executor.crash_points import Crashed
-from executor.errors import RunIsNotLive, StoreError
-from executor.heartbeat import await_first_beat, read_beat
-from executor.layout import inbox_key
-from executor.store import Store
-from typesys.canonical import pack_map, seal, unpack_canonical, unseal
-from typesys.errors import FormatError
+from promissory.executor.crash_points import Crashed
+from promissory.executor.errors import RunIsNotLive, StoreError
+from promissory.executor.heartbeat import await_first_beat, read_beat
+from promissory.executor.layout import inbox_key
+from promissory.executor.store import Store
+from promissory.typesys.canonical import pack_map, seal, unpack_canonical, unseal
+from promissory.typesys.errors import FormatError
 
 _log = logging.getLogger("promissory")
 MAGIC: Final = b"PRMI"

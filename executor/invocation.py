@@ -3,7 +3,7 @@
 ::
 
     batch      [definitions, invocations, carried, shared, channel]
-                                                    definitions: callees, complete in themselves (planner.plan_format)
+                                                    definitions: callees, complete in themselves (promissory.planner.plan_format)
                                                     carried: [key, bytes] of what the worker can't read in a store
                                                     shared: values that many invocations take an item of
                                                     channel: [key, bytes] of the run's channel, as it is now
@@ -21,7 +21,7 @@
 
     outcome    [frame, index, status, payload, started µs, duration µs, worker, attempt, log, carried, asked]
                carried: [key, bytes] of what the worker can't write to a store; nil where it shares one (rule J5)
-               asked: what the body asked of its run (`executor.control`), and "at", the author's line that did; nil if nothing
+               asked: what the body asked of its run (`promissory.executor.control`), and "at", the author's line that did; nil if nothing
 
 ============ ==================================================
 status       payload
@@ -46,11 +46,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from executor.topology import Topology
-from planner.plan import NODE, Binding, Value, leaves
-from typesys.canonical import pack
-from typesys.type_format import type_bytes
-from typesys.types import NONE
+from promissory.executor.topology import Topology
+from promissory.planner.plan import NODE, Binding, Value, leaves
+from promissory.typesys.canonical import pack
+from promissory.typesys.type_format import type_bytes
+from promissory.typesys.types import NONE
 
 _NOTHING: Final = pack(None)
 

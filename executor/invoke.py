@@ -15,18 +15,18 @@ from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, Final, Protocol, cast
 
-from executor.carried import Carried
-from executor.checkpoints import checkpoint_of
-from executor.chunks import UnequalLists, cut, flattened, items_of, join, listed
-from executor.code import CantTravel, Code, Refused, has_import_name
-from executor.conclude import EMITTED, GAVE_UP, LOOPED, RETURNED, SKIPPED, Raw, conclude
-from executor.crash_points import Crashed, reached
-from executor.decide import choose
-from executor.errors import StoreError
-from executor.events import tree_of
-from executor.failure import Failure
-from executor.frame import node_identity
-from executor.invocation import (
+from promissory.executor.carried import Carried
+from promissory.executor.checkpoints import checkpoint_of
+from promissory.executor.chunks import UnequalLists, cut, flattened, items_of, join, listed
+from promissory.executor.code import CantTravel, Code, Refused, has_import_name
+from promissory.executor.conclude import EMITTED, GAVE_UP, LOOPED, RETURNED, SKIPPED, Raw, conclude
+from promissory.executor.crash_points import Crashed, reached
+from promissory.executor.decide import choose
+from promissory.executor.errors import StoreError
+from promissory.executor.events import tree_of
+from promissory.executor.failure import Failure
+from promissory.executor.frame import node_identity
+from promissory.executor.invocation import (
     ARM,
     CUT,
     DECIDE,
@@ -39,22 +39,22 @@ from executor.invocation import (
     VALUE,
     leaf_key,
 )
-from executor.recent import Recent
-from executor.store import Store
-from planner.binding import assemble
-from planner.context import Body, Context, current_body
-from planner.dynamic import Dynamic, Iteration, expand
-from planner.entity import Entity
-from planner.plan import Callee, Large, Plan
-from planner.plan_format import FuturesHeader, futures_to_bytes
-from planner.signals import Loop, Retry, Signal, Skip
-from planner.task import Task
-from planner.tracing import InTaskBody, current
-from typesys.canonical import pack, unpack
-from typesys.errors import TypeMismatch
-from typesys.transcode import transcode
-from typesys.type_format import type_from_bytes
-from typesys.types import Type
+from promissory.executor.recent import Recent
+from promissory.executor.store import Store
+from promissory.planner.binding import assemble
+from promissory.planner.context import Body, Context, current_body
+from promissory.planner.dynamic import Dynamic, Iteration, expand
+from promissory.planner.entity import Entity
+from promissory.planner.plan import Callee, Large, Plan
+from promissory.planner.plan_format import FuturesHeader, futures_to_bytes
+from promissory.planner.signals import Loop, Retry, Signal, Skip
+from promissory.planner.task import Task
+from promissory.planner.tracing import InTaskBody, current
+from promissory.typesys.canonical import pack, unpack
+from promissory.typesys.errors import TypeMismatch
+from promissory.typesys.transcode import transcode
+from promissory.typesys.type_format import type_from_bytes
+from promissory.typesys.types import Type
 
 _LISTS_KEPT: Final = 8
 _ENDS_A_BATCH: Final = (FAILURE, UNSTARTED)

@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from executor.crash_points import reached
-from executor.errors import Fenced, JournalError, NotInStore, StoreError
-from executor.events import DONE, SNAPSHOT, Event, futures_of, values_of
-from executor.layout import is_segment, object_key, segment_key, snapshot_key
-from executor.segment import GENESIS, NO_SNAPSHOT, Segment, is_torn, segment_digest, segment_from_bytes, segment_to_bytes
-from executor.store import Store
-from planner.plan import Large, Value
-from planner.plan_format import futures_from_bytes
+from promissory.executor.crash_points import reached
+from promissory.executor.errors import Fenced, JournalError, NotInStore, StoreError
+from promissory.executor.events import DONE, SNAPSHOT, Event, futures_of, values_of
+from promissory.executor.layout import is_segment, object_key, segment_key, snapshot_key
+from promissory.executor.segment import GENESIS, NO_SNAPSHOT, Segment, is_torn, segment_digest, segment_from_bytes, segment_to_bytes
+from promissory.executor.store import Store
+from promissory.planner.plan import Large, Value
+from promissory.planner.plan_format import futures_from_bytes
 
 COMMIT_INTERVAL = 0.020
 _COMMIT_BYTES: Final = 1 << 20

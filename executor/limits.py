@@ -16,8 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from executor.failure import Failure
-from planner.plan import Callee
+from promissory.executor.failure import Failure
+from promissory.planner.plan import Callee
 
 
 @dataclass(frozen=True)

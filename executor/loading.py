@@ -1,6 +1,6 @@
 """Whether user code is being imported to find functions in it: meanwhile no runs are started.
 
-In a worker that is so whenever it runs no body. What starts a run there is a statement of the user's own program or module; it is left out (`executor.user_modules`).
+In a worker that is so whenever it runs no body. What starts a run there is a statement of the user's own program or module; it is left out (`promissory.executor.user_modules`).
 """
 
 from __future__ import annotations

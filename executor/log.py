@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from executor.errors import StoreError
-from executor.store import Store
-from typesys.secret import masked_bytes
+from promissory.executor.errors import StoreError
+from promissory.executor.store import Store
+from promissory.typesys.secret import masked_bytes
 
 
 class Log:

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
-from executor.cache import Entry, give_back, read_entry, take_lease, write_entry
-from executor.cache_key import Fields, fields_of, futures_key_of, result_key
-from executor.calls import Call, Key, Settled
-from executor.code import Refused, has_import_name, imported
-from executor.frame import Frame
-from executor.store import Store
-from planner.plan_format import futures_from_bytes
+from promissory.executor.cache import Entry, give_back, read_entry, take_lease, write_entry
+from promissory.executor.cache_key import Fields, fields_of, futures_key_of, result_key
+from promissory.executor.calls import Call, Key, Settled
+from promissory.executor.code import Refused, has_import_name, imported
+from promissory.executor.frame import Frame
+from promissory.executor.store import Store
+from promissory.planner.plan_format import futures_from_bytes
 
 _REMEMBERED: Final = 10_000
 _AT_ONE_TIME: Final = 16

@@ -11,16 +11,16 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
-from executor import fields
-from executor.errors import JournalError, NotInStore, RunNotFound
-from executor.events import tree_of
-from executor.layout import is_run_id, plan_key, run_key, segment_key
-from executor.limits import Limits
-from executor.store import Store
-from planner.plan import Plan, Value
-from planner.plan_format import plan_digest, plan_from_bytes
-from typesys.canonical import is_cut_short, pack, seal, unpack_canonical, unseal
-from typesys.errors import FormatError
+from promissory.executor import fields
+from promissory.executor.errors import JournalError, NotInStore, RunNotFound
+from promissory.executor.events import tree_of
+from promissory.executor.layout import is_run_id, plan_key, run_key, segment_key
+from promissory.executor.limits import Limits
+from promissory.executor.store import Store
+from promissory.planner.plan import Plan, Value
+from promissory.planner.plan_format import digest_of_file, plan_from_bytes
+from promissory.typesys.canonical import is_cut_short, pack, seal, unpack_canonical, unseal
+from promissory.typesys.errors import FormatError
 
 MAGIC: Final = b"PRMM"
 VERSION: Final = 1
@@ -120,11 +120,12 @@ def _was_never_begun(store: Store, run_id: str, data: bytes) -> bool:
 def read_plan(store: Store, manifest: Manifest) -> Plan:
     """The plan of a run. Raises `JournalError`, which names its key, and `StoreError`."""
     key = plan_key(manifest.plan)
+    data = store.get(key)
     try:
-        plan = plan_from_bytes(store.get(key))
+        plan = plan_from_bytes(data)
     except FormatError as error:
         raise JournalError(key, error.problem, error.offset) from None
-    if plan_digest(plan) != manifest.plan:
+    if digest_of_file(data) != manifest.plan:
         raise JournalError(key, "holds another plan than its name says")
     return plan
 

@@ -11,15 +11,15 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from executor import endings, failing
-from executor.events import FAILED as FAILED_EVENT
-from executor.events import ITEMS, NO_META, OPENED, Meta, value_of
-from executor.frame import FAILED, OPEN, PENDING, SKIPPED, FailedNode, Frame, Part
-from planner.plan import Value
-from planner.specs import Map
+from promissory.executor import endings, failing
+from promissory.executor.events import FAILED as FAILED_EVENT
+from promissory.executor.events import ITEMS, NO_META, OPENED, Meta, value_of
+from promissory.executor.frame import FAILED, OPEN, PENDING, SKIPPED, FailedNode, Frame, Part
+from promissory.planner.plan import Value
+from promissory.planner.specs import Map
 
 if TYPE_CHECKING:
-    from executor.scheduler import Scheduler
+    from promissory.executor.scheduler import Scheduler
 
 EMPTY = b"\x90"
 """An empty list."""

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from executor.calls import Call
-from executor.checkpoints import newest
-from executor.engines.engine import Batch
-from executor.frame import Frame, joined
-from executor.invocation import CUT, DECIDE, ITEM, JOIN, JOINT, assembled_argument, value_argument
-from executor.layout import code_key, object_key
-from executor.store import Store
-from planner.by_value import PYTHON
-from planner.plan import BRANCH, CALL, INPUT, MAP, Binding, Large, Parameter, Value
-from planner.specs import Branch, Map
-from typesys.type_format import type_bytes
-from typesys.types import ListType, Type
-from typesys.wire import codec_for
+from promissory.executor.calls import Call
+from promissory.executor.checkpoints import newest
+from promissory.executor.engines.engine import Batch
+from promissory.executor.frame import Frame, joined
+from promissory.executor.invocation import CUT, DECIDE, ITEM, JOIN, JOINT, assembled_argument, value_argument
+from promissory.executor.layout import code_key, object_key
+from promissory.executor.store import Store
+from promissory.planner.by_value import PYTHON
+from promissory.planner.plan import BRANCH, CALL, INPUT, MAP, Binding, Large, Parameter, Value
+from promissory.planner.specs import Branch, Map
+from promissory.typesys.type_format import type_bytes
+from promissory.typesys.types import ListType, Type
+from promissory.typesys.wire import codec_for
 
 
 def batch_of(calls: Sequence[Call], carry_from: Store | None = None, run_id: str = "", channel: Mapping[str, bytes] | None = None) -> Batch:

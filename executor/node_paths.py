@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from executor.errors import RunNotFound
-from executor.frame import joined
+from promissory.executor.errors import RunNotFound
+from promissory.executor.frame import joined
 
 if TYPE_CHECKING:
-    from executor.history import History
+    from promissory.executor.history import History
 
 _WHOLE: Final = 50
 """Up to this depth a path is shown whole."""

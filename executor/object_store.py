@@ -15,8 +15,8 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
-from executor.file_systems import IN_ONE_REQUEST, file_system
-from executor.layout import is_log
+from promissory.executor.file_systems import IN_ONE_REQUEST, file_system
+from promissory.executor.layout import is_log
 
 T = TypeVar("T")
 Paths = list[str]

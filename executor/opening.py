@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from executor import endings
-from executor.events import NO_META, OPENED
-from executor.frame import DONE, OPEN, Frame, Repeat, node_identity
-from planner.plan import Plan, Value
-from planner.plan_format import FuturesHeader
-from planner.specs import Rescue
+from promissory.executor import endings
+from promissory.executor.events import NO_META, OPENED
+from promissory.executor.frame import DONE, OPEN, Frame, Repeat, node_identity
+from promissory.planner.plan import Plan, Value
+from promissory.planner.plan_format import FuturesHeader
+from promissory.planner.specs import Rescue
 
 if TYPE_CHECKING:
-    from executor.scheduler import Scheduler
+    from promissory.executor.scheduler import Scheduler
 
 
 def open_nested(scheduler: Scheduler, frame: Frame, index: int, child: int | None = None) -> None:

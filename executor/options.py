@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal, TypedDict
 
-from executor.capacity import Capacity, capacity_here
-from executor.clock import Clock
-from executor.engines.engine import Engine, engine_named
-from executor.errors import InputError
-from executor.limits import Limits
-from executor.loading import refuse_outside_bodies
-from executor.standing import Progress
-from planner.policy import Resources, seconds
+from promissory.executor.capacity import Capacity, capacity_here
+from promissory.executor.clock import Clock
+from promissory.executor.engines.engine import Engine, engine_named
+from promissory.executor.errors import InputError
+from promissory.executor.limits import Limits
+from promissory.executor.loading import refuse_outside_bodies
+from promissory.executor.standing import Progress
+from promissory.planner.policy import Resources, seconds
 
 Durability = Literal["disk", "process"]
 
@@ -25,7 +25,7 @@ Limited = tuple[int | None, int | None, int | None]
 
 
 class RunOptions(TypedDict, total=False):
-    """What `run`, `start`, `resume` and `rerun` take by name, all of it optional; told under `executor.run`."""
+    """What `run`, `start`, `resume` and `rerun` take by name, all of it optional; told under `promissory.run`."""
 
     engine: str | Engine
     max_depth: int | None

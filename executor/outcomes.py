@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from executor.events import Meta, check_asked, value_of
-from executor.failure import Failure
-from executor.invocation import ARM, CANCEL, ENDED, FAILURE, FUTURES, ITEMS, ITERATION, LOOP, LOST, SKIP, VALUE
-from executor.scheduler import Scheduler
+from promissory.executor.events import Meta, check_asked, value_of
+from promissory.executor.failure import Failure
+from promissory.executor.invocation import ARM, CANCEL, ENDED, FAILURE, FUTURES, ITEMS, ITERATION, LOOP, LOST, SKIP, VALUE
+from promissory.executor.scheduler import Scheduler
 
 _KINDS: Final = {VALUE: "value", FUTURES: "futures", LOOP: "loop", SKIP: "skip", ENDED: "ended"}
 
 
 def apply(scheduler: Scheduler, outcome: list[Any], now: float, calendar: float) -> None:
-    """Tell the scheduler of an outcome (a tree, as `executor.invocation` has it) of a call that was begun.
+    """Tell the scheduler of an outcome (a tree, as `promissory.executor.invocation` has it) of a call that was begun.
 
     Args:
         now: of the run's clock.

@@ -9,35 +9,35 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from executor.bundle import keep_bundle
-from executor.changed_code import Current
-from executor.code import CantTravel, Code
-from executor.crash_points import reached
-from executor.engines.engine import Engine
-from executor.errors import InputError, RunExists
-from executor.execution import Execution, resumed_event
-from executor.handle import OwnRun, default_store
-from executor.journal import Tail
-from executor.layout import is_run_id, object_key, plan_key
-from executor.limits import Limits
-from executor.manifest import Manifest, new_manifest, read_manifest, write_manifest
-from executor.options import Options
-from executor.probe import probe
-from executor.scheduler import Scheduler
-from executor.store import Store
-from executor.timeouts import refuse_timeouts
-from planner import compile as compile_plan
-from planner import registry
-from planner.dynamic import Dynamic
-from planner.entity import Entity
-from planner.errors import is_ours
-from planner.plan import Large, Plan, Value
-from planner.plan_format import digest_without_code, plan_digest, plan_from_bytes
-from planner.task import Task
-from planner.workflow import Workflow, WorkflowFunction
-from typesys.errors import TypeMismatch
-from typesys.names import import_name, module_name
-from typesys.wire import Codec, codec_for
+from promissory.executor.bundle import keep_bundle
+from promissory.executor.changed_code import Current
+from promissory.executor.code import CantTravel, Code
+from promissory.executor.crash_points import reached
+from promissory.executor.engines.engine import Engine
+from promissory.executor.errors import InputError, RunExists
+from promissory.executor.execution import Execution, resumed_event
+from promissory.executor.handle import OwnRun, default_store
+from promissory.executor.journal import Tail
+from promissory.executor.layout import is_run_id, object_key, plan_key
+from promissory.executor.limits import Limits
+from promissory.executor.manifest import Manifest, new_manifest, read_manifest, write_manifest
+from promissory.executor.options import Options
+from promissory.executor.probe import probe
+from promissory.executor.scheduler import Scheduler
+from promissory.executor.store import Store
+from promissory.executor.timeouts import refuse_timeouts
+from promissory.planner import compile as compile_plan
+from promissory.planner import registry
+from promissory.planner.dynamic import Dynamic
+from promissory.planner.entity import Entity
+from promissory.planner.errors import is_ours
+from promissory.planner.plan import Large, Plan, Value
+from promissory.planner.plan_format import digest_without_code, plan_digest, plan_from_bytes
+from promissory.planner.task import Task
+from promissory.planner.workflow import Workflow, WorkflowFunction
+from promissory.typesys.errors import TypeMismatch
+from promissory.typesys.names import import_name, module_name
+from promissory.typesys.wire import Codec, codec_for
 
 Target = WorkflowFunction[..., Any] | Workflow | Dynamic[..., Any] | Task[..., Any] | Plan
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import secrets
 
-from executor.errors import UnsupportedStore
-from executor.store import Store
+from promissory.executor.errors import UnsupportedStore
+from promissory.executor.store import Store
 
 _proved: set[str] = set()
 

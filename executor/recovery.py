@@ -1,27 +1,27 @@
 """From a journal back to a scheduler: what a resume begins with.
 
 Reads the newest snapshot and what came after it, and writes nothing: a run is taken over by the first segment that the new executor writes
-(`executor.journal`).
+(`promissory.executor.journal`).
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from executor.clock import Clock
-from executor.errors import DoesNotFit, JournalError, StoreError
-from executor.events import ENDED, RESUMED, SNAPSHOT, Event, futures_of
-from executor.journal import Tail, find_end, newest_snapshot, read_segments
-from executor.layout import segment_key
-from executor.limits import Limits
-from executor.manifest import Manifest, read_plan
-from executor.replay import TOLD, replay, replayed
-from executor.scheduler import Scheduler
-from executor.segment import GENESIS, NO_SNAPSHOT
-from executor.snapshot import get_snapshot, load
-from executor.store import Store
-from planner.plan import Plan, Value
-from typesys.errors import FormatError
+from promissory.executor.clock import Clock
+from promissory.executor.errors import DoesNotFit, JournalError, StoreError
+from promissory.executor.events import ENDED, RESUMED, SNAPSHOT, Event, futures_of
+from promissory.executor.journal import Tail, find_end, newest_snapshot, read_segments
+from promissory.executor.layout import segment_key
+from promissory.executor.limits import Limits
+from promissory.executor.manifest import Manifest, read_plan
+from promissory.executor.replay import TOLD, replay, replayed
+from promissory.executor.scheduler import Scheduler
+from promissory.executor.segment import GENESIS, NO_SNAPSHOT, Segment
+from promissory.executor.snapshot import get_snapshot, load
+from promissory.executor.store import Store
+from promissory.planner.plan import Plan, Value
+from promissory.typesys.errors import FormatError
 
 
 class Recovered:
@@ -77,7 +77,7 @@ def _replay(store: Store, manifest: Manifest, first: int, end: int) -> Recovered
         recovered.tail = Tail.of(segment, data)
         try:
             for event in segment.events:
-                _take(store, manifest.run_id, recovered, event, segment.number == first)
+                _take(store, manifest.run_id, recovered, event, segment, first)
         except FormatError as error:
             raise JournalError(segment_key(manifest.run_id, segment.number), f"holds what does not fit the run: {error}") from None
         except DoesNotFit as error:
@@ -85,12 +85,12 @@ def _replay(store: Store, manifest: Manifest, first: int, end: int) -> Recovered
     return recovered
 
 
-def _take(store: Store, run_id: str, recovered: Recovered, event: Event, is_first: bool) -> None:
+def _take(store: Store, run_id: str, recovered: Recovered, event: Event, segment: Segment, first: int) -> None:
     kind = event[0]
     if kind == SNAPSHOT:
         recovered.snapshot = event[1]
-        if is_first:
-            recovered.scheduler = load(get_snapshot(store, run_id, event[1]))
+        if segment.number == first:
+            recovered.scheduler = load(get_snapshot(store, run_id, event[1]), segment.names_are_older)
             recovered.scheduler.run = run_id.encode()
         recovered.futures.clear()
     elif kind == ENDED:

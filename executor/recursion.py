@@ -9,11 +9,11 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Any
 
-from executor.failure import Failure
-from executor.frame import Frame, Repeat
-from executor.limits import Limits
-from planner.plan import NODE, Value, leaves
-from typesys.canonical import pack
+from promissory.executor.failure import Failure
+from promissory.executor.frame import Frame, Repeat
+from promissory.executor.limits import Limits
+from promissory.planner.plan import NODE, Value, leaves
+from promissory.typesys.canonical import pack
 
 
 def may_expand(limits: Limits, frame: Frame, index: int) -> tuple[Failure | None, Repeat | None]:

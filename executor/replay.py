@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from executor import endings, failing, gates, mapped, opening
-from executor.calls import Sleeping, Tries
-from executor.event_fit import refuse_misfit
-from executor.events import (
+from promissory.executor import endings, failing, gates, mapped, opening
+from promissory.executor.calls import Sleeping, Tries
+from promissory.executor.event_fit import refuse_misfit
+from promissory.executor.events import (
     CHOSEN,
     COLLAPSED,
     DONE,
@@ -27,15 +27,15 @@ from executor.events import (
     STOPPED_BY,
     Event,
 )
-from executor.failure import Failure
-from executor.frame import FAILED as FAILED_STATE
-from executor.frame import OPEN, PENDING
-from executor.recursion import may_expand
-from executor.scheduler import Scheduler
-from planner.plan import MAP, RESCUE
+from promissory.executor.failure import Failure
+from promissory.executor.frame import FAILED as FAILED_STATE
+from promissory.executor.frame import OPEN, PENDING
+from promissory.executor.recursion import may_expand
+from promissory.executor.scheduler import Scheduler
+from promissory.planner.plan import MAP, RESCUE
 
 if TYPE_CHECKING:
-    from executor.frame import Frame
+    from promissory.executor.frame import Frame
 
 _RESETTLED: Final = 1_000
 """How many outcomes a replay gives to the cache again: a crash may have come before they were kept there."""

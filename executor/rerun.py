@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from executor.calls import Key
-from executor.changed_code import adopt_current_code
-from executor.code import missing_modules_from
-from executor.errors import RunExists
-from executor.events import (
+from promissory.executor.calls import Key
+from promissory.executor.changed_code import adopt_current_code
+from promissory.executor.code import missing_modules_from
+from promissory.executor.errors import RunExists
+from promissory.executor.events import (
     CHOSEN,
     COLLAPSED,
     DONE,
@@ -30,19 +30,19 @@ from executor.events import (
     begins_iteration,
     meta_of,
 )
-from executor.execution import code_event, resumed_event
-from executor.handle import OwnRun
-from executor.history import History
-from executor.journal import find_end, read_segments
-from executor.layout import run_key
-from executor.manifest import new_manifest, write_manifest
-from executor.options import Limited, Options, check_limits
-from executor.prepare import Target, codecs_of, keep_current_code, new_execution, run_name
-from executor.probe import probe
-from executor.replay import replay, replayed
-from executor.scheduler import Scheduler
-from executor.store import Store
-from executor.timeouts import refuse_timeouts
+from promissory.executor.execution import code_event, resumed_event
+from promissory.executor.handle import OwnRun
+from promissory.executor.history import History
+from promissory.executor.journal import find_end, read_segments
+from promissory.executor.layout import run_key
+from promissory.executor.manifest import new_manifest, write_manifest
+from promissory.executor.options import Limited, Options, check_limits
+from promissory.executor.prepare import Target, codecs_of, keep_current_code, new_execution, run_name
+from promissory.executor.probe import probe
+from promissory.executor.replay import replay, replayed
+from promissory.executor.scheduler import Scheduler
+from promissory.executor.store import Store
+from promissory.executor.timeouts import refuse_timeouts
 
 _TAKEN: Final = frozenset((DONE, EXPANDED, OPENED, FAILED, COLLAPSED, LOOPED, SKIPPED, CHOSEN, ITEMS, SIGNALLED))
 

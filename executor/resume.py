@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from executor.bundle import leave_other_bundles
-from executor.changed_code import Change, adopt_current_code
-from executor.clock import SystemClock
-from executor.code import missing_modules_from
-from executor.commits import write_futures
-from executor.crash_points import reached
-from executor.execution import code_event, resumed_event
-from executor.handle import OwnRun, Run
-from executor.inbox import clear
-from executor.journal import LostRace
-from executor.lookups import keep_all
-from executor.manifest import Manifest
-from executor.options import Limited, Options, check_limits
-from executor.prepare import Target, codecs_of, keep_current_code, new_execution
-from executor.probe import probe
-from executor.recovery import next_epoch, recover
-from executor.store import Store
-from executor.summary import ENDED_WELL
-from executor.timeouts import refuse_timeouts
+from promissory.executor.bundle import leave_other_bundles
+from promissory.executor.changed_code import Change, adopt_current_code
+from promissory.executor.clock import SystemClock
+from promissory.executor.code import missing_modules_from
+from promissory.executor.commits import write_futures
+from promissory.executor.crash_points import reached
+from promissory.executor.execution import code_event, resumed_event
+from promissory.executor.handle import OwnRun, Run
+from promissory.executor.inbox import clear
+from promissory.executor.journal import LostRace
+from promissory.executor.lookups import keep_all
+from promissory.executor.manifest import Manifest
+from promissory.executor.options import Limited, Options, check_limits
+from promissory.executor.prepare import Target, codecs_of, keep_current_code, new_execution
+from promissory.executor.probe import probe
+from promissory.executor.recovery import next_epoch, recover
+from promissory.executor.store import Store
+from promissory.executor.summary import ENDED_WELL
+from promissory.executor.timeouts import refuse_timeouts
 
 
 def take_over_run(

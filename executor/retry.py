@@ -5,11 +5,11 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Final
 
-from executor.failure import Failure
-from planner.policy import Policy
+from promissory.executor.failure import Failure
+from promissory.planner.policy import Policy
 
 _BY_DEFAULT: Final = "builtins:Exception"
-_NEVER: Final = "planner.errors:CompileError"
+_NEVER: Final = "promissory.errors:CompileError"
 _OF_BODIES: Final = ("exception", "retry", "TaskTimeout")
 
 

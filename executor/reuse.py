@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from executor.calls import Call, Settled
-from executor.clock import Clock
-from executor.lookups import FOLLOW, HIT, LATER, LOOK_AGAIN, Found, Lookups
-from executor.manifest import Manifest
-from executor.scheduler import Scheduler
-from planner.plan_format import FuturesHeader, futures_from_bytes, futures_to_bytes
+from promissory.executor.calls import Call, Settled
+from promissory.executor.clock import Clock
+from promissory.executor.lookups import FOLLOW, HIT, LATER, LOOK_AGAIN, Found, Lookups
+from promissory.executor.manifest import Manifest
+from promissory.executor.scheduler import Scheduler
+from promissory.planner.plan_format import FuturesHeader, futures_from_bytes, futures_to_bytes
 
 _FROM_CACHE: Final = "cache"
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from executor.frame import CANCELLED, DONE, FAILED, OPEN, PENDING, SKIPPED, UPSTREAM_FAILED, Frame
-from planner.plan import CALL, GATE, KIND_NAMES, MAP
-from planner.specs import Gate
+from promissory.executor.frame import CANCELLED, DONE, FAILED, OPEN, PENDING, SKIPPED, UPSTREAM_FAILED, Frame
+from promissory.planner.plan import CALL, GATE, KIND_NAMES, MAP
+from promissory.planner.specs import Gate
 
 if TYPE_CHECKING:
-    from executor.events import Meta
-    from executor.history import History
+    from promissory.executor.events import Meta
+    from promissory.executor.history import History
 
 _NAMES: Final = {DONE: "SUCCEEDED", FAILED: "FAILED", UPSTREAM_FAILED: "UPSTREAM_FAILED", SKIPPED: "SKIPPED", CANCELLED: "CANCELLED"}
 

@@ -38,8 +38,8 @@ stopping    nothing new starts any more
 paused      nothing new starts for the time being
 =========== =====================================================================================================
 
-What calls are is in `executor.calls`; how frames of nested plans are opened is in `executor.opening`, how nodes end badly in `executor.endings`, what becomes of frames that fail in `executor.failing`, maps are in `executor.mapped`, gates in `executor.gates`, what a task asks of its run in `executor.control`, what starts next in `executor.starting`, and how a journal brings a
-state back in `executor.replay`. Nothing here recurses: frames end in a loop, however deep they are nested.
+What calls are is in `promissory.executor.calls`; how frames of nested plans are opened is in `promissory.executor.opening`, how nodes end badly in `promissory.executor.endings`, what becomes of frames that fail in `promissory.executor.failing`, maps are in `promissory.executor.mapped`, gates in `promissory.executor.gates`, what a task asks of its run in `promissory.executor.control`, what starts next in `promissory.executor.starting`, and how a journal brings a
+state back in `promissory.executor.replay`. Nothing here recurses: frames end in a loop, however deep they are nested.
 """
 
 from __future__ import annotations
@@ -50,25 +50,25 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
 
-from executor import control, endings, failing, gates, mapped, opening, starting
-from executor.admission import Admission
-from executor.cache_key import fields_of
-from executor.calls import Call, Key, Settled, Sleeping, Tries
-from executor.capacity import Capacity
-from executor.errors import DoesNotFit
-from executor.events import CHOSEN, EXPANDED, FAILED, LOOPED, NO_META, RETRIED, SKIPPED, STOPPED_BY, Event, Meta
-from executor.events import DONE as DONE_EVENT
-from executor.failure import Failure, LastWords
-from executor.frame import CANCELLED as CANCELLED_STATE
-from executor.frame import DONE, PENDING, FailedNode, Frame, Repeat
-from executor.frame import SKIPPED as SKIPPED_STATE
-from executor.limits import Limits
-from executor.retry import retry_delay
-from executor.timeouts import cant_stop, with_timeouts
-from executor.topology import Topologies
-from planner.plan import GATE, Plan, Value
-from planner.plan_format import FuturesHeader, futures_from_bytes
-from planner.specs import Branch
+from promissory.executor import control, endings, failing, gates, mapped, opening, starting
+from promissory.executor.admission import Admission
+from promissory.executor.cache_key import fields_of
+from promissory.executor.calls import Call, Key, Settled, Sleeping, Tries
+from promissory.executor.capacity import Capacity
+from promissory.executor.errors import DoesNotFit
+from promissory.executor.events import CHOSEN, EXPANDED, FAILED, LOOPED, NO_META, RETRIED, SKIPPED, STOPPED_BY, Event, Meta
+from promissory.executor.events import DONE as DONE_EVENT
+from promissory.executor.failure import Failure, LastWords
+from promissory.executor.frame import CANCELLED as CANCELLED_STATE
+from promissory.executor.frame import DONE, PENDING, FailedNode, Frame, Repeat
+from promissory.executor.frame import SKIPPED as SKIPPED_STATE
+from promissory.executor.limits import Limits
+from promissory.executor.retry import retry_delay
+from promissory.executor.timeouts import cant_stop, with_timeouts
+from promissory.executor.topology import Topologies
+from promissory.planner.plan import GATE, Plan, Value
+from promissory.planner.plan_format import FuturesHeader, futures_from_bytes
+from promissory.planner.specs import Branch
 
 ROOT_IDENTITY = bytes(16)
 NOTHING: Final = b"\xc0"

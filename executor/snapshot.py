@@ -5,24 +5,25 @@ A shape stands once, however many frames share it; what follows from the state o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
-from executor import fields, gates, mapped
-from executor.calls import Sleeping, Tries
-from executor.errors import JournalError, NotInStore, StoreError
-from executor.events import tree_of, value_of
-from executor.failure import Failure
-from executor.frame import CANCELLED, FailedNode, Frame, Part, Repeat
-from executor.layout import snapshot_key
-from executor.limits import Limits
-from executor.mapped import Mapping
-from executor.replay import find_ready
-from executor.scheduler import ROOT_IDENTITY, Scheduler
-from executor.store import Store
-from planner.plan import Large, Value
-from planner.plan_format import shape_bytes, shape_from_bytes
-from typesys.canonical import INLINE_LIMIT, digest, pack, unpack, unpack_each
-from typesys.errors import FormatError
+from promissory.executor import fields, gates, mapped
+from promissory.executor.calls import Sleeping, Tries
+from promissory.executor.errors import JournalError, NotInStore, StoreError
+from promissory.executor.events import failure_with_names_of_today, tree_of, value_of
+from promissory.executor.failure import Failure
+from promissory.executor.frame import CANCELLED, FailedNode, Frame, Part, Repeat
+from promissory.executor.layout import snapshot_key
+from promissory.executor.limits import Limits
+from promissory.executor.mapped import Mapping
+from promissory.executor.replay import find_ready
+from promissory.executor.scheduler import ROOT_IDENTITY, Scheduler
+from promissory.executor.store import Store
+from promissory.planner.plan import Large, Value
+from promissory.planner.plan_format import older_shape_from_bytes, shape_bytes, shape_from_bytes
+from promissory.typesys.canonical import INLINE_LIMIT, digest, pack, unpack, unpack_each
+from promissory.typesys.errors import FormatError
 
 
 def dump(scheduler: Scheduler) -> bytes:
@@ -73,6 +74,11 @@ def _failed_tree(failed: FailedNode) -> list[Any]:
 def _failed(tree: Any) -> FailedNode:
     path, frame, node, failure, attempt = fields.items(tree, 5)
     return FailedNode(fields.text(path), fields.count(frame), fields.count(node), Failure.from_tree(failure), fields.count(attempt))
+
+
+def _older_failed(tree: Any) -> FailedNode:
+    path, frame, node, failure, attempt = fields.items(tree, 5)
+    return _failed([path, frame, node, failure_with_names_of_today(failure), attempt])
 
 
 def _derived(parent: Frame | None, slot: int) -> tuple[bytes, str]:
@@ -162,10 +168,14 @@ _WRONG: Final = (TypeError, ValueError, IndexError, KeyError, AttributeError, Ov
 """What building a state out of nonsense may raise: its check sum was right, so somebody meant it."""
 
 
-def load(data: bytes) -> Scheduler:
-    """A scheduler in the state that `dump` wrote. Raises `JournalError`, `FormatError`."""
+def load(data: bytes, names_are_older: bool = False) -> Scheduler:
+    """A scheduler in the state that `dump` wrote. Raises `JournalError`, `FormatError`.
+
+    Args:
+        names_are_older: whether it may name things of this package as they were called before they had public names.
+    """
     try:
-        scheduler = _loaded(data)
+        scheduler = _loaded(data, names_are_older)
     except FormatError:
         raise
     except _WRONG as error:
@@ -175,14 +185,16 @@ def load(data: bytes) -> Scheduler:
     return scheduler
 
 
-def _loaded(data: bytes) -> Scheduler:
+def _loaded(data: bytes, names_are_older: bool) -> Scheduler:
     rows, repeat_rows, frames, outputs, limits, next_frame, nodes, done_nodes, *waiting = fields.items(unpack(data, "a snapshot"))
     scheduler = Scheduler(Limits(*fields.counts(fields.items(limits, 3))))
     scheduler.next_frame, scheduler.nodes, scheduler.done_nodes = fields.count(next_frame), fields.count(nodes), fields.count(done_nodes)
-    shapes = [shape_from_bytes(fields.data(row)) for row in fields.items(rows)]
+    read_shape = older_shape_from_bytes if names_are_older else shape_from_bytes
+    read_failed = _older_failed if names_are_older else _failed
+    shapes = [read_shape(fields.data(row)) for row in fields.items(rows)]
     repeats: list[Repeat] = [(fields.data(key), fields.count(power), fields.count(since)) for key, power, since in fields.items(repeat_rows)]
     for tree in unpack_each(fields.data(frames), "a snapshot"):
-        _load_frame(scheduler, shapes, repeats, fields.items(tree))
+        _load_frame(scheduler, shapes, repeats, fields.items(tree), read_failed)
     tries, sleeping, *more = waiting or ([], [])  # version 1 of the journal has neither
     scheduler.tries = {(frame, index): Tries(*counts) for frame, index, *counts in (fields.counts(fields.items(one, 5)) for one in fields.items(tries))}
     for number, (frame, index, delay, calendar) in enumerate(fields.items(one, 4) for one in fields.items(sleeping)):
@@ -194,11 +206,11 @@ def _loaded(data: bytes) -> Scheduler:
         scheduler.weighted = scheduler.weighted or frame.topology.code.weighted
         frame.recount()
     if more:
-        _load_more(scheduler, *more)
+        _load_more(scheduler, read_failed, *more)
     return scheduler
 
 
-def _load_more(scheduler: Scheduler, loops: Any, maps: Any, waiting: Any, channel: Any, terminated: Any) -> None:
+def _load_more(scheduler: Scheduler, read_failed: Callable[[Any], FailedNode], loops: Any, maps: Any, waiting: Any, channel: Any, terminated: Any) -> None:
     for frame, index, iteration, payload in (fields.items(one, 4) for one in fields.items(loops)):
         scheduler.loops[fields.count(frame), fields.count(index)] = (fields.count(iteration), value_of(payload))
     for tree in fields.items(maps):
@@ -210,7 +222,7 @@ def _load_more(scheduler: Scheduler, loops: Any, maps: Any, waiting: Any, channe
         mapping = scheduler.maps[id, index] = Mapping(scheduler.frames[id], fields.count(index), cut, fields.counts(counts))
         mapping.next, mapping.first, mapping.ended, mapping.failed = fields.counts([next_one, first, ended, failed])
         mapping.results = [None if value is None else value_of(value) for value in fields.items(results)]
-        mapping.worst = None if worst is None else (fields.count(worst[0]), _failed(worst[1]))
+        mapping.worst = None if worst is None else (fields.count(worst[0]), read_failed(worst[1]))
         if len(mapping.results) != len(cut) or mapping.next > len(cut):
             raise ValueError("a map has other results than chunks")
     for id, index, until in (fields.items(one, 3) for one in fields.items(waiting)):
@@ -221,7 +233,7 @@ def _load_more(scheduler: Scheduler, loops: Any, maps: Any, waiting: Any, channe
         scheduler.terminated = (fields.text(reason), None if outputs is None else fields.data(outputs))
 
 
-def _load_frame(scheduler: Scheduler, shapes: list[Any], repeats: list[Repeat], tree: list[Any]) -> None:
+def _load_frame(scheduler: Scheduler, shapes: list[Any], repeats: list[Repeat], tree: list[Any], read_failed: Callable[[Any], FailedNode]) -> None:
     id, parent, slot, depth, shape, number, literals, inputs, identity, path, repeat, nesting, state, values, *rest = tree
     if len(rest) > 1:
         raise ValueError(f"a frame of {len(tree)} fields")
@@ -250,7 +262,7 @@ def _load_frame(scheduler: Scheduler, shapes: list[Any], repeats: list[Repeat], 
     if part is not None:
         frame.part = Part(at, first)
     frame.loop, frame.exempt = fields.truth(loop), fields.truth(exempt)
-    frame.failures = {fields.count(index): _failed(one) for index, one in (fields.items(pair, 2) for pair in fields.items(failures))} or None
+    frame.failures = {fields.count(index): read_failed(one) for index, one in (fields.items(pair, 2) for pair in fields.items(failures))} or None
     frame.more = {fields.count(index): dict.fromkeys(fields.counts(ones)) for index, ones in (fields.items(pair, 2) for pair in fields.items(more))} or None
     frame.awake, frame.jumped = set(fields.counts(awake)) or None, set(fields.counts(jumped)) or None
     frame.signalled = fields.truth(signalled)

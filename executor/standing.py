@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from executor.scheduler import Scheduler
+    from promissory.executor.scheduler import Scheduler
 
 
 @dataclass(frozen=True, slots=True)

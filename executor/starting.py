@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from executor import endings, failing, gates, mapped, opening
-from executor.admission import PARKED, TOO_WIDE
-from executor.calls import Call, Key
-from executor.capacity import demand_of
-from executor.events import NO_META
-from executor.failure import Failure
-from executor.frame import DONE, OPEN, PENDING, Frame, Repeat
-from executor.recursion import may_expand
-from planner.plan import BRANCH, CALL, MAP, MERGE, PLAN, RESCUE
+from promissory.executor import endings, failing, gates, mapped, opening
+from promissory.executor.admission import PARKED, TOO_WIDE
+from promissory.executor.calls import Call, Key
+from promissory.executor.capacity import demand_of
+from promissory.executor.events import NO_META
+from promissory.executor.failure import Failure
+from promissory.executor.frame import DONE, OPEN, PENDING, Frame, Repeat
+from promissory.executor.recursion import may_expand
+from promissory.planner.plan import BRANCH, CALL, MAP, MERGE, PLAN, RESCUE
 
 if TYPE_CHECKING:
-    from executor.scheduler import Scheduler
+    from promissory.executor.scheduler import Scheduler
 
 
 def begin_gates(scheduler: Scheduler, now: float, calendar: float) -> None:

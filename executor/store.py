@@ -2,7 +2,7 @@
 
 `put_new` is the one primitive that safety rests on: it creates a key with its whole content, or tells that the key is there already, and of two writers at
 one time exactly one creates. fsspec's own exclusive mode is check-then-write on local disks (12 of 200 races had two winners), so local files go
-through `executor.local_files`; memory holds a lock of this process; object stores create under a condition (`executor.object_store`).
+through `promissory.executor.local_files`; memory holds a lock of this process; object stores create under a condition (`promissory.executor.object_store`).
 
 What may pass by itself (a time-out, a connection reset, a server that is busy) is tried again with growing delays, and never becomes a node's failure (rule J6). A
 creation that is tried again can lose to itself: then what is there is read, and bytes that are mine were written by me.
@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, TypeVar
 
-from executor.backend import SINGLE, Backend, backend_of, is_passing
-from executor.carried import Carried
-from executor.errors import NotInStore, StoreError
-from executor.layout import is_log, object_key
-from planner.plan import Large, Value
-from typesys.canonical import INLINE_LIMIT, digest
+from promissory.executor.backend import SINGLE, Backend, backend_of, is_passing
+from promissory.executor.carried import Carried
+from promissory.executor.errors import NotInStore, StoreError
+from promissory.executor.layout import is_log, object_key
+from promissory.planner.plan import Large, Value
+from promissory.typesys.canonical import INLINE_LIMIT, digest
 
 T = TypeVar("T")
 Errors = list[OSError]

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from executor.errors import JournalError, NotInStore, RunNotFound
-from executor.events import ENDED
-from executor.heartbeat import is_beginning, read_beat
-from executor.journal import find_end
-from executor.layout import RUNS, segment_key
-from executor.manifest import read_manifest
-from executor.segment import Segment, is_torn, segment_from_bytes
-from executor.store import Store
+from promissory.executor.errors import JournalError, NotInStore, RunNotFound
+from promissory.executor.events import ENDED
+from promissory.executor.heartbeat import is_beginning, read_beat
+from promissory.executor.journal import find_end
+from promissory.executor.layout import RUNS, segment_key
+from promissory.executor.manifest import read_manifest
+from promissory.executor.segment import Segment, is_torn, segment_from_bytes
+from promissory.executor.store import Store
 
 
 @dataclass(frozen=True, slots=True)

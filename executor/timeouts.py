@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from executor.errors import EngineError
-from planner.plan import Shape
+from promissory.executor.errors import EngineError
+from promissory.planner.plan import Shape
 
 
 def with_timeouts(shape: Shape) -> list[str]:

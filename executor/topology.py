@@ -35,9 +35,9 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, Final
 
-from planner.naming import node_names
-from planner.node_failure import failure_type
-from planner.plan import (
+from promissory.planner.naming import node_names
+from promissory.planner.node_failure import failure_type
+from promissory.planner.plan import (
     CALL,
     ERROR,
     GATE,
@@ -57,14 +57,14 @@ from planner.plan import (
     leaves,
     references,
 )
-from planner.plan_format import callee_bytes, shape_bytes
-from planner.policy import Policy, overridden
-from planner.specs import Map
-from planner.triggers import DEFAULT
-from planner.verify import target_interface
-from typesys.canonical import digest, pack
-from typesys.infer import mentions_opaque
-from typesys.types import ListType, Type
+from promissory.planner.plan_format import callee_bytes, shape_bytes
+from promissory.planner.policy import Policy, overridden
+from promissory.planner.specs import Map
+from promissory.planner.triggers import DEFAULT
+from promissory.planner.verify import target_interface
+from promissory.typesys.canonical import digest, pack
+from promissory.typesys.infer import mentions_opaque
+from promissory.typesys.types import ListType, Type
 
 Counts = bytearray | array  # type: ignore[type-arg]
 
@@ -426,7 +426,7 @@ _CHUNKS_KEPT: Final = 64
 class Topologies:
     """The topologies used last. Frames hold their own; this table only lets frames of one shape share.
 
-    Shapes are one object for equal bytes while they are in use (`planner.plan_format.shape_from_bytes`), so they are told apart by identity.
+    Shapes are one object for equal bytes while they are in use (`promissory.planner.plan_format.shape_from_bytes`), so they are told apart by identity.
     """
 
     def __init__(self) -> None:

@@ -18,8 +18,8 @@ from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
-from executor.bundle import is_installed
-from executor.loading import StartedInWorker, importing
+from promissory.executor.bundle import is_installed
+from promissory.executor.loading import StartedInWorker, importing
 
 _DEFINING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.AugAssign)
 

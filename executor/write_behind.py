@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore
 from typing import Final
 
-from executor.errors import StoreError
-from executor.store import Store
+from promissory.executor.errors import StoreError
+from promissory.executor.store import Store
 
 _log = logging.getLogger("promissory")
 _AT_ONE_TIME: Final = 16

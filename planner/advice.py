@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from planner.errors import Where
-from planner.naming import node_names
-from planner.plan import Graph, Plan, references
-from planner.specs import Branch, operands
+from promissory.planner.errors import Where
+from promissory.planner.naming import node_names
+from promissory.planner.plan import Graph, Plan, references
+from promissory.planner.specs import Branch, operands
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Advice:
 def advice(plan: Plan) -> Iterator[Advice]:
     """What a colleague would ask about a plan.
 
-    >>> from planner import conditional, task, workflow
+    >>> from promissory import conditional, task, workflow
     >>> @task
     ... def costly(n: int) -> int:
     ...     return n

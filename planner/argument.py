@@ -10,20 +10,20 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from planner.errors import ArgumentValueError, CompileError, EdgeTypeError, Where
-from planner.expression import Expression
-from planner.interface import MISSING, Signature
-from planner.plan import ARM, DICT, INPUT, LIST, RECORD, TUPLE, Binding
-from planner.promise import MARKER, Promise
-from typesys.assignable import why_not
-from typesys.canonical import pack
-from typesys.errors import AnnotationError, TypeMismatch
-from typesys.infer import Inference
-from typesys.names import qualified_name
-from typesys.records import field_names, is_record, reader
-from typesys.scalars import said
-from typesys.type_format import type_bytes
-from typesys.types import (
+from promissory.planner.errors import ArgumentValueError, CompileError, EdgeTypeError, Where
+from promissory.planner.expression import Expression
+from promissory.planner.interface import MISSING, Signature
+from promissory.planner.plan import ARM, DICT, INPUT, LIST, RECORD, TUPLE, Binding
+from promissory.planner.promise import MARKER, Promise
+from promissory.typesys.assignable import why_not
+from promissory.typesys.canonical import pack
+from promissory.typesys.errors import AnnotationError, TypeMismatch
+from promissory.typesys.infer import Inference
+from promissory.typesys.names import qualified_name
+from promissory.typesys.records import field_names, is_record, reader
+from promissory.typesys.scalars import said
+from promissory.typesys.type_format import type_bytes
+from promissory.typesys.types import (
     ANY,
     AnyType,
     DictType,
@@ -37,10 +37,10 @@ from typesys.types import (
     class_name,
     walk,
 )
-from typesys.wire import TOO_DEEP, Codec, codec_for
+from promissory.typesys.wire import TOO_DEEP, Codec, codec_for
 
 if TYPE_CHECKING:
-    from planner.tracing import Trace
+    from promissory.planner.tracing import Trace
 
 _MARKER_BYTES = MARKER.encode()
 _FIT = "pass what is wanted, convert it in a task, or change the annotation"

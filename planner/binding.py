@@ -1,19 +1,19 @@
-"""What a binding's tree means for types and for values. Pure functions over the trees of `planner.plan`."""
+"""What a binding's tree means for types and for values. Pure functions over the trees of `promissory.planner.plan`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from planner.plan import ARM, DICT, ERROR, INPUT, LIST, NODE, RECORD, TUPLE, Binding
-from typesys.errors import TypeMismatch
-from typesys.self_describing import DICT as ANY_DICT
-from typesys.self_describing import LIST as ANY_LIST
-from typesys.self_describing import RECORD as ANY_RECORD
-from typesys.self_describing import TUPLE as ANY_TUPLE
-from typesys.transcode import select, transcode
-from typesys.type_format import type_from_bytes
-from typesys.types import ANY, AnyType, DictType, ListType, RecordType, TupleType, Type, UnionType, VarTupleType, class_name
+from promissory.planner.plan import ARM, DICT, ERROR, INPUT, LIST, NODE, RECORD, TUPLE, Binding
+from promissory.typesys.errors import TypeMismatch
+from promissory.typesys.self_describing import DICT as ANY_DICT
+from promissory.typesys.self_describing import LIST as ANY_LIST
+from promissory.typesys.self_describing import RECORD as ANY_RECORD
+from promissory.typesys.self_describing import TUPLE as ANY_TUPLE
+from promissory.typesys.transcode import select, transcode
+from promissory.typesys.type_format import type_from_bytes
+from promissory.typesys.types import ANY, AnyType, DictType, ListType, RecordType, TupleType, Type, UnionType, VarTupleType, class_name
 
 
 def is_leaf(binding: Binding) -> bool:

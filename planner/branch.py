@@ -9,19 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeVar
 
-from planner.argument import holds_promise
-from planner.common_type import common_type, type_of
-from planner.errors import BranchError, CompileError, EdgeTypeError, PromiseError, Where, user_line
-from planner.expression import Expression
-from planner.plan import BRANCH, Binding, Parameter
-from planner.promise import MARKER, Promise
-from planner.specs import COMPARISONS, JOINERS, Arm, Branch, Condition
-from planner.statement import Statement
-from planner.tracing import Trace, current
-from typesys.assignable import why_not
-from typesys.canonical import pack
-from typesys.errors import TypeMismatch
-from typesys.types import (
+from promissory.planner.argument import holds_promise
+from promissory.planner.common_type import common_type, type_of
+from promissory.planner.errors import BranchError, CompileError, EdgeTypeError, PromiseError, Where, user_line
+from promissory.planner.expression import Expression
+from promissory.planner.plan import BRANCH, Binding, Parameter
+from promissory.planner.promise import MARKER, Promise
+from promissory.planner.specs import COMPARISONS, JOINERS, Arm, Branch, Condition
+from promissory.planner.statement import Statement
+from promissory.planner.tracing import Trace, current
+from promissory.typesys.assignable import why_not
+from promissory.typesys.canonical import pack
+from promissory.typesys.errors import TypeMismatch
+from promissory.typesys.types import (
     ANY,
     BOOL,
     NONE,
@@ -39,7 +39,7 @@ from typesys.types import (
     UnionType,
     union,
 )
-from typesys.wire import codec_for
+from promissory.typesys.wire import codec_for
 
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ class conditional:
     Raises:
         BranchError: an arm is left open, the arms give different types, or a condition is none.
 
-    >>> from planner import task, workflow
+    >>> from promissory import task, workflow
     >>> @task
     ... def half(n: int) -> int:
     ...     return n // 2

@@ -1,6 +1,6 @@
 """Functions that travel by value: notebook cells, closures, functions without a file, and what hides behind another name.
 
-Everything that an import finds travels by name (`planner.code`). What is left is pickled with cloudpickle, which works between equal versions of one interpreter only: a function pickled
+Everything that an import finds travels by name (`promissory.planner.code`). What is left is pickled with cloudpickle, which works between equal versions of one interpreter only: a function pickled
 by CPython 3.11 loads in 3.12 and then crashes the process. So the version stands in front and is compared before anything is loaded.
 """
 
@@ -13,12 +13,13 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, Final, cast
 
-from planner import source
-from planner.entity import Entity
-from planner.plan import BY_VALUE_SIZE, Callee
-from typesys.canonical import pack, seal, unpack, unseal
-from typesys.names import NotFound, find, is_importable, qualified_name
-from typesys.opaque import dumps, loads
+from promissory.planner import source
+from promissory.planner.entity import Entity
+from promissory.planner.plan import BY_VALUE_SIZE, Callee
+from promissory.planner.policy import Policy
+from promissory.typesys.canonical import pack, seal, unpack, unseal
+from promissory.typesys.names import NotFound, find, is_importable, qualified_name
+from promissory.typesys.opaque import dumps, loads
 
 PYTHON = f"{sys.implementation.name} {sys.version_info[0]}.{sys.version_info[1]}"
 """The interpreter whose pickles of functions this process can load."""
@@ -97,7 +98,7 @@ def entity_state(entity: Entity[..., Any]) -> dict[str, Any]:
     return {
         "function": function,
         "hints": typing.get_type_hints(function, localns=dict(entity._namespace), include_extras=True),
-        "policy": entity.policy,
+        "policy": entity.policy.to_map(),
         "strict": entity._strict,
         "name": qualified_name(function),
         "identity": entity.callee().digest,
@@ -116,7 +117,8 @@ def rebuilt(cls: type[Any], state: dict[str, Any]) -> Any:
         function.__globals__["__name__"] = function.__module__ = module  # so functions defined in its body are called as they would be there
     function.__annotations__ = state["hints"]
     _show_in_main(state)
-    entity = cls(function, state["policy"], False, {}, **state["more"])
+    policy = state["policy"] if isinstance(state["policy"], Policy) else Policy.from_map(state["policy"])
+    entity = cls(function, policy, False, {}, **state["more"])
     entity._strict = state["strict"]
     entity._known_as = (state["name"], state["identity"])
     return entity

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from planner.payload import decoded_payload, encoded_payload
-from typesys.canonical import pack, unpack
+from promissory.planner.payload import decoded_payload, encoded_payload
+from promissory.typesys.canonical import pack, unpack
 
 if TYPE_CHECKING:
-    from planner.context import Requests
+    from promissory.planner.context import Requests
 
 _LIST: Final = unpack(encoded_payload([], "a list"))[0]
 """What a self-describing list begins with."""
@@ -67,7 +67,7 @@ def _check_key(key: Any) -> None:
 def merged(before: bytes | None, operation: str, key: str, data: bytes) -> bytes:
     """What a key holds after a write. Raises `TypeError` if it holds what can't be added or appended to.
 
-    >>> from typesys.canonical import pack, unpack
+    >>> from promissory.typesys.canonical import pack, unpack
     >>> unpack(merged(pack(2), "add", "n", pack(3)))
     5
     """

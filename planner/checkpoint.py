@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from planner.errors import ContextError, user_line
-from planner.payload import decoded_payload, encoded_payload
+from promissory.planner.errors import ContextError, user_line
+from promissory.planner.payload import decoded_payload, encoded_payload
 
 
 class Checkpoint:
@@ -14,7 +14,7 @@ class Checkpoint:
 
     What is written is stored at once, whatever becomes of the attempt, and stays as long as the run does. Each iteration of a loop, and each item of a map, has its own.
 
-    >>> from planner import Context, task
+    >>> from promissory import Context, task
     >>> @task(retries=3)
     ... def total(ctx: Context, numbers: list[int]) -> int:
     ...     done, total = ctx.checkpoint.read(default=[0, 0])

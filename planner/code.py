@@ -18,12 +18,12 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from planner import source
-from planner.errors import CompileError
-from planner.plan import BY_VALUE_SIZE
-from typesys.canonical import digest, pack
-from typesys.names import module_name, qualified_name
-from typesys.self_describing import holds_opaque, lower_any
+from promissory.planner import source
+from promissory.planner.errors import CompileError
+from promissory.planner.plan import BY_VALUE_SIZE
+from promissory.typesys.canonical import digest, pack
+from promissory.typesys.names import module_name, qualified_name
+from promissory.typesys.self_describing import holds_opaque, lower_any
 
 _LAYOUT: Final = frozenset((token.COMMENT, token.NL, token.ENCODING, token.ENDMARKER, token.TYPE_COMMENT))
 _OPENS_STRING: Final = frozenset(getattr(token, name) for name in ("FSTRING_START", "TSTRING_START") if hasattr(token, name))
@@ -79,7 +79,7 @@ class _Digester:
 
     def _captured(self, value: Any) -> bytes:
         """The canonical bytes of something captured. Raises `_NoCanonicalBytes`."""
-        from planner.entity import Entity
+        from promissory.planner.entity import Entity
 
         function = value.function if isinstance(value, Entity) else value
         for depth, outer in enumerate(self._inside):

@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from planner.code import code_identity
-from planner.errors import DecorationError, Where, is_authors
-from planner.plan import BY_VALUE_SIZE
-from planner.policy import Policy
-from typesys.canonical import digest, pack
-from typesys.names import qualified_name
-from typesys.self_describing import holds_opaque, lower_any
+from promissory.planner.code import code_identity
+from promissory.planner.errors import DecorationError, Where, is_authors
+from promissory.planner.plan import BY_VALUE_SIZE
+from promissory.planner.policy import Policy
+from promissory.typesys.canonical import digest, pack
+from promissory.typesys.names import qualified_name
+from promissory.typesys.self_describing import holds_opaque, lower_any
 
 _DEEPEST = 8
 """Modules in modules that are followed: `package.module.function`."""
@@ -81,7 +81,7 @@ def code_reached(function: Callable[..., Any]) -> bytes:
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     """What a value is made of, as far as functions may be in it."""
-    from planner.entity import Entity
+    from promissory.planner.entity import Entity
 
     if isinstance(value, Entity):
         yield "", value.function

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from planner.promise import Promise
-from typesys.assignable import why_not
-from typesys.errors import AnnotationError
-from typesys.infer import Inference
-from typesys.types import ANY, NONE, DictType, ListType, TupleType, Type, union
+from promissory.planner.promise import Promise
+from promissory.typesys.assignable import why_not
+from promissory.typesys.errors import AnnotationError
+from promissory.typesys.infer import Inference
+from promissory.typesys.types import ANY, NONE, DictType, ListType, TupleType, Type, union
 
 
 def type_of(value: Any) -> Type:
@@ -38,7 +38,7 @@ def type_of(value: Any) -> Type:
 def common_type(types: Sequence[Type]) -> Type | None:
     """The first of some types that all of them fit, or fit if it may be None too; None if there is no such type.
 
-    >>> from typesys.types import FLOAT, INT, STR
+    >>> from promissory.typesys.types import FLOAT, INT, STR
     >>> str(common_type([INT, FLOAT])), str(common_type([NONE, INT])), common_type([INT, STR])
     ('float', 'int | None', None)
     """

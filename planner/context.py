@@ -13,13 +13,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from planner.channel import Channel
-from planner.checkpoint import Checkpoint
-from planner.errors import ContextError, SignalError, Where, WrongCall, user_line
-from planner.payload import decoded_payload, encoded_payload
+from promissory.planner.channel import Channel
+from promissory.planner.checkpoint import Checkpoint
+from promissory.planner.errors import ContextError, SignalError, Where, WrongCall, user_line
+from promissory.planner.payload import decoded_payload, encoded_payload
 
 if TYPE_CHECKING:
-    from planner.entity import Entity
+    from promissory.planner.entity import Entity
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Context:
         in_run: whether there is a run.
         gives_up: whether the body was told that its run is ending.
 
-    >>> from planner import Context, task
+    >>> from promissory import Context, task
     >>> @task
     ... def greet(ctx: Context, name: str) -> str:
     ...     return f"{name} in iteration {ctx.loop_index}"
@@ -198,7 +198,7 @@ class Context:
             SignalError: two jumps to different targets; inputs for a node given by name.
             WrongCall: inputs that the target does not take.
         """
-        from planner.entity import Entity
+        from promissory.planner.entity import Entity
 
         self._needs_run("next_task")
         if isinstance(target, str):
@@ -262,7 +262,7 @@ class Context:
         return error
 
     def _needs_run(self, method: str) -> None:
-        from planner.tracing import InTaskBody, current
+        from promissory.planner.tracing import InTaskBody, current
 
         trace = current.get()
         if not self.in_run and trace is not None and not isinstance(trace, InTaskBody):
@@ -270,7 +270,7 @@ class Context:
         self.requests.note(method)
         if not self.in_run:
             raise ContextError(
-                f"{method}() needs a run, and this body was called as a plain function", where=user_line(), way_out="run it: executor.run(…), or call it in a workflow"
+                f"{method}() needs a run, and this body was called as a plain function", where=user_line(), way_out="run it: promissory.run(…), or call it in a workflow"
             )
 
 
@@ -308,7 +308,7 @@ current_body: ContextVar[Body | None] = ContextVar("promissory_body", default=No
 def current_context() -> Context:
     """The context of the task or dynamic whose body runs here; outside a run, one that knows nothing.
 
-    >>> from planner import current_context
+    >>> from promissory import current_context
     >>> current_context().loop_index
     0
     """

@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, NamedTuple, Unpack, cast, overload
 
-from planner.argument import holds_promise
-from planner.context import Context
-from planner.entity import Entity, P, R, checked_policy, locals_where_decorated, refuse_in_task_body
-from planner.errors import Where
-from planner.plan import Plan
-from planner.policy import DynamicPolicy
-from planner.runner import compile_call, run_here
-from planner.session import Session
-from planner.signals import Loop, Signal
-from planner.tracing import Trace, current
-from typesys.types import ANY, Type
+from promissory.planner.argument import holds_promise
+from promissory.planner.context import Context
+from promissory.planner.entity import Entity, P, R, checked_policy, locals_where_decorated, refuse_in_task_body
+from promissory.planner.errors import Where
+from promissory.planner.plan import Plan
+from promissory.planner.policy import DynamicPolicy
+from promissory.planner.runner import compile_call, run_here
+from promissory.planner.session import Session
+from promissory.planner.signals import Loop, Signal
+from promissory.planner.tracing import Trace, current
+from promissory.typesys.types import ANY, Type
 
 
 class Dynamic(Entity[P, R]):
@@ -61,7 +61,7 @@ def dynamic(function: Any = None, /, *, strict: bool | None = None, **policy: Un
     Raises:
         DecorationError: the function can't be a dynamic.
 
-    >>> from planner import task
+    >>> from promissory import task
     >>> @task
     ... def add(a: int, b: int) -> int:
     ...     return a + b
@@ -120,7 +120,7 @@ def expand(entity: Dynamic[..., Any], values: Sequence[Any], encoded: Sequence[b
     Raises:
         CompileError: what the body's trace did wrong. Anything else is the body's own exception.
 
-    >>> from planner import dynamic, task
+    >>> from promissory import dynamic, task
     >>> @task
     ... def double(x: int) -> int:
     ...     return 2 * x

@@ -9,17 +9,17 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, Literal, ParamSpec, TypeVar, cast
 
-from planner import source
-from planner.context import current_context
-from planner.errors import DecorationError, NestedCallError, PromiseError, Where, WrongCall, user_line
-from planner.interface import MISSING, Signature, is_strict, read_signature
-from planner.plan import Callee
-from planner.policy import DynamicPolicy, Policy, TaskPolicy, policy_of
-from planner.tracing import InTaskBody, current
-from typesys.canonical import pack
-from typesys.errors import TypeMismatch
-from typesys.names import qualified_name
-from typesys.types import OpaqueType
+from promissory.planner import source
+from promissory.planner.context import current_context
+from promissory.planner.errors import DecorationError, NestedCallError, PromiseError, Where, WrongCall, user_line
+from promissory.planner.interface import MISSING, Signature, is_strict, read_signature
+from promissory.planner.plan import Callee
+from promissory.planner.policy import DynamicPolicy, Policy, TaskPolicy, policy_of
+from promissory.planner.tracing import InTaskBody, current
+from promissory.typesys.canonical import pack
+from promissory.typesys.errors import TypeMismatch
+from promissory.typesys.names import qualified_name
+from promissory.typesys.types import OpaqueType
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -68,8 +68,8 @@ class Entity(Generic[P, R]):
 
     def callee(self) -> Callee:
         """How a plan names this function. Captured variables are read anew: they may have changed."""
-        from planner.code import code_identity  # brings the tokenizer: nothing that an import of this package should wait for
-        from planner.code_version import with_code_version
+        from promissory.planner.code import code_identity  # brings the tokenizer: nothing that an import of this package should wait for
+        from promissory.planner.code_version import with_code_version
 
         if self._callee is None or self.function.__closure__:
             kind: Literal["task", "dynamic"] = "dynamic" if self.kind == "dynamic" else "task"
@@ -110,14 +110,14 @@ class Entity(Generic[P, R]):
     def map(self, *args: Any, **kwargs: Any) -> Any:
         """Call this once for each item of the lists that are given; what is `unmapped(…)` goes to every call. The same as `map_task(self)(…)` (rule B2).
 
-        >>> from planner import task, unmapped
+        >>> from promissory import task, unmapped
         >>> @task
         ... def add(a: int, b: int) -> int:
         ...     return a + b
         >>> add.map([1, 2, 3], unmapped(10))
         [11, 12, 13]
         """
-        from planner.mapping import map_task
+        from promissory.planner.mapping import map_task
 
         return map_task(self)(*args, **kwargs)
 
@@ -140,7 +140,7 @@ class Entity(Generic[P, R]):
         return {}
 
     def __reduce__(self) -> Any:
-        from planner.by_value import entity_at, entity_state, rebuilt, travels_by_value
+        from promissory.planner.by_value import entity_at, entity_state, rebuilt, travels_by_value
 
         callee = self.callee()
         if travels_by_value(callee, self):

@@ -16,10 +16,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from typesys.errors import FormatError
+from promissory.typesys.errors import FormatError
 
-_OURS: Final = tuple(str(Path(__file__).parent.parent / floor) + os.sep for floor in ("planner", "typesys", "executor"))
-
+_PACKAGE: Final = Path(__file__).parent.parent
+_OURS: Final = (f"{_PACKAGE}{os.sep}", *(f"{(_PACKAGE / floor).resolve()}{os.sep}" for floor in ("planner", "typesys", "executor")))
+"""Where our files are, also where the floors stand behind symbolic links."""
 
 _LIBRARIES: Final = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
@@ -186,7 +187,7 @@ class OverrideError(CompileError, ValueError):
 
 
 class PlanError(CompileError, ValueError):
-    """A plan that breaks an invariant of `planner.verify`."""
+    """A plan that breaks an invariant of `promissory.planner.verify`."""
 
 
 class PlanFormatError(FormatError):

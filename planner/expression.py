@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from planner.errors import PromiseError, user_line
+from promissory.planner.errors import PromiseError, user_line
 
 _WAY_OUT = "decide in a task, or make the function @dynamic and decide on its inputs, which are values there; in conditional(…) join conditions with & and |: (a > 1) & (b > 1)"
 
@@ -15,7 +15,7 @@ _WAY_OUT = "decide in a task, or make the function @dynamic and decide on its in
 class Expression:
     """A condition over promises: an operator and its operands (promises, literals, expressions).
 
-    >>> from planner import task, workflow
+    >>> from promissory import task, workflow
     >>> Expression("==", (1, 2))
     (1 == 2)
     """

@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, NoReturn, TypeVar
 
-from planner.errors import GateError, PromiseError, user_line
-from planner.plan import GATE
-from planner.policy import seconds
-from planner.promise import MARKER, Promise
-from planner.specs import Gate
-from planner.tracing import Trace, current
-from planner.verify import gate_interface
-from typesys.errors import AnnotationError
-from typesys.infer import Inference
-from typesys.types import NONE
-from typesys.wire import codec_for
+from promissory.planner.errors import GateError, PromiseError, user_line
+from promissory.planner.plan import GATE
+from promissory.planner.policy import seconds
+from promissory.planner.promise import MARKER, Promise
+from promissory.planner.specs import Gate
+from promissory.planner.tracing import Trace, current
+from promissory.planner.verify import gate_interface
+from promissory.typesys.errors import AnnotationError
+from promissory.typesys.infer import Inference
+from promissory.typesys.types import NONE
+from promissory.typesys.wire import codec_for
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ def sleep(duration: Any) -> Promise[None]:
         PromiseError: no workflow is being traced (use `time.sleep`).
         GateError: it is no duration.
 
-    >>> from planner import sleep, task, workflow
+    >>> from promissory import sleep, task, workflow
     >>> @task
     ... def ring() -> str:
     ...     return "ring"
@@ -61,7 +61,7 @@ def wait_for_input(name: str, timeout: float | timedelta | None = None, type: An
         PromiseError: no workflow is being traced.
         GateError: a name, type or time-out that can't be.
 
-    >>> from planner import wait_for_input, workflow
+    >>> from promissory import wait_for_input, workflow
     >>> @workflow
     ... def ask() -> int:
     ...     return wait_for_input("age", type=int)

@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, cast
 
-from planner.errors import CompileError, OverrideError, UnknownTarget, UnreachableNode, Where
-from planner.jumps import Jump, jumps_of
-from planner.plan import CALL, PLAN, Graph, Parameter, references
-from planner.triggers import DEFAULT, admits_failure, fewest
-from typesys.assignable import why_not
-from typesys.types import NONE
+from promissory.planner.errors import CompileError, OverrideError, UnknownTarget, UnreachableNode, Where
+from promissory.planner.jumps import Jump, jumps_of
+from promissory.planner.plan import CALL, PLAN, Graph, Parameter, references
+from promissory.planner.triggers import DEFAULT, admits_failure, fewest
+from promissory.typesys.assignable import why_not
+from promissory.typesys.types import NONE
 
 if TYPE_CHECKING:
-    from planner.entity import Entity
+    from promissory.planner.entity import Entity
 
 _NEXT_TASK = "next_task"
 _CONTEXTS = ("current_context", "ctx", "context")

@@ -14,12 +14,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from planner.context import Context
-from planner.errors import ArgumentValueError, DecorationError, Where, WrongCall
-from planner.plan import Interface, Parameter
-from typesys.errors import AnnotationError, OpaqueWarning, TypeMismatch, UntypedWarning
-from typesys.infer import Inference
-from typesys.wire import Codec, checking, codec_for
+from promissory.planner.context import Context
+from promissory.planner.errors import ArgumentValueError, DecorationError, Where, WrongCall
+from promissory.planner.plan import Interface, Parameter
+from promissory.typesys.errors import AnnotationError, OpaqueWarning, TypeMismatch, UntypedWarning
+from promissory.typesys.infer import Inference
+from promissory.typesys.wire import Codec, checking, codec_for
 
 MISSING: Final = object()
 """Stands where a call left a parameter to its default."""
@@ -89,7 +89,7 @@ def binder(name: str, parameters: tuple[Parameter, ...]) -> Callable[..., list[A
 
     So a wrong call is refused by Python itself, in the words of the version that runs.
 
-    >>> from typesys import type_of
+    >>> from promissory import type_of
     >>> binder("f", (Parameter("a", type_of(int)),))(b=1)
     Traceback (most recent call last):
         ...

@@ -10,7 +10,7 @@ from functools import lru_cache
 from types import FunctionType
 from typing import Any, NamedTuple
 
-from planner import source
+from promissory.planner import source
 
 _CALL = "next_task"
 

@@ -10,17 +10,17 @@ from functools import partial
 from itertools import chain
 from typing import Any, Final, NoReturn
 
-from planner.entity import Entity
-from planner.errors import CompileError, MapError, NestedCallError, WrongCall, user_line
-from planner.interface import MISSING, Signature
-from planner.plan import MAP, Binding, Interface
-from planner.promise import Promise
-from planner.specs import Map, check_concurrency, check_ratio
-from planner.tracing import InTaskBody, Trace, current
-from planner.verify import map_interface
-from planner.workflow import Workflow, WorkflowFunction
-from typesys.types import AnyType, DictType, FrozenSetType, ListType, SetType, Type, VarTupleType
-from typesys.wire import codec_for
+from promissory.planner.entity import Entity
+from promissory.planner.errors import CompileError, MapError, NestedCallError, WrongCall, user_line
+from promissory.planner.interface import MISSING, Signature
+from promissory.planner.plan import MAP, Binding, Interface
+from promissory.planner.promise import Promise
+from promissory.planner.specs import Map, check_concurrency, check_ratio
+from promissory.planner.tracing import InTaskBody, Trace, current
+from promissory.planner.verify import map_interface
+from promissory.planner.workflow import Workflow, WorkflowFunction
+from promissory.typesys.types import AnyType, DictType, FrozenSetType, ListType, SetType, Type, VarTupleType
+from promissory.typesys.wire import codec_for
 
 _LISTS: Final = (list, tuple, range)
 _CLOSE: Final = 1e-9
@@ -29,7 +29,7 @@ _CLOSE: Final = 1e-9
 class unmapped:
     """Marks an argument of a map that goes to every call as it is.
 
-    >>> from planner import task, unmapped
+    >>> from promissory import task, unmapped
     >>> @task
     ... def scale(x: int, by: int) -> int:
     ...     return x * by
@@ -47,7 +47,7 @@ class unmapped:
 class flatten:
     """Marks an argument of a map that is a list of lists: all of their items are mapped as if they were one list.
 
-    >>> from planner import flatten, task
+    >>> from promissory import flatten, task
     >>> @task
     ... def inc(x: int) -> int:
     ...     return x + 1
@@ -102,7 +102,7 @@ class MapFunction:
         mapped = tuple(index for index, value in enumerate(fixed) if value is MISSING)
         whole = map_interface(Interface(one.inputs, one.interface.result), Map(False, mapped, None, spec.min_success_ratio))
         left = tuple(p for index, p in enumerate(whole.parameters) if index in mapped)
-        from planner.interface import binder
+        from promissory.planner.interface import binder
 
         codecs = tuple(codec_for(p.type) for p in left)
         names = tuple(p.name for p in left)
@@ -321,7 +321,7 @@ def map_task(f: Any, concurrency: int | None = None, min_success_ratio: float = 
     Raises:
         MapError: `f` can't be mapped, or a setting is out of range.
 
-    >>> from planner import map_task, task, workflow
+    >>> from promissory import map_task, task, workflow
     >>> @task
     ... def square(x: int) -> int:
     ...     return x * x

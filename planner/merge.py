@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from planner.common_type import common_type, type_of
-from planner.errors import EdgeTypeError, WrongCall, user_line
-from planner.plan import MERGE, Parameter
-from planner.promise import Promise
-from planner.specs import Merge
-from planner.tracing import Trace, current
+from promissory.planner.common_type import common_type, type_of
+from promissory.planner.errors import EdgeTypeError, WrongCall, user_line
+from promissory.planner.plan import MERGE, Parameter
+from promissory.planner.promise import Promise
+from promissory.planner.specs import Merge
+from promissory.planner.tracing import Trace, current
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ def merge(*values: T) -> T:
     Raises:
         EdgeTypeError: the values are of different types.
 
-    >>> from planner import Skip, merge, task, workflow
+    >>> from promissory import Skip, merge, task, workflow
     >>> @task
     ... def cached(key: str) -> int:
     ...     raise Skip("not there")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from planner.naming import node_names
-from planner.plan import BRANCH, CALL, ERROR, GATE, INPUT, MAP, MERGE, PLAN, RESCUE, Binding, Plan, leaves
-from planner.specs import graphs_of
-from planner.verify import target_interface
+from promissory.planner.naming import node_names
+from promissory.planner.plan import BRANCH, CALL, ERROR, GATE, INPUT, MAP, MERGE, PLAN, RESCUE, Binding, Plan, leaves
+from promissory.planner.specs import graphs_of
+from promissory.planner.verify import target_interface
 
 
 def to_mermaid(plan: Plan) -> str:
     """The flowchart; nested plans are subgraphs, dynamics have rounded boxes.
 
-    >>> from planner import task, workflow
+    >>> from promissory import task, workflow
     >>> @task
     ... def inc(x: int) -> int:
     ...     return x + 1

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from planner.plan import CALL, KIND_NAMES, MAP, PLAN, Shape
-from planner.specs import Gate
+from promissory.planner.plan import CALL, KIND_NAMES, MAP, PLAN, Shape
+from promissory.planner.specs import Gate
 
 
 def node_names(shape: Shape, graph: int) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from typesys.infer import Inference
-from typesys.types import Type
-from typesys.wire import Codec, codec_for
+from promissory.typesys.infer import Inference
+from promissory.typesys.types import Type
+from promissory.typesys.wire import Codec, codec_for
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 
-from planner.plan import Graph, references
+from promissory.planner.plan import Graph, references
 
 
 def in_order(graph: Graph) -> tuple[list[int], list[int]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from typesys.canonical import pack
-from typesys.errors import TypeMismatch
-from typesys.self_describing import holds_opaque
-from typesys.types import ANY
-from typesys.wire import codec_for
+from promissory.typesys.canonical import pack
+from promissory.typesys.errors import TypeMismatch
+from promissory.typesys.self_describing import holds_opaque
+from promissory.typesys.types import ANY
+from promissory.typesys.wire import codec_for
 
 _ANY: Final = codec_for(ANY)
 _GIVE: Final = "has no wire form: give a dataclass, or what it is made of"

@@ -15,7 +15,7 @@ offsets      array of uint32     where its bindings begin in `bindings` (one ent
 bindings     bytes               a canonical msgpack array: one binding a parameter, in the order of the interface
 after        {i: (j, …)}         nodes that must succeed before it, beyond those whose values it takes
 overrides    {i: {…}}            what the author changed for this node alone (`name`, `trigger`, `standby`, a task's policy)
-specs        {i: spec}           what a node that is no plain call says beside its bindings (`planner.specs`)
+specs        {i: spec}           what a node that is no plain call says beside its bindings (`promissory.planner.specs`)
 ============ =================== ==================================================================================
 
 A **binding** says where a parameter's value comes from, as a tree:
@@ -48,13 +48,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from planner.policy import Policy
-from planner.specs import Map, Spec, graphs_of
-from typesys.canonical import unpack
-from typesys.types import Type, short_name
+from promissory.planner.policy import Policy
+from promissory.planner.specs import Map, Spec, graphs_of
+from promissory.typesys.canonical import unpack
+from promissory.typesys.types import Type, short_name
 
 if TYPE_CHECKING:
-    from planner.errors import Where
+    from promissory.planner.errors import Where
 
 CALL, PLAN, MAP, BRANCH, GATE, RESCUE, MERGE = range(7)
 INPUT, NODE, LIST, TUPLE, DICT, RECORD, ARM, ERROR = range(8)
@@ -202,7 +202,7 @@ class Origin:
 class Plan:
     """A compiled workflow: data that any machine can read, and that runs wherever the tasks' code can be imported.
 
-    >>> from planner import task, workflow
+    >>> from promissory import task, workflow
     >>> @task
     ... def double(x: int) -> int:
     ...     return 2 * x
@@ -244,7 +244,7 @@ class Plan:
     @property
     def digest(self) -> str:
         """BLAKE2b-256 over shape and literals, in hex: equal for equal plans, whoever compiled them."""
-        from planner.plan_format import plan_digest
+        from promissory.planner.plan_format import plan_digest
 
         return plan_digest(self).hex()
 
@@ -259,7 +259,7 @@ class Plan:
 
     def nodes(self, graph: int = 0) -> Iterator[Node]:
         """The nodes of a graph, in order."""
-        from planner.naming import node_names
+        from promissory.planner.naming import node_names
 
         columns = self.shape.graphs[graph]
         names = node_names(self.shape, graph)
@@ -292,7 +292,7 @@ class Plan:
 
     def to_bytes(self) -> bytes:
         """The plan file: canonical, complete by itself, with a check sum."""
-        from planner.plan_format import plan_to_bytes
+        from promissory.planner.plan_format import plan_to_bytes
 
         return plan_to_bytes(self)
 
@@ -303,7 +303,7 @@ class Plan:
         Raises:
             PlanFormatError: the bytes are damaged, cut short, or of a newer version.
         """
-        from planner.plan_format import plan_from_bytes
+        from promissory.planner.plan_format import plan_from_bytes
 
         return plan_from_bytes(data)
 
@@ -317,20 +317,20 @@ class Plan:
         return cls.from_bytes(Path(path).read_bytes())
 
     def verify(self) -> None:
-        """Raise `PlanError` unless every invariant of `planner.verify` holds."""
-        from planner.verify import verify
+        """Raise `PlanError` unless every invariant of `promissory.planner.verify` holds."""
+        from promissory.planner.verify import verify
 
         verify(self)
 
     def show(self) -> str:
         """The plan as text, one line a node."""
-        from planner.show import show
+        from promissory.planner.show import show
 
         return show(self)
 
     def to_mermaid(self) -> str:
         """The plan as a Mermaid flowchart."""
-        from planner.mermaid import to_mermaid
+        from promissory.planner.mermaid import to_mermaid
 
         return to_mermaid(self)
 

@@ -1,30 +1,36 @@
 """Plan ⇄ canonical bytes, digest, versions. The normative text is `docs/plan-format.md`.
 
-A plan file and a futures file are one format with another kind in the envelope (`typesys.canonical.seal`). Reading is bounded by the length of the bytes, runs no
+A plan file and a futures file are one format with another kind in the envelope (`promissory.typesys.canonical.seal`). Reading is bounded by the length of the bytes, runs no
 code and imports nothing; anything wrong is a `PlanFormatError` with an offset.
 """
 
 from __future__ import annotations
 
+import re
 from array import array
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
-from planner.errors import CompileError, PlanFormatError
-from planner.plan import Callee, Graph, Interface, Large, Output, Parameter, Plan, Shape, Value
-from planner.policy import Policy
-from planner.specs import GATES, Arm, Branch, Gate, Map, Merge, Rescue, Spec
-from planner.verify import verify_literals, verify_shape
-from typesys.canonical import INLINE_LIMIT, digest, pack, pack_map, seal, unpack, unpack_canonical, unpack_each, unseal
-from typesys.errors import FormatError
-from typesys.type_format import type_bytes, type_from_bytes
-from typesys.types import Type
+from promissory.planner.errors import CompileError, PlanFormatError
+from promissory.planner.plan import Callee, Graph, Interface, Large, Output, Parameter, Plan, Shape, Value
+from promissory.planner.policy import Policy
+from promissory.planner.specs import GATES, Arm, Branch, Gate, Map, Merge, Rescue, Spec
+from promissory.planner.verify import verify_literals, verify_shape
+from promissory.typesys.canonical import INLINE_LIMIT, digest, pack, pack_map, seal, unpack, unpack_canonical, unpack_each, unseal
+from promissory.typesys.errors import FormatError
+from promissory.typesys.older_names import name_today
+from promissory.typesys.type_format import renamed, type_bytes, type_from_bytes
+from promissory.typesys.types import Type
 
 MAGIC: Final = b"PRMP"
-VERSION: Final = 2
+VERSION: Final = 3
+"""Since version 3 things of this package bear their public names."""
+_EXTENDED_VERSION: Final = 2
 _PLAIN_VERSION: Final = 1
-"""What has nothing in it that version 1 can't say is written as version 1."""
+"""What has nothing in it that an earlier version can't say is written as that version."""
+_NAMES_OURS: Final = re.compile(rb"promissory|planner\.|executor\.|typesys\.")
+"""What may be a name of ours, of today or of then."""
 PLAN_FILE, FUTURES_FILE = 1, 2
 _PARAMETER_KINDS: Final = ("positional", "both", "keyword")
 _CALLEE_KINDS: Final = ("task", "dynamic")
@@ -129,9 +135,11 @@ def _spec_tree(spec: Spec, types: _Types) -> list[Any]:
 _MOST_MERGED: Final = 1 << 16
 
 
-def _version(shape: Shape) -> int:
+def _version(shape: Shape, data: bytes) -> int:
+    if _NAMES_OURS.search(data):
+        return VERSION
     newer = any(_is_extended(graph) or any(entries.keys() & _NEWER_OVERRIDES for entries in graph.overrides.values()) for graph in shape.graphs)
-    return VERSION if newer else _PLAIN_VERSION
+    return _EXTENDED_VERSION if newer else _PLAIN_VERSION
 
 
 _NEWER_OVERRIDES: Final = frozenset(("trigger", "standby", "max_iterations"))
@@ -151,6 +159,12 @@ def _without_code(policy: Policy) -> Policy:
     return replace(policy, cache_version="code") if policy.cache_version.startswith("code ") else policy
 
 
+def digest_of_file(data: bytes) -> bytes:
+    """The digest by which the plan in a file is known: that of its bytes, whatever version they are of. For bytes that were read before."""
+    _, shape, literals, _ = unpack_canonical(unseal(data, MAGIC, range(1, VERSION + 1), "the plan file")[2], "the plan file")
+    return digest("plan", shape, pack(literals))
+
+
 def plan_digest(plan: Plan) -> bytes:
     """Digest of shape and literals (large ones by their own digest)."""
     return digest("plan", shape_bytes(plan.shape), pack([_literal_tree(value) for value in plan.literals]))
@@ -158,21 +172,22 @@ def plan_digest(plan: Plan) -> bytes:
 
 def plan_to_bytes(plan: Plan) -> bytes:
     """The plan file, with its large literals in it."""
-    return seal(MAGIC, _version(plan.shape), PLAN_FILE, _payload(plan, None, _blobs(plan)))
+    return _sealed(plan, PLAN_FILE, None, _blobs(plan))
 
 
 def futures_to_bytes(plan: Plan, header: FuturesHeader) -> bytes:
     """The futures file of a dynamic's expansion. Large literals are not in it: they are objects of the store."""
-    return seal(MAGIC, _version(plan.shape), FUTURES_FILE, _payload(plan, header, []))
+    return _sealed(plan, FUTURES_FILE, header, [])
 
 
 def _blobs(plan: Plan) -> list[bytes]:
     return [plan.blobs[value.digest] for value in plan.literals if isinstance(value, Large)]
 
 
-def _payload(plan: Plan, header: FuturesHeader | None, blobs: list[bytes]) -> bytes:
+def _sealed(plan: Plan, kind: int, header: FuturesHeader | None, blobs: list[bytes]) -> bytes:
     who = None if header is None else [header.parent, header.index, header.depth]
-    return pack([who, shape_bytes(plan.shape), [_literal_tree(value) for value in plan.literals], blobs])
+    shape = shape_bytes(plan.shape)
+    return seal(MAGIC, _version(plan.shape, shape), kind, pack([who, shape, [_literal_tree(value) for value in plan.literals], blobs]))
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------------------
@@ -196,7 +211,7 @@ def read_plan(data: bytes) -> tuple[Plan, FuturesHeader | None]:
     """The plan of either kind of file, with the header if it is a futures file. Raises `PlanFormatError`."""
     what = "the plan file"
     try:
-        _, kind, payload = unseal(data, MAGIC, range(1, VERSION + 1), what)
+        version, kind, payload = unseal(data, MAGIC, range(1, VERSION + 1), what)
         if kind not in (PLAN_FILE, FUTURES_FILE):
             raise FormatError(what, f"has the unknown kind {kind}", offset=6)
         who, shape_data, literals, blobs = _fields(unpack_canonical(payload, what), 4)
@@ -204,7 +219,8 @@ def read_plan(data: bytes) -> tuple[Plan, FuturesHeader | None]:
         if (header is None) != (kind == PLAN_FILE):
             raise FormatError(what, "has the header of another kind", offset=15)
         values = tuple(_literal(tree) for tree in literals)
-        plan = Plan(shape_from_bytes(_bytes(shape_data)), values, _read_blobs(values, blobs, kind))
+        shape = shape_from_bytes(_bytes(shape_data)) if version >= VERSION else older_shape_from_bytes(_bytes(shape_data))
+        plan = Plan(shape, values, _read_blobs(values, blobs, kind))
         verify_literals(plan)
     except FormatError as error:
         raise PlanFormatError(error.what, error.problem, error.offset) from None
@@ -247,6 +263,24 @@ def shape_from_bytes(data: bytes) -> Shape:
         raise FormatError("a shape", "is not canonical", offset=0)
     verify_shape(shape)
     return shape
+
+
+def older_shape_from_bytes(data: bytes) -> Shape:
+    """The shape of bytes that may name things of ours as they were called before version 3, with today's names."""
+    if not _NAMES_OURS.search(data):
+        return shape_from_bytes(data)
+    return _with_names_of_today(data)
+
+
+@lru_cache(64)
+def _with_names_of_today(data: bytes) -> Shape:
+    rows, callee_trees, graph_trees, literals = _fields(unpack_canonical(data, "a shape"), 4)
+    for callee in callee_trees:
+        entries = unpack_canonical(_bytes(callee[4]), "a policy") if callee[4] else {}
+        if "retry_on" in entries:
+            callee[4] = pack_map({**entries, "retry_on": [name_today(name) for name in entries["retry_on"]]})
+    today = [renamed(type_bytes(type_from_bytes(_bytes(row))), name_today) for row in rows]
+    return shape_from_bytes(pack([today, callee_trees, graph_trees, literals]))
 
 
 def _fields(tree: Any, count: int) -> list[Any]:

@@ -33,7 +33,7 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any, Final, Literal, TypedDict
 
-from typesys.names import qualified_name
+from promissory.typesys.names import qualified_name
 
 _UNITS: Final = {"": 1, "B": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
 _AMOUNT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?")

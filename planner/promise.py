@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar, Unpack, cast
 
-from planner.errors import CompileError, PromiseAttributeError, PromiseError, user_line
-from planner.expression import Expression
-from planner.plan import ERROR, NODE, Binding
-from planner.policy import TaskPolicy
-from typesys.errors import TypeMismatch
-from typesys.transcode import Step, step_type
-from typesys.types import AnyType, DictType, ListType, RecordType, TupleType, Type, UnionType, VarTupleType
-from typesys.wire import codec_for
+from promissory.planner.errors import CompileError, PromiseAttributeError, PromiseError, user_line
+from promissory.planner.expression import Expression
+from promissory.planner.plan import ERROR, NODE, Binding
+from promissory.planner.policy import TaskPolicy
+from promissory.typesys.errors import TypeMismatch
+from promissory.typesys.transcode import Step, step_type
+from promissory.typesys.types import AnyType, DictType, ListType, RecordType, TupleType, Type, UnionType, VarTupleType
+from promissory.typesys.wire import codec_for
 
 if TYPE_CHECKING:
-    from planner.tracing import Trace
+    from promissory.planner.tracing import Trace
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ class Promise(Generic[T]):
     Allowed: pass it on, return it (also inside list, tuple, dict and dataclass literals), take a field or an item that its type has,
     unpack it where its length is known, order it (`a >> b`), compare it (a condition), name it (`.with_overrides(name=…)`).
 
-    >>> from planner import Workflow, task
+    >>> from promissory import Workflow, task
     >>> @task
     ... def halves(xs: list[int]) -> tuple[list[int], list[int]]:
     ...     return xs[::2], xs[1::2]
@@ -233,7 +233,7 @@ class Promise(Generic[T]):
         Raises:
             PromiseError: this is an input of the workflow, or a part of a value.
 
-        >>> from planner import promise, task, workflow
+        >>> from promissory import promise, task, workflow
         >>> @task
         ... def halves(n: int) -> int:
         ...     return n // (n % 2)
@@ -330,7 +330,7 @@ def promise(x: T) -> Promise[T]:
     Raises:
         PromiseError: `x` is no promise, because nothing is being traced.
 
-    >>> from planner import task, workflow
+    >>> from promissory import task, workflow
     >>> @task
     ... def inc(x: int) -> int:
     ...     return x + 1

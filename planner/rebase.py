@@ -6,9 +6,9 @@ from array import array
 from collections.abc import Callable
 from dataclasses import replace
 
-from planner.plan import ARM, CALL, DICT, ERROR, INPUT, LIST, NODE, RECORD, TUPLE, Binding, Graph, Output
-from planner.specs import with_graphs
-from typesys.canonical import pack
+from promissory.planner.plan import ARM, CALL, DICT, ERROR, INPUT, LIST, NODE, RECORD, TUPLE, Binding, Graph, Output
+from promissory.planner.specs import with_graphs
+from promissory.typesys.canonical import pack
 
 
 def _mapped(binding: Binding, node: Callable[[int], int], literal: Callable[[int], int]) -> Binding:

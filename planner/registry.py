@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
-    from planner.entity import Entity
-    from planner.plan import Callee
+    from promissory.planner.entity import Entity
+    from promissory.planner.plan import Callee
 
 _known: WeakValueDictionary[tuple[str, bytes], Entity[..., Any]] = WeakValueDictionary()
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, cast
 
-from planner.entity import Entity
-from planner.errors import DecorationError, PromiseError, Where, user_line
-from planner.node_failure import failure_type
-from planner.plan import ERROR, RESCUE, Parameter
-from planner.promise import Promise
-from planner.specs import Rescue
-from planner.tracing import Trace, current
-from typesys.canonical import pack
+from promissory.planner.entity import Entity
+from promissory.planner.errors import DecorationError, PromiseError, Where, user_line
+from promissory.planner.node_failure import failure_type
+from promissory.planner.plan import ERROR, RESCUE, Parameter
+from promissory.planner.promise import Promise
+from promissory.planner.specs import Rescue
+from promissory.planner.tracing import Trace, current
+from promissory.typesys.canonical import pack
 
 _ERR = "err"
 

@@ -1,40 +1,50 @@
 """From an entity to its plan, and to its result in this process.
 
-A plain call outside a trace is compiled and run by whoever registered the entry point `promissory.runner`: the one place where this floor calls the one
-above it, by name.
+A plain call outside a trace is compiled and run by the executor of this distribution, unless the variable PROMISSORY_RUNNER names another's entry point of the group `promissory.runner`: the one
+place where this floor calls the one above it, by name.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
-from planner.entity import Entity
-from planner.plan import Plan
-from planner.session import Session
-from planner.tracing import Trace
+from promissory.planner.entity import Entity
+from promissory.planner.plan import Plan
+from promissory.planner.session import Session
+from promissory.planner.tracing import Trace
 
 if TYPE_CHECKING:
-    from planner.workflow import Workflow
+    from promissory.planner.workflow import Workflow
 
 Runner = Callable[[Any, dict[str, Any]], Any]
 
 
-@cache
-def _runner() -> Runner:
-    from importlib.metadata import entry_points  # slow to import
+_OURS: Final = ("promissory.executor.api", "call")
 
-    for entry in entry_points(group="promissory.runner"):
-        loaded: Runner = entry.load()
-        return loaded
-    raise RuntimeError("nothing is installed that can run a plan: install the distribution `promissory`")
+
+@cache
+def _runner(chosen: str) -> Runner:
+    if not chosen:
+        module, name = _OURS
+        runner: Runner = getattr(import_module(module), name)
+        return runner
+    from importlib.metadata import entry_points  # it reads the metadata of all that is installed
+
+    found = {entry.name: entry for entry in entry_points(group="promissory.runner")}
+    if chosen not in found:
+        raise RuntimeError(f"PROMISSORY_RUNNER names {chosen!r}, and no distribution that is installed gives a runner of that name. There are: {', '.join(sorted(found)) or 'none'}")
+    loaded: Runner = found[chosen].load()
+    return loaded
 
 
 def run_here(target: Entity[..., Any] | Workflow, values: list[Any]) -> Any:
     """Compile an entity and run it in this process; its native result."""
     names = target.signature.names
-    return _runner()(target, dict(zip(names, values, strict=True)))
+    return _runner(os.environ.get("PROMISSORY_RUNNER", ""))(target, dict(zip(names, values, strict=True)))
 
 
 def compile_call(entity: Entity[..., Any]) -> Plan:

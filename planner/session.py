@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from planner import registry
-from planner.errors import CompileError, StaticRecursion, Where, raise_all, user_line
-from planner.plan import Binding, Callee, Graph, Large, Origin, Plan, Shape, Value
-from planner.rebase import rebase, renumber_graphs
-from typesys.canonical import INLINE_LIMIT, digest
+from promissory.planner import registry
+from promissory.planner.errors import CompileError, StaticRecursion, Where, raise_all, user_line
+from promissory.planner.plan import Binding, Callee, Graph, Large, Origin, Plan, Shape, Value
+from promissory.planner.rebase import rebase, renumber_graphs
+from promissory.typesys.canonical import INLINE_LIMIT, digest
 
 if TYPE_CHECKING:
-    from planner.entity import Entity
-    from planner.workflow import WorkflowFunction
+    from promissory.planner.entity import Entity
+    from promissory.planner.workflow import WorkflowFunction
 
 _SHARED_LITERAL: Final = 32
 """Above this many bytes equal literals stand once. Below it each keeps its place, so that the shape of a plan does not depend on which

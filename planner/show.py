@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from planner.naming import node_names
-from planner.plan import DICT, ERROR, INPUT, LIST, NODE, RECORD, TUPLE, Binding, Graph, Large, Parameter, Plan
-from planner.specs import Branch, Condition, Gate, Map, Merge, Rescue, Spec
-from planner.verify import result_type, target_interface
-from typesys.canonical import unpack
-from typesys.errors import FormatError
-from typesys.parse import to_json
-from typesys.type_format import type_from_bytes
-from typesys.types import ANY, DictType, EnumType, ListType, NamedType, RecordType, TupleType, Type, UnionType, VarTupleType
+from promissory.planner.naming import node_names
+from promissory.planner.plan import DICT, ERROR, INPUT, LIST, NODE, RECORD, TUPLE, Binding, Graph, Large, Parameter, Plan
+from promissory.planner.specs import Branch, Condition, Gate, Map, Merge, Rescue, Spec
+from promissory.planner.verify import result_type, target_interface
+from promissory.typesys.canonical import unpack
+from promissory.typesys.errors import FormatError
+from promissory.typesys.parse import to_json
+from promissory.typesys.type_format import type_from_bytes
+from promissory.typesys.types import ANY, DictType, EnumType, ListType, NamedType, RecordType, TupleType, Type, UnionType, VarTupleType
 
 _LONGEST = 60
 
@@ -21,7 +21,7 @@ _LONGEST = 60
 def show(plan: Plan) -> str:
     """The whole plan, graph by graph.
 
-    >>> from planner import task, workflow
+    >>> from promissory import task, workflow
     >>> @task
     ... def inc(x: int) -> int:
     ...     return x + 1
@@ -150,7 +150,7 @@ def _outputs(graph: Graph) -> str:
 def value_text(data: bytes, type: Type) -> str:
     """A value as a reader knows it, shortened.
 
-    >>> from typesys import codec_of, type_of
+    >>> from promissory.typesys import codec_of, type_of
     >>> value_text(codec_of(list[str]).encode(["a"]), type_of(list[str]))
     "['a']"
     """

@@ -1,4 +1,4 @@
-"""What a task raises to its run (rules R1, S1, S6). What it asks by calls is in `planner.context`.
+"""What a task raises to its run (rules R1, S1, S6). What it asks by calls is in `promissory.planner.context`.
 
 These derive from `BaseException`, so that a body's own `except Exception` lets them through: they are ends that the author wants, not errors.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, NoReturn
 
-from planner.policy import seconds
+from promissory.planner.policy import seconds
 
 
 class Signal(BaseException):
@@ -16,7 +16,7 @@ class Signal(BaseException):
 
     def __str__(self) -> str:
         said = f"{super().__str__()!r}" if super().__str__() else ""
-        return f"{type(self).__name__}({said}) was raised where no run takes it: raise it in a @task or @dynamic, and run that with executor.run(…)"
+        return f"{type(self).__name__}({said}) was raised where no run takes it: raise it in a @task or @dynamic, and run that with promissory.run(…)"
 
 
 class Retry(Signal):
@@ -26,7 +26,7 @@ class Retry(Signal):
         after: seconds (or a timedelta) before the next attempt; by default what `retry_delay` says.
         message: why, for the log and for the error when the budget is spent.
 
-    >>> from planner import Retry, task
+    >>> from promissory import Retry, task
     >>> @task(retries=5)
     ... def job_result(job: str) -> str:
     ...     raise Retry(after=30, message=f"{job} is not ready yet")
@@ -54,15 +54,15 @@ class Loop(Signal):
 
     It is not recursion: a million iterations need no more depth and no more memory than one.
 
-    >>> from planner import Loop, current_context, task
+    >>> from promissory import Loop, current_context, task
     >>> @task
     ... def fib_above(limit: int) -> int:
     ...     a, b = current_context().loop_result or (0, 1)
     ...     if b > limit:
     ...         return b
     ...     raise Loop((b, a + b))
-    >>> import executor
-    >>> executor.run(fib_above, {"limit": 100}, store="memory://doctest-loop").result
+    >>> import promissory
+    >>> promissory.run(fib_above, {"limit": 100}, store="memory://doctest-loop").result
     144
     """
 
@@ -81,7 +81,7 @@ class Skip(Signal):
     Args:
         reason: why, for people.
 
-    >>> from planner import Skip, task
+    >>> from promissory import Skip, task
     >>> @task
     ... def thumbnail(kind: str) -> bytes:
     ...     if kind != "image":

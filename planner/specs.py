@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from typesys.types import ListType, Type
+from promissory.typesys.types import ListType, Type
 
 if TYPE_CHECKING:
-    from planner.plan import Parameter
+    from promissory.planner.plan import Parameter
 
 COMPARISONS: Final = ("==", "!=", "<", "<=", ">", ">=")
 TESTS: Final = ("is none", "is true", "is false")

@@ -8,7 +8,7 @@ import sys
 from functools import lru_cache
 from types import FrameType
 
-from planner.errors import is_authors
+from promissory.planner.errors import is_authors
 
 Lines = tuple[int, int]
 

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Protocol, Unpack, cast, overload
 
-from planner.context import Context, current_body
-from planner.entity import Entity, P, R, checked_policy, locals_where_decorated
-from planner.errors import ContextError, user_line
-from planner.policy import TaskPolicy
-from planner.promise import Promise
-from planner.signals import Loop
-from planner.tracing import InTaskBody, Trace, current
+from promissory.planner.context import Context, current_body
+from promissory.planner.entity import Entity, P, R, checked_policy, locals_where_decorated
+from promissory.planner.errors import ContextError, user_line
+from promissory.planner.policy import TaskPolicy
+from promissory.planner.promise import Promise
+from promissory.planner.signals import Loop
+from promissory.planner.tracing import InTaskBody, Trace, current
 
 
 class Task(Entity[P, R]):
@@ -45,7 +45,7 @@ class Task(Entity[P, R]):
             raise ContextError(
                 f"{self.name} raised Loop, and a plain call has no run that could begin another iteration",
                 where=user_line(),
-                way_out="run it: executor.run(…), or call it in a workflow",
+                way_out="run it: promissory.run(…), or call it in a workflow",
             ) from None
         finally:
             current.reset(token)

@@ -1,7 +1,7 @@
 """The tracing context: entities call in, nodes come out.
 
-A `Trace` is one graph in the making: the columns of `planner.plan.Graph`, appended to call by call. What the graphs of one compile share, its problems too, is the
-`planner.session.Session`. Which trace is the current one is a context variable, so threads and event loops don't meet.
+A `Trace` is one graph in the making: the columns of `promissory.planner.plan.Graph`, appended to call by call. What the graphs of one compile share, its problems too, is the
+`promissory.planner.session.Session`. Which trace is the current one is a context variable, so threads and event loops don't meet.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, cast
 
-from planner.argument import Binder
-from planner.errors import (
+from promissory.planner.argument import Binder
+from promissory.planner.errors import (
     CompileError,
     DecorationError,
     DuplicateName,
@@ -26,10 +26,10 @@ from planner.errors import (
     WrongCall,
     user_line,
 )
-from planner.graph_checks import Surroundings, check_starts, with_standby
-from planner.interface import Signature
-from planner.node_order import in_order
-from planner.plan import (
+from promissory.planner.graph_checks import Surroundings, check_starts, with_standby
+from promissory.planner.interface import Signature
+from promissory.planner.node_order import in_order
+from promissory.planner.plan import (
     CALL,
     INPUT,
     KIND_NAMES,
@@ -41,18 +41,18 @@ from planner.plan import (
     Parameter,
     references,
 )
-from planner.policy import OVERRIDABLE, overridden, policy_of
-from planner.promise import MARKER, Promise
-from planner.rebase import renumber_nodes
-from planner.session import Session
-from planner.specs import Gate, Map, Spec
-from planner.triggers import check_trigger
-from typesys.canonical import pack
-from typesys.types import Type, short_name
+from promissory.planner.policy import OVERRIDABLE, overridden, policy_of
+from promissory.planner.promise import MARKER, Promise
+from promissory.planner.rebase import renumber_nodes
+from promissory.planner.session import Session
+from promissory.planner.specs import Gate, Map, Spec
+from promissory.planner.triggers import check_trigger
+from promissory.typesys.canonical import pack
+from promissory.typesys.types import Type, short_name
 
 if TYPE_CHECKING:
-    from planner.branch import OpenArm
-    from planner.entity import Entity
+    from promissory.planner.branch import OpenArm
+    from promissory.planner.entity import Entity
 
 
 class InTaskBody:
@@ -201,7 +201,7 @@ class Trace:
 
     def record_rescue(self, source: Promise[Any], fallback: Any) -> Promise[Any]:
         """What a node gives, or what a fallback makes of its failure (rule X9)."""
-        from planner.rescue import add_rescue
+        from promissory.planner.rescue import add_rescue
 
         return add_rescue(self, source, fallback)
 
@@ -318,8 +318,8 @@ class Trace:
             return entries
         entity = self.session.entities[self._targets[node]]
         policy = overridden(entity.policy, {**self._overrides.get(node, {}), **entries})
-        from planner.code_version import with_code_version
-        from planner.entity import refuse_unknown_inputs
+        from promissory.planner.code_version import with_code_version
+        from promissory.planner.entity import refuse_unknown_inputs
 
         refuse_unknown_inputs(entity.function, policy)
         if policy.cache:

@@ -19,11 +19,11 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from planner.binding import is_leaf, parts
-from planner.errors import PlanError
-from planner.naming import node_names
-from planner.node_failure import failure_type
-from planner.plan import (
+from promissory.planner.binding import is_leaf, parts
+from promissory.planner.errors import PlanError
+from promissory.planner.naming import node_names
+from promissory.planner.node_failure import failure_type
+from promissory.planner.plan import (
     ARM,
     BRANCH,
     BY_VALUE_SIZE,
@@ -45,13 +45,13 @@ from planner.plan import (
     Shape,
     references,
 )
-from planner.policy import OVERRIDABLE, Policy
-from planner.specs import GATES, Branch, Gate, Map, Merge, Rescue, Spec, check_concurrency, check_condition, check_ratio
-from planner.triggers import check_trigger
-from typesys.assignable import why_not
-from typesys.errors import FormatError
-from typesys.transcode import fits, step_type
-from typesys.types import ANY, FLOAT, NONE, DictType, ListType, Type, union
+from promissory.planner.policy import OVERRIDABLE, Policy
+from promissory.planner.specs import GATES, Branch, Gate, Map, Merge, Rescue, Spec, check_concurrency, check_condition, check_ratio
+from promissory.planner.triggers import check_trigger
+from promissory.typesys.assignable import why_not
+from promissory.typesys.errors import FormatError
+from promissory.typesys.transcode import fits, step_type
+from promissory.typesys.types import ANY, FLOAT, NONE, DictType, ListType, Type, union
 
 
 def verify(plan: Plan) -> None:

@@ -7,22 +7,22 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, cast, overload
 
-from planner.entity import Entity, P, R, locals_where_decorated, refuse_in_task_body
-from planner.errors import CompileError, DecorationError, DuplicateName, StaticRecursion, Where, WrongCall, raised_at, user_line
-from planner.failure_policy import FailurePolicy
-from planner.interface import MISSING, Signature, binder
-from planner.plan import Interface, Parameter, Plan
-from planner.policy import Policy
-from planner.promise import Promise
-from planner.rescue import add_handler
-from planner.runner import run_here
-from planner.session import Session
-from planner.signals import Signal
-from planner.tracing import Trace, current
-from typesys.errors import AnnotationError, TypeMismatch
-from typesys.infer import Inference
-from typesys.types import ANY, NONE, Type
-from typesys.wire import Codec, codec_for
+from promissory.planner.entity import Entity, P, R, locals_where_decorated, refuse_in_task_body
+from promissory.planner.errors import CompileError, DecorationError, DuplicateName, StaticRecursion, Where, WrongCall, raised_at, user_line
+from promissory.planner.failure_policy import FailurePolicy
+from promissory.planner.interface import MISSING, Signature, binder
+from promissory.planner.plan import Interface, Parameter, Plan
+from promissory.planner.policy import Policy
+from promissory.planner.promise import Promise
+from promissory.planner.rescue import add_handler
+from promissory.planner.runner import run_here
+from promissory.planner.session import Session
+from promissory.planner.signals import Signal
+from promissory.planner.tracing import Trace, current
+from promissory.typesys.errors import AnnotationError, TypeMismatch
+from promissory.typesys.infer import Inference
+from promissory.typesys.types import ANY, NONE, Type
+from promissory.typesys.wire import Codec, codec_for
 
 
 class WorkflowFunction(Entity[P, R]):
@@ -127,7 +127,7 @@ def workflow(
     Raises:
         DecorationError: the function can't be a workflow, or `on_failure` is none of these.
 
-    >>> from planner import task
+    >>> from promissory import task
     >>> @task
     ... def inc(x: int) -> int:
     ...     return x + 1
@@ -155,7 +155,7 @@ def where_of(function: Callable[..., Any]) -> Where:
 class Workflow:
     """A workflow built by hand, or from the calls in a `with` block.
 
-    >>> from planner import task
+    >>> from promissory import task
     >>> @task
     ... def inc(x: int) -> int:
     ...     return x + 1

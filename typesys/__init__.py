@@ -1,13 +1,48 @@
 """What a value is: annotation → type, assignability, value ⇄ wire bytes. The ground floor; imports nothing of the others."""
 
-from typesys.assignable import assignable, why_not
-from typesys.check import check
-from typesys.errors import AnnotationError, FormatError, OpaqueWarning, ParseError, TypeMismatch, UntypedWarning
-from typesys.infer import Opaque, type_of
-from typesys.registration import register_codec
-from typesys.secret import Secret
-from typesys.types import Type
-from typesys.wire import Codec, codec_of
+from typing import TYPE_CHECKING, Final
+
+if __name__ != "promissory.typesys":
+    raise ImportError("import promissory.typesys: this folder is a part of the package promissory, and not one by itself", name=__name__)
+
+from promissory._lazy import lazily
+
+if TYPE_CHECKING:
+    from promissory.typesys.assignable import assignable as assignable
+    from promissory.typesys.assignable import why_not as why_not
+    from promissory.typesys.check import check as check
+    from promissory.typesys.errors import AnnotationError as AnnotationError
+    from promissory.typesys.errors import FormatError as FormatError
+    from promissory.typesys.errors import OpaqueWarning as OpaqueWarning
+    from promissory.typesys.errors import ParseError as ParseError
+    from promissory.typesys.errors import TypeMismatch as TypeMismatch
+    from promissory.typesys.errors import UntypedWarning as UntypedWarning
+    from promissory.typesys.infer import Opaque as Opaque
+    from promissory.typesys.infer import type_of as type_of
+    from promissory.typesys.registration import register_codec as register_codec
+    from promissory.typesys.secret import Secret as Secret
+    from promissory.typesys.types import Type as Type
+    from promissory.typesys.wire import Codec as Codec
+    from promissory.typesys.wire import codec_of as codec_of
+
+_WHERE: Final = {
+    "AnnotationError": "promissory.typesys.errors",
+    "Codec": "promissory.typesys.wire",
+    "FormatError": "promissory.typesys.errors",
+    "Opaque": "promissory.typesys.infer",
+    "OpaqueWarning": "promissory.typesys.errors",
+    "ParseError": "promissory.typesys.errors",
+    "Secret": "promissory.typesys.secret",
+    "Type": "promissory.typesys.types",
+    "TypeMismatch": "promissory.typesys.errors",
+    "UntypedWarning": "promissory.typesys.errors",
+    "assignable": "promissory.typesys.assignable",
+    "check": "promissory.typesys.check",
+    "codec_of": "promissory.typesys.wire",
+    "register_codec": "promissory.typesys.registration",
+    "type_of": "promissory.typesys.infer",
+    "why_not": "promissory.typesys.assignable",
+}
 
 __all__ = [
     "AnnotationError",
@@ -27,3 +62,6 @@ __all__ = [
     "type_of",
     "why_not",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazily(globals(), _WHERE)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-from typesys.types import (
+from promissory.typesys.types import (
     ANY,
     BOOL,
     BYTES,
@@ -46,7 +46,7 @@ from typesys.types import (
 def assignable(source: Type, target: Type) -> bool:
     """Whether a value of type `source` may be passed where `target` is wanted.
 
-    >>> from typesys import type_of
+    >>> from promissory import type_of
     >>> assignable(type_of(list[int]), type_of(list[float] | None))
     True
     """
@@ -56,7 +56,7 @@ def assignable(source: Type, target: Type) -> bool:
 def why_not(source: Type, target: Type) -> str | None:
     """The reason why not, as part of a sentence; None if it may.
 
-    >>> from typesys import type_of
+    >>> from promissory import type_of
     >>> why_not(type_of(tuple[int, str]), type_of(tuple[int, int]))
     'item 1: str is not int'
     """

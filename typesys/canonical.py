@@ -28,7 +28,7 @@ from typing import Any, Final
 
 import msgpack
 
-from typesys.errors import FormatError
+from promissory.typesys.errors import FormatError
 
 INLINE_LIMIT: Final = 4096
 """Bytes up to which a value is written wherever it is named; above it it is an object, named by digest."""

@@ -1,13 +1,13 @@
 """Run-time check of a value against an annotation, to the last element.
 
-The encoder is the check (`typesys.wire`); what goes beyond wire types (protocols, callables, generics of foreign classes) is typeguard's (`typesys.opaque`).
+The encoder is the check (`promissory.typesys.wire`); what goes beyond wire types (protocols, callables, generics of foreign classes) is typeguard's (`promissory.typesys.opaque`).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from typesys.wire import codec_of
+from promissory.typesys.wire import codec_of
 
 
 def check(value: Any, annotation: Any) -> None:
@@ -16,6 +16,6 @@ def check(value: Any, annotation: Any) -> None:
     >>> check([1, "a"], list[int])
     Traceback (most recent call last):
         ...
-    typesys.errors.TypeMismatch: [1]: expected int, got str
+    promissory.typesys.errors.TypeMismatch: [1]: expected int, got str
     """
     codec_of(annotation).check(value)

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from types import GenericAlias
 from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
-from typesys import codecs
-from typesys.errors import AnnotationError
-from typesys.names import qualified_name
-from typesys.types import (
+from promissory.typesys import codecs
+from promissory.typesys.errors import AnnotationError
+from promissory.typesys.names import qualified_name
+from promissory.typesys.types import (
     ANY,
     BOOL,
     BYTES,

@@ -16,6 +16,8 @@ from types import FunctionType
 from typing import Any
 from weakref import WeakValueDictionary
 
+from promissory._names import WRITTEN
+
 _classes_made_in_functions: WeakValueDictionary[str, Any] = WeakValueDictionary()
 
 
@@ -57,10 +59,26 @@ def qualified_name(thing: Any) -> str:
     >>> qualified_name(Fraction)
     'fractions:Fraction'
     """
+    written = written_name(thing)
+    if written is not None:
+        return written
     name = f"{module_name(thing.__module__)}:{thing.__qualname__}"
     if "<locals>" in name and isinstance(thing, type):
         _classes_made_in_functions[name] = thing
     return name
+
+
+def written_name(thing: Any) -> str | None:
+    """The name under which a class or function of this package is written down, wherever it lies; None for anything else.
+
+    >>> from promissory import NodeFailure
+    >>> written_name(NodeFailure)
+    'promissory:NodeFailure'
+    """
+    module = getattr(thing, "__module__", None)
+    if module.__class__ is not str or not module.startswith("promissory."):
+        return None
+    return WRITTEN.get((module, thing.__qualname__))
 
 
 def is_importable(thing: type | FunctionType) -> bool:
@@ -129,3 +147,6 @@ def find(name: str) -> Any:
             said = str(error) if "__getattr__" in vars(thing) else f"module {module!r} has no {qualname!r}"
             raise NotFound(said) from None
     return thing
+
+
+find.__module__ = "promissory.pickled"  # as pickles name it

@@ -13,15 +13,16 @@ import sys
 import types
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
-from typesys.errors import FormatError, TypeMismatch
-from typesys.names import find, is_importable, module_name, qualified_name
+from promissory.typesys.errors import FormatError, TypeMismatch
+from promissory.typesys.names import find, is_importable, module_name, qualified_name, written_name
+from promissory.typesys.older_names import OLDER_MODULES, OLDER_NAMES
 
 
 def lower_opaque(value: Any, name: str | None, lookup: Callable[[str], Any]) -> bytes:
     """The pickle of a value; checked against the annotation `name` stands for, if there is one."""
-    from typesys.names import NotFound
+    from promissory.typesys.names import NotFound
 
     if name is not None:
         try:
@@ -46,16 +47,31 @@ def lift_opaque(tree: Any) -> Any:
     return loads(tree)
 
 
+_NAMED: Final = b"P2"
+"""What a pickle begins with in which things of ours bear their public names. One without it is older, and names the modules that they lay in."""
+
+
 def dumps(value: Any) -> bytes:
     """The cloudpickle of a value. What the program's own file defines is named as an import would name it, and not copied: so it is the same thing on the other side."""
-    buffer = io.BytesIO()
+    buffer = io.BytesIO(_NAMED)
+    buffer.seek(len(_NAMED))
     _pickler_class()(buffer, protocol=5).dump(value)
+    return buffer.getvalue()
+
+
+def dumps_by_name(value: Any) -> bytes:
+    """The pickle of a value whose class has to be importable where it is loaded: nothing is copied but data."""
+    buffer = io.BytesIO(_NAMED)
+    buffer.seek(len(_NAMED))
+    _PicklerByName(buffer, protocol=5).dump(value)
     return buffer.getvalue()
 
 
 def loads(data: bytes) -> Any:
     """The value of a pickle. A module name that is the program's own means the program, which is not imported a second time."""
-    return _Unpickler(io.BytesIO(data)).load()
+    if data[: len(_NAMED)] == _NAMED:
+        return _Unpickler(io.BytesIO(memoryview(data)[len(_NAMED) :])).load()
+    return _OlderUnpickler(io.BytesIO(data)).load()
 
 
 class _Unpickler(pickle.Unpickler):
@@ -65,19 +81,46 @@ class _Unpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
 
+class _OlderUnpickler(_Unpickler):
+    """Of pickles that name things of ours by modules of then."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        written = OLDER_NAMES.get(f"{module}:{name}")
+        if written is not None:
+            return find(written)
+        if name == "subimport" and module.partition(".")[0] == "cloudpickle":
+            return _older_module
+        return super().find_class(module, name)
+
+
+def _older_module(name: str) -> Any:
+    return importlib.import_module(OLDER_MODULES.get(name, name))
+
+
+class _PicklerByName(pickle.Pickler):
+    def reducer_override(self, obj: Any) -> Any:
+        written = written_name(obj) if isinstance(obj, type | types.FunctionType) else None
+        return NotImplemented if written is None else (find, (written,))
+
+
 @cache
 def _pickler_class() -> Any:
     import cloudpickle
 
+    importlib.import_module("promissory.pickled")  # cloudpickle copies functions of modules that are not loaded
+
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         def reducer_override(self, obj: Any) -> Any:
+            written = written_name(obj) if isinstance(obj, type | types.FunctionType) else None
+            if written is not None:
+                return find, (written,)
             if isinstance(obj, type | types.FunctionType) and getattr(obj, "__module__", None) in ("__main__", "__mp_main__") and is_importable(obj):
                 return find, (qualified_name(obj),)
             if isinstance(obj, types.FunctionType) and _is_defined_inside(obj):
-                return _bare_function, (obj.__code__, obj.__module__, len(obj.__code__.co_freevars)), _function_state(obj), None, None, _complete_function
+                return bare_function, (obj.__code__, obj.__module__, len(obj.__code__.co_freevars)), _function_state(obj), None, None, complete_function
             if isinstance(obj, types.CodeType):
                 make, arguments = self.dispatch_table[types.CodeType](obj)
-                return _code_of_file, (obj.co_filename, make, arguments)
+                return code_of_file, (obj.co_filename, make, arguments)
             return super().reducer_override(obj)
 
     return Pickler
@@ -94,12 +137,12 @@ def _is_defined_inside(function: types.FunctionType) -> bool:
     return thing is not function
 
 
-def _code_of_file(filename: str, make: Callable[..., types.CodeType], arguments: tuple[Any, ...]) -> types.CodeType:
+def code_of_file(filename: str, make: Callable[..., types.CodeType], arguments: tuple[Any, ...]) -> types.CodeType:
     """A code object that names its file. cloudpickle 3.1.3 and later drop the name, and with it the source of nested functions and the lines of a traceback."""
     return make(*arguments).replace(co_filename=filename)
 
 
-def _bare_function(code: types.CodeType, module: str, cells: int) -> types.FunctionType:
+def bare_function(code: types.CodeType, module: str, cells: int) -> types.FunctionType:
     return types.FunctionType(code, vars(importlib.import_module(module)), closure=tuple(types.CellType() for _ in range(cells)))
 
 
@@ -117,7 +160,7 @@ def _function_state(function: types.FunctionType) -> tuple[dict[str, Any], dict[
     return attributes, dict(vars(function)), contents
 
 
-def _complete_function(function: types.FunctionType, state: tuple[dict[str, Any], dict[str, Any], list[list[Any]]]) -> None:
+def complete_function(function: types.FunctionType, state: tuple[dict[str, Any], dict[str, Any], list[list[Any]]]) -> None:
     attributes, others, contents = state
     for name, value in attributes.items():
         setattr(function, name, value)

@@ -11,11 +11,11 @@ import json
 import math
 from typing import Any
 
-from typesys import codecs
-from typesys.canonical import pack
-from typesys.errors import ParseError
-from typesys.self_describing import DICT, ENUM, FROZENSET, LIST, NAMED, OPAQUE, RECORD, SET, TUPLE, sorted_once
-from typesys.types import (
+from promissory.typesys import codecs
+from promissory.typesys.canonical import pack
+from promissory.typesys.errors import ParseError
+from promissory.typesys.self_describing import DICT, ENUM, FROZENSET, LIST, NAMED, OPAQUE, RECORD, SET, TUPLE, sorted_once
+from promissory.typesys.types import (
     AnyType,
     BoolType,
     BytesType,
@@ -39,7 +39,7 @@ from typesys.types import (
     VarTupleType,
     walk,
 )
-from typesys.wire import codec_for
+from promissory.typesys.wire import codec_for
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
@@ -49,7 +49,7 @@ def parse_text(text: str, type: Type) -> Any:
 
     Raises `ParseError` with what was wanted.
 
-    >>> from typesys import type_of
+    >>> from promissory import type_of
     >>> parse_text("[3, 1, 2]", type_of(list[int]))
     [3, 1, 2]
     >>> parse_text("3", type_of(str))
@@ -133,7 +133,7 @@ def _one_nan(number: float) -> float:
 def parse_json(value: Any, type: Type) -> Any:
     """The tree of a decoded JSON value of this type. Raises `ParseError` with the path.
 
-    >>> from typesys import type_of
+    >>> from promissory import type_of
     >>> parse_json({"a": 1}, type_of(dict[str, float]))
     [['a', 1.0]]
     """
@@ -280,7 +280,7 @@ def _flag_text(value: int, members: tuple[tuple[str, int], ...]) -> str | int:
 def to_json(tree: Any, type: Type) -> Any:
     """A tree as JSON: what `json.dumps` takes, and what `parse_json` reads back.
 
-    >>> from typesys import type_of
+    >>> from promissory import type_of
     >>> to_json([["a", 1.5]], type_of(dict[str, float]))
     {'a': 1.5}
     """

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from types import UnionType
 from typing import Any, get_args, get_origin
 
-from typesys.errors import TypeMismatch
-from typesys.infer import field_annotations, is_protocol
-from typesys.opaque import check_opaque
-from typesys.records import is_record
+from promissory.typesys.errors import TypeMismatch
+from promissory.typesys.infer import field_annotations, is_protocol
+from promissory.typesys.opaque import check_opaque
+from promissory.typesys.records import is_record
 
 
 def check_protocols(value: Any, annotation: Any) -> None:

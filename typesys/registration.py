@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from typesys import codecs
-from typesys.errors import AnnotationError
-from typesys.infer import mentions_opaque, type_of
-from typesys.names import qualified_name
-from typesys.types import OpaqueType
+from promissory.typesys import codecs
+from promissory.typesys.errors import AnnotationError
+from promissory.typesys.infer import mentions_opaque, type_of
+from promissory.typesys.names import qualified_name
+from promissory.typesys.types import OpaqueType
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ def register_codec(
     Raises:
         AnnotationError: the class has a wire form already (a dataclass, an enum), the name is another class's, or `wire` has no wire form.
 
-    >>> from typesys import codec_of
+    >>> from promissory.typesys import codec_of
     >>> class Celsius:
     ...     def __init__(self, degrees):
     ...         self.degrees = degrees

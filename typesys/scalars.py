@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from typesys.errors import TypeMismatch
-from typesys.types import LiteralType
+from promissory.typesys.errors import TypeMismatch
+from promissory.typesys.types import LiteralType
 
 Lower = Callable[[Any], Any]
 

@@ -40,7 +40,7 @@ class Secret:
     Annotate a parameter with it, give it where the call is made, and ask for its value in the body:
 
     >>> import os
-    >>> from planner import task
+    >>> from promissory import task
     >>> @task
     ... def fetch(url: str, token: Secret) -> int:
     ...     return len(token.reveal())
@@ -93,7 +93,7 @@ def _found(name: str) -> str:
     except OSError:
         raise SecretNotFound(
             f"the secret {name} is not known here: set the environment variable {name}, put it into the file {folder / name}, or register a resolver "
-            "(typesys.secret.register_resolver)"
+            "(promissory.typesys.secret.register_resolver)"
         ) from None
 
 

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Final
 
-from typesys import codecs
-from typesys.canonical import pack
-from typesys.errors import FormatError, TypeMismatch
-from typesys.names import find, qualified_name
-from typesys.opaque import lift_opaque, lower_opaque
-from typesys.records import builder, field_names, is_record, reader
-from typesys.types import ANY
+from promissory.typesys import codecs
+from promissory.typesys.canonical import pack
+from promissory.typesys.errors import FormatError, TypeMismatch
+from promissory.typesys.names import find, qualified_name
+from promissory.typesys.opaque import lift_opaque, lower_opaque
+from promissory.typesys.records import builder, field_names, is_record, reader
+from promissory.typesys.types import ANY
 
 LIST, TUPLE, DICT, SET, FROZENSET, NAMED, ENUM, RECORD, OPAQUE = range(9)
 _PLAIN: Final = frozenset((type(None), bool, int, str, bytes))
@@ -66,17 +66,17 @@ class _FamilyWire:
     """A family's wire type, for values that say themselves what they are: they have to be written as it."""
 
     def __init__(self, family: codecs.Family) -> None:
-        from typesys.wire import codec_for  # which is made of this module
+        from promissory.typesys.wire import codec_for  # which is made of this module
 
         self._codec = codec_for(family.type.wire)
 
     def lowered(self, value: Any) -> Any:
-        from typesys.transcode import transcode
+        from promissory.typesys.transcode import transcode
 
         return transcode(self._codec.lower(value), self._codec.type, ANY)
 
     def lifted(self, tree: Any) -> Any:
-        from typesys.transcode import transcode
+        from promissory.typesys.transcode import transcode
 
         try:
             return self._codec.lift_tree(transcode(tree, ANY, self._codec.type))

@@ -1,6 +1,6 @@
 """A wire tree of one type, written as another: what an edge of a plan does when its two ends differ.
 
-Works on trees alone, so it needs none of the author's classes. `transcode` follows the rules of `typesys.assignable`; where a value of `Any` goes
+Works on trees alone, so it needs none of the author's classes. `transcode` follows the rules of `promissory.typesys.assignable`; where a value of `Any` goes
 to a narrower type, it is the run-time check, and raises `TypeMismatch` with the path. `select` follows a path such as `p.rows[17]`.
 """
 
@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from typesys.assignable import assignable
-from typesys.canonical import pack
-from typesys.errors import TypeMismatch
-from typesys.self_describing import DICT, ENUM, FROZENSET, LIST, NAMED, OPAQUE, RECORD, SET, TUPLE, sorted_once
-from typesys.types import (
+from promissory.typesys.assignable import assignable
+from promissory.typesys.canonical import pack
+from promissory.typesys.errors import TypeMismatch
+from promissory.typesys.self_describing import DICT, ENUM, FROZENSET, LIST, NAMED, OPAQUE, RECORD, SET, TUPLE, sorted_once
+from promissory.typesys.types import (
     AnyType,
     BoolType,
     BytesType,
@@ -56,7 +56,7 @@ def transcode(tree: Any, source: Type, target: Type) -> Any:
     Raises:
         TypeMismatch: a value of `Any` turned out to be something else.
 
-    >>> from typesys import type_of
+    >>> from promissory import type_of
     >>> transcode([1, 2], type_of(list[int]), type_of(list[float]))
     [1.0, 2.0]
     """
@@ -270,7 +270,7 @@ def _scalar_fits(tree: Any, target: Type) -> bool:
 def fits(tree: Any, type: Type) -> bool:
     """Whether a tree is one that the encoder of a type could have made, as far as its form tells.
 
-    >>> from typesys import type_of
+    >>> from promissory import type_of
     >>> fits(["a", 1], type_of(tuple[str, int])), fits(1, type_of(float))
     (True, False)
     """
@@ -317,7 +317,7 @@ def fits(tree: Any, type: Type) -> bool:
 def step_type(type: Type, step: Step) -> Type | None:
     """The type at one step into a value of this type; None if there is no such step.
 
-    >>> from typesys import type_of
+    >>> from promissory import type_of
     >>> print(step_type(type_of(dict[str, int]), ["a"]))
     int
     """

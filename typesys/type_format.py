@@ -5,15 +5,15 @@ Each type is an array that begins with its code; records, enums and opaque types
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from types import NoneType
 from typing import Any, Final, cast
 
-from typesys import codecs
-from typesys.canonical import pack, unpack_canonical
-from typesys.errors import FormatError
-from typesys.types import (
+from promissory.typesys import codecs
+from promissory.typesys.canonical import pack, unpack_canonical
+from promissory.typesys.errors import FormatError
+from promissory.typesys.types import (
     ANY,
     BOOL,
     BYTES,
@@ -57,7 +57,7 @@ _MAX_DEPTH: Final = 200
 def type_bytes(type: Type) -> bytes:
     """The canonical bytes of a type.
 
-    >>> from typesys import type_of
+    >>> from promissory import type_of
     >>> type_bytes(type_of(list[int])).hex()
     '920a03'
     """
@@ -113,6 +113,32 @@ def type_from_bytes(data: bytes) -> Type:
     except (TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
         raise FormatError("a type", f"is malformed ({error})") from None
     return type
+
+
+def renamed(data: bytes, name_of: Callable[[str], str]) -> bytes:
+    """The canonical bytes of a type whose classes have other names.
+
+    >>> from promissory import NodeFailure, type_of
+    >>> "news:Failure" in str(type_from_bytes(renamed(type_bytes(type_of(NodeFailure)), lambda name: "news:Failure")).name)
+    True
+    """
+    return type_bytes(_type(_renamed(unpack_canonical(data, "a type"), name_of), _MAX_DEPTH))
+
+
+def _renamed(tree: Any, name_of: Callable[[str], str]) -> Any:
+    if tree.__class__ is int:
+        return tree
+    code, *rest = tree
+    if code in (_TUPLE, _UNION):
+        return [code, [_renamed(one, name_of) for one in rest[0]]]
+    if code in (_ENUM, _FLAG, _REF, _OPAQUE):
+        return [code, name_of(rest[0]), *rest[1:]]
+    if code == _NAMED:
+        return [code, name_of(rest[0]), _renamed(rest[1], name_of)]
+    if code == _RECORD:
+        rows = [[name_of(name), kind, [[field, _renamed(type, name_of), needed] for field, type, needed in fields]] for name, kind, fields in rest[1]]
+        return [code, name_of(rest[0]), rows]
+    return tree if code == _LITERAL else [code, *(_renamed(one, name_of) for one in rest)]
 
 
 def _outside_records(type: Type) -> Iterator[Type]:

@@ -26,7 +26,7 @@ FlagType       name, members (name, int)             the integer of the members 
 RecordType     name, definitions                     array, one entry a field in order; a key that a TypedDict may lack
                                                      is an array of none or one
 RefType        name of a record, inside definitions  as that record
-NamedType      name, wire                            as `wire`: a family of `typesys.codecs` gives it meaning
+NamedType      name, wire                            as `wire`: a family of `promissory.typesys.codecs` gives it meaning
 OpaqueType     name                                  bin: a cloudpickle
 ============== ===================================== =========================================================
 
@@ -49,7 +49,7 @@ Scalar = bool | int | float | str | bytes | None
 class Type:
     """One wire type. Compare with `==`, print with `str`.
 
-    >>> from typesys import type_of
+    >>> from promissory import type_of
     >>> print(type_of(dict[str, list[int] | None]))
     dict[str, list[int] | None]
     """
@@ -283,7 +283,7 @@ class NamedType(Type):
 
 
 ARGUMENTS: dict[str, Callable[[Type], tuple[Type, ...]]] = {}
-"""How generic families (`deque[int]`) are printed: their arguments, from their wire type. Filled by `typesys.codecs`."""
+"""How generic families (`deque[int]`) are printed: their arguments, from their wire type. Filled by `promissory.typesys.codecs`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +348,7 @@ def class_name(name: str) -> str:
 def full_name(type: Type) -> str:
     """A type as Python writes it, with the full names of classes: no two types have one text.
 
-    >>> from typesys import type_of
+    >>> from promissory import type_of
     >>> full_name(type_of(dict[str, list[int] | None]))
     'dict[str, list[int] | None]'
     """
@@ -449,7 +449,7 @@ def reachable(name: str, known: Mapping[str, Definition]) -> tuple[Definition, .
 def walk(type: Type) -> Iterator[Type]:
     """A type and everything inside it.
 
-    >>> from typesys import type_of
+    >>> from promissory import type_of
     >>> [str(t) for t in walk(type_of(dict[str, int]))]
     ['dict[str, int]', 'int', 'str']
     """

@@ -16,18 +16,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from typesys import codecs
-from typesys.canonical import pack, unpack
-from typesys.errors import FormatError, TypeMismatch
-from typesys.infer import Inference
-from typesys.names import NotFound, find
-from typesys.opaque import lift_opaque, lower_opaque
-from typesys.protocols import check_protocols
-from typesys.records import builder, reader
-from typesys.scalars import Lower, exactly, literal, lower_exact_float, lower_float, lower_int, said, scalar
-from typesys.self_describing import each, lift_any, lower_any, sorted_once, written
-from typesys.transcode import fits
-from typesys.types import (
+from promissory.typesys import codecs
+from promissory.typesys.canonical import pack, unpack
+from promissory.typesys.errors import FormatError, TypeMismatch
+from promissory.typesys.infer import Inference
+from promissory.typesys.names import NotFound, find
+from promissory.typesys.opaque import lift_opaque, lower_opaque
+from promissory.typesys.protocols import check_protocols
+from promissory.typesys.records import builder, reader
+from promissory.typesys.scalars import Lower, exactly, literal, lower_exact_float, lower_float, lower_int, said, scalar
+from promissory.typesys.self_describing import each, lift_any, lower_any, sorted_once, written
+from promissory.typesys.transcode import fits
+from promissory.typesys.types import (
     AnyType,
     BoolType,
     BytesType,
@@ -73,14 +73,14 @@ TOO_DEEP: Final = "is nested too deeply to be written down (about 500 levels, or
 class Codec:
     """Encodes and decodes the values of one type.
 
-    >>> from typesys import codec_of
+    >>> from promissory.typesys import codec_of
     >>> codec = codec_of(dict[str, list[int]])
     >>> codec.decode(codec.encode({"a": [1, 2]}))
     {'a': [1, 2]}
     >>> codec.encode({"a": [1, "2"]})
     Traceback (most recent call last):
         ...
-    typesys.errors.TypeMismatch: ['a'][1]: expected int, got str
+    promissory.typesys.errors.TypeMismatch: ['a'][1]: expected int, got str
     """
 
     type: Type

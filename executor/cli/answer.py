@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import click
 
-from executor.answer import send_answer
-from executor.cli.options import open_store, store_option
-from executor.cli.output import say
-from executor.errors import GateNotFound
-from executor.handle import resume_command
-from executor.history import Gate, History
-from executor.manifest import read_manifest
-from typesys.canonical import pack
-from typesys.errors import ParseError
-from typesys.parse import parse_text
+from promissory.executor.answer import send_answer
+from promissory.executor.cli.options import open_store, store_option
+from promissory.executor.cli.output import say
+from promissory.executor.errors import GateNotFound
+from promissory.executor.handle import resume_command
+from promissory.executor.history import Gate, History
+from promissory.executor.manifest import read_manifest
+from promissory.typesys.canonical import pack
+from promissory.typesys.errors import ParseError
+from promissory.typesys.parse import parse_text
 
 
 @click.command()

@@ -6,9 +6,9 @@ import json
 
 import click
 
-from executor.cache import entries
-from executor.cli.options import open_store, store_option
-from executor.cli.output import ago, counted, print_table, say
+from promissory.executor.cache import entries
+from promissory.executor.cli.options import open_store, store_option
+from promissory.executor.cli.output import ago, counted, print_table, say
 
 
 @click.group()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from executor.cli.loading import load, runnables
-from executor.cli.output import counted, say
-from planner import Plan, Task
-from planner import compile as compile_plan
-from planner.advice import advice
-from planner.errors import CompileError, PlanFormatError
+from promissory.executor.cli.loading import load, runnables
+from promissory.executor.cli.output import counted, say
+from promissory.planner import Plan, Task
+from promissory.planner import compile as compile_plan
+from promissory.planner.advice import advice
+from promissory.planner.errors import CompileError, PlanFormatError
 
 
 @click.command()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from executor.cli.loading import choose, load
-from executor.cli.output import counted, say
-from planner import Plan
-from planner import compile as compile_plan
+from promissory.executor.cli.loading import choose, load
+from promissory.executor.cli.output import counted, say
+from promissory.planner import Plan
+from promissory.planner import compile as compile_plan
 
 
 @click.command()

@@ -6,8 +6,8 @@ import json
 
 import click
 
-from executor.cli.options import open_store, store_option
-from executor.explain import explain
+from promissory.executor.cli.options import open_store, store_option
+from promissory.executor.explain import explain
 
 
 @click.command()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from executor.cli.options import open_store, store_option
-from executor.cli.output import counted, say
-from executor.export import export
+from promissory.executor.cli.options import open_store, store_option
+from promissory.executor.cli.output import counted, say
+from promissory.executor.export import export
 
 
 @click.command()

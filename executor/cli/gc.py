@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from executor.cli.options import open_store, store_option
-from executor.cli.output import counted, say
-from executor.collect import garbage, remove, remove_run
-from executor.manifest import read_manifest
+from promissory.executor.cli.options import open_store, store_option
+from promissory.executor.cli.output import counted, say
+from promissory.executor.collect import garbage, remove, remove_run
+from promissory.executor.manifest import read_manifest
 
 
 class _Age(click.ParamType):  # type: ignore[type-arg]

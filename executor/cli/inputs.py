@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from planner import Plan
-from planner.plan import Parameter
-from planner.show import value_text
-from typesys.canonical import pack
-from typesys.errors import ParseError
-from typesys.parse import parse_json, parse_text
-from typesys.types import BoolType, EnumType, LiteralType, Type
+from promissory.planner import Plan
+from promissory.planner.plan import Parameter
+from promissory.planner.show import value_text
+from promissory.typesys.canonical import pack
+from promissory.typesys.errors import ParseError
+from promissory.typesys.parse import parse_json, parse_text
+from promissory.typesys.types import BoolType, EnumType, LiteralType, Type
 
 if TYPE_CHECKING:
     _BytesParameter = click.ParamType[bytes]

@@ -11,13 +11,12 @@ from typing import Any
 
 import click
 
-from executor.manifest import Manifest
-from planner import Dynamic, Plan, Task, Workflow, WorkflowFunction
-from planner.errors import CompileError, PlanFormatError, authors_lines
-from planner.plan_format import MAGIC
-from typesys.names import import_name
+from promissory.executor.manifest import Manifest
+from promissory.planner import Dynamic, Plan, Task, Workflow, WorkflowFunction
+from promissory.planner.errors import CompileError, PlanFormatError, authors_lines
+from promissory.planner.plan_format import MAGIC
+from promissory.typesys.names import import_name
 
-_OURS = ("typesys", "planner", "executor")
 Runnable = WorkflowFunction[..., Any] | Workflow | Dynamic[..., Any] | Task[..., Any]
 
 
@@ -61,12 +60,6 @@ def _plan(path: Path) -> Plan:
 
 def _import_file(path: Path) -> ModuleType:
     name, root = import_name(path)
-    beside_or_above = path.resolve().parent if name.count(".") == 0 else root
-    for ours in _OURS:
-        if (beside_or_above / f"{ours}.py").is_file() or path.resolve() == (beside_or_above / f"{ours}.py"):
-            raise click.UsageError(
-                f"{beside_or_above / f'{ours}.py'} has the name of a package of promissory, so one of the two would hide the other: rename it"
-            )
     loaded = sys.modules.get(name)
     file = getattr(loaded, "__file__", None)
     if loaded is not None and (file is None or Path(file).resolve() != path.resolve()):

@@ -7,11 +7,11 @@ from typing import Final
 
 import click
 
-from executor.cli.options import open_store, store_option
-from executor.errors import NotInStore
-from executor.history import History
-from executor.layout import log_key
-from executor.store import Store
+from promissory.executor.cli.options import open_store, store_option
+from promissory.executor.errors import NotInStore
+from promissory.executor.history import History
+from promissory.executor.layout import log_key
+from promissory.executor.store import Store
 
 _LOOK: Final = 0.5
 _PIECE: Final = 1 << 20

@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 
 import click
 
-from executor.cli.output import say
-from executor.errors import EngineError, ExecutorError, InputError, RunExists, RunIsNotLive, RunNotFound, UnsupportedStore
-from planner.errors import CompileError, PlanFormatError, authors_lines
-from typesys.errors import FormatError, ParseError
+from promissory.executor.cli.output import say
+from promissory.executor.errors import EngineError, ExecutorError, InputError, RunExists, RunIsNotLive, RunNotFound, UnsupportedStore
+from promissory.planner.errors import CompileError, PlanFormatError, authors_lines
+from promissory.typesys.errors import FormatError, ParseError
 
 COMMANDS = (
     "run",
@@ -50,7 +50,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        module = importlib.import_module(f"executor.cli.{name}")
+        module = importlib.import_module(f"promissory.executor.cli.{name}")
         command: click.Command = module.command
         return command
 

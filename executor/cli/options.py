@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from executor.engines.engine import engine_named
-from executor.handle import default_store
-from executor.options import Durability, Options
-from executor.standing import Progress
-from executor.store import Store
-from planner.policy import memory_bytes
+from promissory.executor.engines.engine import engine_named
+from promissory.executor.handle import default_store
+from promissory.executor.options import Durability, Options
+from promissory.executor.standing import Progress
+from promissory.executor.store import Store
+from promissory.planner.policy import memory_bytes
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

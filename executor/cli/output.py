@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from executor.capture import echo
-from typesys.canonical import unpack
-from typesys.parse import to_json
-from typesys.types import ListType, NoneType, RecordType, StrType, Type, VarTupleType
+from promissory.executor.capture import echo
+from promissory.typesys.canonical import unpack
+from promissory.typesys.parse import to_json
+from promissory.typesys.types import ListType, NoneType, RecordType, StrType, Type, VarTupleType
 
 
 def say(message: str) -> None:

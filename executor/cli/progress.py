@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from executor.cli.output import counted
-from executor.standing import Progress, Standing
+from promissory.executor.cli.output import counted
+from promissory.executor.standing import Progress, Standing
 
 _ROWS: Final = 12
 

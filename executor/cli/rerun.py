@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import click
 
-from executor.cli.loading import find_code
-from executor.cli.options import Running, open_store, running_options, store_option
-from executor.cli.output import say
-from executor.cli.run import carry
-from executor.handle import Run
-from executor.manifest import read_manifest, read_plan
-from executor.rerun import prepare_rerun
-from executor.standing import Progress
+from promissory.executor.cli.loading import find_code
+from promissory.executor.cli.options import Running, open_store, running_options, store_option
+from promissory.executor.cli.output import say
+from promissory.executor.cli.run import carry
+from promissory.executor.handle import Run
+from promissory.executor.manifest import read_manifest, read_plan
+from promissory.executor.rerun import prepare_rerun
+from promissory.executor.standing import Progress
 
 
 @click.command()

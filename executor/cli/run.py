@@ -8,20 +8,20 @@ from pathlib import Path
 
 import click
 
-from executor.api import join
-from executor.cli.inputs import inputs_from_command_line
-from executor.cli.loading import choose, load
-from executor.cli.options import Running, open_store, running_options, store_option
-from executor.cli.output import print_result, say
-from executor.cli.progress import progress_view
-from executor.errors import RunExists, RunInterrupted
-from executor.handle import Run
-from executor.limits import Limits
-from executor.prepare import prepare_encoded
-from executor.standing import Progress
-from planner import Plan
-from planner import compile as compile_plan
-from planner.entity import Entity
+from promissory.executor.api import join
+from promissory.executor.cli.inputs import inputs_from_command_line
+from promissory.executor.cli.loading import choose, load
+from promissory.executor.cli.options import Running, open_store, running_options, store_option
+from promissory.executor.cli.output import print_result, say
+from promissory.executor.cli.progress import progress_view
+from promissory.executor.errors import RunExists, RunInterrupted
+from promissory.executor.handle import Run
+from promissory.executor.limits import Limits
+from promissory.executor.prepare import prepare_encoded
+from promissory.executor.standing import Progress
+from promissory.planner import Plan
+from promissory.planner import compile as compile_plan
+from promissory.planner.entity import Entity
 
 
 @click.command(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from executor.cli.options import open_store, store_option
-from executor.cli.output import ago, lasted, print_table, say
-from executor.summary import summaries
+from promissory.executor.cli.options import open_store, store_option
+from promissory.executor.cli.output import ago, lasted, print_table, say
+from promissory.executor.summary import summaries
 
 
 @click.command()

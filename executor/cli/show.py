@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from executor.cli.loading import choose, is_file, load
-from executor.cli.options import open_store, store_option
-from executor.layout import plan_key
-from executor.manifest import read_manifest
-from planner import Plan
-from planner import compile as compile_plan
-from planner.plan_format import plan_from_bytes
+from promissory.executor.cli.loading import choose, is_file, load
+from promissory.executor.cli.options import open_store, store_option
+from promissory.executor.layout import plan_key
+from promissory.executor.manifest import read_manifest
+from promissory.planner import Plan
+from promissory.planner import compile as compile_plan
+from promissory.planner.plan_format import plan_from_bytes
 
 
 @click.command()

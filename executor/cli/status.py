@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import click
 
-from executor.cli.options import open_store, store_option
-from executor.cli.output import ago, counted, lasted, print_table
-from executor.cli.progress import beside, worker_table
-from executor.history import History, NodeRow
-from typesys.types import short_name
+from promissory.executor.cli.options import open_store, store_option
+from promissory.executor.cli.output import ago, counted, lasted, print_table
+from promissory.executor.cli.progress import beside, worker_table
+from promissory.executor.history import History, NodeRow
+from promissory.typesys.types import short_name
 
 
 @click.command()

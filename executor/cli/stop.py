@@ -1,5 +1,5 @@
 """`promissory stop`: stop a run so that it can be resumed."""
 
-from executor.cli.telling import telling
+from promissory.executor.cli.telling import telling
 
 command = telling("stop", "Start nothing new, let what runs finish, and leave the run to be resumed.", "is stopped", "resume")

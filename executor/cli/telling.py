@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from executor.cli.options import open_store, store_option
-from executor.cli.output import say
-from executor.handle import go_on_command
-from executor.inbox import tell
-from executor.manifest import read_manifest
+from promissory.executor.cli.options import open_store, store_option
+from promissory.executor.cli.output import say
+from promissory.executor.handle import go_on_command
+from promissory.executor.inbox import tell
+from promissory.executor.manifest import read_manifest
 
 
 def telling(name: str, help: str, said: str, way_on: str | None = None) -> click.Command:

@@ -1,5 +1,5 @@
 """`promissory unpause`: have a paused run go on."""
 
-from executor.cli.telling import telling
+from promissory.executor.cli.telling import telling
 
 command = telling("unpause", "Have a paused run go on.", "goes on")

@@ -1,5 +1,5 @@
 """Engines: they move batches to workers and outcomes back, and know nothing else."""
 
-from executor.engines.engine import Batch, Engine, Setup, engine_named
+from promissory.executor.engines.engine import Batch, Engine, Setup, engine_named
 
 __all__ = ["Batch", "Engine", "Setup", "engine_named"]

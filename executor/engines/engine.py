@@ -12,9 +12,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from executor.errors import EngineError
-from executor.store import Store
-from typesys.canonical import pack
+from promissory.executor.errors import EngineError
+from promissory.executor.store import Store
+from promissory.typesys.canonical import pack
 
 Interruptible = Callable[[], AbstractContextManager[None]]
 """Gives a block in which Ctrl-C may be raised."""
@@ -51,7 +51,7 @@ class Batch(NamedTuple):
     """What one worker gets at a time.
 
     Attributes:
-        content: what a worker runs (`executor.invocation`), as a tree that nobody changes; for a worker elsewhere as bytes (`data`).
+        content: what a worker runs (`promissory.executor.invocation`), as a tree that nobody changes; for a worker elsewhere as bytes (`data`).
         calls: (frame, index, attempt) of each invocation in it, in order.
         path: of the node that is called, the first one.
         timeout: seconds that its one body may take; None for no limit.
@@ -107,7 +107,7 @@ class Engine(Protocol):
         """Have a batch run. Never blocks."""
 
     def wait(self, timeout: float, interruptible: Interruptible) -> list[Any]:
-        """Outcomes (trees, as `executor.invocation` has them) as soon as there are any, or none after `timeout` seconds.
+        """Outcomes (trees, as `promissory.executor.invocation` has them) as soon as there are any, or none after `timeout` seconds.
 
         A worker that ended without an outcome gives one with the status LOST for the invocation that it was running.
         """
@@ -146,17 +146,17 @@ def engine_named(engine: str | Engine) -> Engine:
     if not isinstance(engine, str):
         return engine
     if engine == "inline":
-        from executor.engines.inline import Inline
+        from promissory.executor.engines.inline import Inline
 
         return Inline()
     if engine == "threads":
-        from executor.engines.threads import Threads
+        from promissory.executor.engines.threads import Threads
 
         return Threads()
     if engine == "processes":
         if os.name != "posix":
             raise EngineError("worker processes are not supported on this system yet; use threads (engine='threads', --engine threads)")
-        from executor.engines.processes import Processes
+        from promissory.executor.engines.processes import Processes
 
         return Processes()
     raise EngineError(f"there is no engine {engine!r}; there are: inline, threads, processes")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from executor.user_modules import file_state, loaded_files
+from promissory.executor.user_modules import file_state, loaded_files
 
 
 def are_current(path: list[str], earlier_path: list[str], wanted: Iterable[list[str]]) -> bool:

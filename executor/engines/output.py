@@ -13,9 +13,9 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from executor.capture import with_path
-from executor.log import Log
-from executor.store import Store
+from promissory.executor.capture import with_path
+from promissory.executor.log import Log
+from promissory.executor.store import Store
 
 _LOOK: Final = 0.25
 _PIECE: Final = 1 << 20

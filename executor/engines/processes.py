@@ -22,16 +22,16 @@ from collections import deque
 from contextlib import ExitStack, suppress
 from typing import Any, Final
 
-from executor.capture import echo, with_path
-from executor.engines.engine import Batch, Interruptible, Running, Setup, cores
-from executor.engines.wire import AT_ONCE, CLOSE, KEPT, LEAVING, OPENED, OUTCOME, REVEALED, SAID, STALE, STOPPED, Opening
-from executor.engines.worker_process import WorkerProcess
-from executor.errors import EngineError, StoreError
-from executor.failure import Failure
-from executor.invocation import FAILURE, LOST, unstarted
-from executor.layout import log_key
-from executor.log import Log
-from typesys.secret import note_revealed, without_rest
+from promissory.executor.capture import echo, with_path
+from promissory.executor.engines.engine import Batch, Interruptible, Running, Setup, cores
+from promissory.executor.engines.wire import AT_ONCE, CLOSE, KEPT, LEAVING, OPENED, OUTCOME, REVEALED, SAID, STALE, STOPPED, Opening
+from promissory.executor.engines.worker_process import WorkerProcess
+from promissory.executor.errors import EngineError, StoreError
+from promissory.executor.failure import Failure
+from promissory.executor.invocation import FAILURE, LOST, unstarted
+from promissory.executor.layout import log_key
+from promissory.executor.log import Log
+from promissory.typesys.secret import note_revealed, without_rest
 
 _MOST_AHEAD: Final = 64
 _PATIENCE: Final = 1.0

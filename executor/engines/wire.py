@@ -7,7 +7,7 @@ From a worker: a pipe of messages, each with its length in front.
 to a worker                          content
 ============ ======================= =======================================================================
 OPEN         a run begins            what `Opening` says; answered by OPENED or STALE
-RUN          a batch                 its number, then bytes of `executor.invocation`
+RUN          a batch                 its number, then bytes of `promissory.executor.invocation`
 CLOSE        the run is over         nothing
 ============ ======================= =======================================================================
 
@@ -16,7 +16,7 @@ from it                              content
 ============ ======================= =======================================================================
 OPENED       it is ready for batches nothing
 BEGUN        a body with a time-out  nothing
-OUTCOME      of an invocation        a tree of `executor.invocation`
+OUTCOME      of an invocation        a tree of `promissory.executor.invocation`
 SAID         a body said something   lines with the node's path, and up to where it is now told (bytes)
 STALE        its modules are old     nothing: what it was given was not begun, and the worker ends
 LEAVING      it ends after this      nothing
@@ -36,7 +36,7 @@ import tempfile
 from array import array
 from typing import Any, Final, NamedTuple
 
-from typesys.canonical import pack, unpack
+from promissory.typesys.canonical import pack, unpack
 
 OPEN, RUN, CLOSE = b"O", b"R", b"C"
 OPENED, BEGUN, OUTCOME, SAID, STALE, LEAVING, STOPPED, REVEALED, KEPT = range(9)

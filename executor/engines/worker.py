@@ -1,4 +1,4 @@
-"""A worker process: `python -m executor.engines.worker SOCKET PIPE FLAG`, started by `executor.engines.processes`.
+"""A worker process: `python -m promissory.executor.engines.worker SOCKET PIPE FLAG`, started by `promissory.executor.engines.processes`.
 
 Never imports the program that started the run as `__main__`; serves one run after the other; ends when its executor does. That must be so even while a body holds the interpreter's
 lock: where the kernel can (Linux), it kills the whole process group the moment the executor's end of standard input closes; elsewhere a thread watches it.
@@ -23,11 +23,11 @@ from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any, Final
 
-from executor import loading
-from executor.engines.loaded import are_current
-from executor.engines.output import Output
-from executor.engines.surroundings import Surroundings, has_children, set_environment, standard_streams
-from executor.engines.wire import (
+from promissory.executor import loading
+from promissory.executor.engines.loaded import are_current
+from promissory.executor.engines.output import Output
+from promissory.executor.engines.surroundings import Surroundings, has_children, set_environment, standard_streams
+from promissory.executor.engines.wire import (
     AT_ONCE,
     BEGUN,
     CLOSE,
@@ -46,15 +46,15 @@ from executor.engines.wire import (
     receive,
     say,
 )
-from executor.errors import StoreError
-from executor.invocation import FAILURE
-from executor.invoke import Worker
-from executor.layout import log_key
-from executor.store import Store
-from executor.user_modules import ModuleFinder, ScriptFinder, UserFinder
-from planner import registry
-from typesys.canonical import unpack
-from typesys.secret import on_reveal
+from promissory.executor.errors import StoreError
+from promissory.executor.invocation import FAILURE
+from promissory.executor.invoke import Worker
+from promissory.executor.layout import log_key
+from promissory.executor.store import Store
+from promissory.executor.user_modules import ModuleFinder, ScriptFinder, UserFinder
+from promissory.planner import registry
+from promissory.typesys.canonical import unpack
+from promissory.typesys.secret import on_reveal
 
 _LIFELINE: Final = 0
 

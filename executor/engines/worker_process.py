@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 from weakref import WeakSet
 
-import executor
-from executor.engines.engine import Batch
-from executor.engines.wire import (
+import promissory
+from promissory.executor.engines.engine import Batch
+from promissory.executor.engines.wire import (
     BEGUN,
     NUMBER,
     OPEN,
@@ -34,10 +34,10 @@ from executor.engines.wire import (
     receive,
     send,
 )
-from executor.errors import EngineError
-from executor.failure import LastWords
-from typesys.canonical import pack
-from typesys.secret import masked, without_rest
+from promissory.executor.errors import EngineError
+from promissory.executor.failure import LastWords
+from promissory.typesys.canonical import pack
+from promissory.typesys.secret import masked, without_rest
 
 _WORDS: Final = 8192
 _PIECE: Final = 1 << 20
@@ -85,7 +85,7 @@ class WorkerProcess:
         self._ending = mmap.mmap(flag.fileno(), 1)
         self._said = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
         fcntl.fcntl(self._said, fcntl.F_SETFL, fcntl.fcntl(self._said, fcntl.F_GETFL) | os.O_APPEND)
-        command = [sys.executable, *_interpreter_options(), "-P", "-m", "executor.engines.worker", str(self._receiver.fileno()), str(writing), str(flag.fileno())]
+        command = [sys.executable, *_interpreter_options(), "-P", "-m", "promissory.executor.engines.worker", str(self._receiver.fileno()), str(writing), str(flag.fileno())]
         try:
             self._process = subprocess.Popen(
                 command,
@@ -272,6 +272,6 @@ def _interpreter_options() -> list[str]:
 
 def _with_our_packages() -> dict[str, str]:
     """An environment in which these packages are found wherever they lie."""
-    ours = str(Path(executor.__file__).resolve().parent.parent)
+    ours = str(Path(promissory.__file__).parent.parent)
     others = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": f"{ours}{os.pathsep}{others}" if others else ours}

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from executor import crash_points
-from executor.crash_points import Crashed
+from promissory.executor import crash_points
+from promissory.executor.crash_points import Crashed
 
 
 @contextmanager
@@ -18,25 +18,25 @@ def crash_at(point: str, occurrence: int = 1, how: Literal["raise", "kill"] = "r
     """Have this process die when it comes to a point for the n-th time.
 
     Args:
-        point: one of `executor.crash_points.POINTS`.
+        point: one of `promissory.executor.crash_points.POINTS`.
         occurrence: the how many-th time, from 1.
         how: "raise" raises `Crashed`; "kill" ends the process as `kill -9` does.
 
     Raises:
         ValueError: there is no such point.
 
-    >>> from planner import task
-    >>> import executor
+    >>> from promissory import task
+    >>> import promissory
     >>> @task
     ... def inc(x: int) -> int:
     ...     return x + 1
     >>> with crash_at("journal.segment-written"):
     ...     try:
-    ...         executor.run(inc, {"x": 1}, store="memory://crash", run_id="crashed")
+    ...         promissory.run(inc, {"x": 1}, store="memory://crash", run_id="crashed")
     ...     except Crashed:
     ...         print("it is dead")
     it is dead
-    >>> executor.resume("crashed", store="memory://crash").result
+    >>> promissory.resume("crashed", store="memory://crash").result
     2
     """
     if point not in crash_points.POINTS:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from executor.errors import ExecutorError
-from planner.context import Context
-from planner.naming import node_names
-from planner.plan import MAP, Graph, Plan, Shape
-from planner.policy import seconds
-from planner.specs import Gate, graphs_of
+from promissory.executor.errors import ExecutorError
+from promissory.planner.context import Context
+from promissory.planner.naming import node_names
+from promissory.planner.plan import MAP, Graph, Plan, Shape
+from promissory.planner.policy import seconds
+from promissory.planner.specs import Gate, graphs_of
 
 SUFFIX: Final = re.compile(r"\[=?\d+\]")
 """An item's or an iteration's number in a path."""

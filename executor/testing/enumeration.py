@@ -17,19 +17,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import executor
-from executor import journal
-from executor.crash_points import POINTS
-from executor.doctor import examine
-from executor.errors import ExecutorError, RunNotFound
-from executor.events import DONE, EXPANDED, FAILED
-from executor.history import History
-from executor.journal import find_end, read_segments
-from executor.layout import OBJECTS, run_key
-from executor.store import Store
-from executor.testing.crashes import Crashed, crash_at
-from executor.testing.faulty_store import Fault, FaultyStore
-from executor.testing.workloads import Workload, forget, said
+import promissory.executor
+from promissory.executor import journal
+from promissory.executor.crash_points import POINTS
+from promissory.executor.doctor import examine
+from promissory.executor.errors import ExecutorError, RunNotFound
+from promissory.executor.events import DONE, EXPANDED, FAILED
+from promissory.executor.history import History
+from promissory.executor.journal import find_end, read_segments
+from promissory.executor.layout import OBJECTS, run_key
+from promissory.executor.store import Store
+from promissory.executor.testing.crashes import Crashed, crash_at
+from promissory.executor.testing.faulty_store import Fault, FaultyStore
+from promissory.executor.testing.workloads import Workload, forget, said
 
 RUN_ID = "interrupted"
 How = Literal["crash before", "crash after", "tear"]
@@ -52,7 +52,7 @@ class Kept:
 def undisturbed(workload: Workload, url: str) -> Kept:
     """What a workload leaves if nothing happens. Raises `Violation` if its result is not the one that it promises."""
     forget()
-    run = executor.run(workload.target, workload.inputs, store=url, run_id=RUN_ID, echo=False, durability="process")
+    run = promissory.run(workload.target, workload.inputs, store=url, run_id=RUN_ID, echo=False, durability="process")
     if run.state != "SUCCEEDED" or run.result != workload.result:
         raise Violation(f"{workload.name} gives {run.error or run.result}, not {workload.result}")
     return _kept(Store(url), run.result)
@@ -113,9 +113,9 @@ def check_resumed(workload: Workload, url: str, expected: Kept, where: str) -> N
     committed, before = _committed_labels(store), said()
     try:
         try:
-            run = executor.resume(RUN_ID, store=store, echo=False, durability="process", take_over=True)
+            run = promissory.resume(RUN_ID, store=store, echo=False, durability="process", take_over=True)
         except RunNotFound:  # it died before it was one
-            run = executor.run(workload.target, workload.inputs, store=store, run_id=RUN_ID, echo=False, durability="process")
+            run = promissory.run(workload.target, workload.inputs, store=store, run_id=RUN_ID, echo=False, durability="process")
     except ExecutorError as error:
         raise Violation(f"{where}: it can't be resumed: {error}") from error
     if run.state != "SUCCEEDED":
@@ -160,7 +160,7 @@ def _died(workload: Workload, store: Store) -> bool:
     forget()
     with _quiet_threads(), _many_commits():
         try:
-            executor.run(workload.target, workload.inputs, store=store, run_id=RUN_ID, echo=False, durability="process")
+            promissory.run(workload.target, workload.inputs, store=store, run_id=RUN_ID, echo=False, durability="process")
         except Crashed:
             return True
     return False

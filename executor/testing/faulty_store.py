@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from executor.backend import Backend
-from executor.store import Store
-from executor.testing.crashes import Crashed
+from promissory.executor.backend import Backend
+from promissory.executor.store import Store
+from promissory.executor.testing.crashes import Crashed
 
 VERBS: Final = ("put_new", "put", "get", "get_range", "append", "list", "exists", "delete", "changed", "sync")
 KINDS: Final = ("fail", "crash", "delay", "tear", "lie", "drop", "duplicate")

@@ -9,7 +9,7 @@ _A_MOMENT: Final = 0.001
 
 
 class MockClock:
-    """Give it to `executor.run(…, clock=MockClock())`: where the run would wait for a moment in time, the clock is put forward to it.
+    """Give it to `promissory.run(…, clock=MockClock())`: where the run would wait for a moment in time, the clock is put forward to it.
 
     Args:
         start: seconds since the epoch with which it begins.
@@ -17,8 +17,8 @@ class MockClock:
     Attributes:
         slept: the waits that were skipped, in seconds.
 
-    >>> from planner import Retry, task
-    >>> import executor
+    >>> from promissory import Retry, task
+    >>> import promissory
     >>> attempts = []
     >>> @task(retries=3, retry_delay=60, backoff=10)
     ... def flaky() -> int:
@@ -27,7 +27,7 @@ class MockClock:
     ...         raise OSError("not yet")
     ...     return len(attempts)
     >>> clock = MockClock()
-    >>> executor.run(flaky, store="memory://doctest", clock=clock).result, round(clock.monotonic())
+    >>> promissory.run(flaky, store="memory://doctest", clock=clock).result, round(clock.monotonic())
     (4, 6660)
     """
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from executor import execution
-from executor.execution import Execution
-from executor.recovery import recover
-from executor.scheduler import Scheduler
-from executor.snapshot import dump
-from typesys.canonical import unpack, unpack_each
+from promissory.executor import execution
+from promissory.executor.execution import Execution
+from promissory.executor.recovery import recover
+from promissory.executor.scheduler import Scheduler
+from promissory.executor.snapshot import dump
+from promissory.typesys.canonical import unpack, unpack_each
 
 
 class NotReplayable(AssertionError):
@@ -25,8 +25,8 @@ def always_replay() -> Iterator[None]:
     Raises:
         NotReplayable: what the journal gives is not what the scheduler has; the message says in what they differ.
 
-    >>> from planner import dynamic, task
-    >>> import executor
+    >>> from promissory import dynamic, task
+    >>> import promissory
     >>> @task
     ... def add(a: int, b: int) -> int:
     ...     return a + b
@@ -34,7 +34,7 @@ def always_replay() -> Iterator[None]:
     ... def fib(n: int) -> int:
     ...     return n if n < 2 else add(fib(n - 1), fib(n - 2))
     >>> with always_replay():
-    ...     executor.run(fib, {"n": 5}, store="memory://doctest").result
+    ...     promissory.run(fib, {"n": 5}, store="memory://doctest").result
     5
     """
     before, execution.examine = execution.examine, _compare

@@ -12,34 +12,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from executor import failing, gates
-from executor.calls import Call
-from executor.capacity import Capacity
-from executor.code import Refused
-from executor.conclude import LOOPED, RETURNED, SKIPPED, Concluded, Raw, conclude
-from executor.early_end import early_outputs
-from executor.events import tree_of, value_of
-from executor.failure import Failure
-from executor.invocation import FAILURE, LOOP, SKIP, VALUE
-from executor.invoke import Worker
-from executor.limits import Limits
-from executor.materialize import batch_of
-from executor.outcomes import apply
-from executor.prepare import Target, encode_inputs
-from executor.scheduler import Scheduler
-from executor.store import Store
-from executor.testing.declared import SUFFIX, Asks, InTurn, SimulationError, Takes, refuse_unknown
-from planner import compile as compile_plan
-from planner.context import Context
-from planner.errors import SignalError
-from planner.plan import Callee, Large, Plan
-from planner.plan_format import FuturesHeader, callee_from_bytes
-from planner.registry import recall
-from planner.signals import Loop, Retry, Skip
-from typesys.canonical import unpack
-from typesys.errors import TypeMismatch
-from typesys.types import ANY
-from typesys.wire import codec_for
+from promissory.executor import failing, gates
+from promissory.executor.calls import Call
+from promissory.executor.capacity import Capacity
+from promissory.executor.code import Refused
+from promissory.executor.conclude import LOOPED, RETURNED, SKIPPED, Concluded, Raw, conclude
+from promissory.executor.early_end import early_outputs
+from promissory.executor.events import tree_of, value_of
+from promissory.executor.failure import Failure
+from promissory.executor.invocation import FAILURE, LOOP, SKIP, VALUE
+from promissory.executor.invoke import Worker
+from promissory.executor.limits import Limits
+from promissory.executor.materialize import batch_of
+from promissory.executor.outcomes import apply
+from promissory.executor.prepare import Target, encode_inputs
+from promissory.executor.scheduler import Scheduler
+from promissory.executor.store import Store
+from promissory.executor.testing.declared import SUFFIX, Asks, InTurn, SimulationError, Takes, refuse_unknown
+from promissory.planner import compile as compile_plan
+from promissory.planner.context import Context
+from promissory.planner.errors import SignalError
+from promissory.planner.plan import Callee, Large, Plan
+from promissory.planner.plan_format import FuturesHeader, callee_from_bytes
+from promissory.planner.registry import recall
+from promissory.planner.signals import Loop, Retry, Skip
+from promissory.typesys.canonical import unpack
+from promissory.typesys.errors import TypeMismatch
+from promissory.typesys.types import ANY
+from promissory.typesys.wire import codec_for
 
 _ANY: Final = codec_for(ANY)
 _ITERATION: Final = re.compile(r"\[=(\d+)\]$")
@@ -101,7 +101,7 @@ def simulate(target: Target, outcomes: Mapping[str, Any], inputs: Mapping[str, A
         SimulationError: a node comes up whose outcome is not declared, or is none that it could have; what is declared is no node's; a gate waits for ever.
         InputError: the inputs don't fit.
 
-    >>> from planner import task, workflow
+    >>> from promissory import task, workflow
     >>> @task(retries=2, retry_delay=60)
     ... def fetch(url: str) -> bytes:
     ...     raise NotImplementedError

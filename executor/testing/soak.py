@@ -1,4 +1,4 @@
-"""`python -m executor.testing.soak --minutes N`: runs are interrupted in every way, for as long as one likes.
+"""`python -m promissory.executor.testing.soak --minutes N`: runs are interrupted in every way, for as long as one likes.
 
 Each round takes a workload and one of these, by chance (the seed is printed, and tells the round again):
 
@@ -11,7 +11,7 @@ fence         its executor is stopped (SIGSTOP), another one takes the run over,
 flaky         a fifth of the store's operations fail, and some are done twice
 ============= =========================================================================================================
 
-What has to hold is what `executor.testing.enumeration` checks. Exit code 1, with the round's seed, if it does not.
+What has to hold is what `promissory.executor.testing.enumeration` checks. Exit code 1, with the round's seed, if it does not.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-import executor
-from executor.crash_points import POINTS
-from executor.heartbeat import read_beat
-from executor.store import Store
-from executor.testing.enumeration import HOWS, RUN_ID, Kept, Violation, check_resumed, crash_at_operations, die_at, undisturbed
-from executor.testing.faulty_store import Fault, FaultyStore
-from executor.testing.workloads import WORKLOADS, Workload, forget
+import promissory.executor
+from promissory.executor.crash_points import POINTS
+from promissory.executor.heartbeat import read_beat
+from promissory.executor.store import Store
+from promissory.executor.testing.enumeration import HOWS, RUN_ID, Kept, Violation, check_resumed, crash_at_operations, die_at, undisturbed
+from promissory.executor.testing.faulty_store import Fault, FaultyStore
+from promissory.executor.testing.workloads import WORKLOADS, Workload, forget
 
 _ENGINES: Final = ("inline", "threads", "processes")
 _LONGEST: Final = 120.0
@@ -44,7 +44,7 @@ _LONGEST: Final = 120.0
 
 def main(arguments: list[str] | None = None) -> int:
     """Interrupt runs until the time is over; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m executor.testing.soak", description="Interrupt runs in every way, and look whether anything was lost.")
+    parser = argparse.ArgumentParser(prog="python -m promissory.executor.testing.soak", description="Interrupt runs in every way, and look whether anything was lost.")
     parser.add_argument("--minutes", type=float, default=1.0, help="how long")
     parser.add_argument("--rounds", type=int, default=None, help="end after so many rounds")
     parser.add_argument("--seed", type=int, default=None, help="of the first round")
@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
 def carry(name: str, url: str, engine: str) -> int:
     """In a process of its own, which is going to be killed: begin a workload's run, or go on with it."""
     workload = next(one for one in WORKLOADS if one.name == name)
-    run = executor.run(workload.target, workload.inputs, store=url, run_id=RUN_ID, engine=engine, echo=False, durability="process")
+    run = promissory.run(workload.target, workload.inputs, store=url, run_id=RUN_ID, engine=engine, echo=False, durability="process")
     return 0 if run.state == "SUCCEEDED" else 3
 
 
@@ -170,7 +170,7 @@ def flaky(draw: random.Random, folder: str) -> int:
     expected, url = _expected(workload, folder), f"{folder}/store"
     forget()
     faults = [Fault("fail", rate=0.1), Fault("fail", rate=0.1, when="after"), Fault("duplicate", rate=0.02, verbs=("put_new",), keys="objects/*")]
-    run = executor.run(workload.target, workload.inputs, store=FaultyStore(url, faults, seed=draw.randrange(1 << 30)), run_id=RUN_ID, echo=False)
+    run = promissory.run(workload.target, workload.inputs, store=FaultyStore(url, faults, seed=draw.randrange(1 << 30)), run_id=RUN_ID, echo=False)
     if run.state != "SUCCEEDED":
         raise Violation(f"{workload.name} on a flaky store: {run.error}")
     check_resumed(workload, url, expected, f"{workload.name} on a flaky store")
@@ -190,7 +190,7 @@ def _urls(folder: str) -> Callable[[], str]:
 
 
 def _carrying(workload: Workload, url: str, engine: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "executor.testing.soak", "--carry", workload.name, url, engine]
+    command = [sys.executable, "-m", "promissory.executor.testing.soak", "--carry", workload.name, url, engine]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from planner import (
+from promissory.planner import (
     Context,
     Loop,
     NodeFailure,

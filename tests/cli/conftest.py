@@ -141,7 +141,7 @@ def held(shell, gate):
         "held.py",
         """
         from pathlib import Path
-        from planner import task, workflow
+        from promissory import task, workflow
 
         @task
         def first(x: int) -> int:
@@ -166,7 +166,7 @@ def held(shell, gate):
 @pytest.fixture
 def cli(shell, monkeypatch, capsys):
     """A function (arguments…) → (code, stdout, stderr): the command in this process; what it imported is forgotten after the test."""
-    from executor.cli.main import run_command
+    from promissory.executor.cli.main import run_command
 
     monkeypatch.chdir(shell.folder)
     monkeypatch.delenv("PROMISSORY_STORE", raising=False)

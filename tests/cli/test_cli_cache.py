@@ -7,7 +7,7 @@ import time
 import pytest
 
 FLOW = """
-    from planner import dynamic, task, workflow
+    from promissory import dynamic, task, workflow
 
     @task(cache=True)
     def square(x: int) -> int:

@@ -8,7 +8,7 @@ FLOW = """
     import os
     from contextlib import suppress
     from pathlib import Path
-    from planner import Resources, task, workflow
+    from promissory import Resources, task, workflow
 
     def enter(who):
         side = os.open("entered", os.O_WRONLY | os.O_APPEND | os.O_CREAT)

@@ -7,9 +7,9 @@ import signal
 
 import pytest
 
-from executor import Store, attach
-from executor.history import History
-from executor.layout import run_key, segment_key
+from promissory import Store, attach
+from promissory.executor.history import History
+from promissory.executor.layout import run_key, segment_key
 
 ENGINES = ("inline", "threads", "processes")
 
@@ -21,7 +21,7 @@ def going(shell, until):
         "chain.py",
         """
         import os, threading
-        from planner import task, workflow
+        from promissory import task, workflow
 
         @task
         def step(x: int) -> int:
@@ -186,7 +186,7 @@ def test_J3_an_unknown_run_can_not_be_exported(cli, told):
 
 NODES = """
 from pathlib import Path
-from planner import task, dynamic, workflow
+from promissory import task, dynamic, workflow
 
 @task
 def step(x: int) -> int:

@@ -4,7 +4,7 @@ import pytest
 
 FLOW = """
     from pathlib import Path
-    from planner import dynamic, task, workflow
+    from promissory import dynamic, task, workflow
 
     @task
     def note(x: int) -> int:

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 FLOW = """
-    from planner import task, workflow, dynamic
+    from promissory import task, workflow, dynamic
 
     @task
     def inc(x: int) -> int:

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 FLOW = """
-    from planner import dynamic, task, workflow
+    from promissory import dynamic, task, workflow
 
     @task
     def inc(x: int) -> int:

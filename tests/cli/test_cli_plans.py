@@ -2,11 +2,11 @@
 
 import pytest
 
-from planner import Plan
-from typesys.canonical import seal
+from promissory import Plan
+from promissory.typesys.canonical import seal
 
 FLOW = """
-    from planner import dynamic, task, workflow
+    from promissory import dynamic, task, workflow
 
     print("imported")
 

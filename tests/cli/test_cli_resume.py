@@ -7,7 +7,7 @@ import signal
 import pytest
 
 BAD = """
-    from planner import task, workflow
+    from promissory import task, workflow
 
     @task
     def first(x: int) -> int:

@@ -11,7 +11,7 @@ FLOW = """
     from datetime import date, timedelta
     from pathlib import Path
     from typing import Literal
-    from planner import task, workflow
+    from promissory import task, workflow
 
     class Colour(enum.Enum):
         RED = 1
@@ -151,7 +151,7 @@ def test_run_takes_inputs_of_hard_names(cli, shell):
     shell.write(
         "flow.py",
         """
-        from planner import task, workflow
+        from promissory import task, workflow
 
         @task
         def show(help: int, class_: int, N: int, n: int, _x: int) -> str:
@@ -170,7 +170,7 @@ def test_run_tells_a_flag_from_an_input_named_no_flag(cli, shell):
     shell.write(
         "flow.py",
         """
-        from planner import task, workflow
+        from promissory import task, workflow
 
         @task
         def show(cache: bool, no_cache: bool) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 FLOW = """
-    from planner import task, workflow
+    from promissory import task, workflow
 
     @task
     def inc(x: int) -> int:
@@ -83,7 +83,7 @@ def package(shell):
     shell.write("jobs/__init__.py", "")
     shell.write("jobs/daily/__init__.py", "")
     shell.write("jobs/help.py", FLOW)
-    return shell.write("jobs/daily/flow.py", "from planner import workflow\nfrom ..help import inc\n\n@workflow\ndef more(x: int = 1) -> int:\n    return inc(x)\n")
+    return shell.write("jobs/daily/flow.py", "from promissory import workflow\nfrom ..help import inc\n\n@workflow\ndef more(x: int = 1) -> int:\n    return inc(x)\n")
 
 
 def test_run_of_a_file_in_a_package_has_relative_imports(shell, package):

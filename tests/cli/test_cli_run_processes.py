@@ -4,11 +4,11 @@ import os
 
 import pytest
 
-from executor import Store
-from executor.history import History
+from promissory import Store
+from promissory.executor.history import History
 
 FLOW = """
-from planner import dynamic, task, workflow
+from promissory import dynamic, task, workflow
 
 @task
 def inc(x: int) -> int:
@@ -63,7 +63,7 @@ def test_A11_a_file_elsewhere_with_what_is_beside_it(shell, runs):
 def test_A11_a_file_in_a_package_and_a_module_by_name(shell, runs):
     shell.write("there/pkg/__init__.py", "")
     shell.write("there/pkg/words.py", "WORD = 'package'\n")
-    shell.write("there/pkg/flow.py", "from planner import task\nfrom .words import WORD\n\n@task\ndef told(x: int) -> str:\n    from . import words\n\n    return WORD + words.WORD\n")
+    shell.write("there/pkg/flow.py", "from promissory import task\nfrom .words import WORD\n\n@task\ndef told(x: int) -> str:\n    from . import words\n\n    return WORD + words.WORD\n")
     assert shell.promissory(*PROCESSES, "there/pkg/flow.py", "told", "--x", "1").stdout == "packagepackage\n"
     assert shell.promissory(*PROCESSES, "pkg.flow", "told", "--x", "1", PYTHONPATH=str(shell.folder / "there")).stdout == "packagepackage\n"
     assert runs() == ["SUCCEEDED", "SUCCEEDED"]
@@ -71,7 +71,7 @@ def test_A11_a_file_in_a_package_and_a_module_by_name(shell, runs):
 
 def test_A10_a_file_without_a_main_guard(shell, runs):
     """The command imports it, so its own run is run once; the workers start none."""
-    shell.write("flow.py", f"from executor import run\n{FLOW}\nprint(run(flow, {{'x': 10}}, engine='processes').result)\n")
+    shell.write("flow.py", f"from promissory import run\n{FLOW}\nprint(run(flow, {{'x': 10}}, engine='processes').result)\n")
     ended = shell.promissory(*PROCESSES, "flow.py", "flow")
     assert ended.stdout == "4\n"
     assert "13" in ended.stderr.split()

@@ -8,7 +8,7 @@ FLOW = """
     import logging
     import sys
     from dataclasses import dataclass
-    from planner import dynamic, task, workflow
+    from promissory import dynamic, task, workflow
 
     @dataclass
     class Row:

@@ -12,7 +12,7 @@ def flow(shell):
         import enum
         from dataclasses import dataclass
         from typing import Literal
-        from planner import task, workflow
+        from promissory import task, workflow
 
         class Colour(enum.Enum):
             RED = 1

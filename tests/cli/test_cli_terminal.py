@@ -10,7 +10,7 @@ import pytest
 
 FLOW = """
     from dataclasses import dataclass
-    from planner import task, workflow
+    from promissory import task, workflow
 
     @dataclass
     class Row:

@@ -14,7 +14,7 @@ PATIENCE = 60
 
 FLOW = """
     from pathlib import Path
-    from planner import dynamic, task, workflow
+    from promissory import dynamic, task, workflow
 
     @task
     def first(x: int) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from planner import Plan
+from promissory import Plan
 
 STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
 TOTALS = ("files", "unreadable", "lines", "functions", "classes", "imports")

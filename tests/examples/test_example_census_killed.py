@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from executor.history import History
-from executor.store import Store
+from promissory.executor.history import History
+from promissory.executor.store import Store
 
 MOMENTS = 20
 FOLDERS, FILES = 100, 40
@@ -20,7 +20,7 @@ import threading
 from pathlib import Path
 
 import census as plain
-from planner import dynamic, task, workflow
+from promissory import dynamic, task, workflow
 
 bodies = 0
 

@@ -17,16 +17,16 @@ from pathlib import Path
 
 import pytest
 
-from executor import Store
-from executor.errors import RunNotFound
-from executor.history import History
+from promissory import Store
+from promissory.errors import RunNotFound
+from promissory.executor.history import History
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = Path(sys.executable).parent / "promissory"
 MONTAGE = ROOT.parent / "shared" / "data" / "wfinstances" / "montage-2mass-025d.json"
 RUN = "killed"
 PATIENCE = 60.0
-WORKER = b"executor.engines.worker"
+WORKER = b"promissory.executor.engines.worker"
 COMMITTED = ("SUCCEEDED", "EXPANDED")
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the processes of a run by /proc")
@@ -47,7 +47,7 @@ from pathlib import Path
 
 import wfformat
 from begun import begins
-from planner import dynamic, task, workflow
+from promissory import dynamic, task, workflow
 
 @dataclass
 class Done:
@@ -90,7 +90,7 @@ from pathlib import Path
 
 import census
 from begun import begins
-from planner import dynamic, task, workflow
+from promissory import dynamic, task, workflow
 
 def place(path, root):
     return "/".join(["main", "tree", *path.relative_to(root).parts]).removesuffix(".py")

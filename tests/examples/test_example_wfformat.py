@@ -12,11 +12,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from executor import Store
-from executor.events import DONE, EXPANDED
-from executor.history import History
-from executor.journal import find_end, read_segments
-from planner.naming import node_names
+from promissory import Store
+from promissory.executor.events import DONE, EXPANDED
+from promissory.executor.history import History
+from promissory.executor.journal import find_end, read_segments
+from promissory.planner.naming import node_names
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTANCES = ROOT.parent / "shared" / "data" / "wfinstances"

@@ -6,9 +6,9 @@ import textwrap
 
 import pytest
 
-from executor import Store
-from executor.history import History
-from executor.journal import find_end, read_segments
+from promissory import Store
+from promissory.executor.history import History
+from promissory.executor.journal import find_end, read_segments
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from planner import dynamic, task, workflow
+from promissory import dynamic, task, workflow
 
 LARGE = 3000
 """Length of a list of large numbers whose bytes are an object of their own."""

@@ -29,33 +29,31 @@ from typing import Any, Literal, NamedTuple
 
 import msgpack
 
-from executor import Store, run
-from executor.cache import Entry, entries, entry_from_bytes, entry_to_bytes, read_entry, take_lease
-from executor.cache_key import result_key
-from executor.errors import JournalError, RunNotFound
-from executor.events import EXPANDED, FAILED, RETRIED, SNAPSHOT
-from executor.failure import Failure
-from executor.heartbeat import Beat, read_beat
-from executor.history import History
-from executor.inbox import COMMANDS, Command, command_from_bytes, command_to_bytes
-from executor.journal import find_end, keys_named, read_segments
-from executor.layout import bundle_key, cache_entry_key, lease_key, object_key, plan_key, run_key
-from executor.limits import Limits
-from executor.manifest import Manifest, read_manifest
-from executor.replay import replay, replayed
-from executor.scheduler import Scheduler
-from executor.segment import Segment, segment_from_bytes, segment_to_bytes
-from executor.snapshot import dump, load, values_of
-from executor.store import Store as AnyStore
-from planner import Plan, dynamic, task, workflow
-from planner.errors import PlanFormatError
-from planner.plan import Large
-from planner.plan_format import futures_from_bytes, plan_digest, read_plan
-from typesys import codec_of
-from typesys.canonical import pack, seal, unpack
-from typesys.errors import FormatError, TypeMismatch
-from typesys.names import NotFound
-from typesys.type_format import type_bytes, type_from_bytes
+from promissory import Plan, Store, dynamic, run, task, workflow
+from promissory.errors import JournalError, PlanFormatError, RunNotFound
+from promissory.executor.cache import Entry, entries, entry_from_bytes, entry_to_bytes, read_entry, take_lease
+from promissory.executor.cache_key import result_key
+from promissory.executor.events import EXPANDED, FAILED, RETRIED, SNAPSHOT
+from promissory.executor.failure import Failure
+from promissory.executor.heartbeat import Beat, read_beat
+from promissory.executor.history import History
+from promissory.executor.inbox import COMMANDS, Command, command_from_bytes, command_to_bytes
+from promissory.executor.journal import find_end, keys_named, read_segments
+from promissory.executor.layout import bundle_key, cache_entry_key, lease_key, object_key, plan_key, run_key
+from promissory.executor.limits import Limits
+from promissory.executor.manifest import Manifest, read_manifest
+from promissory.executor.replay import replay, replayed
+from promissory.executor.scheduler import Scheduler
+from promissory.executor.segment import Segment, segment_from_bytes, segment_to_bytes
+from promissory.executor.snapshot import dump, load, values_of
+from promissory.executor.store import Store as AnyStore
+from promissory.planner.plan import Large
+from promissory.planner.plan_format import futures_from_bytes, plan_digest, read_plan
+from promissory.typesys import codec_of
+from promissory.typesys.canonical import pack, seal, unpack
+from promissory.typesys.errors import FormatError, TypeMismatch
+from promissory.typesys.names import NotFound
+from promissory.typesys.type_format import type_bytes, type_from_bytes
 
 HEADER, CHECK_SUM = struct.Struct(">4sHBQ"), 32
 Form = Literal["sealed", "msgpack", "json", "bytes"]
@@ -252,7 +250,7 @@ def _use_plan(read: tuple[Plan, Any]) -> None:
 
 
 def _use_segment(segment: Segment) -> None:
-    """Its fields have the types that the docstrings of `Segment` and `executor.events` tell."""
+    """Its fields have the types that the docstrings of `Segment` and `promissory.executor.events` tell."""
     for number in (segment.number, segment.epoch, segment.snapshot, segment.time):
         _expect(number, int)
     _expect(segment.nonce, bytes)

@@ -12,8 +12,7 @@ from typing import Any, Generic, NamedTuple, NewType, NotRequired, Protocol, Sup
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from planner import dynamic, task, workflow
-from typesys import register_codec
+from promissory import dynamic, register_codec, task, workflow
 
 T = TypeVar("T")
 N = TypeVar("N", bound=Decimal)

@@ -4,10 +4,9 @@ import threading
 
 import pytest
 
-from executor import resume, start
-from executor.errors import RunCancelled, RunFailed
-from executor.history import History
-from planner import task, workflow
+from promissory import resume, start, task, workflow
+from promissory.errors import RunCancelled, RunFailed
+from promissory.executor.history import History
 
 
 class Held:

@@ -8,15 +8,14 @@ import uuid
 
 import pytest
 
-from executor import Store, resume, run
-from executor.doctor import ERROR, examine
-from executor.errors import StoreError
-from executor.events import DONE, FAILED
-from executor.history import History
-from executor.testing import Fault, FaultyStore
-from executor.testing.enumeration import check_resumed, undisturbed
-from executor.testing.workloads import WORKLOADS, forget
-from planner import task, workflow
+from promissory import Store, resume, run, task, workflow
+from promissory.errors import StoreError
+from promissory.executor.doctor import ERROR, examine
+from promissory.executor.events import DONE, FAILED
+from promissory.executor.history import History
+from promissory.executor.testing.enumeration import check_resumed, undisturbed
+from promissory.executor.testing.workloads import WORKLOADS, forget
+from promissory.testing import Fault, FaultyStore
 
 RUN_ID = "interrupted"
 NESTED, RETRIED, CACHED = WORKLOADS[:3]
@@ -266,13 +265,13 @@ def test_J1_the_store_of_a_run_is_removed_under_it(tmp_path):
 
 PERMISSIONS = """
 import os, sys
-import executor
-from executor.errors import ExecutorError
+import promissory
+from promissory.errors import ExecutorError
 from denied import flow
-executor.run(flow, {"x": 0}, run_id="before", echo=False)  # everything is imported
+promissory.run(flow, {"x": 0}, run_id="before", echo=False)  # everything is imported
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 try:
-    print(executor.run(flow, {"x": 0}, store=sys.argv[1], echo=False).result)
+    print(promissory.run(flow, {"x": 0}, store=sys.argv[1], echo=False).result)
 except ExecutorError as error:
     print(type(error).__name__, error)
 """
@@ -285,7 +284,7 @@ def test_J1_a_folder_of_somebody_else_is_told_with_its_name(project, tmp_path):
             subprocess.run(["chmod", "o+rx", str(folder)], check=True)
     mine = tmp_path / "mine"
     mine.mkdir(mode=0o755)
-    project.write("denied.py", "from planner import task\n@task\ndef flow(x: int) -> int:\n    return x\n")
+    project.write("denied.py", "from promissory import task\n@task\ndef flow(x: int) -> int:\n    return x\n")
     said = project.code("import sys\nsys.argv.append(" + repr(str(mine)) + ")\n" + PERMISSIONS)
     assert said.startswith("StoreError can't write ")
     assert mine.as_uri() in said
@@ -360,7 +359,7 @@ def test_J1_a_file_size_limit_in_a_worker_process_is_the_stores_error_and_no_nod
         "limits.py",
         """
         import os, resource
-        from planner import task, workflow
+        from promissory import task, workflow
         @task(retries=2)
         def big(x: int) -> bytes:
             with open("begun", "a") as file:
@@ -379,12 +378,12 @@ def test_J1_a_file_size_limit_in_a_worker_process_is_the_stores_error_and_no_nod
     project.write(
         "go.py",
         """
-        import executor
-        from executor.errors import StoreError
+        import promissory
+        from promissory.errors import StoreError
         from limits import flow
         if __name__ == "__main__":
             try:
-                executor.run(flow, {"x": 1}, run_id="limits", engine="processes", echo=False)
+                promissory.run(flow, {"x": 1}, run_id="limits", engine="processes", echo=False)
             except StoreError as error:
                 print("StoreError", error)
         """,
@@ -392,4 +391,4 @@ def test_J1_a_file_size_limit_in_a_worker_process_is_the_stores_error_and_no_nod
     said = project.python("go.py", LIMIT="1")
     assert said.startswith("StoreError can't write objects/")
     assert "File too large" in said
-    assert project.code('import executor; print(executor.resume("limits", echo=False).result)').strip() == "50000"
+    assert project.code('import promissory; print(promissory.resume("limits", echo=False).result)').strip() == "50000"

@@ -12,29 +12,30 @@ from uuid import UUID
 
 import pytest
 
-from executor import Store, resume, run
-from executor.errors import DepthExceeded, OutputUnavailable, RunFailed, TaskTypeError, WorkflowCancelled
-from executor.history import History
-from executor.testing import MockClock, always_replay
-from planner import (
+from promissory import (
     Context,
     FailurePolicy,
     Loop,
     NodeFailure,
     Retry,
     Skip,
+    Store,
     approve,
     conditional,
     current_context,
     dynamic,
     map_task,
     promise,
+    resume,
+    run,
     sleep,
     task,
     wait_for_input,
     workflow,
 )
-from planner.errors import BranchError
+from promissory.errors import BranchError, DepthExceeded, OutputUnavailable, RunFailed, TaskTypeError, WorkflowCancelled
+from promissory.executor.history import History
+from promissory.testing import MockClock, always_replay
 
 CALLED = []
 
@@ -571,7 +572,7 @@ def test_D3_resume_with_a_higher_limit_goes_on_in_the_arm():
 
 def test_D4_recursion_through_arms_uses_no_python_stack(write_module):
     source = """
-        from planner import conditional, dynamic, task, workflow
+        from promissory import conditional, dynamic, task, workflow
 
         @task
         def less(n: int) -> int:
@@ -890,7 +891,7 @@ def test_R3_a_cached_task_in_an_arm_is_a_hit_for_another_arm():
 
 MODULE = """
 import os
-from planner import conditional, dynamic, map_task, task, workflow
+from promissory import conditional, dynamic, map_task, task, workflow
 
 def began(what):
     descriptor = os.open("started", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -972,13 +973,13 @@ def test_X3_engines_store_the_same_bytes(project, write_module, monkeypatch):
 def test_J1_killed_in_an_arm_and_resumed_the_arm_goes_on_where_it_was(project, gate):
     project.write("chosen_killed.py", MODULE)
     stop = gate()
-    source = "from executor import run\nfrom chosen_killed import chosen\nrun(chosen, {'n': 5}, run_id='k', echo=False)"
+    source = "from promissory import run\nfrom chosen_killed import chosen\nrun(chosen, {'n': 5}, run_id='k', echo=False)"
     process = project.spawn("-c", source, GATE=stop.path)
     stop.reached()
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert project.lines("started") == ["first 5", "second 5"]
-    assert project.code("from executor import resume\nprint(resume('k', echo=False).result)") == "6\n"
+    assert project.code("from promissory import resume\nprint(resume('k', echo=False).result)") == "6\n"
     assert "other 5" not in project.lines("started")
     assert project.lines("started").count("second 5") == 2
     rows = {row.path: row.state for row in History(project.store, "k").nodes()}
@@ -988,7 +989,7 @@ def test_J1_killed_in_an_arm_and_resumed_the_arm_goes_on_where_it_was(project, g
 def test_J1_what_was_committed_in_an_arm_is_not_run_again(project, gate, eventually):
     project.write("chosen_killed.py", MODULE)
     stop = gate()
-    source = "from executor import run\nfrom chosen_killed import chosen\nrun(chosen, {'n': 5}, run_id='k', echo=False, engine='threads')"
+    source = "from promissory import run\nfrom chosen_killed import chosen\nrun(chosen, {'n': 5}, run_id='k', echo=False, engine='threads')"
     process = project.spawn("-c", source, GATE=stop.path)
     stop.reached()
 
@@ -998,7 +999,7 @@ def test_J1_what_was_committed_in_an_arm_is_not_run_again(project, gate, eventua
     eventually(is_committed, "the commit of the first task")
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert project.code("from executor import resume\nprint(resume('k', echo=False).result)") == "6\n"
+    assert project.code("from promissory import resume\nprint(resume('k', echo=False).result)") == "6\n"
     assert project.lines("started") == ["first 5", "second 5", "second 5"]
 
 

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from executor import Store, resume, run
-from executor.cache import entries
-from executor.errors import RunFailed
-from executor.layout import object_key
-from executor.testing import Crashed, MockClock, crash_at
-from planner import dynamic, promise, task, workflow
-from planner.plan import Large
+from promissory import Store, dynamic, promise, resume, run, task, workflow
+from promissory.errors import RunFailed
+from promissory.executor.cache import entries
+from promissory.executor.layout import object_key
+from promissory.planner.plan import Large
+from promissory.testing import Crashed, MockClock, crash_at
 
 
 @pytest.fixture
@@ -57,7 +56,7 @@ def plain(x: int) -> int:
 
 BASE = """
 from dataclasses import dataclass
-from planner import task, workflow
+from promissory import task, workflow
 
 ran = []
 
@@ -431,7 +430,7 @@ def test_R3_a_dynamic_caches_its_result(memory, ran):
 
 DYNAMIC = """
 import os
-from planner import dynamic, task, workflow
+from promissory import dynamic, task, workflow
 
 def began(what):
     with open("began", "a") as file:
@@ -459,7 +458,7 @@ def flow(x: int, gate: str) -> int:
 """
 RUN_DYNAMIC = """
 import sys
-from executor import run
+from promissory import run
 from flow import flow
 print(run(flow, {"x": 1, "gate": sys.argv[2]}, run_id=sys.argv[1], engine="ENGINE").result)
 """
@@ -486,7 +485,7 @@ def test_R3_after_kill_9_in_a_dynamics_frame_another_run_takes_its_futures_file(
 
 
 REPAIRED = """
-from planner import dynamic, task, workflow
+from promissory import dynamic, task, workflow
 
 @task
 def leaf(x: int) -> int:
@@ -504,7 +503,7 @@ def flow(x: int) -> int:
 
 @pytest.mark.parametrize("engine", ["inline", "processes"])
 def test_R3_a_futures_file_whose_tasks_have_changed_since_does_not_hinder_a_new_run(project, engine):
-    source = f"from executor import run; from flow import flow; ended = run(flow, {{'x': 1}}, engine='{engine}', echo=False)"
+    source = f"from promissory import run; from flow import flow; ended = run(flow, {{'x': 1}}, engine='{engine}', echo=False)"
     source += "; print(ended.state, ended.error)"
     project.write("flow.py", REPAIRED)
     assert project.code(source).startswith("FAILED")
@@ -789,7 +788,7 @@ def test_R3_a_futures_file_whose_literals_are_gone_counts_as_none(store, ran):
 # --- engines and stores ---
 
 ENGINES = """
-from planner import dynamic, task, workflow
+from promissory import dynamic, task, workflow
 
 @task(cache=True)
 def block(n: int) -> list[int]:
@@ -883,7 +882,7 @@ def test_A11_closures_whose_version_one_call_overrides_do_not_take_each_others_r
 
 def test_R3_the_code_version_for_one_call_is_of_the_code(write_module, memory):
     source = """
-    from planner import promise, task, workflow
+    from promissory import promise, task, workflow
 
     @task
     def work(x: int) -> int:

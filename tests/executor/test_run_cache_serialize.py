@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from executor import Store, resume, run
-from executor.cache import entries, give_back, take_lease
-from executor.testing import MockClock
-from planner import dynamic, promise, task, workflow
+from promissory import Store, dynamic, promise, resume, run, task, workflow
+from promissory.executor.cache import entries, give_back, take_lease
+from promissory.testing import MockClock
 
 RAN: list[Any] = []
 
@@ -38,7 +37,7 @@ def add(a: int, b: int) -> int:
 
 MODULE = """
 import os
-from planner import dynamic, promise, task, workflow
+from promissory import dynamic, promise, task, workflow
 
 def began(what):
     descriptor = os.open("began", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -264,7 +263,7 @@ def test_R3_a_serialized_call_for_one_call_alone(memory, ran):
 
 RUN = """
 import sys
-from executor import run
+from promissory import run
 from flow import one
 print(run(one, {"x": 3, "gate": sys.argv[2], "who": sys.argv[1]}, run_id=sys.argv[1], ENGINE echo=False).result)
 """
@@ -299,7 +298,7 @@ def test_R3_kill_9_of_the_holder_frees_the_call(project, gate, eventually, engin
     first.wait()
     assert project.finish(second)[0] == "9\n"
     assert project.lines("began") == ["first", "second"]
-    resumed = "from executor import resume; ended = resume('first', echo=False); print(ended.result, [row.cached for row in ended.nodes()])"
+    resumed = "from promissory import resume; ended = resume('first', echo=False); print(ended.result, [row.cached for row in ended.nodes()])"
     assert project.code(resumed) == "9 [True]\n", "the run that was killed takes what the other one gave"
 
 
@@ -324,7 +323,7 @@ def test_R3_a_run_that_waits_for_another_ones_call_can_be_stopped(project, gate,
     held.reached()
     second = project.spawn("-c", source, "second", "")
     eventually(lambda: project.store.exists("runs/second/journal/" + "0" * 20), "the second run")
-    project.code("from executor import attach; attach('second').cancel('enough')")
+    project.code("from promissory import attach; attach('second').cancel('enough')")
     assert project.finish(second)[0] == "CANCELLED\n"
     held.open()
     assert project.finish(first)[0] == "SUCCEEDED\n"
@@ -339,7 +338,7 @@ def test_R3_other_calls_of_a_run_go_on_while_one_waits_for_another_run(project, 
     first = project.spawn("-c", RUN.replace("ENGINE", INLINE), "first", held.path)
     held.reached()
     second = project.spawn(
-        "-c", "from executor import run; from flow import two; print(run(two, {'x': 3}, max_parallelism=1, echo=False).result)"
+        "-c", "from promissory import run; from flow import two; print(run(two, {'x': 3}, max_parallelism=1, echo=False).result)"
     )
     eventually(lambda: "other" in project.lines("began"), "the other call")
     held.open()

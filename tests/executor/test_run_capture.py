@@ -4,9 +4,8 @@ import logging
 import sys
 import threading
 
-from executor import run, start
-from executor.events import DONE
-from planner import dynamic, task, workflow
+from promissory import dynamic, run, start, task, workflow
+from promissory.executor.events import DONE
 
 
 @task
@@ -176,8 +175,8 @@ def test_X5_a_body_may_set_up_logging_as_a_script_does(project):
         "talks.py",
         """
         import logging
-        from executor import run
-        from planner import task
+        from promissory import run
+        from promissory import task
 
         @task
         def talks(x: int) -> int:
@@ -208,8 +207,8 @@ def test_X5_a_reader_that_went_away_does_not_fail_the_run(project):
     project.write(
         "long.py",
         """
-        from executor import run
-        from planner import task
+        from promissory import run
+        from promissory import task
 
         @task
         def talks(x: int) -> int:

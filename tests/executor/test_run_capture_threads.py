@@ -3,9 +3,8 @@
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from executor import run
-from executor.store import Store
-from planner import task
+from promissory import run, task
+from promissory.executor.store import Store
 
 
 def log_of(ended, store):

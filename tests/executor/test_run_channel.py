@@ -7,9 +7,8 @@ from functools import partial
 
 import pytest
 
-from executor import Store, resume, run
-from executor.testing import MockClock, always_replay
-from planner import Context, Loop, Skip, conditional, current_context, dynamic, map_task, task, workflow
+from promissory import Context, Loop, Skip, Store, conditional, current_context, dynamic, map_task, resume, run, task, workflow
+from promissory.testing import MockClock, always_replay
 
 ENGINES = ["inline", "threads", "processes"]
 BROKEN = []
@@ -368,8 +367,8 @@ def test_J1_a_resume_finds_the_channel_as_it_was():
 
 KILLED = """
 import os, signal, sys
-from executor import resume, run
-from planner import Context, map_task, task, workflow
+from promissory import resume, run
+from promissory import Context, map_task, task, workflow
 
 @task
 def writes(ctx: Context, i: int) -> int:

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from executor import run
-from executor.errors import RunFailed, TaskTypeError
-from planner import dynamic, task, workflow
+from promissory import dynamic, run, task, workflow
+from promissory.errors import RunFailed, TaskTypeError
 
 
 @dataclass

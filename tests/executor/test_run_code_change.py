@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from executor import resume, run
-from executor.errors import CodeChanged, CodeNotFound, RunFailed
-from executor.events import CODE
-from executor.history import History
-from executor.journal import find_end
+from promissory import resume, run
+from promissory.errors import CodeChanged, CodeNotFound, RunFailed
+from promissory.executor.events import CODE
+from promissory.executor.history import History
+from promissory.executor.journal import find_end
 
 FLOW = """
-    from planner import dynamic, task, workflow
+    from promissory import dynamic, task, workflow
 
     ran = []
 
@@ -53,14 +53,14 @@ OTHER_RESULT = REPAIRED.replace("def third(x: int) -> int", "def third(x: int) -
 def failed_run(project):
     """The id of a run, made by another process, that failed in its second task."""
     project.write("flow.py", FLOW)
-    project.code("from executor import run; from flow import flow; run(flow, {'x': 1}, run_id='changed')")
+    project.code("from promissory import run; from flow import flow; run(flow, {'x': 1}, run_id='changed')")
     return "changed"
 
 
 RESUME = """
 import json
-from executor import resume
-from executor.errors import ExecutorError
+from promissory import resume
+from promissory.errors import ExecutorError
 import flow
 changes = []
 try:
@@ -143,7 +143,7 @@ def test_R6_a_change_is_told_once(project, failed_run):
 
 
 RESUME_ELSEWHERE = """
-from executor import resume
+from promissory import resume
 error = resume("changed").error
 print(type(error.__cause__).__name__, error.path, error.__cause__)
 """

@@ -5,12 +5,11 @@ import threading
 
 import pytest
 
-from executor import run
-from planner import dynamic, task, workflow
+from promissory import dynamic, run, task, workflow
 
 FLOW = """
 from dataclasses import dataclass
-from planner import dynamic, task, workflow
+from promissory import dynamic, task, workflow
 
 @dataclass
 class Point:
@@ -34,8 +33,8 @@ COMPILE = "from flow import flow; flow.compile().save('flow.plan')"
 
 RUN_PLAN = """
 import json, sys
-from executor import run
-from planner import Plan
+from promissory import run
+from promissory import Plan
 ended = run(Plan.load("flow.plan"), {"x": 1})
 said = repr(ended.result) if ended.state == "SUCCEEDED" else [type(ended.error.__cause__).__name__, ended.error.path, str(ended.error.__cause__)]
 print(json.dumps([ended.state, said]))
@@ -165,25 +164,25 @@ def test_A11_a_closure_over_what_has_no_bytes_runs_where_it_was_compiled(store):
 
 
 def test_A5_a_script_runs_as_main_and_its_plan_where_it_is_imported(project):
-    project.write("flow.py", FLOW + "\nif __name__ == '__main__':\n    from executor import run\n    print(run(flow, {'x': 1}).result)\n    flow.compile().save('flow.plan')\n")
+    project.write("flow.py", FLOW + "\nif __name__ == '__main__':\n    from promissory import run\n    print(run(flow, {'x': 1}).result)\n    flow.compile().save('flow.plan')\n")
     assert project.python("flow.py").strip() == "Point(x=4, y=0)"
     assert run_plan(project) == ["SUCCEEDED", "Point(x=4, y=0)"]
 
 
 def test_A5_a_run_of_a_script_is_resumed_by_a_process_that_imports_it(project):
     broken = FLOW.replace("return Point(p.x + by", "import os\n    if 'BROKEN' in os.environ:\n        raise ValueError\n    return Point(p.x + by")
-    project.write("flow.py", broken + "\nif __name__ == '__main__':\n    from executor import run\n    print(run(flow, {'x': 1}, run_id='script').state)\n")
+    project.write("flow.py", broken + "\nif __name__ == '__main__':\n    from promissory import run\n    print(run(flow, {'x': 1}, run_id='script').state)\n")
     assert project.python("flow.py", BROKEN="yes").strip() == "FAILED"
-    assert project.code("from executor import resume; print(resume('script').result)").strip() == "Point(x=4, y=0)"
+    assert project.code("from promissory import resume; print(resume('script').result)").strip() == "Point(x=4, y=0)"
 
 
 def test_A5_a_file_in_a_package_with_relative_imports(project):
     project.write("pkg/__init__.py", "")
-    project.write("pkg/helpers.py", "from planner import task\n\n@task\ndef double(x: int) -> int:\n    return 2 * x\n")
+    project.write("pkg/helpers.py", "from promissory import task\n\n@task\ndef double(x: int) -> int:\n    return 2 * x\n")
     project.write(
         "pkg/flow.py",
-        "from planner import workflow\nfrom .helpers import double\n\n@workflow\ndef flow(x: int) -> int:\n    return double(double(x))\n\n"
-        "if __name__ == '__main__':\n    from executor import run\n    print(run(flow, {'x': 1}).result)\n    flow.compile().save('flow.plan')\n",
+        "from promissory import workflow\nfrom .helpers import double\n\n@workflow\ndef flow(x: int) -> int:\n    return double(double(x))\n\n"
+        "if __name__ == '__main__':\n    from promissory import run\n    print(run(flow, {'x': 1}).result)\n    flow.compile().save('flow.plan')\n",
     )
     assert project.python("-m", "pkg.flow").split() == ["4"]
     assert run_plan(project) == ["SUCCEEDED", "4"]

@@ -14,9 +14,8 @@ from typing import NamedTuple
 
 import pytest
 
-from executor import run
-from executor.errors import InputError, RemoteError, RunFailed
-from planner import dynamic, task, workflow
+from promissory import dynamic, run, task, workflow
+from promissory.errors import InputError, RemoteError, RunFailed
 
 
 class Colour(Enum):
@@ -209,7 +208,7 @@ def test_A10_dynamics_in_a_function_that_call_each_other(result):
 
 STATEFUL = """
     import threading
-    from planner import task
+    from promissory import task
 
     lock = threading.Lock()
     settings = {}
@@ -249,7 +248,7 @@ def test_A10_a_closure_reads_what_is_beside_its_file(store, write_module):
         "has_data",
         """
         from pathlib import Path
-        from planner import task
+        from promissory import task
 
         def made():
             there = True
@@ -363,7 +362,7 @@ def test_A10_a_decorator_above_task(store, write_module, wrapping):
         "has_decorators",
         f"""
         import functools
-        from planner import task, workflow
+        from promissory import task, workflow
 
         calls = []
 
@@ -393,7 +392,7 @@ def test_A10_a_task_under_another_name_than_its_functions(store, write_module):
     module = write_module(
         "has_aliases",
         """
-        from planner import task
+        from promissory import task
 
         def _added(x: int, y: int) -> int:
             return x + y
@@ -655,7 +654,7 @@ def test_A11_a_lock_is_made_in_the_body(result):
 
 CLOSURES = """
     import os
-    from planner import dynamic, task, workflow
+    from promissory import dynamic, task, workflow
 
     WORDS = {1: "one", 2: "two"}
 
@@ -685,8 +684,8 @@ CLOSURES = """
 @pytest.mark.parametrize("engine", ["inline", "processes"])
 def test_A11_a_run_of_closures_is_resumed_by_a_process_that_never_made_them(project, engine, anything, kind):
     project.write("closures.py", CLOSURES)
-    project.code(f"from closures import made; from executor import run; print(run(made(7, {anything}), {{'x': 2}}, run_id='one', engine={engine!r}).state)", BROKEN="yes")
-    said = project.code(f"from executor import resume; print(resume('one', engine={engine!r}).result)").strip()
+    project.code(f"from closures import made; from promissory import run; print(run(made(7, {anything}), {{'x': 2}}, run_id='one', engine={engine!r}).state)", BROKEN="yes")
+    said = project.code(f"from promissory import resume; print(resume('one', engine={engine!r}).result)").strip()
     assert said == f"two7{kind}2"
 
 

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from executor import Store, resume, run
-from executor.cache import entries, take_lease
-from executor.collect import garbage, remove, remove_run
-from executor.doctor import examine
-from executor.errors import RunIsLive, RunNotFound
-from executor.explain import explain
-from executor.history import History
-from planner import dynamic, task, workflow
+from promissory import Store, dynamic, resume, run, task, workflow
+from promissory.errors import RunIsLive, RunNotFound
+from promissory.executor.cache import entries, take_lease
+from promissory.executor.collect import garbage, remove, remove_run
+from promissory.executor.doctor import examine
+from promissory.executor.explain import explain
+from promissory.executor.history import History
 
 BROKEN: list[bool] = []
 RAN: list[int] = []
@@ -203,7 +202,7 @@ def test_gc_two_runs_on_one_store_keep_each_others_things(store):
 
 
 HELD = """
-from planner import task, workflow
+from promissory import task, workflow
 
 @task
 def large(n: int) -> list[int]:
@@ -220,7 +219,7 @@ def flow(n: int, gate: str) -> int:
 """
 RUN = """
 import sys
-from executor import run
+from promissory import run
 from flow import flow
 print(run(flow, {"n": 5000, "gate": sys.argv[1]}, run_id="live", engine="ENGINE").result)
 """
@@ -243,7 +242,7 @@ def test_gc_refuses_while_a_run_is_live_and_goes_on_when_it_was_killed(project, 
     assert [finding for finding in problems(project.store, "live") if finding.severity == "error"] == []
     Path(held.path).unlink()
     Path(held.path).touch()  # from now on nobody is held
-    assert project.code("from executor import resume; print(resume('live', echo=False).result)") == f"{sum(range(5000))}\n"
+    assert project.code("from promissory import resume; print(resume('live', echo=False).result)") == f"{sum(range(5000))}\n"
 
 
 def test_gc_ends_when_a_run_has_begun_meanwhile(project, gate):
@@ -262,8 +261,8 @@ def test_gc_ends_when_a_run_has_begun_meanwhile(project, gate):
 
 BY_VALUE = """
 import sys
-from executor import resume, run
-from planner import task, workflow
+from promissory import resume, run
+from promissory import task, workflow
 
 def make(k):
     @task

@@ -7,22 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from executor import Store, attach, resume, run, start
-from executor.errors import RunCancelled, RunFailed, RunInterrupted, RunIsLive, RunIsNotLive, RunNotFound
-from executor.events import DONE, ENDED, PAUSED, UNPAUSED
-from executor.heartbeat import read_beat
-from executor.history import History
-from executor.inbox import Command, command_to_bytes, send, tell, waiting
-from executor.layout import inbox_key
-from executor.testing import Crashed, MockClock, crash_at
-from planner import dynamic, task, workflow
+from promissory import Store, attach, dynamic, resume, run, start, task, workflow
+from promissory.errors import RunCancelled, RunFailed, RunInterrupted, RunIsLive, RunIsNotLive, RunNotFound
+from promissory.executor.events import DONE, ENDED, PAUSED, UNPAUSED
+from promissory.executor.heartbeat import read_beat
+from promissory.executor.history import History
+from promissory.executor.inbox import Command, command_to_bytes, send, tell, waiting
+from promissory.executor.layout import inbox_key
+from promissory.testing import Crashed, MockClock, crash_at
 
 ENGINES = ("inline", "threads", "processes")
 LONG = 3000
 
 MODULE = f"""
 import os, threading
-from planner import dynamic, task, workflow
+from promissory import dynamic, task, workflow
 
 def began(what):
     with open("started", "a") as file:
@@ -72,10 +71,10 @@ def fails(x: int) -> int:
 
 RUN = """
 import sys
-import executor, told
+import promissory, told
 if __name__ == "__main__":
     name, engine = sys.argv[1:3]
-    ended = executor.run(getattr(told, name), {"x": 0}, run_id="told", engine=engine, max_parallelism=2, durability="process")
+    ended = promissory.run(getattr(told, name), {"x": 0}, run_id="told", engine=engine, max_parallelism=2, durability="process")
     print(ended.state, ended.reason)
 """
 
@@ -99,7 +98,7 @@ def begin(project, eventually, events_of):
 def carried_on(project):
     """What a resume in another process gives, at full speed."""
     (project.folder / "slow").unlink()
-    return project.code('import executor; print(executor.resume("told", engine="threads", durability="process").result)')
+    return project.code('import promissory; print(promissory.resume("told", engine="threads", durability="process").result)')
 
 
 @pytest.fixture
@@ -327,7 +326,7 @@ def test_J3_a_stop_that_waits_for_a_long_body_is_not_withdrawn(project, begin, g
 def test_J3_a_command_takes_effect_before_it_is_acknowledged(project, begin, there, command, events_of, eventually):
     project.write("told.py", MODULE)
     project.write("slow", "")
-    project.write("dies.py", f"from executor.testing import crash_at\nwith crash_at('inbox.obeyed', how='kill'):\n    exec('''{RUN}''')")
+    project.write("dies.py", f"from promissory.testing import crash_at\nwith crash_at('inbox.obeyed', how='kill'):\n    exec('''{RUN}''')")
     process = project.spawn("dies.py", "chain", "inline")
     eventually(lambda: len(project.lines("started")) > 2, "the first bodies")
     key = send(project.store, "told", command, "because")
@@ -339,7 +338,7 @@ def test_J3_a_command_takes_effect_before_it_is_acknowledged(project, begin, the
     if command in wanted:
         assert events[-1][:2] == wanted[command]
     assert there().state == ("CANCELLED" if command == "cancel" else "INTERRUPTED")
-    assert project.code('import executor; print(executor.attach("told").state)').split() == [there().state]
+    assert project.code('import promissory; print(promissory.attach("told").state)').split() == [there().state]
 
 
 def test_J3_what_was_said_to_a_dead_executor_is_not_obeyed_by_the_next(project, begin, there):
@@ -359,7 +358,7 @@ def test_J3_a_command_is_not_taken_for_obeyed_when_the_run_is_taken_over(project
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(there().pause)
         eventually(lambda: waiting(project.store, "told"), "the command")
-        new = project.spawn("-c", 'import executor; print(executor.resume("told", take_over=True).result)', GATE=again.path)
+        new = project.spawn("-c", 'import promissory; print(promissory.resume("told", take_over=True).result)', GATE=again.path)
         again.reached()
         try:
             asked.result(2)

@@ -6,12 +6,12 @@ from collections import Counter
 
 import pytest
 
-from executor import Store, journal, resume, run
-from executor.history import History
-from executor.journal import find_end, newest_snapshot
-from executor.testing import Crashed, Fault, FaultyStore, MockClock, always_replay, crash_at
-from planner import dynamic, task, workflow
-from planner.errors import DecorationError
+from promissory import dynamic, task, workflow
+from promissory.errors import DecorationError
+from promissory.executor import Store, journal, resume, run
+from promissory.executor.history import History
+from promissory.executor.journal import find_end, newest_snapshot
+from promissory.testing import Crashed, Fault, FaultyStore, MockClock, always_replay, crash_at
 
 ENGINES = ["inline", "threads", "processes"]
 RUN = "each"
@@ -343,7 +343,7 @@ def test_J1_what_something_has_started_from_never_begins_again_wherever_the_exec
 
 KILLED = """
     import os, signal
-    from planner import task, workflow
+    from promissory import task, workflow
 
     def note(what):
         with open("begun", "a") as file:
@@ -373,10 +373,10 @@ KILLED = """
 def test_J1_killed_by_what_follows_the_run_goes_on_there(project, engine):
     project.write("killed.py", KILLED)
     call = f"run(flow, {{'executor': os.getpid()}}, run_id='k', engine={engine!r})"
-    process = project.spawn("-c", f"import os; from executor import run; from killed import flow; {call}")
+    process = project.spawn("-c", f"import os; from promissory import run; from killed import flow; {call}")
     project.finish(process)
     assert process.returncode == -signal.SIGKILL
-    assert project.code("from executor import resume; print(resume('k').result)").split() == ["3"]
+    assert project.code("from promissory import resume; print(resume('k').result)").split() == ["3"]
     assert project.lines("begun") == ["pays", "dies", "dies"]
 
 

@@ -6,11 +6,11 @@ from collections import Counter
 
 import pytest
 
-from executor.history import History
+from promissory.executor.history import History
 
 MODULE = """
 import os
-from planner import dynamic, task, workflow
+from promissory import dynamic, task, workflow
 
 def began(what):
     descriptor = os.open("started", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -52,13 +52,13 @@ def forest() -> list[int]:
 """
 
 RUN = """
-from executor import run
+from promissory import run
 from crash import forest
 run(forest, run_id="crash", echo=False)
 """
 
 RESUME = """
-from executor import resume
+from promissory import resume
 print(resume("crash").result)
 """
 
@@ -130,8 +130,8 @@ def test_J1_a_run_killed_before_its_first_commit_begins_anew(project, straight):
 
 SLOW_AFTER_QUICK = """
 import os, signal, sys, time
-from executor import resume, run
-from planner import task, workflow
+from promissory import resume, run
+from promissory import task, workflow
 
 @task
 def quick(x: int) -> int:

@@ -17,33 +17,31 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from executor import Store, resume, run
-from executor.bundle import unpacked
-from executor.cache import entry_from_bytes, take_lease
-from executor.cli.main import run_command
-from executor.clock import SystemClock
-from executor.doctor import examine, is_whole
-from executor.errors import ExecutorError, JournalError
-from executor.events import CODE, DONE, ENDED, EXPANDED, FAILED, OPENED, PAUSED, RESUMED, RETRIED, SNAPSHOT
-from executor.explain import explain
-from executor.export import export
-from executor.failure import Failure
-from executor.heartbeat import read_beat
-from executor.history import History
-from executor.inbox import waiting
-from executor.journal import find_end, read_segments
-from executor.layout import bundle_key, inbox_key, lease_key, run_key, segment_key
-from executor.manifest import read_manifest
-from executor.recovery import recover
-from executor.segment import GENESIS, NO_SNAPSHOT, segment_from_bytes
-from executor.snapshot import load
-from planner import dynamic, task, workflow
-from planner.errors import PlanFormatError
-from planner.plan import Large
-from planner.plan_format import read_plan
-from typesys.canonical import digest, pack, seal, unpack, unpack_canonical, unpack_each
-from typesys.errors import FormatError
-from typesys.type_format import type_from_bytes
+from promissory import Store, dynamic, resume, run, task, workflow
+from promissory.errors import ExecutorError, JournalError, PlanFormatError
+from promissory.executor.bundle import unpacked
+from promissory.executor.cache import entry_from_bytes, take_lease
+from promissory.executor.cli.main import run_command
+from promissory.executor.clock import SystemClock
+from promissory.executor.doctor import examine, is_whole
+from promissory.executor.events import CODE, DONE, ENDED, EXPANDED, FAILED, OPENED, PAUSED, RESUMED, RETRIED, SNAPSHOT
+from promissory.executor.explain import explain
+from promissory.executor.export import export
+from promissory.executor.failure import Failure
+from promissory.executor.heartbeat import read_beat
+from promissory.executor.history import History
+from promissory.executor.inbox import waiting
+from promissory.executor.journal import find_end, read_segments
+from promissory.executor.layout import bundle_key, inbox_key, lease_key, run_key, segment_key
+from promissory.executor.manifest import read_manifest
+from promissory.executor.recovery import recover
+from promissory.executor.segment import GENESIS, NO_SNAPSHOT, segment_from_bytes
+from promissory.executor.snapshot import load
+from promissory.planner.plan import Large
+from promissory.planner.plan_format import read_plan
+from promissory.typesys.canonical import digest, pack, seal, unpack, unpack_canonical, unpack_each
+from promissory.typesys.errors import FormatError
+from promissory.typesys.type_format import type_from_bytes
 
 
 def loaded(name):
@@ -195,8 +193,8 @@ def test_T1_decoding_executes_nothing_imports_nothing_and_opens_nothing():
 def test_T1_a_plan_whose_types_name_modules_imports_none_of_them():
     source = """
 import json, sys
-from typesys.type_format import type_from_bytes
-from typesys.canonical import pack
+from promissory.typesys.type_format import type_from_bytes
+from promissory.typesys.canonical import pack
 seen = []
 sys.addaudithook(lambda event, arguments: seen.append(str(arguments[0])) if event == "import" else None)
 for code in (18, 19, 20, 21, 22, 23):

@@ -1,8 +1,7 @@
 """Paths of deep nodes are shortened in the middle for people, and exact all the same."""
 
-from executor import run
-from executor.history import History
-from planner import dynamic, task
+from promissory import dynamic, run, task
+from promissory.executor.history import History
 
 
 @task

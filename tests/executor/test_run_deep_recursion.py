@@ -4,8 +4,8 @@ import pytest
 
 SOURCE = """
 import resource, sys
-from executor import Store, run
-from planner import dynamic, task
+from promissory import Store, run
+from promissory import dynamic, task
 
 LEVELS = int(sys.argv[2])
 

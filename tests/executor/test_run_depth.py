@@ -4,13 +4,12 @@
 
 import pytest
 
-from executor import resume, run
-from executor.errors import DepthExceeded, FuturesTooLarge, LimitExceeded, NodesExceeded
-from executor.limits import Limits
-from executor.options import RunOptions
-from executor.scheduler import Scheduler
-from planner import dynamic, task, workflow
-from planner.plan_format import FuturesHeader, futures_to_bytes
+from promissory import dynamic, resume, run, task, workflow
+from promissory.errors import DepthExceeded, FuturesTooLarge, LimitExceeded, NodesExceeded
+from promissory.executor.limits import Limits
+from promissory.executor.options import RunOptions
+from promissory.executor.scheduler import Scheduler
+from promissory.planner.plan_format import FuturesHeader, futures_to_bytes
 
 bodies = []
 

@@ -5,11 +5,10 @@ from itertools import islice
 
 import pytest
 
-from executor import Store, resume, run
-from executor.doctor import ERROR, NOTE, WARNING, examine, is_whole
-from executor.errors import RunNotFound
-from executor.layout import run_key, segment_key
-from planner import dynamic, task, workflow
+from promissory import Store, dynamic, resume, run, task, workflow
+from promissory.errors import RunNotFound
+from promissory.executor.doctor import ERROR, NOTE, WARNING, examine, is_whole
+from promissory.executor.layout import run_key, segment_key
 
 LARGE = 5000
 broken = set()
@@ -84,9 +83,9 @@ def key_of(store, kind):
     if folder:
         return all_keys(store, folder)[number]
     sizes = {"input": GIVEN, "literal": list(range(1, LARGE)), "result": list(range(LARGE))}
-    from typesys import type_of
-    from typesys.canonical import digest
-    from typesys.wire import codec_for
+    from promissory import type_of
+    from promissory.typesys.canonical import digest
+    from promissory.typesys.wire import codec_for
 
     name = digest("value", codec_for(type_of(list[int])).encode(sizes[kind])).hex()
     return f"objects/{name[:2]}/{name}"
@@ -220,7 +219,7 @@ def test_J4_a_segment_of_another_run_is_told(store):
 def test_J4_a_stale_segment_of_an_executor_that_was_fenced_is_told(store):
     from dataclasses import replace
 
-    from executor.segment import segment_digest, segment_from_bytes, segment_to_bytes
+    from promissory.executor.segment import segment_digest, segment_from_bytes, segment_to_bytes
 
     numbers = store.list(run_key("ill", "journal"))
     data = store.get(numbers[-1])
@@ -263,7 +262,7 @@ def test_J4_a_foreign_file_with_a_number_far_away_does_not_make_it_count_there(s
 def test_J4_a_live_run_is_said_to_be_live_and_is_whole(project, gate):
     project.write("held.py", HELD)
     held = gate("held")
-    project.spawn("-c", "import executor, held; executor.run(held.flow, {'x': 1}, run_id='live')", GATE=held.path)
+    project.spawn("-c", "import promissory, held; promissory.run(held.flow, {'x': 1}, run_id='live')", GATE=held.path)
     held.reached()
     findings = list(examine(project.store, "live"))
     assert is_whole(findings)
@@ -273,7 +272,7 @@ def test_J4_a_live_run_is_said_to_be_live_and_is_whole(project, gate):
 
 HELD = """
 import os
-from planner import task, workflow
+from promissory import task, workflow
 @task
 def wait(x: int) -> int:
     open(os.environ["GATE"]).read()
@@ -285,7 +284,7 @@ def flow(x: int) -> int:
 
 
 def test_J4_a_run_that_was_killed_before_it_began_is_whole_and_can_be_resumed(tmp_path):
-    from executor.testing import Crashed, crash_at
+    from promissory.testing import Crashed, crash_at
 
     with crash_at("run.manifest-written"), pytest.raises(Crashed):
         run(other, {"x": 1}, store=tmp_path, run_id="unborn")

@@ -4,8 +4,7 @@ import os
 
 import pytest
 
-from executor import run
-from planner import dynamic, task, workflow
+from promissory import dynamic, run, task, workflow
 
 
 @task

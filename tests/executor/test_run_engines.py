@@ -2,11 +2,10 @@
 
 import pytest
 
-from executor import run
-from executor.engines.inline import Inline
-from executor.errors import EngineError, StoreError
-from executor.store import Store
-from planner import task, workflow
+from promissory import run, task, workflow
+from promissory.errors import EngineError, StoreError
+from promissory.executor.engines.inline import Inline
+from promissory.executor.store import Store
 
 
 @task

@@ -15,11 +15,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from executor import Store, run
-from executor.engines.inline import Inline
-from executor.engines.processes import Processes
-from executor.engines.threads import Threads
-from planner import Workflow
+from promissory import Store, Workflow, run
+from promissory.executor.engines.inline import Inline
+from promissory.executor.engines.processes import Processes
+from promissory.executor.engines.threads import Threads
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 INSTANCES = EXAMPLES.parents[1] / "shared" / "data" / "wfinstances"

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from executor import Store, run, start
-from executor.errors import EngineError, ExecutorError, InputError, RunExists, StoreError
-from planner import task, workflow
-from planner.errors import CompileError
+from promissory import Store, run, start, task, workflow
+from promissory.errors import CompileError, EngineError, ExecutorError, InputError, RunExists, StoreError
 
 ran = []
 

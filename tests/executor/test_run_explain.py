@@ -5,10 +5,9 @@ import uuid
 
 import pytest
 
-from executor import Store, resume, run
-from executor.errors import RunNotFound
-from executor.explain import explain
-from planner import dynamic, promise, task, workflow
+from promissory import Store, dynamic, promise, resume, run, task, workflow
+from promissory.errors import RunNotFound
+from promissory.executor.explain import explain
 
 BROKEN: list[bool] = []
 
@@ -69,7 +68,7 @@ def test_R4_it_names_the_first_input_that_differed(memory, inputs, field):
 
 
 SOURCE = """
-from planner import task, workflow
+from promissory import task, workflow
 
 @task(cache=True, cache_version="1")
 def work(x: int) -> int:
@@ -212,7 +211,7 @@ def test_R4_what_was_tried_several_times_says_so(memory):
 
 
 INTERRUPTED = """
-from planner import task, workflow
+from promissory import task, workflow
 
 @task(cache=True)
 def held(x: int, gate: str) -> int:
@@ -235,7 +234,7 @@ def waiting(project, gate, eventually):
     held = gate()
     process = project.spawn(
         "-c",
-        "import sys; from executor import run; from flow import flow; run(flow, {'x': 1, 'gate': sys.argv[1]}, run_id='one')",
+        "import sys; from promissory import run; from flow import flow; run(flow, {'x': 1, 'gate': sys.argv[1]}, run_id='one')",
         held.path,
     )
     held.reached()
@@ -263,17 +262,17 @@ def test_R4_what_was_interrupted_says_that_the_run_can_be_resumed(project, waiti
 def test_R4_a_node_of_a_cancelled_run_names_the_reason(project, gate):
     project.write("flow.py", INTERRUPTED)
     held = gate()
-    source = "import sys; from executor import run; from flow import flow; run(flow, {'x': 1, 'gate': sys.argv[1]}, "
+    source = "import sys; from promissory import run; from flow import flow; run(flow, {'x': 1, 'gate': sys.argv[1]}, "
     process = project.spawn("-c", source + "run_id='one', engine='processes')", held.path)
     held.reached()
-    project.code("from executor import attach; attach('one').cancel('enough for today')")
+    project.code("from promissory import attach; attach('one').cancel('enough for today')")
     project.finish(process)
     state, why = told(project.store, "one", "after")
     assert (state, "CANCELLED" in why, "enough for today" in why) == ("CANCELLED", True, True)
 
 
 SERIALIZED = INTERRUPTED.replace("cache=True", "cache=True, cache_serialize=True, cache_ignore=('gate',)")
-SECOND = "from executor import run; from flow import flow; run(flow, {'x': 1, 'gate': ''}, run_id='two')"
+SECOND = "from promissory import run; from flow import flow; run(flow, {'x': 1, 'gate': ''}, run_id='two')"
 
 
 def test_R4_a_node_that_waits_for_another_runs_call_says_so(project, gate, eventually):
@@ -281,7 +280,7 @@ def test_R4_a_node_that_waits_for_another_runs_call_says_so(project, gate, event
     held = gate()
     first = project.spawn(
         "-c",
-        "import sys; from executor import run; from flow import flow; run(flow, {'x': 1, 'gate': sys.argv[1]}, run_id='one')",
+        "import sys; from promissory import run; from flow import flow; run(flow, {'x': 1, 'gate': sys.argv[1]}, run_id='one')",
         held.path,
     )
     held.reached()

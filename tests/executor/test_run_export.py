@@ -5,14 +5,13 @@ import threading
 
 import pytest
 
-from executor import Store, attach, rerun, resume, run, start
-from executor.doctor import examine, is_whole
-from executor.errors import ExecutorError, JournalError, RunExists, RunNotFound
-from executor.export import export
-from executor.history import History
-from executor.journal import find_end
-from executor.layout import run_key, segment_key
-from planner import dynamic, task, workflow
+from promissory import Store, attach, dynamic, rerun, resume, run, start, task, workflow
+from promissory.errors import ExecutorError, JournalError, RunExists, RunNotFound
+from promissory.executor.doctor import examine, is_whole
+from promissory.executor.export import export
+from promissory.executor.history import History
+from promissory.executor.journal import find_end
+from promissory.executor.layout import run_key, segment_key
 
 LARGE = 5000
 ran = []
@@ -364,7 +363,7 @@ def test_J7_a_rerun_is_whole_without_the_run_that_it_came_from(store, target):
 
 MODULE = """
 import os
-from planner import task, dynamic, workflow
+from promissory import task, dynamic, workflow
 from lib.helper import scale
 
 @task
@@ -386,8 +385,8 @@ def flow(x: int) -> int:
 
 BY_VALUE = """
 import os, sys
-import executor
-from planner import task, workflow
+import promissory
+from promissory import task, workflow
 
 def made(k):
     @task
@@ -403,7 +402,7 @@ def made(k):
     return flow
 
 if __name__ == "__main__":
-    print(executor.run(made(3), {"x": 0}, run_id="moved", engine="processes").state)
+    print(promissory.run(made(3), {"x": 0}, run_id="moved", engine="processes").state)
 """
 
 
@@ -413,14 +412,14 @@ def test_J7_a_run_goes_on_from_its_source_bundle_where_the_project_is_not(projec
     project.write("src/lib/__init__.py", "")
     project.write("src/lib/helper.py", "def scale(x):\n    return x * 2\n")
     started = str(tmp_path / "started")
-    run_it = "import executor, job; print(executor.run(job.flow, {'x': 3}, run_id='moved').state)"
+    run_it = "import promissory, job; print(promissory.run(job.flow, {'x': 3}, run_id='moved').state)"
     assert project.code(run_it, PYTHONPATH=str(project.folder / "src"), STARTED=started, BROKEN="yes") == "FAILED\n"
     target = project.folder / "abroad"
     export(project.store, "moved", Store(target))
     shutil.rmtree(project.folder / "src")
     shutil.rmtree(project.folder / "store")
     before = (tmp_path / "started").read_text().count("step 0")
-    go_on = f"import executor; print(executor.resume('moved', engine={engine!r}).result)"
+    go_on = f"import promissory; print(promissory.resume('moved', engine={engine!r}).result)"
     assert project.code(go_on, STARTED=started, PROMISSORY_STORE=str(target)) == "31\n"
     assert (tmp_path / "started").read_text().count("step 0") == before == 1
 
@@ -432,4 +431,4 @@ def test_J7_functions_that_travel_by_value_go_along(project):
     export(project.store, "moved", Store(target))
     shutil.rmtree(project.folder / "store")
     (project.folder / "factory.py").unlink()
-    assert project.code("import executor; print(executor.resume('moved', engine='processes').result)", PROMISSORY_STORE=str(target)) == "9\n"
+    assert project.code("import promissory; print(promissory.resume('moved', engine='processes').result)", PROMISSORY_STORE=str(target)) == "9\n"

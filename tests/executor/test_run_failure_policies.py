@@ -8,25 +8,28 @@ from functools import partial
 
 import pytest
 
-from executor import Store, attach, resume, run, start
-from executor.errors import DepthExceeded, GateTimeout, Rejected, RunFailed, WorkerLost, WorkflowCancelled
-from executor.testing import MockClock, always_replay
-from planner import (
+from promissory import (
     FailurePolicy,
     NodeFailure,
     Skip,
+    Store,
     Workflow,
     approve,
+    attach,
     current_context,
     dynamic,
     map_task,
     promise,
+    resume,
+    run,
     sleep,
+    start,
     task,
     wait_for_input,
     workflow,
 )
-from planner.errors import CompileError, DecorationError
+from promissory.errors import CompileError, DecorationError, DepthExceeded, GateTimeout, Rejected, RunFailed, WorkerLost, WorkflowCancelled
+from promissory.testing import MockClock, always_replay
 
 ENGINES = ["inline", "threads", "processes"]
 RUNS_ON = FailurePolicy.FAIL_AFTER_EXECUTABLE_NODES_COMPLETE
@@ -927,7 +930,7 @@ def test_X6_a_handler_whose_repaired_run_succeeds_leaves_no_trace_in_the_result(
 
 MODULE = """
 import os
-from planner import NodeFailure, dynamic, task, workflow
+from promissory import NodeFailure, dynamic, task, workflow
 
 def note(what):
     descriptor = os.open("diary", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -971,7 +974,7 @@ def test_X6_a_handler_that_was_killed_runs_again_at_resume_and_the_run_fails_wit
     """What had failed is tried again by a resume, so the handler is too, when it fails again."""
     project.write("handled.py", MODULE)
     os.mkfifo(project.folder / "wait")
-    process = project.spawn("-c", "from executor import run\nfrom handled import flow\nrun(flow, run_id='killed', echo=False)")
+    process = project.spawn("-c", "from promissory import run\nfrom handled import flow\nrun(flow, run_id='killed', echo=False)")
     descriptor = os.open(project.folder / "wait", os.O_WRONLY)  # opens once the handler's second task waits
     eventually(lambda: states(attach("killed", store=project.store)).get("main/clean/first") == "SUCCEEDED", "the commit")
     process.kill()
@@ -980,7 +983,7 @@ def test_X6_a_handler_that_was_killed_runs_again_at_resume_and_the_run_fails_wit
     os.unlink(project.folder / "wait")
     assert project.lines("diary") == ["before", "boom", "first main/boom ValueError", "second"]
     told = project.code(
-        "from executor import resume\nended = resume('killed', echo=False)\nprint(ended.state, ended.error.path, type(ended.error.__cause__).__name__)"
+        "from promissory import resume\nended = resume('killed', echo=False)\nprint(ended.state, ended.error.path, type(ended.error.__cause__).__name__)"
     )
     assert told.split() == ["FAILED", "main/boom", "ValueError"]
     found = Counter(project.lines("diary"))

@@ -4,9 +4,8 @@ import sys
 
 import pytest
 
-from executor import run
-from executor.errors import RemoteError, RunFailed
-from planner import dynamic, task, workflow
+from promissory import dynamic, run, task, workflow
+from promissory.errors import RemoteError, RunFailed
 
 
 class Mine(Exception):

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from executor import Store, journal, resume, run, start
-from executor.crash_points import POINTS
-from executor.errors import JournalError
-from executor.events import DONE, EXPANDED, SNAPSHOT
-from executor.history import History
-from executor.inbox import send
-from executor.journal import find_end, newest_snapshot
-from executor.layout import run_key, segment_key
-from executor.manifest import read_manifest
-from executor.recovery import recover
-from executor.testing import Crashed, Fault, FaultyStore, MockClock, crash_at
-from executor.testing.enumeration import HOWS, RUN_ID, check_resumed, crash_at_operations, die_at, undisturbed
-from executor.testing.workloads import WORKLOADS, Workload, forget, said, say
-from planner import dynamic, task, workflow
-from planner.plan import Large
+from promissory import dynamic, task, workflow
+from promissory.errors import JournalError
+from promissory.executor import Store, journal, resume, run, start
+from promissory.executor.crash_points import POINTS
+from promissory.executor.events import DONE, EXPANDED, SNAPSHOT
+from promissory.executor.history import History
+from promissory.executor.inbox import send
+from promissory.executor.journal import find_end, newest_snapshot
+from promissory.executor.layout import run_key, segment_key
+from promissory.executor.manifest import read_manifest
+from promissory.executor.recovery import recover
+from promissory.executor.testing.enumeration import HOWS, RUN_ID, check_resumed, crash_at_operations, die_at, undisturbed
+from promissory.executor.testing.workloads import WORKLOADS, Workload, forget, said, say
+from promissory.planner.plan import Large
+from promissory.testing import Crashed, Fault, FaultyStore, MockClock, crash_at
 
 by_name = pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
 NESTED, RETRIED, CACHED = WORKLOADS[:3]

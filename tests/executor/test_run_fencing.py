@@ -11,20 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from executor import Store, resume, run, start
-from executor.doctor import NOTE, examine
-from executor.errors import Fenced, RunIsLive, StoreError
-from executor.events import DONE, RESUMED
-from executor.heartbeat import read_beat
-from executor.history import History
-from executor.journal import find_end
-from executor.layout import run_key
-from executor.testing import Crashed, Fault, FaultyStore, MockClock, crash_at
-from planner import task, workflow
+from promissory import Store, resume, run, start, task, workflow
+from promissory.errors import Fenced, RunIsLive, StoreError
+from promissory.executor.doctor import NOTE, examine
+from promissory.executor.events import DONE, RESUMED
+from promissory.executor.heartbeat import read_beat
+from promissory.executor.history import History
+from promissory.executor.journal import find_end
+from promissory.executor.layout import run_key
+from promissory.testing import Crashed, Fault, FaultyStore, MockClock, crash_at
 
 MODULE = """
 import os, time
-from planner import dynamic, task, workflow
+from promissory import dynamic, task, workflow
 
 def began(what):
     descriptor = os.open("started", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -59,7 +58,7 @@ def flow(x: int) -> str:
 
 RUN = """
 import sys
-from executor import run
+from promissory import run
 from fenced import flow
 if __name__ == "__main__":
     print(run(flow, {"x": 0}, run_id="fenced", engine=sys.argv[1], echo=False).result)
@@ -67,8 +66,8 @@ if __name__ == "__main__":
 
 SLOW_RUN = """
 import sys
-from executor import run
-from executor.testing import Fault, FaultyStore
+from promissory import run
+from promissory.testing import Fault, FaultyStore
 from fenced import flow
 if __name__ == "__main__":
     store = FaultyStore("store", [Fault("delay", seconds=0.02)])
@@ -77,7 +76,7 @@ if __name__ == "__main__":
 
 RESUME = """
 import sys
-from executor import resume
+from promissory import resume
 if __name__ == "__main__":
     print(resume("fenced", engine=sys.argv[1], take_over=True, echo=False).result)
 """
@@ -135,7 +134,7 @@ def test_J3_an_executor_that_wakes_after_the_run_has_ended_changes_nothing(flow,
     output, errors = flow.finish(first)
     assert output == "", "it may not show a result that does not count"
     assert first.returncode == 1
-    assert "executor.errors.Fenced: run fenced was taken over by another executor" in errors
+    assert "promissory.errors.Fenced: run fenced was taken over by another executor" in errors
     assert "AssertionError" not in errors and "Exception in thread" not in errors
     assert History(flow.store, "fenced").state == "SUCCEEDED"
     after = everything(flow.store)
@@ -183,7 +182,7 @@ def test_J3_what_a_fenced_executor_had_not_committed_is_in_no_cache(flow, gate, 
     flow.finish(first)
     assert "told" not in bodies(flow, "first")
     third = flow.code(
-        'import executor; from fenced import told\nprint(executor.run(told, {"who": "it", "x": 5}, echo=False).result)', WHO="third"
+        'import promissory; from fenced import told\nprint(promissory.run(told, {"who": "it", "x": 5}, echo=False).result)', WHO="third"
     )
     assert third.strip() == "second"
 

@@ -14,12 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from executor import Store, attach, heartbeat, journal, resume, run, start
-from executor.doctor import NOTE, examine
-from executor.errors import Fenced, RunFailed, WorkflowCancelled
-from executor.heartbeat import read_beat
-from executor.testing import MockClock
-from planner import (
+from promissory import (
     Context,
     Loop,
     NodeFailure,
@@ -36,6 +31,11 @@ from planner import (
     wait_for_input,
     workflow,
 )
+from promissory.errors import Fenced, RunFailed, WorkflowCancelled
+from promissory.executor import Store, attach, heartbeat, journal, resume, run, start
+from promissory.executor.doctor import NOTE, examine
+from promissory.executor.heartbeat import read_beat
+from promissory.testing import MockClock
 
 QUIET = {"echo": False, "durability": "process"}
 MANY = 2100
@@ -700,12 +700,12 @@ def test_J3_who_waits_at_a_gate_in_an_arm_or_a_map_is_overtaken_like_any(url):
 
 MODULE = """
 import os, sys
-from executor import Store, attach, resume, start
-from executor.errors import Fenced, RunFailed, WorkflowCancelled
-from executor.events import LOOPED, RETRIED, SIGNALLED, SKIPPED, STOPPED_BY
-from executor.segment import segment_from_bytes
+from promissory import Store, attach, resume, start
+from promissory.errors import Fenced, RunFailed, WorkflowCancelled
+from promissory.executor.events import LOOPED, RETRIED, SIGNALLED, SKIPPED, STOPPED_BY
+from promissory.executor.segment import segment_from_bytes
 from functools import partial
-from planner import Context, Loop, NodeFailure, Retry, Skip, conditional, dynamic, promise, task, workflow
+from promissory import Context, Loop, NodeFailure, Retry, Skip, conditional, dynamic, promise, task, workflow
 
 SIGNALS = (LOOPED, RETRIED, SIGNALLED, SKIPPED, STOPPED_BY)
 
@@ -819,7 +819,7 @@ def flow() -> str:
 
 GO = """
 import sys, work
-from executor import start
+from promissory import start
 if __name__ == "__main__":
     runs = [start(work.signal, {"what": what}, run_id=what, engine=sys.argv[1], max_parallelism=1, echo=False, store=work.Standing("store"))
             for what in sys.argv[2:]] or [start(work.flow, run_id="fenced", engine=sys.argv[1], max_parallelism=1, echo=False)]
@@ -829,7 +829,7 @@ if __name__ == "__main__":
 
 AGAIN = """
 import sys
-from executor import resume
+from promissory import resume
 if __name__ == "__main__":
     for run_id in sys.argv[2:]:
         ended = resume(run_id, engine=sys.argv[1], max_parallelism=1, take_over=True, echo=False)
@@ -870,7 +870,7 @@ def test_J3_a_process_that_was_stopped_in_the_middle_of_it_wakes_and_changes_not
     old.send_signal(signal.SIGCONT)
     output, errors = author.finish(old)
     assert (old.returncode, output) == (1, "")
-    assert "executor.errors.Fenced: run fenced was taken over by another executor" in errors
+    assert "promissory.errors.Fenced: run fenced was taken over by another executor" in errors
     after = everything(url)
     assert {key for key in before if after.get(key) != before[key]} == set()
     assert not [key for key in after.keys() - before.keys() if not key.startswith("objects/")]

@@ -6,7 +6,7 @@ import pytest
 
 MODULE = """
 import os, resource
-from planner import task, workflow
+from promissory import task, workflow
 
 LIMIT = int(os.environ.get("FULL_FROM", "0"))
 
@@ -41,8 +41,8 @@ def chain(x: int) -> int:
 
 RUN = """
 import json, resource
-from executor import run
-from executor.errors import StoreError
+from promissory import run
+from promissory.errors import StoreError
 from full import chain
 
 acknowledged = []
@@ -56,7 +56,7 @@ else:
 """
 
 RESUME = """
-from executor import resume
+from promissory import resume
 print(resume("full").result)
 """
 

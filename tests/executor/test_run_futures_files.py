@@ -2,15 +2,14 @@
 
 import pytest
 
-from executor import resume, run
-from executor.errors import RunNotFound
-from executor.events import EXPANDED
-from executor.frame import node_identity
-from executor.layout import futures_key
-from executor.scheduler import ROOT_IDENTITY
-from planner import dynamic, task, workflow
-from planner.plan import Plan
-from planner.plan_format import futures_from_bytes
+from promissory import dynamic, resume, run, task, workflow
+from promissory.errors import RunNotFound
+from promissory.executor.events import EXPANDED
+from promissory.executor.frame import node_identity
+from promissory.executor.layout import futures_key
+from promissory.executor.scheduler import ROOT_IDENTITY
+from promissory.planner.plan import Plan
+from promissory.planner.plan_format import futures_from_bytes
 
 broken = []
 

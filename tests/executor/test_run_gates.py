@@ -9,25 +9,27 @@ from datetime import timedelta
 
 import pytest
 
-from executor import attach, resume, run, start
-from executor.errors import GateNotFound, GateTimeout, Rejected, RunIsNotLive
-from executor.testing import MockClock, always_replay
-from planner import (
+from promissory import (
     FailurePolicy,
     NodeFailure,
     Plan,
     Workflow,
     approve,
+    attach,
     conditional,
     dynamic,
     map_task,
     promise,
+    resume,
+    run,
     sleep,
+    start,
     task,
     wait_for_input,
     workflow,
 )
-from planner.errors import CompileError, GateError, PromiseError
+from promissory.errors import CompileError, GateError, GateNotFound, GateTimeout, PromiseError, Rejected, RunIsNotLive
+from promissory.testing import MockClock, always_replay
 
 ENGINES = ["inline", "threads", "processes"]
 
@@ -645,7 +647,7 @@ def test_G1_a_paused_run_takes_an_answer_and_goes_on_when_it_may(store, eventual
 
 MODULE = """
 import os
-from planner import promise, sleep, task, wait_for_input, approve, workflow
+from promissory import promise, sleep, task, wait_for_input, approve, workflow
 
 def note(what):
     descriptor = os.open("diary", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -680,7 +682,7 @@ def nap() -> int:
 
 def command(project, *arguments):
     """What the command line says: exit code, output, errors."""
-    process = project.spawn("-c", "import sys\nfrom executor.cli.main import main\nmain(sys.argv[1:])", *arguments)
+    process = project.spawn("-c", "import sys\nfrom promissory.executor.cli.main import main\nmain(sys.argv[1:])", *arguments)
     output, errors = project.finish(process)
     return process.returncode, output, errors
 
@@ -689,7 +691,7 @@ def waiting_run(project, eventually, engine="inline"):
     """A run of `both` in another process, which waits at both of its gates."""
     project.write("gated.py", MODULE)
     process = project.spawn(
-        "-c", f"from executor import run\nfrom gated import both\nprint(run(both, run_id='gated', engine={engine!r}, echo=False).result)"
+        "-c", f"from promissory import run\nfrom gated import both\nprint(run(both, run_id='gated', engine={engine!r}, echo=False).result)"
     )
     eventually(lambda: project.lines("diary"), "the run")
     eventually(lambda: list(states(attach("gated", store=project.store)).values()).count("WAITING") == 2, "both gates")
@@ -732,7 +734,7 @@ def test_G1_killed_while_it_waits_a_resume_waits_on_and_runs_nothing_again(proje
     process = waiting_run(project, eventually, engine)
     process.kill()
     process.wait()
-    again = project.spawn("-c", f"from executor import resume\nprint(resume('gated', engine={engine!r}, echo=False).result)")
+    again = project.spawn("-c", f"from promissory import resume\nprint(resume('gated', engine={engine!r}, echo=False).result)")
     there = attach("gated", store=project.store)
     eventually(lambda: there.state == "RUNNING", "the new executor")
     there.answer("age", 1)
@@ -751,7 +753,7 @@ def test_G1_an_answer_to_an_interrupted_run_is_taken_at_resume(project, eventual
     there.answer("age", 2)
     code, _, errors = command(project, "answer", "gated", "release", "true")
     assert (code, "resume" in errors) == (0, True)
-    assert project.code("from executor import resume\nprint(resume('gated', echo=False).result)").split() == ["7"]
+    assert project.code("from promissory import resume\nprint(resume('gated', echo=False).result)").split() == ["7"]
 
 
 def test_G1_an_answer_that_was_committed_is_not_asked_for_again_after_a_kill(project, eventually):
@@ -763,12 +765,12 @@ def test_G1_an_answer_that_was_committed_is_not_asked_for_again_after_a_kill(pro
     assert states(there)["main/age"] == "SUCCEEDED"
     eventually(lambda: there.state == "INTERRUPTED", "that nobody works on it")
     there.answer("release", True)
-    assert project.code("from executor import resume\nprint(resume('gated', echo=False).result)").split() == ["16"]
+    assert project.code("from promissory import resume\nprint(resume('gated', echo=False).result)").split() == ["16"]
 
 
 def test_G1_a_sleep_that_was_killed_goes_on_with_the_rest_of_its_time(project, eventually):
     project.write("gated.py", MODULE)
-    process = project.spawn("-c", "from executor import run\nfrom gated import nap\nrun(nap, run_id='nap', echo=False)")
+    process = project.spawn("-c", "from promissory import run\nfrom gated import nap\nrun(nap, run_id='nap', echo=False)")
     eventually(lambda: project.lines("diary"), "the first task")
     eventually(lambda: states(attach("nap", store=project.store)).get("main/sleep") == "WAITING", "the sleep")
     process.kill()
@@ -776,8 +778,8 @@ def test_G1_a_sleep_that_was_killed_goes_on_with_the_rest_of_its_time(project, e
     told = project.code(
         """
         import time
-        from executor import resume
-        from executor.testing import MockClock
+        from promissory import resume
+        from promissory.testing import MockClock
         clock = MockClock(time.time() + 40)
         print(resume("nap", clock=clock, echo=False).result, round(clock.monotonic()))
         """
@@ -790,7 +792,7 @@ def test_G1_a_sleep_that_was_killed_goes_on_with_the_rest_of_its_time(project, e
 
 def test_G1_a_sleep_that_ended_while_nobody_worked_is_over_at_resume(project, eventually):
     project.write("gated.py", MODULE)
-    process = project.spawn("-c", "from executor import run\nfrom gated import nap\nrun(nap, run_id='nap', echo=False)")
+    process = project.spawn("-c", "from promissory import run\nfrom gated import nap\nrun(nap, run_id='nap', echo=False)")
     eventually(lambda: project.lines("diary"), "the first task")
     eventually(lambda: states(attach("nap", store=project.store)).get("main/sleep") == "WAITING", "the sleep")
     process.kill()
@@ -798,8 +800,8 @@ def test_G1_a_sleep_that_ended_while_nobody_worked_is_over_at_resume(project, ev
     told = project.code(
         """
         import time
-        from executor import resume
-        from executor.testing import MockClock
+        from promissory import resume
+        from promissory.testing import MockClock
         clock = MockClock(time.time() + 1000)
         print(resume("nap", clock=clock, echo=False).result, round(clock.monotonic()))
         """

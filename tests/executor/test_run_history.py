@@ -2,10 +2,9 @@
 
 import pytest
 
-from executor import run
-from executor.errors import RunNotFound
-from executor.history import History
-from planner import dynamic, task, workflow
+from promissory import dynamic, run, task, workflow
+from promissory.errors import RunNotFound
+from promissory.executor.history import History
 
 
 @task
@@ -91,8 +90,8 @@ def test_X8_the_history_of_a_run_with_a_snapshot_is_whole(store):
 
 
 def test_J7_reading_a_history_needs_no_code_of_the_author(project):
-    project.write("flow.py", "from planner import task, workflow\n@task\ndef f(x: int) -> int:\n    return x\n@workflow\ndef flow(x: int) -> int:\n    return f(f(x))\n")
-    project.code("from executor import run; from flow import flow; run(flow, {'x': 1}, run_id='read')")
+    project.write("flow.py", "from promissory import task, workflow\n@task\ndef f(x: int) -> int:\n    return x\n@workflow\ndef flow(x: int) -> int:\n    return f(f(x))\n")
+    project.code("from promissory import run; from flow import flow; run(flow, {'x': 1}, run_id='read')")
     (project.folder / "flow.py").unlink()
     assert History(project.store, "read").counts == {"SUCCEEDED": 2}
 

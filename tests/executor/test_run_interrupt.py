@@ -5,14 +5,13 @@ import subprocess
 
 import pytest
 
-from executor import resume, run
-from executor.events import DONE, FAILED
-from executor.history import History
-from planner import task, workflow
+from promissory import resume, run, task, workflow
+from promissory.executor.events import DONE, FAILED
+from promissory.executor.history import History
 
 MODULE = """
 import os
-from planner import dynamic, task, workflow
+from promissory import dynamic, task, workflow
 
 def began(what):
     with open("started", "a") as file:
@@ -41,7 +40,7 @@ def flow(x: int) -> int:
 RUN = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run that is itself in the background would pass on that it is ignored
-from executor import run
+from promissory import run
 from interrupted import flow
 run(flow, {"x": 0}, run_id="stopped")
 """
@@ -89,7 +88,7 @@ def test_X10_an_interrupt_is_no_nodes_failure_and_what_was_done_is_committed(pro
 def test_X10_an_interrupted_run_is_resumed_and_runs_nothing_again(project, stopped, gate):
     held = gate("again")
     before = project.lines("started")
-    process = project.spawn("-c", "from executor import resume; print(resume('stopped').result)", GATE=held.path)
+    process = project.spawn("-c", "from promissory import resume; print(resume('stopped').result)", GATE=held.path)
     held.reached()
     held.open()
     output, errors = project.finish(process)

@@ -5,13 +5,12 @@ import threading
 
 import pytest
 
-from executor import Store, resume, run
-from executor.errors import Fenced
-from executor.events import DONE, NO_META, SNAPSHOT
-from executor.journal import SNAPSHOT_EVENTS, Journal, Tail, find_end, newest_snapshot, read_segments
-from executor.layout import segment_key
-from executor.segment import GENESIS, NO_SNAPSHOT, segment_digest
-from planner import dynamic, task, workflow
+from promissory import Store, dynamic, resume, run, task, workflow
+from promissory.errors import Fenced
+from promissory.executor.events import DONE, NO_META, SNAPSHOT
+from promissory.executor.journal import SNAPSHOT_EVENTS, Journal, Tail, find_end, newest_snapshot, read_segments
+from promissory.executor.layout import segment_key
+from promissory.executor.segment import GENESIS, NO_SNAPSHOT, segment_digest
 
 
 def event(number):

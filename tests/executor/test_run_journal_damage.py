@@ -2,14 +2,13 @@
 
 import pytest
 
-from executor import resume, run
-from executor.errors import JournalError
-from executor.events import DONE, NO_META
-from executor.history import History
-from executor.journal import Journal, find_end, read_segments
-from executor.layout import run_key, segment_key
-from executor.segment import segment_from_bytes
-from planner import task, workflow
+from promissory import resume, run, task, workflow
+from promissory.errors import JournalError
+from promissory.executor.events import DONE, NO_META
+from promissory.executor.history import History
+from promissory.executor.journal import Journal, find_end, read_segments
+from promissory.executor.layout import run_key, segment_key
+from promissory.executor.segment import segment_from_bytes
 
 ran = []
 broken = []

@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from executor.failure import Failure
-from executor.limits import Limits
-from executor.scheduler import Scheduler
-from planner import Context, FailurePolicy, NodeFailure, Workflow, dynamic, map_task, promise, task, workflow
-from planner.plan import MAP
-from planner.plan_format import plan_from_bytes
-from typesys.canonical import pack
+from promissory import Context, FailurePolicy, NodeFailure, Workflow, dynamic, map_task, promise, task, workflow
+from promissory.executor.failure import Failure
+from promissory.executor.limits import Limits
+from promissory.executor.scheduler import Scheduler
+from promissory.planner.plan import MAP
+from promissory.planner.plan_format import plan_from_bytes
+from promissory.typesys.canonical import pack
 
 
 @task
@@ -278,8 +278,8 @@ def down(n: int) -> int:
 
 
 def test_X6_a_failure_at_the_bottom_costs_each_level_the_same():
-    from planner import expand
-    from planner.plan_format import FuturesHeader, futures_to_bytes
+    from promissory import expand
+    from promissory.planner.plan_format import FuturesHeader, futures_to_bytes
 
     found = []
     for levels in (60, 120, 240):

@@ -12,21 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from executor import Store, attach, rerun, resume, run, start
-from executor.checkpoints import checkpoint_keys
-from executor.collect import garbage, remove, remove_run
-from executor.doctor import examine
-from executor.errors import Fenced, RunTimeout, StoreError, WorkerLost
-from executor.events import RETRIED
-from executor.export import export
-from executor.layout import CHECKPOINTS, run_key
-from executor.testing import MockClock
-from planner import Context, Loop, Retry, current_context, dynamic, map_task, task, workflow
-from planner.errors import ContextError
+from promissory import Context, Loop, Retry, Store, attach, current_context, dynamic, map_task, rerun, resume, run, start, task, workflow
+from promissory.errors import ContextError, Fenced, RunTimeout, StoreError, WorkerLost
+from promissory.executor.checkpoints import checkpoint_keys
+from promissory.executor.collect import garbage, remove, remove_run
+from promissory.executor.doctor import examine
+from promissory.executor.events import RETRIED
+from promissory.executor.export import export
+from promissory.executor.layout import CHECKPOINTS, run_key
+from promissory.testing import MockClock
 
 ENGINES = ("inline", "threads", "processes")
 PLACES = ("disk", "memory")
-COMMAND = "import sys; from executor.cli.main import main; main(sys.argv[1:])"
+COMMAND = "import sys; from promissory.executor.cli.main import main; main(sys.argv[1:])"
 
 
 @pytest.fixture
@@ -675,7 +673,7 @@ def test_J7_checkpoints_of_a_run_whose_removal_was_cut_short_are_garbage(store, 
 
 MODULE = """
 import os
-from planner import Context, Loop, Retry, dynamic, map_task, task, workflow
+from promissory import Context, Loop, Retry, dynamic, map_task, task, workflow
 
 def says(*what):
     descriptor = os.open("said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -749,10 +747,10 @@ def two() -> str:
 
 RUN = """
 import sys
-import executor, long
+import promissory, long
 if __name__ == "__main__":
     name, engine = sys.argv[1:]
-    ended = executor.run(getattr(long, name), {}, run_id="long", engine=engine, max_parallelism=2, durability="process", echo=False)
+    ended = promissory.run(getattr(long, name), {}, run_id="long", engine=engine, max_parallelism=2, durability="process", echo=False)
     print(ended.state, ended.reason)
 """
 
@@ -763,7 +761,7 @@ def author(project):
     project.write("long.py", MODULE)
     project.write("go.py", RUN)
     project.went_on = lambda engine="inline": project.code(
-        f'import executor; print(executor.resume("long", engine="{engine}", durability="process", echo=False).result)'
+        f'import promissory; print(promissory.resume("long", engine="{engine}", durability="process", echo=False).result)'
     ).strip()
     return project
 

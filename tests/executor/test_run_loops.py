@@ -15,12 +15,26 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from executor import Store, resume, run
-from executor.errors import IterationLimitExceeded, RunFailed, RunTimeout, TaskTimeout, TaskTypeError
-from executor.history import History
-from executor.testing import MockClock, always_replay
-from planner import Context, Loop, Retry, Skip, conditional, current_context, dynamic, map_task, promise, task, unmapped, workflow
-from planner.errors import CompileError, ContextError
+from promissory import (
+    Context,
+    Loop,
+    Retry,
+    Skip,
+    Store,
+    conditional,
+    current_context,
+    dynamic,
+    map_task,
+    promise,
+    resume,
+    run,
+    task,
+    unmapped,
+    workflow,
+)
+from promissory.errors import CompileError, ContextError, IterationLimitExceeded, RunFailed, RunTimeout, TaskTimeout, TaskTypeError
+from promissory.executor.history import History
+from promissory.testing import MockClock, always_replay
 
 ENGINES = ["inline", "processes"]
 ALL_ENGINES = ["inline", "threads", "processes"]
@@ -1678,7 +1692,7 @@ def test_X3_a_loop_leaves_the_same_bytes_on_every_engine(tmp_path, write_module,
     module = write_module(
         "same_loops",
         """
-        from planner import Loop, current_context, dynamic, map_task, task, workflow
+        from promissory import Loop, current_context, dynamic, map_task, task, workflow
 
         @task
         def long(n: int) -> list[int]:

@@ -9,19 +9,19 @@ from collections import Counter
 
 import pytest
 
-from executor import Store, journal, rerun, resume, run, start
-from executor.collect import garbage, remove
-from executor.doctor import examine
-from executor.errors import RunNotFound
-from executor.events import EXPANDED, LOOPED, SNAPSHOT
-from executor.export import export
-from executor.history import History
-from executor.journal import find_end, read_segments
-from executor.testing import Crashed, crash_at
-from planner import Context, Loop, current_context, dynamic, map_task, task, workflow
+from promissory import Context, Loop, current_context, dynamic, map_task, task, workflow
+from promissory.errors import RunNotFound
+from promissory.executor import Store, journal, rerun, resume, run, start
+from promissory.executor.collect import garbage, remove
+from promissory.executor.doctor import examine
+from promissory.executor.events import EXPANDED, LOOPED, SNAPSHOT
+from promissory.executor.export import export
+from promissory.executor.history import History
+from promissory.executor.journal import find_end, read_segments
+from promissory.testing import Crashed, crash_at
 
 ENGINES = ["inline", "processes"]
-COMMAND = "import sys; from executor.cli.main import main; main(sys.argv[1:])"
+COMMAND = "import sys; from promissory.executor.cli.main import main; main(sys.argv[1:])"
 
 
 @pytest.fixture
@@ -260,7 +260,7 @@ def test_D6_a_dynamic_whose_body_fails_in_an_iteration_is_resumed_there(store, d
 
 
 LIMITED = """
-    from planner import Loop, current_context, task
+    from promissory import Loop, current_context, task
 
     seen = []
 
@@ -302,7 +302,7 @@ def test_S3_a_resume_without_raising_the_limit_fails_as_before_and_runs_nothing(
 
 
 CHANGING = """
-    from planner import Loop, current_context, task
+    from promissory import Loop, current_context, task
 
     seen = []
 
@@ -334,7 +334,7 @@ def test_R6_after_a_code_change_committed_iterations_stay_and_the_next_ones_run_
 
 MODULE = """
 import os, time
-from planner import Loop, current_context, dynamic, map_task, task, workflow
+from promissory import Loop, current_context, dynamic, map_task, task, workflow
 
 def began(*what):
     descriptor = os.open("started", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -396,8 +396,8 @@ def flaky(n: int) -> int:
     return ctx.loop_result
 """
 
-RUN = "import loops; from executor import run; run(loops.{target}, {inputs}, run_id='mine', engine={engine!r}, echo=False)"
-RESUME = "import json, loops; from executor import resume; print(json.dumps(resume('mine', engine={engine!r}, echo=False).result))"
+RUN = "import loops; from promissory import run; run(loops.{target}, {inputs}, run_id='mine', engine={engine!r}, echo=False)"
+RESUME = "import json, loops; from promissory import resume; print(json.dumps(resume('mine', engine={engine!r}, echo=False).result))"
 
 FIBONACCI = Counter({f"100 {n}": 1 + (n == 7) for n in range(1, 13)})
 KILLED = {
@@ -697,7 +697,7 @@ def test_J1_the_journal_has_one_event_an_iteration_in_order(store, diary, broken
 
 
 SAYS = """
-from planner import Loop, current_context, task
+from promissory import Loop, current_context, task
 
 @task
 def says(last: int) -> int:
@@ -711,7 +711,7 @@ def says(last: int) -> int:
 
 def logs(project, *arguments):
     project.write("says.py", SAYS)
-    project.code("import says; from executor import run; run(says.says, {'last': 3}, run_id='mine', echo=False)")
+    project.code("import says; from promissory import run; run(says.says, {'last': 3}, run_id='mine', echo=False)")
     return [line.rpartition("| ")[2] for line in project.python("-c", COMMAND, "logs", "mine", *arguments).splitlines()]
 
 
@@ -733,6 +733,6 @@ def test_X8_a_path_of_an_iteration_that_never_was_is_not_found(store, diary):
 
 def test_R4_explain_takes_the_path_of_an_iteration_that_an_error_names(project):
     project.write("says.py", SAYS.replace('print(f"iteration {ctx.loop_index}")', "assert ctx.loop_index < 2, 'too far'"))
-    project.code("import says; from executor import run; run(says.says, {'last': 3}, run_id='mine', echo=False)")
+    project.code("import says; from promissory import run; run(says.says, {'last': 3}, run_id='mine', echo=False)")
     shown = project.python("-c", COMMAND, "explain", "mine", "main/says[=2]")
     assert "too far" in shown and "main/says" in shown

@@ -10,12 +10,25 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from executor import resume, run
-from executor.errors import DepthExceeded, OutputUnavailable, RunFailed, WorkflowCancelled
-from executor.history import History
-from executor.testing import MockClock, always_replay
-from planner import Context, Loop, Retry, Skip, conditional, current_context, dynamic, flatten, map_task, task, unmapped, workflow
-from planner.errors import MapError
+from promissory import (
+    Context,
+    Loop,
+    Retry,
+    Skip,
+    conditional,
+    current_context,
+    dynamic,
+    flatten,
+    map_task,
+    resume,
+    run,
+    task,
+    unmapped,
+    workflow,
+)
+from promissory.errors import DepthExceeded, MapError, OutputUnavailable, RunFailed, WorkflowCancelled
+from promissory.executor.history import History
+from promissory.testing import MockClock, always_replay
 
 ENGINES = ["inline", "threads", "processes"]
 every_engine = pytest.mark.parametrize("engine", ENGINES)
@@ -786,8 +799,8 @@ def test_J1_a_map_is_resumed_from_a_snapshot_in_its_middle(store, diary):
 
 KILLED = """
     import os, sys
-    from executor import resume, run
-    from planner import task, workflow
+    from promissory import resume, run
+    from promissory import task, workflow
 
     @task
     def numbers(n: int) -> list[int]:
@@ -877,8 +890,8 @@ def test_X6_a_failure_in_a_later_chunk_is_reported_with_its_number_in_the_list(s
 
 
 PRINTING = """
-    from executor import run
-    from planner import task, workflow
+    from promissory import run
+    from promissory import task, workflow
 
     @task
     def inc(x: int) -> int:

@@ -4,11 +4,10 @@ import uuid
 
 import pytest
 
-from executor import resume, run
-from executor.errors import OutputUnavailable
-from planner import CompileError, Plan, Skip, merge, task, workflow
-from planner.errors import WrongCall
-from planner.mermaid import to_mermaid
+from promissory import resume, run
+from promissory.errors import OutputUnavailable, WrongCall
+from promissory.planner import CompileError, Plan, Skip, merge, task, workflow
+from promissory.planner.mermaid import to_mermaid
 
 ENGINES = ["inline", "threads", "processes"]
 

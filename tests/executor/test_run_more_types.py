@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from executor import run
-from executor.errors import InputError, RunFailed
-from planner import task, workflow
+from promissory import run, task, workflow
+from promissory.errors import InputError, RunFailed
 
 
 def loaded(name):
@@ -181,8 +180,8 @@ REGISTER = "register_codec(Money, wire=int, to_wire=lambda money: money.cents, f
 FLOW = """
     import os
     from typing import Any
-    from executor import run
-    from planner import dynamic, task, workflow
+    from promissory import run
+    from promissory import dynamic, task, workflow
     from shop import Money
 
     @task(strict=True)
@@ -208,14 +207,14 @@ FLOW = """
 
 
 def test_A10_a_class_registered_where_it_is_defined_works_across_processes(project):
-    project.write("shop.py", f"from typesys import register_codec\n{MONEY}\n{REGISTER}\n")
+    project.write("shop.py", f"from promissory import register_codec\n{MONEY}\n{REGISTER}\n")
     project.write("flow.py", FLOW)
     assert project.python("flow.py") == "True 20 [2, 5]\n"
 
 
 def test_A10_a_class_registered_by_an_entry_point_alone_works_across_processes(project):
     project.write("site/shop.py", MONEY)
-    project.write("site/shop_codecs.py", f"from typesys import register_codec\nfrom shop import Money\n\ndef register():\n    {REGISTER}\n")
+    project.write("site/shop_codecs.py", f"from promissory import register_codec\nfrom shop import Money\n\ndef register():\n    {REGISTER}\n")
     project.write("site/shop-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: shop\nVersion: 1.0\n")
     project.write("site/shop-1.0.dist-info/entry_points.txt", "[promissory.codecs]\nshop = shop_codecs:register\n")
     project.write("flow.py", FLOW)
@@ -224,7 +223,7 @@ def test_A10_a_class_registered_by_an_entry_point_alone_works_across_processes(p
 
 
 def test_A10_a_class_registered_in_the_script_itself_works_across_processes(project):
-    flow = FLOW.replace("from shop import Money", "from typesys import register_codec")
+    flow = FLOW.replace("from shop import Money", "from promissory import register_codec")
     lines = [line[4:] for line in flow.splitlines()]
     at = next(index for index, line in enumerate(lines) if line.startswith("@task"))
     project.write("flow.py", "\n".join([*lines[:at], *MONEY.splitlines(), REGISTER, "", *lines[at:]]))
@@ -235,8 +234,8 @@ LOCAL = """
 import enum
 from dataclasses import dataclass
 from typing import Generic, NotRequired, TypedDict, TypeVar
-from executor import run
-from planner import task, workflow
+from promissory import run
+from promissory import task, workflow
 
 T = TypeVar("T")
 
@@ -277,7 +276,7 @@ def test_A10_classes_made_in_a_function_work_across_processes(project):
 
 
 FAILING = f"""
-from typesys import register_codec
+from promissory import register_codec
 {MONEY}
 class Broken(Money):
     pass
@@ -299,7 +298,7 @@ def test_P4_a_codec_that_raises_fails_the_node_with_the_reason(store, write_modu
         "failing_codecs",
         FAILING
         + """
-from planner import task, workflow
+from promissory import task, workflow
 
 @task
 def broken(x: int) -> Broken:

@@ -5,10 +5,8 @@ from typing import Any
 
 import pytest
 
-from executor import run
-from executor.errors import NoProgress
-from planner import dynamic, task, workflow
-from typesys import Opaque
+from promissory import Opaque, dynamic, run, task, workflow
+from promissory.errors import NoProgress
 
 bodies = []
 

@@ -17,9 +17,9 @@ import os, threading
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
-from executor import resume, run
-from executor.errors import RunFailed
-from planner import dynamic, task, workflow
+from promissory import resume, run
+from promissory.errors import RunFailed
+from promissory import dynamic, task, workflow
 
 def computed(target, **inputs):
     return run(target, inputs, engine="processes").result
@@ -316,7 +316,7 @@ def test_R6_a_run_of_a_notebook_is_resumed_when_its_kernel_is_gone(notebook):
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PROMISSORY_STORE")}
     for engine in ("processes", "inline"):
         said = subprocess.run(
-            [sys.executable, "-c", f"import json; from executor import resume; print(json.dumps(resume({name!r}, engine={engine!r}).result))"],
+            [sys.executable, "-c", f"import json; from promissory import resume; print(json.dumps(resume({name!r}, engine={engine!r}).result))"],
             cwd=notebook.folder,
             env=environment,
             capture_output=True,
@@ -328,9 +328,9 @@ def test_R6_a_run_of_a_notebook_is_resumed_when_its_kernel_is_gone(notebook):
 
 
 def test_A11_the_notebook_has_a_module_beside_it(notebook):
-    (notebook.folder / "beside_notebook.py").write_text("from planner import task\n\n@task\ndef beside(x: int) -> int:\n    return -x\n")
+    (notebook.folder / "beside_notebook.py").write_text("from promissory import task\n\n@task\ndef beside(x: int) -> int:\n    return -x\n")
     notebook.cell("from beside_notebook import beside")
     assert notebook.cell("computed(beside, x=1)") == "-1"
-    (notebook.folder / "beside_notebook.py").write_text("from planner import task\n\n@task\ndef beside(x: int) -> int:\n    return -1000 * x\n")
+    (notebook.folder / "beside_notebook.py").write_text("from promissory import task\n\n@task\ndef beside(x: int) -> int:\n    return -1000 * x\n")
     notebook.cell("import importlib, beside_notebook\nbeside = importlib.reload(beside_notebook).beside")
     assert notebook.cell("computed(beside, x=1)") == "-1000"

@@ -2,23 +2,22 @@
 
 import pytest
 
-from executor import Store, attach, resume, run
-from executor.doctor import examine, is_whole
-from executor.errors import JournalError
-from executor.events import CODE, DONE, ENDED, FAILED, PAUSED, RESUMED, RETRIED, SNAPSHOT, UNPAUSED, compact
-from executor.export import export
-from executor.heartbeat import read_beat
-from executor.history import History
-from executor.journal import find_end, read_segments
-from executor.layout import object_key, plan_key, run_key, segment_key
-from executor.manifest import MAGIC as MANIFEST_MAGIC
-from executor.manifest import read_manifest
-from executor.segment import GENESIS, MAGIC, VERSION, segment_digest
-from executor.snapshot import get_snapshot
-from executor.summary import summaries
-from planner import dynamic, task, workflow
-from planner.plan import Large
-from typesys.canonical import digest, pack, seal, unpack, unseal
+from promissory import Store, attach, dynamic, resume, run, task, workflow
+from promissory.errors import JournalError
+from promissory.executor.doctor import examine, is_whole
+from promissory.executor.events import CODE, DONE, ENDED, FAILED, PAUSED, RESUMED, RETRIED, SNAPSHOT, UNPAUSED, compact
+from promissory.executor.export import export
+from promissory.executor.heartbeat import read_beat
+from promissory.executor.history import History
+from promissory.executor.journal import find_end, read_segments
+from promissory.executor.layout import object_key, plan_key, run_key, segment_key
+from promissory.executor.manifest import MAGIC as MANIFEST_MAGIC
+from promissory.executor.manifest import read_manifest
+from promissory.executor.segment import GENESIS, MAGIC, VERSION, segment_digest
+from promissory.executor.snapshot import get_snapshot
+from promissory.executor.summary import summaries
+from promissory.planner.plan import Large
+from promissory.typesys.canonical import digest, pack, seal, unpack, unseal
 
 ran = []
 broken = set()

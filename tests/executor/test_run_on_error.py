@@ -7,10 +7,22 @@ from functools import partial
 
 import pytest
 
-from executor import resume, run
-from executor.testing import MockClock, always_replay
-from planner import FailurePolicy, NodeFailure, Skip, conditional, dynamic, map_task, promise, task, wait_for_input, workflow
-from planner.errors import CompileError, PromiseError
+from promissory import (
+    FailurePolicy,
+    NodeFailure,
+    Skip,
+    conditional,
+    dynamic,
+    map_task,
+    promise,
+    resume,
+    run,
+    task,
+    wait_for_input,
+    workflow,
+)
+from promissory.errors import CompileError, PromiseError
+from promissory.testing import MockClock, always_replay
 
 ENGINES = ["inline", "threads", "processes"]
 
@@ -671,7 +683,7 @@ def test_X9_a_fallback_that_failed_runs_again_at_resume_with_the_same_err(store,
 
 MODULE = """
 import os
-from planner import NodeFailure, promise, task, workflow
+from promissory import NodeFailure, promise, task, workflow
 
 def note(what):
     descriptor = os.open("diary", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -702,14 +714,14 @@ def test_X9_killed_in_the_fallback_a_resume_runs_the_fallback_alone(project, eng
     project.write("rescued.py", MODULE)
     os.mkfifo(project.folder / "wait")
     process = project.spawn(
-        "-c", f"from executor import run\nfrom rescued import flow\nrun(flow, run_id='killed', engine={engine!r}, echo=False)"
+        "-c", f"from promissory import run\nfrom rescued import flow\nrun(flow, run_id='killed', engine={engine!r}, echo=False)"
     )
     descriptor = os.open(project.folder / "wait", os.O_WRONLY)  # opens once the fallback waits
     process.kill()
     process.wait()
     os.close(descriptor)
     os.unlink(project.folder / "wait")
-    assert project.code(f"from executor import resume\nprint(resume('killed', engine={engine!r}, echo=False).result)").split() == ["3"]
+    assert project.code(f"from promissory import resume\nprint(resume('killed', engine={engine!r}, echo=False).result)").split() == ["3"]
     found = Counter(project.lines("diary"))
     assert found["fallback main/risky ValueError risky 1"] == 2
     assert found["risky"] <= 2

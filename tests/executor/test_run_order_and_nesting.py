@@ -2,11 +2,10 @@
 
 import collections
 
-from executor import run
-from executor.limits import Limits
-from executor.scheduler import Scheduler
-from planner import dynamic, task, workflow
-from planner.plan_format import FuturesHeader, futures_to_bytes
+from promissory import dynamic, run, task, workflow
+from promissory.executor.limits import Limits
+from promissory.executor.scheduler import Scheduler
+from promissory.planner.plan_format import FuturesHeader, futures_to_bytes
 
 ran = []
 

@@ -11,10 +11,9 @@ import warnings
 
 import pytest
 
-from executor import run, start
-from executor.history import History
-from executor.layout import log_key
-from planner import dynamic, task, workflow
+from promissory import dynamic, run, start, task, workflow
+from promissory.executor.history import History
+from promissory.executor.layout import log_key
 
 
 def said(store, row):
@@ -165,8 +164,8 @@ def test_X5_a_c_library_that_keeps_its_text_back_says_it_for_the_body_that_calle
         "speaks.py",
         """
         import ctypes
-        from executor import run
-        from planner import task, workflow
+        from promissory import run
+        from promissory import task, workflow
 
         @task
         def speaks(x: int) -> int:
@@ -218,7 +217,7 @@ def test_X5_what_a_module_says_while_it_is_loaded_is_no_tasks(store, write_modul
     module = write_module(
         "talks_when_loaded",
         """
-        from planner import task
+        from promissory import task
         print("loaded")
 
         @task
@@ -373,8 +372,8 @@ def test_X5_logging_that_the_program_set_up_is_set_up_in_workers_too(project):
         "program.py",
         """
         import logging
-        from executor import run
-        from planner import task
+        from promissory import run
+        from promissory import task
 
         @task
         def talk(x: int) -> int:
@@ -396,8 +395,8 @@ def test_X5_a_reader_that_went_away_does_not_fail_the_run(project):
     project.write(
         "long.py",
         """
-        from executor import run
-        from planner import task
+        from promissory import run
+        from promissory import task
 
         @task
         def talks(x: int) -> int:

@@ -6,16 +6,31 @@ from functools import partial
 
 import pytest
 
-from executor import attach, rerun, resume, run, start
-from executor.cli.logs import Printed
-from executor.errors import GateNotFound, RunFailed, RunNotFound, RunTimeout
-from executor.explain import explain
-from executor.history import History
-from executor.layout import run_key
-from planner import Context, Loop, NodeFailure, conditional, dynamic, map_task, promise, task, wait_for_input, workflow
+from promissory import (
+    Context,
+    Loop,
+    NodeFailure,
+    attach,
+    conditional,
+    dynamic,
+    map_task,
+    promise,
+    rerun,
+    resume,
+    run,
+    start,
+    task,
+    wait_for_input,
+    workflow,
+)
+from promissory.errors import GateNotFound, RunFailed, RunNotFound, RunTimeout
+from promissory.executor.cli.logs import Printed
+from promissory.executor.explain import explain
+from promissory.executor.history import History
+from promissory.executor.layout import run_key
 
 ENGINES = ["inline", "processes"]
-COMMAND = "import sys; from executor.cli.main import main; main(sys.argv[1:])"
+COMMAND = "import sys; from promissory.executor.cli.main import main; main(sys.argv[1:])"
 
 
 @pytest.fixture
@@ -276,7 +291,7 @@ def test_X8_an_iteration_below_a_deep_recursion_is_found_by_its_path(memory):
 
 
 def test_X5_logs_of_the_first_iteration_print_what_was_said_inside_of_it_too(project):
-    code = "from executor import run\nfrom turns import turns\nrun(turns, {'n': 2}, run_id='turns', echo=False)"
+    code = "from promissory import run\nfrom turns import turns\nrun(turns, {'n': 2}, run_id='turns', echo=False)"
     project.write("turns.py", TURNS)
     project.code(code)
     assert command(project, "logs", "turns", "main/turns[=1]")[1].splitlines() == ["turn 1", "main/turns[=1]/noted | noted 1"]
@@ -284,7 +299,7 @@ def test_X5_logs_of_the_first_iteration_print_what_was_said_inside_of_it_too(pro
 
 
 TURNS = """
-from planner import Context, Loop, dynamic, task
+from promissory import Context, Loop, dynamic, task
 
 @task
 def noted(n: int) -> int:
@@ -549,7 +564,7 @@ def test_G1_a_rerun_from_a_loop_before_a_gate_asks_again(memory, gates_of, event
 
 
 MODULE = """
-from planner import Context, Loop, map_task, task, wait_for_input, workflow
+from promissory import Context, Loop, map_task, task, wait_for_input, workflow
 
 @task
 def poll(ctx: Context, n: int) -> int:
@@ -580,7 +595,7 @@ def command(project, *arguments):
 def waiting_elsewhere(project, eventually):
     project.write("asks.py", MODULE)
     process = project.spawn(
-        "-c", "from executor import run\nfrom asks import items\nprint(run(items, {'n': 3}, run_id='asks', echo=False).result)"
+        "-c", "from promissory import run\nfrom asks import items\nprint(run(items, {'n': 3}, run_id='asks', echo=False).result)"
     )
     eventually(lambda: project.store.exists(run_key("asks", "manifest")), "the run")
     eventually(lambda: len(list(History(project.store, "asks").gates())) == 2, "both gates")
@@ -607,4 +622,4 @@ def test_G1_killed_behind_a_loop_the_next_executor_takes_the_answers_of_the_comm
     code, _, errors = command(project, "answer", "asks", "main/asking[0]/ok", "99")
     assert (code, "has an answer already" in errors) == (2, True)
     assert command(project, "answer", "asks", "main/asking[1]/ok", "20")[0] == 0
-    assert project.code("from executor import resume\nprint(resume('asks', echo=False).result)").split() == ["[13,", "25]"]
+    assert project.code("from promissory import resume\nprint(resume('asks', echo=False).result)").split() == ["[13,", "25]"]

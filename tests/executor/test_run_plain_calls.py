@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from executor import run
-from planner import Workflow, dynamic, task, workflow
-from planner.errors import WrongCall
+from promissory import Workflow, dynamic, run, task, workflow
+from promissory.errors import WrongCall
 
 
 class Colour(Enum):

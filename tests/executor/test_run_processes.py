@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from executor import Store, resume, run, start
-from executor.events import FAILED
-from executor.history import History
-from planner import Resources, dynamic, task, workflow
+from promissory import Resources, Store, dynamic, resume, run, start, task, workflow
+from promissory.executor.events import FAILED
+from promissory.executor.history import History
 
 REAL_ENGINES = ["threads", "processes"]
 
@@ -444,8 +443,8 @@ def test_X2_workers_serve_the_next_run_and_do_not_become_more(project):
         """
         import os
         import time
-        from executor import run
-        from planner import task, workflow
+        from promissory import run
+        from promissory import task, workflow
 
         @task
         def pid(number: int) -> int:
@@ -651,8 +650,8 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from executor import resume, run
-from planner import task, workflow
+from promissory import resume, run
+from promissory import task, workflow
 
 def note(*what):
     descriptor = os.open("diary", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -766,8 +765,8 @@ import multiprocessing
 import os
 import time
 from pathlib import Path
-from executor import start
-from planner import task
+from promissory import start
+from promissory import task
 
 @task
 def waits(x: int) -> int:
@@ -817,8 +816,8 @@ def test_X10_a_program_that_has_ended_well_leaves_no_worker(project, eventually)
         "well.py",
         """
         import os
-        from executor import run
-        from planner import task
+        from promissory import run
+        from promissory import task
 
         @task
         def pid(x: int) -> int:

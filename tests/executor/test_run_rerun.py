@@ -4,13 +4,12 @@ import threading
 
 import pytest
 
-from executor import attach, rerun, resume, run, start
-from executor.errors import CodeChanged, RunExists, RunFailed, RunNotFound
-from executor.history import History
-from executor.journal import find_end
-from executor.layout import run_key
-from executor.testing import Crashed, crash_at
-from planner import dynamic, task, workflow
+from promissory import attach, dynamic, rerun, resume, run, start, task, workflow
+from promissory.errors import CodeChanged, RunExists, RunFailed, RunNotFound
+from promissory.executor.history import History
+from promissory.executor.journal import find_end
+from promissory.executor.layout import run_key
+from promissory.testing import Crashed, crash_at
 
 ran = []
 broken = set()
@@ -412,7 +411,7 @@ def recursive_down(n: int) -> int:
 # --- today's code ---
 
 BEFORE = """
-from planner import task, workflow
+from promissory import task, workflow
 @task
 def one(x: int) -> int:
     return x + 1
@@ -452,7 +451,7 @@ def test_R6_an_interface_that_changed_above_the_node_does_not_matter(tmp_path, w
 
 def test_R6_a_dynamic_that_is_run_again_emits_what_it_emits_today(tmp_path, write_module):
     source = """
-        from planner import task, dynamic, workflow
+        from promissory import task, dynamic, workflow
         @task
         def one(x: int) -> int:
             return x + 1
@@ -491,8 +490,8 @@ def test_R6_functions_without_a_name_to_import_run_again_in_their_own_process(st
 @pytest.mark.parametrize("engine", ["processes"])
 def test_R6_a_rerun_in_processes_on_disk(project, engine):
     project.write("flows.py", BEFORE)
-    assert project.code("import executor, flows; print(executor.run(flows.flow, {'x': 1}, run_id='first').result)") == "4\n"
-    again = "import executor\nif __name__ == '__main__': print(executor.rerun('first', 'main/two', engine='processes', new_run_id='second').result)"
+    assert project.code("import promissory, flows; print(promissory.run(flows.flow, {'x': 1}, run_id='first').result)") == "4\n"
+    again = "import promissory\nif __name__ == '__main__': print(promissory.rerun('first', 'main/two', engine='processes', new_run_id='second').result)"
     project.write("again.py", again)
     assert project.python("again.py") == "4\n"
     history = History(project.store, "second")

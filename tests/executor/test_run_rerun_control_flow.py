@@ -5,10 +5,9 @@ from collections import Counter
 
 import pytest
 
-from executor import rerun, resume, run
-from executor.errors import RunNotFound
-from executor.testing import Crashed, Fault, FaultyStore, MockClock, crash_at
-from planner import Context, Loop, NodeFailure, approve, conditional, dynamic, map_task, promise, task, workflow
+from promissory import Context, Loop, NodeFailure, approve, conditional, dynamic, map_task, promise, rerun, resume, run, task, workflow
+from promissory.errors import RunNotFound
+from promissory.testing import Crashed, Fault, FaultyStore, MockClock, crash_at
 
 RAN = []
 BROKEN = set()
@@ -753,7 +752,7 @@ def test_J1_a_rerun_that_dies_at_any_write_to_its_store_goes_on(tmp_path, point)
 
 MODULE = """
 import os
-from planner import Context, Loop, NodeFailure, promise, task, workflow
+from promissory import Context, Loop, NodeFailure, promise, task, workflow
 
 def note(what):
     descriptor = os.open("diary", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -781,30 +780,30 @@ def polls(ctx: Context, n: int) -> int:
 def flow(n: int) -> int:
     return polls(promise(bad(n)).on_error(fallback))
 """
-CALL = "import sys; from executor.cli.main import main; main(sys.argv[1:])"
+CALL = "import sys; from promissory.executor.cli.main import main; main(sys.argv[1:])"
 
 
 @pytest.mark.parametrize("engine", ["inline", "processes"])
 @pytest.mark.parametrize("occurrence", [2, 4])
 def test_J1_a_rerun_ended_by_kill_9_goes_on_at_its_iteration(project, engine, occurrence):
     project.write("fails.py", MODULE)
-    project.code("from executor import run\nfrom fails import flow\nassert run(flow, {'n': 1}, run_id='first', echo=False).result == 100")
+    project.code("from promissory import run\nfrom fails import flow\nassert run(flow, {'n': 1}, run_id='first', echo=False).result == 100")
     (project.folder / "diary").unlink()
     killed = project.spawn(
         "-c",
-        "from executor import rerun\nfrom executor.testing import crash_at\n"
+        "from promissory import rerun\nfrom promissory.testing import crash_at\n"
         f"with crash_at('journal.committed', {occurrence}, how='kill'):\n"
         f"    rerun('first', 'main/polls[=2]', new_run_id='second', engine={engine!r}, echo=False)",
     )
     project.finish(killed)
     assert killed.returncode in (-9, 0)
-    assert project.code(f"from executor import resume\nprint(resume('second', engine={engine!r}, echo=False).result)").split() == ["100"]
+    assert project.code(f"from promissory import resume\nprint(resume('second', engine={engine!r}, echo=False).result)").split() == ["100"]
     assert set(project.lines("diary")) == {"polls 2", "polls 3", "polls 4"}
 
 
 def test_X8_status_of_a_rerun_tells_of_the_handled_failure_and_why(project):
     project.write("fails.py", MODULE)
-    project.code("from executor import run\nfrom fails import flow\nrun(flow, {'n': 1}, run_id='first', echo=False)")
+    project.code("from promissory import run\nfrom fails import flow\nrun(flow, {'n': 1}, run_id='first', echo=False)")
     (project.folder / "diary").unlink()
     project.python("-c", CALL, "rerun", "first", "--from", "main/polls[=3]", "--run-id", "second", "--quiet")
     assert project.lines("diary") == ["polls 3", "polls 4"]

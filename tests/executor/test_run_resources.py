@@ -5,16 +5,15 @@ import time
 
 import pytest
 
-from executor import Store, attach, resume, run, start
-from executor import execution as execution_module
-from executor.commits import Commits
-from executor.engines.inline import Inline
-from executor.engines.threads import Threads
-from executor.heartbeat import Heartbeat, is_live
-from executor.history import History
-from executor.inbox import Inbox
-from executor.recent import Recent
-from planner import dynamic, task, workflow
+from promissory import Store, attach, dynamic, resume, run, start, task, workflow
+from promissory.executor import execution as execution_module
+from promissory.executor.commits import Commits
+from promissory.executor.engines.inline import Inline
+from promissory.executor.engines.threads import Threads
+from promissory.executor.heartbeat import Heartbeat, is_live
+from promissory.executor.history import History
+from promissory.executor.inbox import Inbox
+from promissory.executor.recent import Recent
 
 broken = []
 
@@ -146,7 +145,7 @@ def test_J3_two_threads_that_write_behind_share_one_pool():
 
 def test_D4_what_a_worker_keeps_of_functions_is_bounded(monkeypatch):
     """Functions that no import reaches are held, up to a number; more are stored, and found again when they are called."""
-    from executor import invoke
+    from promissory.executor import invoke
 
     monkeypatch.setattr(invoke, "_KEPT_FUNCTIONS", 8)
     workers = []

@@ -2,15 +2,14 @@
 
 import pytest
 
-from executor import resume, run
-from executor.engines.inline import Inline
-from executor.errors import RunIsLive, RunNotFound, StoreError
-from executor.events import DONE, RESUMED
-from executor.history import History
-from executor.journal import Journal, Tail, find_end, read_segments
-from executor.layout import object_key
-from planner import dynamic, task, workflow
-from planner.plan import Large
+from promissory import dynamic, resume, run, task, workflow
+from promissory.errors import RunIsLive, RunNotFound, StoreError
+from promissory.executor.engines.inline import Inline
+from promissory.executor.events import DONE, RESUMED
+from promissory.executor.history import History
+from promissory.executor.journal import Journal, Tail, find_end, read_segments
+from promissory.executor.layout import object_key
+from promissory.planner.plan import Large
 
 ran = []
 broken = set()

@@ -18,16 +18,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor import journal, rerun, resume, run, start
-from executor.errors import DepthExceeded, RunFailed, RunTimeout, TaskTimeout, TaskTypeError, WorkerLost
-from executor.events import RETRIED
-from executor.failure import Failure
-from executor.history import History
-from executor.retry import retry_delay
-from executor.testing import MockClock, always_replay
-from planner import Retry, dynamic, task, workflow
-from planner.errors import PromiseError
-from planner.policy import Policy
+from promissory import Retry, dynamic, task, workflow
+from promissory.errors import DepthExceeded, PromiseError, RunFailed, RunTimeout, TaskTimeout, TaskTypeError, WorkerLost
+from promissory.executor import journal, rerun, resume, run, start
+from promissory.executor.events import RETRIED
+from promissory.executor.failure import Failure
+from promissory.executor.history import History
+from promissory.executor.retry import retry_delay
+from promissory.planner.policy import Policy
+from promissory.testing import MockClock, always_replay
 
 ENGINES = ["inline", "threads", "processes"]
 
@@ -561,7 +560,7 @@ def test_R1_an_exception_class_made_in_a_function_is_matched(store, diary, engin
 
 
 SCRIPT = """
-from planner import task, workflow
+from promissory import task, workflow
 
 class Busy(Exception):
     pass
@@ -584,7 +583,7 @@ def flow(x: int = 1) -> int:
 
 if __name__ == "__main__":
     import sys
-    from executor import run
+    from promissory import run
     print(run(flow, engine=sys.argv[1], echo=False).result)
 """
 COMMAND = str(Path(sys.executable).parent / "promissory")
@@ -1019,7 +1018,7 @@ def test_R1_a_rerun_has_its_own_budget(store, diary):
 
 KILLED = """
     import os
-    from planner import dynamic, task, workflow
+    from promissory import dynamic, task, workflow
 
     def begun(what):
         with open(what, "a+") as file:
@@ -1046,11 +1045,11 @@ KILLED = """
                 pass
         raise OSError(f"start {count}")
 """
-GO = "from executor import run; import killed; run(killed.{what}, {{'x': 1}}, run_id='k', engine={engine!r}, echo=False)"
+GO = "from promissory import run; import killed; run(killed.{what}, {{'x': 1}}, run_id='k', engine={engine!r}, echo=False)"
 GO_ON = """
 import time
-from executor import resume
-from executor.testing import MockClock
+from promissory import resume
+from promissory.testing import MockClock
 clock = MockClock(time.time())
 ended = resume("k", clock=clock, echo=False)
 print(ended.state, ended.error.attempt, round(clock.monotonic()))
@@ -1464,7 +1463,7 @@ def test_D10_a_retry_is_no_repetition(store, diary):
 # --- today's code ----------------------------------------------------------------------------------------------------------------
 
 CODE = """
-    from planner import task
+    from promissory import task
 
     def begun():
         with open("begun", "a+") as file:
@@ -1478,8 +1477,8 @@ CODE = """
             raise OSError("busy")
         return x
 """
-START = "from executor import run; import code_of; print(run(code_of.flaky, {'x': 1}, run_id='r', echo=False).state)"
-AGAIN = "from executor import resume; ended = resume('r', echo=False); print(ended.state, ended.nodes()[0].attempts)"
+START = "from promissory import run; import code_of; print(run(code_of.flaky, {'x': 1}, run_id='r', echo=False).state)"
+AGAIN = "from promissory import resume; ended = resume('r', echo=False); print(ended.state, ended.nodes()[0].attempts)"
 
 
 def code_of(project, policy, wanted):

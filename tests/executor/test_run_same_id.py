@@ -5,14 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-import executor
-from executor import attach, crash_points, run, start
-from executor.errors import InputError, RunExists
-from executor.events import DONE, ENDED, RESUMED
-from executor.journal import find_end
-from executor.testing import Crashed, crash_at
-from planner import compile as compile_plan
-from planner import dynamic, task, workflow
+import promissory
+from promissory import compile as compile_plan
+from promissory import dynamic, task, workflow
+from promissory.errors import InputError, RunExists
+from promissory.executor import attach, crash_points, run, start
+from promissory.executor.events import DONE, ENDED, RESUMED
+from promissory.executor.journal import find_end
+from promissory.testing import Crashed, crash_at
 
 ran = []
 broken = set()
@@ -207,7 +207,7 @@ def test_R6_what_can_not_be_a_name_is_refused(store, name):
 
 BEFORE = """
 import pathlib
-from planner import task, workflow
+from promissory import task, workflow
 @task
 def one(x: int) -> int:
     return x + 1
@@ -292,8 +292,8 @@ def test_R6_a_second_run_that_comes_while_the_first_one_begins_is_the_same_run(s
 
 PROGRAM = """
 import os, sys
-import executor
-from planner import task, workflow
+import promissory
+from promissory import task, workflow
 
 @task
 def step(x: int) -> int:
@@ -309,7 +309,7 @@ def flow(x: int) -> int:
 
 if __name__ == "__main__":
     open(os.environ["GATE"]).read()
-    ended = executor.run(flow, {"x": 0}, run_id="same", engine=sys.argv[1])
+    ended = promissory.run(flow, {"x": 0}, run_id="same", engine=sys.argv[1])
     print(ended.state, ended.result)
 """
 
@@ -351,11 +351,11 @@ def test_R6_a_second_process_that_comes_later_waits_for_the_first_one(project, g
 def test_R6_a_run_whose_first_executor_is_killed_is_carried_on_by_the_next_call(project, gate):
     project.write("program.py", PROGRAM)
     ways = [gate("one"), gate("two")]
-    dies = "import executor.testing, runpy, sys\nif __name__ == '__main__':\n    with executor.testing.crash_at('worker.before-body', 7, 'kill'):\n        import program\n        executor.run(program.flow, {'x': 0}, run_id='same', durability='process')\n"
+    dies = "import promissory.testing, runpy, sys\nif __name__ == '__main__':\n    with promissory.testing.crash_at('worker.before-body', 7, 'kill'):\n        import program\n        promissory.run(program.flow, {'x': 0}, run_id='same', durability='process')\n"
     project.write("dies.py", dies)
     first = project.spawn("dies.py", GATE=ways[0].path)
     project.finish(first)
     assert first.returncode == -9
-    project.write("lives.py", "import executor, program\nprint(executor.run(program.flow, {'x': 0}, run_id='same').result)")
+    project.write("lives.py", "import promissory, program\nprint(promissory.run(program.flow, {'x': 0}, run_id='same').result)")
     assert project.python("lives.py") == "20\n"
-    assert executor.attach("same", store=project.store).result == 20
+    assert promissory.attach("same", store=project.store).result == 20

@@ -11,11 +11,33 @@ from typing import Any
 
 import pytest
 
-from executor import Store, run
-from executor.errors import IterationLimitExceeded, NodesExceeded, OutputUnavailable, RunFailed, WorkflowCancelled
-from executor.testing import always_replay
-from planner import Context, Loop, Retry, Skip, Workflow, conditional, current_context, dynamic, map_task, promise, task, workflow
-from planner.errors import CompileError, CompileErrors, UnknownTarget
+from promissory import (
+    Context,
+    Loop,
+    Retry,
+    Skip,
+    Store,
+    Workflow,
+    conditional,
+    current_context,
+    dynamic,
+    map_task,
+    promise,
+    run,
+    task,
+    workflow,
+)
+from promissory.errors import (
+    CompileError,
+    CompileErrors,
+    IterationLimitExceeded,
+    NodesExceeded,
+    OutputUnavailable,
+    RunFailed,
+    UnknownTarget,
+    WorkflowCancelled,
+)
+from promissory.testing import always_replay
 
 both_engines = pytest.mark.parametrize("engine", ["inline", "processes"])
 
@@ -991,7 +1013,7 @@ def test_B2_items_of_a_map_with_a_limit_begin_in_their_order(diary):
 
 
 WRONG_PROGRAM = """
-from planner import dynamic, task, workflow
+from promissory import dynamic, task, workflow
 
 @task
 def inc(x: int) -> int:
@@ -1014,7 +1036,7 @@ def mapped() -> list[int]:
 @pytest.mark.parametrize("what", ["raises", "mapped"])
 def test_A7_the_command_line_shows_the_authors_lines_and_none_of_ours(project, what):
     project.write("wrong.py", WRONG_PROGRAM)
-    process = project.spawn("-c", "import sys; from executor.cli.main import main; main(sys.argv[1:])", "run", "wrong.py", what)
+    process = project.spawn("-c", "import sys; from promissory.executor.cli.main import main; main(sys.argv[1:])", "run", "wrong.py", what)
     _, errors = project.finish(process)
     assert re.search(r"wrong\.py(:|\", line )\d+", errors)
     assert not re.search(r"(executor|planner|click)/\w", errors.replace(str(project.folder), ""))

@@ -5,15 +5,15 @@ import itertools
 
 import pytest
 
-from executor.events import DONE, EXPANDED, FAILED, OPENED
-from executor.failure import Failure
-from executor.frame import Frame
-from executor.limits import Limits
-from executor.replay import replay, replayed
-from executor.scheduler import Scheduler
-from planner import dynamic, expand, task, workflow
-from planner.plan_format import FuturesHeader, futures_to_bytes, plan_from_bytes
-from typesys.canonical import pack
+from promissory import dynamic, expand, task, workflow
+from promissory.executor.events import DONE, EXPANDED, FAILED, OPENED
+from promissory.executor.failure import Failure
+from promissory.executor.frame import Frame
+from promissory.executor.limits import Limits
+from promissory.executor.replay import replay, replayed
+from promissory.executor.scheduler import Scheduler
+from promissory.planner.plan_format import FuturesHeader, futures_to_bytes, plan_from_bytes
+from promissory.typesys.canonical import pack
 
 
 @task

@@ -6,15 +6,15 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from executor.frame import DONE, OPEN, PENDING
-from executor.limits import Limits
-from executor.replay import replay, replayed
-from executor.scheduler import Scheduler
-from executor.snapshot import dump, load
-from planner import Workflow, dynamic, task
-from planner.plan import references
-from planner.plan_format import FuturesHeader, futures_to_bytes, plan_from_bytes
-from typesys.canonical import pack
+from promissory import Workflow, dynamic, task
+from promissory.executor.frame import DONE, OPEN, PENDING
+from promissory.executor.limits import Limits
+from promissory.executor.replay import replay, replayed
+from promissory.executor.scheduler import Scheduler
+from promissory.executor.snapshot import dump, load
+from promissory.planner.plan import references
+from promissory.planner.plan_format import FuturesHeader, futures_to_bytes, plan_from_bytes
+from promissory.typesys.canonical import pack
 
 QUICK = settings(max_examples=60, deadline=None, database=None, derandomize=True)
 

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from executor.history import History
+from promissory.executor.history import History
 
 FLOW = """
-from executor import run
-from planner import dynamic, task, workflow
+from promissory import run
+from promissory import dynamic, task, workflow
 
 @task
 def inc(x: int) -> int:
@@ -126,7 +126,7 @@ def test_A10_a_script_that_expects_the_worst_of_its_run(project, printed, runs):
 
 
 def test_A10_a_script_that_starts_a_run_in_the_background(project, printed, runs):
-    project.write("flow.py", f"from executor import start\n{FLOW}\nrunning = start(flow, {{'x': 1}}, engine='processes')\nprint(running.wait(60).result)\n")
+    project.write("flow.py", f"from promissory import start\n{FLOW}\nrunning = start(flow, {{'x': 1}}, engine='processes')\nprint(running.wait(60).result)\n")
     assert printed("flow.py") == ["4"]
     assert runs() == 1
 
@@ -183,7 +183,7 @@ def test_A2_a_plain_call_at_module_level_is_known_in_workers(project, printed, r
     project.write("limits.py", FLOW + "\nMOST = flow(0)\n")
     project.write(
         "flow.py",
-        "from executor import run\nfrom limits import MOST\nfrom planner import task, workflow\n\n@task\ndef capped(x: int, most: int = MOST) -> int:\n    return min(x, most, MOST)\n\n"
+        "from promissory import run\nfrom limits import MOST\nfrom planner import task, workflow\n\n@task\ndef capped(x: int, most: int = MOST) -> int:\n    return min(x, most, MOST)\n\n"
         "print(run(capped, {'x': 100}, engine='processes').result)\n",
     )
     assert printed("flow.py") == ["3"]
@@ -265,7 +265,7 @@ def test_A10_a_script_is_the_same_to_its_bodies_in_a_worker(project, printed):
 
 def test_A11_a_script_that_is_imported_by_what_it_imports(project, printed, runs):
     """Python has it twice then, as `__main__` and under its name; both are the same code."""
-    project.write("later.py", "from planner import workflow\n\ndef made():\n    from flow import inc\n\n    @workflow\n    def later(x: int) -> int:\n        return inc(inc(x))\n\n    return later\n")
+    project.write("later.py", "from promissory import workflow\n\ndef made():\n    from flow import inc\n\n    @workflow\n    def later(x: int) -> int:\n        return inc(inc(x))\n\n    return later\n")
     project.write("flow.py", f"import later\n{FLOW}\nif __name__ == '__main__':\n    print({RUN}, run(later.made(), {{'x': 5}}, engine='processes').result)\n")
     assert printed("flow.py") == ["4 7"]
     assert runs() == 2
@@ -296,9 +296,9 @@ PACKAGE = {
     "    return f'{WORD} {later(x)} ' + (Path(__file__).parent.parent / 'data' / 'table.txt').read_text()\n",
     "pkg/lazily.py": "def later(x):\n    return x + 1\n",
     "pkg/data/table.txt": "table",
-    "pkg/flow.py": "from executor import run\nfrom planner import workflow\nfrom .steps.tasks import told\n\n@workflow\ndef flow(x: int) -> str:\n    return told(x)\n\n"
+    "pkg/flow.py": "from promissory import run\nfrom planner import workflow\nfrom .steps.tasks import told\n\n@workflow\ndef flow(x: int) -> str:\n    return told(x)\n\n"
     "if __name__ == '__main__':\n    print(run(flow, {'x': 1}, engine='processes').result)\n",
-    "pkg/__main__.py": "from executor import run\nfrom planner import task\nfrom .flow import flow\n\n@task\ndef own(x: int) -> str:\n    return f'own {x}'\n\n"
+    "pkg/__main__.py": "from promissory import run\nfrom planner import task\nfrom .flow import flow\n\n@task\ndef own(x: int) -> str:\n    return f'own {x}'\n\n"
     "print(run(flow, {'x': 2}, engine='processes').result, run(own, {'x': 3}, engine='processes').result)\n",
 }
 
@@ -319,12 +319,12 @@ def test_A10_a_folder_that_is_a_program(project, printed, runs):
 
 
 def test_A11_a_namespace_package(project, printed, runs):
-    project.write("company/team/steps.py", "from planner import task\nfrom .words import WORD\n\n@task\ndef told(x: int) -> str:\n    return f'{WORD} {x}'\n")
+    project.write("company/team/steps.py", "from promissory import task\nfrom .words import WORD\n\n@task\ndef told(x: int) -> str:\n    return f'{WORD} {x}'\n")
     project.write("company/team/words.py", "WORD = 'namespace'\n")
-    project.write("flow.py", "from executor import run\nfrom company.team.steps import told\n\nif __name__ == '__main__':\n    print(run(told, {'x': 1}, engine='processes').result)\n")
+    project.write("flow.py", "from promissory import run\nfrom company.team.steps import told\n\nif __name__ == '__main__':\n    print(run(told, {'x': 1}, engine='processes').result)\n")
     assert printed("flow.py") == ["namespace 1"]
     assert runs() == 1
-    project.write("company/team/flow.py", "from executor import run\nfrom .steps import told\n\nif __name__ == '__main__':\n    print(run(told, {'x': 2}, engine='processes').result)\n")
+    project.write("company/team/flow.py", "from promissory import run\nfrom .steps import told\n\nif __name__ == '__main__':\n    print(run(told, {'x': 2}, engine='processes').result)\n")
     assert printed("-m", "company.team.flow") == ["namespace 2"]
     assert runs() == 2
 
@@ -345,7 +345,7 @@ def test_A11_a_src_layout_that_the_script_puts_on_the_path(project, printed, run
 
 @pytest.mark.parametrize("name", ["statistics", "wave"])
 def test_A11_a_module_of_the_users_called_like_a_standard_one(project, printed, runs, name):
-    project.write(f"{name}.py", "from planner import task\n\n@task\ndef mine(x: int) -> str:\n    return f'mine {x}'\n")
+    project.write(f"{name}.py", "from promissory import task\n\n@task\ndef mine(x: int) -> str:\n    return f'mine {x}'\n")
     project.write("flow.py", f"from {name} import mine\nfrom executor import run\nprint(run(mine, {{'x': 1}}, engine='processes').result)\n")
     assert printed("flow.py") == ["mine 1"]
     assert runs() == 1
@@ -382,9 +382,9 @@ CLASSES = """
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
-from executor import run
-from executor.errors import RunFailed
-from planner import dynamic, task, workflow
+from promissory import run
+from promissory.errors import RunFailed
+from promissory import dynamic, task, workflow
 
 print("loaded")
 

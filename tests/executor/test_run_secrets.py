@@ -13,11 +13,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-import typesys.secret
-from executor import Store, resume, run
-from executor.errors import RunFailed
-from planner import dynamic, task, workflow
-from typesys import Secret
+import promissory.typesys.secret
+from promissory import Secret, Store, dynamic, resume, run, task, workflow
+from promissory.errors import RunFailed
 
 NAME = "SECRET_OF_THESE_TESTS"
 VALUE = "value-not-to-be-told-4711"
@@ -39,7 +37,7 @@ class Access(NamedTuple):
 @pytest.fixture(autouse=True)
 def known(monkeypatch):
     """The secret is in the environment, with a value that no test before has revealed."""
-    monkeypatch.setattr(typesys.secret, "_resolvers", [])
+    monkeypatch.setattr(promissory.typesys.secret, "_resolvers", [])
     monkeypatch.setitem(globals(), "VALUE", f"value-not-to-be-told-{next(NUMBERS)}")
     monkeypatch.setenv(NAME, VALUE)
 
@@ -585,9 +583,9 @@ def test_T4_a_resolver_in_the_module_of_the_tasks_is_there_on_every_engine(engin
     module = write_module(
         "with_a_vault",
         """
-        from planner import task, workflow
-        from typesys import Secret
-        from typesys.secret import register_resolver
+        from promissory import task, workflow
+        from promissory import Secret
+        from promissory.typesys.secret import register_resolver
 
         def vault(name):
             return "out-of-the-vault-4711" if name == "IN_THE_VAULT" else None
@@ -613,8 +611,8 @@ def test_T4_a_resolver_in_the_module_of_the_tasks_is_there_on_every_engine(engin
 # --- the command line ---
 
 SCRIPT = """
-from planner import task, workflow
-from typesys import Secret
+from promissory import task, workflow
+from promissory import Secret
 
 @task
 def length(token: Secret, fails: bool) -> int:
@@ -636,7 +634,7 @@ def promissory(project):
     project.write("fetch.py", SCRIPT)
 
     def command(*arguments):
-        process = project.spawn("-c", "import sys; from executor.cli.main import main; main()", *arguments)
+        process = project.spawn("-c", "import sys; from promissory.executor.cli.main import main; main()", *arguments)
         output, errors = project.finish(process)
         return process.returncode, output, errors
 

@@ -9,10 +9,24 @@ from itertools import count
 
 import pytest
 
-from executor import Store, attach, resume, run
-from executor.errors import OutputUnavailable, RunFailed, WorkflowCancelled
-from executor.testing import MockClock, always_replay
-from planner import Context, Loop, Skip, Workflow, conditional, current_context, dynamic, map_task, task, workflow
+from promissory import (
+    Context,
+    Loop,
+    Skip,
+    Store,
+    Workflow,
+    attach,
+    conditional,
+    current_context,
+    dynamic,
+    map_task,
+    resume,
+    run,
+    task,
+    workflow,
+)
+from promissory.errors import OutputUnavailable, RunFailed, WorkflowCancelled
+from promissory.testing import MockClock, always_replay
 
 RAN = []
 BROKEN = []
@@ -1283,8 +1297,8 @@ def test_S6_attach_to_a_cancelled_run_raises_the_same():
 
 KILLED = """
 import os, signal, sys
-from executor import resume, run
-from planner import Context, task, workflow
+from promissory import resume, run
+from promissory import Context, task, workflow
 
 def began(what):
     with open("started", "a") as file:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from executor.testing import Asks, InTurn, SimulationError, simulate
-from planner import task, workflow
+from promissory import task, workflow
+from promissory.testing import Asks, InTurn, SimulationError, simulate
 
 
 @task

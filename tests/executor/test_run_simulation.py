@@ -1,4 +1,4 @@
-"""`executor.testing.simulate`: a plan is walked with declared outcomes. No body runs, time is its own, and the rest is as in a run.
+"""`promissory.testing.simulate`: a plan is walked with declared outcomes. No body runs, time is its own, and the rest is as in a run.
 
 Every body of this file fails the test that runs it, but in the tests that compare: there it does what was declared.
 """
@@ -12,10 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from executor import run
-from executor.errors import InputError
-from executor.testing import Asks, InTurn, MockClock, SimulationError, Takes, simulate
-from planner import (
+from promissory import (
     FailurePolicy,
     Loop,
     NodeFailure,
@@ -32,13 +29,15 @@ from planner import (
     map_task,
     merge,
     promise,
+    run,
     sleep,
     task,
     wait_for_input,
     workflow,
 )
-from planner.errors import CompileError
-from planner.plan_format import plan_from_bytes
+from promissory.errors import CompileError, InputError
+from promissory.planner.plan_format import plan_from_bytes
+from promissory.testing import Asks, InTurn, MockClock, SimulationError, Takes, simulate
 
 _number = itertools.count()
 _playing: list["Played"] = []

@@ -1,4 +1,4 @@
-"""`python -m executor.testing.soak`: what it does, what it prints, and that it notices what is lost."""
+"""`python -m promissory.executor.testing.soak`: what it does, what it prints, and that it notices what is lost."""
 
 import re
 import textwrap
@@ -11,9 +11,9 @@ KINDS = ["kill", "operation", "point", "fence", "flaky"]
 def soak(project, *arguments, bug=""):
     """(exit code, output, errors) of a soak in a process of its own, with a bug put in before it begins."""
     if bug:
-        source = f"{textwrap.dedent(bug)}\nimport sys\nfrom executor.testing import soak\nsys.exit(soak.main(sys.argv[1:]))\n"
+        source = f"{textwrap.dedent(bug)}\nimport sys\nfrom promissory.testing import soak\nsys.exit(soak.main(sys.argv[1:]))\n"
         project.write("with_bug.py", source)
-    process = project.spawn(*(["with_bug.py"] if bug else ["-m", "executor.testing.soak"]), *arguments)
+    process = project.spawn(*(["with_bug.py"] if bug else ["-m", "promissory.executor.testing.soak"]), *arguments)
     output, errors = project.finish(process)
     return process.returncode, output, errors
 
@@ -65,13 +65,13 @@ def test_help_says_what_it_is_for(project):
 
 WRONG_RESULT = """
 from dataclasses import replace
-from executor.testing import workloads
+from promissory.testing import workloads
 workloads.WORKLOADS = tuple(replace(one, result=-1) for one in workloads.WORKLOADS)
 """
 
 BODIES_BEGIN_AGAIN = """
-from executor import recovery
-from executor.events import DONE
+from promissory.executor import recovery
+from promissory.executor.events import DONE
 real = recovery.replay
 def forgetful(scheduler, event):
     if event[0] != DONE:  # what is done is run again
@@ -80,7 +80,7 @@ recovery.replay = forgetful
 """
 
 NOT_PATIENT = """
-from executor import store
+from promissory.executor import store
 store.is_passing = lambda error: False
 """
 

@@ -10,12 +10,12 @@ import zipfile
 
 import pytest
 
-from typesys.canonical import digest
+from promissory.typesys.canonical import digest
 
 TASKS = """
     import os
     from pathlib import Path
-    from planner import task
+    from promissory import task
     from .words import WORD
 
     @task
@@ -27,8 +27,8 @@ TASKS = """
         return f"{WORD} {later(x)} " + (Path(__file__).parent.parent / "data" / "table.txt").read_text()
 """
 FLOW = """
-    from executor import run
-    from planner import dynamic, workflow
+    from promissory import run
+    from promissory import dynamic, workflow
     from .steps.tasks import fragile
 
     @dynamic
@@ -104,8 +104,8 @@ def broken(written, tmp_path):
 def resumed(store, engine="inline", path="", run_id="one"):
     """What a process that knows only the store says of a resume."""
     code = f"""
-from executor import resume
-from executor.errors import ExecutorError
+from promissory import resume
+from promissory.errors import ExecutorError
 try:
     ended = resume({run_id!r}, engine={engine!r})
     print(ended.state, ended.result if ended.state == "SUCCEEDED" else ended.error)
@@ -141,8 +141,8 @@ def test_A11_a_bundle_of_a_script_has_what_it_imports_now_or_later(project, bund
         import json, click
         import importlib
         import beside
-        from executor import run
-        from planner import task
+        from promissory import run
+        from promissory import task
 
         loaded = importlib.import_module("by_name")
 
@@ -167,9 +167,9 @@ def test_A11_a_bundle_of_a_script_has_what_it_imports_now_or_later(project, bund
 
 
 def test_A11_a_bundle_has_the_modules_of_closures_too(project, bundle):
-    project.write("factory.py", "from planner import task\nfrom helper import word\n\ndef made(k):\n    @task\n    def told() -> str:\n        return word() * k\n\n    return told\n")
+    project.write("factory.py", "from promissory import task\nfrom helper import word\n\ndef made(k):\n    @task\n    def told() -> str:\n        return word() * k\n\n    return told\n")
     project.write("helper.py", "def word():\n    return 'a'\n")
-    project.write("flow.py", "from executor import run\nfrom factory import made\nprint(run(made(2), engine='processes').result)\n")
+    project.write("flow.py", "from promissory import run\nfrom factory import made\nprint(run(made(2), engine='processes').result)\n")
     assert project.python("flow.py", PYTHONPATH="") == "aa\n"
     assert bundle() == ["factory.py", "flow.py", "helper.py"]
 
@@ -202,13 +202,13 @@ def test_A11_the_same_project_gives_the_same_bytes(written):
 def test_A11_another_engine_gives_the_same_bundle(written):
     for engine in ("inline", "processes"):
         written.code(
-            f"from executor import run; from pkg.flow import flow; run(flow, {{'x': 1}}, engine={engine!r}, store={engine!r})",
+            f"from promissory import run; from pkg.flow import flow; run(flow, {{'x': 1}}, engine={engine!r}, store={engine!r})",
         )
     assert archives(written.folder / "inline") == archives(written.folder / "processes")
 
 
 def test_A11_a_run_in_memory_has_no_bundle(project):
-    project.write("flow.py", "from executor import run\nfrom planner import task\n\n@task\ndef one() -> int:\n    return 1\n\nprint(run(one, store='memory://here', engine='processes').result)\n")
+    project.write("flow.py", "from promissory import run\nfrom planner import task\n\n@task\ndef one() -> int:\n    return 1\n\nprint(run(one, store='memory://here', engine='processes').result)\n")
     assert project.python("flow.py", PYTHONPATH="") == "1\n"
     assert not (project.folder / "store").exists()
 
@@ -258,8 +258,8 @@ def test_R6_a_run_of_a_script_goes_on_after_it_was_deleted(project, tmp_path, en
         """
         import os
         from beside import word
-        from executor import run
-        from planner import dynamic, task
+        from promissory import run
+        from promissory import dynamic, task
 
         @task
         def fragile(x: int) -> str:
@@ -315,7 +315,7 @@ def test_R6_a_run_of_a_namespace_package_goes_on_after_it_was_deleted(project, t
     )
     project.write("company/team/words.py", "WORD = 'namespace'\n")
     project.write("company/team/lazily.py", "def later(x):\n    return x\n")
-    project.code("from executor import run; from company.team.tasks import fragile; run(fragile, {'x': 1}, run_id='one')", BROKEN="yes")
+    project.code("from promissory import run; from company.team.tasks import fragile; run(fragile, {'x': 1}, run_id='one')", BROKEN="yes")
     shutil.move(project.folder / "store", tmp_path / "kept")
     shutil.rmtree(project.folder)
     assert resumed(tmp_path / "kept", engine) == "SUCCEEDED namespace 1"
@@ -325,7 +325,7 @@ def of_one_module(project, by):
     """The store of a run that failed, of a project of one module, which is gone."""
     project.write("flow.py", f"import os\nfrom planner import task\n\n@task\ndef work(x: int) -> int:\n    if 'BROKEN' in os.environ:\n        raise OSError\n    return x + {by}\n")
     store = str(project.folder / f"store-{by}")
-    project.code("from executor import run; from flow import work; run(work, {'x': 1}, run_id='one')", BROKEN="yes", PROMISSORY_STORE=store)
+    project.code("from promissory import run; from flow import work; run(work, {'x': 1}, run_id='one')", BROKEN="yes", PROMISSORY_STORE=store)
     (project.folder / "flow.py").unlink()
     return store
 
@@ -334,7 +334,7 @@ def of_one_module(project, by):
 def test_R6_two_projects_that_are_gone_go_on_in_one_process_with_their_own_code(project, engine):
     """Both call their module `flow`; what one left behind in the process is not the other's current code."""
     stores = [of_one_module(project, 10), of_one_module(project, 2000)]
-    said = project.code(f"from executor import resume\nfor store in {stores!r}:\n    print(resume('one', store=store, engine={engine!r}).result)")
+    said = project.code(f"from promissory import resume\nfor store in {stores!r}:\n    print(resume('one', store=store, engine={engine!r}).result)")
     assert said.split() == ["11", "2001"]
 
 

@@ -9,19 +9,18 @@ import textwrap
 
 import pytest
 
-from executor import Store, resume, run
-from executor.engines import processes
-from executor.engines.worker_process import WorkerProcess
-from executor.layout import code_key
-from planner import task
-from planner.by_value import MAGIC, PYTHON, VERSION, OtherPython, dump_entity, load_entity
-from typesys.canonical import pack, seal
+from promissory import Store, resume, run, task
+from promissory.executor.engines import processes
+from promissory.executor.engines.worker_process import WorkerProcess
+from promissory.executor.layout import code_key
+from promissory.planner.by_value import MAGIC, PYTHON, VERSION, OtherPython, dump_entity, load_entity
+from promissory.typesys.canonical import pack, seal
 
 ANOTHER_PYTHON = next(f"cpython 3.{minor}" for minor in (11, 12) if f"cpython 3.{minor}" != PYTHON)
 
 FLOW = """
     from pathlib import Path
-    from planner import task, workflow
+    from promissory import task, workflow
     from helper import scaled
 
     @task
@@ -65,8 +64,8 @@ def module(write_module):
 
 RUN_PLAN = """
     import json
-    from executor import run
-    from planner import Plan
+    from promissory import run
+    from promissory import Plan
     ended = run(Plan.load("flow.plan"), {"x": 1, "seen": "seen"}, engine="processes")
     print(json.dumps([ended.result if ended.state == "SUCCEEDED" else [type(ended.error.__cause__).__name__, str(ended.error)]]))
 """
@@ -140,7 +139,7 @@ def test_A11_what_the_task_calls_is_edited_and_loaded_again(module, computed):
 def test_A11_what_a_closure_uses_of_its_module_is_edited_and_loaded_again(computed, write_module):
     """The closure's own text stays, and so does its digest; the store holds one of this digest already."""
     source = """
-        from planner import task
+        from promissory import task
 
         RATE = 10
 
@@ -158,8 +157,8 @@ def test_A11_what_a_closure_uses_of_its_module_is_edited_and_loaded_again(comput
 def test_A11_a_constant_that_a_closure_of_a_script_uses_is_edited_between_two_runs(project):
     """Two processes, one store."""
     source = """
-        from executor import run
-        from planner import task
+        from promissory import run
+        from promissory import task
 
         RATE = 10
 
@@ -182,7 +181,7 @@ def test_A11_a_constant_that_a_closure_of_a_script_uses_is_edited_between_two_ru
 
 def test_A11_a_module_that_comes_later_is_found(module, computed, write_module):
     assert computed(module().flow, x=1) == 11
-    later = write_module("later", "from planner import task\n\n@task\ndef late(x: int) -> int:\n    return -x\n")
+    later = write_module("later", "from promissory import task\n\n@task\ndef late(x: int) -> int:\n    return -x\n")
     assert computed(later.late, x=1) == -1
 
 
@@ -207,7 +206,7 @@ def test_A11_two_files_of_one_module_name_that_no_path_leads_to(computed, tmp_pa
         for number in (1, 2):
             file = tmp_path / f"plugins-{number}" / "plugin.py"
             file.parent.mkdir()
-            file.write_text(f"from planner import task\n\n@task\ndef work(x: int) -> int:\n    return x + {number}\n")
+            file.write_text(f"from promissory import task\n\n@task\ndef work(x: int) -> int:\n    return x + {number}\n")
             spec = importlib.util.spec_from_file_location("plugin", file)
             sys.modules["plugin"] = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(sys.modules["plugin"])
@@ -263,7 +262,7 @@ def test_A11_the_bytes_of_a_function_begin_with_its_python():
 
 
 CLOSURE = """
-    from planner import task, workflow
+    from promissory import task, workflow
 
     def made(k):
         @task
@@ -278,8 +277,8 @@ CLOSURE = """
 """
 RUN_STORED = """
     import json
-    from executor import run
-    from planner import Plan
+    from promissory import run
+    from promissory import Plan
     error = run(Plan.load("flow.plan"), {"x": 1}, engine=ENGINE, run_id="one").error
     print(json.dumps([error.path, type(error.__cause__).__name__, str(error)]))
 """

@@ -1,7 +1,6 @@
 """X8: after a failure every node has the state that tells what became of it."""
 
-from executor import run
-from planner import Workflow, dynamic, task, workflow
+from promissory import Workflow, dynamic, run, task, workflow
 
 
 @task

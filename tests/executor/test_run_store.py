@@ -5,11 +5,10 @@ import sys
 
 import pytest
 
-from executor import Store, run
-from executor.errors import NotInStore, StoreError
-from executor.layout import object_key
-from planner import task, workflow
-from planner.plan import Large
+from promissory import Store, run, task, workflow
+from promissory.errors import NotInStore, StoreError
+from promissory.executor.layout import object_key
+from promissory.planner.plan import Large
 
 BIG = bytes(5000)
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from executor import Store
+from promissory import Store
 
 ROUNDS = 60
 WRITERS = 8
@@ -46,7 +46,7 @@ def test_J1_of_eight_threads_one_creates_a_key(tmp_path, durable, url):
 
 SOURCE = """
 import sys
-from executor import Store
+from promissory import Store
 
 store, name, gate = Store(sys.argv[1]), sys.argv[2], sys.argv[3]
 content = name.encode() * 2000

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from executor import run, start
-from planner import task, workflow
+from promissory import run, start, task, workflow
 
 
 def note(diary, *what):
@@ -239,7 +238,7 @@ def test_R5_what_a_module_changes_when_it_is_loaded_stays(store, write_module):
         "sets_up",
         """
         import os
-        from planner import task, workflow
+        from promissory import task, workflow
 
         os.environ["OF_THE_MODULE"] = "set"
 
@@ -557,8 +556,8 @@ def test_R5_a_thread_that_a_body_left_behind_holds_up_neither_tasks_nor_the_end(
         """
         import threading
         import time
-        from executor import run, start
-        from planner import task, workflow
+        from promissory import run, start
+        from promissory import task, workflow
 
         @task
         def leaves(x: int) -> int:

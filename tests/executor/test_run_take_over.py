@@ -4,13 +4,13 @@ import signal
 
 import pytest
 
-from executor.events import DONE, RESUMED
-from executor.heartbeat import read_beat
-from executor.history import History
+from promissory.executor.events import DONE, RESUMED
+from promissory.executor.heartbeat import read_beat
+from promissory.executor.history import History
 
 MODULE = """
 import os
-from planner import task, workflow
+from promissory import task, workflow
 
 def began(what):
     with open("started", "a") as file:
@@ -33,8 +33,8 @@ def flow(x: int) -> int:
 """
 
 RUN = """
-from executor import run
-from executor.errors import Fenced
+from promissory import run
+from promissory.errors import Fenced
 from taken import flow
 try:
     print(run(flow, {"x": 0}, run_id="taken").result)
@@ -44,8 +44,8 @@ except Fenced as error:
 
 RESUME = """
 import sys
-from executor import resume
-from executor.errors import RunIsLive
+from promissory import resume
+from promissory.errors import RunIsLive
 try:
     print(resume("taken", take_over="over" in sys.argv).result)
 except RunIsLive as error:

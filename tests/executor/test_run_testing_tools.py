@@ -1,4 +1,4 @@
-"""`executor.testing` does what it says: each fault, the clock, crashes at points, replay after every round. It is public: our own suite and users' suites rest on it."""
+"""`promissory.testing` does what it says: each fault, the clock, crashes at points, replay after every round. It is public: our own suite and users' suites rest on it."""
 
 import threading
 import time
@@ -7,16 +7,16 @@ from itertools import product
 
 import pytest
 
-import executor.testing
-from executor import Store, crash_points, resume, run
-from executor.crash_points import POINTS
-from executor.errors import NotInStore, StoreError
-from executor.events import DONE
-from executor.scheduler import Scheduler
-from executor.testing import Crashed, Fault, FaultyStore, MockClock, NotReplayable, always_replay, crash_at
-from executor.testing.enumeration import undisturbed
-from executor.testing.workloads import WORKLOADS, forget
-from planner import Retry, dynamic, task, workflow
+import promissory.testing
+from promissory import Retry, dynamic, task, workflow
+from promissory.errors import NotInStore, StoreError
+from promissory.executor import Store, crash_points, resume, run
+from promissory.executor.crash_points import POINTS
+from promissory.executor.events import DONE
+from promissory.executor.scheduler import Scheduler
+from promissory.executor.testing.enumeration import undisturbed
+from promissory.executor.testing.workloads import WORKLOADS, forget
+from promissory.testing import Crashed, Fault, FaultyStore, MockClock, NotReplayable, always_replay, crash_at
 
 
 def lasting():
@@ -51,8 +51,8 @@ def added_thrice(x: int) -> int:
 
 
 def test_every_public_name_is_documented():
-    for name in executor.testing.__all__:
-        assert (getattr(executor.testing, name).__doc__ or "").strip()
+    for name in promissory.testing.__all__:
+        assert (getattr(promissory.testing, name).__doc__ or "").strip()
 
 
 # --- FaultyStore ---
@@ -446,8 +446,8 @@ def test_nothing_handles_a_crash_not_even_a_body_that_catches_exceptions(memory)
 
 DIES = """
 import sys
-from executor import run
-from executor.testing import crash_at
+from promissory import run
+from promissory.testing import crash_at
 from flows import thrice
 if __name__ == "__main__":
     with crash_at(sys.argv[1], int(sys.argv[2]), how="kill"):
@@ -456,7 +456,7 @@ if __name__ == "__main__":
 """
 
 FLOWS = """
-from planner import task, workflow
+from promissory import task, workflow
 @task
 def added(x: int) -> int:
     with open("bodies", "a") as file:
@@ -484,7 +484,7 @@ def test_kill_ends_the_process_as_kill_9_does(project, point, occurrence, engine
     process = project.spawn("dies.py", point, str(occurrence), engine)
     output, _ = project.finish(process)
     assert (process.returncode, output) == (-9, "")
-    assert project.code('import executor; print(executor.resume("killed", echo=False).result)').strip() == "3"
+    assert project.code('import promissory; print(promissory.resume("killed", echo=False).result)').strip() == "3"
 
 
 # --- always_replay ---
@@ -589,7 +589,7 @@ def test_the_journal_says_all_of_a_run_that_is_paused(memory, eventually):
         return doubled(kept(held(x)))
 
     with always_replay():
-        going = executor.start(flow, {"x": 1}, store=memory, echo=False, durability="process", engine="threads")
+        going = promissory.start(flow, {"x": 1}, store=memory, echo=False, durability="process", engine="threads")
         assert entered.wait(60)
         going.pause()
         eventually(lambda: going.state == "PAUSED", "the pause")
@@ -624,7 +624,7 @@ def test_a_journal_that_says_another_value_is_found(memory, monkeypatch):
 
 
 def test_replay_ends_with_its_block(memory, monkeypatch):
-    from executor import execution
+    from promissory.executor import execution
 
     with pytest.raises(RuntimeError), always_replay():
         assert execution.examine is not None
@@ -635,7 +635,7 @@ def test_replay_ends_with_its_block(memory, monkeypatch):
 def test_a_workload_whose_result_is_not_what_it_promises_is_a_violation(url):
     from dataclasses import replace
 
-    from executor.testing.enumeration import Violation
+    from promissory.executor.testing.enumeration import Violation
 
     with pytest.raises(Violation, match=r"nested gives .*, not 5"):
         undisturbed(replace(WORKLOADS[0], result=5), url)

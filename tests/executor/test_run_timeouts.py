@@ -12,10 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from executor import resume, run, start
-from executor.errors import EngineError, InputError, RunFailed, RunTimeout, TaskTimeout
-from planner import dynamic, task, workflow
-from planner.errors import CompileError, DecorationError
+from promissory import dynamic, resume, run, start, task, workflow
+from promissory.errors import CompileError, DecorationError, EngineError, InputError, RunFailed, RunTimeout, TaskTimeout
 
 
 def note(diary, *what):
@@ -151,7 +149,7 @@ def test_R2_only_the_body_counts_not_the_loading_of_its_module(store, write_modu
         "slow_to_load",
         """
         import time
-        from planner import task
+        from promissory import task
         time.sleep(0.4)
 
         @task(timeout=0.3)

@@ -3,13 +3,13 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from executor.frame import Frame
-from executor.limits import Limits
-from executor.scheduler import Scheduler
-from executor.topology import ShapeCode, Topologies, Topology
-from planner import Workflow, task, workflow
-from planner.plan import INPUT, NODE, references
-from typesys.types import FLOAT, INT
+from promissory import Workflow, task, workflow
+from promissory.executor.frame import Frame
+from promissory.executor.limits import Limits
+from promissory.executor.scheduler import Scheduler
+from promissory.executor.topology import ShapeCode, Topologies, Topology
+from promissory.planner.plan import INPUT, NODE, references
+from promissory.typesys.types import FLOAT, INT
 
 QUICK = settings(max_examples=150, deadline=None, database=None, derandomize=True)
 

@@ -7,11 +7,9 @@ from contextlib import nullcontext
 
 import pytest
 
-from executor import Store, resume, run
-from executor.errors import OutputUnavailable
-from executor.testing import always_replay
-from planner import FailurePolicy, Plan, Skip, at_least, dynamic, map_task, promise, task, workflow
-from planner.errors import CompileError
+from promissory import FailurePolicy, Plan, Skip, Store, at_least, dynamic, map_task, promise, resume, run, task, workflow
+from promissory.errors import CompileError, OutputUnavailable
+from promissory.testing import always_replay
 
 ENGINES = ["inline", "threads", "processes"]
 RUNS_ON = FailurePolicy.FAIL_AFTER_EXECUTABLE_NODES_COMPLETE

@@ -6,17 +6,16 @@ import threading
 
 import pytest
 
-from executor import Store, resume, run, start
-from executor.errors import RunFailed
-from executor.history import History
-from planner import task
+from promissory import Store, resume, run, start, task
+from promissory.errors import RunFailed
+from promissory.executor.history import History
 
 ENGINES = pytest.mark.parametrize("engine", ["inline", "threads", "processes"])
 
 MODULE = """
 import os, socket, subprocess, sys, threading
 from typing import Any
-from planner import dynamic, task, workflow
+from promissory import dynamic, task, workflow
 
 class Strange:
     pass
@@ -112,10 +111,10 @@ def flooded(n: int) -> int:
 
 GO = """
 import json, sys
-import executor, users
+import promissory, users
 if __name__ == "__main__":
     name, inputs, engine, run_id = sys.argv[1:]
-    ended = executor.run(getattr(users, name), json.loads(inputs), run_id=run_id, engine=engine, echo=False, durability="process")
+    ended = promissory.run(getattr(users, name), json.loads(inputs), run_id=run_id, engine=engine, echo=False, durability="process")
     with open(f"said {run_id}", "w") as file:
         file.write(ended.state if ended.error is None else str(ended.error).splitlines()[0])
 """
@@ -184,9 +183,9 @@ def test_R6_a_run_whose_task_gave_what_can_not_be_stored_goes_on_after_a_repair(
 
 RESUME = """
 import sys
-import executor
+import promissory
 if __name__ == "__main__":
-    print(executor.resume("r", engine=sys.argv[1], echo=False).result)
+    print(promissory.resume("r", engine=sys.argv[1], echo=False).result)
 """
 
 
@@ -203,9 +202,9 @@ def test_X5_a_flood_takes_no_memory(project):
     project.write("users.py", MODULE)
     peak = """
     import resource, executor, users
-    executor.run(users.flood, {"megabytes": 2}, echo=False, durability="process")
+    promissory.run(users.flood, {"megabytes": 2}, echo=False, durability="process")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    executor.run(users.flood, {"megabytes": 60}, echo=False, durability="process")
+    promissory.run(users.flood, {"megabytes": 60}, echo=False, durability="process")
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
     """
     assert int(project.code(peak)) < 20

@@ -2,8 +2,7 @@
 
 import pytest
 
-from executor import run
-from planner import dynamic, task, workflow
+from promissory import dynamic, run, task, workflow
 
 SMALL, LARGE = 3, 5000
 

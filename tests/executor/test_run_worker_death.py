@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from executor import resume, run, start
-from executor.engines.processes import Processes
-from executor.errors import WorkerLost
-from planner import dynamic, task, workflow
+from promissory import dynamic, resume, run, start, task, workflow
+from promissory.errors import WorkerLost
+from promissory.executor.engines.processes import Processes
 
 
 def note(diary, *what):

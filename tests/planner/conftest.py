@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from planner.errors import CompileError
+from promissory.errors import CompileError
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@
 
 import pytest
 
-from planner.errors import DecorationError
-from typesys import UntypedWarning
+from promissory.errors import DecorationError
+from promissory.typesys import UntypedWarning
 
 POSTPONED = """
     from __future__ import annotations
     from dataclasses import dataclass
-    from planner import task, workflow
+    from promissory import task, workflow
 
     @task
     def make(x: int) -> Later:
@@ -37,7 +37,7 @@ def test_A10_a_quoted_annotation_names_a_class_further_down(write_module):
         "quoted",
         """
         from dataclasses import dataclass
-        from planner import task
+        from promissory import task
 
         @task
         def size(row: "Row", rows: "list[Row]") -> int:
@@ -57,7 +57,7 @@ def test_A10_postponed_annotations_in_a_function_see_its_names(write_module):
         """
         from __future__ import annotations
         from dataclasses import dataclass
-        from planner import task, workflow
+        from promissory import task, workflow
 
         def build():
             @dataclass
@@ -81,7 +81,7 @@ def test_A10_postponed_annotations_in_a_function_see_its_names(write_module):
 def test_A10_postponed_and_plain_annotations_give_the_same_interface(write_module):
     source = """
         from dataclasses import dataclass
-        from planner import task
+        from promissory import task
 
         @dataclass
         class Row:
@@ -100,7 +100,7 @@ def test_A10_a_name_that_never_comes_is_an_error_at_the_first_use(write_module):
     module = write_module(
         "never_defined",
         """
-        from planner import task
+        from promissory import task
 
         @task
         def use(x: "Nowhere") -> int:
@@ -118,7 +118,7 @@ def test_A10_a_name_that_never_comes_fails_the_compile_of_who_calls_it(write_mod
     module = write_module(
         "never_defined_either",
         """
-        from planner import task, workflow
+        from promissory import task, workflow
 
         @task
         def use(x: "Nowhere") -> int:
@@ -136,7 +136,7 @@ def test_A10_the_warning_of_a_task_read_late_comes_once(write_module):
     module = write_module(
         "read_late",
         """
-        from planner import task
+        from promissory import task
 
         @task
         def use(x: "Later", y) -> int:
@@ -157,7 +157,7 @@ def test_A10_a_function_may_be_named_as_one_of_its_own_parameters_types(write_mo
         "shadowing",
         """
         from dataclasses import dataclass
-        from planner import task
+        from promissory import task
 
         @dataclass
         class Item:

@@ -8,8 +8,8 @@ from typing import Any
 import cloudpickle
 import pytest
 
-from planner import dynamic, task, workflow
-from typesys import OpaqueWarning, UntypedWarning
+from promissory import dynamic, task, workflow
+from promissory.typesys import OpaqueWarning, UntypedWarning
 
 
 def documented(first: int, /, second: str = "b", *, third: float = 1.0) -> list[int]:

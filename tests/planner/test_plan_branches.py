@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from planner import Plan, Workflow, conditional, dynamic, task, workflow
-from planner.advice import advice
-from planner.errors import (
+from promissory import Plan, Workflow, conditional, dynamic, task, workflow
+from promissory.errors import (
     BranchError,
     CompileErrors,
     DuplicateName,
@@ -28,10 +27,11 @@ from planner.errors import (
     StaticRecursion,
     WrongCall,
 )
-from planner.specs import Arm
-from planner.tracing import current
-from planner.verify import verify
-from typesys.types import INT
+from promissory.planner.advice import advice
+from promissory.planner.specs import Arm
+from promissory.planner.tracing import current
+from promissory.planner.verify import verify
+from promissory.typesys.types import INT
 
 
 class Color(enum.Enum):
@@ -206,7 +206,7 @@ def test_B1_what_a_branch_says_is_part_of_the_digest(change):
 def test_A5_another_process_under_another_hash_seed_gives_the_same_bytes(tmp_path):
     source = """
         import enum, hashlib
-        from planner import conditional, task, workflow
+        from promissory import conditional, task, workflow
 
         class Color(enum.Enum):
             RED = "r"
@@ -241,7 +241,7 @@ def test_A5_another_process_under_another_hash_seed_gives_the_same_bytes(tmp_pat
 
 def test_A5_reading_a_branch_imports_nothing_of_its_author(tmp_path):
     sized.compile().save(str(tmp_path / "it.plan"))
-    code = "import sys; from planner import Plan; print(Plan.load('it.plan').show().splitlines()[1]); print(__name__ in sys.modules)"
+    code = "import sys; from promissory import Plan; print(Plan.load('it.plan').show().splitlines()[1]); print(__name__ in sys.modules)"
     code = code.replace("__name__", repr(__name__))
     ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines() == [
@@ -1218,7 +1218,7 @@ def test_T1_a_plan_that_is_cut_short_is_refused(cut):
 
 def test_D5_an_arm_costs_the_same_however_long_its_file_is(write_module):
     source = """
-        from planner import conditional, workflow
+        from promissory import conditional, workflow
 
         @workflow
         def chosen(n: int) -> int:

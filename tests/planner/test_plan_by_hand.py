@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from planner import Workflow, dynamic, task, workflow
-from planner.errors import CompileError, DuplicateName, EdgeTypeError
+from promissory import Workflow, dynamic, task, workflow
+from promissory.errors import CompileError, DuplicateName, EdgeTypeError
 
 
 @dataclass

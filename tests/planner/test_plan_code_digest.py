@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from planner import dynamic, task
-from planner.code import code_identity, significant_lexemes
+from promissory import dynamic, task
+from promissory.planner.code import code_identity, significant_lexemes
 
 BASE = """
 @task
@@ -48,7 +48,7 @@ OTHER = {
 
 
 def digest_of(write_module, name, source):
-    module = write_module(name, "from planner import task\n" + source)
+    module = write_module(name, "from promissory import task\n" + source)
     return (getattr(module, "f", None) or module.g).callee().digest
 
 

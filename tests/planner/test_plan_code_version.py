@@ -10,8 +10,8 @@ import threading
 
 import pytest
 
-from planner import dynamic, task, workflow
-from planner.errors import DecorationError
+from promissory import dynamic, task, workflow
+from promissory.errors import DecorationError
 
 FILES = {
     "helpers": """
@@ -48,7 +48,7 @@ def version(tmp_path, monkeypatch):
     written = set()
 
     def made(source, **files):
-        for name, text in {**FILES, **files, "flow": "from planner import task, dynamic\n" + textwrap.dedent(source)}.items():
+        for name, text in {**FILES, **files, "flow": "from promissory import task, dynamic\n" + textwrap.dedent(source)}.items():
             path = tmp_path.joinpath(*name.split("."))
             path.parent.mkdir(parents=True, exist_ok=True)
             path.with_suffix(".py").write_text(textwrap.dedent(text), encoding="utf-8")

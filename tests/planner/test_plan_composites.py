@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from planner import task, workflow
-from planner.errors import ArgumentValueError, EdgeTypeError
+from promissory import task, workflow
+from promissory.errors import ArgumentValueError, EdgeTypeError
 
 
 class Color(enum.Enum):

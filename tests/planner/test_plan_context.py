@@ -2,8 +2,8 @@
 
 import pytest
 
-from planner import Context, Workflow, current_context, dynamic, map_task, task, workflow
-from planner.errors import CompileError, ContextError, DecorationError, PromiseError, WrongCall
+from promissory import Context, Workflow, current_context, dynamic, map_task, task, workflow
+from promissory.errors import CompileError, ContextError, DecorationError, PromiseError, WrongCall
 
 
 @task
@@ -152,7 +152,7 @@ def test_S_a_context_has_what_the_public_face_lists(name):
 def test_S_outside_a_run_nothing_can_be_asked(ask):
     with pytest.raises(ContextError, match="needs a run, and this body was called as a plain function") as caught:
         ask(current_context())
-    assert "executor.run" in str(caught.value)
+    assert "promissory.run" in str(caught.value)
 
 
 # --- with Workflow(…) and >> ---

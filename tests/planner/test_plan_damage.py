@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner import Plan, dynamic, task, workflow
-from planner.errors import PlanFormatError
-from planner.plan_format import (
+from promissory import Plan, dynamic, task, workflow
+from promissory.errors import PlanFormatError
+from promissory.planner.plan_format import (
     FUTURES_FILE,
     MAGIC,
     PLAN_FILE,
@@ -14,7 +14,7 @@ from planner.plan_format import (
     read_plan,
     shape_bytes,
 )
-from typesys.canonical import pack, seal, unpack
+from promissory.typesys.canonical import pack, seal, unpack
 
 
 @task

@@ -7,9 +7,8 @@ from typing import Any, Literal, NamedTuple
 
 import pytest
 
-from planner import task, workflow
-from planner.errors import ArgumentValueError, EdgeTypeError
-from typesys import Opaque
+from promissory import Opaque, task, workflow
+from promissory.errors import ArgumentValueError, EdgeTypeError
 
 
 class Color(enum.Enum):

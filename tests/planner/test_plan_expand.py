@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from planner import Plan, dynamic, expand, task
-from planner.errors import CompileError, EdgeTypeError, LeakedPromise, PromiseError
-from planner.plan_format import shape_bytes
+from promissory import Plan, dynamic, expand, task
+from promissory.errors import CompileError, EdgeTypeError, LeakedPromise, PromiseError
+from promissory.planner.plan_format import shape_bytes
 
 
 @task

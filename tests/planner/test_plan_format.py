@@ -6,9 +6,9 @@ import textwrap
 
 import pytest
 
-from planner import Plan, dynamic, task, workflow
-from planner.errors import PlanFormatError
-from planner.plan_format import (
+from promissory import Plan, dynamic, task, workflow
+from promissory.errors import PlanFormatError
+from promissory.planner.plan_format import (
     FuturesHeader,
     callee_bytes,
     callee_from_bytes,
@@ -100,7 +100,7 @@ def test_a_callee_travels_complete_in_itself(entity):
 
 READER = """
     import sys
-    from planner import Plan
+    from promissory import Plan
     warm, data = (open(path, "rb").read() for path in sys.argv[1:])
     first = Plan.from_bytes(warm)
     first.digest, first.show(), first.to_mermaid(), first.verify()  # what is ours is loaded now
@@ -120,7 +120,7 @@ def test_T1_reading_a_plan_imports_nothing_and_runs_nothing(write_module, tmp_pa
         from dataclasses import dataclass
         from enum import Enum
         from typing import Any
-        from planner import task, workflow
+        from promissory import task, workflow
 
         class Kind(Enum):
             ONE = 1

@@ -10,11 +10,9 @@ from uuid import UUID
 
 import pytest
 
-from executor import run
-from executor.errors import RunFailed
-from planner import task, workflow
-from planner.errors import EdgeTypeError, PromiseAttributeError
-from planner.plan import Plan
+from promissory import run, task, workflow
+from promissory.errors import EdgeTypeError, PromiseAttributeError, RunFailed
+from promissory.planner.plan import Plan
 
 T = TypeVar("T")
 U = TypeVar("U")

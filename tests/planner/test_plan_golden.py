@@ -2,14 +2,14 @@
 
 import pytest
 
-from planner import Plan
-from planner.plan_format import FuturesHeader, futures_from_bytes, futures_to_bytes
+from promissory import Plan
+from promissory.planner.plan_format import FuturesHeader, futures_from_bytes, futures_to_bytes
 
 SOURCE = '''
 from dataclasses import dataclass
 from enum import Enum
 
-from planner import dynamic, task, workflow
+from promissory import dynamic, task, workflow
 
 
 class Kind(Enum):

@@ -33,7 +33,7 @@ def test_importing_a_floor_loads_nothing_heavy(package):
 
 
 def test_compiling_a_plan_loads_nothing_heavy(tmp_path):
-    source = "from planner import task, workflow\n@task\ndef inc(x: int) -> int:\n    return x\n@workflow\ndef flow(x: int) -> list[int]:\n    return [inc(x), 2]\n"
+    source = "from promissory import task, workflow\n@task\ndef inc(x: int) -> int:\n    return x\n@workflow\ndef flow(x: int) -> list[int]:\n    return [inc(x), 2]\n"
     (tmp_path / "light_flow.py").write_text(source + f"flow.compile().to_bytes(); import sys; print([n for n in {HEAVY!r} if n in sys.modules])\n")
     ran = subprocess.run([sys.executable, "light_flow.py"], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert ran.stdout.strip() == "[]"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from planner import task, workflow
-from planner.errors import LeakedPromise, PromiseError
+from promissory import task, workflow
+from promissory.errors import LeakedPromise, PromiseError
 
 
 @task

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from planner import Plan, Workflow, conditional, dynamic, flatten, map_task, task, unmapped, workflow
-from planner.errors import CompileErrors, EdgeTypeError, LeakedPromise, MapError, NestedCallError, PromiseError, WrongCall
+from promissory import Plan, Workflow, conditional, dynamic, flatten, map_task, task, unmapped, workflow
+from promissory.errors import CompileErrors, EdgeTypeError, LeakedPromise, MapError, NestedCallError, PromiseError, WrongCall
 
 
 class Parts(NamedTuple):

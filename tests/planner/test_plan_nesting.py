@@ -4,8 +4,8 @@ import inspect
 
 import pytest
 
-from planner import Workflow, dynamic, task, workflow
-from planner.errors import CompileError, StaticRecursion
+from promissory import Workflow, dynamic, task, workflow
+from promissory.errors import CompileError, StaticRecursion
 
 
 @task

@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from planner import task, workflow
-from planner.errors import DuplicateName, PromiseError
+from promissory import task, workflow
+from promissory.errors import DuplicateName, PromiseError
 
 
 class Pair(NamedTuple):

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from planner import dynamic, expand, task
-from planner.plan import INPUT
-from typesys import codec_of
+from promissory import dynamic, expand, task
+from promissory.planner.plan import INPUT
+from promissory.typesys import codec_of
 
 LONG = list(range(100))
 TEXT = "long enough to be passed on by reference, which begins above 32 bytes"

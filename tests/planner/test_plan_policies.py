@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner import Plan, Resources, dynamic, task, workflow
-from planner.errors import CompileErrors, DecorationError, PlanFormatError, PromiseError
-from planner.policy import Policy, overridden, policy_of
+from promissory import Plan, Resources, dynamic, task, workflow
+from promissory.errors import CompileErrors, DecorationError, PlanFormatError, PromiseError
+from promissory.planner.policy import Policy, overridden, policy_of
 
 
 class Busy(Exception):

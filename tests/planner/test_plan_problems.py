@@ -2,8 +2,8 @@
 
 import pytest
 
-from planner import Workflow, task, workflow
-from planner.errors import (
+from promissory import Workflow, task, workflow
+from promissory.errors import (
     ArgumentValueError,
     CompileError,
     CompileErrors,

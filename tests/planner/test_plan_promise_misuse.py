@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from planner import task, workflow
-from planner.errors import PromiseError
+from promissory import task, workflow
+from promissory.errors import PromiseError
 
 
 @dataclass

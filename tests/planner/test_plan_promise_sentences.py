@@ -4,8 +4,8 @@ import copy
 
 import pytest
 
-from planner import task, workflow
-from planner.errors import PromiseError
+from promissory import task, workflow
+from promissory.errors import PromiseError
 
 
 @task

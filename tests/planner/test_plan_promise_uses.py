@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from planner import Promise, task, workflow
-from planner.errors import ArgumentValueError, CompileError, PromiseAttributeError, PromiseError
-from planner.expression import Expression
+from promissory import Promise, task, workflow
+from promissory.errors import ArgumentValueError, CompileError, PromiseAttributeError, PromiseError
+from promissory.planner.expression import Expression
 
 
 class Color(enum.Enum):

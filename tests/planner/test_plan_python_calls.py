@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner import task, workflow
-from planner.errors import WrongCall
+from promissory import task, workflow
+from promissory.errors import WrongCall
 
 NAMES = ["alpha", "bravo", "charlie", "delta"]
 

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from planner import dynamic, task, workflow
-from planner.errors import ArgumentValueError, DecorationError
-from typesys import Opaque
+from promissory import Opaque, dynamic, task, workflow
+from promissory.errors import ArgumentValueError, DecorationError
 
 
 class Holder:

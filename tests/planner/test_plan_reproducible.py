@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from planner import dynamic, expand, task, workflow
+from promissory import dynamic, expand, task, workflow
 
 
 class Kind(enum.Enum):
@@ -201,7 +201,7 @@ def test_A5_every_python_found_gives_the_same_bytes(folder, expected, capsys):
 
 
 def test_A5_the_corpus_holds_no_identity_by_value(folder, expected):
-    from planner import Plan
+    from promissory import Plan
 
     for data in expected:
         assert {len(callee.digest) for callee in Plan.from_bytes(bytes.fromhex(data)).shape.callees} == {32}

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-import planner
-from planner import Workflow, dynamic, task, workflow
+import promissory
+from promissory import Workflow, dynamic, task, workflow
 
 
 @task
@@ -184,5 +184,5 @@ def test_mermaid_quotes_what_mermaid_would_read():
 
 
 def test_a_notebook_is_given_text_and_flowchart():
-    plan = planner.compile(total)
+    plan = promissory.planner.compile(total)
     assert plan._repr_mimebundle_() == {"text/plain": str(plan), "text/vnd.mermaid": plan.to_mermaid()}

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import pytest
 
-import planner
-from planner import Promise, dynamic, promise, task, workflow
-from planner.errors import PromiseError
+import promissory
+from promissory import Promise, dynamic, promise, task, workflow
+from promissory.errors import PromiseError
 
 
 class Ends(NamedTuple):
@@ -128,7 +128,7 @@ def test_A4_the_body_runs_exactly_once_for_each_compile():
 
     flow.compile()
     assert len(runs) == 1
-    planner.compile(flow)
+    promissory.planner.compile(flow)
     assert len(runs) == 2
 
 
@@ -200,7 +200,7 @@ def test_A3_a_dynamic_is_one_node_and_its_body_is_not_traced():
 
 
 def test_A3_compile_of_a_task_is_a_plan_of_one_call():
-    assert str(planner.compile(halves)) == (
+    assert str(promissory.planner.compile(halves)) == (
         "plan halves(xs: list[int]) -> tuple[list[int], list[int]]\n"
         "  halves : tuple[list[int], list[int]] = task halves(xs=xs)\n"
         "  return halves"
@@ -208,7 +208,7 @@ def test_A3_compile_of_a_task_is_a_plan_of_one_call():
 
 
 def test_A3_compile_of_a_dynamic_is_a_plan_of_one_call():
-    assert planner.compile(deeper).to_bytes() == deeper.compile().to_bytes()
+    assert promissory.planner.compile(deeper).to_bytes() == deeper.compile().to_bytes()
     assert str(deeper.compile()) == "plan deeper(n: int) -> int\n  deeper : int = dynamic deeper(n=n)\n  return deeper"
 
 

@@ -6,12 +6,10 @@ from typing import Any, Generic, NotRequired, TypedDict, TypeVar
 
 import pytest
 
-from executor import run
-from executor.errors import RunFailed
-from planner import dynamic, task, workflow
-from planner.errors import EdgeTypeError, PlanError, PromiseAttributeError, PromiseError
-from planner.plan import NODE, RECORD, TUPLE, Plan
-from typesys.canonical import pack
+from promissory import dynamic, run, task, workflow
+from promissory.errors import EdgeTypeError, PlanError, PromiseAttributeError, PromiseError, RunFailed
+from promissory.planner.plan import NODE, RECORD, TUPLE, Plan
+from promissory.typesys.canonical import pack
 
 T = TypeVar("T")
 

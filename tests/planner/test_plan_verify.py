@@ -1,15 +1,14 @@
-"""The invariants of `planner.verify`, one by one: a plan that breaks it is refused with graph and node named."""
+"""The invariants of `promissory.planner.verify`, one by one: a plan that breaks it is refused with graph and node named."""
 
 from array import array
 from dataclasses import replace
 
 import pytest
 
-from planner import Plan, dynamic, task, workflow
-from planner.errors import PlanError
-from planner.plan import ARM, DICT, INPUT, LIST, NODE, RECORD, TUPLE, Output, Shape
-from typesys import type_of
-from typesys.canonical import pack
+from promissory import Plan, dynamic, task, type_of, workflow
+from promissory.errors import PlanError
+from promissory.planner.plan import ARM, DICT, INPUT, LIST, NODE, RECORD, TUPLE, Output, Shape
+from promissory.typesys.canonical import pack
 
 
 @task

@@ -18,7 +18,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from executor import Store
+from promissory import Store
 
 PATIENCE = 60.0
 BUCKET = "promissory"

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from executor.errors import NotInStore, StoreError
-from executor.layout import log_key, object_key
+from promissory.errors import NotInStore, StoreError
+from promissory.executor.layout import log_key, object_key
 
 WRITERS = 8
 KEYS = 50
@@ -160,7 +160,7 @@ def test_J5_what_another_process_wrote_is_seen_at_once(place, project):
         pytest.skip("memory is one process's own")
     store = place.store()
     assert (store.list("a"), store.exists("a/1")) == ([], False)
-    project.python("-c", f"from executor import Store; assert Store({place.url!r}).put_new('a/1', b'theirs')")
+    project.python("-c", f"from promissory import Store; assert Store({place.url!r}).put_new('a/1', b'theirs')")
     assert (store.list("a"), store.exists("a/1"), store.get("a/1")) == (["a/1"], True, b"theirs")
     assert store.put_new("a/1", b"ours") is False
 
@@ -274,7 +274,7 @@ def test_J1_of_eight_threads_one_creates_each_of_fifty_keys(place):
 
 RACER = """
 import sys
-from executor import Store
+from promissory import Store
 
 url, name = sys.argv[1:]
 store = Store(url)

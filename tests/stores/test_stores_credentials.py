@@ -2,12 +2,12 @@
 
 import pytest
 
-from executor.errors import StoreError
+from promissory.errors import StoreError
 
 SOURCE = """
 import os, sys, traceback
-from executor import Store, resume, run
-from planner import dynamic, task, workflow
+from promissory import Store, resume, run
+from promissory import dynamic, task, workflow
 
 @task(retries=1, retry_delay=0)
 def fails(x: int) -> int:

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from executor import Store
-from executor.layout import log_key
+from promissory import Store
+from promissory.executor.layout import log_key
 
 MIB = 1 << 20
 LOG = log_key("some-run", "worker-1")

@@ -7,10 +7,9 @@ import threading
 
 import pytest
 
-from executor import Store, resume, run, start
-from executor.errors import Fenced, RunFailed, RunIsLive, StoreError
-from executor.history import History
-from planner import dynamic, task, workflow
+from promissory import Store, dynamic, resume, run, start, task, workflow
+from promissory.errors import Fenced, RunFailed, RunIsLive, StoreError
+from promissory.executor.history import History
 
 pytestmark = pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
 
@@ -116,7 +115,7 @@ def test_J6_a_server_that_fails_one_call_of_five_delays_a_run_and_fails_nothing(
 
 @pytest.mark.parametrize("engine", ["inline", "processes"])
 def test_J6_a_store_that_is_gone_for_good_stops_the_run_and_is_no_nodes_failure(on_s3, faults, engine, monkeypatch):
-    monkeypatch.setattr("executor.store.PATIENCE", 0.2)
+    monkeypatch.setattr("promissory.executor.store.PATIENCE", 0.2)
     asked = []
 
     def choose(request, body):
@@ -133,7 +132,7 @@ def test_J6_a_store_that_is_gone_for_good_stops_the_run_and_is_no_nodes_failure(
 
 FLOW = """
 import os
-from planner import dynamic, task, workflow
+from promissory import dynamic, task, workflow
 
 def note(line):
     descriptor = os.open("diary", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -158,13 +157,13 @@ def walk(end: int) -> int:
 GO = """
 import sys
 import walk
-from executor import run
+from promissory import run
 print(run(walk.walk, {"end": 6}, store=sys.argv[1], engine=sys.argv[2], run_id="r").result)
 """
 AGAIN = """
 import sys
 import walk
-from executor import resume
+from promissory import resume
 print(resume("r", store=sys.argv[1], engine=sys.argv[2], take_over=True).result)
 """
 

@@ -4,10 +4,9 @@ import warnings
 
 import pytest
 
-from executor import Store, run
-from executor.errors import StoreError, UnsupportedStore
-from executor.probe import probe
-from planner import task, workflow
+from promissory import Store, run, task, workflow
+from promissory.errors import StoreError, UnsupportedStore
+from promissory.executor.probe import probe
 
 
 @task

@@ -6,9 +6,9 @@ import pickle
 
 import pytest
 
-import typesys.secret
-from typesys import Secret, codec_of
-from typesys.secret import SecretNotFound, holds_secret, masked, masked_bytes, register_resolver
+import promissory.typesys.secret
+from promissory.typesys import Secret, codec_of
+from promissory.typesys.secret import SecretNotFound, holds_secret, masked, masked_bytes, register_resolver
 
 VALUE = "value-not-to-be-told-4711"
 
@@ -16,9 +16,9 @@ VALUE = "value-not-to-be-told-4711"
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch, tmp_path):
     """Nothing revealed, nobody asked, no folder of the machine's own."""
-    monkeypatch.setattr(typesys.secret, "_revealed", set())
-    monkeypatch.setattr(typesys.secret, "_hidden", ())
-    monkeypatch.setattr(typesys.secret, "_resolvers", [])
+    monkeypatch.setattr(promissory.typesys.secret, "_revealed", set())
+    monkeypatch.setattr(promissory.typesys.secret, "_hidden", ())
+    monkeypatch.setattr(promissory.typesys.secret, "_resolvers", [])
     monkeypatch.setenv("PROMISSORY_SECRETS", str(tmp_path / "secrets"))
     (tmp_path / "secrets").mkdir()
 

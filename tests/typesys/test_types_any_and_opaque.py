@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, Protocol, TypedDict
 
 import pytest
 
-from typesys import FormatError, Opaque, TypeMismatch, check, codec_of
-from typesys.canonical import pack, unpack
-from typesys.self_describing import ENUM, RECORD, holds_opaque, lower_any
+from promissory.typesys import FormatError, Opaque, TypeMismatch, check, codec_of
+from promissory.typesys.canonical import pack, unpack
+from promissory.typesys.self_describing import ENUM, RECORD, holds_opaque, lower_any
 
 
 class Color(enum.Enum):

@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 import pytest
 
-from typesys import assignable, type_of, why_not
-from typesys.types import INT, STR, Definition, EnumType, Field, RecordType
+from promissory.typesys import assignable, type_of, why_not
+from promissory.typesys.types import INT, STR, Definition, EnumType, Field, RecordType
 
 
 class Color(enum.Enum):

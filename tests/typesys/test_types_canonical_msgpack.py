@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from typesys import FormatError
-from typesys.canonical import digest, pack, pack_map, unpack, unpack_canonical
+from promissory.typesys import FormatError
+from promissory.typesys.canonical import digest, pack, pack_map, unpack, unpack_canonical
 
 QUICK = settings(max_examples=150, deadline=None, database=None, derandomize=True)
 

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from typesys import TypeMismatch, codec_of
-from typesys.canonical import unpack
+from promissory.typesys import TypeMismatch, codec_of
+from promissory.typesys.canonical import unpack
 
 
 class Pair(NamedTuple):
@@ -145,7 +145,7 @@ def test_a_large_value_does_not_change_what_is_written_after_it():
 
 
 def test_a_value_that_could_not_be_written_leaves_nothing_behind():
-    from typesys.canonical import pack
+    from promissory.typesys.canonical import pack
 
     before = pack([1])
     try:

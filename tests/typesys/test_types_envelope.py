@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from typesys import FormatError
-from typesys.canonical import seal, unseal
+from promissory.typesys import FormatError
+from promissory.typesys.canonical import seal, unseal
 
 MAGIC = b"PRMS"
 PAYLOAD = b"some payload"

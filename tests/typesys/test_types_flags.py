@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 import pytest
 
-from typesys import AnnotationError, FormatError, ParseError, TypeMismatch, assignable, check, codec_of, type_of, why_not
-from typesys.canonical import pack, unpack
-from typesys.infer import Inference
-from typesys.parse import parse_json, parse_text, to_json
-from typesys.transcode import fits, transcode
-from typesys.type_format import type_bytes, type_from_bytes
-from typesys.types import ANY, FlagType, full_name
-from typesys.wire import codec_for
+from promissory.typesys import AnnotationError, FormatError, ParseError, TypeMismatch, assignable, check, codec_of, type_of, why_not
+from promissory.typesys.canonical import pack, unpack
+from promissory.typesys.infer import Inference
+from promissory.typesys.parse import parse_json, parse_text, to_json
+from promissory.typesys.transcode import fits, transcode
+from promissory.typesys.type_format import type_bytes, type_from_bytes
+from promissory.typesys.types import ANY, FlagType, full_name
+from promissory.typesys.wire import codec_for
 
 
 class Access(enum.Flag):

@@ -8,14 +8,14 @@ from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, NotReq
 
 import pytest
 
-from typesys import AnnotationError, Opaque, TypeMismatch, assignable, check, codec_of, type_of, why_not
-from typesys.canonical import pack, unpack
-from typesys.infer import Inference
-from typesys.parse import parse_json, to_json
-from typesys.transcode import fits, step_type, transcode
-from typesys.type_format import type_bytes, type_from_bytes
-from typesys.types import ANY, INT, STR, Definition, Field, RecordType, RefType, class_name, full_name, short_name, union
-from typesys.wire import codec_for
+from promissory.typesys import AnnotationError, Opaque, TypeMismatch, assignable, check, codec_of, type_of, why_not
+from promissory.typesys.canonical import pack, unpack
+from promissory.typesys.infer import Inference
+from promissory.typesys.parse import parse_json, to_json
+from promissory.typesys.transcode import fits, step_type, transcode
+from promissory.typesys.type_format import type_bytes, type_from_bytes
+from promissory.typesys.types import ANY, INT, STR, Definition, Field, RecordType, RefType, class_name, full_name, short_name, union
+from promissory.typesys.wire import codec_for
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -12,14 +12,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-import typesys
-from typesys import codec_of
-from typesys.canonical import digest, pack
-from typesys.transcode import transcode
-from typesys.types import ANY, INT, NONE, Definition, EnumType, Field, RecordType, RefType, union
-from typesys.wire import codec_for
+import promissory
+from promissory.typesys import codec_of
+from promissory.typesys.canonical import digest, pack
+from promissory.typesys.transcode import transcode
+from promissory.typesys.types import ANY, INT, NONE, Definition, EnumType, Field, RecordType, RefType, union
+from promissory.typesys.wire import codec_for
 
-ROOT = Path(typesys.__file__).parent.parent
+ROOT = Path(promissory.__file__).parent.parent
 
 VECTORS = [
     (None, None, "c0"),
@@ -113,8 +113,8 @@ from decimal import Decimal
 from enum import Enum, Flag
 from fractions import Fraction
 from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar
-from typesys import codec_of, type_of
-from typesys.type_format import type_bytes
+from promissory.typesys import codec_of, type_of
+from promissory.typesys.type_format import type_bytes
 
 @dataclass(frozen=True)
 class Row:

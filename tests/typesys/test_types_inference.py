@@ -11,9 +11,9 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, NewType, Optio
 
 import pytest
 
-from typesys import Opaque, type_of
-from typesys.infer import Inference, mentions_opaque
-from typesys.types import INT, Definition, EnumType, Field, ListType, LiteralType, RecordType, RefType, UnionType
+from promissory import Opaque, type_of
+from promissory.typesys.infer import Inference, mentions_opaque
+from promissory.typesys.types import INT, Definition, EnumType, Field, ListType, LiteralType, RecordType, RefType, UnionType
 
 UserId = NewType("UserId", int)
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 import pytest
 
-from typesys import AnnotationError, type_of
-from typesys.codecs import Family, declare, family_named, named
-from typesys.types import STR
+from promissory.typesys import AnnotationError, type_of
+from promissory.typesys.codecs import Family, declare, family_named, named
+from promissory.typesys.types import STR
 
 
 class Color(enum.Enum):

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from typesys import codec_of, type_of
-from typesys.type_format import type_bytes
+from promissory.typesys import codec_of, type_of
+from promissory.typesys.type_format import type_bytes
 
 
 @dataclass

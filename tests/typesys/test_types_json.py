@@ -10,10 +10,10 @@ from typing import Any, Literal, NamedTuple
 
 import pytest
 
-from typesys import Opaque, ParseError, codec_of, type_of
-from typesys.canonical import pack
-from typesys.parse import parse_json, to_json
-from typesys.types import ANY, INT, Definition, EnumType, Field, ListType, RecordType, SetType
+from promissory.typesys import Opaque, ParseError, codec_of, type_of
+from promissory.typesys.canonical import pack
+from promissory.typesys.parse import parse_json, to_json
+from promissory.typesys.types import ANY, INT, Definition, EnumType, Field, ListType, RecordType, SetType
 
 
 class Color(enum.Enum):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from typesys import TypeMismatch, check, codec_of
+from promissory.typesys import TypeMismatch, check, codec_of
 
 
 @dataclass
@@ -120,7 +120,7 @@ def test_a_mismatch_survives_being_pickled():
 def test_a_format_error_survives_being_pickled():
     import pickle
 
-    from typesys import FormatError
+    from promissory.typesys import FormatError
 
     again = pickle.loads(pickle.dumps(FormatError("a plan", "is cut short", offset=7)))
     assert str(again) == "a plan is cut short (at byte 7)"

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from typesys import AnnotationError, FormatError, Opaque, ParseError, TypeMismatch, assignable, check, codec_of, type_of, why_not
-from typesys.canonical import pack, unpack
-from typesys.infer import Inference, mentions_opaque
-from typesys.parse import parse_json, parse_text, to_json
-from typesys.transcode import fits, transcode
-from typesys.type_format import type_bytes, type_from_bytes
-from typesys.types import ANY, INT, NONE, EnumType, ListType, NamedType, TupleType, union
-from typesys.wire import codec_for
+from promissory.typesys import AnnotationError, FormatError, Opaque, ParseError, TypeMismatch, assignable, check, codec_of, type_of, why_not
+from promissory.typesys.canonical import pack, unpack
+from promissory.typesys.infer import Inference, mentions_opaque
+from promissory.typesys.parse import parse_json, parse_text, to_json
+from promissory.typesys.transcode import fits, transcode
+from promissory.typesys.type_format import type_bytes, type_from_bytes
+from promissory.typesys.types import ANY, INT, NONE, EnumType, ListType, NamedType, TupleType, union
+from promissory.typesys.wire import codec_for
 
 
 class Color(enum.Enum):

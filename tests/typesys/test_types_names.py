@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-import typesys
-from typesys.names import NotFound, find, import_name, qualified_name
+import promissory
+from promissory.typesys.names import NotFound, find, import_name, qualified_name
 
-ROOT = Path(typesys.__file__).parent.parent
+ROOT = Path(promissory.__file__).parent.parent
 
 FLOW = """
 from dataclasses import dataclass
 from typing import Any
-from typesys import codec_of, type_of
-from typesys.names import find, qualified_name
-from typesys.type_format import type_bytes
+from promissory.typesys import codec_of, type_of
+from promissory.typesys.names import find, qualified_name
+from promissory.typesys.type_format import type_bytes
 
 @dataclass
 class Row:
@@ -114,7 +114,7 @@ def test_A5_a_class_of_the_main_script_has_its_name_in_a_spawned_process_too(pro
 
 
 def test_what_was_typed_in_has_the_name_main(project):
-    assert python(project, "-c", "from typesys.names import qualified_name\nclass A: pass\nprint(qualified_name(A))") == "__main__:A"
+    assert python(project, "-c", "from promissory.typesys.names import qualified_name\nclass A: pass\nprint(qualified_name(A))") == "__main__:A"
 
 
 @pytest.mark.parametrize("thing", [Fraction, os.path.join, Outer, Outer.Inner, Outer.method, dataclass])

@@ -10,13 +10,13 @@ from uuid import UUID, uuid5
 
 import pytest
 
-from typesys import AnnotationError, FormatError, ParseError, TypeMismatch, assignable, check, codec_of, type_of, why_not
-from typesys.canonical import pack, unpack_canonical
-from typesys.parse import parse_json, parse_text, to_json
-from typesys.transcode import fits, transcode
-from typesys.type_format import type_bytes, type_from_bytes
-from typesys.types import ANY
-from typesys.wire import codec_for
+from promissory.typesys import AnnotationError, FormatError, ParseError, TypeMismatch, assignable, check, codec_of, type_of, why_not
+from promissory.typesys.canonical import pack, unpack_canonical
+from promissory.typesys.parse import parse_json, parse_text, to_json
+from promissory.typesys.transcode import fits, transcode
+from promissory.typesys.type_format import type_bytes, type_from_bytes
+from promissory.typesys.types import ANY
+from promissory.typesys.wire import codec_for
 
 ID = UUID("12345678-1234-5678-1234-567812345678")
 

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import pytest
 
-from typesys import Opaque, ParseError, codec_of, type_of
-from typesys.parse import parse_text
+from promissory.typesys import Opaque, ParseError, codec_of, type_of
+from promissory.typesys.parse import parse_text
 
 
 class Color(enum.Enum):

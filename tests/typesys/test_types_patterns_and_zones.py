@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from typesys import FormatError, ParseError, TypeMismatch, check, codec_of, type_of, why_not
-from typesys.canonical import pack, unpack
-from typesys.parse import parse_json, parse_text, to_json
-from typesys.transcode import fits, transcode
-from typesys.type_format import type_bytes, type_from_bytes
-from typesys.types import ANY
+from promissory.typesys import FormatError, ParseError, TypeMismatch, check, codec_of, type_of, why_not
+from promissory.typesys.canonical import pack, unpack
+from promissory.typesys.parse import parse_json, parse_text, to_json
+from promissory.typesys.transcode import fits, transcode
+from promissory.typesys.type_format import type_bytes, type_from_bytes
+from promissory.typesys.types import ANY
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

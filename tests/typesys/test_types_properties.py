@@ -15,12 +15,12 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from typesys import FormatError, TypeMismatch, assignable, check, codec_of, type_of
-from typesys.canonical import pack, unpack_canonical
-from typesys.parse import parse_json, to_json
-from typesys.transcode import transcode
-from typesys.type_format import type_bytes, type_from_bytes
-from typesys.wire import codec_for
+from promissory.typesys import FormatError, TypeMismatch, assignable, check, codec_of, type_of
+from promissory.typesys.canonical import pack, unpack_canonical
+from promissory.typesys.parse import parse_json, to_json
+from promissory.typesys.transcode import transcode
+from promissory.typesys.type_format import type_bytes, type_from_bytes
+from promissory.typesys.wire import codec_for
 
 QUICK = settings(max_examples=150, deadline=None, database=None, derandomize=True)
 

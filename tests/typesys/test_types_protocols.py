@@ -23,10 +23,10 @@ from typing import (
 
 import pytest
 
-from typesys import TypeMismatch, assignable, check, codec_of, type_of
-from typesys.canonical import unpack
-from typesys.infer import Inference, mentions_opaque
-from typesys.types import ANY
+from promissory.typesys import TypeMismatch, assignable, check, codec_of, type_of
+from promissory.typesys.canonical import unpack
+from promissory.typesys.infer import Inference, mentions_opaque
+from promissory.typesys.types import ANY
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from typesys import FormatError, TypeMismatch, codec_of
+from promissory.typesys import FormatError, TypeMismatch, codec_of
 
 
 @dataclass

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import pytest
 
-from typesys import AnnotationError, FormatError, TypeMismatch, codec_of
-from typesys.canonical import unpack
-from typesys.records import builder, field_names, is_record, reader
+from promissory.typesys import AnnotationError, FormatError, TypeMismatch, codec_of
+from promissory.typesys.canonical import unpack
+from promissory.typesys.records import builder, field_names, is_record, reader
 
 
 @dataclass
@@ -203,7 +203,7 @@ def test_two_classes_of_one_name_in_one_annotation_are_refused():
 
 @pytest.mark.parametrize("tree", [[], [1, "b"], [1, "b", [], 4], 5, None, "abcd"])
 def test_a_tree_of_another_shape_is_a_format_error(tree):
-    from typesys.canonical import pack
+    from promissory.typesys.canonical import pack
 
     with pytest.raises(FormatError):
         codec_of(Plain).decode(pack(tree))

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, TypedDict
 
 import pytest
 
-import typesys
-from typesys import (
+import promissory
+from promissory.typesys import (
     AnnotationError,
     FormatError,
     Opaque,
@@ -28,16 +28,16 @@ from typesys import (
     type_of,
     why_not,
 )
-from typesys.canonical import pack, unpack
-from typesys.codecs import family_named
-from typesys.infer import Inference, mentions_opaque
-from typesys.parse import parse_json, parse_text, to_json
-from typesys.transcode import fits, transcode
-from typesys.type_format import type_bytes, type_from_bytes
-from typesys.types import ANY, FLOAT, STR, NamedType
-from typesys.wire import codec_for
+from promissory.typesys.canonical import pack, unpack
+from promissory.typesys.codecs import family_named
+from promissory.typesys.infer import Inference, mentions_opaque
+from promissory.typesys.parse import parse_json, parse_text, to_json
+from promissory.typesys.transcode import fits, transcode
+from promissory.typesys.type_format import type_bytes, type_from_bytes
+from promissory.typesys.types import ANY, FLOAT, STR, NamedType
+from promissory.typesys.wire import codec_for
 
-ROOT = Path(typesys.__file__).parent.parent
+ROOT = Path(promissory.__file__).parent.parent
 
 
 class Valued:
@@ -393,7 +393,7 @@ def test_a_wire_form_that_has_none_itself_is_refused(registry, wire):
 
 def test_a_module_that_was_loaded_again_registers_its_new_class(write_module):
     source = """
-        from typesys import register_codec
+        from promissory import register_codec
 
         class Money:
             def __init__(self, cents):
@@ -437,7 +437,7 @@ def installed(tmp_path):
     def install(entry):
         (tmp_path / "shop.py").write_text("class Money:\n    def __init__(self, cents):\n        self.cents = cents\n")
         (tmp_path / "shop_codecs.py").write_text(
-            "from typesys import register_codec\nfrom shop import Money\n\n"
+            "from promissory import register_codec\nfrom shop import Money\n\n"
             "def register():\n    register_codec(Money, wire=int, to_wire=lambda money: money.cents, from_wire=Money)\n"
         )
         (tmp_path / "shop_registered.py").write_text("import shop_codecs\n\nshop_codecs.register()\n")
@@ -455,7 +455,7 @@ def test_an_installed_package_registers_by_its_entry_point(installed, fresh, ent
     installed(entry)
     said = fresh("""
         from shop import Money
-        from typesys import codec_of
+        from promissory.typesys import codec_of
         codec = codec_of(list[Money])
         print(codec.type, codec.encode([Money(5)]).hex(), codec.decode(codec.encode([Money(5)]))[0].cents)
     """)
@@ -464,18 +464,18 @@ def test_an_installed_package_registers_by_its_entry_point(installed, fresh, ent
 
 def test_a_value_of_any_finds_the_codec_of_an_installed_package(installed, fresh):
     installed("shop_codecs:register")
-    data = fresh("from shop import Money; from typing import Any; from typesys import codec_of; print(codec_of(Any).encode([Money(5)]).hex())")
+    data = fresh("from shop import Money; from typing import Any; from promissory.typesys import codec_of; print(codec_of(Any).encode([Money(5)]).hex())")
     assert bytes.fromhex(data) == pack([0, [[5, "shop:Money", 5]]])
-    again = fresh(f"from typing import Any; from typesys import codec_of; print(codec_of(Any).decode(bytes.fromhex('{data}'))[0].cents)")
+    again = fresh(f"from typing import Any; from promissory.typesys import codec_of; print(codec_of(Any).decode(bytes.fromhex('{data}'))[0].cents)")
     assert again == "5"
 
 
 def test_a_type_of_a_plan_finds_the_codec_of_an_installed_package(installed, fresh):
     installed("shop_codecs:register")
     said = fresh("""
-        from typesys.type_format import type_from_bytes
-        from typesys.canonical import pack
-        from typesys.wire import codec_for
+        from promissory.typesys.type_format import type_from_bytes
+        from promissory.typesys.canonical import pack
+        from promissory.typesys.wire import codec_for
         print(codec_for(type_from_bytes(pack([21, "shop:Money", 3]))).decode(pack(7)).cents)
     """)
     assert said == "7"
@@ -487,7 +487,7 @@ def test_packages_are_looked_for_only_when_something_is_not_known(installed, fre
         import sys
         from decimal import Decimal
         from typing import Any
-        from typesys import codec_of
+        from promissory.typesys import codec_of
         codec_of(dict[str, Decimal]).encode({"a": Decimal(1)})
         codec_of(Any).encode([Decimal(1)])
         print([name for name in ("shop", "shop_codecs", "importlib.metadata") if name in sys.modules])
@@ -503,7 +503,7 @@ def test_an_entry_point_that_cannot_be_loaded_is_named_with_the_reason(installed
     installed(entry)
     said = fresh("""
         from shop import Money
-        from typesys import AnnotationError, type_of
+        from promissory.typesys import AnnotationError, type_of
         try:
             print(type_of(Money))
         except AnnotationError as error:
@@ -516,9 +516,9 @@ def test_an_entry_point_that_cannot_be_loaded_is_named_with_the_reason(installed
 def test_a_type_whose_module_registers_it_is_found_by_its_name(write_module, fresh):
     write_module("found_by_name", "class Money(int):\n    pass\n\nfrom typesys import register_codec\nregister_codec(Money, wire=int, to_wire=int, from_wire=Money)\n")
     said = fresh("""
-        from typesys.canonical import pack
-        from typesys.types import INT, NamedType
-        from typesys.wire import codec_for
+        from promissory.typesys.canonical import pack
+        from promissory.typesys.types import INT, NamedType
+        from promissory.typesys.wire import codec_for
         print(type(codec_for(NamedType("found_by_name:Money", INT)).decode(pack(5))).__name__)
     """)
     assert said == "Money"

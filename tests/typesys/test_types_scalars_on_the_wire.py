@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from typesys import FormatError, TypeMismatch, codec_of
+from promissory.typesys import FormatError, TypeMismatch, codec_of
 
 
 class Level(enum.IntEnum):

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from typesys import TypeMismatch, codec_of, type_of
-from typesys.canonical import pack
-from typesys.transcode import select, step_type, transcode
-from typesys.type_format import type_bytes, type_from_bytes
-from typesys.wire import codec_for
+from promissory.typesys import TypeMismatch, codec_of, type_of
+from promissory.typesys.canonical import pack
+from promissory.typesys.transcode import select, step_type, transcode
+from promissory.typesys.type_format import type_bytes, type_from_bytes
+from promissory.typesys.wire import codec_for
 
 
 class Point(NamedTuple):

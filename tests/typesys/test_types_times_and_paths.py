@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from typesys import FormatError, TypeMismatch, codec_of, type_of
-from typesys.canonical import unpack
-from typesys.parse import parse_json
+from promissory.typesys import FormatError, TypeMismatch, codec_of, type_of
+from promissory.typesys.canonical import unpack
+from promissory.typesys.parse import parse_json
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -111,7 +111,7 @@ def test_a_typed_time_means_the_instant_that_its_offset_says():
 
 
 def test_a_typed_time_whose_zone_contradicts_its_offset_does_not_change_its_instant():
-    from typesys import ParseError
+    from promissory.typesys import ParseError
 
     try:
         text = parse_json("2024-06-01T12:00:00+00:00[Europe/Berlin]", type_of(datetime))

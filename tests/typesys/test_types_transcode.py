@@ -9,9 +9,9 @@ from typing import Any, Literal, NamedTuple
 
 import pytest
 
-from typesys import Opaque, TypeMismatch, assignable, codec_of, type_of
-from typesys.canonical import pack
-from typesys.transcode import transcode
+from promissory.typesys import Opaque, TypeMismatch, assignable, codec_of, type_of
+from promissory.typesys.canonical import pack
+from promissory.typesys.transcode import transcode
 
 
 class Color(enum.Enum):

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from typesys import FormatError, type_of
-from typesys.canonical import pack, pack_map
-from typesys.type_format import type_bytes, type_from_bytes
-from typesys.types import (
+from promissory.typesys import FormatError, type_of
+from promissory.typesys.canonical import pack, pack_map
+from promissory.typesys.type_format import type_bytes, type_from_bytes
+from promissory.typesys.types import (
     ANY,
     BOOL,
     BYTES,

@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple, Optional
 
 import pytest
 
-from typesys import TypeMismatch, codec_of
-from typesys.canonical import unpack
+from promissory.typesys import TypeMismatch, codec_of
+from promissory.typesys.canonical import unpack
 
 
 class Level(enum.IntEnum):

@@ -2,7 +2,7 @@
 
 from typing import assert_type
 
-from planner import Dynamic, Plan, Promise, Task, WorkflowFunction, dynamic, task, workflow
+from promissory import Dynamic, Plan, Promise, Task, WorkflowFunction, dynamic, task, workflow
 
 
 @task
@@ -76,6 +76,6 @@ def refused() -> None:
     fib(n="a")  # error: dynamics are checked
     text: str = inc(1)  # error: an int is no str
     log(fetch("u"))  # error: bytes are no str
-    inc.compile()  # error: planner.compile(inc) makes a plan of a task
+    inc.compile()  # error: promissory.planner.compile(inc) makes a plan of a task
     task(strict="yes")  # error: strict is a bool
     dynamic(max_depth="9")  # error: max_depth is an int

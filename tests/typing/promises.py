@@ -2,8 +2,8 @@
 
 from typing import Any, assert_type
 
-import planner
-from planner import Plan, Promise, Workflow, promise, task, workflow
+import promissory
+from promissory import Plan, Promise, Workflow, promise, task, workflow
 
 
 @task
@@ -41,8 +41,8 @@ def faces() -> None:
     assert_type(promise(inc(1)).with_overrides(name="a"), Promise[int])
     assert_type(note(), Promise[None])
     assert_type(warm_up(), Promise[None])
-    assert_type(planner.compile(inc), Plan)
-    assert_type(planner.compile(ordered), Plan)
+    assert_type(promissory.planner.compile(inc), Plan)
+    assert_type(promissory.planner.compile(ordered), Plan)
 
 
 def by_hand() -> None:

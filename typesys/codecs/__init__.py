@@ -2,7 +2,7 @@
 
 A family is one entry: which class, under which name, how it becomes a value of a simpler annotation and comes back. A module
 of this package declares families and knows nothing else; adding one changes no other file but the list at the end of this one. Users add their own with
-`typesys.register_codec`; installed packages are found by the entry point group `promissory.codecs`.
+`promissory.typesys.register_codec`; installed packages are found by the entry point group `promissory.codecs`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from typesys.errors import AnnotationError
-from typesys.names import NotFound, find
-from typesys.types import ARGUMENTS, NamedType, Type
+from promissory.typesys.errors import AnnotationError
+from promissory.typesys.names import NotFound, find
+from promissory.typesys.types import ARGUMENTS, NamedType, Type
 
 ENTRY_POINTS: Final = "promissory.codecs"
 
@@ -155,4 +155,4 @@ def named(name: str, wire: Type) -> NamedType:
     return NamedType(name, wire)
 
 
-from typesys.codecs import buffers, containers, numbers, paths, patterns, secrets, times  # noqa: E402, F401  (each declares its families when imported)
+from promissory.typesys.codecs import buffers, containers, numbers, paths, patterns, secrets, times  # noqa: E402, F401  (each declares its families when imported)

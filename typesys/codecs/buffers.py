@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typesys.codecs import Family, declare, named
-from typesys.errors import TypeMismatch
-from typesys.types import BYTES
+from promissory.typesys.codecs import Family, declare, named
+from promissory.typesys.errors import TypeMismatch
+from promissory.typesys.types import BYTES
 
 
 def _bytes_of(view: memoryview) -> bytes:

@@ -6,8 +6,8 @@ from collections import Counter, OrderedDict, deque
 from types import MappingProxyType
 from typing import Any, cast
 
-from typesys.codecs import Family, declare, named
-from typesys.types import ANY, INT, NONE, DictType, ListType, TupleType, Type, union
+from promissory.typesys.codecs import Family, declare, named
+from promissory.typesys.types import ANY, INT, NONE, DictType, ListType, TupleType, Type, union
 
 
 def _of_list(wire: Type) -> tuple[Type, ...]:

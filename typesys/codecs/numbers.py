@@ -9,8 +9,8 @@ from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID
 
-from typesys.codecs import Family, declare, named
-from typesys.types import FLOAT, INT, STR, TupleType
+from promissory.typesys.codecs import Family, declare, named
+from promissory.typesys.types import FLOAT, INT, STR, TupleType
 
 
 def _to_fraction(text: str) -> Fraction:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path, PurePath
 
-from typesys.codecs import Family, declare, named
-from typesys.errors import TypeMismatch
-from typesys.types import STR
+from promissory.typesys.codecs import Family, declare, named
+from promissory.typesys.errors import TypeMismatch
+from promissory.typesys.types import STR
 
 declare(Family(Path, named("pathlib.Path", STR), str, Path, subclasses=True))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, cast
 
-from typesys.codecs import Family, declare, named
-from typesys.types import ANY, BYTES, INT, STR, TupleType, Type, union
+from promissory.typesys.codecs import Family, declare, named
+from promissory.typesys.types import ANY, BYTES, INT, STR, TupleType, Type, union
 
 
 def _compiled(parts: tuple[Any, int]) -> Any:

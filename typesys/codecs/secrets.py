@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from typesys.codecs import Family, declare, named
-from typesys.secret import Secret
-from typesys.types import STR
+from promissory.typesys.codecs import Family, declare, named
+from promissory.typesys.secret import Secret
+from promissory.typesys.types import STR
 
 declare(Family(Secret, named("Secret", STR), lambda secret: secret.name, Secret))

@@ -10,9 +10,9 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from typesys.codecs import Family, declare, named
-from typesys.errors import TypeMismatch
-from typesys.types import INT, NONE, STR, TupleType, union
+from promissory.typesys.codecs import Family, declare, named
+from promissory.typesys.errors import TypeMismatch
+from promissory.typesys.types import INT, NONE, STR, TupleType, union
 
 _FOLD = "[fold=1]"
 _MICROSECOND = timedelta(microseconds=1)

@@ -1,0 +1,32 @@
+"""`compile`: the plan of whatever can be run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from promissory.planner.dynamic import Dynamic
+from promissory.planner.errors import CompileError, user_line
+from promissory.planner.plan import Plan
+from promissory.planner.runner import compile_call
+from promissory.planner.task import Task
+from promissory.planner.workflow import Workflow, WorkflowFunction
+
+
+def compile(target: WorkflowFunction[..., Any] | Workflow | Dynamic[..., Any] | Task[..., Any]) -> Plan:
+    """The plan of a workflow or dynamic (the same as its `.compile()`), or a plan of one call of a task.
+
+    >>> @task
+    ... def inc(x: int) -> int:
+    ...     return x + 1
+    >>> print(compile(inc))
+    plan inc(x: int) -> int
+      inc : int = task inc(x=x)
+      return inc
+    """
+    if isinstance(target, Task):
+        return compile_call(target)
+    if not isinstance(target, WorkflowFunction | Workflow | Dynamic):
+        raise CompileError(
+            f"{target!r} is no workflow", where=user_line(), way_out="decorate the function with @workflow, @dynamic or @task"
+        )
+    return target.compile()

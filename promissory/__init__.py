@@ -1,0 +1,118 @@
+"""Typed Python workflows that compile to a plan, grow at run time, and survive any crash.
+
+>>> from promissory import task, workflow
+>>> @task
+... def inc(x: int) -> int:
+...     return x + 1
+>>> @workflow
+... def twice(x: int) -> int:
+...     return inc(inc(x))
+>>> twice(x=1)
+3
+
+Each name is imported when it is first asked for (PEP 562): a worker process imports this package before anything else and needs next to nothing of it.
+"""
+
+import os
+from typing import TYPE_CHECKING
+
+from promissory._lazy import lazily
+from promissory._names import FACE
+
+if TYPE_CHECKING:
+    from promissory.executor.api import attach as attach
+    from promissory.executor.api import rerun as rerun
+    from promissory.executor.api import resume as resume
+    from promissory.executor.api import run as run
+    from promissory.executor.api import start as start
+    from promissory.executor.handle import Run as Run
+    from promissory.executor.store import Store as Store
+    from promissory.planner.branch import conditional as conditional
+    from promissory.planner.compiling import compile as compile
+    from promissory.planner.context import Context as Context
+    from promissory.planner.context import current_context as current_context
+    from promissory.planner.dynamic import Dynamic as Dynamic
+    from promissory.planner.dynamic import dynamic as dynamic
+    from promissory.planner.dynamic import expand as expand
+    from promissory.planner.failure_policy import FailurePolicy as FailurePolicy
+    from promissory.planner.gate import approve as approve
+    from promissory.planner.gate import sleep as sleep
+    from promissory.planner.gate import wait_for_input as wait_for_input
+    from promissory.planner.mapping import flatten as flatten
+    from promissory.planner.mapping import map_task as map_task
+    from promissory.planner.mapping import unmapped as unmapped
+    from promissory.planner.merge import merge as merge
+    from promissory.planner.node_failure import NodeFailure as NodeFailure
+    from promissory.planner.plan import Interface as Interface
+    from promissory.planner.plan import Plan as Plan
+    from promissory.planner.policy import Resources as Resources
+    from promissory.planner.promise import Promise as Promise
+    from promissory.planner.promise import promise as promise
+    from promissory.planner.signals import Loop as Loop
+    from promissory.planner.signals import Retry as Retry
+    from promissory.planner.signals import Skip as Skip
+    from promissory.planner.task import Task as Task
+    from promissory.planner.task import task as task
+    from promissory.planner.triggers import at_least as at_least
+    from promissory.planner.workflow import Workflow as Workflow
+    from promissory.planner.workflow import WorkflowFunction as WorkflowFunction
+    from promissory.planner.workflow import workflow as workflow
+    from promissory.typesys.infer import Opaque as Opaque
+    from promissory.typesys.infer import type_of as type_of
+    from promissory.typesys.registration import register_codec as register_codec
+    from promissory.typesys.secret import Secret as Secret
+    from promissory.typesys.types import Type as Type
+
+__all__ = [
+    "Context",
+    "Dynamic",
+    "FailurePolicy",
+    "Interface",
+    "Loop",
+    "NodeFailure",
+    "Opaque",
+    "Plan",
+    "Promise",
+    "Resources",
+    "Retry",
+    "Run",
+    "Secret",
+    "Skip",
+    "Store",
+    "Task",
+    "Type",
+    "Workflow",
+    "WorkflowFunction",
+    "approve",
+    "at_least",
+    "attach",
+    "compile",
+    "conditional",
+    "current_context",
+    "dynamic",
+    "expand",
+    "flatten",
+    "map_task",
+    "merge",
+    "promise",
+    "register_codec",
+    "rerun",
+    "resume",
+    "run",
+    "sleep",
+    "start",
+    "task",
+    "type_of",
+    "unmapped",
+    "wait_for_input",
+    "workflow",
+]
+
+if os.path.isfile(os.path.join(os.path.dirname(__file__), "planner")):
+    raise ImportError(
+        f"{os.path.dirname(__file__)} was checked out without symbolic links, and its packages are behind such links. Have git make them: "
+        "git config core.symlinks true && git checkout -- promissory (on Windows in developer mode)"
+    )
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazily(globals(), FACE)
