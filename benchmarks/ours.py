@@ -11,7 +11,7 @@ from pathlib import Path
 import promissory
 from benchmarks.clock import Measure, measure
 from promissory import Plan, dynamic, task, workflow
-from promissory.planner.plan_format import shape_from_bytes
+from promissory.planner.plan.format import shape_from_bytes
 
 SYSTEM = "promissory"
 

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from promissory.executor.api import resume as resume
     from promissory.executor.api import run as run
     from promissory.executor.api import start as start
-    from promissory.executor.handle import Run as Run
-    from promissory.executor.store import Store as Store
+    from promissory.executor.execution.run import Run as Run
+    from promissory.executor.store.store import Store as Store
 
 _WHERE: Final = {
-    "Run": "promissory.executor.handle",
-    "Store": "promissory.executor.store",
+    "Run": "promissory.executor.execution.run",
+    "Store": "promissory.executor.store.store",
     "attach": "promissory.executor.api",
     "rerun": "promissory.executor.api",
     "resume": "promissory.executor.api",

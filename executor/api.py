@@ -7,23 +7,23 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Unpack, cast
 
-from promissory.executor.changed_code import Change
-from promissory.executor.engines.engine import engine_named
+from promissory.executor.engines.registry import engine_named
 from promissory.executor.errors import Fenced, RunExists, RunIsLive
-from promissory.executor.handle import OwnRun, Run
-from promissory.executor.heartbeat import await_first_beat, is_live, read_beat
-from promissory.executor.limits import Limits
-from promissory.executor.manifest import read_manifest, read_plan
-from promissory.executor.options import Limited, Options, RunOptions, options_of
-from promissory.executor.prepare import Target, codecs_of, opened_store, prepare
-from promissory.executor.rerun import prepare_rerun
-from promissory.executor.resume import take_over_run
-from promissory.executor.store import Store
-from promissory.executor.summary import ending
-from promissory.executor.timeouts import with_timeouts
-from promissory.planner.entity import Entity
+from promissory.executor.execution.code_changes import Change
+from promissory.executor.execution.options import Limited, Options, RunOptions, options_of
+from promissory.executor.execution.prepare import Target, codecs_of, opened_store, prepare
+from promissory.executor.execution.rerun import prepare_rerun
+from promissory.executor.execution.run import OwnRun, Run
+from promissory.executor.execution.take_over import take_over_run
+from promissory.executor.history.summary import ending
+from promissory.executor.protocol.limits import Limits
+from promissory.executor.records.heartbeat import await_first_beat, is_live, read_beat
+from promissory.executor.records.manifest import read_manifest, read_plan
+from promissory.executor.scheduler.timeouts import with_timeouts
+from promissory.executor.store.store import Store
+from promissory.planner.entities.workflow import Workflow
 from promissory.planner.errors import user_line
-from promissory.planner.workflow import Workflow
+from promissory.planner.functions.entity import Entity
 
 
 def run(

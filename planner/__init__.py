@@ -8,68 +8,68 @@ if __name__ != "promissory.planner":
 from promissory._lazy import lazily
 
 if TYPE_CHECKING:
-    from promissory.planner.branch import conditional as conditional
-    from promissory.planner.compiling import compile as compile
-    from promissory.planner.context import Context as Context
-    from promissory.planner.context import current_context as current_context
-    from promissory.planner.dynamic import Dynamic as Dynamic
-    from promissory.planner.dynamic import dynamic as dynamic
-    from promissory.planner.dynamic import expand as expand
-    from promissory.planner.failure_policy import FailurePolicy as FailurePolicy
-    from promissory.planner.gate import approve as approve
-    from promissory.planner.gate import sleep as sleep
-    from promissory.planner.gate import wait_for_input as wait_for_input
-    from promissory.planner.mapping import flatten as flatten
-    from promissory.planner.mapping import map_task as map_task
-    from promissory.planner.mapping import unmapped as unmapped
-    from promissory.planner.merge import merge as merge
-    from promissory.planner.node_failure import NodeFailure as NodeFailure
-    from promissory.planner.plan import Interface as Interface
-    from promissory.planner.plan import Plan as Plan
-    from promissory.planner.policy import Resources as Resources
-    from promissory.planner.promise import Promise as Promise
-    from promissory.planner.promise import promise as promise
-    from promissory.planner.signals import Loop as Loop
-    from promissory.planner.signals import Retry as Retry
-    from promissory.planner.signals import Skip as Skip
-    from promissory.planner.task import Task as Task
-    from promissory.planner.task import task as task
-    from promissory.planner.triggers import at_least as at_least
-    from promissory.planner.workflow import Workflow as Workflow
-    from promissory.planner.workflow import WorkflowFunction as WorkflowFunction
-    from promissory.planner.workflow import workflow as workflow
+    from promissory.planner.body.context import Context as Context
+    from promissory.planner.body.context import current_context as current_context
+    from promissory.planner.body.signals import Loop as Loop
+    from promissory.planner.body.signals import Retry as Retry
+    from promissory.planner.body.signals import Skip as Skip
+    from promissory.planner.entities.compiling import compile as compile
+    from promissory.planner.entities.dynamic import Dynamic as Dynamic
+    from promissory.planner.entities.dynamic import dynamic as dynamic
+    from promissory.planner.entities.dynamic import expand as expand
+    from promissory.planner.entities.task import Task as Task
+    from promissory.planner.entities.task import task as task
+    from promissory.planner.entities.workflow import Workflow as Workflow
+    from promissory.planner.entities.workflow import WorkflowFunction as WorkflowFunction
+    from promissory.planner.entities.workflow import workflow as workflow
+    from promissory.planner.nodes.branch import conditional as conditional
+    from promissory.planner.nodes.gate import approve as approve
+    from promissory.planner.nodes.gate import sleep as sleep
+    from promissory.planner.nodes.gate import wait_for_input as wait_for_input
+    from promissory.planner.nodes.mapping import flatten as flatten
+    from promissory.planner.nodes.mapping import map_task as map_task
+    from promissory.planner.nodes.mapping import unmapped as unmapped
+    from promissory.planner.nodes.merge import merge as merge
+    from promissory.planner.plan.failure_policy import FailurePolicy as FailurePolicy
+    from promissory.planner.plan.model import Interface as Interface
+    from promissory.planner.plan.model import Plan as Plan
+    from promissory.planner.plan.node_failure import NodeFailure as NodeFailure
+    from promissory.planner.plan.policy import Resources as Resources
+    from promissory.planner.plan.triggers import at_least as at_least
+    from promissory.planner.tracing.promise import Promise as Promise
+    from promissory.planner.tracing.promise import promise as promise
 
 _WHERE: Final = {
-    "Context": "promissory.planner.context",
-    "Dynamic": "promissory.planner.dynamic",
-    "FailurePolicy": "promissory.planner.failure_policy",
-    "Interface": "promissory.planner.plan",
-    "Loop": "promissory.planner.signals",
-    "NodeFailure": "promissory.planner.node_failure",
-    "Plan": "promissory.planner.plan",
-    "Promise": "promissory.planner.promise",
-    "Resources": "promissory.planner.policy",
-    "Retry": "promissory.planner.signals",
-    "Skip": "promissory.planner.signals",
-    "Task": "promissory.planner.task",
-    "Workflow": "promissory.planner.workflow",
-    "WorkflowFunction": "promissory.planner.workflow",
-    "approve": "promissory.planner.gate",
-    "at_least": "promissory.planner.triggers",
-    "compile": "promissory.planner.compiling",
-    "conditional": "promissory.planner.branch",
-    "current_context": "promissory.planner.context",
-    "dynamic": "promissory.planner.dynamic",
-    "expand": "promissory.planner.dynamic",
-    "flatten": "promissory.planner.mapping",
-    "map_task": "promissory.planner.mapping",
-    "merge": "promissory.planner.merge",
-    "promise": "promissory.planner.promise",
-    "sleep": "promissory.planner.gate",
-    "task": "promissory.planner.task",
-    "unmapped": "promissory.planner.mapping",
-    "wait_for_input": "promissory.planner.gate",
-    "workflow": "promissory.planner.workflow",
+    "Context": "promissory.planner.body.context",
+    "Dynamic": "promissory.planner.entities.dynamic",
+    "FailurePolicy": "promissory.planner.plan.failure_policy",
+    "Interface": "promissory.planner.plan.model",
+    "Loop": "promissory.planner.body.signals",
+    "NodeFailure": "promissory.planner.plan.node_failure",
+    "Plan": "promissory.planner.plan.model",
+    "Promise": "promissory.planner.tracing.promise",
+    "Resources": "promissory.planner.plan.policy",
+    "Retry": "promissory.planner.body.signals",
+    "Skip": "promissory.planner.body.signals",
+    "Task": "promissory.planner.entities.task",
+    "Workflow": "promissory.planner.entities.workflow",
+    "WorkflowFunction": "promissory.planner.entities.workflow",
+    "approve": "promissory.planner.nodes.gate",
+    "at_least": "promissory.planner.plan.triggers",
+    "compile": "promissory.planner.entities.compiling",
+    "conditional": "promissory.planner.nodes.branch",
+    "current_context": "promissory.planner.body.context",
+    "dynamic": "promissory.planner.entities.dynamic",
+    "expand": "promissory.planner.entities.dynamic",
+    "flatten": "promissory.planner.nodes.mapping",
+    "map_task": "promissory.planner.nodes.mapping",
+    "merge": "promissory.planner.nodes.merge",
+    "promise": "promissory.planner.tracing.promise",
+    "sleep": "promissory.planner.nodes.gate",
+    "task": "promissory.planner.entities.task",
+    "unmapped": "promissory.planner.nodes.mapping",
+    "wait_for_input": "promissory.planner.nodes.gate",
+    "workflow": "promissory.planner.entities.workflow",
 }
 
 __all__ = [

@@ -187,7 +187,7 @@ class OverrideError(CompileError, ValueError):
 
 
 class PlanError(CompileError, ValueError):
-    """A plan that breaks an invariant of `promissory.planner.verify`."""
+    """A plan that breaks an invariant of `promissory.planner.plan.verify`."""
 
 
 class PlanFormatError(FormatError):

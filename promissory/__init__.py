@@ -25,38 +25,38 @@ if TYPE_CHECKING:
     from promissory.executor.api import resume as resume
     from promissory.executor.api import run as run
     from promissory.executor.api import start as start
-    from promissory.executor.handle import Run as Run
-    from promissory.executor.store import Store as Store
-    from promissory.planner.branch import conditional as conditional
-    from promissory.planner.compiling import compile as compile
-    from promissory.planner.context import Context as Context
-    from promissory.planner.context import current_context as current_context
-    from promissory.planner.dynamic import Dynamic as Dynamic
-    from promissory.planner.dynamic import dynamic as dynamic
-    from promissory.planner.dynamic import expand as expand
-    from promissory.planner.failure_policy import FailurePolicy as FailurePolicy
-    from promissory.planner.gate import approve as approve
-    from promissory.planner.gate import sleep as sleep
-    from promissory.planner.gate import wait_for_input as wait_for_input
-    from promissory.planner.mapping import flatten as flatten
-    from promissory.planner.mapping import map_task as map_task
-    from promissory.planner.mapping import unmapped as unmapped
-    from promissory.planner.merge import merge as merge
-    from promissory.planner.node_failure import NodeFailure as NodeFailure
-    from promissory.planner.plan import Interface as Interface
-    from promissory.planner.plan import Plan as Plan
-    from promissory.planner.policy import Resources as Resources
-    from promissory.planner.promise import Promise as Promise
-    from promissory.planner.promise import promise as promise
-    from promissory.planner.signals import Loop as Loop
-    from promissory.planner.signals import Retry as Retry
-    from promissory.planner.signals import Skip as Skip
-    from promissory.planner.task import Task as Task
-    from promissory.planner.task import task as task
-    from promissory.planner.triggers import at_least as at_least
-    from promissory.planner.workflow import Workflow as Workflow
-    from promissory.planner.workflow import WorkflowFunction as WorkflowFunction
-    from promissory.planner.workflow import workflow as workflow
+    from promissory.executor.execution.run import Run as Run
+    from promissory.executor.store.store import Store as Store
+    from promissory.planner.body.context import Context as Context
+    from promissory.planner.body.context import current_context as current_context
+    from promissory.planner.body.signals import Loop as Loop
+    from promissory.planner.body.signals import Retry as Retry
+    from promissory.planner.body.signals import Skip as Skip
+    from promissory.planner.entities.compiling import compile as compile
+    from promissory.planner.entities.dynamic import Dynamic as Dynamic
+    from promissory.planner.entities.dynamic import dynamic as dynamic
+    from promissory.planner.entities.dynamic import expand as expand
+    from promissory.planner.entities.task import Task as Task
+    from promissory.planner.entities.task import task as task
+    from promissory.planner.entities.workflow import Workflow as Workflow
+    from promissory.planner.entities.workflow import WorkflowFunction as WorkflowFunction
+    from promissory.planner.entities.workflow import workflow as workflow
+    from promissory.planner.nodes.branch import conditional as conditional
+    from promissory.planner.nodes.gate import approve as approve
+    from promissory.planner.nodes.gate import sleep as sleep
+    from promissory.planner.nodes.gate import wait_for_input as wait_for_input
+    from promissory.planner.nodes.mapping import flatten as flatten
+    from promissory.planner.nodes.mapping import map_task as map_task
+    from promissory.planner.nodes.mapping import unmapped as unmapped
+    from promissory.planner.nodes.merge import merge as merge
+    from promissory.planner.plan.failure_policy import FailurePolicy as FailurePolicy
+    from promissory.planner.plan.model import Interface as Interface
+    from promissory.planner.plan.model import Plan as Plan
+    from promissory.planner.plan.node_failure import NodeFailure as NodeFailure
+    from promissory.planner.plan.policy import Resources as Resources
+    from promissory.planner.plan.triggers import at_least as at_least
+    from promissory.planner.tracing.promise import Promise as Promise
+    from promissory.planner.tracing.promise import promise as promise
     from promissory.typesys.infer import Opaque as Opaque
     from promissory.typesys.infer import type_of as type_of
     from promissory.typesys.registration import register_codec as register_codec

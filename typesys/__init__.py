@@ -8,9 +8,9 @@ if __name__ != "promissory.typesys":
 from promissory._lazy import lazily
 
 if TYPE_CHECKING:
-    from promissory.typesys.assignable import assignable as assignable
-    from promissory.typesys.assignable import why_not as why_not
-    from promissory.typesys.check import check as check
+    from promissory.typesys.assignability import assignable as assignable
+    from promissory.typesys.assignability import why_not as why_not
+    from promissory.typesys.checking import check as check
     from promissory.typesys.errors import AnnotationError as AnnotationError
     from promissory.typesys.errors import FormatError as FormatError
     from promissory.typesys.errors import OpaqueWarning as OpaqueWarning
@@ -36,12 +36,12 @@ _WHERE: Final = {
     "Type": "promissory.typesys.types",
     "TypeMismatch": "promissory.typesys.errors",
     "UntypedWarning": "promissory.typesys.errors",
-    "assignable": "promissory.typesys.assignable",
-    "check": "promissory.typesys.check",
+    "assignable": "promissory.typesys.assignability",
+    "check": "promissory.typesys.checking",
     "codec_of": "promissory.typesys.wire",
     "register_codec": "promissory.typesys.registration",
     "type_of": "promissory.typesys.infer",
-    "why_not": "promissory.typesys.assignable",
+    "why_not": "promissory.typesys.assignability",
 }
 
 __all__ = [

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from types import GenericAlias
 from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
-from promissory.typesys import codecs
 from promissory.typesys.errors import AnnotationError
+from promissory.typesys.families import registry
 from promissory.typesys.names import qualified_name
 from promissory.typesys.types import (
     ANY,
@@ -173,7 +173,7 @@ class Inference:
             return self._infer(annotation.__bound__ or Any, inside)
         if isinstance(annotation, str | typing.ForwardRef):
             raise AnnotationError(f"the name in annotation {annotation!r} is not known where it is used")
-        family = codecs.family_of(annotation if origin is None else origin)
+        family = registry.family_of(annotation if origin is None else origin)
         if family is not None:
             return self._family(family, args, inside)
         if isinstance(annotation, type) and origin is None:
@@ -187,7 +187,7 @@ class Inference:
             raise AnnotationError(f"{annotation!r} is a value, not a type")
         return self._opaque(annotation)
 
-    def _family(self, family: codecs.Family, args: tuple[Any, ...], room: int) -> Type:
+    def _family(self, family: registry.Family, args: tuple[Any, ...], room: int) -> Type:
         if family.annotation is not None:
             return family.type_with(self._infer(family.annotation, room))
         if family.generic is None:
@@ -240,7 +240,7 @@ class Inference:
         return full_name(argument)
 
     def _opaque(self, annotation: Any) -> Type:
-        if codecs.discover():
+        if registry.discover():
             return self._infer(annotation, _MAX_NESTING)
         self.unknown.append(annotation)
         return OpaqueType(self._class_name(annotation))
@@ -270,7 +270,7 @@ class Inference:
         todo = [type]
         while todo:
             inner = todo.pop()
-            if isinstance(inner, NamedType) and codecs.is_unhashable(inner.name):
+            if isinstance(inner, NamedType) and registry.is_unhashable(inner.name):
                 raise AnnotationError(f"{_text(annotation)}: {inner} can't be a key or a member of a set, it is not hashable")
             if isinstance(inner, RefType) and inner.name in self._definitions and self._definitions[inner.name].kind == "typeddict":
                 raise AnnotationError(f"{_text(annotation)}: {inner} can't be a key or a member of a set, it is not hashable")

@@ -11,9 +11,9 @@ import json
 import math
 from typing import Any
 
-from promissory.typesys import codecs
 from promissory.typesys.canonical import pack
 from promissory.typesys.errors import ParseError
+from promissory.typesys.families import registry
 from promissory.typesys.self_describing import DICT, ENUM, FROZENSET, LIST, NAMED, OPAQUE, RECORD, SET, TUPLE, sorted_once
 from promissory.typesys.types import (
     AnyType,
@@ -202,7 +202,7 @@ def _json(value: Any, type: Type, at: str) -> Any:
                     return allowed
             raise ParseError(f"{at or 'value'}: {value!r} is not one of {', '.join(map(repr, values))}")
         case NamedType(name, wire):
-            family = codecs.known(name)
+            family = registry.known(name)
             if family is None or any(isinstance(inner, EnumType | FlagType | RecordType | OpaqueType | NamedType) for inner in walk(wire)):
                 return _json(value, wire, at)  # what only a worker knows is judged by its wire form
             try:

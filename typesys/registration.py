@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from promissory.typesys import codecs
 from promissory.typesys.errors import AnnotationError
+from promissory.typesys.families import registry
 from promissory.typesys.infer import mentions_opaque, type_of
 from promissory.typesys.names import qualified_name
 from promissory.typesys.types import OpaqueType
@@ -58,12 +58,12 @@ def register_codec(
         raise AnnotationError(f"wire={wire!r} has no wire form itself: say what plain data a {cls.__name__} is written as")
     if name is None and "<locals>" in chosen:
         raise AnnotationError(f"{chosen} is defined inside a function, where no worker finds it: define it at module level, or give a name")
-    codecs.replace(codecs.Family(cls, codecs.named(chosen, written), to_wire, from_wire, subclasses, hashable, annotation=wire))
+    registry.replace(registry.Family(cls, registry.named(chosen, written), to_wire, from_wire, subclasses, hashable, annotation=wire))
 
 
 def _refuse_what_has_a_form(cls: type[object], name: str) -> None:
-    family = codecs.family_of(cls)
-    if family is not None and family.type.name != name and codecs.known(name) is None:
+    family = registry.family_of(cls)
+    if family is not None and family.type.name != name and registry.known(name) is None:
         raise AnnotationError(f"a codec for {cls.__qualname__} ({family.type.name}) is there already")
     if family is None and not isinstance(type_of(cls), OpaqueType):
         raise AnnotationError(f"{cls.__qualname__} has a wire form already ({type_of(cls)}): values of it need no codec")

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Final
 
-from promissory.typesys import codecs
 from promissory.typesys.canonical import pack
 from promissory.typesys.errors import FormatError, TypeMismatch
+from promissory.typesys.families import registry
 from promissory.typesys.names import find, qualified_name
 from promissory.typesys.opaque import lift_opaque, lower_opaque
 from promissory.typesys.records import builder, field_names, is_record, reader
@@ -44,15 +44,15 @@ def lower_any(value: Any) -> Any:
     if is_record(kind):
         names = field_names(kind)
         return [RECORD, qualified_name(kind), list(names), [_inside(f".{name}", one) for name, one in zip(names, reader(kind, names)(value), strict=True)]]
-    family = codecs.family_of_value(value)
+    family = registry.family_of_value(value)
     if family is not None:
         return [NAMED, family.type.name, _family_wire(family).lowered(written(family, value))]
-    if codecs.discover():
+    if registry.discover():
         return lower_any(value)
     return [OPAQUE, lower_opaque(value, None, find)]
 
 
-def written(family: codecs.Family, value: Any) -> Any:
+def written(family: registry.Family, value: Any) -> Any:
     """What a value of a family rides on. Raises `TypeMismatch` if the family's own code can't write it down."""
     try:
         return family.to_wire(value)
@@ -65,8 +65,8 @@ def written(family: codecs.Family, value: Any) -> Any:
 class _FamilyWire:
     """A family's wire type, for values that say themselves what they are: they have to be written as it."""
 
-    def __init__(self, family: codecs.Family) -> None:
-        from promissory.typesys.wire import codec_for  # which is made of this module
+    def __init__(self, family: registry.Family) -> None:
+        from promissory.typesys.wire import codec_for
 
         self._codec = codec_for(family.type.wire)
 
@@ -85,7 +85,7 @@ class _FamilyWire:
 
 
 @lru_cache(256)
-def _family_wire(family: codecs.Family) -> _FamilyWire:
+def _family_wire(family: registry.Family) -> _FamilyWire:
     return _FamilyWire(family)
 
 
@@ -120,7 +120,7 @@ def lift_any(tree: Any) -> Any:
     if kind == FROZENSET:
         return frozenset(lift_any(one) for one in tree[1])
     if kind == NAMED:
-        family = codecs.family_named(tree[1])
+        family = registry.family_named(tree[1])
         return family.from_wire(_family_wire(family).lifted(tree[2]))
     if kind == ENUM:
         cls = _found(tree[1], lambda cls: issubclass(cls, enum.Enum))

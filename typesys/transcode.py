@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from promissory.typesys.assignable import assignable
+from promissory.typesys.assignability import assignable
 from promissory.typesys.canonical import pack
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.self_describing import DICT, ENUM, FROZENSET, LIST, NAMED, OPAQUE, RECORD, SET, TUPLE, sorted_once

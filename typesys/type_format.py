@@ -10,9 +10,9 @@ from functools import lru_cache
 from types import NoneType
 from typing import Any, Final, cast
 
-from promissory.typesys import codecs
 from promissory.typesys.canonical import pack, unpack_canonical
 from promissory.typesys.errors import FormatError
+from promissory.typesys.families import registry
 from promissory.typesys.types import (
     ANY,
     BOOL,
@@ -235,7 +235,7 @@ def _type(tree: Any, depth: int) -> Type:
         return RefType(_text(tree[1]))
     if code == _NAMED:
         named = NamedType(_text(tree[1]), _type(tree[2], inner))
-        family = codecs.known(named.name)
+        family = registry.known(named.name)
         if family is not None and family.annotation is None and not family.rides_on(named.wire):
             raise ValueError(f"values of {named.name} are not written as that")
         return named

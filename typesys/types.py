@@ -26,7 +26,7 @@ FlagType       name, members (name, int)             the integer of the members 
 RecordType     name, definitions                     array, one entry a field in order; a key that a TypedDict may lack
                                                      is an array of none or one
 RefType        name of a record, inside definitions  as that record
-NamedType      name, wire                            as `wire`: a family of `promissory.typesys.codecs` gives it meaning
+NamedType      name, wire                            as `wire`: a family of `promissory.typesys.families` gives it meaning
 OpaqueType     name                                  bin: a cloudpickle
 ============== ===================================== =========================================================
 
@@ -283,7 +283,7 @@ class NamedType(Type):
 
 
 ARGUMENTS: dict[str, Callable[[Type], tuple[Type, ...]]] = {}
-"""How generic families (`deque[int]`) are printed: their arguments, from their wire type. Filled by `promissory.typesys.codecs`."""
+"""How generic families (`deque[int]`) are printed: their arguments, from their wire type. Filled by `promissory.typesys.families`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from promissory.typesys import codecs
 from promissory.typesys.canonical import pack, unpack
 from promissory.typesys.errors import FormatError, TypeMismatch
+from promissory.typesys.families import registry
 from promissory.typesys.infer import Inference
 from promissory.typesys.names import NotFound, find
 from promissory.typesys.opaque import lift_opaque, lower_opaque
@@ -197,7 +197,7 @@ def _build(type: Type, lookup: Find, records: Records, exact: bool = False) -> t
         case FlagType(name):
             return _flag(name, lookup)
         case NamedType(name, wire):
-            return _family(codecs.family_named(name), wire, lookup, records, exact)
+            return _family(registry.family_named(name), wire, lookup, records, exact)
         case RecordType():
             return _record(type, lookup, records, exact)
         case OpaqueType(name):
@@ -228,7 +228,7 @@ def _flag(name: str, lookup: Find) -> tuple[Lower, Lift]:
     return lower, lambda tree: lookup(name)(tree)
 
 
-def _family(family: codecs.Family, wire: Type, lookup: Find, records: Records, exact: bool) -> tuple[Lower, Lift]:
+def _family(family: registry.Family, wire: Type, lookup: Find, records: Records, exact: bool) -> tuple[Lower, Lift]:
     inner_lower, inner_lift = _build(wire, lookup, records, exact)
     shown = NamedType(family.type.name, wire)
     accepts = isinstance if family.subclasses else lambda value, cls: type(value) is cls

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from promissory.executor.answer import send_answer
 from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.output import say
 from promissory.executor.errors import GateNotFound
-from promissory.executor.handle import resume_command
-from promissory.executor.history import Gate, History
-from promissory.executor.manifest import read_manifest
+from promissory.executor.execution.answers import send_answer
+from promissory.executor.execution.run import resume_command
+from promissory.executor.history.history import Gate, History
+from promissory.executor.records.manifest import read_manifest
 from promissory.typesys.canonical import pack
 from promissory.typesys.errors import ParseError
 from promissory.typesys.parse import parse_text

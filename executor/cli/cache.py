@@ -6,7 +6,7 @@ import json
 
 import click
 
-from promissory.executor.cache import entries
+from promissory.executor.cache.entries import entries
 from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.output import ago, counted, print_table, say
 

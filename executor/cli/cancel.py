@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from promissory.executor.cancel import cancel_run
 from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.output import say
+from promissory.executor.execution.cancel import cancel_run
 
 
 @click.command()

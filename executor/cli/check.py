@@ -8,8 +8,8 @@ from promissory.executor.cli.loading import load, runnables
 from promissory.executor.cli.output import counted, say
 from promissory.planner import Plan, Task
 from promissory.planner import compile as compile_plan
-from promissory.planner.advice import advice
 from promissory.planner.errors import CompileError, PlanFormatError
+from promissory.planner.plan.advice import advice
 
 
 @click.command()

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 
 from promissory.executor.cli.options import open_store, store_option
-from promissory.executor.doctor import examine, is_whole
+from promissory.executor.maintenance.doctor import examine, is_whole
 
 
 @click.command()

@@ -7,7 +7,7 @@ import json
 import click
 
 from promissory.executor.cli.options import open_store, store_option
-from promissory.executor.explain import explain
+from promissory.executor.history.explain import explain
 
 
 @click.command()

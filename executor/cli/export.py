@@ -6,7 +6,7 @@ import click
 
 from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.output import counted, say
-from promissory.executor.export import export
+from promissory.executor.maintenance.export import export
 
 
 @click.command()

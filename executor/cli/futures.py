@@ -6,7 +6,7 @@ import click
 
 from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.output import say
-from promissory.executor.history import History
+from promissory.executor.history.history import History
 
 
 @click.command()

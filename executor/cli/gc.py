@@ -10,8 +10,8 @@ import click
 
 from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.output import counted, say
-from promissory.executor.collect import garbage, remove, remove_run
-from promissory.executor.manifest import read_manifest
+from promissory.executor.maintenance.garbage import garbage, remove, remove_run
+from promissory.executor.records.manifest import read_manifest
 
 
 class _Age(click.ParamType):  # type: ignore[type-arg]

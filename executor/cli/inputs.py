@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from promissory.planner import Plan
-from promissory.planner.plan import Parameter
-from promissory.planner.show import value_text
+from promissory.planner.plan.model import Parameter
+from promissory.planner.plan.show import value_text
 from promissory.typesys.canonical import pack
 from promissory.typesys.errors import ParseError
 from promissory.typesys.parse import parse_json, parse_text

@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 
-from promissory.executor.manifest import Manifest
+from promissory.executor.records.manifest import Manifest
 from promissory.planner import Dynamic, Plan, Task, Workflow, WorkflowFunction
 from promissory.planner.errors import CompileError, PlanFormatError, authors_lines
-from promissory.planner.plan_format import MAGIC
+from promissory.planner.plan.format import MAGIC
 from promissory.typesys.names import import_name
 
 Runnable = WorkflowFunction[..., Any] | Workflow | Dynamic[..., Any] | Task[..., Any]

@@ -9,9 +9,9 @@ import click
 
 from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.errors import NotInStore
-from promissory.executor.history import History
-from promissory.executor.layout import log_key
-from promissory.executor.store import Store
+from promissory.executor.history.history import History
+from promissory.executor.store.keys import log_key
+from promissory.executor.store.store import Store
 
 _LOOK: Final = 0.5
 _PIECE: Final = 1 << 20

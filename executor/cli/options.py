@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from promissory.executor.engines.engine import engine_named
-from promissory.executor.handle import default_store
-from promissory.executor.options import Durability, Options
-from promissory.executor.standing import Progress
-from promissory.executor.store import Store
-from promissory.planner.policy import memory_bytes
+from promissory.executor.engines.registry import engine_named
+from promissory.executor.execution.options import Durability, Options
+from promissory.executor.execution.run import default_store
+from promissory.executor.records.progress import Progress
+from promissory.executor.store.store import Store
+from promissory.planner.plan.policy import memory_bytes
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from promissory.executor.cli.output import counted
-from promissory.executor.standing import Progress, Standing
+from promissory.executor.records.progress import Progress, Standing
 
 _ROWS: Final = 12
 

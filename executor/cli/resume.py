@@ -7,14 +7,14 @@ from collections.abc import Callable
 import click
 
 from promissory.executor.api import resume_with
-from promissory.executor.changed_code import Change
 from promissory.executor.cli.loading import find_code
 from promissory.executor.cli.options import Running, open_store, running_options, store_option
 from promissory.executor.cli.output import say
 from promissory.executor.cli.run import carry
-from promissory.executor.handle import Run
-from promissory.executor.manifest import read_manifest, read_plan
-from promissory.executor.standing import Progress
+from promissory.executor.execution.code_changes import Change
+from promissory.executor.execution.run import Run
+from promissory.executor.records.manifest import read_manifest, read_plan
+from promissory.executor.records.progress import Progress
 
 
 @click.command()

@@ -15,13 +15,13 @@ from promissory.executor.cli.options import Running, open_store, running_options
 from promissory.executor.cli.output import print_result, say
 from promissory.executor.cli.progress import progress_view
 from promissory.executor.errors import RunExists, RunInterrupted
-from promissory.executor.handle import Run
-from promissory.executor.limits import Limits
-from promissory.executor.prepare import prepare_encoded
-from promissory.executor.standing import Progress
+from promissory.executor.execution.prepare import prepare_encoded
+from promissory.executor.execution.run import Run
+from promissory.executor.protocol.limits import Limits
+from promissory.executor.records.progress import Progress
 from promissory.planner import Plan
 from promissory.planner import compile as compile_plan
-from promissory.planner.entity import Entity
+from promissory.planner.functions.entity import Entity
 
 
 @click.command(

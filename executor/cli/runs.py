@@ -6,7 +6,7 @@ import click
 
 from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.output import ago, lasted, print_table, say
-from promissory.executor.summary import summaries
+from promissory.executor.history.summary import summaries
 
 
 @click.command()

@@ -8,11 +8,11 @@ import click
 
 from promissory.executor.cli.loading import choose, is_file, load
 from promissory.executor.cli.options import open_store, store_option
-from promissory.executor.layout import plan_key
-from promissory.executor.manifest import read_manifest
+from promissory.executor.records.manifest import read_manifest
+from promissory.executor.store.keys import plan_key
 from promissory.planner import Plan
 from promissory.planner import compile as compile_plan
-from promissory.planner.plan_format import plan_from_bytes
+from promissory.planner.plan.format import plan_from_bytes
 
 
 @click.command()

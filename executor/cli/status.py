@@ -13,7 +13,7 @@ import click
 from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.output import ago, counted, lasted, print_table
 from promissory.executor.cli.progress import beside, worker_table
-from promissory.executor.history import History, NodeRow
+from promissory.executor.history.history import History, NodeRow
 from promissory.typesys.types import short_name
 
 

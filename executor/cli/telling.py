@@ -6,9 +6,9 @@ import click
 
 from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.output import say
-from promissory.executor.handle import go_on_command
-from promissory.executor.inbox import tell
-from promissory.executor.manifest import read_manifest
+from promissory.executor.execution.run import go_on_command
+from promissory.executor.records.inbox import tell
+from promissory.executor.records.manifest import read_manifest
 
 
 def telling(name: str, help: str, said: str, way_on: str | None = None) -> click.Command:

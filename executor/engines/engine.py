@@ -12,8 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from promissory.executor.errors import EngineError
-from promissory.executor.store import Store
+from promissory.executor.store.store import Store
 from promissory.typesys.canonical import pack
 
 Interruptible = Callable[[], AbstractContextManager[None]]
@@ -51,7 +50,7 @@ class Batch(NamedTuple):
     """What one worker gets at a time.
 
     Attributes:
-        content: what a worker runs (`promissory.executor.invocation`), as a tree that nobody changes; for a worker elsewhere as bytes (`data`).
+        content: what a worker runs (`promissory.executor.protocol.messages`), as a tree that nobody changes; for a worker elsewhere as bytes (`data`).
         calls: (frame, index, attempt) of each invocation in it, in order.
         path: of the node that is called, the first one.
         timeout: seconds that its one body may take; None for no limit.
@@ -107,7 +106,7 @@ class Engine(Protocol):
         """Have a batch run. Never blocks."""
 
     def wait(self, timeout: float, interruptible: Interruptible) -> list[Any]:
-        """Outcomes (trees, as `promissory.executor.invocation` has them) as soon as there are any, or none after `timeout` seconds.
+        """Outcomes (trees, as `promissory.executor.protocol.messages` has them) as soon as there are any, or none after `timeout` seconds.
 
         A worker that ended without an outcome gives one with the status LOST for the invocation that it was running.
         """
@@ -136,27 +135,3 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def engine_named(engine: str | Engine) -> Engine:
-    """The engine of a name (`inline`, `threads`, `processes`), or the engine itself.
-
-    Raises `EngineError` for a name that no engine has.
-    """
-    if not isinstance(engine, str):
-        return engine
-    if engine == "inline":
-        from promissory.executor.engines.inline import Inline
-
-        return Inline()
-    if engine == "threads":
-        from promissory.executor.engines.threads import Threads
-
-        return Threads()
-    if engine == "processes":
-        if os.name != "posix":
-            raise EngineError("worker processes are not supported on this system yet; use threads (engine='threads', --engine threads)")
-        from promissory.executor.engines.processes import Processes
-
-        return Processes()
-    raise EngineError(f"there is no engine {engine!r}; there are: inline, threads, processes")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from promissory.executor.capture import Capture
 from promissory.executor.engines.engine import Batch, Interruptible, Running, Setup
 from promissory.executor.errors import EngineError
-from promissory.executor.invocation import unstarted
-from promissory.executor.invoke import Worker
-from promissory.executor.layout import log_key
+from promissory.executor.protocol.messages import unstarted
+from promissory.executor.store.keys import log_key
+from promissory.executor.worker.capture import Capture
+from promissory.executor.worker.worker import Worker
 
 
 class Inline:

@@ -12,12 +12,12 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from promissory.executor.capture import Capture
 from promissory.executor.engines.engine import Batch, Interruptible, Running, Setup, cores
 from promissory.executor.errors import EngineError
-from promissory.executor.invocation import unstarted
-from promissory.executor.invoke import Worker
-from promissory.executor.layout import log_key
+from promissory.executor.protocol.messages import unstarted
+from promissory.executor.store.keys import log_key
+from promissory.executor.worker.capture import Capture
+from promissory.executor.worker.worker import Worker
 
 
 class Threads:

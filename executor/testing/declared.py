@@ -10,11 +10,11 @@ from datetime import timedelta
 from typing import Any, Final
 
 from promissory.executor.errors import ExecutorError
-from promissory.planner.context import Context
-from promissory.planner.naming import node_names
-from promissory.planner.plan import MAP, Graph, Plan, Shape
-from promissory.planner.policy import seconds
-from promissory.planner.specs import Gate, graphs_of
+from promissory.planner.body.context import Context
+from promissory.planner.plan.model import MAP, Graph, Plan, Shape
+from promissory.planner.plan.names import node_names
+from promissory.planner.plan.policy import seconds
+from promissory.planner.plan.specs import Gate, graphs_of
 
 SUFFIX: Final = re.compile(r"\[=?\d+\]")
 """An item's or an iteration's number in a path."""

@@ -18,15 +18,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import promissory.executor
-from promissory.executor import journal
 from promissory.executor.crash_points import POINTS
-from promissory.executor.doctor import examine
 from promissory.executor.errors import ExecutorError, RunNotFound
-from promissory.executor.events import DONE, EXPANDED, FAILED
-from promissory.executor.history import History
-from promissory.executor.journal import find_end, read_segments
-from promissory.executor.layout import OBJECTS, run_key
-from promissory.executor.store import Store
+from promissory.executor.history.history import History
+from promissory.executor.journal import writer as journal
+from promissory.executor.journal.reader import find_end, read_segments
+from promissory.executor.maintenance.doctor import examine
+from promissory.executor.protocol.events import DONE, EXPANDED, FAILED
+from promissory.executor.store.keys import OBJECTS, run_key
+from promissory.executor.store.store import Store
 from promissory.executor.testing.crashes import Crashed, crash_at
 from promissory.executor.testing.faulty_store import Fault, FaultyStore
 from promissory.executor.testing.workloads import Workload, forget, said

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from promissory.executor.backend import Backend
-from promissory.executor.store import Store
+from promissory.executor.store.backend import Backend
+from promissory.executor.store.store import Store
 from promissory.executor.testing.crashes import Crashed
 
 VERBS: Final = ("put_new", "put", "get", "get_range", "append", "list", "exists", "delete", "changed", "sync")

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from promissory.executor import execution
-from promissory.executor.execution import Execution
-from promissory.executor.recovery import recover
-from promissory.executor.scheduler import Scheduler
-from promissory.executor.snapshot import dump
+from promissory.executor.execution import loop as execution
+from promissory.executor.execution.loop import Execution
+from promissory.executor.history.recovery import recover
+from promissory.executor.scheduler.scheduler import Scheduler
+from promissory.executor.scheduler.snapshot import dump
 from promissory.typesys.canonical import unpack, unpack_each
 
 

@@ -12,30 +12,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from promissory.executor import failing, gates
-from promissory.executor.calls import Call
-from promissory.executor.capacity import Capacity
-from promissory.executor.code import Refused
-from promissory.executor.conclude import LOOPED, RETURNED, SKIPPED, Concluded, Raw, conclude
-from promissory.executor.early_end import early_outputs
-from promissory.executor.events import tree_of, value_of
-from promissory.executor.failure import Failure
-from promissory.executor.invocation import FAILURE, LOOP, SKIP, VALUE
-from promissory.executor.invoke import Worker
-from promissory.executor.limits import Limits
-from promissory.executor.materialize import batch_of
-from promissory.executor.outcomes import apply
-from promissory.executor.prepare import Target, encode_inputs
-from promissory.executor.scheduler import Scheduler
-from promissory.executor.store import Store
+from promissory.executor.code.resolver import Refused
+from promissory.executor.execution.early_outputs import early_outputs
+from promissory.executor.execution.materialize import batch_of
+from promissory.executor.execution.outcomes import apply
+from promissory.executor.execution.prepare import Target, encode_inputs
+from promissory.executor.protocol.events import tree_of, value_of
+from promissory.executor.protocol.failure import Failure
+from promissory.executor.protocol.limits import Limits
+from promissory.executor.protocol.messages import FAILURE, LOOP, SKIP, VALUE
+from promissory.executor.scheduler import frame_failure as failing
+from promissory.executor.scheduler import gates
+from promissory.executor.scheduler.calls import Call
+from promissory.executor.scheduler.capacity import Capacity
+from promissory.executor.scheduler.scheduler import Scheduler
+from promissory.executor.store.store import Store
 from promissory.executor.testing.declared import SUFFIX, Asks, InTurn, SimulationError, Takes, refuse_unknown
+from promissory.executor.worker.outcome import LOOPED, RETURNED, SKIPPED, Concluded, Raw, conclude
+from promissory.executor.worker.worker import Worker
 from promissory.planner import compile as compile_plan
-from promissory.planner.context import Context
+from promissory.planner.body.context import Context
+from promissory.planner.body.signals import Loop, Retry, Skip
 from promissory.planner.errors import SignalError
-from promissory.planner.plan import Callee, Large, Plan
-from promissory.planner.plan_format import FuturesHeader, callee_from_bytes
-from promissory.planner.registry import recall
-from promissory.planner.signals import Loop, Retry, Skip
+from promissory.planner.functions.registry import recall
+from promissory.planner.plan.format import FuturesHeader, callee_from_bytes
+from promissory.planner.plan.model import Callee, Large, Plan
 from promissory.typesys.canonical import unpack
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.types import ANY

@@ -32,8 +32,8 @@ from typing import Final
 
 import promissory.executor
 from promissory.executor.crash_points import POINTS
-from promissory.executor.heartbeat import read_beat
-from promissory.executor.store import Store
+from promissory.executor.records.heartbeat import read_beat
+from promissory.executor.store.store import Store
 from promissory.executor.testing.enumeration import HOWS, RUN_ID, Kept, Violation, check_resumed, crash_at_operations, die_at, undisturbed
 from promissory.executor.testing.faulty_store import Fault, FaultyStore
 from promissory.executor.testing.workloads import WORKLOADS, Workload, forget

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from promissory import promise
 from promissory.planner import (
     Context,
     Loop,
@@ -25,7 +26,6 @@ from promissory.planner import (
     dynamic,
     map_task,
     merge,
-    promise,
     sleep,
     task,
     workflow,

@@ -8,8 +8,8 @@ import signal
 import pytest
 
 from promissory import Store, attach
-from promissory.executor.history import History
-from promissory.executor.layout import run_key, segment_key
+from promissory.executor.history.history import History
+from promissory.executor.store.keys import run_key, segment_key
 
 ENGINES = ("inline", "threads", "processes")
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from promissory import Store
-from promissory.executor.history import History
+from promissory.executor.history.history import History
 
 FLOW = """
 from promissory import dynamic, task, workflow

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from promissory.executor.history import History
-from promissory.executor.store import Store
+from promissory.executor.history.history import History
+from promissory.executor.store.store import Store
 
 MOMENTS = 20
 FOLDERS, FILES = 100, 40

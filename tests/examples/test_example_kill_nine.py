@@ -19,14 +19,14 @@ import pytest
 
 from promissory import Store
 from promissory.errors import RunNotFound
-from promissory.executor.history import History
+from promissory.executor.history.history import History
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = Path(sys.executable).parent / "promissory"
 MONTAGE = ROOT.parent / "shared" / "data" / "wfinstances" / "montage-2mass-025d.json"
 RUN = "killed"
 PATIENCE = 60.0
-WORKER = b"promissory.executor.engines.worker"
+WORKER = b"promissory.executor.engines.processes.main"
 COMMITTED = ("SUCCEEDED", "EXPANDED")
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the processes of a run by /proc")

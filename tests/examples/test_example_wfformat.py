@@ -13,10 +13,10 @@ from types import SimpleNamespace
 import pytest
 
 from promissory import Store
-from promissory.executor.events import DONE, EXPANDED
-from promissory.executor.history import History
-from promissory.executor.journal import find_end, read_segments
-from promissory.planner.naming import node_names
+from promissory.executor.history.history import History
+from promissory.executor.journal.reader import find_end, read_segments
+from promissory.executor.protocol.events import DONE, EXPANDED
+from promissory.planner.plan.names import node_names
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTANCES = ROOT.parent / "shared" / "data" / "wfinstances"

@@ -7,8 +7,8 @@ import textwrap
 import pytest
 
 from promissory import Store
-from promissory.executor.history import History
-from promissory.executor.journal import find_end, read_segments
+from promissory.executor.history.history import History
+from promissory.executor.journal.reader import find_end, read_segments
 
 
 @pytest.fixture

@@ -31,24 +31,24 @@ import msgpack
 
 from promissory import Plan, Store, dynamic, run, task, workflow
 from promissory.errors import JournalError, PlanFormatError, RunNotFound
-from promissory.executor.cache import Entry, entries, entry_from_bytes, entry_to_bytes, read_entry, take_lease
-from promissory.executor.cache_key import result_key
-from promissory.executor.events import EXPANDED, FAILED, RETRIED, SNAPSHOT
-from promissory.executor.failure import Failure
-from promissory.executor.heartbeat import Beat, read_beat
-from promissory.executor.history import History
-from promissory.executor.inbox import COMMANDS, Command, command_from_bytes, command_to_bytes
-from promissory.executor.journal import find_end, keys_named, read_segments
-from promissory.executor.layout import bundle_key, cache_entry_key, lease_key, object_key, plan_key, run_key
-from promissory.executor.limits import Limits
-from promissory.executor.manifest import Manifest, read_manifest
-from promissory.executor.replay import replay, replayed
-from promissory.executor.scheduler import Scheduler
-from promissory.executor.segment import Segment, segment_from_bytes, segment_to_bytes
-from promissory.executor.snapshot import dump, load, values_of
-from promissory.executor.store import Store as AnyStore
-from promissory.planner.plan import Large
-from promissory.planner.plan_format import futures_from_bytes, plan_digest, read_plan
+from promissory.executor.cache.entries import Entry, entries, entry_from_bytes, entry_to_bytes, read_entry, take_lease
+from promissory.executor.history.history import History
+from promissory.executor.journal.reader import find_end, keys_named, read_segments
+from promissory.executor.journal.segment import Segment, segment_from_bytes, segment_to_bytes
+from promissory.executor.protocol.events import EXPANDED, FAILED, RETRIED, SNAPSHOT
+from promissory.executor.protocol.failure import Failure
+from promissory.executor.protocol.limits import Limits
+from promissory.executor.records.heartbeat import Beat, read_beat
+from promissory.executor.records.inbox import COMMANDS, Command, command_from_bytes, command_to_bytes
+from promissory.executor.records.manifest import Manifest, read_manifest
+from promissory.executor.scheduler.cache_key import result_key
+from promissory.executor.scheduler.replay import replay, replayed
+from promissory.executor.scheduler.scheduler import Scheduler
+from promissory.executor.scheduler.snapshot import dump, load, values_of
+from promissory.executor.store.keys import bundle_key, cache_entry_key, lease_key, object_key, plan_key, run_key
+from promissory.executor.store.store import Store as AnyStore
+from promissory.planner.plan.format import futures_from_bytes, plan_digest, read_plan
+from promissory.planner.plan.model import Large
 from promissory.typesys import codec_of
 from promissory.typesys.canonical import pack, seal, unpack
 from promissory.typesys.errors import FormatError, TypeMismatch
@@ -250,7 +250,7 @@ def _use_plan(read: tuple[Plan, Any]) -> None:
 
 
 def _use_segment(segment: Segment) -> None:
-    """Its fields have the types that the docstrings of `Segment` and `promissory.executor.events` tell."""
+    """Its fields have the types that the docstrings of `Segment` and `promissory.executor.protocol.events` tell."""
     for number in (segment.number, segment.epoch, segment.snapshot, segment.time):
         _expect(number, int)
     _expect(segment.nonce, bytes)

@@ -6,7 +6,7 @@ import pytest
 
 from promissory import resume, start, task, workflow
 from promissory.errors import RunCancelled, RunFailed
-from promissory.executor.history import History
+from promissory.executor.history.history import History
 
 
 class Held:

@@ -10,9 +10,9 @@ import pytest
 
 from promissory import Store, resume, run, task, workflow
 from promissory.errors import StoreError
-from promissory.executor.doctor import ERROR, examine
-from promissory.executor.events import DONE, FAILED
-from promissory.executor.history import History
+from promissory.executor.history.history import History
+from promissory.executor.maintenance.doctor import ERROR, examine
+from promissory.executor.protocol.events import DONE, FAILED
 from promissory.executor.testing.enumeration import check_resumed, undisturbed
 from promissory.executor.testing.workloads import WORKLOADS, forget
 from promissory.testing import Fault, FaultyStore

@@ -34,7 +34,7 @@ from promissory import (
     workflow,
 )
 from promissory.errors import BranchError, DepthExceeded, OutputUnavailable, RunFailed, TaskTypeError, WorkflowCancelled
-from promissory.executor.history import History
+from promissory.executor.history.history import History
 from promissory.testing import MockClock, always_replay
 
 CALLED = []

@@ -11,9 +11,9 @@ import pytest
 
 from promissory import Store, dynamic, promise, resume, run, task, workflow
 from promissory.errors import RunFailed
-from promissory.executor.cache import entries
-from promissory.executor.layout import object_key
-from promissory.planner.plan import Large
+from promissory.executor.cache.entries import entries
+from promissory.executor.store.keys import object_key
+from promissory.planner.plan.model import Large
 from promissory.testing import Crashed, MockClock, crash_at
 
 

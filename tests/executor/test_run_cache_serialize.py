@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from promissory import Store, dynamic, promise, resume, run, task, workflow
-from promissory.executor.cache import entries, give_back, take_lease
+from promissory.executor.cache.entries import entries, give_back, take_lease
 from promissory.testing import MockClock
 
 RAN: list[Any] = []

@@ -5,7 +5,7 @@ import sys
 import threading
 
 from promissory import dynamic, run, start, task, workflow
-from promissory.executor.events import DONE
+from promissory.executor.protocol.events import DONE
 
 
 @task

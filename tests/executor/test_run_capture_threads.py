@@ -4,7 +4,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from promissory import run, task
-from promissory.executor.store import Store
+from promissory.executor.store.store import Store
 
 
 def log_of(ended, store):

@@ -9,9 +9,9 @@ import pytest
 
 from promissory import resume, run
 from promissory.errors import CodeChanged, CodeNotFound, RunFailed
-from promissory.executor.events import CODE
-from promissory.executor.history import History
-from promissory.executor.journal import find_end
+from promissory.executor.history.history import History
+from promissory.executor.journal.reader import find_end
+from promissory.executor.protocol.events import CODE
 
 FLOW = """
     from promissory import dynamic, task, workflow

@@ -9,11 +9,11 @@ import pytest
 
 from promissory import Store, dynamic, resume, run, task, workflow
 from promissory.errors import RunIsLive, RunNotFound
-from promissory.executor.cache import entries, take_lease
-from promissory.executor.collect import garbage, remove, remove_run
-from promissory.executor.doctor import examine
-from promissory.executor.explain import explain
-from promissory.executor.history import History
+from promissory.executor.cache.entries import entries, take_lease
+from promissory.executor.history.explain import explain
+from promissory.executor.history.history import History
+from promissory.executor.maintenance.doctor import examine
+from promissory.executor.maintenance.garbage import garbage, remove, remove_run
 
 BROKEN: list[bool] = []
 RAN: list[int] = []

@@ -9,11 +9,11 @@ import pytest
 
 from promissory import Store, attach, dynamic, resume, run, start, task, workflow
 from promissory.errors import RunCancelled, RunFailed, RunInterrupted, RunIsLive, RunIsNotLive, RunNotFound
-from promissory.executor.events import DONE, ENDED, PAUSED, UNPAUSED
-from promissory.executor.heartbeat import read_beat
-from promissory.executor.history import History
-from promissory.executor.inbox import Command, command_to_bytes, send, tell, waiting
-from promissory.executor.layout import inbox_key
+from promissory.executor.history.history import History
+from promissory.executor.protocol.events import DONE, ENDED, PAUSED, UNPAUSED
+from promissory.executor.records.heartbeat import read_beat
+from promissory.executor.records.inbox import Command, command_to_bytes, send, tell, waiting
+from promissory.executor.store.keys import inbox_key
 from promissory.testing import Crashed, MockClock, crash_at
 
 ENGINES = ("inline", "threads", "processes")

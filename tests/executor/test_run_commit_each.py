@@ -8,9 +8,10 @@ import pytest
 
 from promissory import dynamic, task, workflow
 from promissory.errors import DecorationError
-from promissory.executor import Store, journal, resume, run
-from promissory.executor.history import History
-from promissory.executor.journal import find_end, newest_snapshot
+from promissory.executor import Store, resume, run
+from promissory.executor.history.history import History
+from promissory.executor.journal import writer as journal
+from promissory.executor.journal.reader import find_end, newest_snapshot
 from promissory.testing import Crashed, Fault, FaultyStore, MockClock, always_replay, crash_at
 
 ENGINES = ["inline", "threads", "processes"]

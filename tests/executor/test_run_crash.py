@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from promissory.executor.history import History
+from promissory.executor.history.history import History
 
 MODULE = """
 import os

@@ -19,26 +19,26 @@ from hypothesis import strategies as st
 
 from promissory import Store, dynamic, resume, run, task, workflow
 from promissory.errors import ExecutorError, JournalError, PlanFormatError
-from promissory.executor.bundle import unpacked
-from promissory.executor.cache import entry_from_bytes, take_lease
+from promissory.executor.cache.entries import entry_from_bytes, take_lease
 from promissory.executor.cli.main import run_command
 from promissory.executor.clock import SystemClock
-from promissory.executor.doctor import examine, is_whole
-from promissory.executor.events import CODE, DONE, ENDED, EXPANDED, FAILED, OPENED, PAUSED, RESUMED, RETRIED, SNAPSHOT
-from promissory.executor.explain import explain
-from promissory.executor.export import export
-from promissory.executor.failure import Failure
-from promissory.executor.heartbeat import read_beat
-from promissory.executor.history import History
-from promissory.executor.inbox import waiting
-from promissory.executor.journal import find_end, read_segments
-from promissory.executor.layout import bundle_key, inbox_key, lease_key, run_key, segment_key
-from promissory.executor.manifest import read_manifest
-from promissory.executor.recovery import recover
-from promissory.executor.segment import GENESIS, NO_SNAPSHOT, segment_from_bytes
-from promissory.executor.snapshot import load
-from promissory.planner.plan import Large
-from promissory.planner.plan_format import read_plan
+from promissory.executor.code.source_bundle import unpacked
+from promissory.executor.history.explain import explain
+from promissory.executor.history.history import History
+from promissory.executor.history.recovery import recover
+from promissory.executor.journal.reader import find_end, read_segments
+from promissory.executor.journal.segment import GENESIS, NO_SNAPSHOT, segment_from_bytes
+from promissory.executor.maintenance.doctor import examine, is_whole
+from promissory.executor.maintenance.export import export
+from promissory.executor.protocol.events import CODE, DONE, ENDED, EXPANDED, FAILED, OPENED, PAUSED, RESUMED, RETRIED, SNAPSHOT
+from promissory.executor.protocol.failure import Failure
+from promissory.executor.records.heartbeat import read_beat
+from promissory.executor.records.inbox import waiting
+from promissory.executor.records.manifest import read_manifest
+from promissory.executor.scheduler.snapshot import load
+from promissory.executor.store.keys import bundle_key, inbox_key, lease_key, run_key, segment_key
+from promissory.planner.plan.format import read_plan
+from promissory.planner.plan.model import Large
 from promissory.typesys.canonical import digest, pack, seal, unpack, unpack_canonical, unpack_each
 from promissory.typesys.errors import FormatError
 from promissory.typesys.type_format import type_from_bytes

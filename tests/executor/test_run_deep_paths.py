@@ -1,7 +1,7 @@
 """Paths of deep nodes are shortened in the middle for people, and exact all the same."""
 
 from promissory import dynamic, run, task
-from promissory.executor.history import History
+from promissory.executor.history.history import History
 
 
 @task

@@ -6,10 +6,10 @@ import pytest
 
 from promissory import dynamic, resume, run, task, workflow
 from promissory.errors import DepthExceeded, FuturesTooLarge, LimitExceeded, NodesExceeded
-from promissory.executor.limits import Limits
-from promissory.executor.options import RunOptions
-from promissory.executor.scheduler import Scheduler
-from promissory.planner.plan_format import FuturesHeader, futures_to_bytes
+from promissory.executor.execution.options import RunOptions
+from promissory.executor.protocol.limits import Limits
+from promissory.executor.scheduler.scheduler import Scheduler
+from promissory.planner.plan.format import FuturesHeader, futures_to_bytes
 
 bodies = []
 

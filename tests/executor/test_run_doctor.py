@@ -7,8 +7,8 @@ import pytest
 
 from promissory import Store, dynamic, resume, run, task, workflow
 from promissory.errors import RunNotFound
-from promissory.executor.doctor import ERROR, NOTE, WARNING, examine, is_whole
-from promissory.executor.layout import run_key, segment_key
+from promissory.executor.maintenance.doctor import ERROR, NOTE, WARNING, examine, is_whole
+from promissory.executor.store.keys import run_key, segment_key
 
 LARGE = 5000
 broken = set()
@@ -219,7 +219,7 @@ def test_J4_a_segment_of_another_run_is_told(store):
 def test_J4_a_stale_segment_of_an_executor_that_was_fenced_is_told(store):
     from dataclasses import replace
 
-    from promissory.executor.segment import segment_digest, segment_from_bytes, segment_to_bytes
+    from promissory.executor.journal.segment import segment_digest, segment_from_bytes, segment_to_bytes
 
     numbers = store.list(run_key("ill", "journal"))
     data = store.get(numbers[-1])

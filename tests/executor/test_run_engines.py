@@ -5,7 +5,7 @@ import pytest
 from promissory import run, task, workflow
 from promissory.errors import EngineError, StoreError
 from promissory.executor.engines.inline import Inline
-from promissory.executor.store import Store
+from promissory.executor.store.store import Store
 
 
 @task

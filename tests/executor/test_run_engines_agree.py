@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from promissory import Store, Workflow, run
 from promissory.executor.engines.inline import Inline
-from promissory.executor.engines.processes import Processes
+from promissory.executor.engines.processes.pool import Processes
 from promissory.executor.engines.threads import Threads
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

@@ -3,9 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promissory.executor.events import DONE, DONE_ROW, ENDED, EXPANDED, FAILED, OPENED, compact, spread
-from promissory.executor.segment import Segment, segment_from_bytes, segment_to_bytes
-from promissory.planner.plan import Large
+from promissory.executor.journal.segment import Segment, segment_from_bytes, segment_to_bytes
+from promissory.executor.protocol.events import DONE, DONE_ROW, ENDED, EXPANDED, FAILED, OPENED, compact, spread
+from promissory.planner.plan.model import Large
 
 QUICK = settings(max_examples=200, deadline=None, database=None, derandomize=True)
 

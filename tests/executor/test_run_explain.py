@@ -7,7 +7,7 @@ import pytest
 
 from promissory import Store, dynamic, promise, resume, run, task, workflow
 from promissory.errors import RunNotFound
-from promissory.executor.explain import explain
+from promissory.executor.history.explain import explain
 
 BROKEN: list[bool] = []
 

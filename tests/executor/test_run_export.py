@@ -7,11 +7,11 @@ import pytest
 
 from promissory import Store, attach, dynamic, rerun, resume, run, start, task, workflow
 from promissory.errors import ExecutorError, JournalError, RunExists, RunNotFound
-from promissory.executor.doctor import examine, is_whole
-from promissory.executor.export import export
-from promissory.executor.history import History
-from promissory.executor.journal import find_end
-from promissory.executor.layout import run_key, segment_key
+from promissory.executor.history.history import History
+from promissory.executor.journal.reader import find_end
+from promissory.executor.maintenance.doctor import examine, is_whole
+from promissory.executor.maintenance.export import export
+from promissory.executor.store.keys import run_key, segment_key
 
 LARGE = 5000
 ran = []

@@ -9,18 +9,19 @@ import pytest
 
 from promissory import dynamic, task, workflow
 from promissory.errors import JournalError
-from promissory.executor import Store, journal, resume, run, start
+from promissory.executor import Store, resume, run, start
 from promissory.executor.crash_points import POINTS
-from promissory.executor.events import DONE, EXPANDED, SNAPSHOT
-from promissory.executor.history import History
-from promissory.executor.inbox import send
-from promissory.executor.journal import find_end, newest_snapshot
-from promissory.executor.layout import run_key, segment_key
-from promissory.executor.manifest import read_manifest
-from promissory.executor.recovery import recover
+from promissory.executor.history.history import History
+from promissory.executor.history.recovery import recover
+from promissory.executor.journal import writer as journal
+from promissory.executor.journal.reader import find_end, newest_snapshot
+from promissory.executor.protocol.events import DONE, EXPANDED, SNAPSHOT
+from promissory.executor.records.inbox import send
+from promissory.executor.records.manifest import read_manifest
+from promissory.executor.store.keys import run_key, segment_key
 from promissory.executor.testing.enumeration import HOWS, RUN_ID, check_resumed, crash_at_operations, die_at, undisturbed
 from promissory.executor.testing.workloads import WORKLOADS, Workload, forget, said, say
-from promissory.planner.plan import Large
+from promissory.planner.plan.model import Large
 from promissory.testing import Crashed, Fault, FaultyStore, MockClock, crash_at
 
 by_name = pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)

@@ -13,12 +13,12 @@ import pytest
 
 from promissory import Store, resume, run, start, task, workflow
 from promissory.errors import Fenced, RunIsLive, StoreError
-from promissory.executor.doctor import NOTE, examine
-from promissory.executor.events import DONE, RESUMED
-from promissory.executor.heartbeat import read_beat
-from promissory.executor.history import History
-from promissory.executor.journal import find_end
-from promissory.executor.layout import run_key
+from promissory.executor.history.history import History
+from promissory.executor.journal.reader import find_end
+from promissory.executor.maintenance.doctor import NOTE, examine
+from promissory.executor.protocol.events import DONE, RESUMED
+from promissory.executor.records.heartbeat import read_beat
+from promissory.executor.store.keys import run_key
 from promissory.testing import Crashed, Fault, FaultyStore, MockClock, crash_at
 
 MODULE = """

@@ -32,9 +32,11 @@ from promissory import (
     workflow,
 )
 from promissory.errors import Fenced, RunFailed, WorkflowCancelled
-from promissory.executor import Store, attach, heartbeat, journal, resume, run, start
-from promissory.executor.doctor import NOTE, examine
-from promissory.executor.heartbeat import read_beat
+from promissory.executor import Store, attach, resume, run, start
+from promissory.executor.journal import writer as journal
+from promissory.executor.maintenance.doctor import NOTE, examine
+from promissory.executor.records import heartbeat
+from promissory.executor.records.heartbeat import read_beat
 from promissory.testing import MockClock
 
 QUIET = {"echo": False, "durability": "process"}
@@ -702,8 +704,8 @@ MODULE = """
 import os, sys
 from promissory import Store, attach, resume, start
 from promissory.errors import Fenced, RunFailed, WorkflowCancelled
-from promissory.executor.events import LOOPED, RETRIED, SIGNALLED, SKIPPED, STOPPED_BY
-from promissory.executor.segment import segment_from_bytes
+from promissory.executor.protocol.events import LOOPED, RETRIED, SIGNALLED, SKIPPED, STOPPED_BY
+from promissory.executor.journal.segment import segment_from_bytes
 from functools import partial
 from promissory import Context, Loop, NodeFailure, Retry, Skip, conditional, dynamic, promise, task, workflow
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from promissory.executor.cache import Entry, entry_from_bytes, entry_to_bytes
-from promissory.executor.events import (
+from promissory.executor.cache.entries import Entry, entry_from_bytes, entry_to_bytes
+from promissory.executor.journal.segment import GENESIS, NO_SNAPSHOT, Segment, segment_digest, segment_from_bytes, segment_to_bytes
+from promissory.executor.protocol.events import (
     CHOSEN,
     CODE,
     COLLAPSED,
@@ -25,9 +26,8 @@ from promissory.executor.events import (
     STOPPED_BY,
     UNPAUSED,
 )
-from promissory.executor.inbox import Command, command_from_bytes, command_to_bytes
-from promissory.executor.segment import GENESIS, NO_SNAPSHOT, Segment, segment_digest, segment_from_bytes, segment_to_bytes
-from promissory.planner.plan import Large
+from promissory.executor.records.inbox import Command, command_from_bytes, command_to_bytes
+from promissory.planner.plan.model import Large
 
 PAGE = (Path(__file__).parents[2] / "docs" / "journal-format.md").read_text()
 MOMENT = 1_700_000_000_000_000

@@ -4,12 +4,12 @@ import pytest
 
 from promissory import dynamic, resume, run, task, workflow
 from promissory.errors import RunNotFound
-from promissory.executor.events import EXPANDED
-from promissory.executor.frame import node_identity
-from promissory.executor.layout import futures_key
-from promissory.executor.scheduler import ROOT_IDENTITY
-from promissory.planner.plan import Plan
-from promissory.planner.plan_format import futures_from_bytes
+from promissory.executor.protocol.events import EXPANDED
+from promissory.executor.protocol.identity import node_identity
+from promissory.executor.scheduler.scheduler import ROOT_IDENTITY
+from promissory.executor.store.keys import futures_key
+from promissory.planner.plan.format import futures_from_bytes
+from promissory.planner.plan.model import Plan
 
 broken = []
 

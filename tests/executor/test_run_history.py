@@ -4,7 +4,7 @@ import pytest
 
 from promissory import dynamic, run, task, workflow
 from promissory.errors import RunNotFound
-from promissory.executor.history import History
+from promissory.executor.history.history import History
 
 
 @task

@@ -6,8 +6,8 @@ import subprocess
 import pytest
 
 from promissory import resume, run, task, workflow
-from promissory.executor.events import DONE, FAILED
-from promissory.executor.history import History
+from promissory.executor.history.history import History
+from promissory.executor.protocol.events import DONE, FAILED
 
 MODULE = """
 import os

@@ -7,10 +7,11 @@ import pytest
 
 from promissory import Store, dynamic, resume, run, task, workflow
 from promissory.errors import Fenced
-from promissory.executor.events import DONE, NO_META, SNAPSHOT
-from promissory.executor.journal import SNAPSHOT_EVENTS, Journal, Tail, find_end, newest_snapshot, read_segments
-from promissory.executor.layout import segment_key
-from promissory.executor.segment import GENESIS, NO_SNAPSHOT, segment_digest
+from promissory.executor.journal.reader import Tail, find_end, newest_snapshot, read_segments
+from promissory.executor.journal.segment import GENESIS, NO_SNAPSHOT, segment_digest
+from promissory.executor.journal.writer import SNAPSHOT_EVENTS, Journal
+from promissory.executor.protocol.events import DONE, NO_META, SNAPSHOT
+from promissory.executor.store.keys import segment_key
 
 
 def event(number):

@@ -4,11 +4,12 @@ import pytest
 
 from promissory import resume, run, task, workflow
 from promissory.errors import JournalError
-from promissory.executor.events import DONE, NO_META
-from promissory.executor.history import History
-from promissory.executor.journal import Journal, find_end, read_segments
-from promissory.executor.layout import run_key, segment_key
-from promissory.executor.segment import segment_from_bytes
+from promissory.executor.history.history import History
+from promissory.executor.journal.reader import find_end, read_segments
+from promissory.executor.journal.segment import segment_from_bytes
+from promissory.executor.journal.writer import Journal
+from promissory.executor.protocol.events import DONE, NO_META
+from promissory.executor.store.keys import run_key, segment_key
 
 ran = []
 broken = []

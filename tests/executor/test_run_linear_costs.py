@@ -8,11 +8,11 @@ import sys
 import pytest
 
 from promissory import Context, FailurePolicy, NodeFailure, Workflow, dynamic, map_task, promise, task, workflow
-from promissory.executor.failure import Failure
-from promissory.executor.limits import Limits
-from promissory.executor.scheduler import Scheduler
-from promissory.planner.plan import MAP
-from promissory.planner.plan_format import plan_from_bytes
+from promissory.executor.protocol.failure import Failure
+from promissory.executor.protocol.limits import Limits
+from promissory.executor.scheduler.scheduler import Scheduler
+from promissory.planner.plan.format import plan_from_bytes
+from promissory.planner.plan.model import MAP
 from promissory.typesys.canonical import pack
 
 
@@ -279,7 +279,7 @@ def down(n: int) -> int:
 
 def test_X6_a_failure_at_the_bottom_costs_each_level_the_same():
     from promissory import expand
-    from promissory.planner.plan_format import FuturesHeader, futures_to_bytes
+    from promissory.planner.plan.format import FuturesHeader, futures_to_bytes
 
     found = []
     for levels in (60, 120, 240):

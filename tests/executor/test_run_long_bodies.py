@@ -14,12 +14,12 @@ import pytest
 
 from promissory import Context, Loop, Retry, Store, attach, current_context, dynamic, map_task, rerun, resume, run, start, task, workflow
 from promissory.errors import ContextError, Fenced, RunTimeout, StoreError, WorkerLost
-from promissory.executor.checkpoints import checkpoint_keys
-from promissory.executor.collect import garbage, remove, remove_run
-from promissory.executor.doctor import examine
-from promissory.executor.events import RETRIED
-from promissory.executor.export import export
-from promissory.executor.layout import CHECKPOINTS, run_key
+from promissory.executor.maintenance.doctor import examine
+from promissory.executor.maintenance.export import export
+from promissory.executor.maintenance.garbage import garbage, remove, remove_run
+from promissory.executor.protocol.events import RETRIED
+from promissory.executor.records.checkpoints import checkpoint_keys
+from promissory.executor.store.keys import CHECKPOINTS, run_key
 from promissory.testing import MockClock
 
 ENGINES = ("inline", "threads", "processes")

@@ -33,7 +33,7 @@ from promissory import (
     workflow,
 )
 from promissory.errors import CompileError, ContextError, IterationLimitExceeded, RunFailed, RunTimeout, TaskTimeout, TaskTypeError
-from promissory.executor.history import History
+from promissory.executor.history.history import History
 from promissory.testing import MockClock, always_replay
 
 ENGINES = ["inline", "processes"]

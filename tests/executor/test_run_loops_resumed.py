@@ -11,13 +11,14 @@ import pytest
 
 from promissory import Context, Loop, current_context, dynamic, map_task, task, workflow
 from promissory.errors import RunNotFound
-from promissory.executor import Store, journal, rerun, resume, run, start
-from promissory.executor.collect import garbage, remove
-from promissory.executor.doctor import examine
-from promissory.executor.events import EXPANDED, LOOPED, SNAPSHOT
-from promissory.executor.export import export
-from promissory.executor.history import History
-from promissory.executor.journal import find_end, read_segments
+from promissory.executor import Store, rerun, resume, run, start
+from promissory.executor.history.history import History
+from promissory.executor.journal import writer as journal
+from promissory.executor.journal.reader import find_end, read_segments
+from promissory.executor.maintenance.doctor import examine
+from promissory.executor.maintenance.export import export
+from promissory.executor.maintenance.garbage import garbage, remove
+from promissory.executor.protocol.events import EXPANDED, LOOPED, SNAPSHOT
 from promissory.testing import Crashed, crash_at
 
 ENGINES = ["inline", "processes"]

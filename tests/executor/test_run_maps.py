@@ -27,7 +27,7 @@ from promissory import (
     workflow,
 )
 from promissory.errors import DepthExceeded, MapError, OutputUnavailable, RunFailed, WorkflowCancelled
-from promissory.executor.history import History
+from promissory.executor.history.history import History
 from promissory.testing import MockClock, always_replay
 
 ENGINES = ["inline", "threads", "processes"]

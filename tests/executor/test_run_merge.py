@@ -7,7 +7,7 @@ import pytest
 from promissory import resume, run
 from promissory.errors import OutputUnavailable, WrongCall
 from promissory.planner import CompileError, Plan, Skip, merge, task, workflow
-from promissory.planner.mermaid import to_mermaid
+from promissory.planner.plan.mermaid import to_mermaid
 
 ENGINES = ["inline", "threads", "processes"]
 

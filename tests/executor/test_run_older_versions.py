@@ -4,19 +4,19 @@ import pytest
 
 from promissory import Store, attach, dynamic, resume, run, task, workflow
 from promissory.errors import JournalError
-from promissory.executor.doctor import examine, is_whole
-from promissory.executor.events import CODE, DONE, ENDED, FAILED, PAUSED, RESUMED, RETRIED, SNAPSHOT, UNPAUSED, compact
-from promissory.executor.export import export
-from promissory.executor.heartbeat import read_beat
-from promissory.executor.history import History
-from promissory.executor.journal import find_end, read_segments
-from promissory.executor.layout import object_key, plan_key, run_key, segment_key
-from promissory.executor.manifest import MAGIC as MANIFEST_MAGIC
-from promissory.executor.manifest import read_manifest
-from promissory.executor.segment import GENESIS, MAGIC, VERSION, segment_digest
-from promissory.executor.snapshot import get_snapshot
-from promissory.executor.summary import summaries
-from promissory.planner.plan import Large
+from promissory.executor.history.history import History
+from promissory.executor.history.summary import summaries
+from promissory.executor.journal.reader import find_end, read_segments
+from promissory.executor.journal.segment import GENESIS, MAGIC, VERSION, segment_digest
+from promissory.executor.journal.snapshots import get_snapshot
+from promissory.executor.maintenance.doctor import examine, is_whole
+from promissory.executor.maintenance.export import export
+from promissory.executor.protocol.events import CODE, DONE, ENDED, FAILED, PAUSED, RESUMED, RETRIED, SNAPSHOT, UNPAUSED, compact
+from promissory.executor.records.heartbeat import read_beat
+from promissory.executor.records.manifest import MAGIC as MANIFEST_MAGIC
+from promissory.executor.records.manifest import read_manifest
+from promissory.executor.store.keys import object_key, plan_key, run_key, segment_key
+from promissory.planner.plan.model import Large
 from promissory.typesys.canonical import digest, pack, seal, unpack, unseal
 
 ran = []

@@ -3,9 +3,9 @@
 import collections
 
 from promissory import dynamic, run, task, workflow
-from promissory.executor.limits import Limits
-from promissory.executor.scheduler import Scheduler
-from promissory.planner.plan_format import FuturesHeader, futures_to_bytes
+from promissory.executor.protocol.limits import Limits
+from promissory.executor.scheduler.scheduler import Scheduler
+from promissory.planner.plan.format import FuturesHeader, futures_to_bytes
 
 ran = []
 

@@ -12,8 +12,8 @@ import warnings
 import pytest
 
 from promissory import dynamic, run, start, task, workflow
-from promissory.executor.history import History
-from promissory.executor.layout import log_key
+from promissory.executor.history.history import History
+from promissory.executor.store.keys import log_key
 
 
 def said(store, row):

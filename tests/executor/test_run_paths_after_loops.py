@@ -25,9 +25,9 @@ from promissory import (
 )
 from promissory.errors import GateNotFound, RunFailed, RunNotFound, RunTimeout
 from promissory.executor.cli.logs import Printed
-from promissory.executor.explain import explain
-from promissory.executor.history import History
-from promissory.executor.layout import run_key
+from promissory.executor.history.explain import explain
+from promissory.executor.history.history import History
+from promissory.executor.store.keys import run_key
 
 ENGINES = ["inline", "processes"]
 COMMAND = "import sys; from promissory.executor.cli.main import main; main(sys.argv[1:])"

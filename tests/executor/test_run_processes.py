@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from promissory import Resources, Store, dynamic, resume, run, start, task, workflow
-from promissory.executor.events import FAILED
-from promissory.executor.history import History
+from promissory.executor.history.history import History
+from promissory.executor.protocol.events import FAILED
 
 REAL_ENGINES = ["threads", "processes"]
 

@@ -6,9 +6,9 @@ import pytest
 
 from promissory import attach, dynamic, rerun, resume, run, start, task, workflow
 from promissory.errors import CodeChanged, RunExists, RunFailed, RunNotFound
-from promissory.executor.history import History
-from promissory.executor.journal import find_end
-from promissory.executor.layout import run_key
+from promissory.executor.history.history import History
+from promissory.executor.journal.reader import find_end
+from promissory.executor.store.keys import run_key
 from promissory.testing import Crashed, crash_at
 
 ran = []

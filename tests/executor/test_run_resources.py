@@ -6,14 +6,14 @@ import time
 import pytest
 
 from promissory import Store, attach, dynamic, resume, run, start, task, workflow
-from promissory.executor import execution as execution_module
-from promissory.executor.commits import Commits
+from promissory.executor.code.recent import Recent
 from promissory.executor.engines.inline import Inline
 from promissory.executor.engines.threads import Threads
-from promissory.executor.heartbeat import Heartbeat, is_live
-from promissory.executor.history import History
-from promissory.executor.inbox import Inbox
-from promissory.executor.recent import Recent
+from promissory.executor.execution import loop as execution_module
+from promissory.executor.execution.commits import Commits
+from promissory.executor.history.history import History
+from promissory.executor.records.heartbeat import Heartbeat, is_live
+from promissory.executor.records.inbox import Inbox
 
 broken = []
 
@@ -145,7 +145,7 @@ def test_J3_two_threads_that_write_behind_share_one_pool():
 
 def test_D4_what_a_worker_keeps_of_functions_is_bounded(monkeypatch):
     """Functions that no import reaches are held, up to a number; more are stored, and found again when they are called."""
-    from promissory.executor import invoke
+    from promissory.executor.worker import worker as invoke
 
     monkeypatch.setattr(invoke, "_KEPT_FUNCTIONS", 8)
     workers = []

@@ -5,11 +5,12 @@ import pytest
 from promissory import dynamic, resume, run, task, workflow
 from promissory.errors import RunIsLive, RunNotFound, StoreError
 from promissory.executor.engines.inline import Inline
-from promissory.executor.events import DONE, RESUMED
-from promissory.executor.history import History
-from promissory.executor.journal import Journal, Tail, find_end, read_segments
-from promissory.executor.layout import object_key
-from promissory.planner.plan import Large
+from promissory.executor.history.history import History
+from promissory.executor.journal.reader import Tail, find_end, read_segments
+from promissory.executor.journal.writer import Journal
+from promissory.executor.protocol.events import DONE, RESUMED
+from promissory.executor.store.keys import object_key
+from promissory.planner.plan.model import Large
 
 ran = []
 broken = set()

@@ -20,12 +20,13 @@ from hypothesis import strategies as st
 
 from promissory import Retry, dynamic, task, workflow
 from promissory.errors import DepthExceeded, PromiseError, RunFailed, RunTimeout, TaskTimeout, TaskTypeError, WorkerLost
-from promissory.executor import journal, rerun, resume, run, start
-from promissory.executor.events import RETRIED
-from promissory.executor.failure import Failure
-from promissory.executor.history import History
-from promissory.executor.retry import retry_delay
-from promissory.planner.policy import Policy
+from promissory.executor import rerun, resume, run, start
+from promissory.executor.history.history import History
+from promissory.executor.journal import writer as journal
+from promissory.executor.protocol.events import RETRIED
+from promissory.executor.protocol.failure import Failure
+from promissory.executor.scheduler.retry import retry_delay
+from promissory.planner.plan.policy import Policy
 from promissory.testing import MockClock, always_replay
 
 ENGINES = ["inline", "threads", "processes"]

@@ -10,8 +10,8 @@ from promissory import compile as compile_plan
 from promissory import dynamic, task, workflow
 from promissory.errors import InputError, RunExists
 from promissory.executor import attach, crash_points, run, start
-from promissory.executor.events import DONE, ENDED, RESUMED
-from promissory.executor.journal import find_end
+from promissory.executor.journal.reader import find_end
+from promissory.executor.protocol.events import DONE, ENDED, RESUMED
 from promissory.testing import Crashed, crash_at
 
 ran = []

@@ -6,13 +6,13 @@ import itertools
 import pytest
 
 from promissory import dynamic, expand, task, workflow
-from promissory.executor.events import DONE, EXPANDED, FAILED, OPENED
-from promissory.executor.failure import Failure
-from promissory.executor.frame import Frame
-from promissory.executor.limits import Limits
-from promissory.executor.replay import replay, replayed
-from promissory.executor.scheduler import Scheduler
-from promissory.planner.plan_format import FuturesHeader, futures_to_bytes, plan_from_bytes
+from promissory.executor.protocol.events import DONE, EXPANDED, FAILED, OPENED
+from promissory.executor.protocol.failure import Failure
+from promissory.executor.protocol.limits import Limits
+from promissory.executor.scheduler.frame import Frame
+from promissory.executor.scheduler.replay import replay, replayed
+from promissory.executor.scheduler.scheduler import Scheduler
+from promissory.planner.plan.format import FuturesHeader, futures_to_bytes, plan_from_bytes
 from promissory.typesys.canonical import pack
 
 

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promissory import Workflow, dynamic, task
-from promissory.executor.frame import DONE, OPEN, PENDING
-from promissory.executor.limits import Limits
-from promissory.executor.replay import replay, replayed
-from promissory.executor.scheduler import Scheduler
-from promissory.executor.snapshot import dump, load
-from promissory.planner.plan import references
-from promissory.planner.plan_format import FuturesHeader, futures_to_bytes, plan_from_bytes
+from promissory.executor.protocol.limits import Limits
+from promissory.executor.scheduler.frame import DONE, OPEN, PENDING
+from promissory.executor.scheduler.replay import replay, replayed
+from promissory.executor.scheduler.scheduler import Scheduler
+from promissory.executor.scheduler.snapshot import dump, load
+from promissory.planner.plan.format import FuturesHeader, futures_to_bytes, plan_from_bytes
+from promissory.planner.plan.model import references
 from promissory.typesys.canonical import pack
 
 QUICK = settings(max_examples=60, deadline=None, database=None, derandomize=True)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from promissory.executor.history import History
+from promissory.executor.history.history import History
 
 FLOW = """
 from promissory import run

@@ -36,7 +36,7 @@ from promissory import (
     workflow,
 )
 from promissory.errors import CompileError, InputError
-from promissory.planner.plan_format import plan_from_bytes
+from promissory.planner.plan.format import plan_from_bytes
 from promissory.testing import Asks, InTurn, MockClock, SimulationError, Takes, simulate
 
 _number = itertools.count()

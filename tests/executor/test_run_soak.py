@@ -65,13 +65,13 @@ def test_help_says_what_it_is_for(project):
 
 WRONG_RESULT = """
 from dataclasses import replace
-from promissory.testing import workloads
+from promissory.executor.testing import workloads
 workloads.WORKLOADS = tuple(replace(one, result=-1) for one in workloads.WORKLOADS)
 """
 
 BODIES_BEGIN_AGAIN = """
-from promissory.executor import recovery
-from promissory.executor.events import DONE
+from promissory.executor.history import recovery
+from promissory.executor.protocol.events import DONE
 real = recovery.replay
 def forgetful(scheduler, event):
     if event[0] != DONE:  # what is done is run again
@@ -80,7 +80,7 @@ recovery.replay = forgetful
 """
 
 NOT_PATIENT = """
-from promissory.executor import store
+from promissory.executor.store import store
 store.is_passing = lambda error: False
 """
 

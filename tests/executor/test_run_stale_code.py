@@ -10,10 +10,10 @@ import textwrap
 import pytest
 
 from promissory import Store, resume, run, task
-from promissory.executor.engines import processes
-from promissory.executor.engines.worker_process import WorkerProcess
-from promissory.executor.layout import code_key
-from promissory.planner.by_value import MAGIC, PYTHON, VERSION, OtherPython, dump_entity, load_entity
+from promissory.executor.engines.processes import pool as processes
+from promissory.executor.engines.processes.child import WorkerProcess
+from promissory.executor.store.keys import code_key
+from promissory.planner.functions.by_value import MAGIC, PYTHON, VERSION, OtherPython, dump_entity, load_entity
 from promissory.typesys.canonical import pack, seal
 
 ANOTHER_PYTHON = next(f"cpython 3.{minor}" for minor in (11, 12) if f"cpython 3.{minor}" != PYTHON)

@@ -7,8 +7,8 @@ import pytest
 
 from promissory import Store, run, task, workflow
 from promissory.errors import NotInStore, StoreError
-from promissory.executor.layout import object_key
-from promissory.planner.plan import Large
+from promissory.executor.store.keys import object_key
+from promissory.planner.plan.model import Large
 
 BIG = bytes(5000)
 

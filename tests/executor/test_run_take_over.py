@@ -4,9 +4,9 @@ import signal
 
 import pytest
 
-from promissory.executor.events import DONE, RESUMED
-from promissory.executor.heartbeat import read_beat
-from promissory.executor.history import History
+from promissory.executor.history.history import History
+from promissory.executor.protocol.events import DONE, RESUMED
+from promissory.executor.records.heartbeat import read_beat
 
 MODULE = """
 import os

@@ -12,8 +12,8 @@ from promissory import Retry, dynamic, task, workflow
 from promissory.errors import NotInStore, StoreError
 from promissory.executor import Store, crash_points, resume, run
 from promissory.executor.crash_points import POINTS
-from promissory.executor.events import DONE
-from promissory.executor.scheduler import Scheduler
+from promissory.executor.protocol.events import DONE
+from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.testing.enumeration import undisturbed
 from promissory.executor.testing.workloads import WORKLOADS, forget
 from promissory.testing import Crashed, Fault, FaultyStore, MockClock, NotReplayable, always_replay, crash_at
@@ -624,7 +624,7 @@ def test_a_journal_that_says_another_value_is_found(memory, monkeypatch):
 
 
 def test_replay_ends_with_its_block(memory, monkeypatch):
-    from promissory.executor import execution
+    from promissory.executor.execution import loop as execution
 
     with pytest.raises(RuntimeError), always_replay():
         assert execution.examine is not None

@@ -4,11 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promissory import Workflow, task, workflow
-from promissory.executor.frame import Frame
-from promissory.executor.limits import Limits
-from promissory.executor.scheduler import Scheduler
-from promissory.executor.topology import ShapeCode, Topologies, Topology
-from promissory.planner.plan import INPUT, NODE, references
+from promissory.executor.protocol.limits import Limits
+from promissory.executor.scheduler.frame import Frame
+from promissory.executor.scheduler.scheduler import Scheduler
+from promissory.executor.scheduler.topology import ShapeCode, Topologies, Topology
+from promissory.planner.plan.model import INPUT, NODE, references
 from promissory.typesys.types import FLOAT, INT
 
 QUICK = settings(max_examples=150, deadline=None, database=None, derandomize=True)

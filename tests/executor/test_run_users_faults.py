@@ -8,7 +8,7 @@ import pytest
 
 from promissory import Store, resume, run, start, task
 from promissory.errors import RunFailed
-from promissory.executor.history import History
+from promissory.executor.history.history import History
 
 ENGINES = pytest.mark.parametrize("engine", ["inline", "threads", "processes"])
 

@@ -11,7 +11,7 @@ import pytest
 
 from promissory import dynamic, resume, run, start, task, workflow
 from promissory.errors import WorkerLost
-from promissory.executor.engines.processes import Processes
+from promissory.executor.engines.processes.pool import Processes
 
 
 def note(diary, *what):

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from promissory.planner.active import current
 
 from promissory import Plan, Workflow, conditional, dynamic, task, workflow
 from promissory.errors import (
@@ -27,10 +28,9 @@ from promissory.errors import (
     StaticRecursion,
     WrongCall,
 )
-from promissory.planner.advice import advice
-from promissory.planner.specs import Arm
-from promissory.planner.tracing import current
-from promissory.planner.verify import verify
+from promissory.planner.plan.advice import advice
+from promissory.planner.plan.specs import Arm
+from promissory.planner.plan.verify import verify
 from promissory.typesys.types import INT
 
 

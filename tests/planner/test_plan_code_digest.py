@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from promissory import dynamic, task
-from promissory.planner.code import code_identity, significant_lexemes
+from promissory.planner.functions.identity import code_identity, significant_lexemes
 
 BASE = """
 @task

@@ -6,14 +6,7 @@ from hypothesis import strategies as st
 
 from promissory import Plan, dynamic, task, workflow
 from promissory.errors import PlanFormatError
-from promissory.planner.plan_format import (
-    FUTURES_FILE,
-    MAGIC,
-    PLAN_FILE,
-    futures_to_bytes,
-    read_plan,
-    shape_bytes,
-)
+from promissory.planner.plan.format import FUTURES_FILE, MAGIC, PLAN_FILE, futures_to_bytes, read_plan, shape_bytes
 from promissory.typesys.canonical import pack, seal, unpack
 
 
@@ -80,8 +73,8 @@ def test_another_file_is_named_as_such():
 
 def test_a_newer_version_says_what_to_install():
     payload = SMALL[15:-32]
-    with pytest.raises(PlanFormatError, match="has format version 3; this reader knows up to 2: install a newer promissory to read it") as caught:
-        Plan.from_bytes(seal(MAGIC, 3, PLAN_FILE, payload))
+    with pytest.raises(PlanFormatError, match="has format version 4; this reader knows up to 3: install a newer promissory to read it") as caught:
+        Plan.from_bytes(seal(MAGIC, 4, PLAN_FILE, payload))
     assert caught.value.offset == 4
 
 

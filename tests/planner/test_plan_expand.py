@@ -6,7 +6,7 @@ import pytest
 
 from promissory import Plan, dynamic, expand, task
 from promissory.errors import CompileError, EdgeTypeError, LeakedPromise, PromiseError
-from promissory.planner.plan_format import shape_bytes
+from promissory.planner.plan.format import shape_bytes
 
 
 @task

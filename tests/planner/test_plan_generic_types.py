@@ -12,7 +12,7 @@ import pytest
 
 from promissory import run, task, workflow
 from promissory.errors import EdgeTypeError, PromiseAttributeError, RunFailed
-from promissory.planner.plan import Plan
+from promissory.planner.plan.model import Plan
 
 T = TypeVar("T")
 U = TypeVar("U")

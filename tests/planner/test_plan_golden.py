@@ -3,7 +3,7 @@
 import pytest
 
 from promissory import Plan
-from promissory.planner.plan_format import FuturesHeader, futures_from_bytes, futures_to_bytes
+from promissory.planner.plan.format import FuturesHeader, futures_from_bytes, futures_to_bytes
 
 SOURCE = '''
 from dataclasses import dataclass

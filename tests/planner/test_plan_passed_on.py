@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from promissory import dynamic, expand, task
-from promissory.planner.plan import INPUT
+from promissory.planner.plan.model import INPUT
 from promissory.typesys import codec_of
 
 LONG = list(range(100))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from promissory import Plan, Resources, dynamic, task, workflow
 from promissory.errors import CompileErrors, DecorationError, PlanFormatError, PromiseError
-from promissory.planner.policy import Policy, overridden, policy_of
+from promissory.planner.plan.policy import Policy, overridden, policy_of
 
 
 class Busy(Exception):

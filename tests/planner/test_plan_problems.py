@@ -3,15 +3,7 @@
 import pytest
 
 from promissory import Workflow, task, workflow
-from promissory.errors import (
-    ArgumentValueError,
-    CompileError,
-    CompileErrors,
-    DuplicateName,
-    EdgeTypeError,
-    OrderCycle,
-    WrongCall,
-)
+from promissory.errors import ArgumentValueError, CompileError, CompileErrors, DuplicateName, EdgeTypeError, OrderCycle, WrongCall
 
 
 @task

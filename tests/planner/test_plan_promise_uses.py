@@ -8,7 +8,7 @@ import pytest
 
 from promissory import Promise, task, workflow
 from promissory.errors import ArgumentValueError, CompileError, PromiseAttributeError, PromiseError
-from promissory.planner.expression import Expression
+from promissory.planner.tracing.expression import Expression
 
 
 class Color(enum.Enum):

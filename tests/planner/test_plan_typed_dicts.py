@@ -8,7 +8,7 @@ import pytest
 
 from promissory import dynamic, run, task, workflow
 from promissory.errors import EdgeTypeError, PlanError, PromiseAttributeError, PromiseError, RunFailed
-from promissory.planner.plan import NODE, RECORD, TUPLE, Plan
+from promissory.planner.plan.model import NODE, RECORD, TUPLE, Plan
 from promissory.typesys.canonical import pack
 
 T = TypeVar("T")

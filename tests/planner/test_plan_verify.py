@@ -1,4 +1,4 @@
-"""The invariants of `promissory.planner.verify`, one by one: a plan that breaks it is refused with graph and node named."""
+"""The invariants of `promissory.planner.plan.verify`, one by one: a plan that breaks it is refused with graph and node named."""
 
 from array import array
 from dataclasses import replace
@@ -7,7 +7,7 @@ import pytest
 
 from promissory import Plan, dynamic, task, type_of, workflow
 from promissory.errors import PlanError
-from promissory.planner.plan import ARM, DICT, INPUT, LIST, NODE, RECORD, TUPLE, Output, Shape
+from promissory.planner.plan.model import ARM, DICT, INPUT, LIST, NODE, RECORD, TUPLE, Output, Shape
 from promissory.typesys.canonical import pack
 
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from promissory.errors import NotInStore, StoreError
-from promissory.executor.layout import log_key, object_key
+from promissory.executor.store.keys import log_key, object_key
 
 WRITERS = 8
 KEYS = 50

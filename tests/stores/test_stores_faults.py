@@ -4,10 +4,10 @@ import threading
 
 import pytest
 
-import promissory.executor.file_systems
+import promissory.executor.store.file_systems
 from promissory import Store
 from promissory.errors import NotInStore, StoreError
-from promissory.executor.layout import log_key
+from promissory.executor.store.keys import log_key
 
 LOG = log_key("some-run", "worker-1")
 WRITES = {"s3": "PUT", "gs": "POST", "abfs": "PUT"}
@@ -154,7 +154,7 @@ def test_J6_a_piece_of_a_log_whose_answer_was_lost_is_in_the_log_once(cloud, fau
 
 
 def test_J6_a_server_that_does_not_answer_is_asked_again(cloud, faults, monkeypatch):
-    monkeypatch.setattr(promissory.executor.file_systems, "_READ", 0.3)
+    monkeypatch.setattr(promissory.executor.store.file_systems, "_READ", 0.3)
     store = cloud.store()
     store.put_new("a/warm", b"1")
     cloud.proxy.fail_times(faults.Silence(), 1)

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from promissory import Store
-from promissory.executor.layout import log_key
+from promissory.executor.store.keys import log_key
 
 MIB = 1 << 20
 LOG = log_key("some-run", "worker-1")

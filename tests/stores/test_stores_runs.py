@@ -9,7 +9,7 @@ import pytest
 
 from promissory import Store, dynamic, resume, run, start, task, workflow
 from promissory.errors import Fenced, RunFailed, RunIsLive, StoreError
-from promissory.executor.history import History
+from promissory.executor.history.history import History
 
 pytestmark = pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
 
@@ -115,7 +115,7 @@ def test_J6_a_server_that_fails_one_call_of_five_delays_a_run_and_fails_nothing(
 
 @pytest.mark.parametrize("engine", ["inline", "processes"])
 def test_J6_a_store_that_is_gone_for_good_stops_the_run_and_is_no_nodes_failure(on_s3, faults, engine, monkeypatch):
-    monkeypatch.setattr("promissory.executor.store.PATIENCE", 0.2)
+    monkeypatch.setattr("promissory.executor.store.store.PATIENCE", 0.2)
     asked = []
 
     def choose(request, body):

@@ -6,7 +6,7 @@ import pytest
 
 from promissory import Store, run, task, workflow
 from promissory.errors import StoreError, UnsupportedStore
-from promissory.executor.probe import probe
+from promissory.executor.store.probe import probe
 
 
 @task

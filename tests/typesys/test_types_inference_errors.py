@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 
 from promissory.typesys import AnnotationError, type_of
-from promissory.typesys.codecs import Family, declare, family_named, named
+from promissory.typesys.families.registry import Family, declare, family_named, named
 from promissory.typesys.types import STR
 
 

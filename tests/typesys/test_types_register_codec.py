@@ -29,7 +29,7 @@ from promissory.typesys import (
     why_not,
 )
 from promissory.typesys.canonical import pack, unpack
-from promissory.typesys.codecs import family_named
+from promissory.typesys.families.registry import family_named
 from promissory.typesys.infer import Inference, mentions_opaque
 from promissory.typesys.parse import parse_json, parse_text, to_json
 from promissory.typesys.transcode import fits, transcode

@@ -41,8 +41,8 @@ def faces() -> None:
     assert_type(promise(inc(1)).with_overrides(name="a"), Promise[int])
     assert_type(note(), Promise[None])
     assert_type(warm_up(), Promise[None])
-    assert_type(promissory.planner.compile(inc), Plan)
-    assert_type(promissory.planner.compile(ordered), Plan)
+    assert_type(promissory.compile(inc), Plan)
+    assert_type(promissory.compile(ordered), Plan)
 
 
 def by_hand() -> None:

@@ -1,0 +1,193 @@
+"""Memoised outcomes in the store: an entry a key, and leases for calls that are to run once at a time (rule R3).
+
+An entry is written once its outcome is committed, never before: whoever sees it sees what can't be lost. An entry that is damaged, or whose value is gone, counts as none and is
+written anew.
+
+A lease says which run is at work on a call. It is the next number under the key, taken with put-if-absent, so of two that find the last one free, one gets it. It is free again when it
+was given back, or when that run's executor is gone; so a holder that dies frees it.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from promissory.executor.crash_points import reached
+from promissory.executor.errors import NotInStore, StoreError
+from promissory.executor.protocol import decoding as fields
+from promissory.executor.protocol.events import tree_of
+from promissory.executor.records.heartbeat import read_beat
+from promissory.executor.scheduler.cache_key import Fields, futures_key_of, result_key
+from promissory.executor.scheduler.calls import Settled
+from promissory.executor.store.keys import CACHE, cache_entry_key, is_run_id, lease_key, object_key
+from promissory.executor.store.store import Store
+from promissory.planner.plan.format import futures_from_bytes
+from promissory.planner.plan.model import Large, Value
+from promissory.typesys.canonical import pack_map, seal, unpack_canonical, unseal
+from promissory.typesys.errors import FormatError
+
+MAGIC: Final = b"PRMC"
+VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A memoised outcome.
+
+    Attributes:
+        fields: of the call, by which `explain` tells calls apart.
+        value: what it gave; None where this is a futures file.
+        futures: the futures file that it emitted.
+        run_id, path: the call that made it.
+        created: µs since the epoch.
+    """
+
+    fields: Fields
+    value: Value | None
+    futures: bytes | None
+    run_id: str
+    path: str
+    created: int
+
+    @property
+    def task(self) -> str:
+        """The callable's name."""
+        return self.fields[0][1].decode()
+
+    @property
+    def key(self) -> bytes:
+        """The key under which it lies."""
+        return result_key(self.fields) if self.futures is None else futures_key_of(self.fields)
+
+
+def entry_to_bytes(entry: Entry) -> bytes:
+    """The sealed bytes of an entry."""
+    tree = {
+        "created": entry.created,
+        "fields": [list(field) for field in entry.fields],
+        "futures": entry.futures,
+        "path": entry.path,
+        "run": entry.run_id,
+        "value": None if entry.value is None else tree_of(entry.value),
+    }
+    return seal(MAGIC, VERSION, 1, pack_map(tree))
+
+
+def entry_from_bytes(data: bytes, key: str) -> Entry:
+    """The entry whose bytes these are. Raises `FormatError`."""
+    _, _, payload = unseal(data, MAGIC, range(1, VERSION + 1), key)
+    tree = unpack_canonical(payload, key)
+    try:
+        told = tuple((fields.text(name), fields.data(one)) for name, one in map(fields.items, fields.items(tree["fields"])))
+        value = None if tree["value"] is None else fields.value(tree["value"])
+        futures = None if tree["futures"] is None else fields.data(tree["futures"])
+        entry = Entry(told, value, futures, fields.text(tree["run"]), fields.text(tree["path"]), fields.whole(tree["created"]))
+        if (value is None) is (futures is None) or [name for name, _ in told[:3]] != ["task", "version", "interface"]:
+            raise ValueError("it holds no outcome")
+        told[0][1].decode(), told[1][1].decode()
+        if futures is not None:
+            futures_from_bytes(futures)
+    except FormatError as error:
+        raise FormatError(key, f"holds a futures file that {error.problem}", error.offset) from None
+    except (TypeError, ValueError, KeyError, IndexError) as error:
+        raise FormatError(key, f"is malformed ({error})", 0) from None
+    return entry
+
+
+def read_entry(store: Store, key: bytes) -> Entry | None:
+    """The entry of a key; None if there is none that can be used."""
+    name = cache_entry_key(key)
+    try:
+        entry = entry_from_bytes(store.get(name), name)
+    except (NotInStore, FormatError):
+        return None
+    if entry.key != key or not all(_is_whole(store, value) for value in values_in(entry)):
+        return None
+    return entry
+
+
+def values_in(entry: Entry) -> list[Large]:
+    """The objects that an entry names."""
+    if entry.futures is None:
+        return [entry.value] if isinstance(entry.value, Large) else []
+    plan, _ = futures_from_bytes(entry.futures)
+    return [literal for literal in plan.literals if isinstance(literal, Large)]
+
+
+def _is_whole(store: Store, value: Large) -> bool:
+    """Whether an object can be had. Where reading is cheap it is read: a damaged one would stop every run that takes it."""
+    try:
+        return store.get_value(value) is not None if store.is_near else store.exists(object_key(value.digest))
+    except StoreError:
+        return False
+
+
+def write_entry(store: Store, settled: Settled, run_id: str, created: int) -> None:
+    """Keep an outcome that is committed."""
+    reached("cache.before-write")
+    entry = Entry(settled.fields, settled.value, settled.futures, run_id, settled.path, created)
+    name, data = cache_entry_key(entry.key), entry_to_bytes(entry)
+    if not store.put_new(name, data, durable=False) and read_entry(store, entry.key) is None:
+        store.put(name, data)
+    reached("cache.written")
+
+
+def entries(store: Store) -> Iterator[tuple[str, Entry | None]]:
+    """Every entry of a store with its key; None for one that can't be read."""
+    for folder in store.list(CACHE):
+        for key in store.list(folder):
+            try:
+                yield key, entry_from_bytes(store.get(key), key)
+            except FormatError:
+                yield key, None
+            except NotInStore:
+                continue
+
+
+# --- leases ---
+
+
+def take_lease(store: Store, key: bytes, run_id: str, epoch: int) -> bool:
+    """Whether this run may work on a call that is to run once at a time; if not, another run is at it."""
+    number, holder = _last_lease(store, key)
+    if holder is not None and _holds(store, holder):
+        return bool(holder["run"] == run_id and holder["epoch"] == epoch)
+    mine = {"run": run_id, "epoch": epoch, "nonce": secrets.token_hex(8)}
+    taken = store.put_new(lease_key(key, number + 1), json.dumps(mine).encode(), durable=False)
+    if taken and number > 0:
+        store.delete(lease_key(key, number - 1))  # never the newest but one: somebody slow may be about to take the number after it
+    return taken
+
+
+def at_work(store: Store, key: bytes) -> str | None:
+    """The run that is at work on a call that is to run once at a time; None if there is none."""
+    _, holder = _last_lease(store, key)
+    return str(holder["run"]) if holder is not None and _holds(store, holder) else None
+
+
+def give_back(store: Store, key: bytes, run_id: str, epoch: int) -> None:
+    """This run is not at work on the call any more: it has ended, or it failed."""
+    number, holder = _last_lease(store, key)
+    if holder is not None and holder["run"] == run_id and holder["epoch"] == epoch:
+        store.put(lease_key(key, number), b"{}")
+
+
+def _last_lease(store: Store, key: bytes) -> tuple[int, dict[str, Any] | None]:
+    """The number of the newest lease, -1 if there was none, and what it says, None if it was given back."""
+    keys = [one for one in store.list(lease_key(key, 0).rpartition("/")[0]) if one.rpartition("/")[2].isdecimal()]
+    if not keys:
+        return -1, None
+    try:
+        said = json.loads(store.get(keys[-1]).decode())
+        whole = isinstance(said, dict) and isinstance(said.get("epoch"), int) and isinstance(said.get("run"), str) and is_run_id(said["run"])
+    except (NotInStore, ValueError, RecursionError):
+        said, whole = None, False
+    return int(keys[-1].rpartition("/")[2]), said if whole else None
+
+
+def _holds(store: Store, holder: dict[str, Any]) -> bool:
+    beat = read_beat(store, holder["run"])
+    return beat is not None and beat.epoch == holder["epoch"] and beat.is_live(store, holder["run"])

@@ -1,0 +1,180 @@
+"""From the name and digest of a callee to the function: what a worker calls, proved to be what the plan was made of (rule A11).
+
+Looked for in this order: what this process has seen in a plan; what an import finds; what an import finds once the run's source bundle is unpacked; what was stored by
+value. A function whose code is other than the plan's is never called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from promissory.executor.code.importer import no_runs_begin
+from promissory.executor.code.recent import Recent
+from promissory.executor.code.source_bundle import unpacked
+from promissory.executor.errors import NotInStore
+from promissory.executor.store.keys import code_key
+from promissory.executor.store.store import Store
+from promissory.planner.functions import registry
+from promissory.planner.functions.by_value import PYTHON, CantTravel, OtherPython, dump_entity, entity_at, load_entity, travels_by_value
+from promissory.planner.functions.entity import Entity
+from promissory.planner.plan.format import callee_from_bytes
+from promissory.planner.plan.model import BY_VALUE_SIZE, Callee
+from promissory.typesys.names import NotFound
+
+_KEPT_DEFINITIONS = 4096
+_OTHER_PYTHONS = tuple(f"cpython 3.{minor}" for minor in range(11, 20))
+
+
+class Refused(Exception):
+    """A call that a worker can't make: its code is missing or other than planned, or a value is of another type."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Code:
+    """Finds functions for a worker.
+
+    Args:
+        store: where code lies that no import reaches.
+        run_id: the run that it belongs to.
+        bundle: digest of the run's source bundle; empty if it has none.
+
+    Attributes:
+        loaded: how many functions have been looked for.
+    """
+
+    def __init__(self, store: Store, run_id: str, bundle: bytes) -> None:
+        self._store = store
+        self._run_id = run_id
+        self._bundle = bundle
+        self.loaded = 0
+        self._resolved = Recent[bytes, Entity[..., Any]](_KEPT_DEFINITIONS)
+        self._shipped: set[tuple[str, bytes]] = set()
+
+    def resolve(self, definition: bytes) -> Entity[..., Any]:
+        """The function that a definition names. Raises `Refused`, as `CodeNotFound` or `CodeMismatch`."""
+        known = self._resolved.get(definition)
+        if known is None:
+            known = self._find(callee_from_bytes(definition))
+            self._resolved.put(definition, known)
+            self.loaded += 1
+        return known
+
+    def _find(self, callee: Callee) -> Entity[..., Any]:
+        remembered = registry.recall(callee)
+        if remembered is not None:
+            return remembered
+        entity = self._by_value(callee)
+        if entity is not None:
+            registry.remember(callee, entity)
+            return entity
+        if not has_import_name(callee):
+            raise Refused(
+                "CodeNotFound",
+                f"{callee.name} is defined where no import reaches it, and was not stored by value: it is known only in the process that compiled it",
+            )
+        return matching(callee, self._imported(callee))
+
+    def _imported(self, callee: Callee) -> Entity[..., Any]:
+        try:
+            return imported(callee)
+        except Refused:
+            if not (self._bundle and unpacked(self._store, self._bundle)):
+                raise
+            return imported(callee)
+
+    def _by_value(self, callee: Callee) -> Entity[..., Any] | None:
+        try:
+            data = self._store.get(code_key(self._run_id, callee.name, callee.digest, PYTHON))
+        except NotInStore:
+            for python in () if has_import_name(callee) else _OTHER_PYTHONS:
+                if python != PYTHON and self._store.exists(code_key(self._run_id, callee.name, callee.digest, python)):
+                    raise Refused(
+                        "CodeMismatch", f"{callee.name} was stored by value by {python}, and this worker is {PYTHON}: run it with {python}"
+                    ) from None
+            return None
+        try:
+            return load_entity(data)
+        except OtherPython as problem:
+            raise Refused("CodeMismatch", f"{callee.name} can't be loaded: {problem}") from None
+        except Exception as error:  # whatever loading runs: imports of what isn't installed here, a class's __setstate__
+            raise Refused("CodeNotFound", f"{callee.name} travelled by value and can't be loaded here: {type(error).__name__}: {error}") from error
+
+    def ship(self, functions: Iterable[tuple[Callee, Entity[..., Any]]], replacing: bool = False, must: bool = True) -> None:
+        """Store the functions that no import reaches, by value, all or none; `replacing` what an earlier executor stored of them.
+
+        Raises `CantTravel`, unless nobody needs them elsewhere (`must` is false): then those that can't travel stay here.
+        """
+        found: dict[str, bytes] = {}
+        for callee, entity in functions:
+            key = (callee.name, callee.digest)
+            if key in self._shipped:
+                continue
+            if len(self._shipped) > _KEPT_DEFINITIONS:
+                self._shipped.clear()
+            if travels_by_value(callee, entity):
+                try:
+                    found[code_key(self._run_id, callee.name, callee.digest, PYTHON)] = dump_entity(entity)
+                except CantTravel:
+                    if must:
+                        raise
+            self._shipped.add(key)
+        for place, data in found.items():
+            if not self._store.put_new(place, data) and replacing:
+                self._store.put(place, data)
+
+
+def missing_modules_from(store: Store, bundle: bytes, scheduler: Any) -> None:
+    """Have a run's bundle at hand if a module that it calls is not there any more."""
+    for frame in scheduler.frames.values():
+        for callee in frame.topology.code.callees:
+            if has_import_name(callee):
+                try:
+                    imported(callee)
+                except Refused:
+                    unpacked(store, bundle)
+                    return
+
+
+def has_import_name(callee: Callee) -> bool:
+    """Whether a callee's name is one that an import may find."""
+    return "<locals>" not in callee.name and len(callee.digest) != BY_VALUE_SIZE and not callee.name.startswith("__main__:")
+
+
+def matching(callee: Callee, entity: Entity[..., Any]) -> Entity[..., Any]:
+    """The entity, proved to be the one that the plan was made of. Raises `Refused`."""
+    found = entity.callee()
+    if found.digest != callee.digest:
+        raise Refused(
+            "CodeMismatch",
+            f"{callee.name} is not the code that the plan was made of: the plan has {callee.digest.hex()[:12]}, "
+            f"this worker found {found.digest.hex()[:12]}. Compile again, or bring the module to the plan's version",
+        )
+    if found.interface != callee.interface:
+        raise Refused(
+            "CodeMismatch", f"{callee.name}{found.interface} was found, but the plan was made of {callee.name}{callee.interface}"
+        )
+    return entity
+
+
+def imported(callee: Callee) -> Entity[..., Any]:
+    """The entity under a callee's name, whatever its code is now. Raises `Refused`."""
+    if len(callee.digest) == BY_VALUE_SIZE:
+        raise Refused(
+            "CodeNotFound",
+            f"{callee.name} captured something that has no bytes of its own, so it is known only in the process that compiled it",
+        )
+    try:
+        with no_runs_begin():
+            entity = entity_at(callee.name)
+    except NotFound as error:
+        raise Refused("CodeNotFound", f"{error}. Its module has to be importable where the plan runs") from None
+    if entity is None or entity.kind != callee.kind:
+        raise Refused("CodeNotFound", f"{callee.name} is not a {callee.kind} here")
+    return entity
+
+
+__all__ = ["CantTravel", "Code", "Refused", "has_import_name", "imported"]

@@ -1,0 +1,276 @@
+"""One worker process as its executor sees it: starting it, talking to it, taking back what it has not begun, ending it, and how it ended."""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+from weakref import WeakSet
+
+from promissory.executor.engines.engine import Batch
+from promissory.executor.engines.processes.messages import (
+    BEGUN,
+    NUMBER,
+    OPEN,
+    OPENED,
+    OUTCOME,
+    RUN,
+    SAID,
+    Hearing,
+    Opening,
+    channel,
+    file_without_name,
+    receive,
+    send,
+)
+from promissory.executor.errors import EngineError
+from promissory.executor.protocol.failure import LastWords
+from promissory.typesys.canonical import pack
+from promissory.typesys.secret import masked, without_rest
+
+_WORDS: Final = 8192
+_PIECE: Final = 1 << 20
+_READ_AT_ONCE: Final = 1 << 16
+
+
+_all: WeakSet[WorkerProcess] = WeakSet()
+
+
+class WorkerProcess:
+    """A process that runs batches.
+
+    Attributes:
+        name: its name in the run, for the journal.
+        sent: what it was given and has not answered, by number, the first being what it runs.
+        since: when it began what it runs (µs since the epoch).
+        deadline: when what it runs has to be over (`time.monotonic`); None for no limit.
+        told: up to where (bytes) what its body said has been told.
+        opened: whether it has taken in that the run begins; before, it is given nothing.
+        reserved: the one batch that it was started for.
+        is_silent: whether nobody can say anything through its pipe any more, so that it has ended, or is about to.
+        doomed: whether it is to end; it is given nothing more.
+    """
+
+    def __init__(self) -> None:
+        if not sys.executable:
+            raise EngineError("this program does not know where its Python is (sys.executable is empty), so it can't start worker processes")
+        self.name = ""
+        self.sent: dict[int, Batch] = {}
+        self._number = 0
+        self.since = 0
+        self.deadline: float | None = None
+        self.told = 0
+        self.opened = False
+        self.reserved: Batch | None = None
+        self.doomed = False
+        self.is_silent = False
+        self._hearing = Hearing()
+        self._sender, self._receiver = channel()
+        reading, writing = os.pipe()
+        self.pipe = reading
+        os.set_blocking(reading, False)
+        flag = file_without_name()
+        flag.write(b"\0")  # a place of its own, however full the disk gets
+        self._ending = mmap.mmap(flag.fileno(), 1)
+        self._said = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+        fcntl.fcntl(self._said, fcntl.F_SETFL, fcntl.fcntl(self._said, fcntl.F_GETFL) | os.O_APPEND)
+        command = [sys.executable, *_interpreter_options(), "-P", "-m", "promissory.executor.engines.processes.main", str(self._receiver.fileno()), str(writing), str(flag.fileno())]
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=self._said,
+                stderr=self._said,
+                pass_fds=(self._receiver.fileno(), writing, flag.fileno()),
+                process_group=0,
+                env=_with_our_packages(),
+            )
+        except OSError as error:
+            raise EngineError(f"a worker process can't be started: {error}") from error
+        finally:
+            os.close(writing)
+            flag.close()
+        self.pid = self._process.pid
+        _all.add(self)
+        self.ending = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else -1
+
+    # --- talking ---
+
+    def send(self, kind: bytes, data: bytes) -> bool:
+        """Send a message; False if there is no room for it now. To a worker that has ended, nothing is sent; that it ended shows elsewhere."""
+        try:
+            return send(self._sender, kind, data)
+        except ConnectionError:
+            return False
+        except OSError as error:
+            raise EngineError(f"a worker process can't be told what to do: {error}") from error
+
+    def open(self, name: str, opening: Opening) -> None:
+        """A run begins, in which it has this name."""
+        self.name, self.opened, self.deadline = name, False, None
+        self.announce_end(False)
+        self.send(OPEN, pack(list(opening._replace(worker=name))))
+
+    def announce_end(self, ending: bool) -> None:
+        """Tell what it runs that the run is to end, or that it is not: in memory that both share."""
+        with suppress(ValueError):  # it was closed just now
+            self._ending[0] = ending
+
+    def give(self, batch: Batch) -> bool:
+        """Give it a batch to run after those that it has; False if there is no room for it now."""
+        number = self._number + 1
+        if not self.send(RUN, NUMBER.pack(number) + batch.data):
+            return False
+        self._number = number
+        if not self.sent:
+            self.since = time.time_ns() // 1000
+        self.sent[number] = batch
+        return True
+
+    def hear(self) -> list[Any]:
+        """Its messages, without waiting."""
+        found: list[Any] = []
+        while True:
+            try:
+                data = os.read(self.pipe, _READ_AT_ONCE)
+            except BlockingIOError:
+                break
+            if not data:
+                self.is_silent = True
+                break
+            found += self._hearing.take(data)
+            if len(data) < _READ_AT_ONCE:
+                break
+        for kind, content in found:
+            if kind == OUTCOME:
+                self.answered()
+                self.since = time.time_ns() // 1000
+                self.deadline, self.told = None, 0
+            elif kind == SAID:
+                self.told = content[1]
+            elif kind == BEGUN:
+                timeout = self.first.timeout
+                self.deadline = None if timeout is None else time.monotonic() + timeout
+            elif kind == OPENED:
+                self.opened = True
+        return found
+
+    @property
+    def first(self) -> Batch:
+        """What it runs."""
+        return next(iter(self.sent.values()))
+
+    def answered(self) -> Batch:
+        """It is done with what it ran, which this gives."""
+        return self.sent.pop(next(iter(self.sent)))
+
+    def take_back(self) -> list[Batch]:
+        """What it was given and has not taken, in order. It may take one while others are taken back, so each is known by its number."""
+        taken = []
+        while self.sent:
+            try:
+                message = receive(self._receiver, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                break
+            if message is None:
+                break
+            taken.append(self.sent.pop(NUMBER.unpack_from(message[1])[0]))
+        return taken
+
+    # --- its end ---
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is gone."""
+        return self._process.poll() is not None
+
+    def kill(self) -> None:
+        """End it, and all that its bodies started, now."""
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            self._process.kill()
+        self._process.wait()
+
+    def _end_group(self) -> None:
+        """End what its bodies left behind."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def last_words(self) -> LastWords:
+        """How it ended, once it has."""
+        code = self._process.wait()
+        self._end_group()
+        size = os.fstat(self._said.fileno()).st_size
+        told = os.pread(self._said.fileno(), _WORDS, max(0, size - _WORDS))
+        said = masked((without_rest(told) if size > _WORDS else told).decode("utf-8", "replace"))
+        return (-code, None, said) if code < 0 else (None, code, said)
+
+    def said(self) -> Any:
+        """What its last body said, in pieces."""
+        position = 0
+        while piece := os.pread(self._said.fileno(), _PIECE, position):
+            position += len(piece)
+            yield piece
+
+    def close(self, patience: float = 0.0) -> None:
+        """Let go of it: it ends by itself within `patience` seconds, or is ended."""
+        self._sender.close()
+        self._receiver.close()
+        if patience > 0 and not self.has_ended and self.ending >= 0:
+            select.select([self.ending], [], [], patience)
+        if not self.has_ended:
+            self.kill()
+        else:
+            self._end_group()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._said.close()
+        self._ending.close()
+        os.close(self.pipe)
+        if self.ending >= 0:
+            os.close(self.ending)
+
+    def forget(self) -> None:
+        """In a child of this process: the worker is the parent's. Only what would keep it alive is closed."""
+        for descriptor in (self._process.stdin, self._sender, self._receiver):
+            if descriptor is not None:
+                descriptor.close()
+        self._process.returncode = 0  # whose end is not this process's to wait for
+
+
+def _forget_all() -> None:
+    for worker in list(_all):
+        worker.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)
+
+
+def _interpreter_options() -> list[str]:
+    """What the command line told this interpreter and workers have to be told too."""
+    options = ["-O"] * min(sys.flags.optimize, 2)
+    if sys.dont_write_bytecode:
+        options.append("-B")
+    if sys.flags.dev_mode:
+        options += ["-X", "dev"]
+    if sys.flags.utf8_mode == 1 and "utf8" in sys._xoptions:
+        options += ["-X", "utf8"]
+    return options + [f"-W{option}" for option in sys.warnoptions]
+
+
+def _with_our_packages() -> dict[str, str]:
+    """An environment in which these packages are found wherever they lie."""
+    ours = str(Path(str(sys.modules["promissory"].__file__)).parent.parent)
+    others = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": f"{ours}{os.pathsep}{others}" if others else ours}

@@ -1,0 +1,306 @@
+"""A worker process: `python -m promissory.executor.engines.processes.main SOCKET PIPE FLAG`, started by `promissory.executor.engines.processes.pool`.
+
+Never imports the program that started the run as `__main__`; serves one run after the other; ends when its executor does. That must be so even while a body holds the interpreter's
+lock: where the kernel can (Linux), it kills the whole process group the moment the executor's end of standard input closes; elsewhere a thread watches it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import fcntl
+import logging
+import mmap
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from contextlib import suppress
+from importlib.abc import MetaPathFinder
+from importlib.machinery import PathFinder
+from types import ModuleType
+from typing import Any, Final
+
+from promissory.executor.code import import_guard as loading
+from promissory.executor.code.importer import ModuleFinder, ScriptFinder, UserFinder
+from promissory.executor.engines.processes.messages import (
+    AT_ONCE,
+    BEGUN,
+    CLOSE,
+    KEPT,
+    LEAVING,
+    NUMBER,
+    OPEN,
+    OPENED,
+    OUTCOME,
+    REVEALED,
+    RUN,
+    SAID,
+    STALE,
+    STOPPED,
+    Opening,
+    receive,
+    say,
+)
+from promissory.executor.engines.processes.output import Output
+from promissory.executor.engines.processes.stale_modules import are_current
+from promissory.executor.engines.processes.surroundings import Surroundings, has_children, set_environment, standard_streams
+from promissory.executor.errors import StoreError
+from promissory.executor.protocol.messages import FAILURE
+from promissory.executor.store.keys import log_key
+from promissory.executor.store.store import Store
+from promissory.executor.worker.worker import Worker
+from promissory.planner.functions import registry
+from promissory.typesys.canonical import unpack
+from promissory.typesys.secret import on_reveal
+
+_LIFELINE: Final = 0
+
+
+class Server:
+    """Serves the runs of one executor.
+
+    Args:
+        messages: where they come from.
+        pipe: descriptor that answers go to.
+        flag: one byte of memory: whether the run is to end.
+    """
+
+    def __init__(self, messages: socket.socket, pipe: int, flag: mmap.mmap) -> None:
+        self._messages = messages
+        self._pipe = pipe
+        self._flag = flag
+        self._lock = threading.Lock()
+        self._runs = 0
+        self._leaves = False
+        self._come_at_once = False
+        self._worker: Worker | None = None
+        self._output: Output | None = None
+        self._around = Surroundings()
+        self._own = Surroundings()
+        self._path: list[str] = []
+        self._finders: list[MetaPathFinder] = []
+
+    def serve(self) -> None:
+        """Until nobody sends any more."""
+        while True:
+            message = self._next()
+            if message is None:
+                return
+            kind, content = message
+            if kind == RUN:
+                if not self._run(content[NUMBER.size :]):
+                    _end_what_is_left()
+                    return
+            elif kind == OPEN:
+                if not self._open(Opening(*unpack(content, "an opening"))):
+                    self._say(STALE, None)
+                    return
+            elif kind == CLOSE:
+                self._close()
+
+    def _next(self) -> tuple[bytes, bytes] | None:
+        """The next message. One that came at once the last time is looked for a moment before this process sleeps."""
+        begun = time.perf_counter()
+        if self._come_at_once:
+            while time.perf_counter() - begun < AT_ONCE:
+                try:
+                    return receive(self._messages, socket.MSG_DONTWAIT)
+                except BlockingIOError:
+                    continue
+        message = receive(self._messages)
+        self._come_at_once = time.perf_counter() - begun < AT_ONCE
+        return message
+
+    def _say(self, kind: int, content: Any) -> None:
+        with self._lock:
+            say(self._pipe, kind, content)
+
+    # --- a run ---
+
+    def _open(self, opening: Opening) -> bool:
+        """Get ready for a run; False if this worker's modules are not those that the run would import."""
+        wanted = [*opening.modules, *([opening.script] if opening.script else [])]
+        if not are_current(opening.path, self._path, wanted):
+            return False
+        self._runs += 1
+        registry.forget()
+        self._path = list(opening.path)
+        os.chdir(opening.folder or "/")
+        set_environment(dict(opening.environment))
+        sys.path[:] = opening.path
+        sys.argv[:] = opening.arguments
+        self._find_code(opening.script, opening.modules)
+        _set_up_logging(opening.logging)
+        carried = None
+        if opening.store is None:
+            store, carried = Store.carried()
+            carried.send = lambda key, data: self._say(KEPT, [key, data])
+        else:
+            store = Store(opening.store)
+        os.ftruncate(1, 0)  # what was said between runs is nobody's
+        echo = (lambda text, told: self._say(SAID, [text, told])) if opening.echo else None
+        self._output = Output(store, log_key(opening.run_id, opening.worker), echo)
+        self._worker = Worker(
+            store,
+            opening.run_id,
+            opening.worker,
+            opening.created,
+            self._output,
+            epoch=opening.epoch,
+            bundle=opening.bundle,
+            is_ending=lambda: self._flag[0] != 0,
+            carried=carried,
+            remote=True,
+            before_body=self._before_body,
+            after_body=self._after_body,
+        )
+        self._around.note()
+        self._say(OPENED, None)
+        return True
+
+    def _find_code(self, script: list[str] | None, modules: list[list[str]]) -> None:
+        for finder in self._finders:
+            sys.meta_path.remove(finder)
+        python_finds = sys.meta_path.index(PathFinder)
+        program = [] if script is None else [ScriptFinder(*script)]
+        others = ModuleFinder({pair[0]: pair[1] for pair in modules})
+        self._finders = [*program, UserFinder(), others]
+        sys.meta_path[python_finds:python_finds] = self._finders[:-1]
+        sys.meta_path.append(others)
+
+    def _close(self) -> None:
+        self._worker = None
+        if self._output is not None:
+            self._output.close()
+        _end_what_is_left()
+        self._own.restore()
+
+    # --- bodies ---
+
+    def _before_body(self, timeout: float | None, loaded: bool) -> None:
+        assert self._output is not None
+        self._output.speak(loaded)
+        if loaded:
+            self._around.note()
+        if timeout is not None:
+            self._say(BEGUN, None)
+        loading.worker.in_body = True
+
+    def _after_body(self) -> None:
+        """Before anything is written: what a body did to descriptors would hinder it."""
+        loading.worker.in_body = False
+        self._leaves = self._around.restore_descriptors() or self._leaves
+
+    def _run(self, batch: bytes) -> bool:
+        """Run a batch; False if this worker shall end."""
+        assert self._worker is not None
+        outcomes = _Outcomes(self)
+        try:
+            self._worker.run(unpack(batch, "a batch"), outcomes)
+        except (KeyboardInterrupt, StoreError) as stop:
+            self._say(STOPPED, [type(stop).__name__, str(stop)])
+        loading.worker.in_body = False
+        if outcomes.stale:
+            self._say(STALE, None)
+            return False
+        self._around.restore()
+        if self._leaves:
+            self._say(LEAVING, None)
+            return False
+        return True
+
+    def revealed(self, value: str) -> None:
+        """A body looked a secret up: what it says last, should it crash, is written down by the executor."""
+        self._say(REVEALED, value)
+
+    def took(self, outcome: Any) -> bool:
+        """Send an outcome; False if it is not to be believed, because this process has served other runs and may have old modules."""
+        if self._runs > 1 and outcome[2] == FAILURE and outcome[3][0] in ("CodeMismatch", "CodeNotFound"):
+            return False
+        self._say(OUTCOME, outcome)
+        return True
+
+
+def _end_what_is_left() -> None:
+    """What bodies left behind ends with the run, and this worker with it."""
+    if has_children():
+        os.killpg(0, signal.SIGKILL)
+
+
+class _Outcomes:
+    """Sends each outcome as soon as it is there, so that nothing that is done gets lost with the worker."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.stale = False
+
+    def append(self, outcome: Any) -> None:
+        if not self._server.took(outcome):
+            self.stale = True
+
+
+def _set_up_logging(setting: list[Any] | None) -> None:
+    """As the executor's process has it: what it would show is shown."""
+    if setting is None:
+        return
+    level, form = setting
+    root = logging.getLogger()
+    root.setLevel(level)
+    if not root.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter(form))
+        root.addHandler(handler)
+
+
+def _end_with_executor() -> None:
+    """Have this process, and all that its bodies start, end when the executor's end of the lifeline closes."""
+    lifeline = os.dup(_LIFELINE)
+    os.set_inheritable(lifeline, False)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, _LIFELINE)
+    os.close(nothing)
+    if hasattr(fcntl, "F_SETSIG"):
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+    threading.Thread(target=_watch, args=(lifeline,), name="promissory lifeline", daemon=True).start()
+
+
+def _watch(lifeline: int) -> None:
+    while os.read(lifeline, 1):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+_BE_SUBREAPER: Final = 36
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of what children of bodies leave behind, where the system can do that (Linux): so that it is seen, and ended with the run."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_BE_SUBREAPER, 1, 0, 0, 0)
+
+
+def main() -> None:
+    """Serve until the executor is gone."""
+    receiver, pipe = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
+    receiver.set_inheritable(False)
+    os.set_inheritable(pipe, False)
+    flag = mmap.mmap(int(sys.argv[3]), 1, prot=mmap.PROT_READ)
+    os.close(int(sys.argv[3]))
+    _end_with_executor()
+    standard_streams()
+    faulthandler.enable(2)
+    _adopt_orphans()
+    loading.worker.is_one = True
+    sys.modules["__main__"] = ModuleType("__main__")
+    server = Server(receiver, pipe, flag)
+    on_reveal(server.revealed)
+    server.serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""What the bodies of a worker process say: everything that goes to its file descriptors 1 and 2, be it from Python, from C or from programs that a body starts.
+
+Both lead to a file without a name, which the executor holds too: so a body that prints never waits for a reader, and the last words of a worker that crashed can be read. After each body, and now and then
+while one runs, what is there goes to the worker's log.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from promissory.executor.store.store import Store
+from promissory.executor.worker.capture import with_path
+from promissory.executor.worker.task_log import Log
+
+_LOOK: Final = 0.25
+_PIECE: Final = 1 << 20
+_C: Final = ctypes.CDLL(None)
+
+
+class Output:
+    """Listens to the worker's descriptors.
+
+    Args:
+        store: where the log goes.
+        key: the worker's log.
+        echo: is given lines with the node's path, and up to where the file is told now; None if nobody wants them.
+    """
+
+    def __init__(self, store: Store, key: str, echo: Callable[[str, int], None] | None) -> None:
+        self._log = Log(store, key)
+        self._echo = echo
+        self._path = ""
+        self._line = b""
+        self._position = 0
+        self._lock = threading.Lock()
+        self._speaking = False
+        self._over = threading.Event()
+        threading.Thread(target=self._look, name="promissory output", daemon=True).start()
+
+    def begin(self, path: str) -> None:
+        """A call begins: its code is looked for, and loaded if need be."""
+        self._path = path
+
+    def speak(self, loaded: bool) -> None:
+        """Its body begins. What modules said while they were loaded is no task's."""
+        if loaded:
+            self._flush()
+            os.ftruncate(1, 0)
+        self._speaking = True
+
+    def end(self) -> list[Any] | None:
+        """It has ended: [key, offset, length] of what it said, or None. Raises `StoreError`."""
+        self._flush()
+        with self._lock:
+            self._speaking = False
+            if os.fstat(1).st_size:
+                self._take()
+                os.ftruncate(1, 0)
+                self._position = 0
+            if self._line:
+                self._repeat(b"\n")
+            return self._log.address()
+
+    def _flush(self) -> None:
+        """Have what Python and C keep back written."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        _C.fflush(None)
+
+    def close(self) -> None:
+        """The run is over."""
+        self._over.set()
+
+    def _look(self) -> None:
+        while not self._over.wait(_LOOK):
+            with self._lock:
+                if self._speaking:
+                    self._take()
+
+    def _take(self) -> None:
+        """Move what was said since the last time to the log."""
+        while piece := os.pread(1, _PIECE, self._position):
+            self._position += len(piece)
+            self._log.write(piece)
+            self._repeat(piece)
+
+    def _repeat(self, piece: bytes) -> None:
+        if self._echo is None:
+            return
+        *whole, self._line = (self._line + piece).split(b"\n")
+        if whole:
+            self._echo(with_path(self._path, [line.decode("utf-8", "replace") for line in whole]), self._position - len(self._line))

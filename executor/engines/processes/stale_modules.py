@@ -1,0 +1,21 @@
+"""Whether the modules that a worker has loaded are still what an import would give: a worker that served one run may have the next one's modules from before an edit, or of another
+project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from promissory.executor.code.importer import file_state, loaded_files
+
+
+def are_current(path: list[str], earlier_path: list[str], wanted: Iterable[list[str]]) -> bool:
+    """Whether a run with this `sys.path`, which wants modules of these (name, file), can use what was loaded with an earlier one.
+
+    >>> are_current([], [], [])
+    True
+    """
+    if not loaded_files:
+        return True
+    if path != earlier_path or any(name in loaded_files and loaded_files[name][0] != file for name, file in wanted):
+        return False
+    return all(file_state(state[0]) == state for state in loaded_files.values())

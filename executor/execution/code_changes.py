@@ -1,0 +1,115 @@
+"""Resume after a code change (rule R6): committed results stay; what hasn't run runs the code that is there now.
+
+Compares every callable that the run may still call with what an import finds today. Refused where an interface changed: its arguments are bound already, and would not fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from promissory.executor.code.resolver import Refused, imported
+from promissory.executor.errors import CodeChanged
+from promissory.executor.scheduler.frame import PENDING, Frame
+from promissory.executor.scheduler.scheduler import Scheduler
+from promissory.executor.scheduler.topology import ShapeCode
+from promissory.planner.functions.entity import Entity
+from promissory.planner.plan.model import MAP, Callee, Graph, Interface, Shape, graphs_opened
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A callable whose code is other than when the run began."""
+
+    name: str
+    old: bytes
+    new: bytes
+
+
+Current = list[tuple[Callee, Entity[..., Any]]]
+
+
+def adopt_current_code(scheduler: Scheduler, strict: bool) -> tuple[list[Change], Current]:
+    """Have the scheduler call today's code; gives what changed, and the functions that this process has for what is still called.
+
+    Raises:
+        CodeChanged: an interface changed, or anything did and `strict` is set. Nothing has run.
+    """
+    codes: dict[int, tuple[ShapeCode, set[int]]] = {}
+    for frame in scheduler.frames.values():
+        code = frame.topology.code
+        codes.setdefault(id(code), (code, set()))[1].update(_still_called(frame))
+    changes: dict[str, Change] = {}
+    refused: list[str] = []
+    found: dict[tuple[str, bytes], Entity[..., Any] | None] = {}
+    for code, called in codes.values():
+        callees = list(code.callees)
+        for number in sorted(called):
+            old = callees[number]
+            key = (old.name, old.digest)
+            if key not in found:
+                found[key] = _current(old)
+            entity = found[key]
+            new = old if entity is None else entity.callee()
+            if new.digest == old.digest:
+                callees[number] = new if _fits(old.interface, new.interface) else old  # its decorator may be another one
+                continue
+            changes[old.name] = Change(old.name, old.digest, new.digest)
+            if not _fits(old.interface, new.interface):
+                refused.append(f"{old.name}{old.interface} became {new.name}{new.interface}")
+            callees[number] = new
+        if tuple(callees) != code.callees:
+            code.use(tuple(callees))
+    if refused:
+        listed = "; ".join(dict.fromkeys(refused))
+        raise CodeChanged(f"the interface of what this run still calls has changed, so its inputs would not fit: {listed}. Start a new run")
+    if strict and changes:
+        raise CodeChanged(f"the code changed since the run began: {', '.join(sorted(changes))}. Without --strict-code it would go on")
+    return [changes[name] for name in sorted(changes)], [(entity.callee(), entity) for entity in found.values() if entity is not None]
+
+
+def _current(old: Callee) -> Entity[..., Any] | None:
+    """What an import finds under a callee's name now; None where it finds nothing: a worker knows it, or will say what is wrong."""
+    try:
+        return imported(old)
+    except Refused:
+        return None
+
+
+def _fits(old: Interface, new: Interface) -> bool:
+    """Whether inputs that were bound for one interface can be given to the other."""
+    if [(p.name, p.type, p.kind) for p in old.parameters] != [(p.name, p.type, p.kind) for p in new.parameters]:
+        return False
+    lost = any(a.default is not None and b.default is None for a, b in zip(old.parameters, new.parameters, strict=True))
+    return old.result == new.result and not lost
+
+
+def _still_called(frame: Frame) -> set[int]:
+    """The callees that a frame may still call, in nested plans too."""
+    called: set[int] = set()
+    shape = frame.topology.shape
+    graph = frame.topology.graph
+    for index, state in enumerate(frame.states[: frame.topology.count]):
+        if state == PENDING or graph.kinds[index] == MAP:
+            _of_node(shape, graph, index, called)
+    return called
+
+
+def _of_node(shape: Shape, graph: Graph, index: int, called: set[int]) -> None:
+    if graph.calls(index):
+        called.add(graph.targets[index])
+    for number in graphs_opened(graph, index):
+        _of_graph(shape, number, called)
+
+
+def _of_graph(shape: Shape, number: int, called: set[int]) -> None:
+    todo, seen = [number], {number}
+    while todo:
+        graph = shape.graphs[todo.pop()]
+        for index, target in enumerate(graph.targets):
+            if graph.calls(index):
+                called.add(target)
+            for other in graphs_opened(graph, index):
+                if other not in seen:
+                    seen.add(other)
+                    todo.append(other)

@@ -1,0 +1,135 @@
+"""Commands to a run that goes on: obeyed between two rounds of its loop, and acknowledged once what they did is committed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from promissory.executor.crash_points import reached
+from promissory.executor.journal.writer import Journal
+from promissory.executor.protocol.events import PAUSED, UNPAUSED
+from promissory.executor.records.inbox import Command
+from promissory.executor.scheduler import gates
+from promissory.executor.scheduler.scheduler import Scheduler
+from promissory.executor.store.store import Store
+from promissory.typesys.canonical import unpack
+from promissory.typesys.errors import FormatError
+from promissory.typesys.transcode import fits
+
+_ENDS: Final = ("stop", "cancel")
+_log: Final = logging.getLogger("promissory")
+
+
+def _nothing() -> None:
+    return
+
+
+def _always() -> bool:
+    return True
+
+
+class Commands:
+    """What one run is commanded.
+
+    Args:
+        store: where answers are put.
+        scheduler: the run's.
+        record: has all that was done so far recorded in the journal.
+        tell: has others told at once how the run stands.
+        announce: has bodies told whether the run is to end.
+
+    Attributes:
+        stopped: why it was stopped, once it was.
+        cancelled: why it was cancelled from outside, once it was.
+    """
+
+    def __init__(self, store: Store, scheduler: Scheduler, record: Callable[[], None], tell: Callable[[], None], announce: Callable[[], None]) -> None:
+        self._store = store
+        self._scheduler = scheduler
+        self._record = record
+        self._tell = tell
+        self._announce = announce
+        self._waiting: deque[tuple[Command, Callable[[], None], Callable[[], bool]]] = deque()
+        self._at_the_end: list[Callable[[], None]] = []
+        self.stopped: str | None = None
+        self.cancelled: str | None = None
+
+    def take(self, command: Command, acknowledge: Callable[[], None] = _nothing, stands: Callable[[], bool] = _always) -> None:
+        """Take a command; `acknowledge` is called once its effect is committed, `stands` says whether it has not been withdrawn. From any thread."""
+        self._waiting.append((command, acknowledge, stands))
+
+    def __bool__(self) -> bool:
+        """Whether any waits."""
+        return bool(self._waiting)
+
+    @property
+    def end_the_run(self) -> bool:
+        """Whether one was obeyed that ends the run."""
+        return bool(self._at_the_end)
+
+    @property
+    def want_the_end(self) -> bool:
+        """Whether one was given that ends the run, be it obeyed yet or not."""
+        return self.end_the_run or any(command.command in _ENDS for command, _, _ in list(self._waiting))
+
+    def obey(self, journal: Journal) -> None:
+        """Do what was commanded. What ends the run is acknowledged when it has ended."""
+        scheduler = self._scheduler
+        obeyed: list[Callable[[], None]] = []
+        while self._waiting:
+            command, acknowledge, stands = self._waiting.popleft()
+            if not stands():
+                self._announce()
+                continue
+            now = time.time_ns() // 1000
+            if command.command in _ENDS:
+                if command.command == "stop":
+                    self.stopped = command.reason
+                else:
+                    self.cancelled = command.reason
+                scheduler.stop()
+                self._at_the_end.append(acknowledge)
+                self._tell()
+                continue
+            obeyed.append(acknowledge)
+            if command.command == "pause" and not scheduler.paused:
+                self._record()
+                scheduler.paused = True
+                journal.append([(PAUSED, command.reason, now)])
+            elif command.command == "unpause" and scheduler.paused:
+                scheduler.paused = False
+                journal.append([(UNPAUSED, now)])
+            elif command.command == "answer":
+                self._answer(command)
+        if obeyed:
+            self._record()
+            journal.flush()
+            self._tell()
+            reached("inbox.obeyed")
+            for acknowledge in obeyed:
+                acknowledge()
+
+    def close(self) -> None:
+        """The run has ended: so is acknowledged what ended it."""
+        reached("inbox.obeyed")
+        for acknowledge in self._at_the_end:
+            acknowledge()
+
+    def _answer(self, command: Command) -> None:
+        """Give a gate its answer."""
+        waiting = gates.found(self._scheduler, command.gate)
+        if waiting is None:
+            _log.warning("an answer to %s by %s is not taken: it does not wait any more", command.gate, command.sender)
+            return
+        wanted = waiting.wants
+        try:
+            fitting = wanted is not None and fits(unpack(command.value), wanted)
+        except FormatError:
+            fitting = False
+        if not fitting:
+            _log.warning("an answer to %s by %s is not taken: it is no %s", waiting.path, command.sender, wanted)
+            return
+        gates.answer(self._scheduler, waiting, self._store.put_value(command.value), command.sender)

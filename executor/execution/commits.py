@@ -1,0 +1,143 @@
+"""What follows from commits: what may be seen, what may go on, what is written for others. Told by the journal's thread; the run loop says beforehand what it waits for.
+
+What is given to the journal and what comes back are counted, in events of the scheduler: a mark says where the run stood when so many had been given, and is reached when as many have come back.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
+from typing import Final, NamedTuple
+
+from promissory.executor.crash_points import reached
+from promissory.executor.journal.snapshots import drop_snapshot
+from promissory.executor.protocol.events import DONE, EXPANDED, FAILED, LOOPED, RESUMED, SIGNALLED, SKIPPED, SNAPSHOT, Event, futures_of
+from promissory.executor.protocol.identity import node_identity
+from promissory.executor.scheduler.calls import Key, Settled
+from promissory.executor.scheduler.replay import TOLD
+from promissory.executor.store.keys import futures_key
+from promissory.executor.store.store import Store
+from promissory.executor.store.write_behind import WriteBehind
+from promissory.planner.plan.format import futures_from_bytes
+from promissory.planner.plan.model import Value
+
+_OF_THE_SCHEDULER: Final = TOLD - {RESUMED}
+_HELD: Final = frozenset((DONE, EXPANDED, FAILED, LOOPED, SKIPPED, SIGNALLED))
+"""What may be held back until it is committed."""
+
+
+class Mark(NamedTuple):
+    """Where the run stood: how many nodes were done, and known; and what becomes true when all before it is committed.
+
+    Attributes:
+        settled: outcomes that may be kept for other runs then.
+        ended_frames: nodes that stand for frames, and are committed then.
+    """
+
+    done: int
+    nodes: int
+    settled: list[Settled]
+    ended_frames: list[Key]
+
+
+class Commits:
+    """The commits of one executor.
+
+    Args:
+        store, run_id: the run.
+
+    Attributes:
+        keep: writes an outcome into the cache; set by whoever looks there.
+        shown: nodes done, and known, as far as is committed.
+        expanded: futures files that are committed.
+        stored: nodes that were held back, and are committed: what follows them may start.
+        snapshot: the newest state that the journal names, which the next one makes superfluous.
+    """
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self._store = store
+        self._run_id = run_id
+        self.keep: Callable[[Settled], None] | None = None
+        self.shown = (0, 0)
+        self.expanded = 0
+        self.stored: deque[Key] = deque()
+        self.snapshot: Value | None = None
+        self._marks: deque[tuple[int, Mark]] = deque()
+        self._given = self._back = 0
+        self._lock = threading.Lock()
+        self._behind = WriteBehind(store)
+
+    # --- the run loop's side ---
+
+    def gives(self, events: Iterable[Event], mark: Mark | None = None) -> None:
+        """These events are about to be given to the journal; after them the run stands like this."""
+        count = 0
+        for event in events:
+            if event[0] in _OF_THE_SCHEDULER:
+                count += 1
+        with self._lock:
+            self._given += count
+            if mark is not None:
+                self._marks.append((self._given, mark))
+
+    def stands(self, mark: Mark) -> None:
+        """The run stands like this, after the events that were given already."""
+        with self._lock:
+            self._marks.append((self._given, mark))
+        self._reach_marks()
+
+    def close(self) -> None:
+        """Wait for what is being written."""
+        self._behind.close()
+
+    # --- the journal's side ---
+
+    def take(self, events: tuple[Event, ...], holding: Collection[Key]) -> None:
+        """These events are committed. `holding` are the nodes that are held back until they are."""
+        for event in events:
+            kind = event[0]
+            if kind == DONE and not holding:  # most are
+                self._back += 1
+                continue
+            if kind == SNAPSHOT:
+                before, self.snapshot = self.snapshot, event[1]
+                if before is not None:
+                    drop_snapshot(self._store, self._run_id, before)
+            if kind not in _OF_THE_SCHEDULER:
+                continue
+            self._back += 1
+            futures = futures_of(event) if kind in (EXPANDED, SIGNALLED) else None
+            if futures is not None:
+                self.expanded += 1
+                self._write(partial(write_futures, self._store, self._run_id, futures))
+            if holding and kind in _HELD and (event[1], event[2]) in holding:
+                self.stored.append((event[1], event[2]))
+        self._reach_marks()
+
+    def _reach_marks(self) -> None:
+        while True:
+            with self._lock:
+                if not self._marks or self._marks[0][0] > self._back:
+                    return
+                _, mark = self._marks.popleft()
+            self._reach(mark)
+
+    def _reach(self, mark: Mark) -> None:
+        self.shown = (mark.done, mark.nodes)
+        self.stored += mark.ended_frames
+        for settled in mark.settled:
+            assert self.keep is not None
+            self._write(partial(self.keep, settled))
+
+    def _write(self, action: Callable[[], object]) -> None:
+        self._behind.write(action)
+
+
+def write_futures(store: Store, run_id: str, data: bytes) -> None:
+    """Put a futures file where people and tools look for it. Its bytes are in the journal already."""
+    reached("futures.before-write")
+    _, header = futures_from_bytes(data)
+    key = futures_key(run_id, node_identity(header.parent, header.index))
+    store.put_same(key, data, durable=False)

@@ -1,0 +1,194 @@
+"""Calls of the scheduler → batches for workers: bindings become the values of a node's inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from promissory.executor.engines.engine import Batch
+from promissory.executor.protocol.messages import ASSEMBLE, CUT, DECIDE, ITEM, JOIN, JOINT, value_argument
+from promissory.executor.records.checkpoints import newest
+from promissory.executor.scheduler.calls import Call
+from promissory.executor.scheduler.frame import Frame, joined
+from promissory.executor.scheduler.topology import Topology
+from promissory.executor.store.keys import code_key, object_key
+from promissory.executor.store.store import Store
+from promissory.planner.functions.by_value import PYTHON
+from promissory.planner.plan.model import BRANCH, CALL, INPUT, MAP, NODE, Binding, Large, Parameter, Value, leaves
+from promissory.planner.plan.specs import Branch, Map
+from promissory.typesys.canonical import pack
+from promissory.typesys.type_format import type_bytes
+from promissory.typesys.types import NONE, ListType, Type
+from promissory.typesys.wire import codec_for
+
+
+def batch_of(calls: Sequence[Call], carry_from: Store | None = None, run_id: str = "", channel: Mapping[str, bytes] | None = None) -> Batch:
+    """A batch of calls.
+
+    Args:
+        calls: what to run, in order.
+        carry_from: the executor's store, if workers can't reach it: what they would read there goes along (rule J5).
+        run_id: the run.
+        channel: the run's channel, as bodies see it.
+    """
+    definitions: dict[bytes, int] = {}
+    carried: dict[str, bytes] = {}
+    parcel = _Parcel()
+    invocations: list[list[Any]] = []
+    for call in calls:
+        frame, index, attempt, timeout, _, _, iteration, payload, _ = call
+        topology = frame.topology
+        loop = None
+        if index < topology.count and topology.graph.kinds[index] == CALL:
+            code = topology.code
+            definition = definitions.setdefault(code.definitions[topology.graph.targets[index]], len(definitions))
+            arguments = _arguments(frame, index, parcel)
+            allowed = topology.policy(index).max_iterations if code.limits_loops else None
+            if iteration or allowed is not None:
+                loop = [iteration, None if payload is None else parcel.argument(payload), allowed]
+        else:
+            definition, arguments = _hidden(call, parcel)
+        if carry_from is not None:
+            _carry_code(frame, index, carried, carry_from, run_id)
+            carried.update(newest(carry_from, run_id, frame.identity_of(index, iteration)))
+        if iteration or frame.part is not None:
+            path, place = frame.path_of(index, iteration), list(frame.slot_of(index, iteration))
+        else:
+            path, place = joined(frame.path, topology.name(index)), [frame.identity, index]
+        invocations.append([definition, frame.id, index, arguments, path, place, frame.depth + 1, attempt, timeout, loop])
+    if carry_from is not None:
+        carried.update((object_key(value.digest), carry_from.get_value(value)) for value in parcel.objects.values())
+    content = [list(definitions), invocations, list(carried.items()), parcel.shared, [[key, value] for key, value in channel.items()] if channel else []]
+    first = calls[0]
+    return Batch(content, tuple([(call.frame.id, call.node, call.attempt) for call in calls]), invocations[0][4], first.timeout, first.alone)
+
+
+class _Parcel:
+    """What a batch takes along beside its invocations: values that several of them take an item of, and the names of all objects."""
+
+    __slots__ = ("_numbers", "objects", "shared")
+
+    def __init__(self) -> None:
+        self.shared: list[Any] = []
+        self.objects: dict[bytes, Large] = {}
+        self._numbers: dict[tuple[int, int], int] = {}
+
+    def argument(self, value: Value) -> Any:
+        """A value as an argument."""
+        if value.__class__ is bytes:
+            return value
+        assert isinstance(value, Large)
+        self.objects[value.digest] = value
+        return value_argument(value)
+
+    def number(self, frame: Frame, at: int) -> int:
+        """Which of the shared values a frame's input is."""
+        key = (frame.id, at)
+        if key not in self._numbers:
+            self._numbers[key] = len(self.shared)
+            self.shared.append(self.argument(frame.inputs[at]))
+        return self._numbers[key]
+
+
+def _arguments(frame: Frame, index: int, parcel: _Parcel) -> list[Any]:
+    """The arguments of a call of the author's code."""
+    topology = frame.topology
+    simple = topology.simple[index]
+    if not frame.mixed and frame.part is None:
+        bindings = topology.graph.bindings_of(index)
+        if simple:
+            values = [None if binding is None else frame.value(binding) for binding in bindings]
+            return [value if value.__class__ is bytes or value is None else parcel.argument(value) for value in values]
+        return [_argument(frame, binding, False, parcel) for binding in bindings]
+    bindings = topology.plan_inputs.get(index) or topology.graph.bindings_of(index)
+    parameters = topology.callee(index).interface.parameters
+    return [_careful_argument(frame, binding, bool(simple), parameter, parcel) for binding, parameter in zip(bindings, parameters, strict=True)]
+
+
+def _argument(frame: Frame, binding: Any, simple: bool, parcel: _Parcel) -> Any:
+    if binding is None:
+        return None
+    if simple:
+        return parcel.argument(frame.value(binding))
+    return assembled_argument(binding, frame.topology, frame.value, parcel.argument)
+
+
+def _careful_argument(frame: Frame, binding: Any, simple: bool, parameter: Parameter, parcel: _Parcel) -> Any:
+    """An argument in a frame where something may not be there: an item of a map, or what comes from a node that failed."""
+    if frame.part is not None and binding.__class__ is list and binding[0] == INPUT:
+        return _item(frame, binding, parameter.type, parcel) if len(binding) == 3 else parcel.argument(frame.value(binding))
+    if frame.misses(binding):
+        return None if parameter.default is not None else codec_for(parameter.type).encode(None)
+    return _argument(frame, binding, simple, parcel)
+
+
+def _item(frame: Frame, binding: Binding, wanted: Type, parcel: _Parcel) -> list[Any]:
+    """An item of a list that is mapped."""
+    given = frame.topology.graph.inputs[binding[1]].type
+    assert isinstance(given, ListType)
+    return [ITEM, parcel.number(frame, binding[1]), binding[2][0], None if given.item == wanted else type_bytes(given.item)]
+
+
+def _hidden(call: Call, parcel: _Parcel) -> tuple[int, list[Any]]:
+    """What runs on a worker and is no code of the author's."""
+    frame, index, topology = call.frame, call.node, call.frame.topology
+    kind = topology.kind(index)
+    if kind == BRANCH:
+        spec = topology.graph.specs[index]
+        assert isinstance(spec, Branch)
+        given = [
+            [parcel.argument(frame.value(binding)), type_bytes(parameter.type)]
+            for binding, parameter in zip(topology.plan_inputs[index], spec.inputs, strict=True)
+        ]
+        return DECIDE, [[arm.condition for arm in spec.arms], given]
+    if kind == MAP and call.joins is not None:
+        return JOIN, [parcel.argument(value) for value in call.joins if value is not None]
+    if kind == MAP:
+        spec = topology.graph.specs[index]
+        assert isinstance(spec, Map)
+        names = [parameter.name for parameter in topology.parameters(index)]
+        bindings = topology.plan_inputs[index]
+        return CUT, [[[parcel.argument(frame.value(bindings[at])), names[at], at in spec.flat] for at in spec.mapped], spec.shortest]
+    binding, wanted = topology.joints[index - topology.count]
+    if frame.part is not None and binding.__class__ is list and binding[0] == INPUT:
+        return JOINT, [_item(frame, binding, wanted, parcel), type_bytes(wanted)]
+    return JOINT, [assembled_argument(binding, topology, lambda leaf: _value_or_none(frame, leaf), parcel.argument), type_bytes(wanted)]
+
+
+def _value_or_none(frame: Frame, leaf: Binding) -> Value | None:
+    """A leaf's value; None of an item of a map that did not succeed."""
+    return None if frame.part is not None and frame.misses(leaf) else frame.value(leaf)
+
+
+def _carry_code(frame: Frame, index: int, carried: dict[str, bytes], store: Store, run_id: str) -> None:
+    """The code of a call, if no import reaches that."""
+    if not frame.topology.is_call(index):
+        return
+    callee = frame.topology.callee(index)
+    key = code_key(run_id, callee.name, callee.digest, PYTHON)
+    if key not in carried and store.exists(key):
+        carried[key] = store.get(key)
+
+
+def assembled_argument(binding: Binding, topology: Topology, value_of: Any, argument: Callable[[Value], Any] = value_argument) -> Any:
+    """A binding with all its leaves' values, to be assembled where the call runs. `value_of` gives a plain binding's value, `argument` makes it one."""
+    sources = []
+    for leaf in leaves(binding):
+        plain = _without_path(leaf)
+        type = topology.leaf_type(leaf)
+        found = value_of(_whole(plain))
+        if found is None:  # of an item that did not succeed
+            found, type = _NOTHING, NONE
+        sources.append([plain, argument(found), None if type is None else type_bytes(type)])
+    return [ASSEMBLE, binding, sources]
+
+
+def _without_path(leaf: Binding) -> Binding:
+    return leaf if leaf.__class__ is int else leaf[:2]
+
+
+def _whole(plain: Binding) -> Binding:
+    return plain[1] if plain.__class__ is list and plain[0] == NODE else plain
+
+
+_NOTHING: Final = pack(None)

@@ -1,0 +1,130 @@
+"""How a run is to be carried: what `run`, `start`, `resume` and the command line let the caller choose beside the limits. Not part of the run itself: a resume may choose otherwise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal, TypedDict
+
+from promissory.executor.clock import Clock
+from promissory.executor.code.import_guard import refuse_outside_bodies
+from promissory.executor.engines.engine import Engine
+from promissory.executor.engines.registry import engine_named
+from promissory.executor.errors import InputError
+from promissory.executor.protocol.limits import Limits
+from promissory.executor.records.progress import Progress
+from promissory.executor.scheduler.capacity import Capacity, capacity_here
+from promissory.planner.plan.policy import Resources, seconds
+
+Durability = Literal["disk", "process"]
+
+
+Limited = tuple[int | None, int | None, int | None]
+"""Depth, nodes and bytes of futures files, each None if nothing was said."""
+
+
+class RunOptions(TypedDict, total=False):
+    """What `run`, `start`, `resume` and `rerun` take by name, all of it optional; told under `promissory.run`."""
+
+    engine: str | Engine
+    max_depth: int | None
+    max_nodes: int | None
+    max_futures_bytes: int | None
+    max_parallelism: int | None
+    pools: Mapping[str, int] | None
+    resources: Resources | None
+    soft_timeouts: bool
+    timeout: float | timedelta | None
+    durability: Durability
+    echo: bool
+    on_progress: Callable[[Progress], None] | None
+    clock: Clock | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a run is carried.
+
+    Attributes:
+        engine: who runs the bodies.
+        max_parallelism: how many bodies may run at one time, over all frames; None for as many as the engine finds sensible.
+        pools: how many calls of each pool may run at one time.
+        memory, gpu: bytes and graphics processors that bodies may use together; None for what this machine has.
+        soft_timeouts: let engines that can't stop a body run one that has a time-out, and fail it if it comes late.
+        timeout: seconds that the whole run may take; None for no limit.
+        durability: "disk" or "process".
+        echo: repeat what bodies print on standard error.
+        on_progress: told after each commit, and now and then between.
+        beat: say in the store that this executor lives.
+        clock: whose time delays and time-outs of the run go by; None for the machine's.
+    """
+
+    engine: Engine
+    max_parallelism: int | None = None
+    pools: Mapping[str, int] = field(default_factory=dict)
+    memory: int | None = None
+    gpu: int | None = None
+    soft_timeouts: bool = False
+    timeout: float | None = None
+    durability: Durability = "disk"
+    echo: bool = True
+    on_progress: Callable[[Progress], None] | None = None
+    beat: bool = True
+    clock: Clock | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for what makes no sense."""
+        wanted = self.max_parallelism
+        if wanted is not None and (wanted.__class__ is not int or wanted < 1):
+            raise InputError(f"max_parallelism is a whole number of at least 1, not {wanted!r}")
+        for name, places in self.pools.items():
+            if not isinstance(name, str) or places.__class__ is not int or places < 1:
+                raise InputError(f"a pool has a name and a whole number of places of at least 1, not {name!r}: {places!r}")
+        if self.timeout is not None and (self.timeout.__class__ is not float or not 0 < self.timeout < math.inf):
+            raise InputError(f"timeout (--timeout) is a number of seconds above 0, not {self.timeout!r}")
+        if self.durability not in ("disk", "process"):
+            raise InputError(f'durability is "disk" or "process", not {self.durability!r}')
+
+    @property
+    def parallel(self) -> int:
+        """How many bodies may run at one time."""
+        return max(1, self.engine.slots(self.max_parallelism))
+
+    def capacity(self) -> Capacity:
+        """What bodies may use together."""
+        return capacity_here(self.parallel, self.memory, self.gpu, self.pools)
+
+
+def options_of(given: RunOptions) -> tuple[Options, Limited]:
+    """What a caller chose, checked. Raises `TypeError` for an unknown name, `InputError` for what makes no sense, `StartedInWorker` where user code is being imported."""
+    unknown = given.keys() - RunOptions.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"unexpected keyword argument {sorted(unknown)[0]!r}; there are: {', '.join(RunOptions.__annotations__)}")
+    refuse_outside_bodies()
+    rest: dict[str, Any] = dict(given)
+    limits = (rest.pop("max_depth", None), rest.pop("max_nodes", None), rest.pop("max_futures_bytes", None))
+    memory, gpu = given_resources(rest.pop("resources", None))
+    engine = engine_named(rest.pop("engine", "inline"))
+    timeout = seconds(rest.pop("timeout", None))
+    pools = rest.pop("pools", None) or {}
+    options = Options(engine=engine, memory=memory, gpu=gpu, timeout=timeout, pools=pools, **rest)
+    check_limits(Limits().changed(*limits))
+    return options, limits
+
+
+def given_resources(resources: Resources | None) -> tuple[int | None, int | None]:
+    """The memory and graphics processors that a caller says there are; what is 0 was not said."""
+    if resources is None:
+        return None, None
+    if not isinstance(resources, Resources):
+        raise InputError(f"resources are given as Resources(…), not {resources!r}")
+    return resources.bytes or None, resources.gpu or None
+
+
+def check_limits(limits: Limits) -> None:
+    """Raise `InputError` for a limit that makes no sense."""
+    for name, value in (("max_depth", limits.max_depth), ("max_nodes", limits.max_nodes), ("max_futures_bytes", limits.max_futures_bytes)):
+        if value.__class__ is not int or value < 0:
+            raise InputError(f"{name} is a whole number of at least 0, not {value!r}")

@@ -1,0 +1,245 @@
+"""What a run begins with: its plan, inputs, code and manifest in the store; then it can be carried."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from promissory.executor.code.resolver import CantTravel, Code
+from promissory.executor.code.source_bundle import keep_bundle
+from promissory.executor.crash_points import reached
+from promissory.executor.engines.engine import Engine
+from promissory.executor.errors import EngineError, InputError, RunExists
+from promissory.executor.execution.code_changes import Current
+from promissory.executor.execution.loop import Execution, resumed_event
+from promissory.executor.execution.options import Options
+from promissory.executor.execution.run import OwnRun, default_store
+from promissory.executor.journal.reader import Tail
+from promissory.executor.protocol.limits import Limits
+from promissory.executor.records.manifest import Manifest, new_manifest, read_manifest, write_manifest
+from promissory.executor.scheduler.scheduler import Scheduler
+from promissory.executor.scheduler.timeouts import cant_stop, with_timeouts
+from promissory.executor.store.keys import is_run_id, object_key, plan_key
+from promissory.executor.store.probe import probe
+from promissory.executor.store.store import Store
+from promissory.planner import compile as compile_plan
+from promissory.planner.entities.dynamic import Dynamic
+from promissory.planner.entities.task import Task
+from promissory.planner.entities.workflow import Workflow, WorkflowFunction
+from promissory.planner.errors import is_ours
+from promissory.planner.functions import registry
+from promissory.planner.functions.entity import Entity
+from promissory.planner.plan.format import digest_without_code, plan_digest, plan_from_bytes
+from promissory.planner.plan.model import Large, Plan, Shape, Value
+from promissory.typesys.errors import TypeMismatch
+from promissory.typesys.names import import_name, module_name
+from promissory.typesys.wire import Codec, codec_for
+
+Target = WorkflowFunction[..., Any] | Workflow | Dynamic[..., Any] | Task[..., Any] | Plan
+
+
+def prepare(
+    target: Target,
+    inputs: Mapping[str, Any] | None,
+    store: Store | str | Path | None,
+    limits: Limits,
+    run_id: str | None,
+    options: Options,
+) -> OwnRun:
+    """Compile a target, encode its inputs, and write what its run begins with."""
+    plan = target if isinstance(target, Plan) else compile_plan(target)
+    encoded = encode_inputs(plan, target, inputs or {})
+    return prepare_encoded(plan, encoded, codecs_of(target), store=opened_store(store), limits=limits, run_id=run_id, source=_source(target), options=options)
+
+
+def prepare_encoded(
+    plan: Plan,
+    inputs: dict[str, bytes],
+    codecs: Mapping[str, Codec],
+    *,
+    store: Store,
+    limits: Limits,
+    run_id: str | None,
+    source: tuple[str, ...],
+    options: Options,
+) -> OwnRun:
+    """Write what a run begins with: code that no import reaches, plan, inputs, manifest. Then it can be carried."""
+    name = run_name(run_id, plan.name)
+    if not options.engine.stops_bodies and not options.soft_timeouts:
+        refuse_timeouts(plan.shape, options.engine.name)
+    probe(store)
+    bundle = _keep_code(store, name, plan, source, options.engine)
+    values: dict[str, Value] = {name: store.put_value(data) for name, data in inputs.items()}
+    for literal in plan.literals:
+        if isinstance(literal, Large):
+            if literal.digest not in plan.blobs:
+                raise InputError(f"the plan {plan.name} lacks its large literals: a futures file runs only within its run")
+            store.put_object(literal.digest, plan.blobs[literal.digest])
+    if options.durability == "disk":
+        named = [value for value in (*values.values(), *plan.literals) if isinstance(value, Large)]
+        store.sync([object_key(value.digest) for value in named])
+    digest = plan_digest(plan)
+    store.put_same(plan_key(digest), plan.to_bytes())
+    manifest = new_manifest(name, plan.name, digest, values, options.engine.name, limits, source, bundle)
+    if not write_manifest(store, manifest):
+        raise RunExists(
+            f"the store {store.url} has a run {name!r} already{_difference(store, manifest, plan)}: resume it (promissory resume {name}), or give another name",
+            is_same=not _difference(store, manifest, plan),
+        )
+    reached("run.manifest-written")
+    scheduler = Scheduler(limits, run=name.encode())
+    scheduler.open_root(plan, tuple(values[p.name] for p in plan.inputs))
+    execution = new_execution(store, manifest, scheduler, options, plan)
+    execution.begins_with([resumed_event(1, limits)])
+    return OwnRun(name, store, codecs, execution, plan)
+
+
+def _difference(store: Store, manifest: Manifest, plan: Plan) -> str:
+    """In what a run that is there already differs from one that was to begin; nothing if only its code has other digests (rule R6)."""
+    there = read_manifest(store, manifest.run_id)
+    if there.plan != manifest.plan and digest_without_code(plan_from_bytes(store.get(plan_key(there.plan)))) != digest_without_code(plan):
+        return ", of another plan"
+    different = [name for name in manifest.inputs if manifest.inputs[name] != there.inputs.get(name)]
+    return f", with another {', '.join(different)}" if different else ""
+
+
+def new_execution(
+    store: Store, manifest: Manifest, scheduler: Scheduler, options: Options, plan: Plan, epoch: int = 1, tail: Tail | None = None
+) -> Execution:
+    """An executor's work on a run, with what its caller chose: the one place where an execution and its journal are made."""
+    scheduler.admission.capacity = options.capacity()
+    scheduler.hard_timeouts = options.engine.stops_bodies or options.soft_timeouts
+    return Execution(
+        store,
+        manifest,
+        scheduler,
+        options.engine,
+        epoch=epoch,
+        tail=tail,
+        durable=options.durability == "disk",
+        parallel=options.parallel,
+        script=_script(manifest.source),
+        modules=_modules(plan),
+        timeout=options.timeout,
+        echo=options.echo,
+        beat=options.beat,
+        on_progress=options.on_progress,
+        clock=options.clock,
+    )
+
+
+def _keep_code(store: Store, run_id: str, plan: Plan, source: tuple[str, ...], engine: Engine) -> bytes:
+    """Store what other processes need of the code: functions that no import reaches, and the user's own modules. Gives the source bundle's digest."""
+    if not (engine.remote or store.outlives_the_process):
+        return b""
+    code = Code(store, run_id, b"")
+    try:
+        code.ship(zip(plan.shape.callees, plan.origin.entities, strict=False), must=engine.remote)
+    except CantTravel as problem:
+        raise InputError(str(problem)) from problem
+    if not store.outlives_the_process:
+        return b""
+    modules = {module_name(entity.function.__module__): entity.function.__code__.co_filename for entity in plan.origin.entities}
+    if source and source[0]:
+        modules.setdefault(import_name(Path(source[0]))[0], source[0])
+    return keep_bundle(store, modules)
+
+
+def _modules(plan: Plan) -> tuple[tuple[str, str], ...]:
+    """The modules that this process has the plan's functions from, by name, for workers that an import of the name alone would not lead there."""
+    found: dict[str, str] = {}
+    for entity in plan.origin.entities:
+        name = entity.function.__module__
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if name not in ("__main__", "__mp_main__") and file:
+            found[name] = str(Path(file).resolve())
+    return tuple(found.items())
+
+
+def keep_current_code(store: Store, run_id: str, engine: Engine, current: Current) -> None:
+    """Have workers find the functions as this process has them now: cells that were run again, a program that defines them anew."""
+    code = Code(store, run_id, b"")
+    for callee, entity in current:
+        registry.remember(callee, entity)
+    if engine.remote or store.outlives_the_process:
+        try:
+            code.ship(current, replacing=True, must=engine.remote)
+        except CantTravel as problem:
+            raise InputError(str(problem)) from problem
+
+
+def _script(source: tuple[str, ...]) -> tuple[str, str] | None:
+    """The module name and file of the program that defines the workflow; so workers know which file may start runs by itself."""
+    main = getattr(sys.modules["__main__"], "__file__", None)
+    for file in (main, *source[:1]):
+        if file and file.endswith(".py") and Path(file).is_file() and not is_ours(str(Path(file).resolve())):
+            return module_name("__main__") if file == main else import_name(Path(file))[0], str(Path(file).resolve())
+    return None
+
+
+def run_name(wanted: str | None, workflow: str) -> str:
+    """The name of a new run. Raises `InputError` for one that can't be."""
+    if wanted is not None:
+        if not is_run_id(wanted):
+            raise InputError(f"{wanted!r} can't name a run: letters, digits, '.', '_' and '-' can")
+        return wanted
+    name = "".join(c if (c.isalnum() and c.isascii()) or c in "_-" else "-" for c in workflow).strip("-_")[:60] or "run"
+    return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
+
+
+def opened_store(store: Store | str | Path | None) -> Store:
+    if isinstance(store, Store):
+        return store
+    return Store(default_store() if store is None else store)
+
+
+def codecs_of(target: Target) -> dict[str, Codec]:
+    """The codec of each output by name, with the author's classes where the target has them."""
+    if isinstance(target, Plan):
+        return {output.name: codec_for(output.type) for output in target.outputs}
+    if isinstance(target, Workflow):
+        return target.output_codecs
+    return {"result": target.signature.result}
+
+
+def _source(target: Target) -> tuple[str, ...]:
+    if not isinstance(target, Entity):
+        return ()
+    path = Path(target.function.__code__.co_filename)
+    return (str(path), str(import_name(path)[1])) if path.is_file() else ()
+
+
+def encode_inputs(plan: Plan, target: Target, inputs: Mapping[str, Any]) -> dict[str, bytes]:
+    """The inputs of a run as bytes, defaults filled in. Raises `InputError` with all that is wrong."""
+    codecs = [codec_for(p.type) for p in plan.inputs] if isinstance(target, Plan) else list(target.signature.codecs)
+    known = {p.name for p in plan.inputs}
+    problems = [f"it has no input {name!r}" for name in inputs if name not in known]
+    encoded: dict[str, bytes] = {}
+    for parameter, codec in zip(plan.inputs, codecs, strict=True):
+        if parameter.name in inputs:
+            try:
+                encoded[parameter.name] = codec.encode(inputs[parameter.name])
+            except TypeMismatch as mismatch:
+                problems.append(mismatch.at(parameter.name))
+        elif parameter.default is not None:
+            encoded[parameter.name] = parameter.default
+        else:
+            problems.append(f"it needs the input {parameter.name}: {parameter.type}")
+    if problems:
+        raise InputError(f"{plan.name}{_face(plan)} can't be run: {'; '.join(problems)}")
+    return encoded
+
+
+def _face(plan: Plan) -> str:
+    return f"({', '.join(f'{p.name}: {p.type}' for p in plan.inputs)})"
+
+
+def refuse_timeouts(shape: Shape, engine: str) -> None:
+    """Raise `EngineError` if a plan has time-outs."""
+    names = with_timeouts(shape)
+    if names:
+        raise EngineError(cant_stop(names, engine))

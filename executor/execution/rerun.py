@@ -1,0 +1,181 @@
+"""A new run that takes from an earlier one all but a node and what depends on it.
+
+The earlier run's journal is replayed into the new run without the events of what is to run again: the scheduler is a state machine, and events whose causes are all there make a state that is
+good. Frames get new numbers, in the order in which they are opened again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from promissory.executor.code.resolver import missing_modules_from
+from promissory.executor.errors import RunExists
+from promissory.executor.execution.code_changes import adopt_current_code
+from promissory.executor.execution.loop import code_event, resumed_event
+from promissory.executor.execution.options import Limited, Options, check_limits
+from promissory.executor.execution.prepare import Target, codecs_of, keep_current_code, new_execution, refuse_timeouts, run_name
+from promissory.executor.execution.run import OwnRun
+from promissory.executor.history.history import History
+from promissory.executor.journal.reader import find_end, read_segments
+from promissory.executor.protocol.events import (
+    CHOSEN,
+    COLLAPSED,
+    DONE,
+    EXPANDED,
+    FAILED,
+    ITEMS,
+    LOOPED,
+    OPENED,
+    OPENING,
+    SIGNALLED,
+    SKIPPED,
+    Event,
+    begins_iteration,
+    meta_of,
+)
+from promissory.executor.records.manifest import new_manifest, write_manifest
+from promissory.executor.scheduler.calls import Key
+from promissory.executor.scheduler.replay import replay, replayed
+from promissory.executor.scheduler.scheduler import Scheduler
+from promissory.executor.store.keys import run_key
+from promissory.executor.store.probe import probe
+from promissory.executor.store.store import Store
+
+_TAKEN: Final = frozenset((DONE, EXPANDED, OPENED, FAILED, COLLAPSED, LOOPED, SKIPPED, CHOSEN, ITEMS, SIGNALLED))
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a rerun takes from the earlier run.
+
+    Attributes:
+        again: for each frame of it, the nodes (and joints) that are to run again.
+        above: the nodes that stand for a frame in which one is to run again.
+        gone: frames that are opened anew, if at all.
+        numbers: the new number of each frame that is kept, as far as is known.
+        loops: how many iterations stay of the node that runs again, and of those above it.
+    """
+
+    again: dict[int, set[int]]
+    above: set[Key]
+    gone: set[int]
+    numbers: dict[int, int]
+    loops: dict[Key, int]
+
+
+def to_run_again(history: History, frame: int, node: int, iteration: int = 0) -> Kept:
+    """What has to run again if a node does, from some iteration on: what follows it in its frame, the nodes that stand for that frame, what follows those, and so on up."""
+    again: dict[int, set[int]] = {}
+    above: set[Key] = set()
+    loops = {(frame, node): iteration}
+    at, index = frame, node
+    while at >= 0:
+        again[at] = history.followed_by(at, index)
+        stays = history.frame_iterations.get(at, 0)
+        at, index = history.parent(at)
+        above.add((at, index))
+        loops[at, index] = stays
+    gone: set[int] = set()
+    for id in history.frames():
+        parent, slot = history.parent(id)
+        # of a map other chunks stay, of a loop the iterations before
+        beside = (parent, slot) in above and (history.opened[id].part is not None or any(id < kept and history.parent(kept) == (parent, slot) for kept in again))
+        beside = beside or ((parent, slot) == (frame, node) and history.frame_iterations.get(id, 0) < iteration)
+        if parent in gone or (slot in again.get(parent, ()) and id not in again and not beside):
+            gone.add(id)
+    return Kept(again, above, gone, {0: 0}, loops)
+
+
+def kept_events(history: History, kept: Kept, events: Iterator[Event]) -> Iterator[Event]:
+    """The events of an earlier run that a new one begins with, with the frames' new numbers."""
+    numbers = kept.numbers
+    iterations = dict.fromkeys(kept.loops, 0)
+    for event in events:
+        kind = event[0]
+        if kind not in _TAKEN or event[1] in kept.gone or event[1] not in numbers:
+            continue
+        frame, index = (event[1], event[2]) if kind != COLLAPSED else history.parent(event[1])
+        runs_again = index in kept.again.get(frame, ())
+        if kind == ITEMS:
+            runs_again = runs_again and (frame, index) not in kept.above
+        if kind == COLLAPSED:
+            if not runs_again:
+                yield kind, numbers[event[1]]
+            continue
+        if (frame, index) in iterations and begins_iteration(event):
+            runs_again = iterations[frame, index] >= kept.loops[frame, index]
+            iterations[frame, index] += 1
+        at = OPENING.get(kind)
+        child = -1 if at is None else event[at]
+        if child < 0:
+            if not runs_again:
+                yield (kind, numbers[frame], *event[2:])
+        elif child not in kept.gone:
+            assert at is not None
+            numbers[child] = len(numbers)
+            yield (kind, numbers[frame], *event[2:at], numbers[child], *event[at + 1 :])
+
+
+def _later(event: Event, by: int) -> Event:
+    """An event with its beginning told from another moment."""
+    if meta_of(event) is None:
+        return event
+    started, *rest = event[-1]
+    return (*event[:-1], (started + by, *rest))
+
+
+def prepare_rerun(
+    store: Store, run_id: str, path: str, options: Options, limits: Limited, *, target: Target | None = None, new_run_id: str | None = None
+) -> OwnRun:
+    """Write what the new run begins with, and what it takes from the earlier one; then it can be carried.
+
+    Raises `RunNotFound`, `CodeChanged`, `EngineError`, `RunExists`, `JournalError`.
+    """
+    probe(store)
+    history = History(store, run_id)
+    earlier, plan = history.manifest, history.plan
+    frame, node, iteration = history.find_iteration(path)
+    at = (frame, node)
+    kept = to_run_again(history, frame, node, iteration or 0)
+    name = run_name(new_run_id, plan.name)
+    run_limits = history.limits.changed(*limits)
+    check_limits(run_limits)
+    scheduler = Scheduler(run_limits, run=name.encode())
+    scheduler.open_root(plan, tuple(earlier.inputs[p.name] for p in plan.inputs))
+    taken: list[Event] = []
+    segments = read_segments(store, run_id, 0, find_end(store, run_id))
+    for event in kept_events(history, kept, (event for segment, _ in segments for event in segment.events)):
+        replay(scheduler, event)
+        taken.append(event)
+    begins = resumed_event(1, run_limits)
+    replay(scheduler, begins)  # what failed and was not handled is tried again
+    replayed(scheduler)
+    scheduler.settled.clear()
+    scheduler.afresh.update((frame.id, index) for frame, index in scheduler.ready if (frame.id, index) == (kept.numbers.get(at[0]), at[1]))
+    if not options.engine.stops_bodies and not options.soft_timeouts:
+        for one in scheduler.frames.values():
+            refuse_timeouts(one.topology.shape, options.engine.name)
+    if earlier.bundle:
+        missing_modules_from(store, earlier.bundle, scheduler)
+    changes, current = adopt_current_code(scheduler, False)
+    manifest = replace(
+        new_manifest(name, plan.name, earlier.plan, earlier.inputs, options.engine.name, run_limits, earlier.source, earlier.bundle),
+        parent=(run_id, path),
+    )
+    for key in store.list(run_key(run_id, "code")):
+        store.put_new(run_key(name, "code/" + key.rpartition("/")[2]), store.get(key))
+    if store.exists(run_key(name, "manifest")):
+        raise RunExists(f"the store {store.url} has a run {name!r} already: give another name")
+    for key in store.list(run_key(name, "journal")):
+        store.delete(key)  # of one that died before it was a run
+    execution = new_execution(store, manifest, scheduler, options, plan)
+    changed: list[Any] = [code_event(change.name, change.old, change.new) for change in changes]
+    later = earlier.created - manifest.created  # times are told from the beginning of a run
+    execution.claims((*(_later(event, later) for event in taken), begins, *changed))
+    if not write_manifest(store, manifest):
+        raise RunExists(f"the store {store.url} has a run {name!r} already: give another name")
+    keep_current_code(store, name, options.engine, current)
+    return OwnRun(name, store, codecs_of(target if target is not None else plan), execution, plan)
+

@@ -1,0 +1,379 @@
+"""Run: what a caller holds of a run, live or long over."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple, NoReturn
+
+from promissory.executor.errors import (
+    OutputUnavailable,
+    RunCancelled,
+    RunFailed,
+    RunInterrupted,
+    RunIsNotLive,
+    RunTimeout,
+    StoreError,
+    WorkflowCancelled,
+)
+from promissory.executor.execution.answers import answer
+from promissory.executor.execution.loop import Execution
+from promissory.executor.history.history import History, NodeRow
+from promissory.executor.history.summary import ENDED_WELL, Ending, standing_of_run
+from promissory.executor.protocol.events import value_of
+from promissory.executor.protocol.failure import Failure
+from promissory.executor.records.inbox import Command, tell
+from promissory.executor.store.store import Store
+from promissory.planner.plan.model import Plan
+from promissory.typesys.types import ANY
+from promissory.typesys.wire import Codec, codec_for
+
+_LOOK = 0.2
+_ANY = codec_for(ANY)
+_LIMITS = ("DepthExceeded", "NodesExceeded", "FuturesTooLarge", "IterationLimitExceeded")
+
+
+def resume_command(run_id: str, store: Store) -> str:
+    """What to type to go on with a run."""
+    return go_on_command("resume", run_id, store)
+
+
+def go_on_command(command: str, run_id: str, store: Store) -> str:
+    """What to type to tell a run something."""
+    elsewhere = store.url != Store(default_store()).url
+    return f"promissory {command} {run_id}" + (f" --store {shlex.quote(store.url)}" if elsewhere else "")
+
+
+def default_store() -> str:
+    """Where runs are kept if nothing is said: `PROMISSORY_STORE`, else `./.promissory`."""
+    return os.environ.get("PROMISSORY_STORE") or "./.promissory"
+
+
+class Outputs(dict[str, Any]):
+    """The outputs of a run by name. Asking for one that the run can't have raises `OutputUnavailable`."""
+
+    def __init__(self, found: Mapping[str, Any], why: str) -> None:
+        super().__init__(found)
+        self._why = why
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise OutputUnavailable(f"the output {name} is not there: {self._why}", name)
+
+
+class Cause(NamedTuple):
+    """What brought a run's end about.
+
+    Attributes:
+        segment: the segment that tells of the end.
+        failure: path, failure and attempt of the node that failed first.
+        cancelled: path and reason of the task that cancelled the run.
+    """
+
+    segment: int
+    failure: tuple[str, Failure, int] | None
+    cancelled: tuple[str, str] | None
+
+
+class Run:
+    """A run of a workflow, as `run`, `start`, `resume` and `attach` give it.
+
+    Attributes:
+        id: its name, which `promissory resume` takes.
+        store: where it lies.
+
+    What it says is read when it is asked for: a run that failed here and was resumed by somebody else tells of that.
+
+    >>> from promissory import task
+    >>> import promissory
+    >>> @task
+    ... def inc(x: int) -> int:
+    ...     return x + 1
+    >>> ended = promissory.run(inc, {"x": 1}, store="memory://doctest")
+    >>> ended.state, ended.outputs, [row.path for row in ended.nodes()]
+    ('SUCCEEDED', {'result': 2}, ['main/inc'])
+    """
+
+    def __init__(self, run_id: str, store: Store, codecs: Mapping[str, Codec]) -> None:
+        self.id = run_id
+        self.store = store
+        self._codecs = codecs
+        self._last: Ending | None = None
+        self._cause: Cause | None = None
+
+    # --- how it goes ---
+
+    def wait(self, timeout: float | None = None) -> Run:
+        """Wait for the end of a run that goes on in the background or in another process; gives the run itself.
+
+        Raises:
+            TimeoutError: it has not ended after `timeout` seconds; it goes on.
+            Fenced, StoreError: its executor had to stop.
+        """
+        given_up = None if timeout is None else time.monotonic() + timeout
+        while self.state in ("RUNNING", "PAUSED"):
+            if given_up is not None and time.monotonic() >= given_up:
+                raise TimeoutError(f"run {self.id} has not ended after {timeout} s")
+            time.sleep(_LOOK)
+        return self
+
+    def pause(self, reason: str = "") -> None:
+        """Have nothing new start, until `unpause`; what runs may finish. A run of another process has taken note when this returns.
+
+        Raises:
+            RunIsNotLive: nobody works on the run.
+        """
+        self._command("pause", reason)
+
+    def unpause(self) -> None:
+        """Go on after `pause`. Raises `RunIsNotLive`."""
+        self._command("unpause", "")
+
+    def stop(self, reason: str = "stopped by its owner") -> None:
+        """Start nothing new, let what runs finish, and leave the run INTERRUPTED: `resume` goes on with it. Raises `RunIsNotLive`."""
+        self._command("stop", reason)
+
+    def cancel(self, reason: str = "cancelled by its owner") -> None:
+        """Start nothing new, end what runs where the engine can do that, and end as CANCELLED. A run that has ended stays as it is. Raises `RunIsNotLive`."""
+        self._command("cancel", reason)
+
+    def _command(self, command: str, reason: str) -> None:
+        tell(self.store, self.id, command, reason)
+
+    def answer(self, name: str, value: Any) -> None:
+        """Answer a gate: what `wait_for_input(name)` waits for, or whether `approve(…, name)` may go on.
+
+        Args:
+            name: of the gate, or its path.
+            value: of the type that the gate wants; True or False for an approval.
+
+        Raises:
+            RunIsNotLive: the run has ended. A run that is interrupted takes the answer when it is resumed.
+            GateNotFound: no gate of this name waits; the message says which do.
+            TypeError: the value is not what the gate wants.
+        """
+        answer(self.store, self.id, name, value)
+
+    @property
+    def state(self) -> str:
+        """RUNNING, PAUSED, SUCCEEDED, FAILED, CANCELLED, or INTERRUPTED if its executor is gone (rule X8)."""
+        return self._stands().state
+
+    @property
+    def reason(self) -> str:
+        """Why it ended as it did."""
+        return self._stands().reason
+
+    def _stands(self) -> Ending:
+        """How the run stands. An end that nothing can follow is read once; any other holds as long as no segment is newer."""
+        if self._last is not None and self._last.state in ENDED_WELL:
+            return self._last
+        found = standing_of_run(self.store, self.id)
+        if self._last is None or self._last.segment != found.segment or found.state in ("RUNNING", "PAUSED"):
+            self._last = found
+        return self._last
+
+    def _cause_of(self, ending: Ending) -> Cause:
+        """What brought an end about: read once for each end."""
+        if self._cause is None or self._cause.segment != ending.segment:
+            history = History(self.store, self.id)
+            failure = history.first_failure() if ending.state == "FAILED" else None
+            cancelled = history.cancelled_by() if ending.state == "CANCELLED" else None
+            self._cause = Cause(ending.segment, failure, cancelled)
+        return self._cause
+
+    @property
+    def error(self) -> RunFailed | RunCancelled | WorkflowCancelled | RunInterrupted | None:
+        """What went wrong, if something did. The original exception is its cause."""
+        stands = self._stands()
+        if stands.state == "INTERRUPTED":
+            why = f" ({stands.reason})" if stands.reason else ""
+            return RunInterrupted(f"run {self.id} is interrupted{why}: {resume_command(self.id, self.store)}")
+        if stands.state not in ("FAILED", "CANCELLED"):
+            return None
+        cause = self._cause_of(stands)
+        if stands.state == "CANCELLED":
+            if cause.cancelled is None:
+                return RunCancelled(f"run {self.id} was cancelled: {stands.reason}")
+            node, reason = cause.cancelled
+            return WorkflowCancelled(f"{node} cancelled the run{f': {reason}' if reason else ''}", reason, node)
+        if cause.failure is None:
+            return self._timeout_error(stands.reason)
+        path, failure, attempt = cause.failure
+        said = f"{failure}" if path.partition("#")[0] in failure.message else f"{path} failed: {failure}"
+        verb = "with the limit raised" if failure.kind in _LIMITS else "repair it, then"
+        way_out = f"\n  run {self.id}; {verb}: {resume_command(self.id, self.store)}" if self.store.outlives_the_process else ""
+        error = RunFailed(
+            f"{said}{way_out}",
+            path=path,
+            attempt=attempt,
+            run_id=self.id,
+            remote_traceback=failure.traceback,
+        )
+        error.__cause__ = failure.exception()
+        return error
+
+    def _timeout_error(self, reason: str) -> RunTimeout:
+        way_out = f"; to go on: {resume_command(self.id, self.store)}" if self.store.outlives_the_process else ""
+        return RunTimeout(f"run {self.id}: {reason}{way_out}", path="main", run_id=self.id)
+
+    # --- what it gave ---
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """Its outputs by name, as Python. Raises what `result` raises."""
+        self.wait()
+        error = self.error
+        if error is not None:
+            raise error
+        found = self.encoded_outputs()
+        if len(found) == 1 and not self._codecs and found[0] is not None:  # of a task that ended a workflow without outputs early
+            return {"result": _ANY.decode(found[0])}
+        there = {name: codec.decode(data) for (name, codec), data in zip(self._codecs.items(), found, strict=False) if data is not None}
+        return Outputs(there, self.why_unavailable() if len(there) < len(self._codecs) else "")
+
+    def why_unavailable(self) -> str:
+        """Why an output is not there, of a run that has ended well."""
+        stands = self._stands()
+        if stands.state == "TERMINATED":
+            return f"the run was ended early ({stands.reason})" if stands.reason else "the run was ended early"
+        skipped = [row for row in self.nodes() if row.state == "SKIPPED" and row.why and not row.why.endswith("was skipped")]
+        said = "; ".join(f"{row.path}: {row.why}" for row in skipped[:3])
+        return f"what gives it was skipped{f' ({said})' if said else ''}"
+
+    def encoded_outputs(self) -> list[bytes | None]:
+        """Its outputs as they are stored, in order, None for one that it does not have; needs none of the author's classes."""
+        stands = self._stands()
+        if stands.outputs is None:
+            raise RunFailed(f"run {self.id} is {stands.state} and has no result", path="main", run_id=self.id)
+        return [None if tree is None else self.store.get_value(value_of(tree)) for tree in stands.outputs]
+
+    @property
+    def result(self) -> Any:
+        """What the function would have returned: the one output, None if there is none, a dict if there are several.
+
+        Raises:
+            RunFailed: a node failed; the cause is the original exception.
+            RunCancelled: it was cancelled; WorkflowCancelled, if one of its tasks did that.
+            OutputUnavailable: it ended well, and what gives its one output did not run.
+            RunInterrupted: it has not ended, and nobody works on it.
+        """
+        outputs = self.outputs
+        if len(self._codecs) == 1:
+            return outputs[next(iter(self._codecs))]
+        if not self._codecs:
+            return outputs.get("result")
+        return outputs or None
+
+    # --- what is known of it ---
+
+    def nodes(self, *, items: bool = False) -> list[NodeRow]:
+        """Every node that is committed or known: path, state, attempts, times, depth, worker, why.
+
+        Args:
+            items: give a row also to each item of a map (`score[17]`) and to each iteration of a loop that has ended (`fib[=7]`).
+        """
+        return list(History(self.store, self.id, items).nodes(items))
+
+    def futures(self, path: str | None = None) -> Any:
+        """The paths of the nodes that emitted futures files; with a path, that futures file as a `Plan`."""
+        history = History(self.store, self.id)
+        if path is None:
+            return history.futures_paths()
+        plan: Plan = history.futures(path)[0]
+        return plan
+
+    def __repr__(self) -> str:
+        return f"<run {self.id} {self.state}>"
+
+
+class OwnRun(Run):
+    """A run that this process carries, or has carried.
+
+    Args:
+        execution: its work on the run.
+        plan: holds the functions that no import reaches.
+    """
+
+    def __init__(self, run_id: str, store: Store, codecs: Mapping[str, Codec], execution: Execution, plan: Plan) -> None:
+        super().__init__(run_id, store, codecs)
+        self.plan = plan
+        self._execution = execution
+        self._thread: threading.Thread | None = None
+        self._raised: BaseException | None = None
+        self._is_over = False
+
+    def carry(self) -> OwnRun:
+        """Carry it to its end, here."""
+        execution = self._execution
+        try:
+            ended = execution.run()
+            self._last = ended
+        except BaseException as error:
+            self._last = Ending("INTERRUPTED", "", None, execution.journal.newest)
+            self._say_how_to_go_on(error)
+            raise
+        finally:
+            self._is_over = True
+        scheduler, failure = execution.scheduler, None
+        if scheduler.failure is not None and ended.state == "FAILED":
+            failure = (scheduler.failure.path, scheduler.failure.failure, scheduler.failure.attempt)
+        self._cause = Cause(self._last.segment, failure, scheduler.cancelled)
+        return self
+
+    def _say_how_to_go_on(self, error: BaseException) -> None:
+        if not self.store.outlives_the_process:
+            return
+        command = resume_command(self.id, self.store)
+        if isinstance(error, KeyboardInterrupt):
+            error.add_note(f"run {self.id} is interrupted and can be resumed: {command}")
+        elif isinstance(error, StoreError):
+            error.add_note(f"run {self.id} is interrupted; what was acknowledged is safe. Repair the store, then: {command}")
+
+    def carry_in_background(self) -> OwnRun:
+        """Carry it to its end in a thread."""
+
+        def work() -> None:
+            try:
+                self.carry()
+            except BaseException as error:  # whoever waits for the run gets it
+                self._raised = error
+
+        self._thread = threading.Thread(target=work, name=f"promissory run {self.id}", daemon=True)
+        self._thread.start()
+        return self
+
+    def wait(self, timeout: float | None = None) -> Run:
+        """Wait for the end of a run that goes on in the background; gives the run itself. Told at `Run.wait`."""
+        if self._thread is not None:
+            self._thread.join(timeout)
+            if self._thread.is_alive():
+                raise TimeoutError(f"run {self.id} has not ended after {timeout} s")
+        if self._raised is not None:
+            raise self._raised
+        return super().wait(timeout)  # somebody else may go on with it
+
+    def answer(self, name: str, value: Any) -> None:
+        """Answer a gate. Told at `Run.answer`."""
+        if not self._is_over:
+            self._execution.flush()
+        super().answer(name, value)
+
+    def _command(self, command: str, reason: str) -> None:
+        if not self._is_over:
+            self._execution.command(Command(command, reason, "its own process", time.time_ns() // 1000))
+        elif self.state in ("RUNNING", "PAUSED"):  # somebody else goes on with it
+            super()._command(command, reason)
+        elif command in ("pause", "unpause"):
+            raise RunIsNotLive(f"run {self.id} is {self.state}: there is nobody to {command} it")
+
+    def _stands(self) -> Ending:
+        if not self._is_over:
+            return Ending("PAUSED" if self._execution.scheduler.paused else "RUNNING", "", None, -1)
+        try:
+            return super()._stands()
+        except StoreError:
+            assert self._last is not None
+            return self._last  # the store that this run had to stop for

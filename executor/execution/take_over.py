@@ -1,0 +1,80 @@
+"""Taking a run over: its state back from the journal, today's code, and the first segment of a new executor, after which nobody else may write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from promissory.executor.cache.lookups import keep_all
+from promissory.executor.clock import SystemClock
+from promissory.executor.code.resolver import missing_modules_from
+from promissory.executor.code.source_bundle import leave_other_bundles
+from promissory.executor.crash_points import reached
+from promissory.executor.execution.code_changes import Change, adopt_current_code
+from promissory.executor.execution.commits import write_futures
+from promissory.executor.execution.loop import code_event, resumed_event
+from promissory.executor.execution.options import Limited, Options, check_limits
+from promissory.executor.execution.prepare import Target, codecs_of, keep_current_code, new_execution, refuse_timeouts
+from promissory.executor.execution.run import OwnRun, Run
+from promissory.executor.history.recovery import next_epoch, recover
+from promissory.executor.history.summary import ENDED_WELL
+from promissory.executor.journal.writer import LostRace
+from promissory.executor.records.inbox import clear
+from promissory.executor.records.manifest import Manifest
+from promissory.executor.store.probe import probe
+from promissory.executor.store.store import Store
+
+
+def take_over_run(
+    store: Store,
+    manifest: Manifest,
+    options: Options,
+    limits: Limited,
+    *,
+    target: Target | None = None,
+    strict_code: bool = False,
+    on_change: Callable[[Change], None] | None = None,
+) -> Run:
+    """Make a run this executor's own, ready to be carried; the run itself if it has succeeded already.
+
+    Raises:
+        CodeChanged, EngineError, JournalError, StoreError: it is as it was.
+        Fenced: another executor was quicker.
+    """
+    run_id = manifest.run_id
+    probe(store)
+    while True:
+        recovered = recover(store, manifest, options.clock or SystemClock())
+        codecs = codecs_of(target if target is not None else recovered.plan)
+        if recovered.ended is not None and recovered.ended[1] in ENDED_WELL:
+            for data in recovered.futures:
+                write_futures(store, run_id, data)
+            keep_all(store, run_id, recovered.scheduler.settled)
+            return Run(run_id, store, codecs)
+        scheduler = recovered.scheduler
+        scheduler.limits = scheduler.limits.changed(*limits)
+        check_limits(scheduler.limits)
+        if not options.engine.stops_bodies and not options.soft_timeouts:
+            for frame in scheduler.frames.values():
+                refuse_timeouts(frame.topology.shape, options.engine.name)
+        leave_other_bundles(manifest.bundle)
+        if manifest.bundle:
+            missing_modules_from(store, manifest.bundle, scheduler)
+        changes, current = adopt_current_code(scheduler, strict_code)
+        epoch = next_epoch(recovered)
+        execution = new_execution(store, manifest, scheduler, options, recovered.plan, epoch, recovered.tail)
+        changed = [code_event(change.name, change.old, change.new) for change in changes]
+        try:
+            execution.journal.claim((resumed_event(epoch, scheduler.limits), *changed))
+        except LostRace:
+            continue  # what the old executor has just written counts: read it too
+        break
+    reached("resume.claimed")
+    clear(store, run_id)
+    for change in changes:
+        if on_change is not None:
+            on_change(change)
+    keep_current_code(store, run_id, options.engine, current)
+    for data in recovered.futures:
+        write_futures(store, run_id, data)
+    execution.replaces(recovered.snapshot)
+    return OwnRun(run_id, store, codecs, execution, recovered.plan)

@@ -1,0 +1,195 @@
+"""Nodes as people see them: one row each, in a state of rule X8. Made from a `History`; reads nothing itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from promissory.executor.scheduler.frame import CANCELLED, DONE, FAILED, OPEN, PENDING, SKIPPED, UPSTREAM_FAILED, Frame
+from promissory.planner.plan.model import CALL, GATE, KIND_NAMES, MAP
+from promissory.planner.plan.specs import Gate
+
+if TYPE_CHECKING:
+    from promissory.executor.history.history import History
+    from promissory.executor.protocol.events import Meta
+
+_NAMES: Final = {DONE: "SUCCEEDED", FAILED: "FAILED", UPSTREAM_FAILED: "UPSTREAM_FAILED", SKIPPED: "SKIPPED", CANCELLED: "CANCELLED"}
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """One node of a run.
+
+    Attributes:
+        path: where it is, for people and for the command line.
+        state: as rule X8 names it.
+        called: what it calls.
+        kind: task, dynamic, plan, map, branch, gate, rescue or merge.
+        depth: how many dynamics it is nested in.
+        attempts: how often its body was begun; 0 if its outcome came from the cache. Of a loop: in the iteration that it is in.
+        started: µs since the epoch; 0 if it has not started.
+        duration: µs of its last attempt's body.
+        worker: who ran it.
+        log: (key, offset, length) of what it printed.
+        why: of a failure, what it was; of a node that waits for another attempt or was skipped, why.
+        cached: its outcome was taken from the cache.
+        iterations: how many iterations of a loop have ended; 0 of what does not loop.
+        items: of a map: how many items have ended, and how many there are; None of anything else.
+        spent: µs in bodies, of all its attempts, iterations and items.
+    """
+
+    path: str
+    state: str
+    called: str
+    kind: str
+    depth: int
+    attempts: int = 0
+    started: int = 0
+    duration: int = 0
+    worker: str = ""
+    log: tuple[str, int, int] | None = None
+    why: str = ""
+    cached: bool = False
+    iterations: int = 0
+    items: tuple[int, int] | None = None
+    spent: int = 0
+
+
+class Rows:
+    """The rows of one look at a run.
+
+    Args:
+        history: what the journal tells.
+        items: whether each item of a map and each iteration of a loop gets a row of its own.
+    """
+
+    def __init__(self, history: History, items: bool = False) -> None:
+        self._history = history
+        self._items = items
+        self._running = history.running
+        self._is_over = history.end is not None and history.end[0] in ("FAILED", "CANCELLED", "TERMINATED")
+
+    def all(self) -> Iterator[tuple[NodeRow, tuple[int, int]]]:
+        """Every node with its frame and index, frame by frame in the order in which they were opened."""
+        for id in list(self._history.opened):
+            yield from self.of_frame(id)
+
+    def of_frame(self, id: int) -> Iterator[tuple[NodeRow, tuple[int, int]]]:
+        """The nodes of a frame; of the items of a map only if they are wanted."""
+        frame = self._history.opened[id]
+        if frame.part is not None and not self._items:
+            return
+        for index in range(frame.topology.count):
+            if self._items:
+                for row in self._iterations(id, index):
+                    yield row, (id, index)
+            yield self.of_node(id, index), (id, index)
+
+    def of_node(self, id: int, index: int) -> NodeRow:
+        """The row of one node."""
+        history, key = self._history, (id, index)
+        frame = history.opened[id]
+        path, called, kind = history.path(id, index), *_called(frame, index)
+        depth = frame.depth + (kind == "dynamic")
+        state, why = self._state(frame, index), ""
+        meta = history.metas.get(key)
+        tried = history.last_try(key)
+        if state == "FAILED" and key in history.failed:
+            meta, why = history.failed[key][1], str(history.failed[key][0])
+        elif state in ("RETRYING", "CANCELLED", "LOOPING") and tried is not None:
+            why, meta = str(tried[0]), tried[1]
+        elif state in ("SKIPPED", "CANCELLED"):
+            why = history.reasons.get(key, "") or self._skipped_with(frame, index)
+        elif state == "UPSTREAM_FAILED" and frame.failures and index in frame.failures:
+            why = f"{frame.failures[index].path} failed"
+        elif state == "RUNNING":
+            worker, since = self._running[key]
+            attempt = 1 if tried is None else tried[1][3] + 1
+            meta = (since - history.manifest.created, max(0, time.time_ns() // 1000 - since), worker, attempt, None)
+        elif state in ("READY", "PENDING"):
+            meta = None
+        iterations = history.iterations.get(key, 0)
+        row = self._with(meta, path, state, called, kind, depth, why)
+        if iterations or frame.topology.kind(index) == MAP:
+            row = replace(row, iterations=iterations, items=history.items.get(key))
+        spent = 0 if self._items else history.spent.get(key, 0)  # items and iterations have rows of their own
+        return replace(row, spent=spent) if spent else row
+
+    def _skipped_with(self, frame: Frame, index: int) -> str:
+        """Which node that was skipped took this one along."""
+        before = [one for one, takes in frame.topology.before(index).items() if takes and frame.state(one) == SKIPPED and one < frame.topology.count]
+        return f"{self._history.path(frame.id, before[0])} was skipped" if before and frame.state(index) == SKIPPED else ""
+
+    def _iterations(self, id: int, index: int) -> Iterator[NodeRow]:
+        history = self._history
+        frame = history.opened[id]
+        called, kind = _called(frame, index)
+        for number, meta in enumerate(history.iteration_metas.get((id, index), ())):
+            yield self._with(meta, f"{history.path(id, index)}[={number}]", "SUCCEEDED", called, kind, frame.depth + (kind == "dynamic"), "")
+
+    def _state(self, frame: Frame, index: int) -> str:
+        key, state = (frame.id, index), frame.state(index)
+        history = self._history
+        if key in history.stopped:
+            return "CANCELLED"
+        if state == DONE and history.is_expanded(key):
+            return "EXPANDED"
+        if state in _NAMES:
+            return _NAMES[state]
+        if state == OPEN:
+            if frame.failures and index in frame.failures:
+                return "FAILED"
+            if frame.topology.kind(index) == GATE:
+                return "CANCELLED" if self._is_over else "WAITING"
+            return "CANCELLED" if self._is_over else "EXPANDED"
+        assert state == PENDING
+        if index == frame.topology.graph.on_failure and (frame.id not in history.scheduler.frames or history.end is not None):
+            return "SKIPPED"  # there was no failure to handle
+        if key in self._running and key not in history.scheduler.waiting and self._is_of_now(key):
+            return "RUNNING"
+        if self._is_over:
+            return "CANCELLED"
+        if history.last_try(key) is not None:
+            return "RETRYING"
+        if history.iterations.get(key):
+            return "LOOPING"
+        return "READY" if not frame.cells[index] and frame.counts(index) else "PENDING"
+
+    def _is_of_now(self, key: tuple[int, int]) -> bool:
+        """Whether what runs is not an attempt that has failed since: the journal may be younger than the beat."""
+        tried = self._history.last_try(key)
+        return tried is None or self._running[key][1] >= self._history.manifest.created + tried[1][0] + tried[1][1]
+
+    def _with(self, meta: Meta | None, path: str, state: str, called: str, kind: str, depth: int, why: str) -> NodeRow:
+        if meta is None or not meta[2]:
+            return NodeRow(path, state, called, kind, depth, why=why)
+        started, duration, worker, attempt, log = meta
+        address = None if log is None else (log[0], log[1], log[2])
+        return NodeRow(path, state, called, kind, depth, attempt, self._history.manifest.created + started, duration, worker, address, why, attempt == 0)
+
+    def tried(self) -> Iterator[NodeRow]:
+        """Attempts that were followed by another one, or by a resume."""
+        for (id, index), iteration, failure, meta in self._history.tried:
+            frame = self._history.opened[id]
+            if index < frame.topology.count:
+                called, kind = _called(frame, index)
+                path = self._history.path(id, index) + (f"[={iteration}]" if iteration else "")
+                yield self._with(meta, path, "FAILED", called, kind, frame.depth + (kind == "dynamic"), str(failure))
+
+
+def _called(frame: Frame, index: int) -> tuple[str, str]:
+    """What a node calls, and its kind."""
+    topology = frame.topology
+    graph, kind = topology.graph, topology.kind(index)
+    if kind == CALL:
+        callee: Any = topology.shape.callees[graph.targets[index]]
+        return callee.name, callee.kind
+    name = KIND_NAMES[kind]
+    if graph.calls(index):
+        return topology.shape.callees[graph.targets[index]].name, name
+    if graph.opens(index):
+        return topology.shape.graphs[graph.targets[index]].name, name
+    spec = graph.specs[index]
+    return (spec.what if isinstance(spec, Gate) else topology.name(index)), name

@@ -1,0 +1,112 @@
+"""Text paths of nodes: rendered for people by walking up, found again by walking down. They are never stored as keys."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from promissory.executor.errors import RunNotFound
+from promissory.executor.scheduler.frame import joined
+
+if TYPE_CHECKING:
+    from promissory.executor.history.history import History
+
+_WHOLE: Final = 50
+"""Up to this depth a path is shown whole."""
+_SUFFIXES: Final = re.compile(r"(.*?)((?:\[=?\d+\])*)", re.DOTALL)
+
+
+def frame_path(history: History, id: int) -> str:
+    """The path of what a frame stands for."""
+    chain = []
+    while id not in history.frame_paths:
+        chain.append(id)
+        id = history.parents[id][0]
+    for one in reversed(chain):
+        parent, slot = history.parents[one]
+        path = _step(history, parent, slot, history.frame_paths[parent])
+        iteration = history.frame_iterations.get(one, 0)
+        history.frame_paths[one] = f"{path}[={iteration}]" if iteration else path
+    return history.frame_paths[chain[0]] if chain else history.frame_paths[id]
+
+
+def _step(history: History, id: int, index: int, path: str) -> str:
+    frame = history.opened[id]
+    if frame.part is not None and index < frame.topology.count:
+        return f"{path}[{frame.part.first + index}]"
+    name = frame.topology.name(index)
+    return f"{path}/{name}" if frame.depth <= _WHOLE and "…" not in path else joined(path, name)
+
+
+def node_path(history: History, id: int, index: int) -> str:
+    """A node's path; where it would be long it is shortened in the middle, and its frame and index behind `#` make it exact."""
+    above = frame_path(history, id)
+    path = _step(history, id, index, above)
+    return path if history.opened[id].depth <= _WHOLE and "…" not in above else f"{path}#{id}.{index}"
+
+
+def find(history: History, path: str) -> tuple[int, int, int | None]:
+    """The frame and index of a node by its text path, and the iteration that it names. Raises `RunNotFound` with what is there instead."""
+    exact = re.search(r"#(\d+)\.(\d+)(?:\[=(\d+)\])?$", path)
+    run_id = history.manifest.run_id
+    if exact:
+        id, index = int(exact[1]), int(exact[2])
+        if id not in history.opened or index >= history.opened[id].topology.count:
+            raise RunNotFound(f"there is no node {exact[0]} in run {run_id}")
+        return id, index, None if exact[3] is None else int(exact[3])
+    parts = path.strip("/").split("/")
+    if parts[0] == "main" and (len(parts) > 1 or "main" not in history.opened[0].topology.names):
+        parts = parts[1:]
+    id, index = 0, -1
+    iteration: int | None = None
+    for position, part in enumerate(parts):
+        said = "/".join(["main", *parts[:position]])
+        if position:
+            inside = _inside(history, id, index, iteration)
+            if inside is None:
+                raise RunNotFound(f"{said} has no frame of its own in run {run_id}")
+            id = inside
+        id, index, iteration = _node(history, id, part, said)
+    if index < 0:
+        raise RunNotFound("the path names the root, not a node")
+    return id, index, iteration
+
+
+def _inside(history: History, id: int, index: int, named: int | None) -> int | None:
+    iteration = named or 0
+    for child in reversed(history.children.get((id, index), [])):
+        if history.opened[child].part is None and history.frame_iterations.get(child, 0) == iteration:
+            return child
+    frames = [child for child in history.children.get((id, index), []) if history.opened[child].part is None]
+    return frames[-1] if frames and named is None else None
+
+
+def _node(history: History, id: int, part: str, said: str) -> tuple[int, int, int | None]:
+    """The node of a frame that a part of a path names, with an item's number and an iteration's."""
+    names = history.opened[id].topology.names
+    match = _SUFFIXES.fullmatch(part)
+    name, suffixes = (part, "") if part in names or match is None else (match[1], match[2])
+    if name not in names:
+        shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+        raise RunNotFound(f"there is no node {part!r} in {said}; there is: {shown or 'none'}")
+    index = names.index(name)
+    iteration: int | None = None
+    for equals, number in re.findall(r"\[(=?)(\d+)\]", suffixes):
+        if equals:
+            iteration = int(number)
+            continue
+        found = _item(history, id, index, int(number))
+        if found is None:
+            raise RunNotFound(f"{said}/{name} has no item {number} yet in run {history.manifest.run_id}")
+        id, index = found
+    if iteration is not None and iteration > history.iterations.get((id, index), 0):
+        raise RunNotFound(f"{said}/{name} has no iteration {iteration} in run {history.manifest.run_id}: it has had {history.iterations.get((id, index), 0)}")
+    return id, index, iteration
+
+
+def _item(history: History, id: int, index: int, number: int) -> tuple[int, int] | None:
+    for child in history.children.get((id, index), []):
+        frame = history.opened[child]
+        if frame.part is not None and 0 <= number - frame.part.first < frame.topology.count:
+            return child, number - frame.part.first
+    return None

@@ -1,0 +1,107 @@
+"""From a journal back to a scheduler: what a resume begins with.
+
+Reads the newest snapshot and what came after it, and writes nothing: a run is taken over by the first segment that the new executor writes
+(`promissory.executor.journal.writer`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from promissory.executor.clock import Clock
+from promissory.executor.errors import DoesNotFit, JournalError, StoreError
+from promissory.executor.journal.reader import Tail, find_end, newest_snapshot, read_segments
+from promissory.executor.journal.segment import GENESIS, NO_SNAPSHOT, Segment
+from promissory.executor.journal.snapshots import get_snapshot
+from promissory.executor.protocol.events import ENDED, RESUMED, SNAPSHOT, Event, futures_of
+from promissory.executor.protocol.limits import Limits
+from promissory.executor.records.manifest import Manifest, read_plan
+from promissory.executor.scheduler.replay import TOLD, replay, replayed
+from promissory.executor.scheduler.scheduler import Scheduler
+from promissory.executor.scheduler.snapshot import load
+from promissory.executor.store.keys import segment_key
+from promissory.executor.store.store import Store
+from promissory.planner.plan.model import Plan, Value
+from promissory.typesys.errors import FormatError
+
+
+class Recovered:
+    """A run as its journal has it.
+
+    Attributes:
+        plan: its plan.
+        scheduler: its state.
+        tail: the newest segment; None if nothing was written.
+        ended: how it ended, if it did: (ENDED, state, reason, outputs).
+        futures: the futures files named since the newest snapshot, the last of which a crash may have kept from being written behind.
+        snapshot: the newest state that the journal names.
+    """
+
+    def __init__(self, plan: Plan, scheduler: Scheduler) -> None:
+        self.plan = plan
+        self.scheduler = scheduler
+        self.tail: Tail | None = None
+        self.ended: Event | None = None
+        self.futures: list[bytes] = []
+        self.snapshot: Value | None = None
+
+
+def recover(store: Store, manifest: Manifest, clock: Clock) -> Recovered:
+    """Read a run's journal. A snapshot that can't be read costs time: all is replayed. Raises `JournalError`, `StoreError`."""
+    end = find_end(store, manifest.run_id)
+    first = newest_snapshot(store, manifest.run_id, end)
+    try:
+        recovered = _replay(store, manifest, first, end)
+    except (StoreError, FormatError):
+        if first == 0:
+            raise
+        recovered = _replay(store, manifest, 0, end)
+    if end and (recovered.tail is None or recovered.tail.number < end - 1):  # the last segment is torn: the next one is written behind it
+        last = recovered.tail or Tail(end - 1, 0, NO_SNAPSHOT, GENESIS)
+        recovered.tail = replace(last, number=end - 1)
+    replayed(recovered.scheduler, clock.monotonic(), clock.time())
+    return recovered
+
+
+def next_epoch(recovered: Recovered) -> int:
+    """The epoch of an executor that takes a run over: above all before it, also above the first one's, which may have written nothing yet."""
+    return max(1, 0 if recovered.tail is None else recovered.tail.epoch) + 1
+
+
+def _replay(store: Store, manifest: Manifest, first: int, end: int) -> Recovered:
+    """The state after segments `first` to `end`; `first` holds a snapshot, if it is not 0."""
+    plan = read_plan(store, manifest)
+    recovered = Recovered(plan, Scheduler(manifest.limits, run=manifest.run_id.encode()))
+    if first == 0:
+        recovered.scheduler.open_root(plan, tuple(manifest.inputs[parameter.name] for parameter in plan.inputs))
+    for segment, data in read_segments(store, manifest.run_id, first, end):
+        recovered.tail = Tail.of(segment, data)
+        try:
+            for event in segment.events:
+                _take(store, manifest.run_id, recovered, event, segment, first)
+        except FormatError as error:
+            raise JournalError(segment_key(manifest.run_id, segment.number), f"holds what does not fit the run: {error}") from None
+        except DoesNotFit as error:
+            raise JournalError(segment_key(manifest.run_id, segment.number), f"has an event that does not fit the run: {error}") from None
+    return recovered
+
+
+def _take(store: Store, run_id: str, recovered: Recovered, event: Event, segment: Segment, first: int) -> None:
+    kind = event[0]
+    if kind == SNAPSHOT:
+        recovered.snapshot = event[1]
+        if segment.number == first:
+            recovered.scheduler = load(get_snapshot(store, run_id, event[1]), segment.names_are_older)
+            recovered.scheduler.run = run_id.encode()
+        recovered.futures.clear()
+    elif kind == ENDED:
+        recovered.ended = event
+    elif kind == RESUMED:
+        recovered.ended = None
+        recovered.scheduler.limits = Limits(*event[4])
+        replay(recovered.scheduler, event)
+    elif kind in TOLD:
+        futures = futures_of(event)
+        if futures is not None:
+            recovered.futures.append(futures)
+        replay(recovered.scheduler, event)

@@ -1,0 +1,110 @@
+"""A run in one line, read from its manifest, its beat and its newest segment: the cost does not grow with the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from promissory.executor.errors import JournalError, NotInStore, RunNotFound
+from promissory.executor.journal.reader import find_end
+from promissory.executor.journal.segment import Segment, is_torn, segment_from_bytes
+from promissory.executor.protocol.events import ENDED
+from promissory.executor.records.heartbeat import is_beginning, read_beat
+from promissory.executor.records.manifest import read_manifest
+from promissory.executor.store.keys import RUNS, segment_key
+from promissory.executor.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What is known of a run at a glance. Times are µs; `nodes` and `done` are as of its last beat."""
+
+    run_id: str
+    workflow: str
+    state: str
+    created: int
+    duration: int
+    done: int
+    nodes: int
+
+
+ENDED_WELL: Final = ("SUCCEEDED", "TERMINATED")
+"""The states that nothing follows: any other end may be followed by a resume."""
+
+
+class Ending(NamedTuple):
+    """How a run ended, or stands.
+
+    Attributes:
+        state: of rule X8.
+        reason: why.
+        outputs: as they stand in the journal; None while there are none.
+        segment: the newest one when this was so; -1 if there was none.
+    """
+
+    state: str
+    reason: str
+    outputs: list[Any] | None
+    segment: int = -1
+
+
+def ending(store: Store, run_id: str) -> Ending | None:
+    """How a run has ended; None while it has not. Raises `StoreError`, `JournalError`."""
+    found = _newest_segment(store, run_id)
+    ended = None if found is None else next((event for event in found.events if event[0] == ENDED), None)
+    return None if ended is None or found is None else Ending(ended[1], ended[2], ended[3], found.number)
+
+
+def standing_of_run(store: Store, run_id: str) -> Ending:
+    """How a run has ended, or stands. Raises `RunNotFound`, `StoreError`, `JournalError`."""
+    ended = ending(store, run_id)
+    if ended is not None:
+        return ended
+    summary, segment = _summarise(store, run_id)
+    return Ending(summary.state, "", None, -1 if segment is None else segment.number)
+
+
+def _newest_segment(store: Store, run_id: str) -> Segment | None:
+    """The newest whole segment."""
+    for number in range(find_end(store, run_id) - 1, -1, -1):
+        key = segment_key(run_id, number)
+        try:
+            data = store.get(key)
+            if not is_torn(data):  # else it was never written
+                return segment_from_bytes(data, key)
+        except NotInStore:
+            continue
+    return None
+
+
+def summarise(store: Store, run_id: str) -> Summary:
+    """The summary of a run. Raises `RunNotFound`, `JournalError`."""
+    return _summarise(store, run_id)[0]
+
+
+def _summarise(store: Store, run_id: str) -> tuple[Summary, Segment | None]:
+    manifest = read_manifest(store, run_id)
+    beat = read_beat(store, run_id)
+    segment = _newest_segment(store, run_id)
+    state, last = "INTERRUPTED", manifest.created
+    if segment is not None:
+        last = segment.time
+        state = next((event[1] for event in segment.events if event[0] == ENDED), state)
+    if beat is not None and state == "INTERRUPTED" and beat.is_live(store, run_id):
+        state = "PAUSED" if beat.paused else "RUNNING"
+    if beat is None and segment is None and is_beginning(store, run_id):
+        state = "RUNNING"
+    done, nodes = (beat.done, beat.nodes) if beat is not None else (0, 0)
+    return Summary(run_id, manifest.workflow, state, manifest.created, last - manifest.created, done, nodes), segment
+
+
+def summaries(store: Store) -> Iterator[Summary]:
+    """The summaries of all runs of a store; what is no run is passed over, what can't be read is DAMAGED."""
+    for key in store.list(RUNS):
+        try:
+            yield summarise(store, key.rpartition("/")[2])
+        except RunNotFound:
+            continue
+        except JournalError:
+            yield Summary(key.rpartition("/")[2], "?", "DAMAGED", 0, 0, 0, 0)

@@ -1,0 +1,1 @@
+"""The run's log: written by one executor, read by anybody."""

@@ -1,0 +1,114 @@
+"""The journal's reading end: how long it is, its segments, checked and chained, and what they name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from promissory.executor.errors import JournalError, NotInStore
+from promissory.executor.journal.segment import GENESIS, Segment, is_torn, segment_digest, segment_from_bytes
+from promissory.executor.protocol.events import SNAPSHOT, Event, futures_of, values_of
+from promissory.executor.store.keys import is_segment, object_key, segment_key, snapshot_key
+from promissory.executor.store.store import Store
+from promissory.planner.plan.format import futures_from_bytes
+from promissory.planner.plan.model import Large
+
+
+def keys_named(run_id: str, event: Event) -> Iterator[str]:
+    """The keys that an event names, which have to be safe before it is."""
+    if event[0] == SNAPSHOT:
+        if isinstance(event[1], Large):
+            yield snapshot_key(run_id, event[1].digest)
+        return
+    yield from (object_key(value.digest) for value in values_of(event) if isinstance(value, Large))
+    futures = futures_of(event)
+    if futures is not None:
+        plan, _ = futures_from_bytes(futures)
+        yield from (object_key(literal.digest) for literal in plan.literals if isinstance(literal, Large))
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Where a journal goes on: the number of its last segment, and what the newest whole one says."""
+
+    number: int
+    epoch: int
+    snapshot: int
+    digest: bytes
+
+    @classmethod
+    def of(cls, segment: Segment, data: bytes) -> Tail:
+        """The tail that a segment is."""
+        return cls(segment.number, segment.epoch, segment.snapshot, segment_digest(data))
+
+
+def find_end(store: Store, run_id: str, hint: int = 0) -> int:
+    """How many segments a journal has, by galloping from a number that is known to exist.
+
+    A listing is never a source, but it is a check: a segment behind the end means that one before it is missing. Raises `JournalError`.
+    """
+    end = _gallop(store, run_id, hint)
+    folder = segment_key(run_id, 0).rpartition("/")[0]
+    while behind := [key for key in store.list(folder) if is_segment(key) and key >= segment_key(run_id, end)]:
+        if not store.exists(segment_key(run_id, end)):
+            raise JournalError(segment_key(run_id, end), f"is missing, and {behind[0]} comes after it")
+        end = _gallop(store, run_id, end)  # written just now
+    return end
+
+
+def _gallop(store: Store, run_id: str, hint: int) -> int:
+    if not store.exists(segment_key(run_id, hint)):
+        hint = 0
+        if not store.exists(segment_key(run_id, 0)):
+            return 0
+    step = 1
+    while store.exists(segment_key(run_id, hint + step)):
+        hint, step = hint + step, 2 * step
+    low, high = hint, hint + step
+    while high - low > 1:
+        middle = (low + high) // 2
+        if store.exists(segment_key(run_id, middle)):
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def read_segments(store: Store, run_id: str, first: int, end: int) -> Iterator[tuple[Segment, bytes]]:
+    """Segments `first` to `end`, each with its bytes, checked and chained.
+
+    A torn segment (shorter than it says) was never written: what is behind it follows what is before it. Nothing is ever removed or written over, so two
+    executors that find one can't take a good one for it.
+
+    Raises `JournalError`, which names the key, for any other damage.
+    """
+    previous: bytes | None = GENESIS if first == 0 else None
+    torn: JournalError | None = None
+    for number in range(first, end):
+        key = segment_key(run_id, number)
+        try:
+            data = store.get(key)
+        except NotInStore:
+            raise JournalError(key, "is missing") from None
+        try:
+            segment = segment_from_bytes(data, key)
+        except JournalError as error:
+            if not is_torn(data):
+                raise
+            torn = torn or error
+            continue
+        if segment.number != number or (previous is not None and segment.previous != previous):
+            raise torn or JournalError(key, "does not follow the segment before it")
+        torn = None
+        previous = segment_digest(data)
+        yield segment, data
+
+
+def newest_snapshot(store: Store, run_id: str, end: int) -> int:
+    """The number of the segment from which replay begins."""
+    for number in range(end - 1, -1, -1):
+        key = segment_key(run_id, number)
+        data = store.get(key)
+        if not is_torn(data):  # else the one before it knows
+            return max(0, segment_from_bytes(data, key).snapshot)
+    return 0

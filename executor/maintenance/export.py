@@ -1,0 +1,142 @@
+"""A store with one run and all it refers to: `show`, `status`, `logs` and `resume` work on it wherever it is taken (rule J7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from promissory.executor.errors import NotInStore, RunExists, StoreError
+from promissory.executor.journal.reader import find_end, keys_named, read_segments
+from promissory.executor.journal.snapshots import get_snapshot
+from promissory.executor.protocol.events import ENDED, SNAPSHOT, Event, meta_of, value_of
+from promissory.executor.records.checkpoints import checkpoint_keys
+from promissory.executor.records.manifest import read_manifest, read_plan
+from promissory.executor.scheduler.snapshot import values_of
+from promissory.executor.store.keys import (
+    CHECKPOINTS,
+    FUTURES,
+    OBJECTS,
+    bundle_key,
+    is_log,
+    is_replaced,
+    object_key,
+    plan_key,
+    run_key,
+    segment_key,
+)
+from promissory.executor.store.store import Store
+from promissory.planner.plan.model import Large, Plan, Value
+from promissory.typesys.canonical import digest
+
+
+def export(source: Store, run_id: str, target: Store) -> int:
+    """Copy a run to another store; how many keys were copied.
+
+    What is needed first is written first and the manifest last, so a copy that was cut short is no run.
+
+    Raises:
+        RunNotFound: the store has no such run.
+        RunExists: the other store has a run of this name that is not a copy of this one.
+        JournalError, StoreError: it can't be read, or not be written.
+    """
+    manifest_key = run_key(run_id, "manifest")
+    read_manifest(source, run_id)
+    if target.exists(manifest_key) and target.get(manifest_key) != source.get(manifest_key):
+        raise RunExists(f"the store {target.url} has another run {run_id!r}: export into a store of its own")
+    there = min(find_end(source, run_id), find_end(target, run_id)) if target.exists(manifest_key) else 0
+    for key in (segment_key(run_id, number) for number in range(there)):
+        if source.get(key) != target.get(key):
+            raise RunExists(f"the run {run_id!r} has gone on in the store {target.url} since it was exported there: export into a store of its own")
+    copied = 0
+    for key in dict.fromkeys(keys_of(source, run_id)):
+        if key == manifest_key:
+            continue
+        try:
+            data = source.get(key)
+        except NotInStore:
+            if can_be_missing(run_id, key):
+                continue
+            raise
+        if (wanted := digest_in(key)) is not None and wanted != digest("value", data).hex():
+            raise StoreError(f"{key} in the store {source.url} is damaged: its digest does not match its bytes. `promissory doctor {run_id}` tells all")
+        if is_log(key):
+            _append_rest(target, key, data)
+        elif is_replaced(key):
+            target.put(key, data)
+        else:
+            target.put_same(key, data)
+        copied += 1
+    target.put_new(run_key(run_id, "beat"), b"{}")  # nobody works on a copy
+    target.put_new(manifest_key, source.get(manifest_key))
+    return copied + 2
+
+
+def can_be_missing(run_id: str, key: str) -> bool:
+    """Whether a run is whole without a key: a log that was never written, a futures file that is written behind, a checkpoint, a state that a replay does without."""
+    return is_log(key) or key.startswith((run_key(run_id, FUTURES), run_key(run_id, CHECKPOINTS), run_key(run_id, "snapshots"), run_key(run_id, "code")))
+
+
+def digest_in(key: str) -> str | None:
+    """The digest that an object's key says; None of any other key."""
+    return key.rpartition("/")[2] if key.startswith(f"{OBJECTS}/") else None
+
+
+def _append_rest(target: Store, key: str, data: bytes) -> None:
+    """Bring a log up to date, which may have grown since an earlier export."""
+    try:
+        there = len(target.get(key))
+    except NotInStore:
+        there = 0
+    if there < len(data):
+        target.append(key, data[there:])
+
+
+def keys_of(store: Store, run_id: str) -> Iterator[str]:
+    """The keys of a run and of all it refers to, some more than once, some of them perhaps not there. Raises `RunNotFound`, `JournalError`."""
+    manifest = read_manifest(store, run_id)
+    yield run_key(run_id, "manifest")
+    yield plan_key(manifest.plan)
+    if manifest.bundle:
+        yield bundle_key(manifest.bundle)
+    yield from _large(manifest.inputs.values())
+    yield from _of_plan(read_plan(store, manifest))
+    yield from store.list(run_key(run_id, "code"))
+    for folder in store.list(run_key(run_id, FUTURES)):
+        yield from store.list(folder)
+    yield from checkpoint_keys(store, run_id)
+    end = find_end(store, run_id)
+    yield from (segment_key(run_id, number) for number in range(end))
+    newest: Event | None = None
+    for segment, _ in read_segments(store, run_id, 0, end):
+        for event in segment.events:
+            if event[0] == SNAPSHOT:
+                newest = event
+            else:
+                yield from keys_named(run_id, event)
+                yield from _of_event(event)
+    if newest is not None:
+        yield from keys_named(run_id, newest)
+        try:
+            yield from _large(values_of(get_snapshot(store, run_id, newest[1])))
+        except NotInStore:
+            return  # a replay of all segments does without
+
+
+def _of_plan(plan: Plan) -> Iterator[str]:
+    yield from _large(plan.literals)
+
+
+def _of_event(event: Event) -> Iterator[str]:
+    """What an event refers to beside the objects that it names: logs, and the outputs of the run."""
+    if event[0] == ENDED and event[3] is not None:
+        yield from _large(value_of(tree) for tree in event[3] if tree is not None)
+    meta = meta_of(event)
+    if meta is not None and meta[4] is not None:
+        yield meta[4][0]
+
+
+def _large(values: Iterable[Value]) -> Iterator[str]:
+    for value in values:
+        if isinstance(value, Large):
+            yield object_key(value.digest)
+
+

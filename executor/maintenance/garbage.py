@@ -1,0 +1,113 @@
+"""What nothing in a store refers to: values of runs that were removed, states that newer ones replaced, leases and temporary files that killed processes left (`promissory gc`).
+
+Found by marking: every run and every cache entry names what it needs. A run that goes on is the danger, since its newest values are named by nothing yet: so nothing is collected while one
+does, nor what is younger than asked for, and a run that begins meanwhile ends the collection.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from promissory.executor.cache.entries import entries, values_in
+from promissory.executor.errors import NotInStore, RunIsLive, RunNotFound
+from promissory.executor.maintenance.export import keys_of
+from promissory.executor.records.heartbeat import read_beat
+from promissory.executor.store.keys import CODE, LEASES, OBJECTS, PLANS, RUNS, object_key, run_key
+from promissory.executor.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """Something that nothing refers to: its key and when it was written (seconds since the epoch)."""
+
+    key: str
+    changed: float
+
+
+def garbage(store: Store, older_than: float, without: Sequence[str] = ()) -> list[Garbage]:
+    """What nothing in a store refers to, and is older than so many seconds; as if the runs `without` were not there.
+
+    Raises:
+        RunIsLive: a run goes on.
+        JournalError: a run can't be read, so nobody knows what it needs.
+    """
+    before = time.time() - older_than
+    runs = [run_id for run_id in _runs(store) if run_id not in without]
+    _refuse_live(store, runs)
+    found = [Garbage(key, changed) for key in _candidates(store, runs) if (changed := _changed(store, key)) is not None and changed <= before]
+    needed = _needed(store, runs)
+    return [one for one in found if one.key not in needed]
+
+
+def remove(store: Store, found: list[Garbage]) -> int:
+    """Remove what `garbage` found; how much that was. Raises `RunIsLive` if a run has begun since; what is left stays."""
+    for count, one in enumerate(found):
+        if count % 256 == 0:
+            _refuse_live(store, _runs(store))
+        store.delete(one.key)
+    return len(found)
+
+
+def remove_run(store: Store, run_id: str) -> None:
+    """Remove a run: its folder, the manifest first, so that what is left after a crash is garbage. Raises `RunNotFound`, `RunIsLive`."""
+    if not store.exists(run_key(run_id, "manifest")):
+        raise RunNotFound(f"there is no run {run_id!r} in the store {store.url}")
+    _refuse_live(store, [run_id])
+    store.delete(run_key(run_id, "manifest"))
+    for key in _below(store, f"{RUNS}/{run_id}"):
+        store.delete(key)
+
+
+def _runs(store: Store) -> list[str]:
+    return [key.rpartition("/")[2] for key in store.list(RUNS)]
+
+
+def _refuse_live(store: Store, runs: list[str]) -> None:
+    for run_id in runs:
+        beat = read_beat(store, run_id)
+        if beat is not None and beat.is_live(store, run_id):
+            raise RunIsLive(f"run {run_id} goes on: what it needs next is named by nothing yet. Collect when it has ended")
+
+
+def _candidates(store: Store, runs: list[str]) -> Iterator[str]:
+    for kind in (OBJECTS, PLANS, CODE, LEASES):
+        yield from _below(store, kind)
+    for run_id in runs:
+        if store.exists(run_key(run_id, "manifest")):
+            yield from store.list(run_key(run_id, "snapshots"))
+            yield from store.list(run_key(run_id, "inbox"))
+        else:
+            yield from _below(store, f"{RUNS}/{run_id}")
+    yield from store.leftovers()
+
+
+def _below(store: Store, folder: str) -> Iterator[str]:
+    """All keys below a folder, however deep."""
+    todo = [folder]
+    while todo:
+        for key in store.list(todo.pop()):
+            if store.is_folder(key):
+                todo.append(key)
+            else:
+                yield key
+
+
+def _changed(store: Store, key: str) -> float | None:
+    try:
+        return store.changed(key)
+    except NotInStore:
+        return None
+
+
+def _needed(store: Store, runs: list[str]) -> set[str]:
+    needed: set[str] = set()
+    for run_id in runs:
+        if store.exists(run_key(run_id, "manifest")):
+            needed.update(keys_of(store, run_id))
+    for key, entry in entries(store):
+        needed.add(key)
+        if entry is not None:
+            needed.update(object_key(one.digest) for one in values_in(entry))
+    return needed

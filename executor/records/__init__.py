@@ -1,0 +1,1 @@
+"""What a run keeps beside its journal: manifest, beat, inbox, checkpoints."""

@@ -1,0 +1,350 @@
+"""Frame: one expanded plan within a run.
+
+============ ============================================================================================================
+field        meaning
+============ ============================================================================================================
+id           a small integer, given when the frame is opened
+parent       the frame that its outputs go to; None for the root
+slot         the node of the parent that it stands for
+depth        how many dynamics it is nested in; the root has 0
+topology     the graph that it runs, shared by all frames of the shape
+literals     the constant values of its plan
+inputs       the values of the graph's inputs
+identity     16 bytes: a hash of the parent's identity and the node's index
+path         text for people, shortened in the middle
+remaining    nodes and joints that are not done
+cells        for node or joint i of n: at i how many it still waits for; at n+i how many still need its value; at 2n+i its
+             state: PENDING, OPEN (its own frame is running, or it waits), or how it ended: DONE, FAILED, UPSTREAM_FAILED,
+             SKIPPED, CANCELLED
+values       values that somebody still needs, by node
+youngest     the frame below it that was opened last; `older` leads on to its sisters
+older        the sister that was opened before it; `younger` the one after it
+going        where there are nodes on standby: how many nodes that count run, or could start
+mixed        whether any node has ended otherwise than DONE
+failing      the failure that nothing in it handles; None while all is well
+failures     why nodes failed, by node, for what handles them
+frozen       whether it starts nothing new but what handles failures: it, or one above it, fails at once
+loop         whether it is an iteration: what it gives is the payload of the next one
+exempt       whether it may go on below a frame that fails: it is part of what handles a failure
+awake        nodes on standby that a task has sent the run to
+jumped       nodes that a task has jumped to, which wait for nothing but their values
+signalled    whether it is what a task asked for: what the task gives is not kept in the cache
+more         followers that a signal has added, in order: who waits for a node beside those of the plan
+sought       how many of the nodes that bear a name no task can send the run to any more, by name and whether only those on standby are meant
+part         of the items of a map: which chunk it is, and the position of its first item; None for any other frame
+repeat       Brent's remembered key on this chain of dynamics, his power, and the depth since when; None before the first
+nesting      how deep functions that limit their own nesting are nested, by name
+============ ============================================================================================================
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from promissory.executor.protocol.failure import Failure
+from promissory.executor.protocol.identity import node_identity
+from promissory.executor.scheduler.topology import Counts, Topology
+from promissory.planner.plan.model import ERROR, Binding, Value, references
+from promissory.planner.plan.node_failure import NodeFailure, failure_bytes
+
+PENDING, DONE, OPEN, FAILED, UPSTREAM_FAILED, SKIPPED, CANCELLED = range(7)
+ENDED: Final = frozenset((DONE, FAILED, UPSTREAM_FAILED, SKIPPED, CANCELLED))
+BADLY: Final = frozenset((FAILED, UPSTREAM_FAILED, CANCELLED))
+_ITEM: Final = 1 << 61
+_ITERATION: Final = 1 << 62
+_SHOWN_AT_ENDS: Final = 3
+
+Repeat = tuple[bytes, int, int]
+
+
+class FailedNode(NamedTuple):
+    """A node that failed for good, and why."""
+
+    path: str
+    frame: int
+    node: int
+    failure: Failure
+    attempt: int
+
+    def as_value(self) -> bytes:
+        """What a handler is told, as a value."""
+        failure = self.failure
+        return failure_bytes(NodeFailure(self.path, failure.type_name, failure.message, failure.traceback, self.attempt))
+
+
+class Part(NamedTuple):
+    """Which of a map's chunks a frame runs, and the position of its first item."""
+
+    number: int
+    first: int
+
+
+class Frame:
+    """See the table at the top of the file."""
+
+    __slots__ = (
+        "awake",
+        "cells",
+        "depth",
+        "exempt",
+        "failing",
+        "failures",
+        "frozen",
+        "going",
+        "id",
+        "identity",
+        "inputs",
+        "jumped",
+        "literals",
+        "loop",
+        "mixed",
+        "more",
+        "nesting",
+        "older",
+        "parent",
+        "part",
+        "path",
+        "remaining",
+        "repeat",
+        "signalled",
+        "slot",
+        "sought",
+        "topology",
+        "values",
+        "younger",
+        "youngest",
+    )
+
+    def __init__(
+        self,
+        id: int,
+        parent: Frame | None,
+        slot: int,
+        depth: int,
+        topology: Topology,
+        literals: tuple[Value, ...],
+        inputs: tuple[Value, ...],
+        identity: bytes,
+        path: str,
+        repeat: Repeat | None,
+        nesting: dict[str, int] | None,
+    ) -> None:
+        self.id = id
+        self.parent = parent
+        self.slot = slot
+        self.depth = depth
+        self.topology = topology
+        self.literals = literals
+        self.inputs = inputs
+        self.identity = identity
+        self.path = path
+        self.repeat = repeat
+        self.nesting = nesting
+        self.remaining = topology.size - topology.dormant
+        self.going = len(topology.first) if topology.standby else 0
+        self.frozen = False
+        self.youngest: Frame | None = None
+        self.older: Frame | None = None
+        self.younger: Frame | None = None
+        self.mixed = False
+        self.failing: FailedNode | None = None
+        self.failures: dict[int, FailedNode] | None = None
+        self.loop = False
+        self.exempt = False
+        self.more: dict[int, dict[int, None]] | None = None
+        self.sought: dict[tuple[str, bool], int] | None = None
+        self.awake: set[int] | None = None
+        self.jumped: set[int] | None = None
+        self.signalled = False
+        self.part: Part | None = None
+        self.cells: Counts = topology.cells[:]
+        self.values: dict[int, Value] | None = None
+
+    def path_of(self, index: int, iteration: int = 0) -> str:
+        """The path of a node, of one item or iteration of it."""
+        if self.part is not None and index < self.topology.count:
+            path = f"{self.path}[{self.part.first + index}]"
+        else:
+            path = joined(self.path, self.topology.name(index))
+        return f"{path}[={iteration}]" if iteration else path
+
+    def exact_path_of(self, index: int, iteration: int = 0) -> str:
+        """The path of a node; one that is shortened in the middle with frame and index, which make it exact."""
+        path = self.path_of(index)
+        path = f"{path}#{self.id}.{index}" if "/…/" in path else path
+        return f"{path}[={iteration}]" if iteration else path
+
+    def identity_of(self, index: int, iteration: int = 0) -> bytes:
+        """The identity of a node, of one item or iteration of it."""
+        return node_identity(*self.slot_of(index, iteration))
+
+    def slot_of(self, index: int, iteration: int = 0) -> tuple[bytes, int]:
+        """What the identity of a node is a hash of: an identity, and a place below it."""
+        place = _ITEM + self.part.first + index if self.part is not None else index
+        if not iteration:
+            return self.identity, place
+        return node_identity(self.identity, place), _ITERATION + iteration
+
+    def counts(self, index: int) -> bool:
+        """Whether the frame waits for a node: not for one on standby that nothing has sent the run to, and not for what runs on failure."""
+        if not self.topology.dormant:
+            return True
+        if index == self.topology.graph.on_failure:
+            return False
+        return index not in self.topology.standby or (self.awake is not None and index in self.awake)
+
+    def wake(self, index: int) -> bool:
+        """A node on standby is to start once what gives its inputs is done; whether that is now."""
+        if self.awake is None:
+            self.awake = set()
+        self.awake.add(index)
+        self.remaining += 1
+        return self.waits_less(index)
+
+    def waits_less(self, index: int, by: int = 1) -> bool:
+        """A node waits for so many fewer; whether it waits for nothing now, and did before."""
+        if not by:
+            return False
+        self.cells[index] -= by
+        if self.cells[index]:
+            return False
+        self.going += self.counts(index)
+        return True
+
+    def is_going(self, index: int) -> bool:
+        """Whether the frame waits for a node that runs, or could start."""
+        state = self.state(index)
+        return (state == OPEN or (state == PENDING and not self.cells[index])) and self.counts(index)
+
+    def attach(self) -> None:
+        """Take its place below its parent."""
+        parent = self.parent
+        if parent is not None:
+            self.older = parent.youngest
+            if self.older is not None:
+                self.older.younger = self
+            parent.youngest = self
+
+    def detach(self) -> None:
+        """Leave its place."""
+        if self.older is not None:
+            self.older.younger = self.younger
+        if self.younger is not None:
+            self.younger.older = self.older
+        elif self.parent is not None and self.parent.youngest is self:
+            self.parent.youngest = self.older
+        self.older = self.younger = None
+
+    def inside(self) -> Iterator[Frame]:
+        """The frames right below it, the one that was opened last first."""
+        one = self.youngest
+        while one is not None:
+            following = one.older
+            yield one
+            one = following
+
+    def drop_taken(self, index: int) -> None:
+        """A node will not take values any more: those that nobody else takes are dropped."""
+        topology, cells = self.topology, self.cells
+        for position in range(topology.take_offsets[index], topology.take_offsets[index + 1]):
+            taken = topology.take_list[position]
+            cells[topology.size + taken] -= 1
+            if cells[topology.size + taken] == 0 and self.values is not None:
+                self.values.pop(taken, None)
+
+    def recount(self) -> None:
+        """Make all counts anew from which nodes have ended: of those that have not, which are mostly few."""
+        topology, size, more = self.topology, self.topology.size, self.more or {}
+        states = self.states
+        cells = self.cells
+        cells[: 2 * size] = bytearray(2 * size) if isinstance(cells, bytearray) else array("I", bytes(8 * size))  # type: ignore[assignment]
+        for output in topology.outputs:
+            if output.__class__ is int and output >= 0:
+                cells[size + output] += 1
+        taken, take_list = topology.take_offsets, topology.take_list
+        followed, successors = topology.successor_offsets, topology.successor_list
+        self.remaining = 0
+        for index in [index for index, state in enumerate(states) if state != DONE]:
+            state = states[index]
+            if state != SKIPPED:
+                for one in take_list[taken[index] : taken[index + 1]]:
+                    cells[size + one] += 1
+            if state in (PENDING, OPEN):
+                self.remaining += self.counts(index)
+            elif self.part is None:
+                continue  # what follows waits no more; but the list of a chunk waits for all of its items
+            for follower in (*successors[followed[index] : followed[index + 1]], *more.get(index, ())):
+                cells[follower] += 1
+        for index in topology.standby:
+            cells[index] += 1
+        for index in self.awake or ():
+            cells[index] -= 1
+        self.sought = None
+        for index in self.jumped or ():
+            cells[index] = sum(states[one] not in ENDED for one, takes in topology.before(index).items() if takes)
+        for index in [index for index in self.values or () if not cells[size + index]]:
+            assert self.values is not None
+            del self.values[index]
+        self.going = sum(map(self.is_going, range(size))) if topology.standby else 0
+        self.mixed = topology.dormant > 0 or any(state != DONE and state in ENDED for state in set(states))
+
+    def failed(self, index: int, failed: FailedNode, state: int) -> None:
+        """A node has ended badly."""
+        self.set_state(index, state)
+        self.mixed = True
+        if self.failures is None:
+            self.failures = {}
+        self.failures[index] = failed
+
+    def state(self, index: int) -> int:
+        """PENDING, OPEN, or how the node ended."""
+        state: int = self.cells[2 * self.topology.size + index]
+        return state
+
+    @property
+    def states(self) -> Counts:
+        """The states of all nodes and joints, as they are now."""
+        return self.cells[2 * self.topology.size :]
+
+    def set_state(self, index: int, state: int) -> None:
+        """A node or joint is now in this state."""
+        self.cells[2 * self.topology.size + index] = state
+
+    def misses(self, binding: Binding) -> bool:
+        """Whether a binding takes the value of a node that has none, because it ended otherwise than well."""
+        return self.mixed and any(self.state(node) != DONE for node in references(binding))
+
+    def value(self, binding: Binding) -> Value:
+        """The value that a plain binding gives."""
+        if binding.__class__ is int:
+            node: int = binding
+            if node < 0:
+                return self.literals[-1 - node]
+            assert self.values is not None
+            return self.values[node]
+        if binding[0] == ERROR:
+            assert self.failing is not None
+            return self.failing.as_value()
+        index: int = binding[1]
+        return self.inputs[index]
+
+
+def joined(path: str, name: str) -> str:
+    """A path one step longer, with its middle left out when it is long.
+
+    >>> path = "main"
+    >>> for step in "abcdefgh":
+    ...     path = joined(path, step)
+    >>> path
+    'main/a/b/…/f/g/h'
+    """
+    if path.count("/") < 2 * _SHOWN_AT_ENDS - 1:
+        return f"{path}/{name}"
+    head, mark, tail = path.partition("/…/")
+    if mark:
+        longer = f"{head}/…/{tail.partition('/')[2]}/{name}"
+        return path if longer == path else longer  # one text for all levels of a deep recursion
+    parts = path.split("/")
+    return "/".join([*parts[:_SHOWN_AT_ENDS], "…", *parts[1 - _SHOWN_AT_ENDS :], name])

@@ -1,0 +1,218 @@
+"""What a body asked of its run beside its outcome: work before what follows, a jump, an early end, writes of the channel (rules S4, S5, S7). Pure; the scheduler's.
+
+::
+
+    asked     {"writes": [[operation, key, bytes]…]           of the channel
+               "terminate": [reason, outputs or nil]          end the run well
+               "next": [[name, call or -1, node or -1]…]      targets: what they are called, which node of `futures` calls them, which node of the frame they are
+               "goto": position in "next"                     the one that is jumped to
+               "futures": futures file                        the calls, with the node's own value as output
+               "loops": true                                  the outcome's futures file is one iteration
+               "read": true}                                  the channel was looked at
+
+A worker does not know the frame: it leaves a node's number to the scheduler, which looks it up, and writes what it found into the event, so that a replay does the same.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from promissory.executor.protocol.events import SIGNALLED, Meta
+from promissory.executor.protocol.failure import Failure
+from promissory.executor.protocol.messages import HAS, LACKS
+from promissory.executor.scheduler import expansion as opening
+from promissory.executor.scheduler import propagation as endings
+from promissory.executor.scheduler.frame import DONE, ENDED, PENDING, SKIPPED, Frame, Repeat
+from promissory.executor.scheduler.topology import Topology
+from promissory.planner.body.channel import merged
+from promissory.planner.plan.format import futures_from_bytes
+
+if TYPE_CHECKING:
+    from promissory.executor.scheduler.scheduler import Scheduler
+
+
+class Refused(Exception):
+    """What was asked can't be."""
+
+
+def take(scheduler: Scheduler, frame: Frame, index: int, outcome: tuple[str, Any], asked: dict[str, Any], meta: Meta, repeat: Repeat | None, child: int | None, at: str) -> None:
+    """A body ended well, with requests: all of them count, or, if one can't be, none, and the attempt has failed."""
+    path = frame.path_of(index, scheduler.iteration(frame.id, index))
+    try:
+        asked = asked if scheduler.replaying else _looked_up(scheduler, frame, index, asked, path)
+        channel = _written(scheduler.channel, asked)
+    except (Refused, TypeError) as refusal:
+        scheduler.tries.pop((frame.id, index), None)
+        scheduler.fail(frame, index, Failure.of_executor("SignalRefused", f"{path}: {refusal}" + (f"\n  at {at}" if at else "")), meta)
+        return
+    data = asked.get("futures") if outcome[0] == "value" else outcome[1] if outcome[0] == "futures" else None
+    calls = outcome[0] == "futures" or any(node < 0 for _, _, node in asked.get("next", ()))
+    id = -1
+    if data is not None and calls:
+        problem = scheduler.may_splice(futures_from_bytes(data)[0], data, path)
+        if problem is not None and not scheduler.replaying:
+            scheduler.fail(frame, index, problem, meta)
+            return
+        id = scheduler.new_frame(child)
+    scheduler.tries.pop((frame.id, index), None)
+    scheduler.log.append((SIGNALLED, frame.id, index, outcome, asked, id, meta))
+    scheduler.channel = channel
+    scheduler.hold(frame, index, partial(_follow, scheduler, frame, index, outcome, asked, id, repeat))
+
+
+def _follow(scheduler: Scheduler, frame: Frame, index: int, outcome: tuple[str, Any], asked: dict[str, Any], id: int, repeat: Repeat | None) -> None:
+    """What comes of it, once it stands."""
+    if "terminate" in asked and scheduler.terminated is None and not endings.is_of_the_runs_failure(scheduler, frame, index):
+        reason, outputs = asked["terminate"]
+        scheduler.terminated, scheduler.stopping = (reason, outputs), True
+    goto = asked.get("goto")
+    targets = [(node, position == goto) for position, (_, _, node) in enumerate(asked.get("next", ())) if node >= 0]
+    nodes = [node for node, jumps in targets if _send_to(frame, index, node, jumps)]
+    if goto is not None:
+        _skip_followers(scheduler, frame, index, asked["next"][goto][2])
+    kind, payload = outcome
+    if kind == "loop":
+        scheduler.iterate(frame, index, payload)
+    elif kind == "skip":
+        endings.end(scheduler, frame, index, SKIPPED)
+    elif kind == "ended":
+        frame.set_state(index, DONE)  # without a value: nothing follows any more
+    elif kind == "futures":
+        plan, header = futures_from_bytes(payload)
+        opening.splice(scheduler, id, frame, index, plan, header, repeat, bool(asked.get("loops")), signalled=True)
+        _leave_to_nodes(scheduler, id, asked)
+    elif id < 0:
+        scheduler.complete(frame, index, payload, False)
+    else:
+        plan, header = futures_from_bytes(asked["futures"])
+        opening.splice(scheduler, id, frame, index, plan, header, frame.repeat, False, signalled=True)
+        _leave_to_nodes(scheduler, id, asked)
+    for node in nodes:
+        if frame.state(node) == PENDING and not frame.cells[node]:
+            scheduler.make_ready(frame, (node,))
+
+
+def _leave_to_nodes(scheduler: Scheduler, id: int, asked: dict[str, Any]) -> None:
+    """Calls that stand for nodes which are there are left to them."""
+    for _, call, node in asked.get("next", ()):
+        if node >= 0 and call >= 0:
+            endings.end(scheduler, scheduler.frames[id], call, SKIPPED)
+
+
+def _looked_up(scheduler: Scheduler, frame: Frame, index: int, asked: dict[str, Any], path: str) -> dict[str, Any]:
+    """The targets that are nodes of the frame, by number. Raises `Refused`."""
+    if "next" not in asked:
+        return asked
+    targets = []
+    for position, (name, call, inputs) in enumerate(asked["next"]):
+        node = -1
+        if call < 0 or inputs != HAS:
+            node = _node_of(scheduler, frame, index, name, must=call < 0, jumps=asked.get("goto") == position, lacks=inputs == LACKS)
+        targets.append([name, call, node])
+    return {**asked, "next": targets}
+
+
+def _node_of(scheduler: Scheduler, frame: Frame, index: int, name: str, must: bool, jumps: bool, lacks: bool) -> int:
+    topology = frame.topology
+    if frame.part is not None:
+        if must:
+            raise Refused(f"it sends the run to {name!r}, and an item of a map has no other nodes beside it. Pass the task itself, or say it in a workflow that is mapped")
+        return -1
+    waiting = _first_waiting(scheduler, frame, index, name, only_asleep=not (jumps or must))
+    if waiting is not None and jumps:
+        missing = [i for i, takes in topology.before(waiting).items() if takes and i != index and frame.state(i) != DONE]
+        if missing:
+            raise Refused(f"it jumps to {name!r}, which takes what {topology.name(missing[0])} gives, and that is not there. Pass the task itself, with inputs")
+    if waiting is not None and not jumps and _is_behind(topology, waiting, index):
+        raise Refused(f"it adds {name!r}, which comes after what follows it: it runs in its turn. To skip what is between, jump: next_task({name!r}, goto=True)")
+    if waiting is not None:
+        return waiting
+    if not must:
+        return -1
+    if any(one != index for one in topology.known_as.get(name, ())) or name == topology.name(index):
+        raise Refused(f"it sends the run to {name!r}, which has started already. To run something again: raise Loop, or pass the task itself for another call")
+    if lacks:
+        raise Refused(f"it asks for {name} without all of its inputs, and there is no node beside it that calls {name}. Give the inputs: next_task({name}, …=…)")
+    shown = ", ".join(topology.names[:20])
+    raise Refused(f"it sends the run to {name!r}, and there is no such node beside it. There is: {shown}; to call something new, pass the task itself")
+
+
+def _first_waiting(scheduler: Scheduler, frame: Frame, index: int, name: str, only_asleep: bool) -> int | None:
+    """The first node of this name, but for the one that asks, that has not started.
+
+    Nodes in front that are neither waiting nor ready any more are passed over for good, so that many requests cost no more than the nodes that they find.
+    """
+    topology = frame.topology
+    bearing = (topology.asleep_as if only_asleep else topology.known_as).get(name, ())
+    frame.sought = frame.sought or {}
+    first = frame.sought.get((name, only_asleep), 0)
+    while first < len(bearing) and (frame.state(bearing[first]) != PENDING or (only_asleep and frame.counts(bearing[first]))):
+        first += 1
+    frame.sought[name, only_asleep] = first
+    for at in range(first, len(bearing)):
+        one = bearing[at]
+        if one != index and not (only_asleep and frame.counts(one)) and _has_not_started(scheduler, frame, one):
+            return one
+    return None
+
+
+def _is_behind(topology: Topology, node: int, index: int) -> bool:
+    """Whether a node can't start before another one that follows the sender has ended."""
+    above = topology.all_before(node)
+    return any(one in above for one in topology.followers(index))
+
+
+def _has_not_started(scheduler: Scheduler, frame: Frame, index: int) -> bool:
+    key = (frame.id, index)
+    tables = (scheduler.in_flight, scheduler.tries, scheduler.loops, scheduler.holding)
+    return frame.state(index) == PENDING and not any(key in table for table in tables)
+
+
+def _written(channel: dict[str, bytes], asked: dict[str, Any]) -> dict[str, bytes]:
+    """The channel after the writes. Raises `TypeError`."""
+    if not asked.get("writes"):
+        return channel
+    after = dict(channel)
+    for operation, key, data in asked["writes"]:
+        after[key] = merged(after.get(key), operation, key, data)
+    return after
+
+
+def _send_to(frame: Frame, index: int, node: int, jumps: bool) -> bool:
+    """A node starts as soon as what gives its inputs is done. Without a jump, what follows the sender waits for it too. Whether it waits for nothing now, and did before."""
+    topology = frame.topology
+    frame.mixed = True
+    is_free = node in topology.standby and not frame.counts(node) and frame.wake(node)
+    if jumps:
+        if frame.jumped is None:
+            frame.jumped = set()
+        if node not in frame.jumped:
+            frame.jumped.add(node)
+            is_free = frame.waits_less(node, sum(one != index and frame.state(one) not in ENDED for one in topology.before(node))) or is_free
+        return is_free
+    frame.more = frame.more or {}
+    for follower in topology.followers(index):
+        if follower != node and frame.state(follower) == PENDING and follower not in frame.more.setdefault(node, {}):
+            frame.more[node][follower] = None
+            frame.cells[follower] += 1
+    return is_free
+
+
+def _skip_followers(scheduler: Scheduler, frame: Frame, index: int, target: int) -> None:
+    """Skip what follows a node that jumped away, as far as nothing else leads there."""
+    topology = frame.topology
+    found: list[int] = []
+    others: dict[int, int] = {}  # how many that a node waits for are not known to be skipped
+    todo = deque(topology.followers(index))
+    while todo:
+        one = todo.popleft()
+        if one == target or frame.state(one) != PENDING or one in topology.standby:
+            continue
+        others[one] = (len(topology.before(one)) if one not in others else others[one]) - 1
+        if not others[one]:
+            found.append(one)
+            todo.extend(topology.followers(one))
+    for one in found:
+        endings.end(scheduler, frame, one, SKIPPED)

@@ -1,0 +1,242 @@
+"""The scheduler's whole state as bytes, so that a resume costs the frontier and not the history.
+
+A shape stands once, however many frames share it; what follows from the state of the nodes (who still waits, who still needs a value) is counted again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from promissory.executor.errors import JournalError
+from promissory.executor.protocol import decoding as fields
+from promissory.executor.protocol.events import failure_with_names_of_today, tree_of, value_of
+from promissory.executor.protocol.failure import Failure
+from promissory.executor.protocol.limits import Limits
+from promissory.executor.scheduler import gates
+from promissory.executor.scheduler import maps as mapped
+from promissory.executor.scheduler.calls import Sleeping, Tries
+from promissory.executor.scheduler.frame import CANCELLED, FailedNode, Frame, Part, Repeat
+from promissory.executor.scheduler.maps import Mapping
+from promissory.executor.scheduler.replay import find_ready
+from promissory.executor.scheduler.scheduler import ROOT_IDENTITY, Scheduler
+from promissory.planner.plan.format import older_shape_from_bytes, shape_bytes, shape_from_bytes
+from promissory.planner.plan.model import Value
+from promissory.typesys.canonical import pack, unpack, unpack_each
+from promissory.typesys.errors import FormatError
+
+
+def dump(scheduler: Scheduler) -> bytes:
+    """The state of a scheduler. What is in flight counts as not started."""
+    shapes: dict[int, int] = {}
+    rows: list[bytes] = []
+    repeats: dict[int, int] = {}
+    repeat_rows: list[list[Any]] = []
+    frames = bytearray()
+    for frame in scheduler.frames.values():
+        shape = frame.topology.shape
+        if id(shape) not in shapes:
+            shapes[id(shape)] = len(rows)
+            rows.append(shape_bytes(shape))
+        repeat = frame.repeat
+        if repeat is not None and id(repeat) not in repeats:  # one for many frames of a chain
+            repeats[id(repeat)] = len(repeat_rows)
+            repeat_rows.append(list(repeat))
+        frames += pack(_frame_tree(frame, shapes[id(shape)], None if repeat is None else repeats[id(repeat)]))
+    outputs = None if scheduler.outputs is None else [None if value is None else tree_of(value) for value in scheduler.outputs]
+    counts = [scheduler.next_frame, scheduler.nodes, scheduler.done_nodes]
+    tries = [[*key, *one] for key, one in sorted(scheduler.tries.items())]
+    sleeping = [[one.frame.id, one.node, one.delay, one.calendar] for one in sorted(scheduler.sleeping) if one.calendar]
+    return pack([rows, repeat_rows, frames, outputs, scheduler.limits.to_tree(), *counts, tries, sleeping, *_more(scheduler)])
+
+
+def _more(scheduler: Scheduler) -> list[Any]:
+    """What version 3 of the journal added, if there is any of it."""
+    loops = [[*key, iteration, tree_of(payload)] for key, (iteration, payload) in sorted(scheduler.loops.items())]
+    maps = [_map_tree(key, mapping) for key, mapping in sorted(scheduler.maps.items())]
+    waiting = [[*key, one.until] for key, one in sorted(scheduler.waiting.items())]
+    channel = [[key, data] for key, data in sorted(scheduler.channel.items())]
+    terminated = None if scheduler.terminated is None else list(scheduler.terminated)
+    return [loops, maps, waiting, channel, terminated] if loops or maps or waiting or channel or terminated else []
+
+
+def _map_tree(key: tuple[int, int], mapping: Mapping) -> list[Any]:
+    chunks = [None if chunk is None else [tree_of(part) for part in chunk[1]] for chunk in mapping.chunks]
+    results = [None if value is None else tree_of(value) for value in mapping.results]
+    worst = None if mapping.worst is None else [mapping.worst[0], _failed_tree(mapping.worst[1])]
+    return [*key, mapping.counts, chunks, mapping.next, mapping.first, results, mapping.ended, mapping.failed, worst]
+
+
+def _failed_tree(failed: FailedNode) -> list[Any]:
+    return [failed.path, failed.frame, failed.node, failed.failure.to_tree(), failed.attempt]
+
+
+def _failed(tree: Any) -> FailedNode:
+    path, frame, node, failure, attempt = fields.items(tree, 5)
+    return FailedNode(fields.text(path), fields.count(frame), fields.count(node), Failure.from_tree(failure), fields.count(attempt))
+
+
+def _older_failed(tree: Any) -> FailedNode:
+    path, frame, node, failure, attempt = fields.items(tree, 5)
+    return _failed([path, frame, node, failure_with_names_of_today(failure), attempt])
+
+
+def _derived(parent: Frame | None, slot: int) -> tuple[bytes, str]:
+    """The identity and path that a frame has if no tail call brought it where it is."""
+    if parent is None:
+        return ROOT_IDENTITY, "main"
+    return parent.identity_of(slot), parent.path_of(slot)
+
+
+def _frame_tree(frame: Frame, shape: int, repeat: int | None) -> list[Any]:
+    identity, path = _derived(frame.parent, frame.slot)
+    tree = [
+        frame.id,
+        None if frame.parent is None else frame.parent.id,
+        frame.slot,
+        frame.depth,
+        shape,
+        frame.topology.number,
+        [tree_of(value) for value in frame.literals],
+        [tree_of(value) for value in frame.inputs],
+        None if frame.identity == identity else frame.identity,
+        None if frame.path == path else frame.path,
+        repeat,
+        None if frame.nesting is None else [[name, count] for name, count in sorted(frame.nesting.items())],
+        bytes(list(frame.cells[2 * frame.topology.size :])),
+        [[index, tree_of(value)] for index, value in (frame.values or {}).items()],
+    ]
+    part = None if frame.part is None or frame.topology.chunk_of is None else [*frame.part, *frame.topology.chunk_of]
+    failures = [[index, _failed_tree(one)] for index, one in sorted((frame.failures or {}).items())]
+    more = [[index, list(followers)] for index, followers in sorted((frame.more or {}).items())]
+    extra = [part, frame.loop, frame.exempt, frame.signalled, failures, more, sorted(frame.awake or ()), sorted(frame.jumped or ())]
+    return [*tree, extra] if extra != [None, False, False, False, [], [], [], []] else tree
+
+
+def values_of(data: bytes) -> list[Value]:
+    """The values that a state holds. Raises `JournalError`."""
+    try:
+        whole = unpack(data, "a snapshot")
+        frames, outputs = whole[2:4]
+        trees = [] if outputs is None else list(outputs)
+        for tree in unpack_each(frames, "a snapshot"):
+            trees += [*tree[6], *tree[7], *(value for _, value in tree[13])]
+        if len(whole) > 10:
+            trees += [payload for _, _, _, payload in whole[10]]
+            for _, _, _, chunks, _, _, results, *_ in whole[11]:
+                trees += [*results, *(part for chunk in chunks if chunk is not None for part in chunk)]
+        return [value_of(tree) for tree in trees if tree is not None]
+    except FormatError:
+        raise
+    except _WRONG as error:
+        raise JournalError("a snapshot", f"is malformed ({type(error).__name__}: {error})") from None
+
+
+_WRONG: Final = (TypeError, ValueError, IndexError, KeyError, AttributeError, OverflowError, AssertionError, RecursionError)
+"""What building a state out of nonsense may raise: its check sum was right, so somebody meant it."""
+
+
+def load(data: bytes, names_are_older: bool = False) -> Scheduler:
+    """A scheduler in the state that `dump` wrote. Raises `JournalError`, `FormatError`.
+
+    Args:
+        names_are_older: whether it may name things of this package as they were called before they had public names.
+    """
+    try:
+        scheduler = _loaded(data, names_are_older)
+    except FormatError:
+        raise
+    except _WRONG as error:
+        raise JournalError("a snapshot", f"is malformed ({type(error).__name__}: {error})") from None
+    mapped.loaded(scheduler)
+    find_ready(scheduler, {(one.frame.id, one.node) for one in scheduler.sleeping})
+    return scheduler
+
+
+def _loaded(data: bytes, names_are_older: bool) -> Scheduler:
+    rows, repeat_rows, frames, outputs, limits, next_frame, nodes, done_nodes, *waiting = fields.items(unpack(data, "a snapshot"))
+    scheduler = Scheduler(Limits(*fields.counts(fields.items(limits, 3))))
+    scheduler.next_frame, scheduler.nodes, scheduler.done_nodes = fields.count(next_frame), fields.count(nodes), fields.count(done_nodes)
+    read_shape = older_shape_from_bytes if names_are_older else shape_from_bytes
+    read_failed = _older_failed if names_are_older else _failed
+    shapes = [read_shape(fields.data(row)) for row in fields.items(rows)]
+    repeats: list[Repeat] = [(fields.data(key), fields.count(power), fields.count(since)) for key, power, since in fields.items(repeat_rows)]
+    for tree in unpack_each(fields.data(frames), "a snapshot"):
+        _load_frame(scheduler, shapes, repeats, fields.items(tree), read_failed)
+    tries, sleeping, *more = waiting or ([], [])  # version 1 of the journal has neither
+    scheduler.tries = {(frame, index): Tries(*counts) for frame, index, *counts in (fields.counts(fields.items(one, 5)) for one in fields.items(tries))}
+    for number, (frame, index, delay, calendar) in enumerate(fields.items(one, 4) for one in fields.items(sleeping)):
+        asleep = Sleeping(0.0, number, scheduler.frames[frame], fields.count(index), fields.seconds(delay), fields.seconds(calendar))
+        asleep.frame.state(asleep.node)
+        scheduler.sleeping.append(asleep)
+    scheduler.outputs = None if outputs is None else tuple(None if tree is None else value_of(tree) for tree in fields.items(outputs))
+    for frame in scheduler.frames.values():
+        scheduler.weighted = scheduler.weighted or frame.topology.code.weighted
+        frame.recount()
+    if more:
+        _load_more(scheduler, read_failed, *more)
+    return scheduler
+
+
+def _load_more(scheduler: Scheduler, read_failed: Callable[[Any], FailedNode], loops: Any, maps: Any, waiting: Any, channel: Any, terminated: Any) -> None:
+    for frame, index, iteration, payload in (fields.items(one, 4) for one in fields.items(loops)):
+        scheduler.loops[fields.count(frame), fields.count(index)] = (fields.count(iteration), value_of(payload))
+    for tree in fields.items(maps):
+        id, index, counts, chunks, next_one, first, results, ended, failed, worst = fields.items(tree, 10)
+        cut: list[tuple[int, list[Value]] | None] = [
+            None if chunk is None else (count, [value_of(part) for part in fields.items(chunk)])
+            for count, chunk in zip(fields.counts(counts), fields.items(chunks), strict=True)
+        ]
+        mapping = scheduler.maps[id, index] = Mapping(scheduler.frames[id], fields.count(index), cut, fields.counts(counts))
+        mapping.next, mapping.first, mapping.ended, mapping.failed = fields.counts([next_one, first, ended, failed])
+        mapping.results = [None if value is None else value_of(value) for value in fields.items(results)]
+        mapping.worst = None if worst is None else (fields.count(worst[0]), read_failed(worst[1]))
+        if len(mapping.results) != len(cut) or mapping.next > len(cut):
+            raise ValueError("a map has other results than chunks")
+    for id, index, until in (fields.items(one, 3) for one in fields.items(waiting)):
+        scheduler.waiting[id, index] = gates.Waiting(scheduler.frames[id], fields.count(index), fields.seconds(until))
+    scheduler.channel = {fields.text(key): fields.data(data) for key, data in (fields.items(one, 2) for one in fields.items(channel))}
+    if terminated is not None:
+        reason, outputs = fields.items(terminated, 2)
+        scheduler.terminated = (fields.text(reason), None if outputs is None else fields.data(outputs))
+
+
+def _load_frame(scheduler: Scheduler, shapes: list[Any], repeats: list[Repeat], tree: list[Any], read_failed: Callable[[Any], FailedNode]) -> None:
+    id, parent, slot, depth, shape, number, literals, inputs, identity, path, repeat, nesting, state, values, *rest = tree
+    if len(rest) > 1:
+        raise ValueError(f"a frame of {len(tree)} fields")
+    part, loop, exempt, signalled, failures, more, awake, jumped = fields.items(rest[0], 8) if rest else (None, False, False, False, [], [], [], [])
+    above = None if parent is None else scheduler.frames[fields.count(parent)]
+    derived = _derived(above, fields.count(slot))
+    topology = scheduler.topologies.get(shapes[fields.count(shape)], fields.count(number))
+    if part is not None:
+        at, first, node, count = fields.counts(fields.items(part, 4))
+        if above is None or count > scheduler.limits.max_items:
+            raise ValueError("a chunk of no map")
+        topology = above.topology.chunk(node, count)
+    frame = Frame(
+        fields.count(id),
+        above,
+        slot,
+        fields.count(depth),
+        topology,
+        tuple(value_of(one) for one in fields.items(literals)),
+        tuple(value_of(one) for one in fields.items(inputs)),
+        derived[0] if identity is None else fields.data(identity, 16),
+        derived[1] if path is None else fields.text(path),
+        None if repeat is None else repeats[fields.count(repeat)],
+        None if nesting is None else {fields.text(name): fields.count(times) for name, times in fields.items(nesting)},
+    )
+    if part is not None:
+        frame.part = Part(at, first)
+    frame.loop, frame.exempt = fields.truth(loop), fields.truth(exempt)
+    frame.failures = {fields.count(index): read_failed(one) for index, one in (fields.items(pair, 2) for pair in fields.items(failures))} or None
+    frame.more = {fields.count(index): dict.fromkeys(fields.counts(ones)) for index, ones in (fields.items(pair, 2) for pair in fields.items(more))} or None
+    frame.awake, frame.jumped = set(fields.counts(awake)) or None, set(fields.counts(jumped)) or None
+    frame.signalled = fields.truth(signalled)
+    if len(fields.data(state)) != topology.size or any(one > CANCELLED for one in state):
+        raise ValueError(f"frame {id} has other nodes than its plan")
+    for index, one in enumerate(state):
+        frame.set_state(index, one)
+    frame.values = {fields.count(index): value_of(one) for index, one in fields.items(values)} or None
+    scheduler.add_frame(frame)

@@ -1,0 +1,445 @@
+"""What the scheduler needs to know of a graph, computed once a shape and shared by all its frames.
+
+Beside the graph's own nodes there are **joints**: hidden nodes, numbered after them, that build a value where a plain reference isn't enough (a
+list of promises that is returned, a field of a value, an int that goes out as a float). They run on a worker as everything else does, so that the scheduler never
+touches a value; people don't see them.
+
+============ ====================================================================================================
+attribute   meaning
+============ ====================================================================================================
+count       nodes of the graph
+size        nodes and joints
+cells       what a frame begins with, three counts for each in one array (a deep recursion has a frame a level):
+            how many it waits for (values and order); how many take its value, outputs included; its state, 0
+successors  for each: who waits for it (a slice of `successor_list`)
+takes       for each: whose values it takes, once each (a slice of `take_list`)
+simple      for each node: 1 if its bindings can be copied as they stand: whole values of exactly the wanted types
+first       those that wait for nothing, in reverse order (they go on a stack)
+dormant     how many nodes don't start by themselves: those on standby, and what runs on failure
+triggers    for nodes that have one: when they start
+unusual     whether any node has a trigger, is on standby, stands for another's failure or takes what is there: then endings are looked at one by one
+takes_inputs whether any binding takes an input of the graph
+joints      (binding, type) of each
+outputs     for each output: where its value is, a plain binding (node or joint, literal, input)
+plan_inputs for each node that opens a graph or is told of values by the scheduler: its plain bindings, None where a default is meant
+============ ====================================================================================================
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from itertools import accumulate
+from typing import Any, Final
+
+from promissory.planner.plan.format import callee_bytes, shape_bytes
+from promissory.planner.plan.model import (
+    CALL,
+    ERROR,
+    GATE,
+    INPUT,
+    LIST,
+    MAP,
+    MERGE,
+    NODE,
+    PLAN,
+    RESCUE,
+    Binding,
+    Callee,
+    Graph,
+    Output,
+    Parameter,
+    Shape,
+    leaves,
+    references,
+)
+from promissory.planner.plan.names import node_names
+from promissory.planner.plan.node_failure import failure_type
+from promissory.planner.plan.policy import Policy, overridden
+from promissory.planner.plan.specs import Map
+from promissory.planner.plan.triggers import DEFAULT
+from promissory.planner.plan.verify import target_interface
+from promissory.typesys.canonical import digest, pack
+from promissory.typesys.infer import mentions_opaque
+from promissory.typesys.types import ListType, Type
+
+Counts = bytearray | array  # type: ignore[type-arg]
+
+
+JOINT: Final = -1
+"""The kind of a hidden node."""
+
+
+class Topology:
+    """See the table at the top of the file."""
+
+    def __init__(self, shape: Shape, number: int, code: ShapeCode, graph: Graph | None = None, plain: bool = False) -> None:
+        self.shape = shape
+        self.number = number
+        self.graph: Graph = shape.graphs[number] if graph is None else graph
+        self._plain_calls = plain
+        self.chunk_of: tuple[int, int] | None = None
+        self._chunks: dict[tuple[int, int], Topology] = {}
+        overrides = self.graph.overrides
+        self.triggers = {index: str(entries["trigger"]) for index, entries in overrides.items() if "trigger" in entries}
+        self.standby = frozenset(index for index, entries in overrides.items() if "standby" in entries)
+        self.dormant = len(self.standby) + (self.graph.on_failure is not None)
+        self.has_gates = GATE in self.graph.kinds
+        self.unusual = bool(self.triggers or self.dormant or self.has_gates or RESCUE in self.graph.kinds or MERGE in self.graph.kinds)
+        self._all_before: dict[int, frozenset[int]] = {}
+        self.code = code
+        self.count = len(self.graph)
+        self.simple = bytearray(self.count)
+        self.takes_inputs = False
+        self.joints: list[tuple[Binding, Type]] = []
+        self.plan_inputs: dict[int, list[Binding]] = {}
+        self._results: list[Type] = []
+        takes: list[tuple[int, ...]] = []
+        waits_for: list[tuple[int, ...]] = []
+        for index in range(self.count):
+            taken = self._read_node(index)
+            takes.append(taken)
+            after = self.graph.after.get(index)
+            waits_for.append(taken if after is None else tuple(dict.fromkeys((*taken, *after))))
+        self.outputs = [self._plain(output.binding, output.type) for output in self.graph.outputs]
+        self._note_inputs([output.binding for output in self.graph.outputs])
+        for binding, _ in self.joints:
+            taken = tuple(dict.fromkeys(references(binding)))
+            takes.append(taken)
+            waits_for.append(taken)
+        self.size = self.count + len(self.joints)
+        self._index(takes, waits_for)
+
+    def _read_node(self, index: int) -> tuple[int, ...]:
+        interface = target_interface(self.shape, self.graph, index)
+        bindings = self.graph.bindings_of(index)
+        self._results.append(interface.result)
+        kind = self.graph.kinds[index]
+        if kind != CALL or self._plain_calls:
+            spec = self.graph.specs.get(index)
+            plain = [
+                b if isinstance(spec, Map) and self._is_cut_as_it_is(b, at, spec) else self._plain(b, p.type)
+                for at, (b, p) in enumerate(zip(bindings, interface.parameters, strict=True))
+            ]
+            self.plan_inputs[index] = plain
+            self.simple[index] = 1
+            bindings = plain
+        else:
+            self.simple[index] = all(self.fits(b, p.type) for b, p in zip(bindings, interface.parameters, strict=True))
+        taken = [b for b in bindings if b.__class__ is int and b >= 0]
+        if len(taken) != len(bindings):
+            taken = [node for binding in bindings for node in references(binding)]
+            self._note_inputs(bindings)
+        return tuple(dict.fromkeys(taken))
+
+    def _note_inputs(self, bindings: list[Binding]) -> None:
+        if not self.takes_inputs:
+            self.takes_inputs = any(
+                leaf.__class__ is list and leaf[0] == INPUT for binding in bindings for leaf in leaves(binding)
+            )
+
+    def fits(self, binding: Binding, wanted: Type) -> bool:
+        """Whether a binding gives a whole value of exactly the wanted type."""
+        if binding is None:
+            return True
+        if binding.__class__ is int:
+            if binding >= self.count:
+                return self.joints[binding - self.count][1] == wanted
+            return binding < 0 or self._results[binding] is wanted or self._results[binding] == wanted
+        if binding[0] == ERROR:
+            return failure_type() == wanted
+        return binding[0] == INPUT and len(binding) == 2 and self.graph.inputs[binding[1]].type == wanted
+
+    def _is_cut_as_it_is(self, binding: Binding, at: int, spec: Map) -> bool:
+        """Whether a binding gives a whole list to map, be its items of the wanted type or not: they are made that one by one."""
+        if at not in spec.mapped or not (binding.__class__ is int or (binding[0] == INPUT and len(binding) == 2)):
+            return False
+        given = self.leaf_type(binding)
+        return at not in spec.flat or given is None or (isinstance(given, ListType) and isinstance(given.item, ListType))
+
+    def _plain(self, binding: Binding, wanted: Type) -> Binding:
+        """The binding itself if it is plain, else that of a new joint which makes it."""
+        if self.fits(binding, wanted):
+            return binding
+        self.joints.append((binding, wanted))
+        return self.count + len(self.joints) - 1
+
+    def _index(self, takes: list[tuple[int, ...]], waits_for: list[tuple[int, ...]]) -> None:
+        uses, followers = array("I", bytes(4 * self.size)), array("I", bytes(4 * (self.size + 1)))
+        for taken in takes:
+            for node in taken:
+                uses[node] += 1
+        for node in self.outputs:
+            if node.__class__ is int and node >= 0:
+                uses[node] += 1
+        for before in waits_for:
+            for node in before:
+                followers[node + 1] += 1
+        for node in range(self.size):
+            followers[node + 1] += followers[node]
+        ends, listed = array("I", followers), array("I", bytes(4 * followers[self.size]))
+        for index, before in enumerate(waits_for):
+            for node in before:
+                listed[ends[node]] = index
+                ends[node] += 1
+        self.successor_offsets, self.successor_list = followers, listed
+        self.take_offsets, self.take_list = array("I", [0]), array("I")
+        for taken in takes:
+            self.take_list.extend(taken)
+            self.take_offsets.append(len(self.take_list))
+        self.cells = _small([*(len(before) for before in waits_for), *uses, *bytes(self.size)])
+        for index in self.standby:
+            self.cells[index] += 1
+        self.first = [index for index in range(self.size - 1, -1, -1) if not self.cells[index] and index != self.graph.on_failure]
+
+    def before(self, index: int) -> dict[int, bool]:
+        """The nodes that a node or joint waits for, and whether it wants their values."""
+        if index >= self.count:
+            return dict.fromkeys(references(self.joints[index - self.count][0]), True)
+        bindings = self.plan_inputs.get(index)
+        if bindings is None:
+            bindings = self.graph.bindings_of(index)
+        found = dict.fromkeys(self.graph.after.get(index, ()), False)
+        found.update((node, True) for binding in bindings for node in references(binding))
+        return found
+
+    @cached_property
+    def known_as(self) -> dict[str, list[int]]:
+        """The nodes that bear a name, or call what bears it, in order."""
+        found: dict[str, list[int]] = {}
+        for index, name in enumerate(self.names):
+            for one in {name, self._called(index)}:
+                found.setdefault(one, []).append(index)
+        return found
+
+    def _called(self, index: int) -> str:
+        """The name of what a node calls; its own if it calls nothing."""
+        if self.graph.calls(index):
+            return self.callee(index).short_name
+        return self.shape.graphs[self.graph.targets[index]].name if self.graph.kinds[index] in (PLAN, MAP) else self.names[index]
+
+    @cached_property
+    def asleep_as(self) -> dict[str, list[int]]:
+        """Those of `known_as` that are on standby."""
+        found = {name: [index for index in nodes if index in self.standby] for name, nodes in self.known_as.items()}
+        return {name: nodes for name, nodes in found.items() if nodes}
+
+    def all_before(self, index: int) -> frozenset[int]:
+        """The nodes that have to end before a node can start, as the plan has it."""
+        found = self._all_before.get(index)
+        if found is None:
+            if len(self._all_before) >= _ANCESTRIES_KEPT:
+                self._all_before.clear()
+            todo, seen = [index], set[int]()
+            while todo:
+                new = self.before(todo.pop()).keys() - seen
+                seen |= new
+                todo += new
+            found = self._all_before[index] = frozenset(seen)
+        return found
+
+    @cached_property
+    def output_nodes(self) -> frozenset[int]:
+        """The nodes and joints whose values are outputs."""
+        return frozenset(node for node in self.outputs if node.__class__ is int and node >= 0)
+
+    @cached_property
+    def fallbacks(self) -> tuple[int, ...]:
+        """The nodes that stand in for others that failed."""
+        return tuple(index for index, kind in enumerate(self.graph.kinds) if kind == RESCUE)
+
+    def followers(self, index: int) -> Sequence[int]:
+        """Who waits for a node or joint."""
+        return self.successor_list[self.successor_offsets[index] : self.successor_offsets[index + 1]]
+
+    def trigger(self, index: int) -> str:
+        """When a node or joint starts."""
+        return self.triggers.get(index, DEFAULT)
+
+    def rescues(self, index: int) -> int | None:
+        """The node whose failure a node stands in for, if it does."""
+        if index < self.count and self.graph.kinds[index] == RESCUE:
+            source: int = self.graph.bindings_of(index)[0]
+            return source
+        return None
+
+    def kind(self, index: int) -> int:
+        """The kind of a node; JOINT of a joint."""
+        return self.graph.kinds[index] if index < self.count else JOINT
+
+    def chunk(self, index: int, count: int) -> Topology:
+        """The topology of so many items of a map: a call for each, and the list of what they give."""
+        key = (index, count)
+        found = self._chunks.get(key)
+        if found is None:
+            if len(self._chunks) >= _CHUNKS_KEPT:
+                self._chunks.clear()
+            found = self._chunks[key] = self._chunk(index, count)
+        return found
+
+    def _chunk(self, index: int, count: int) -> Topology:
+        spec, graph = self.graph.specs[index], self.graph
+        assert isinstance(spec, Map)
+        interface = target_interface(self.shape, graph, index)
+        one = self.shape.graphs[graph.targets[index]].inputs if spec.over_graph else self.callee(index).interface.parameters
+        inputs = tuple(
+            replace(parameter, type=self._given_type(index, at) if at in spec.mapped else own.type, default=own.default)
+            for at, (parameter, own) in enumerate(zip(interface.parameters, one, strict=True))
+        )
+        given = self.plan_inputs[index]
+        rows = [
+            pack([None if binding is None else [INPUT, at, [item]] if at in spec.mapped else [INPUT, at] for at, binding in enumerate(given)])
+            for item in range(count)
+        ]
+        assert isinstance(interface.result, ListType)
+        policy = {name: value for name, value in graph.overrides.get(index, {}).items() if name not in ("name", "trigger", "standby")}
+        items = Graph(
+            graph.name,
+            inputs,
+            (Output("result", interface.result, [LIST, list(range(count))]),),
+            bytes([PLAN if spec.over_graph else CALL]) * count,
+            array("I", [graph.targets[index]]) * count,
+            array("I", accumulate(map(len, rows), initial=0)),
+            b"".join(rows),
+            {},
+            dict.fromkeys(range(count), policy) if policy else {},
+        )
+        made = Topology(self.shape, self.number, self.code, items, plain=not spec.over_graph and self._cached_target(index, policy))
+        made.chunk_of = (index, count)
+        return made
+
+    def _cached_target(self, index: int, policy: dict[str, Any]) -> bool:
+        return bool(policy.get("cache", self.callee(index).policy.cache))
+
+    def _given_type(self, index: int, at: int) -> Type:
+        """The type of the list of items that a mapped parameter is given."""
+        binding = self.plan_inputs[index][at]
+        type = self.leaf_type(binding)
+        wanted = target_interface(self.shape, self.graph, index).parameters[at].type
+        given = type if isinstance(type, ListType) else wanted
+        spec = self.graph.specs[index]
+        return given.item if isinstance(spec, Map) and at in spec.flat and isinstance(given, ListType) else given
+
+    def result_type(self, index: int) -> Type:
+        """The type of what a node or joint gives."""
+        return self._results[index] if index < self.count else self.joints[index - self.count][1]
+
+    def leaf_type(self, binding: Binding) -> Type | None:
+        """The type of a leaf before any path is followed; None for a literal, which has the type that is wanted of it."""
+        if binding.__class__ is int:
+            return None if binding < 0 else self.result_type(binding)
+        if binding[0] == ERROR:
+            return failure_type()
+        return self.result_type(binding[1]) if binding[0] == NODE else self.graph.inputs[binding[1]].type
+
+    def callee(self, index: int) -> Callee:
+        """What a call node calls."""
+        return self.code.callees[self.graph.targets[index]]
+
+    def policy(self, index: int) -> Policy:
+        """How a call node is to run: its callee's policy with the node's own overrides."""
+        policy = self.callee(index).policy
+        entries = self.graph.overrides.get(index)
+        return policy if entries is None else overridden(policy, dict(entries))
+
+    def is_call(self, index: int) -> bool:
+        """Whether a node calls a task or dynamic; a joint and a nested plan don't."""
+        return index < self.count and self.graph.kinds[index] == CALL
+
+    def parameters(self, index: int) -> tuple[Parameter, ...]:
+        """What a node takes."""
+        return target_interface(self.shape, self.graph, index).parameters
+
+    def is_cached(self, index: int) -> bool:
+        """Whether a node's outcome is taken from the cache, and kept there."""
+        return self.code.caches and self.is_call(index) and self.policy(index).cache
+
+    def commits_each(self, index: int) -> bool:
+        """Whether what follows a node waits until it is committed."""
+        return self.code.commits_each and self.is_call(index) and self.policy(index).commit == "each"
+
+    def keeps_its_place(self, index: int) -> bool:
+        """Whether a dynamic's own result is waited for, so that it can't hand its place on to a dynamic that it ends with."""
+        return self.is_cached(index) or self.commits_each(index)
+
+    def is_governed(self, index: int) -> bool:
+        """Whether a node's policy says anything that matters before it starts: about time, pools, resources or the cache."""
+        return index < self.count and self.graph.kinds[index] == CALL and (self.code.governed[self.graph.targets[index]] or index in self.graph.overrides)
+
+    def is_plain(self, index: int) -> bool:
+        """Whether a node calls a task of whose policy nothing matters before it starts."""
+        graph = self.graph
+        return index < self.count and graph.kinds[index] == CALL and self.code.plain[graph.targets[index]] and index not in graph.overrides
+
+    def is_dynamic(self, index: int) -> bool:
+        """Whether a node (not a joint) calls a dynamic."""
+        return index < self.count and self.graph.kinds[index] == CALL and self.callee(index).kind == "dynamic"
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The nodes' names."""
+        return node_names(self.shape, self.number)
+
+    def name(self, index: int) -> str:
+        """The name of a node; a joint is called by what it makes."""
+        return self.names[index] if index < self.count else "(result)"
+
+
+def _small(counts: list[int]) -> Counts:
+    """Counts in as few bytes as they need: a frame copies them."""
+    return bytearray(counts) if max(counts, default=0) < 255 else array("I", counts)
+
+
+class ShapeCode:
+    """The callees of a shape as this run calls them; a resume after a code change replaces some (rule R6)."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.digest = digest("shape", shape_bytes(shape))
+        self._overridden = {name for graph in shape.graphs for entries in graph.overrides.values() for name in entries}
+        self.use(shape.callees)
+
+    def use(self, callees: tuple[Callee, ...]) -> None:
+        """Call these from now on."""
+        self.callees = callees
+        self.definitions = [callee_bytes(callee) for callee in callees]
+        self.governed = [
+            callee.policy.timeout is not None or callee.policy.pool is not None or callee.policy.resources is not None or callee.policy.cache
+            for callee in callees
+        ]
+        self.plain = [callee.kind == "task" and not governed for callee, governed in zip(callees, self.governed, strict=True)]
+        self.limits_loops = "max_iterations" in self._overridden or any(callee.policy.max_iterations is not None for callee in callees)
+        self.caches = "cache" in self._overridden or any(callee.policy.cache for callee in callees)
+        self.commits_each = "commit" in self._overridden or any(callee.policy.commit == "each" for callee in callees)
+        wide = [callee for callee in callees if callee.policy.resources is not None and callee.policy.resources.cpu > 1]
+        self.weighted = bool(wide) or "resources" in self._overridden
+        self.keyed = [not any(mentions_opaque(p.type) for p in callee.interface.parameters) for callee in callees]
+
+
+_KEPT: Final = 256
+_ANCESTRIES_KEPT: Final = 16
+_CHUNKS_KEPT: Final = 64
+
+
+class Topologies:
+    """The topologies used last. Frames hold their own; this table only lets frames of one shape share.
+
+    Shapes are one object for equal bytes while they are in use (`promissory.planner.plan.format.shape_from_bytes`), so they are told apart by identity.
+    """
+
+    def __init__(self) -> None:
+        self._made: OrderedDict[tuple[int, int], Topology] = OrderedDict()
+
+    def get(self, shape: Shape, number: int, code: ShapeCode | None = None) -> Topology:
+        """The topology of a graph, with the given code or that of the shape."""
+        key = (id(shape), number)
+        topology = self._made.get(key)
+        if topology is None or (code is not None and topology.code is not code):
+            topology = self._made[key] = Topology(shape, number, code or ShapeCode(shape))
+            if len(self._made) > _KEPT:
+                self._made.popitem(last=False)
+        else:
+            self._made.move_to_end(key)
+        return topology

@@ -1,0 +1,1 @@
+"""Where everything that a run is lies: keys and bytes under one URL."""

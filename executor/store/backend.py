@@ -1,0 +1,112 @@
+"""What a kind of storage has to be able to do for a store, and which one a URL means.
+
+========================= ======================= ================================================================
+URL                       storage                 of two writers of one key at one time
+========================= ======================= ================================================================
+`/a/path`, `file://`      `promissory.executor.store.local_files`  one creates (hard link)
+`memory://name`           `promissory.executor.store.memory`       one creates (a lock); this process only
+`s3://bucket/prefix`      `promissory.executor.store.object_store` one creates (If-None-Match); needs promissory[s3]
+`gs://bucket/prefix`      `promissory.executor.store.object_store` one creates (ifGenerationMatch=0); needs promissory[gs]
+`abfs://container/prefix` `promissory.executor.store.object_store` one creates (If-None-Match); needs promissory[abfs]
+`single+URL`              `promissory.executor.store.object_store` both may: any fsspec URL, for one writer at a time
+========================= ======================= ================================================================
+
+Credentials come from the environment, as each library reads them; a URL that holds some is refused, since URLs are stored and shown.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, Protocol
+from urllib.parse import unquote
+
+from promissory.executor.errors import UnsupportedStore
+
+SINGLE: Final = "single+"
+_SHARED_MEMORY: Final = "memory://"
+_FAMILIES: Final = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "abfs": "abfs", "abfss": "abfs", "az": "abfs"}
+_PASSING: Final = frozenset(
+    (errno.EAGAIN, errno.EINTR, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT, errno.EIO, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
+)
+
+
+_MISTYPED: Final = re.compile(r"(s3|gs|gcs|abfs|az):/*")
+
+
+class Backend(Protocol):
+    """What a kind of storage can do. Keys are relative, with `/`.
+
+    Attributes:
+        near: whether a verb takes microseconds, and not a way over a network.
+        lasting: whether another process finds what this one leaves.
+        grows: whether a key can be added to at its end.
+    """
+
+    near: bool
+    lasting: bool
+    grows: bool
+
+    def put_new(self, key: str, data: bytes, durable: bool) -> bool: ...
+    def put(self, key: str, data: bytes) -> None: ...
+    def get(self, key: str) -> bytes: ...
+    def get_range(self, key: str, start: int, end: int) -> bytes: ...
+    def append(self, key: str, data: bytes) -> int: ...
+    def is_folder(self, key: str) -> bool: ...
+    def leftovers(self) -> list[str]: ...
+    def changed(self, key: str) -> float: ...
+    def exists(self, key: str) -> bool: ...
+    def delete(self, key: str) -> None: ...
+    def sync(self, keys: Iterable[str]) -> None: ...
+    def list(self, prefix: str) -> list[str]: ...
+
+
+def is_passing(error: OSError) -> bool:
+    """Whether an error of a storage may be gone when the same is tried again (rule J6).
+
+    >>> is_passing(TimeoutError()), is_passing(PermissionError(13, "Permission denied"))
+    (True, False)
+    """
+    return isinstance(error, TimeoutError | ConnectionError | InterruptedError | BlockingIOError) or error.errno in _PASSING
+
+
+def backend_of(url: str | Path | None) -> tuple[str, Backend]:
+    """The storage that a URL means, and the URL as it is kept. Raises `UnsupportedStore`."""
+    from promissory.executor.store.memory import Memory
+
+    if url is None:
+        return "memory (private)", Memory(None)
+    text = str(url)
+    if not text:
+        raise UnsupportedStore("the store has no name: give a folder or a URL")
+    if text.startswith(_SHARED_MEMORY):
+        return text, Memory(text.removeprefix(_SHARED_MEMORY))
+    single = text.startswith(SINGLE)
+    scheme, separator, rest = text.removeprefix(SINGLE).partition("://")
+    if not separator and (mistyped := _MISTYPED.match(text)) and not Path(text).exists():
+        raise UnsupportedStore(f"the store {text} is neither a path nor a URL: write {mistyped[1]}://…")
+    if separator and scheme not in ("file", "local"):
+        return _object_store(text, scheme, single)
+    from promissory.executor.store.local_files import LocalFiles
+
+    path = Path(unquote(rest) if separator else text.removeprefix(SINGLE)).expanduser().absolute()
+    return path.as_uri(), LocalFiles(path)
+
+
+def _object_store(url: str, scheme: str, single: bool) -> tuple[str, Backend]:
+    rest = url.partition("://")[2]
+    before, at, _ = rest.rpartition("@")
+    if (at and ":" in before) or "#" in rest or "?" in rest:
+        raise UnsupportedStore(f"a {scheme}:// store is given with credentials or options in its URL, which is stored and shown: put them into the environment")
+    if not rest.partition("/")[0]:
+        raise UnsupportedStore(f"the store {url} names no bucket: write {scheme}://BUCKET/PREFIX")
+    if scheme not in _FAMILIES and not single:
+        raise UnsupportedStore(
+            f"the store {url} can't be shared: {scheme}:// can't create a key so that of two writers one wins. Use file://, s3://, gs:// or abfs://; or, if only "
+            f"one process at a time will ever work with this store, say so: {SINGLE}{url}"
+        )
+    from promissory.executor.store.object_store import ObjectStore
+
+    return url.rstrip("/"), ObjectStore(url.removeprefix(SINGLE).rstrip("/"), None if single else _FAMILIES.get(scheme))

@@ -1,0 +1,199 @@
+"""The store: everything that a run is, under one URL, behind a few verbs.
+
+`put_new` is the one primitive that safety rests on: it creates a key with its whole content, or tells that the key is there already, and of two writers at
+one time exactly one creates. fsspec's own exclusive mode is check-then-write on local disks (12 of 200 races had two winners), so local files go
+through `promissory.executor.store.local_files`; memory holds a lock of this process; object stores create under a condition (`promissory.executor.store.object_store`).
+
+What may pass by itself (a time-out, a connection reset, a server that is busy) is tried again with growing delays, and never becomes a node's failure (rule J6). A
+creation that is tried again can lose to itself: then what is there is read, and bytes that are mine were written by me.
+
+Objects that workers write are not synced one by one: the journal syncs all that a segment names, just before it writes the segment (payload before
+pointer, rule J2).
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final, TypeVar
+
+from promissory.executor.errors import NotInStore, StoreError
+from promissory.executor.store.backend import SINGLE, Backend, backend_of, is_passing
+from promissory.executor.store.in_band import Carried
+from promissory.executor.store.keys import is_log, object_key
+from promissory.planner.plan.model import Large, Value
+from promissory.typesys.canonical import INLINE_LIMIT, digest
+
+T = TypeVar("T")
+Errors = list[OSError]
+Listing = list[str]
+
+PATIENCE: Final = 60.0
+"""Seconds for which what may pass is tried again."""
+_FIRST_DELAY: Final = 0.02
+_LONGEST_DELAY: Final = 5.0
+
+
+class Store:
+    """Runs, plans and values under one URL.
+
+    Args:
+        url: a path, `file:///path`, `s3://bucket/prefix`, `gs://bucket/prefix`, `abfs://container/prefix` or `memory://name`; None for memory that nobody else sees. Of any other
+            fsspec URL, `single+URL` makes a store for one writer at a time.
+        patience: seconds for which an error that may pass by itself (a time-out, a lost connection) is waited out.
+
+    Every verb raises `StoreError` (with the key) if the storage fails, and `NotInStore` where a key is missing.
+
+    Raises:
+        UnsupportedStore: nothing is known of such a URL, or its library is not installed.
+
+    >>> store = Store(None)
+    >>> store.put_new("a/b", b"1"), store.put_new("a/b", b"2"), store.get("a/b")
+    (True, False, b'1')
+    """
+
+    def __init__(self, url: str | Path | None, *, patience: float = PATIENCE) -> None:
+        self.url, self._backend = backend_of(url)
+        self._patience = patience
+
+    @classmethod
+    def carried(cls) -> tuple[Store, Carried]:
+        """A store for a worker that shares none with its executor, and what holds its contents (rule J5)."""
+        return cls._over("carried by the batch", backend := Carried(), PATIENCE), backend
+
+    @classmethod
+    def _over(cls, url: str, backend: Backend, patience: float) -> Store:
+        store = cls.__new__(cls)
+        store.url, store._backend, store._patience = url, backend, patience
+        return store
+
+    @property
+    def outlives_the_process(self) -> bool:
+        """Whether another process can find here what this one leaves."""
+        return self._backend.lasting
+
+    @property
+    def is_near(self) -> bool:
+        """Whether a verb takes microseconds, and not a way over a network."""
+        return self._backend.near
+
+    @property
+    def is_for_one_writer(self) -> bool:
+        """Whether nothing but its users' care keeps two writers apart (`single+URL`)."""
+        return self.url.startswith(SINGLE)
+
+    def put_new(self, key: str, data: bytes, *, durable: bool = True) -> bool:
+        """Create a key with its whole content; False, and nothing changed, if it is there already."""
+        unsure: Errors = []
+        created = self._patiently("write", key, lambda: self._backend.put_new(key, data, durable), unsure)
+        return created or (bool(unsure) and self.get(key) == data)
+
+    def put(self, key: str, data: bytes) -> None:
+        """Create or replace a key, whole."""
+        self._patiently("write", key, lambda: self._backend.put(key, data))
+
+    def get(self, key: str) -> bytes:
+        """The content of a key."""
+        return self._patiently("read", key, lambda: self._backend.get(key))
+
+    def get_range(self, key: str, start: int, end: int) -> bytes:
+        """Bytes `start` to `end` of a key."""
+        return self._patiently("read", key, lambda: self._backend.get_range(key, start, end))
+
+    def append(self, key: str, data: bytes) -> int:
+        """Add to the end of a key, creating it; gives the offset at which the data begins. For logs: not durable, one writer a key."""
+        return self._patiently("write", key, lambda: self._backend.append(key, data))
+
+    def list(self, prefix: str) -> Listing:
+        """The keys and folders directly below a folder, sorted."""
+        return sorted(self._patiently("list", prefix, lambda: self._backend.list(prefix)))
+
+    def is_folder(self, key: str) -> bool:
+        """Whether a listed name is a folder, not a key."""
+        return self._patiently("look at", key, lambda: self._backend.is_folder(key))
+
+    def leftovers(self) -> Listing:
+        """Names of temporary files that writers left which were killed; `delete` removes them."""
+        return self._patiently("list", "temporary files", lambda: self._backend.leftovers())
+
+    def changed(self, key: str) -> float:
+        """When a key was written, in seconds since the epoch."""
+        return self._patiently("read", key, lambda: self._backend.changed(key))
+
+    def exists(self, key: str) -> bool:
+        """Whether a key is there now."""
+        return self._patiently("look for", key, lambda: self._backend.exists(key))
+
+    def delete(self, key: str) -> None:
+        """Remove a key; nothing happens if it is not there."""
+        self._patiently("delete", key, lambda: self._backend.delete(key))
+
+    def sync(self, keys: Iterable[str]) -> None:
+        """Make sure that these keys survive the machine's death."""
+        wanted = [*keys]
+        self._patiently("sync", wanted[0] if len(wanted) == 1 else "new objects", lambda: self._backend.sync(wanted))
+
+    def _patiently(self, verb: str, key: str, action: Callable[[], T], unsure: Errors | None = None) -> T:
+        """Do something until it works, or fails for good, or patience ends. `unsure` collects the errors after which nobody knows whether it was done."""
+        delay = _FIRST_DELAY
+        given_up: float | None = None
+        while True:
+            try:
+                return action()
+            except OSError as error:
+                now = time.monotonic()
+                given_up = now + self._patience if given_up is None else given_up
+                if not is_passing(error) or now + delay > given_up:
+                    raise self._error(verb, key, error) from error
+                if unsure is not None:
+                    unsure.append(error)
+            time.sleep(delay * random.uniform(0.5, 1.0))
+            delay = min(2 * delay, _LONGEST_DELAY)
+
+    def _error(self, verb: str, key: str, error: OSError) -> StoreError:
+        if isinstance(error, FileNotFoundError | NotADirectoryError) and verb in ("read", "sync"):
+            return NotInStore(f"{key} is not in the store {self.url}")
+        why = error.strerror or str(error) or type(error).__name__
+        return StoreError(f"can't {verb} {key} in the store {self.url}: {why}")
+
+    def take_in(self, written: Iterable[tuple[str, bytes]]) -> None:
+        """Keep what a worker wrote that shares no store with this process."""
+        for key, data in written:
+            if is_log(key):
+                self.append(key, data)
+            else:
+                self.put_new(key, data, durable=False)
+
+    # --- values ---
+
+    def put_value(self, data: bytes) -> Value:
+        """The value of encoded bytes: themselves if they are few, else the name of an object that now holds them."""
+        if len(data) <= INLINE_LIMIT:
+            return data
+        name = digest("value", data)
+        self.put_object(name, data)
+        return Large(name, len(data))
+
+    def put_object(self, name: bytes, data: bytes) -> None:
+        """Store the bytes of an object under its digest; equal values are stored once."""
+        self.put_same(object_key(name), data, durable=False)
+
+    def put_same(self, key: str, data: bytes, *, durable: bool = True) -> None:
+        """Create a key whose name says what its bytes are: where it is there already, it is the same; unless a machine that died left it half written, then it is replaced."""
+        if not self.put_new(key, data, durable=durable) and self._backend.near and self.get(key) != data:
+            self.put(key, data)
+
+    def get_value(self, value: Value) -> bytes:
+        """The encoded bytes of a value. Raises `StoreError` if an object's bytes are not those of its digest."""
+        if isinstance(value, bytes):
+            return value
+        key = object_key(value.digest)
+        data = self.get(key)
+        if digest("value", data) != value.digest:
+            raise StoreError(f"{key} in the store {self.url} is damaged: its digest does not match its bytes")
+        return data
+
+    def __repr__(self) -> str:
+        return f"Store({self.url!r})"

@@ -1,0 +1,1 @@
+"""What every worker runs: a batch of calls in, outcomes out."""

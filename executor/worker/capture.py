@@ -1,0 +1,251 @@
+"""What a task's body prints and logs, kept for its attempt's log and echoed with the node's path (rule X5).
+
+While any run goes on in this process, standard output and error are stand-ins that look which thread is writing: what a thread prints inside a body is captured for that body,
+everything else goes where it always went. So two runs in two threads, and the author's own code beside them, don't get into each other's way. Output goes to one
+log a worker; nothing is written where nothing was said. What code below Python writes straight to file descriptors is not seen here.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+import threading
+from collections import deque
+from typing import Any, Final, TextIO, cast
+
+from promissory.executor.store.store import Store
+from promissory.executor.worker.task_log import Log
+from promissory.typesys.secret import masked
+
+_PIECE: Final = 1 << 16
+
+
+class Capture:
+    """Takes what the bodies of one worker say.
+
+    Args:
+        store: where the log goes.
+        key: the worker's log.
+        echo: whether to repeat each line, with the node's path, on standard error.
+    """
+
+    def __init__(self, store: Store, key: str, echo: bool) -> None:
+        self._log = Log(store, key)
+        self._echo = echo
+        self._path = ""
+        self._said: list[str] = []
+        self._length = 0
+        self._line: list[str] = []
+        self._outer: Capture | None = None
+
+    def open(self) -> None:
+        """Begin to listen."""
+        _stand_ins.install()
+
+    def close(self) -> None:
+        """Stop listening."""
+        _stand_ins.remove()
+
+    def begin(self, path: str) -> None:
+        """A body begins in this thread."""
+        self._path = path
+        self._outer, _thread.capture = _thread.capture, self
+        _stand_ins.speaking.append(self)
+
+    def end(self) -> list[Any] | None:
+        """The body has ended: [key, offset, length] of what it said, or None. Raises `StoreError`."""
+        _thread.capture, self._outer = self._outer, None  # a body may have run a workflow of its own
+        _stand_ins.speaking.remove(self)
+        if self._said:
+            self._write()
+            if self._line:
+                self._repeat(["".join(self._line)])
+                self._line.clear()
+        return self._log.address()
+
+    def _write(self) -> None:
+        said, self._said = self._said, []
+        self._length = 0
+        self._log.write("".join(said).encode("utf-8", "backslashreplace"))
+
+    def take(self, text: str, aloud: bool = True) -> None:
+        """The body said something."""
+        self._said.append(text)
+        self._length += len(text)
+        if self._length > _PIECE:
+            self._write()
+        if self._echo and aloud:
+            self._line.append(text)
+            if "\n" in text:
+                *whole, rest = "".join(self._line).split("\n")
+                self._line = [rest] if rest else []
+                self._repeat(whole)
+
+    def _repeat(self, lines: list[str]) -> None:
+        self._echo = echo(with_path(self._path, lines))
+
+
+def with_path(path: str, lines: list[str]) -> str:
+    """Lines as they are echoed: with the path of the node that said them."""
+    return "".join(f"{path} | {line}\n" for line in masked("\n".join(lines)).split("\n"))
+
+
+def echo(text: str) -> bool:
+    """Write to this process's own standard error; False if nobody reads it any more."""
+    stream = _stand_ins.stderr
+    try:
+        stream.write(text)
+        stream.flush()
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+class _Thread(threading.local):
+    capture: Capture | None = None
+
+
+_thread = _Thread()
+
+
+def _listening() -> Capture | None:
+    """Whose text this thread's is: its own body's. A thread that a body started is not known; its text is that of the only body there is."""
+    capture = _thread.capture
+    if capture is not None or len(_stand_ins.speaking) != 1:
+        return capture
+    thread = threading.current_thread()
+    ours = thread is threading.main_thread() or thread.name.startswith("promissory ")
+    return None if ours else _stand_ins.speaking[0]
+
+
+class _StandIn(io.TextIOBase):
+    """Stands for `sys.stdout` or `sys.stderr`: a body's text goes to its capture, any other to the stream itself."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        capture = _listening()
+        if capture is None:
+            return self.stream.write(text)
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        capture.take(text)
+        return len(text)
+
+    def flush(self) -> None:
+        if _listening() is None:
+            self.stream.flush()
+
+    def writable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """The stream is not ours to close."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "stream":
+            raise AttributeError(name)
+        return getattr(self.stream, name)
+
+    def isatty(self) -> bool:
+        return _listening() is None and self.stream.isatty()
+
+    def fileno(self) -> int:
+        return self.stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return "utf-8" if _listening() is not None else self.stream.encoding
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        return "backslashreplace" if _listening() is not None else self.stream.errors
+
+    @property
+    def buffer(self) -> Any:
+        """The bytes below."""
+        capture = _listening()
+        return self.stream.buffer if capture is None else _Bytes(capture)
+
+
+class _Bytes(io.RawIOBase):
+    """What a body writes as bytes, taken as UTF-8."""
+
+    def __init__(self, capture: Capture) -> None:
+        self._capture = capture
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._capture.take(bytes(data).decode("utf-8", "backslashreplace"))
+        return len(data)
+
+
+class _LogHandler(logging.Handler):
+    """Writes a body's log records into its log, where the author's own handlers write elsewhere.
+
+    Installed only if the author has set up logging before the run. Otherwise Python writes warnings to standard error, which is captured, and a body that sets up
+    logging by itself is not kept from it by a handler of ours.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        capture = _listening()
+        if capture is None:
+            return
+        try:
+            text = self.format(record) + "\n"
+        except Exception:  # logging's own rule: a bad record is reported, never raised
+            self.handleError(record)
+            return
+        capture.take(text, aloud=False)
+
+
+class _StandIns:
+    """The stand-ins of this process: there while anyone listens."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._listeners = 0
+        self.speaking: list[Capture] = []
+        self._installed: tuple[_StandIn, _StandIn] | None = None
+        self._before: deque[tuple[_StandIn, _StandIn]] = deque(maxlen=64)
+        """Those of before: `print` of another thread may still hold one, without owning it."""
+        self._handler = _LogHandler()
+        self._handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+
+    @property
+    def stderr(self) -> TextIO:
+        """Standard error itself."""
+        stream = sys.stderr
+        return stream.stream if isinstance(stream, _StandIn) else cast(TextIO, stream)
+
+    def install(self) -> None:
+        with self._lock:
+            self._listeners += 1
+            if self._listeners == 1:
+                self._installed = _StandIn(sys.stdout), _StandIn(sys.stderr)
+                sys.stdout, sys.stderr = cast(Any, self._installed)
+                if logging.getLogger().handlers:
+                    logging.getLogger().addHandler(self._handler)
+
+    def remove(self) -> None:
+        with self._lock:
+            self._listeners -= 1
+            if self._listeners == 0 and self._installed is not None:
+                logging.getLogger().removeHandler(self._handler)
+                stdout, stderr = self._installed
+                if sys.stdout is stdout:  # else somebody put another stream there meanwhile, which stays
+                    sys.stdout = stdout.stream
+                if sys.stderr is stderr:
+                    sys.stderr = stderr.stream
+                self._before.append(self._installed)
+                self._installed = None
+
+
+_stand_ins = _StandIns()

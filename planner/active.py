@@ -1,0 +1,17 @@
+"""What goes on where code stands: a workflow is traced, a task's body runs, or neither."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+
+class InTaskBody:
+    """Marks that a task's body is running: tasks are plain functions there, workflows and dynamics can't be called."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+current: ContextVar[Any] = ContextVar("promissory_trace", default=None)
+"""The trace (`promissory.planner.tracing.trace.Trace`) in which calls are recorded, or an `InTaskBody`."""

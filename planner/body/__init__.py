@@ -1,0 +1,1 @@
+"""What a running body may know of its run, and ask of it."""

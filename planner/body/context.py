@@ -1,0 +1,329 @@
+"""What a running task may know of its run, and ask of it (rules S1 to S8).
+
+A `Context` collects what the body asks for; whoever runs the body takes that when it has ended, and only if it has not failed. Outside a run there is a context too, for trying a body
+out: it knows nothing, and what needs a run raises.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from promissory.planner.active import InTaskBody, current
+from promissory.planner.body.channel import Channel
+from promissory.planner.body.checkpoint import Checkpoint
+from promissory.planner.body.payload import decoded_payload, encoded_payload
+from promissory.planner.errors import ContextError, SignalError, Where, WrongCall, user_line
+
+
+@runtime_checkable
+class Target(Protocol):
+    """What a body may send its run to, by itself: a task, dynamic or workflow. (Entities stand above this layer.)"""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def signature(self) -> Any:
+        """Typed inputs and result."""
+
+    def callee(self) -> Any:
+        """How a plan names it."""
+
+    def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        """The arguments of a call, checked."""
+
+
+@dataclass
+class Requests:
+    """What a body has asked for so far.
+
+    Attributes:
+        calls: entities to be called before what follows, with their inputs; None for those given by name.
+        names: for each of them, what it is called.
+        goto: which of them is the one to jump to.
+        iterate: the payload of another iteration, as bytes.
+        terminate: reason and outputs; the outputs are bytes, or bytes by name.
+        cancel: the reason.
+        writes: of the channel: (operation, key, bytes).
+        read: whether the channel was looked at.
+        refused: the first request that could not be; it counts also if the body swallowed the error.
+        where: the author's line of the last request.
+        is_over: whether the body has ended: nothing more can be asked.
+    """
+
+    calls: list[tuple[Target, dict[str, Any]] | None] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    goto: int | None = None
+    iterate: bytes | None = None
+    terminate: tuple[str, Any] | None = None
+    cancel: str | None = None
+    writes: list[tuple[str, str, bytes]] = field(default_factory=list)
+    read: bool = False
+    refused: SignalError | None = None
+    where: Where | None = None
+    is_over: bool = False
+
+    def note(self, method: str) -> None:
+        """Something is asked. Raises `ContextError` if the body has ended."""
+        self.where = user_line()
+        if self.is_over:
+            raise ContextError(f"{method}(): the body that this context was given to has ended", where=self.where, way_out="ask while the body runs")
+
+
+class Context:
+    """What a running task or dynamic may know and ask. A first parameter annotated `Context` is given it, and is no input; `current_context()` gives it anywhere in the body.
+
+    Attributes:
+        run_id: the run; empty outside one.
+        path: the node's path.
+        attempt: which attempt of this iteration it is, from 1.
+        loop_index: which iteration it is, from 0 (rule S1).
+        loop_result: what the iteration before gave `Loop`; None in the first one.
+        depth: how many dynamics it is nested in.
+        max_iterations: how many iterations there may be; None for the run's own limit.
+        seed: a number made of the node's identity and iteration: equal on every attempt, engine and resume.
+        deadline: when the time-out ends the attempt, in seconds since the epoch; None without one.
+        in_run: whether there is a run.
+        gives_up: whether the body was told that its run is ending.
+
+    >>> from promissory import Context, task
+    >>> @task
+    ... def greet(ctx: Context, name: str) -> str:
+    ...     return f"{name} in iteration {ctx.loop_index}"
+    >>> greet("Ada")
+    'Ada in iteration 0'
+    """
+
+    def __init__(
+        self,
+        *,
+        run_id: str = "",
+        path: str = "",
+        attempt: int = 1,
+        loop_index: int = 0,
+        loop_result: bytes | None = None,
+        depth: int = 0,
+        max_iterations: int | None = None,
+        seed: Callable[[], int] | None = None,
+        deadline: float | None = None,
+        channel: dict[str, bytes] | None = None,
+        checkpoint: Checkpoint | None = None,
+        is_ending: Callable[[], bool] | None = None,
+        in_run: bool = False,
+    ) -> None:
+        self.run_id = run_id
+        self.path = path
+        self.attempt = attempt
+        self.loop_index = loop_index
+        self.depth = depth
+        self.max_iterations = max_iterations
+        self._seed = seed
+        self.deadline = deadline
+        self.in_run = in_run
+        self.requests = Requests()
+        self._loop_result = loop_result
+        self._values = channel or {}
+        self._channel: Channel | None = None
+        self._checkpoint = checkpoint
+        self._is_ending = is_ending
+        self.gives_up = False
+
+    @property
+    def loop_result(self) -> Any:
+        """What the iteration before gave `Loop`; None in the first one."""
+        return None if self._loop_result is None else decoded_payload(self._loop_result)
+
+    @property
+    def seed(self) -> int:
+        """A number made of the node's identity and iteration; outside a run any number."""
+        return random.getrandbits(63) if self._seed is None else self._seed()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run was told to stop or to cancel, or was taken over: a body that takes long looks now and then, and ends.
+
+        A body that raises `Retry` then is begun again by the resume, and the attempt does not count. False outside a run.
+        """
+        if self._is_ending is None or not self._is_ending():
+            return False
+        self.gives_up = True
+        return True
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """How far an earlier attempt has come. Outside a run: one of its own, which is gone with this context."""
+        if self._checkpoint is None:
+            kept: list[bytes] = []
+            self._checkpoint = Checkpoint(lambda: kept[-1] if kept else None, kept.append)
+        return self._checkpoint
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether the body has asked its run for anything, or looked at the channel."""
+        asked = self.requests
+        return bool(asked.names or asked.read) or asked.refused is not None or asked.iterate is not None or asked.terminate is not None or asked.cancel is not None
+
+    @property
+    def loop_count(self) -> int:
+        """Which iteration it is, from 1."""
+        return self.loop_index + 1
+
+    @property
+    def logger(self) -> logging.Logger:
+        """A logger of the node's own; what it says is in the attempt's log (rule X5)."""
+        return logging.getLogger(f"promissory.{self.path.replace('/', '.') or 'local'}")
+
+    # --- asking ---
+
+    def channel(self) -> Channel:
+        """The run's key-value store. Outside a run: one of its own, which is gone with this context."""
+        if self._channel is None:
+            self._channel = Channel(self._values, self.requests)
+        return self._channel
+
+    def can_iterate(self) -> bool:
+        """Whether another iteration is allowed (`@task(max_iterations=n)`)."""
+        return self.max_iterations is None or self.loop_index + 1 < self.max_iterations
+
+    def next_iteration(self, data: Any = None) -> None:
+        """Run me again when I have ended, like `raise Loop(data)` without leaving the body; what the body returns is dropped (rule S3).
+
+        Raises:
+            SignalError: there is another iteration asked for, with other data.
+        """
+        self._needs_run("next_iteration")
+        encoded = encoded_payload(data, "next_iteration(…)")
+        if self.requests.iterate is not None and self.requests.iterate != encoded:
+            raise self._refused("next_iteration() was called twice, with different data", where=user_line(), way_out="call it once")
+        self.requests.iterate = encoded
+
+    def next_task(self, target: Any, /, *, goto: bool = False, **inputs: Any) -> None:
+        """Add work: it runs after this task and before what follows it; with `goto`, instead of what only follows this task (rule S4).
+
+        Args:
+            target: a task, dynamic or workflow, called with `inputs`; or the name of a node of this frame that has not started, which runs with its own inputs.
+                A task that a node of this frame calls and that gets no inputs here stands for that node.
+            goto: jump there, and skip this task's own successors that nothing else leads to.
+
+        Raises:
+            SignalError: two jumps to different targets; inputs for a node given by name.
+            WrongCall: inputs that the target does not take.
+        """
+        self._needs_run("next_task")
+        if isinstance(target, str):
+            if inputs:
+                raise self._refused(f"next_task({target!r}, …) got inputs, and a node has its own", where=user_line(), way_out="pass the task itself, with inputs")
+            name, call = target, None
+        elif isinstance(target, Target):
+            try:
+                target.signature.arguments((), inputs)
+            except WrongCall as error:
+                error.where = user_line()
+                if inputs:
+                    raise
+            if inputs:
+                try:
+                    target.arguments((), inputs)
+                except WrongCall:
+                    raise
+                except TypeError as error:
+                    raise self._refused(str(error), where=user_line(), way_out="give it inputs of its types") from None
+            name, call = target.name, (target, inputs)
+        else:
+            raise self._refused(f"next_task() takes a task or the name of a node, not {target!r}", where=user_line(), way_out="pass the decorated function")
+        if goto and self.requests.goto is not None:
+            if self.requests.names[self.requests.goto] == name and self.requests.calls[self.requests.goto] == call:
+                return
+            first = self.requests.names[self.requests.goto]
+            raise self._refused(f"next_task(…, goto=True) was called twice, for {first} and {name}", where=user_line(), way_out="jump to one of them")
+        if goto:
+            self.requests.goto = len(self.requests.names)
+        self.requests.names.append(name)
+        self.requests.calls.append(call)
+
+    def terminate(self, reason: str = "", outputs: Any = None) -> None:
+        """End the run well when this task has ended: nothing new starts, and the run is TERMINATED (rule S5).
+
+        Args:
+            reason: why, for people.
+            outputs: what the run gives: the value of its one output, or a dict by name of several. What is not given here is what is there by then.
+
+        Raises:
+            SignalError: it was called already, with something else.
+        """
+        self._needs_run("terminate")
+        encoded = None if outputs is None else encoded_payload(outputs, "terminate(outputs=…)")
+        if self.requests.terminate not in (None, (reason, encoded)):
+            raise self._refused("terminate() was called twice, with different words", where=user_line(), way_out="call it once")
+        self.requests.terminate = (str(reason), encoded)
+
+    def cancel(self, reason: str = "") -> None:
+        """Cancel the run: this task does not complete and stores nothing, nothing new starts, the caller gets `WorkflowCancelled` (rule S6)."""
+        self._needs_run("cancel")
+        if self.requests.cancel not in (None, str(reason)):
+            raise self._refused("cancel() was called twice, with different reasons", where=user_line(), way_out="call it once")
+        self.requests.cancel = str(reason)
+
+    def _refused(self, message: str, *, where: Where | None, way_out: str) -> SignalError:
+        """What can't be asked: it counts, whatever the body makes of the error."""
+        error = SignalError(message, where=where, way_out=way_out)
+        self.requests.refused = self.requests.refused or error
+        return error
+
+    def _needs_run(self, method: str) -> None:
+        trace = current.get()
+        if not self.in_run and trace is not None and not isinstance(trace, InTaskBody):
+            raise ContextError(f"{method}() was called while a workflow is traced, when nothing runs", where=user_line(), way_out="call it in a task")
+        self.requests.note(method)
+        if not self.in_run:
+            raise ContextError(
+                f"{method}() needs a run, and this body was called as a plain function", where=user_line(), way_out="run it: promissory.run(…), or call it in a workflow"
+            )
+
+
+class Body:
+    """A body that runs. Its context is made when it is asked for: most bodies do without.
+
+    Attributes:
+        context: what it was given, if it has asked.
+    """
+
+    __slots__ = ("_make", "_of", "context")
+
+    def __init__(self, make: Callable[[Any], Context], of: Any) -> None:
+        self._make = make
+        self._of = of
+        self.context: Context | None = None
+
+    def given(self) -> Context:
+        """Its context."""
+        if self.context is None:
+            self.context = self._make(self._of)
+        return self.context
+
+    def end(self) -> None:
+        """It has ended: its context, if somebody has kept that, takes nothing more."""
+        assert self.context is not None
+        self.context.requests.is_over = True
+        self.context.checkpoint.end()
+
+
+current_body: ContextVar[Body | None] = ContextVar("promissory_body", default=None)
+"""The body that runs here."""
+
+
+def current_context() -> Context:
+    """The context of the task or dynamic whose body runs here; outside a run, one that knows nothing.
+
+    >>> from promissory import current_context
+    >>> current_context().loop_index
+    0
+    """
+    body = current_body.get()
+    return Context() if body is None else body.given()

@@ -1,0 +1,1 @@
+"""What an author decorates or builds: tasks, workflows, dynamics."""

@@ -1,0 +1,172 @@
+"""@dynamic: a function that is called with real values at run time and returns promises.
+
+Owns the decorator and `expand`, the executor's one door to tracing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, NamedTuple, Unpack, cast, overload
+
+from promissory.planner.active import current
+from promissory.planner.body.context import Context
+from promissory.planner.body.signals import Loop, Signal
+from promissory.planner.entities.runner import compile_call, run_here
+from promissory.planner.entities.traced import Traced
+from promissory.planner.errors import Where
+from promissory.planner.functions.entity import Entity, P, R, checked_policy, locals_where_decorated, refuse_in_task_body
+from promissory.planner.plan.model import Plan
+from promissory.planner.plan.policy import DynamicPolicy
+from promissory.planner.tracing.binder import holds_promise
+from promissory.planner.tracing.session import Session
+from promissory.planner.tracing.trace import Trace
+from promissory.typesys.types import ANY, Type
+
+
+class Dynamic(Traced[P, R]):
+    """A function that makes a plan from values. Made by `@dynamic`.
+
+    Where a workflow is traced, a call records a node and gives a promise. Anywhere else, but in a task's body (`NestedCallError`), a call compiles and runs it in this
+    process and gives its native result, or raises `RunFailed`.
+    """
+
+    kind = "dynamic"
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        trace = current.get()
+        if trace.__class__ is Trace:
+            return cast(R, trace.record_call(self, args, kwargs))
+        refuse_in_task_body(self)
+        return cast(R, run_here(self, self.arguments(args, kwargs)))
+
+    def compile(self) -> Plan:
+        """The plan that calls this dynamic with the inputs of the run; its body is traced at run time."""
+        return compile_call(self)
+
+
+@overload
+def dynamic(function: Callable[Concatenate[Context, P], R], /) -> Dynamic[P, R]: ...
+@overload
+def dynamic(function: Callable[P, R], /) -> Dynamic[P, R]: ...
+@overload
+def dynamic(*, strict: bool | None = None, **policy: Unpack[DynamicPolicy]) -> Callable[[Callable[P, R]], Dynamic[P, R]]: ...
+def dynamic(function: Any = None, /, *, strict: bool | None = None, **policy: Unpack[DynamicPolicy]) -> Any:
+    """Make a function a dynamic: its body sees its inputs as values, and the calls in it become a plan at run time, a futures file.
+
+    Args:
+        max_depth: how deep this function may nest in itself before it fails as `DepthExceeded`; by default only the run's limit counts.
+        allow_repeat: allow it to call itself with equal inputs, which otherwise fails as `NoProgress`.
+        strict: as for `@task`.
+        policy: all else that `@task` takes. Retries and time-outs are about the body, not about what it emits; a cached dynamic keeps its result, and apart from it its
+            futures file.
+
+    Raises:
+        DecorationError: the function can't be a dynamic.
+
+    >>> from promissory import task
+    >>> @task
+    ... def add(a: int, b: int) -> int:
+    ...     return a + b
+    >>> @dynamic
+    ... def fib(n: int) -> int:
+    ...     return n if n < 2 else add(fib(n - 1), fib(n - 2))
+    >>> fib(10)
+    55
+    """
+    checked = checked_policy(policy, "dynamic")
+    namespace = locals_where_decorated(1)
+    if function is not None:
+        return Dynamic(function, checked, strict, namespace)
+    return lambda wrapped: Dynamic(wrapped, checked, strict, namespace)
+
+
+class Iteration(NamedTuple):
+    """What a dynamic emitted before it raised `Loop`: the plan gives the payload of the next iteration."""
+
+    plan: Plan
+
+
+def plan_of_calls(entity: Entity[..., Any], calls: Sequence[tuple[Entity[..., Any], dict[str, Any]]], result: bytes, type: Type) -> Plan:
+    """The plan of the calls that a task asked for, which gives what the task itself gave.
+
+    Args:
+        entity: the task.
+        calls: what to call, with which inputs.
+        result: the task's result, or the payload of its next iteration, encoded.
+        type: its type.
+    """
+    session = Session()
+    trace = Trace(session, entity.name, ())
+    trace.follows_jumps = False  # the tasks' own frame is another one
+    token = current.set(trace)
+    try:
+        for called, inputs in calls:
+            cast(Any, called)(**inputs)
+    finally:
+        current.reset(token)
+    trace.finish_with("result", type, session.literal(result))
+    return session.plan()
+
+
+def expand(entity: Dynamic[..., Any], values: Sequence[Any], encoded: Sequence[bytes] | None = None) -> Plan | Iteration | Any:
+    """Trace a dynamic's body with its inputs as values.
+
+    Args:
+        entity: the dynamic.
+        values: its arguments, in the order of its parameters.
+        encoded: the bytes they were decoded from, if they are at hand; an input that the body passes on is then bound by reference.
+
+    Returns:
+        The plan of the calls that the body made, or its plain result if it made none; the plan of one iteration if it made calls and raised `Loop`.
+
+    Raises:
+        CompileError: what the body's trace did wrong. Anything else is the body's own exception.
+
+    >>> from promissory import dynamic, task
+    >>> @task
+    ... def double(x: int) -> int:
+    ...     return 2 * x
+    >>> @dynamic
+    ... def doubled(n: int) -> int:
+    ...     return double(n) if n else 0
+    >>> expand(doubled, [0])
+    0
+    >>> print(expand(doubled, [4]))
+    plan doubled(n: int) -> int
+      double : int = task double(x=4)
+      return double
+    """
+    session = Session()
+    signature = entity.signature
+    trace = Trace(session, entity.name, signature.inputs)
+    if encoded is not None:
+        trace.binder.remember_inputs(values, encoded)
+    token = current.set(trace)
+    loops = False
+    try:
+        returned = entity.call_function(list(values))
+    except Loop as signal:
+        if session.fatal:
+            raise session.fatal[0] from signal
+        if len(trace) == 0 and not holds_promise(signal.result):
+            raise
+        returned, loops = signal.result, True
+    except (Exception, Signal, SystemExit) as error:
+        if session.fatal and error is not session.fatal[0]:
+            raise session.fatal[0] from error
+        raise
+    finally:
+        current.reset(token)
+    if session.fatal:
+        raise session.fatal[0]
+    if len(trace) == 0 and not loops and not session.problems and not holds_promise(returned):
+        return returned
+    code = entity.function.__code__
+    where = Where(code.co_filename, code.co_firstlineno)
+    if loops:
+        trace.finish([("result", ANY, returned, f"Loop(…) of {entity.name}()")], where)
+        return Iteration(session.plan())
+    trace.finish([("result", signature.interface.result, returned, f"the result of {entity.name}()")], where)
+    return session.plan()
+
+

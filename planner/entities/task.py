@@ -1,0 +1,162 @@
+"""@task: a typed unit of work."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, Protocol, Unpack, cast, overload
+
+from promissory.planner.active import InTaskBody, current
+from promissory.planner.body.context import Context, current_body
+from promissory.planner.body.signals import Loop
+from promissory.planner.entities.traced import Traced
+from promissory.planner.errors import ContextError, user_line
+from promissory.planner.functions.entity import P, R, checked_policy, locals_where_decorated
+from promissory.planner.plan.policy import TaskPolicy
+from promissory.planner.tracing.promise import Promise
+from promissory.planner.tracing.trace import Trace
+
+
+class Task(Traced[P, R]):
+    """A function that a plan calls. Made by `@task`.
+
+    Where a workflow is traced, a call records a node and gives a promise. Anywhere else it is the function itself, with its inputs checked: a wrong call
+    raises what Python raises, an argument of another type a `TypeError` that names it.
+
+    >>> @task
+    ... def inc(x: int) -> int:
+    ...     return x + 1
+    >>> inc(1), inc.__name__
+    (2, 'inc')
+    """
+
+    kind = "task"
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        trace = current.get()
+        if trace.__class__ is Trace:
+            return cast(R, trace.record_call(self, args, kwargs))
+        values = self.arguments(args, kwargs)
+        token = current.set(InTaskBody(self.name))
+        try:
+            return cast(R, self.run_body(values))
+        except Loop:
+            if current_body.get() is not None:
+                raise  # of a task that calls this one as a function
+            raise ContextError(
+                f"{self.name} raised Loop, and a plain call has no run that could begin another iteration",
+                where=user_line(),
+                way_out="run it: promissory.run(…), or call it in a workflow",
+            ) from None
+        finally:
+            current.reset(token)
+
+    def run_body(self, values: list[Any], to_its_end: bool = False) -> Any:
+        """Call the function; an async one is run to its end on an event loop.
+
+        Where a loop runs already (a notebook's, a server's), a plain call gives a coroutine to await; `to_its_end` runs it on a loop of another thread.
+        """
+        result = self.call_function(values)
+        if not inspect.iscoroutine(result):
+            return result
+        if not _loop_is_running():
+            return _run_coroutine(result)
+        return _in_thread(result) if to_its_end else result
+
+
+def _run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    import asyncio  # slow to import, and few tasks need it
+
+    return asyncio.run(coroutine)
+
+
+def _loop_is_running() -> bool:
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None
+
+
+def _in_thread(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    from concurrent.futures import ThreadPoolExecutor
+    from contextvars import copy_context
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(copy_context().run, _run_coroutine, coroutine).result()
+
+
+class _TaskDecorator(Protocol):
+    @overload
+    def __call__(self, function: Callable[Concatenate[Context, P], Coroutine[Any, Any, None]], /) -> Task[P, Promise[None]]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Context, P], None], /) -> Task[P, Promise[None]]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Context, P], R], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, None]], /) -> Task[P, Promise[None]]: ...
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, None], /) -> Task[P, Promise[None]]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
+@overload
+def task(function: Callable[Concatenate[Context, P], Coroutine[Any, Any, None]], /) -> Task[P, Promise[None]]: ...
+@overload
+def task(function: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+@overload
+def task(function: Callable[Concatenate[Context, P], None], /) -> Task[P, Promise[None]]: ...
+@overload
+def task(function: Callable[Concatenate[Context, P], R], /) -> Task[P, R]: ...
+@overload
+def task(function: Callable[P, Coroutine[Any, Any, None]], /) -> Task[P, Promise[None]]: ...
+@overload
+def task(function: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+@overload
+def task(function: Callable[P, None], /) -> Task[P, Promise[None]]: ...
+@overload
+def task(function: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def task(*, strict: bool | None = None, **policy: Unpack[TaskPolicy]) -> _TaskDecorator: ...
+def task(function: Any = None, /, *, strict: bool | None = None, **policy: Unpack[TaskPolicy]) -> Any:
+    """Make a function a task: a typed unit of work that a plan can call.
+
+    Args:
+        timeout: seconds (or a timedelta) that one attempt of the body may take; then its worker is stopped and the attempt has failed.
+        pool: a name; `run(pools={name: n})` limits how many calls of one pool run at one time.
+        resources: what a call needs while it runs.
+        retries: how many attempts more there are after one that failed.
+        retry_delay: seconds (or a timedelta) before another attempt, or a list: before the second attempt, the third, and so on.
+        backoff: each further delay is this times longer.
+        jitter: the part of a delay, from 0 to 1, by which it may be changed up or down.
+        retry_on: the exceptions that are worth another attempt; by default any `Exception`.
+        cache: take the result of an equal call, of this run or an earlier one in the same store, instead of running the body.
+        cache_version: a text to change when the code gives something else for the same inputs; "code" makes it a digest of the code, and of the project's functions
+            that it calls.
+        cache_ignore: names of inputs that make no difference for the result.
+        cache_serialize: of equal calls at one time, in one run or several on one store, let one run and the others take what it gave.
+        commit: "each" lets nothing that follows start before the result is stored for good.
+        max_iterations: how often a body that loops (`raise Loop`) runs before it fails as `IterationLimitExceeded`.
+        strict: refuse missing annotations and classes without wire form instead of warning; by default as `PROMISSORY_STRICT` says.
+
+    Raises:
+        DecorationError: the function can't be a task (a generator, a method, a lambda, `*args`), or a value is out of range; the message says what to write.
+
+    >>> @task(retries=3, retry_delay=0.5, backoff=2)
+    ... def add(a: int, b: int = 1) -> int:
+    ...     return a + b
+    >>> add(2)
+    3
+    >>> add("2")
+    Traceback (most recent call last):
+        ...
+    TypeError: add(a=…): expected int, got str
+    """
+    checked = checked_policy(policy, "task")
+    namespace = locals_where_decorated(1)
+    if function is not None:
+        return Task(function, checked, strict, namespace)
+    return lambda wrapped: Task(wrapped, checked, strict, namespace)

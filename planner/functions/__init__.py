@@ -1,0 +1,1 @@
+"""The author's functions: signature, identity, how they travel."""

@@ -1,0 +1,223 @@
+"""What tasks, workflows and dynamics have in common: a function, its signature, and what a call means where it stands."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Generic, Literal, ParamSpec, TypeVar, cast
+
+from promissory.planner.active import InTaskBody, current
+from promissory.planner.body.context import current_context
+from promissory.planner.errors import DecorationError, NestedCallError, PromiseError, Where, WrongCall, user_line
+from promissory.planner.functions import source
+from promissory.planner.functions.signature import MISSING, Signature, is_strict, read_signature
+from promissory.planner.plan.model import Callee
+from promissory.planner.plan.policy import DynamicPolicy, Policy, TaskPolicy, policy_of
+from promissory.typesys.canonical import pack
+from promissory.typesys.errors import TypeMismatch
+from promissory.typesys.names import qualified_name
+from promissory.typesys.types import OpaqueType
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Entity(Generic[P, R]):
+    """A decorated function. Keeps its name, docstring and signature; holds nothing that a compile made."""
+
+    kind: ClassVar[Literal["task", "dynamic", "workflow"]]
+
+    def __init__(self, function: Callable[..., Any], policy: Policy, strict: bool | None, frame_locals: Mapping[str, Any]) -> None:
+        _refuse_unusable(function, self.kind)
+        refuse_unknown_inputs(function, policy)
+        source.note(cast(types.FunctionType, function))
+        self.function = function
+        self.policy = policy
+        self.name = function.__name__
+        self._strict = is_strict(strict)
+        self._namespace = {name: value for name, value in frame_locals.items() if name in _names_in_annotations(function)}
+        self._signature: Signature | None = None
+        self._callee: Callee | None = None
+        self._known_as: tuple[str, bytes] | None = None  # if it came by value: its name and identity where it was defined
+        functools.update_wrapper(cast(Any, self), function)
+        try:
+            self._signature = self._read_signature()
+        except NameError:
+            self._namespace = dict(frame_locals)  # an annotation names something defined further down: read at first use
+
+    def _read_signature(self) -> Signature:
+        return read_signature(self.function, self.kind, self._namespace, self._strict)
+
+    @property
+    def signature(self) -> Signature:
+        """Typed inputs and result."""
+        if self._signature is None:
+            try:
+                self._signature = self._read_signature()
+            except NameError as error:
+                code = self.function.__code__
+                raise DecorationError(
+                    f"an annotation of {self.name} mentions a name that is not defined: {error}",
+                    where=Where(code.co_filename, code.co_firstlineno),
+                    way_out="define or import it in the module",
+                ) from None
+        return self._signature
+
+    def callee(self) -> Callee:
+        """How a plan names this function. Captured variables are read anew: they may have changed."""
+        from promissory.planner.functions.identity import (
+            code_identity,  # brings the tokenizer: nothing that an import of this package should wait for
+        )
+        from promissory.planner.functions.version import with_code_version
+
+        if self._callee is None or self.function.__closure__:
+            kind: Literal["task", "dynamic"] = "dynamic" if self.kind == "dynamic" else "task"
+            name, identity = self._known_as or (qualified_name(self.function), code_identity(self.function))
+            policy = with_code_version(self.policy, self.function, identity) if self.policy.cache else self.policy
+            self._callee = Callee(name, identity, self.signature.interface, policy, kind)
+        return self._callee
+
+    def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        """The arguments of a call outside a trace, checked, defaults filled in fresh. Raises `WrongCall` and `TypeError`."""
+        signature = self.signature
+        try:
+            values = signature.arguments(args, kwargs)
+        except WrongCall as error:
+            error.where = user_line()
+            raise
+        for index, (parameter, codec) in enumerate(zip(signature.interface.parameters, signature.codecs, strict=True)):
+            if values[index] is MISSING:
+                assert parameter.default is not None
+                values[index] = codec.decode(parameter.default)
+            elif not isinstance(codec.type, OpaqueType):
+                try:
+                    pack(codec.lower(values[index]))
+                except TypeMismatch as mismatch:
+                    raise TypeError(mismatch.at(f"{self.name}({parameter.name}=…)")) from None
+        return values
+
+    def call_function(self, values: list[Any]) -> Any:
+        """Call the wrapped function with values in the order of the parameters."""
+        parameters = self.signature.interface.parameters
+        given = [current_context()] if self.signature.context else []
+        if self.signature.positional == len(parameters):
+            return self.function(*given, *values)
+        split = self.signature.positional
+        keywords = {p.name: value for p, value in zip(parameters[split:], values[split:], strict=True)}
+        return self.function(*given, *values[:split], **keywords)
+
+    def __rshift__(self, other: Any) -> Any:
+        """`a >> b` in a `with Workflow(…)` block: call both, without inputs, and run b after a succeeded."""
+        return _referred(self) >> other
+
+    def __rrshift__(self, other: Any) -> Any:
+        """`[a, b] >> c`."""
+        return other >> _referred(self)
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self  # a task kept as a class attribute stays a plain function, not a method
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {qualified_name(self.function)}{self.signature.interface}>"
+
+    def more_state(self) -> dict[str, Any]:
+        """What its kind has beside a function and a policy, by the name of the argument that takes it."""
+        return {}
+
+    def __reduce__(self) -> Any:
+        from promissory.planner.functions.by_value import entity_at, entity_state, rebuilt, travels_by_value
+
+        callee = self.callee()
+        if travels_by_value(callee, self):
+            return rebuilt, (type(self), entity_state(self))
+        return entity_at, (callee.name,)
+
+
+def _referred(entity: Entity[..., Any]) -> Any:
+    """The node of an entity that is named in an order, without being called."""
+    trace = current.get()
+    if trace is None or isinstance(trace, InTaskBody):
+        raise PromiseError(f">> orders the calls of a workflow, and none is being made where {entity.name} stands", where=user_line(), way_out="write it in a `with Workflow(…)` block")
+    return trace.referred(entity)
+
+
+def _names_in_annotations(function: Callable[..., Any]) -> set[str]:
+    """The names that a function's string annotations may look up where it was defined."""
+    texts = [text for text in getattr(function, "__annotations__", {}).values() if isinstance(text, str)]
+    names: set[str] = set()
+    for text in texts:
+        try:
+            names.update(compile(text, "<annotation>", "eval").co_names)
+        except SyntaxError:
+            continue
+    return names
+
+
+def _refuse_unusable(function: Any, kind: str) -> None:
+    """Rule A10: what can't be made an entity, and what to write instead."""
+    if isinstance(function, staticmethod | classmethod) or not isinstance(function, types.FunctionType):
+        said = type(function).__name__
+        raise DecorationError(f"@{kind} takes a plain function, not a {said}", where=user_line(), way_out="decorate a function at module level")
+    where = Where(function.__code__.co_filename, function.__code__.co_firstlineno)
+
+    def refuse(problem: str, way_out: str) -> None:
+        raise DecorationError(f"{function.__qualname__} can't be a {kind}: {problem}", where=where, way_out=way_out)
+
+    if function.__name__ == "<lambda>":
+        refuse("it is a lambda, which has no name that a plan could call it by", "write it with def")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        refuse("it is a generator, which has no result until it is iterated", "return a list")
+    if "." in function.__qualname__.rpartition("<locals>.")[2]:
+        refuse("it is a method, whose self would have to travel with each call", "write a function that takes what it needs")
+    if kind != "task" and inspect.iscoroutinefunction(function):
+        refuse("it is async, and only tasks may be", "write it with def")
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            star = "*" if parameter.kind == parameter.VAR_POSITIONAL else "**"
+            way_out = f"take a list: {parameter.name}: list[…]" if star == "*" else f"take a dict: {parameter.name}: dict[str, …]"
+            refuse(f"{star}{parameter.name} has no fixed set of typed inputs", way_out)
+
+
+def refuse_unknown_inputs(function: Callable[..., Any], policy: Policy) -> None:
+    """Raise `DecorationError` if `cache_ignore` names what is no input."""
+    code = function.__code__
+    unknown = [name for name in policy.cache_ignore if name not in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]]
+    if unknown:
+        raise DecorationError(
+            f"cache_ignore names {unknown[0]!r}, and {function.__qualname__} has no such input",
+            where=Where(code.co_filename, code.co_firstlineno),
+            way_out="name its own inputs",
+        )
+
+
+def locals_where_decorated(depth: int) -> Mapping[str, Any]:
+    """The local names at the place of a decorator, for annotations that mention them; empty at module level."""
+    frame = sys._getframe(depth + 1)
+    return {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
+
+
+def checked_policy(given: Mapping[str, Any], kind: str) -> Policy:
+    """The policy that a decorator was given. Raises `DecorationError` at the author's line, `TypeError` for an unknown argument."""
+    known = TaskPolicy.__annotations__ if kind == "task" else {**TaskPolicy.__annotations__, **DynamicPolicy.__annotations__}
+    for name in given:
+        if name not in known:
+            hint = "it is for @dynamic" if name in DynamicPolicy.__annotations__ else f"there are: strict, {', '.join(sorted(known))}"
+            raise TypeError(f"{kind}() got an unexpected keyword argument {name!r}; {hint}")
+    try:
+        return policy_of(dict(given))
+    except ValueError as error:
+        raise DecorationError(str(error), where=user_line()) from None
+
+
+def refuse_in_task_body(entity: Entity[..., Any]) -> None:
+    """Raise `NestedCallError` if a task's body is running (rule A3)."""
+    active = current.get()
+    if isinstance(active, InTaskBody):
+        raise NestedCallError(
+            f"the task {active.name} called the {entity.kind} {entity.name} in its body, where no plan is being made",
+            where=user_line(),
+            way_out=f"make {active.name} @dynamic: it may call workflows and dynamics, and return their promises",
+        )

@@ -1,0 +1,212 @@
+"""How a plan names the code that it calls, and how a worker finds it again.
+
+A callee is named `module:qualname` and known by a digest (rule A11). The digest is taken over the tokens of the function's source from `def` on, with comments,
+layout and docstring dropped, and over the values it captured: defaults and closure cells, by their canonical bytes. Tokens, and not the syntax tree or the bytecode, because
+both of those differ between Python versions; and an f-string is one lexeme, its source text, because tokenizers differ in how they take it apart.
+
+What captured something without canonical bytes (an open file, a lock) has no digest: it is known by a random token, in this process only.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import secrets
+import token
+import tokenize
+import types
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from promissory.planner.errors import CompileError
+from promissory.planner.functions import source
+from promissory.planner.plan.model import BY_VALUE_SIZE
+from promissory.typesys.canonical import digest, pack
+from promissory.typesys.names import module_name, qualified_name
+from promissory.typesys.self_describing import holds_opaque, lower_any
+
+_LAYOUT: Final = frozenset((token.COMMENT, token.NL, token.ENCODING, token.ENDMARKER, token.TYPE_COMMENT))
+_OPENS_STRING: Final = frozenset(getattr(token, name) for name in ("FSTRING_START", "TSTRING_START") if hasattr(token, name))
+_CLOSES_STRING: Final = frozenset(getattr(token, name) for name in ("FSTRING_END", "TSTRING_END") if hasattr(token, name))
+_KINDS: Final = {token.NAME: 0, token.NUMBER: 1, token.STRING: 2, token.OP: 3, token.NEWLINE: 4, token.INDENT: 5, token.DEDENT: 6}
+
+
+class _NoCanonicalBytes(Exception):
+    """Something captured has no bytes of its own."""
+
+
+def code_identity(function: Callable[..., Any]) -> bytes:
+    """The digest of a function's code, or a random token if it has none.
+
+    >>> def twice(x): return x * 2  # a comment
+    >>> def same(x):
+    ...     '''With a docstring.'''
+    ...     return x*2
+    >>> len(code_identity(twice))
+    32
+    """
+    try:
+        return _Digester().digest(function)
+    except _NoCanonicalBytes:
+        return secrets.token_bytes(BY_VALUE_SIZE)
+
+
+class _Digester:
+    """Digests a function with all that it captured. Each function met is digested once, unless a recursion runs through it."""
+
+    def __init__(self) -> None:
+        self._inside: list[Any] = []
+        self._known: dict[int, bytes] = {}
+        self._outermost_recursion = 0
+
+    def digest(self, function: Callable[..., Any]) -> bytes:
+        known = self._known.get(id(function))
+        if known is not None:
+            return known
+        text = _source(function)
+        if text is None or function.__name__ == "<lambda>":
+            raise _NoCanonicalBytes  # a lambda's own text can't be told from its line's
+        depth = len(self._inside)
+        self._inside.append(function)
+        self._outermost_recursion = depth + 1
+        captured = [[name, self._captured(value)] for name, value in _captures(function)]
+        self._inside.pop()
+        lexemes = [[kind, text] for kind, text in significant_lexemes(text)]
+        made = digest("code", pack([lexemes, captured]))
+        if self._outermost_recursion > depth:
+            self._known[id(function)] = made
+        return made
+
+    def _captured(self, value: Any) -> bytes:
+        """The canonical bytes of something captured. Raises `_NoCanonicalBytes`."""
+        from promissory.planner.functions.entity import Entity
+
+        function = value.function if isinstance(value, Entity) else value
+        for depth, outer in enumerate(self._inside):
+            if function is outer:
+                self._outermost_recursion = min(self._outermost_recursion, depth)
+                return pack(["recursive", len(self._inside) - depth])
+        if isinstance(function, types.FunctionType):
+            return pack(["function", self.digest(function)])
+        if isinstance(value, types.ModuleType):
+            return pack(["module", module_name(value.__name__)])
+        if isinstance(value, type | types.BuiltinFunctionType):
+            name = qualified_name(value)
+            if "<locals>" in name:
+                raise _NoCanonicalBytes  # made by a function: one name may be many classes
+            return pack(["named", name])
+        try:
+            tree = lower_any(value)
+            if holds_opaque(tree):
+                raise _NoCanonicalBytes
+            return pack(["value", tree])
+        except CompileError:
+            raise
+        except Exception as error:
+            raise _NoCanonicalBytes from error
+
+
+def _source(function: Callable[..., Any]) -> str | None:
+    """The function's source from its first decorator on, to the end of the file."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return None
+    lines = source.lines(function) if isinstance(function, types.FunctionType) else []
+    if not lines:
+        try:
+            return inspect.getsource(function)
+        except (OSError, TypeError):
+            return None
+    return "".join(lines[code.co_firstlineno - 1 :])
+
+
+def significant_lexemes(source: str) -> Iterator[tuple[int, str]]:
+    """(kind, text) of each lexeme of the first function in a source, from `def` to the end of its body.
+
+    Comments, blank lines, the width of indentation and the docstring are dropped; an f-string is one lexeme.
+
+    >>> [text for _, text in significant_lexemes("@task\\ndef f(a):\\n    'Doc.'\\n    return f'{a}!'  # now\\n")]
+    ['def', 'f', '(', 'a', ')', ':', '', '', 'return', "f'{a}!'", '', '']
+    """
+    return _without_docstring(_body(_from_def(_whole_strings(source))))
+
+
+def _whole_strings(source: str) -> Iterator[tuple[int, str]]:
+    lines = io.StringIO(source).readlines()  # splits where the tokenizer does
+    opened: list[tuple[int, int]] = []
+    try:
+        for item in tokenize.generate_tokens(io.StringIO(source).readline):
+            if item.type in _OPENS_STRING:
+                opened.append(item.start)
+            elif item.type in _CLOSES_STRING:
+                start = opened.pop()
+                if not opened:
+                    yield _KINDS[token.STRING], _slice(lines, start, item.end)
+            elif not opened and item.type not in _LAYOUT:
+                kind = _KINDS.get(item.type, 3)
+                yield kind, item.string if kind < 4 else ""
+    except (tokenize.TokenError, IndentationError, SyntaxError):
+        return  # what follows the function may be cut off
+
+
+def _slice(lines: list[str], start: tuple[int, int], end: tuple[int, int]) -> str:
+    (first, left), (last, right) = start, end
+    if first == last:
+        return lines[first - 1][left:right]
+    return "".join((lines[first - 1][left:], *lines[first : last - 1], lines[last - 1][:right]))
+
+
+def _from_def(lexemes: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    depth = 0
+    for kind, text in lexemes:
+        if kind == 3:
+            depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(text, 0)
+        if kind == 0 and depth == 0 and text in ("def", "async"):
+            yield kind, text
+            break
+    yield from lexemes
+
+
+def _body(lexemes: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    depth, brackets, header_done = 0, 0, False
+    for kind, text in lexemes:
+        yield kind, text
+        if kind == 3:
+            brackets += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(text, 0)
+            header_done = header_done or (text == ":" and brackets == 0)
+        depth += (kind == 5) - (kind == 6)
+        if kind == 6 and depth == 0:
+            return
+        if kind == 4 and depth == 0 and header_done:
+            following = next(lexemes, None)
+            if following is None or following[0] != 5:
+                return  # a body on the line of its def
+            depth += 1
+            yield following
+
+
+def _without_docstring(lexemes: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    for kind, text in lexemes:
+        yield kind, text
+        if kind == 5:
+            break
+    statement: list[tuple[int, str]] = []
+    for kind, text in lexemes:
+        statement.append((kind, text))
+        if kind == 4:
+            break
+    if not (len(statement) > 1 and all(kind == 2 for kind, _ in statement[:-1])):
+        yield from statement
+    yield from lexemes
+
+
+def _captures(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
+    parameters = function.__code__.co_varnames[: function.__code__.co_argcount]
+    defaults = function.__defaults__ or ()
+    yield from zip(parameters[len(parameters) - len(defaults) :], defaults, strict=True)
+    yield from sorted((function.__kwdefaults__ or {}).items())
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            yield name, cell.cell_contents
+        except ValueError:
+            yield name, None  # not assigned yet

@@ -1,0 +1,1 @@
+"""Nodes that are no plain calls: choices, maps, gates, merges."""

@@ -1,0 +1,1 @@
+"""The plan: data, its bytes, its invariants, its text."""

@@ -1,0 +1,66 @@
+"""What is allowed in a plan and hardly meant (rule B1): told by `promissory check`, and no error."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from promissory.planner.errors import Where
+from promissory.planner.plan.model import Graph, Plan, references
+from promissory.planner.plan.names import node_names
+from promissory.planner.plan.specs import Branch, operands
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Something to think about, and where it stands."""
+
+    message: str
+    where: Where | None
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  at {self.where}" if self.where is not None else self.message
+
+
+def advice(plan: Plan) -> Iterator[Advice]:
+    """What a colleague would ask about a plan.
+
+    >>> from promissory import conditional, task, workflow
+    >>> @task
+    ... def costly(n: int) -> int:
+    ...     return n
+    >>> @workflow
+    ... def wf(n: int) -> int:
+    ...     made = costly(n)
+    ...     return conditional("c").if_(costly(1) > 3).then(made).else_().then(n)
+    >>> [one.message for one in advice(wf.compile())]
+    ['costly runs in any case, and only an arm of c uses what it gives: call it between .if_(…) and .then(…) if it is to run only then']
+    """
+    for number, graph in enumerate(plan.shape.graphs):
+        names = node_names(plan.shape, number)
+        lines = plan.origin.lines[number] if plan.origin.lines else ()
+        uses = _uses(graph)
+        for index, spec in graph.specs.items():
+            if not isinstance(spec, Branch):
+                continue
+            asked = {at for arm in spec.arms if arm.condition is not None for at in operands(arm.condition)}
+            taken = Counter(at for arm in spec.arms for at in arm.takes)
+            for at, binding in enumerate(graph.bindings_of(index)):
+                for node in references(binding):
+                    if at not in asked and taken[at] == 1 and uses[node] == 1:
+                        message = (
+                            f"{names[node]} runs in any case, and only an arm of {names[index]} uses what it gives: "
+                            "call it between .if_(…) and .then(…) if it is to run only then"
+                        )
+                        yield Advice(message, lines[node] if lines else None)
+
+
+def _uses(graph: Graph) -> Counter[int]:
+    """How often each node is waited for or taken."""
+    found: Counter[int] = Counter()
+    for index in range(len(graph)):
+        found.update({node for binding in graph.bindings_of(index) for node in references(binding)} | set(graph.after.get(index, ())))
+    for output in graph.outputs:
+        found.update(set(references(output.binding)))
+    return found

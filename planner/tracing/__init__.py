@@ -1,0 +1,1 @@
+"""Calls become nodes: promises, bindings, traces."""

@@ -1,0 +1,147 @@
+"""What is looked at when a graph is finished, beyond its calls: where tasks send their run, and whether each node can ever start and do without what it may not get (rules S4, X7).
+
+Problems are collected and reported together with those of the calls (rule A7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from types import FunctionType
+from typing import Any, cast
+
+from promissory.planner.errors import CompileError, OverrideError, UnknownTarget, UnreachableNode, Where
+from promissory.planner.functions.entity import Entity
+from promissory.planner.plan.model import CALL, PLAN, Graph, Parameter, references
+from promissory.planner.plan.triggers import DEFAULT, admits_failure, fewest
+from promissory.planner.tracing.jumps import Jump, jumps_of
+from promissory.typesys.assignability import why_not
+from promissory.typesys.types import NONE
+
+_NEXT_TASK = "next_task"
+_CONTEXTS = ("current_context", "ctx", "context")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a graph's numbers stand for while it is traced.
+
+    Attributes:
+        entities: of the callees, by number.
+        graphs: the finished graphs, by number.
+        called: the name of what a node calls.
+        lines: where each node was made.
+    """
+
+    entities: Sequence[Entity[..., Any]]
+    graphs: Sequence[Graph]
+    called: Callable[[int], str]
+    lines: Sequence[Where | None]
+
+
+def with_standby(graph: Graph, around: Surroundings, on_duty: set[int], problems: list[CompileError]) -> Graph:
+    """The graph, with nodes on standby that are only reached by a jump; what tasks name has to be there.
+
+    Args:
+        on_duty: nodes whose author says that they start by themselves.
+        problems: takes what is wrong.
+    """
+    jumps = _jumps(graph, around)
+    if not jumps:
+        return graph
+    led_to = {node for node in range(len(graph)) if any(True for _ in _before(graph, node))}
+    overrides = {node: dict(entries) for node, entries in graph.overrides.items()}
+    for node, jump in jumps:
+        targets = [other for other in range(len(graph)) if other != node and _is_meant(graph, around, other, jump)]
+        if not targets and jump.entity is None and jump.name != around.called(node):
+            problems.append(_unknown_target(graph, around, node, jump))
+        for other in targets if jump.goto else ():
+            if other not in led_to and other not in on_duty:
+                overrides.setdefault(other, {})["standby"] = True
+    return replace(graph, overrides=dict(sorted(overrides.items())))
+
+
+def _jumps(graph: Graph, around: Surroundings) -> list[tuple[int, Jump]]:
+    """What each node's task names as a target."""
+    found = {number: jumps for number, entity in enumerate(around.entities) if (jumps := jumps_of(cast(FunctionType, entity.function)))}
+    if not found:
+        return []
+    calls = (node for node, kind in enumerate(graph.kinds) if kind == CALL)
+    return [(node, jump) for node in calls for jump in found.get(graph.targets[node], ())]
+
+
+def _before(graph: Graph, node: int) -> Iterator[int]:
+    """The nodes that a node waits for, repeats included."""
+    yield from graph.after.get(node, ())
+    for binding in graph.bindings_of(node):
+        yield from references(binding)
+
+
+def _is_meant(graph: Graph, around: Surroundings, node: int, jump: Jump) -> bool:
+    """Whether a node is what a call of `next_task` names."""
+    if jump.entity is not None:
+        return graph.kinds[node] == CALL and around.entities[graph.targets[node]] is jump.entity
+    name = graph.overrides.get(node, {}).get("name")
+    return jump.name in (name, around.called(node)) or (name is None and jump.name.partition("~")[0] == around.called(node))
+
+
+def _unknown_target(graph: Graph, around: Surroundings, node: int, jump: Jump) -> UnknownTarget:
+    there = ", ".join(dict.fromkeys(around.called(other) for other in range(len(graph)) if other != node))
+    return UnknownTarget(
+        f"{around.called(node)} sends its run to {jump.name!r}, and {graph.name} has no such node",
+        where=around.lines[node],
+        way_out=f"there is: {there or 'none'}; or pass the task itself",
+    )
+
+
+def check_starts(graph: Graph, around: Surroundings) -> Iterator[CompileError]:
+    """What keeps a node from ever starting, or from starting without what a failed node would have given it."""
+    for node, entries in graph.overrides.items():
+        trigger = entries.get("trigger", DEFAULT)
+        before = len(set(_before(graph, node)))
+        if before < fewest(trigger):
+            yield UnreachableNode(
+                f"{around.called(node)} can never start: its trigger is {trigger}, and it comes after {before} nodes",
+                where=around.lines[node],
+                way_out="order it behind more with >>, or change the trigger",
+            )
+        if admits_failure(trigger):
+            yield from _check_inputs(graph, around, node, trigger)
+    idle = [node for node, entries in graph.overrides.items() if "standby" in entries]
+    if idle and not _sends_somewhere(graph, around):
+        for node in idle:
+            yield UnreachableNode(
+                f"{around.called(node)} is on standby, and no task of {graph.name} sends the run anywhere",
+                where=around.lines[node],
+                way_out="have a task call ctx.next_task(…), or leave standby out",
+            )
+
+
+def _sends_somewhere(graph: Graph, around: Surroundings) -> bool:
+    """Whether any task of this graph calls `next_task`, or hands its context to a function that may."""
+    called = (around.entities[graph.targets[node]].function.__code__ for node, kind in enumerate(graph.kinds) if kind == CALL)
+    return any(_NEXT_TASK in code.co_names or any(name in (*code.co_names, *code.co_varnames) for name in _CONTEXTS) for code in called)
+
+
+def _check_inputs(graph: Graph, around: Surroundings, node: int, trigger: str) -> Iterator[CompileError]:
+    parameters = _parameters(graph, around, node)
+    for position, binding in enumerate(graph.bindings_of(node)):
+        given = next(references(binding), None)
+        if given is None:
+            continue
+        parameter = parameters[position] if position < len(parameters) else None
+        if parameter is not None and (parameter.default is not None or why_not(NONE, parameter.type) is None):
+            continue
+        name = "its value" if parameter is None else parameter.name
+        yield OverrideError(
+            f"{around.called(node)} runs also if {around.called(given)} failed (trigger {trigger}), and then has no {name}",
+            where=around.lines[node],
+            way_out=f"let {name} be None or give it a default, or order the two with >> instead of passing the value",
+        )
+
+
+def _parameters(graph: Graph, around: Surroundings, node: int) -> tuple[Parameter, ...]:
+    target = graph.targets[node]
+    if graph.kinds[node] == CALL:
+        return around.entities[target].signature.interface.parameters
+    return around.graphs[target].inputs if graph.kinds[node] == PLAN else ()

@@ -1,0 +1,73 @@
+"""Where a task's source says that it sends its run: `ctx.next_task("name", …)`, `ctx.next_task(task, goto=True)` (rule S4).
+
+Only what stands there in plain words is found: a text, or the name of a task. It tells nodes that are only reached by a jump from those that start by themselves, and misspelt names before the run.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import lru_cache
+from types import FunctionType
+from typing import Any, NamedTuple
+
+from promissory.planner.functions import source
+
+_CALL = "next_task"
+
+
+class Jump(NamedTuple):
+    """A call of `next_task`: the name of its target, the target itself if it is an object, and whether it is a jump."""
+
+    name: str
+    entity: Any
+    goto: bool
+
+
+def jumps_of(function: FunctionType) -> list[Jump]:
+    """The calls of `next_task` in a function's source, as far as their targets are said there."""
+    if _CALL not in function.__code__.co_names:
+        return []
+    return [jump for call in _calls_in(function) if (jump := _jump(call, function)) is not None]
+
+
+@lru_cache(256)
+def _calls_in(function: FunctionType) -> tuple[ast.Call, ...]:
+    """The calls of `next_task` as they are written."""
+    try:
+        tree = ast.parse("".join(source.lines(function)))
+    except (SyntaxError, ValueError):
+        return ()
+    line = function.__code__.co_firstlineno
+    return tuple(
+        call
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == function.__name__ and _begins_at(node, line)
+        for call in ast.walk(node)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == _CALL and call.args
+    )
+
+
+def _begins_at(node: ast.FunctionDef | ast.AsyncFunctionDef, line: int) -> bool:
+    return line in (node.lineno, *(one.lineno for one in node.decorator_list))
+
+
+def _jump(node: ast.Call, function: FunctionType) -> Jump | None:
+    goto = any(keyword.arg == "goto" and isinstance(keyword.value, ast.Constant) and keyword.value.value is True for keyword in node.keywords)
+    target = node.args[0]
+    if isinstance(target, ast.Constant) and isinstance(target.value, str):
+        return Jump(target.value, None, goto)
+    if isinstance(target, ast.Name):
+        entity = _value_of(target.id, function)
+        return None if entity is None else Jump(target.id, entity, goto)
+    return None
+
+
+def _value_of(name: str, function: FunctionType) -> Any:
+    """What a name stands for in a function, if it has a value yet."""
+    if name in function.__code__.co_freevars and function.__closure__ is not None:
+        cell = function.__closure__[function.__code__.co_freevars.index(name)]
+        try:
+            return cell.cell_contents
+        except ValueError:
+            return None
+    return function.__globals__.get(name)

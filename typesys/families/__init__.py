@@ -1,0 +1,9 @@
+"""Families of types: classes that ride on another wire type, a file for each library or kind. Each declares its own in the registry when it is imported."""
+
+from promissory.typesys.families import buffers as buffers
+from promissory.typesys.families import containers as containers
+from promissory.typesys.families import numbers as numbers
+from promissory.typesys.families import paths as paths
+from promissory.typesys.families import patterns as patterns
+from promissory.typesys.families import secrets as secrets
+from promissory.typesys.families import times as times

@@ -1,0 +1,155 @@
+"""The registry of type families: Python classes that ride on another wire type.
+
+A family is one entry: which class, under which name, how it becomes a value of a simpler annotation and comes back. A module
+of this package declares families and knows nothing else; adding one changes no other file but the list at the end of this one. Users add their own with
+`promissory.typesys.register_codec`; installed packages are found by the entry point group `promissory.codecs`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from promissory.typesys.errors import AnnotationError
+from promissory.typesys.names import NotFound, find
+from promissory.typesys.types import ARGUMENTS, NamedType, Type
+
+ENTRY_POINTS: Final = "promissory.codecs"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """How the values of one class travel.
+
+    `to_wire` gives a value whose wire form is `type.wire`; `from_wire` takes it back. `subclasses` says whether an instance of
+    a subclass is welcome (`PosixPath` where `Path` is wanted) or a mistake (`datetime` where `date` is wanted).
+
+    A generic family (`deque[int]`) has `parameters` of them; `generic` gives the wire type for those of its arguments, and `arguments` finds those in a wire
+    type; `type` is then that of the class without arguments. `inside` is the step to its items that an error's path leaves out; `annotation` what a registered class is written as.
+    """
+
+    cls: type[Any]
+    type: NamedType
+    to_wire: Callable[[Any], Any]
+    from_wire: Callable[[Any], Any]
+    subclasses: bool = False
+    hashable: bool = True
+    parameters: int = 0
+    generic: Callable[..., Type] | None = None
+    arguments: Callable[[Type], tuple[Type, ...]] | None = None
+    inside: str = ""
+    annotation: Any = None
+
+    def rides_on(self, wire: Type) -> bool:
+        """Whether this is a wire type that values of the family may have."""
+        if self.generic is None or self.arguments is None:
+            return wire == self.type.wire
+        try:
+            return self.generic(*self.arguments(wire)) == wire
+        except (AttributeError, IndexError, TypeError):
+            return False
+
+    def type_with(self, wire: Type) -> NamedType:
+        """The type of this family over another wire type."""
+        return NamedType(self.type.name, wire)
+
+
+_by_class: dict[type[Any], Family] = {}
+_by_name: dict[str, Family] = {}
+_discovered = False
+_lock = threading.RLock()
+
+
+def declare(family: Family) -> None:
+    """Add a family to the registry; its class and its name must be new."""
+    with _lock:
+        if family.cls in _by_class or family.type.name in _by_name:
+            raise AnnotationError(f"a codec for {family.cls.__qualname__} ({family.type.name}) is there already")
+        _by_class[family.cls] = family
+        _by_name[family.type.name] = family
+        if family.arguments is not None:
+            ARGUMENTS[family.type.name] = family.arguments
+
+
+def replace(family: Family) -> None:
+    """Add a family, or put it in the place of one for a class of the same name (a module that was loaded again)."""
+    with _lock:
+        old = _by_name.pop(family.type.name, None)
+        if old is not None:
+            if old.cls.__qualname__ != family.cls.__qualname__ or old.cls.__module__ != family.cls.__module__:
+                _by_name[family.type.name] = old
+                raise AnnotationError(f"the name {family.type.name!r} stands for {old.cls.__module__}.{old.cls.__qualname__} already: give another one")
+            _by_class.pop(old.cls, None)
+        declare(family)
+
+
+def family_of(annotation: Any) -> Family | None:
+    """The family of exactly this class."""
+    if not isinstance(annotation, type):
+        return None
+    return _by_class.get(annotation)
+
+
+def family_of_value(value: Any) -> Family | None:
+    """The family that carries this value: that of its class, or of a base that welcomes subclasses."""
+    for cls in type(value).__mro__:
+        family = _by_class.get(cls)
+        if family is not None:
+            return family if family.subclasses or cls is type(value) else None
+    return None
+
+
+def family_named(name: str) -> Family:
+    """The family of a `NamedType`. A name like `shop:Money` is one that the module `shop` registers, so that is imported.
+
+    Raises `AnnotationError` if nothing in this process registers it.
+    """
+    family = _by_name.get(name)
+    if family is None and discover():
+        family = _by_name.get(name)
+    if family is None and ":" in name:
+        try:
+            find(name)
+        except NotFound as error:
+            raise AnnotationError(f"no codec is registered for the type {name!r}: {error}") from None
+        family = _by_name.get(name)
+    if family is None:
+        raise AnnotationError(f"no codec is registered for the type {name!r}; the module that calls register_codec has to be imported, or found by an entry point")
+    return family
+
+
+def known(name: str) -> Family | None:
+    """The family of a name, if this process knows it already. Imports nothing."""
+    return _by_name.get(name)
+
+
+def is_unhashable(name: str) -> bool:
+    """Whether values of a family can't be keys or members of a set."""
+    family = _by_name.get(name)
+    return family is not None and not family.hashable
+
+
+def discover() -> bool:
+    """Load what installed packages register, the first time it is asked for; whether that was now."""
+    global _discovered
+    with _lock:
+        if _discovered:
+            return False
+        _discovered = True
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group=ENTRY_POINTS):
+        try:
+            loaded = entry.load()
+            if callable(loaded):
+                loaded()
+        except Exception as error:
+            raise AnnotationError(f"the codecs of {entry.value} (entry point {entry.name!r}) can't be loaded: {type(error).__name__}: {error}") from error
+    return True
+
+
+def named(name: str, wire: Type) -> NamedType:
+    """A `NamedType` for a family."""
+    return NamedType(name, wire)
