@@ -131,6 +131,7 @@ PICKLED: Final = {
     "find": "promissory.typesys.names",
     "Policy": "promissory.planner.plan.policy",
     "rebuilt": "promissory.planner.functions.by_value",
+    "Signal": "promissory.planner.body.signals",
 }
 """What pickles name beside the public things."""
 

@@ -98,6 +98,7 @@ OLDER_NAMES: Final = {
     "planner.policy:Resources": "promissory:Resources",
     "planner.promise:Promise": "promissory:Promise",
     "planner.promise:promise": "promissory:promise",
+    "planner.signals:Signal": "promissory.pickled:Signal",
     "planner.signals:Loop": "promissory:Loop",
     "planner.signals:Retry": "promissory:Retry",
     "planner.signals:Skip": "promissory:Skip",

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import click
 
-from promissory.executor.engines.registry import engine_named
-from promissory.executor.execution.options import Durability, Options
+from promissory.executor.execution.options import Limited, Options, RunOptions, Said, options_of
 from promissory.executor.execution.run import default_store
 from promissory.executor.records.progress import Progress
 from promissory.executor.store.store import Store
-from promissory.planner.plan.policy import memory_bytes
+from promissory.planner.plan.policy import Resources, memory_bytes
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -33,40 +32,24 @@ class _Pool(click.ParamType):  # type: ignore[type-arg]
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What `run` and `resume` were told about how to carry a run.
+    """What `run`, `resume` and `rerun` were told about how to carry a run.
 
     Attributes:
-        limits: max_depth, max_nodes, max_futures_bytes, each None if nothing was said.
+        given: what was said, as `promissory.run` takes it.
+        gpu: the graphics processors that there are; None if nothing was said.
         as_json: print the result as JSON.
         quiet: say nothing.
     """
 
-    engine: str
-    limits: tuple[int | None, int | None, int | None]
-    max_parallelism: int | None
-    pools: dict[str, int]
-    memory: int | None
+    given: RunOptions
     gpu: int | None
-    soft_timeouts: bool
-    timeout: float | None
-    durability: Durability
     as_json: bool
     quiet: bool
 
-    def options(self, on_progress: Callable[[Progress], None] | None) -> Options:
-        """How the run is to be carried."""
-        return Options(
-            engine=engine_named(self.engine),
-            max_parallelism=self.max_parallelism,
-            pools=self.pools,
-            memory=self.memory,
-            gpu=self.gpu,
-            soft_timeouts=self.soft_timeouts,
-            timeout=self.timeout,
-            durability=self.durability,
-            echo=not self.quiet,
-            on_progress=on_progress,
-        )
+    def options(self, on_progress: Callable[[Progress], None] | None) -> tuple[Options, Limited]:
+        """How the run is to be carried, and within which limits."""
+        options, limits = options_of({**self.given, "echo": not self.quiet, "on_progress": on_progress})
+        return options if self.gpu is None else replace(options, gpu=self.gpu), limits
 
 
 def memory_of(text: str | None) -> int | None:
@@ -83,49 +66,47 @@ def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def running_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What `run` and `resume` both take, given to the command as `running`."""
+    """What `run`, `resume` and `rerun` take, given to the command as `running`. Made of `RunOptions`."""
 
     @functools.wraps(function)
-    def wrapped(
-        *,
-        engine: str,
-        max_depth: int | None,
-        max_nodes: int | None,
-        max_futures_bytes: int | None,
-        max_parallelism: int | None,
-        pools: tuple[tuple[str, int], ...],
-        memory: str | None,
-        gpu: int | None,
-        soft_timeouts: bool,
-        timeout: float | None,
-        durability: Durability,
-        as_json: bool,
-        quiet: bool,
-        **others: Any,
-    ) -> Any:
-        limits = (max_depth, max_nodes, max_futures_bytes)
-        running = Running(engine, limits, max_parallelism, dict(pools), memory_of(memory), gpu, soft_timeouts, timeout, durability, as_json, quiet)
+    def wrapped(*, as_json: bool, quiet: bool, memory: str | None, gpu: int | None, pools: tuple[tuple[str, int], ...], **others: Any) -> Any:
+        given: dict[str, Any] = {name: others.pop(name) for name in RunOptions.__annotations__ if name in others}
+        if memory is not None:
+            given["resources"] = Resources(memory=memory_of(memory) or 0)
+        running = Running(cast(RunOptions, {**given, "pools": dict(pools)}), gpu, as_json, quiet)
         return function(running=running, **others)
 
-    for option in reversed(
-        (
-            click.option("--engine", default="processes", show_default=True, help="Who runs the tasks: processes, threads, inline."),
-            click.option("--max-depth", type=click.IntRange(min=0), default=None, help="How deep dynamics may nest.  [100]"),
-            click.option("--max-nodes", type=click.IntRange(min=1), default=None, help="How many nodes the run may have.  [1,000,000]"),
-            click.option("--max-futures-bytes", type=click.IntRange(min=1), default=None, help="Bytes of one futures file.  [256 MiB]"),
-            click.option("--max-parallelism", type=click.IntRange(min=1), default=None, help="How many tasks may run at one time."),
-            click.option("--pool", "pools", type=_Pool(), multiple=True, help="How many tasks of a pool may run at one time; may be given again."),
-            click.option("--memory", default=None, help="The memory that tasks may use together, like 16GiB.  [the machine's]"),
-            click.option("--gpu", type=click.IntRange(min=0), default=None, help="The graphics processors that tasks may use.  [the machine's]"),
-            click.option("--soft-timeouts", is_flag=True, help="Let an engine that can't stop a task fail it when it comes late."),
-            click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=None, help="Seconds that the whole run may take."),
-            click.option("--durability", type=click.Choice(["disk", "process"]), default="disk", show_default=True, help="What is acknowledged survives the machine's death, or that of processes."),
-            click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, always."),
-            click.option("--quiet", is_flag=True, help="No messages, no progress, no echo of what tasks print."),
-        )
-    ):
-        wrapped = option(wrapped)
-    return wrapped
+    of_runs = [option for name, hint in get_type_hints(RunOptions, include_extras=True).items() for option in _options(name, hint)]
+    ours = [
+        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, always."),
+        click.option("--quiet", is_flag=True, help="No messages, no progress, no echo of what tasks print."),
+    ]
+    command: Callable[..., Any] = wrapped
+    for option in reversed([*of_runs, *ours]):
+        command = option(command)
+    return command
+
+
+def _options(name: str, hint: Any) -> list[Decorator]:
+    """The options of the command line for one of `RunOptions`; none if it is not for the command line."""
+    said = next((one for one in getattr(hint, "__metadata__", ()) if isinstance(one, Said)), None)
+    if said is None:
+        return []
+    flag, wanted = "--" + name.replace("_", "-"), hint.__origin__
+    if name == "pools":
+        return [click.option("--pool", "pools", type=_Pool(), multiple=True, help=said.help)]
+    if name == "resources":
+        memory = click.option("--memory", default=None, help="The memory that tasks may use together, like 16GiB.  [the machine's]")
+        return [memory, click.option("--gpu", type=click.IntRange(min=0), default=None, help="The graphics processors that tasks may use.  [the machine's]")]
+    if wanted is bool:
+        return [click.option(flag, is_flag=True, help=said.help)]
+    if get_origin(wanted) is Literal:
+        return [click.option(flag, type=click.Choice(get_args(wanted)), default=said.default, show_default=True, help=said.help)]
+    if str in get_args(wanted):
+        return [click.option(flag, default=said.default, show_default=True, help=said.help)]
+    if float in get_args(wanted):
+        return [click.option(flag, type=click.FloatRange(min=said.least, min_open=True), default=None, help=said.help)]
+    return [click.option(flag, type=click.IntRange(min=said.least), default=None, help=said.help)]
 
 
 def open_store(url: str) -> Store:

@@ -32,7 +32,8 @@ def command(earlier: str, from_: str, file: str | None, running: Running, store:
     find_code(manifest, file)
 
     def begin(on_progress: Callable[[Progress], None] | None) -> Run:
-        prepared = prepare_rerun(opened, earlier, from_, running.options(on_progress), running.limits, new_run_id=run_id)
+        options, limits = running.options(on_progress)
+        prepared = prepare_rerun(opened, earlier, from_, options, limits, new_run_id=run_id)
         if not running.quiet:
             say(f"run {prepared.id} in {opened.url}, from {from_} of run {earlier}")
         return prepared.carry()

@@ -42,9 +42,7 @@ def command(
         say(f"{change.name} has changed since the run began: what hasn't run yet runs the new code")
 
     def begin(on_progress: Callable[[Progress], None] | None) -> Run:
-        options = running.options(on_progress)
-        return resume_with(
-            run_id, options, running.limits, store=opened, take_over=take_over, strict_code=strict_code, on_change=changed
-        )
+        options, limits = running.options(on_progress)
+        return resume_with(run_id, options, limits, store=opened, take_over=take_over, strict_code=strict_code, on_change=changed)
 
     return carry(begin, manifest.workflow, plan, running)

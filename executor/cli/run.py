@@ -69,8 +69,8 @@ def command(
     opened = open_store(store)
 
     def begin(on_progress: Callable[[Progress], None] | None) -> Run:
-        options = running.options(on_progress)
-        limits = Limits().changed(*running.limits)
+        options, limited = running.options(on_progress)
+        limits = Limits().changed(*limited)
         try:
             prepared = prepare_encoded(plan, encoded, {}, store=opened, limits=limits, run_id=run_id, source=source, options=options)
         except RunExists as error:
@@ -78,7 +78,7 @@ def command(
                 raise
             if not running.quiet:
                 say(f"run {run_id} is there already, in {opened.url}")
-            return join(run_id, opened, None, options, running.limits, background=False)
+            return join(run_id, opened, None, options, limited, background=False)
         if not running.quiet:
             say(f"run {prepared.id} in {opened.url}")
         return prepared.carry()

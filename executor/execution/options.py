@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 from promissory.executor.clock import Clock
 from promissory.executor.code.import_guard import refuse_outside_bodies
@@ -25,19 +25,37 @@ Limited = tuple[int | None, int | None, int | None]
 """Depth, nodes and bytes of futures files, each None if nothing was said."""
 
 
-class RunOptions(TypedDict, total=False):
-    """What `run`, `start`, `resume` and `rerun` take by name, all of it optional; told under `promissory.run`."""
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the command line says of an option.
 
-    engine: str | Engine
-    max_depth: int | None
-    max_nodes: int | None
-    max_futures_bytes: int | None
-    max_parallelism: int | None
-    pools: Mapping[str, int] | None
-    resources: Resources | None
-    soft_timeouts: bool
-    timeout: float | timedelta | None
-    durability: Durability
+    Attributes:
+        help: in its list of options.
+        least: the smallest number that makes sense.
+        default: what is meant where nothing is said, if that is another than in Python.
+    """
+
+    help: str
+    least: int = 1
+    default: str | None = None
+
+
+class RunOptions(TypedDict, total=False):
+    """What `run`, `start`, `resume` and `rerun` take by name, all of it optional; told under `promissory.run`.
+
+    The command line makes its options of those that are `Said` there.
+    """
+
+    engine: Annotated[str | Engine, Said("Who runs the tasks: processes, threads, inline.", default="processes")]
+    max_depth: Annotated[int | None, Said("How deep dynamics may nest.  [100]", least=0)]
+    max_nodes: Annotated[int | None, Said("How many nodes the run may have.  [1,000,000]")]
+    max_futures_bytes: Annotated[int | None, Said("Bytes of one futures file.  [256 MiB]")]
+    max_parallelism: Annotated[int | None, Said("How many tasks may run at one time.")]
+    pools: Annotated[Mapping[str, int] | None, Said("How many tasks of a pool may run at one time; may be given again.")]
+    resources: Annotated[Resources | None, Said("What tasks may use together, of memory like 16GiB and of graphics processors.  [the machine's]")]
+    soft_timeouts: Annotated[bool, Said("Let an engine that can't stop a task fail it when it comes late.")]
+    timeout: Annotated[float | timedelta | None, Said("Seconds that the whole run may take.", least=0)]
+    durability: Annotated[Durability, Said("What is acknowledged survives the machine's death, or that of processes.", default="disk")]
     echo: bool
     on_progress: Callable[[Progress], None] | None
     clock: Clock | None
