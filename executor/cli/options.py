@@ -15,7 +15,7 @@ from promissory.executor.records.progress import Progress
 from promissory.executor.store.store import Store
 from promissory.planner.plan.policy import Resources, memory_bytes
 
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+Decorator = Callable[[Any], Any]
 
 
 class _Pool(click.ParamType):  # type: ignore[type-arg]
