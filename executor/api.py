@@ -1,29 +1,23 @@
-"""The face: `run`, `start`, `attach`, `resume`, `rerun`, and the plain call of a workflow."""
+"""The face: `run`, `start`, `attach`, `resume`, `rerun`, and the plain call of a workflow.
+
+Each imports what carries it out when it is called: a program that only decorates functions, or sends its workflows elsewhere, pays for nothing of the executor.
+"""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, Unpack
 
-from promissory.executor.engines.registry import engine_named
-from promissory.executor.errors import Fenced, RunExists, RunIsLive
-from promissory.executor.execution.code_changes import Change
-from promissory.executor.execution.options import Limited, Options, RunOptions, options_of
-from promissory.executor.execution.prepare import Target, codecs_of, opened_store, prepare
-from promissory.executor.execution.rerun import prepare_rerun
-from promissory.executor.execution.run import OwnRun, Run
-from promissory.executor.execution.take_over import take_over_run
-from promissory.executor.history.summary import ending
-from promissory.executor.protocol.limits import Limits
-from promissory.executor.records.heartbeat import await_first_beat, is_live, read_beat
-from promissory.executor.records.manifest import read_manifest, read_plan
-from promissory.executor.scheduler.timeouts import with_timeouts
-from promissory.executor.store.store import Store
-from promissory.planner.entities.workflow import Workflow
-from promissory.planner.errors import user_line
-from promissory.planner.functions.entity import Entity
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from promissory.executor.execution.code_changes import Change
+    from promissory.executor.execution.options import RunOptions
+    from promissory.executor.execution.prepare import Target
+    from promissory.executor.execution.run import Run
+    from promissory.executor.store.store import Store
+    from promissory.planner.entities.workflow import Workflow
+    from promissory.planner.functions.entity import Entity
 
 
 def run(
@@ -78,7 +72,9 @@ def run(
     >>> ended.state, ended.result
     ('SUCCEEDED', 3)
     """
-    return _begin(target, inputs, store, run_id, options, background=False)
+    from promissory.executor.execution import launch
+
+    return launch.begin(target, inputs, store, run_id, options, background=False)
 
 
 def start(
@@ -100,51 +96,9 @@ def start(
     >>> start(inc, {"x": 1}, store="memory://doctest").wait(60).result
     2
     """
-    return _begin(target, inputs, store, run_id, options, background=True)
+    from promissory.executor.execution import launch
 
-
-def _begin(
-    target: Target, inputs: Mapping[str, Any] | None, store: Store | str | Path | None, run_id: str | None, given: RunOptions, background: bool
-) -> Run:
-    options, limits = options_of(given)
-    opened = opened_store(store)
-    try:
-        prepared = prepare(target, inputs, opened, Limits().changed(*limits), run_id, options)
-    except RunExists as error:
-        if not error.is_same:
-            raise
-        assert run_id is not None
-        return join(run_id, opened, target, options, limits, background)
-    if background:
-        return prepared.carry_in_background()
-    try:
-        return prepared.carry()
-    except Fenced as error:
-        if run_id is None or error.segment != 0:
-            raise
-        there = attach(run_id, store=opened, target=target).wait()  # another process started it at the same moment, and was quicker
-        if ending(opened, run_id) is None:
-            raise
-        return there
-
-
-def join(run_id: str, store: Store, target: Target | None, options: Options, limits: Limited, background: bool) -> Run:
-    """The run of a name that is there already: waited for if somebody works on it, resumed if it was interrupted, given as it is if it has ended."""
-    there = attach(run_id, store=store, target=target)
-    while ending(store, run_id) is None:
-        if is_live(store, run_id) or await_first_beat(store, run_id):
-            if background:
-                return there
-            there.wait()
-            continue  # it has ended; or its executor is gone, and it is to be resumed
-        try:
-            return resume_with(run_id, options, limits, store=store, target=target, background=background)
-        except RunIsLive:
-            continue  # another process goes on with it
-        except Fenced as error:
-            if error.segment != 0:
-                raise
-    return there
+    return launch.begin(target, inputs, store, run_id, options, background=True)
 
 
 def attach(run_id: str, *, store: Store | str | Path | None = None, target: Target | None = None) -> Run:
@@ -166,10 +120,9 @@ def attach(run_id: str, *, store: Store | str | Path | None = None, target: Targ
     >>> attach(ended.id, store="memory://doctest").result
     2
     """
-    opened = opened_store(store)
-    manifest = read_manifest(opened, run_id)
-    codecs = codecs_of(target) if target is not None else codecs_of(read_plan(opened, manifest))
-    return Run(run_id, opened, codecs)
+    from promissory.executor.execution import launch
+
+    return launch.attach(run_id, store, target)
 
 
 def resume(
@@ -216,35 +169,9 @@ def resume(
     >>> resume(ended.id, store="memory://doctest").result
     2
     """
-    chosen, limits = options_of(options)
-    return resume_with(run_id, chosen, limits, store=store, target=target, take_over=take_over, strict_code=strict_code, on_change=on_change)
+    from promissory.executor.execution import launch
 
-
-def resume_with(
-    run_id: str,
-    options: Options,
-    limits: Limited,
-    *,
-    store: Store | str | Path | None = None,
-    target: Target | None = None,
-    take_over: bool = False,
-    strict_code: bool = False,
-    on_change: Callable[[Change], None] | None = None,
-    background: bool = False,
-) -> Run:
-    """`resume` with its options in one."""
-    opened = opened_store(store)
-    manifest = read_manifest(opened, run_id)
-    beat = read_beat(opened, run_id)
-    if beat is not None and beat.is_live(opened, run_id) and not take_over:
-        raise RunIsLive(
-            f"run {run_id} is being worked on by process {beat.pid} of {beat.host}. Wait for it, stop it, or take the run over "
-            "(take_over=True, --take-over): it will then stop by itself"
-        )
-    prepared = take_over_run(opened, manifest, options, limits, target=target, strict_code=strict_code, on_change=on_change)
-    if not isinstance(prepared, OwnRun):
-        return prepared  # it has succeeded already
-    return prepared.carry_in_background() if background else prepared.carry()
+    return launch.resume(run_id, options, store=store, target=target, take_over=take_over, strict_code=strict_code, on_change=on_change)
 
 
 def rerun(
@@ -285,23 +212,13 @@ def rerun(
     >>> first.result, rerun(first.id, "main/times~2", store="memory://doctest").result
     (12, 60)
     """
-    chosen, limits = options_of(options)
-    prepared = prepare_rerun(opened_store(store), run_id, from_, chosen, limits, target=target, new_run_id=new_run_id)
-    return prepared.carry()
+    from promissory.executor.execution import launch
+
+    return launch.rerun(run_id, from_, options, store=store, target=target, new_run_id=new_run_id)
 
 
 def call(target: Entity[..., Any] | Workflow, values: dict[str, Any]) -> Any:
     """A plain call of a workflow or dynamic: compiled and run in this process, in memory; its native result."""
-    options = Options(engine=engine_named("inline"), durability="process", beat=False, soft_timeouts=True)
-    prepared = prepare(cast(Target, target), values, Store(None), Limits(), None, options)
-    limited = with_timeouts(prepared.plan.shape)
-    if limited:
-        where = user_line()
-        warnings.warn_explicit(
-            f"{', '.join(limited)}: a plain call runs in this process, where a body can't be stopped; one that comes late fails when it returns. "
-            "promissory.run(…, engine='processes') keeps time-outs",
-            RuntimeWarning,
-            "<unknown>" if where is None else where.file,
-            0 if where is None else where.line,
-        )
-    return prepared.carry().result
+    from promissory.executor.execution import launch
+
+    return launch.call(target, values)

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import click
 
-from promissory.executor.api import resume_with
 from promissory.executor.cli.loading import find_code
 from promissory.executor.cli.options import Running, open_store, running_options, store_option
 from promissory.executor.cli.output import say
 from promissory.executor.cli.run import carry
 from promissory.executor.execution.code_changes import Change
+from promissory.executor.execution.launch import resume_with
 from promissory.executor.execution.run import Run
 from promissory.executor.records.manifest import read_manifest, read_plan
 from promissory.executor.records.progress import Progress

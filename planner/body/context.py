@@ -6,18 +6,20 @@ out: it knows nothing, and what needs a run raises.
 
 from __future__ import annotations
 
-import logging
-import random
+import os
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from promissory.planner.active import InTaskBody, current
 from promissory.planner.body.channel import Channel
 from promissory.planner.body.checkpoint import Checkpoint
 from promissory.planner.body.payload import decoded_payload, encoded_payload
 from promissory.planner.errors import ContextError, SignalError, Where, WrongCall, user_line
+
+if TYPE_CHECKING:
+    import logging
 
 
 @runtime_checkable
@@ -142,7 +144,7 @@ class Context:
     @property
     def seed(self) -> int:
         """A number made of the node's identity and iteration; outside a run any number."""
-        return random.getrandbits(63) if self._seed is None else self._seed()
+        return int.from_bytes(os.urandom(8), "big") >> 1 if self._seed is None else self._seed()
 
     @property
     def cancelled(self) -> bool:
@@ -177,6 +179,8 @@ class Context:
     @property
     def logger(self) -> logging.Logger:
         """A logger of the node's own; what it says is in the attempt's log (rule X5)."""
+        import logging  # only bodies that log need it
+
         return logging.getLogger(f"promissory.{self.path.replace('/', '.') or 'local'}")
 
     # --- asking ---

@@ -1,0 +1,148 @@
+"""How runs begin, go on and are called again: what `promissory.executor.api` shows, carried out.
+
+Preparing a new run, taking one over and running a part of one again each write what a run of this executor begins with, and end in one execution with its journal
+(`promissory.executor.execution.prepare.new_execution`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from promissory.executor.engines.registry import engine_named
+from promissory.executor.errors import Fenced, RunExists, RunIsLive
+from promissory.executor.execution.code_changes import Change
+from promissory.executor.execution.options import Limited, Options, RunOptions, options_of
+from promissory.executor.execution.prepare import Target, codecs_of, opened_store, prepare
+from promissory.executor.execution.rerun import prepare_rerun
+from promissory.executor.execution.run import OwnRun, Run
+from promissory.executor.execution.take_over import take_over_run
+from promissory.executor.history.summary import ending
+from promissory.executor.protocol.limits import Limits
+from promissory.executor.records.heartbeat import await_first_beat, is_live, read_beat
+from promissory.executor.records.manifest import read_manifest, read_plan
+from promissory.executor.scheduler.timeouts import with_timeouts
+from promissory.executor.store.store import Store
+from promissory.planner.entities.workflow import Workflow
+from promissory.planner.errors import user_line
+from promissory.planner.functions.entity import Entity
+
+
+def begin(
+    target: Target, inputs: Mapping[str, Any] | None, store: Store | str | Path | None, run_id: str | None, given: RunOptions, background: bool
+) -> Run:
+    """Begin a run, and carry it to its end or leave it to a thread. Raises what `promissory.run` says."""
+    options, limits = options_of(given)
+    opened = opened_store(store)
+    try:
+        prepared = prepare(target, inputs, opened, Limits().changed(*limits), run_id, options)
+    except RunExists as error:
+        if not error.is_same:
+            raise
+        assert run_id is not None
+        return join(run_id, opened, target, options, limits, background)
+    if background:
+        return prepared.carry_in_background()
+    try:
+        return prepared.carry()
+    except Fenced as error:
+        if run_id is None or error.segment != 0:
+            raise
+        there = attach(run_id, store=opened, target=target).wait()  # another process started it at the same moment, and was quicker
+        if ending(opened, run_id) is None:
+            raise
+        return there
+
+
+def join(run_id: str, store: Store, target: Target | None, options: Options, limits: Limited, background: bool) -> Run:
+    """The run of a name that is there already: waited for if somebody works on it, resumed if it was interrupted, given as it is if it has ended."""
+    there = attach(run_id, store=store, target=target)
+    while ending(store, run_id) is None:
+        if is_live(store, run_id) or await_first_beat(store, run_id):
+            if background:
+                return there
+            there.wait()
+            continue  # it has ended; or its executor is gone, and it is to be resumed
+        try:
+            return resume_with(run_id, options, limits, store=store, target=target, background=background)
+        except RunIsLive:
+            continue  # another process goes on with it
+        except Fenced as error:
+            if error.segment != 0:
+                raise
+    return there
+
+
+def attach(run_id: str, store: Store | str | Path | None, target: Target | None) -> Run:
+    """The run of a name. Raises `RunNotFound`."""
+    opened = opened_store(store)
+    manifest = read_manifest(opened, run_id)
+    codecs = codecs_of(target) if target is not None else codecs_of(read_plan(opened, manifest))
+    return Run(run_id, opened, codecs)
+
+
+def resume(
+    run_id: str,
+    given: RunOptions,
+    *,
+    store: Store | str | Path | None,
+    target: Target | None,
+    take_over: bool,
+    strict_code: bool,
+    on_change: Callable[[Change], None] | None,
+) -> Run:
+    """Go on with a run. Raises what `promissory.resume` says."""
+    options, limits = options_of(given)
+    return resume_with(run_id, options, limits, store=store, target=target, take_over=take_over, strict_code=strict_code, on_change=on_change)
+
+
+def resume_with(
+    run_id: str,
+    options: Options,
+    limits: Limited,
+    *,
+    store: Store | str | Path | None = None,
+    target: Target | None = None,
+    take_over: bool = False,
+    strict_code: bool = False,
+    on_change: Callable[[Change], None] | None = None,
+    background: bool = False,
+) -> Run:
+    """`resume` with its options in one."""
+    opened = opened_store(store)
+    manifest = read_manifest(opened, run_id)
+    beat = read_beat(opened, run_id)
+    if beat is not None and beat.is_live(opened, run_id) and not take_over:
+        raise RunIsLive(
+            f"run {run_id} is being worked on by process {beat.pid} of {beat.host}. Wait for it, stop it, or take the run over "
+            "(take_over=True, --take-over): it will then stop by itself"
+        )
+    prepared = take_over_run(opened, manifest, options, limits, target=target, strict_code=strict_code, on_change=on_change)
+    if not isinstance(prepared, OwnRun):
+        return prepared  # it has succeeded already
+    return prepared.carry_in_background() if background else prepared.carry()
+
+
+def rerun(run_id: str, from_: str, given: RunOptions, *, store: Store | str | Path | None, target: Target | None, new_run_id: str | None) -> Run:
+    """Run a part of a run again. Raises what `promissory.rerun` says."""
+    options, limits = options_of(given)
+    return prepare_rerun(opened_store(store), run_id, from_, options, limits, target=target, new_run_id=new_run_id).carry()
+
+
+def call(target: Entity[..., Any] | Workflow, values: dict[str, Any]) -> Any:
+    """A plain call of a workflow or dynamic: compiled and run in this process, in memory; its native result."""
+    options = Options(engine=engine_named("inline"), durability="process", beat=False, soft_timeouts=True)
+    prepared = prepare(cast(Target, target), values, Store(None), Limits(), None, options)
+    limited = with_timeouts(prepared.plan.shape)
+    if limited:
+        where = user_line()
+        warnings.warn_explicit(
+            f"{', '.join(limited)}: a plain call runs in this process, where a body can't be stopped; one that comes late fails when it returns. "
+            "promissory.run(…, engine='processes') keeps time-outs",
+            RuntimeWarning,
+            "<unknown>" if where is None else where.file,
+            0 if where is None else where.line,
+        )
+    return prepared.carry().result
