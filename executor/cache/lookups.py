@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
 from promissory.executor.cache.entries import Entry, give_back, read_entry, take_lease, write_entry
@@ -18,6 +17,7 @@ from promissory.executor.scheduler.cache_key import Fields, fields_of, futures_k
 from promissory.executor.scheduler.calls import Call, Key, Settled
 from promissory.executor.scheduler.frame import Frame
 from promissory.executor.store.store import Store
+from promissory.executor.store.write_behind import pool
 from promissory.planner.plan.format import futures_from_bytes
 
 _REMEMBERED: Final = 10_000
@@ -57,7 +57,7 @@ class Lookups:
         self._wake = wake
         self._own: OrderedDict[bytes, Settled] = OrderedDict()
         self._found: deque[Found | BaseException] = deque()
-        self._threads = None if store.is_near else ThreadPoolExecutor(_AT_ONE_TIME, "promissory cache")
+        self._threads = None if store.is_near else pool(_AT_ONE_TIME, "promissory cache")
         self._leaders: dict[bytes, Key] = {}
         self._followers: dict[bytes, list[Key]] = {}
 

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from promissory._version import VERSION
 from promissory.executor.cli.output import say
 from promissory.executor.errors import EngineError, ExecutorError, InputError, RunExists, RunIsNotLive, RunNotFound, UnsupportedStore
 from promissory.planner.errors import CompileError, PlanFormatError, authors_lines
@@ -56,7 +57,7 @@ class _Commands(click.Group):
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="promissory", prog_name="promissory")
+@click.version_option(VERSION, prog_name="promissory")
 def promissory() -> None:
     """Typed Python workflows that compile to a plan, grow at run time, and survive any crash."""
 

@@ -13,7 +13,7 @@ from promissory.executor.execution.options import Limited, Options, RunOptions, 
 from promissory.executor.execution.run import default_store
 from promissory.executor.records.progress import Progress
 from promissory.executor.store.store import Store
-from promissory.planner.plan.policy import Resources, memory_bytes
+from promissory.planner.plan.policy import memory_bytes
 
 Decorator = Callable[[Any], Any]
 
@@ -36,12 +36,13 @@ class Running:
 
     Attributes:
         given: what was said, as `promissory.run` takes it.
-        gpu: the graphics processors that there are; None if nothing was said.
+        memory, gpu: the bytes and the graphics processors that there are, which may be none; None if nothing was said.
         as_json: print the result as JSON.
         quiet: say nothing.
     """
 
     given: RunOptions
+    memory: int | None
     gpu: int | None
     as_json: bool
     quiet: bool
@@ -49,7 +50,8 @@ class Running:
     def options(self, on_progress: Callable[[Progress], None] | None) -> tuple[Options, Limited]:
         """How the run is to be carried, and within which limits."""
         options, limits = options_of({**self.given, "echo": not self.quiet, "on_progress": on_progress})
-        return options if self.gpu is None else replace(options, gpu=self.gpu), limits
+        there = {name: amount for name, amount in (("memory", self.memory), ("gpu", self.gpu)) if amount is not None}
+        return replace(options, **there), limits
 
 
 def memory_of(text: str | None) -> int | None:
@@ -71,9 +73,7 @@ def running_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def wrapped(*, as_json: bool, quiet: bool, memory: str | None, gpu: int | None, pools: tuple[tuple[str, int], ...], **others: Any) -> Any:
         given: dict[str, Any] = {name: others.pop(name) for name in RunOptions.__annotations__ if name in others}
-        if memory is not None:
-            given["resources"] = Resources(memory=memory_of(memory) or 0)
-        running = Running(cast(RunOptions, {**given, "pools": dict(pools)}), gpu, as_json, quiet)
+        running = Running(cast(RunOptions, {**given, "pools": dict(pools)}), memory_of(memory), gpu, as_json, quiet)
         return function(running=running, **others)
 
     of_runs = [option for name, hint in get_type_hints(RunOptions, include_extras=True).items() for option in _options(name, hint)]

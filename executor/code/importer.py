@@ -7,7 +7,6 @@ A module may start runs at its own level: a program without `if __name__ == "__m
 from __future__ import annotations
 
 import ast
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
@@ -109,7 +108,7 @@ def _missing(module: ModuleType, first: BaseException) -> Any:
     return get
 
 
-class ScriptFinder(importlib.abc.MetaPathFinder):
+class ScriptFinder:
     """Finds the program under its name, and nothing else.
 
     Args:
@@ -128,7 +127,7 @@ class ScriptFinder(importlib.abc.MetaPathFinder):
         return importlib.util.spec_from_file_location(fullname, self._file, loader=UserLoader(fullname, self._file, True))
 
 
-class UserFinder(importlib.abc.MetaPathFinder):
+class UserFinder:
     """Finds what Python's own finder finds on `sys.path`, and has the user's files loaded by `UserLoader`."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
@@ -140,7 +139,7 @@ class UserFinder(importlib.abc.MetaPathFinder):
         return found
 
 
-class ModuleFinder(importlib.abc.MetaPathFinder):
+class ModuleFinder:
     """Finds modules that the executor's process has from files which `sys.path` does not lead to (tests, files loaded by path); asked last.
 
     Args:

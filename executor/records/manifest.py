@@ -8,9 +8,9 @@ import platform
 import socket
 import time
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
+from promissory import _version
 from promissory.executor.errors import JournalError, NotInStore, RunNotFound
 from promissory.executor.protocol import decoding as fields
 from promissory.executor.protocol.events import tree_of
@@ -75,7 +75,7 @@ def new_manifest(
         user=_user(),
         host=socket.gethostname(),
         python=platform.python_version(),
-        promissory=_version(),
+        promissory=_version.VERSION,
         source=source,
         bundle=bundle,
     )
@@ -87,12 +87,6 @@ def _user() -> str:
     except (KeyError, OSError, ImportError):
         return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
 
-
-def _version() -> str:
-    try:
-        return version("promissory")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def write_manifest(store: Store, manifest: Manifest) -> bool:

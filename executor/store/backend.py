@@ -74,10 +74,10 @@ def is_passing(error: OSError) -> bool:
 
 def backend_of(url: str | Path | None) -> tuple[str, Backend]:
     """The storage that a URL means, and the URL as it is kept. Raises `UnsupportedStore`."""
-    from promissory.executor.store.memory import Memory
+    from promissory.executor.store.memory import Memory, Private
 
     if url is None:
-        return "memory (private)", Memory(None)
+        return "memory (private)", Private()
     text = str(url)
     if not text:
         raise UnsupportedStore("the store has no name: give a folder or a URL")

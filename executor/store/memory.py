@@ -3,22 +3,94 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable
 from typing import Any
 
 
+class Private:
+    """A table that nobody else sees. A plain call has one, and so loads no file system."""
+
+    near = True
+    lasting = False
+    grows = True
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._contents: dict[str, bytes] = {}
+        self._changed: dict[str, float] = {}
+
+    def put_new(self, key: str, data: bytes, durable: bool) -> bool:
+        with self._lock:
+            if key in self._contents:
+                return False
+            self._keep(key, data)
+        return True
+
+    def put(self, key: str, data: bytes) -> None:
+        with self._lock:
+            self._keep(key, data)
+
+    def _keep(self, key: str, data: bytes) -> None:
+        self._contents[key] = bytes(data)
+        self._changed[key] = time.time()
+
+    def get(self, key: str) -> bytes:
+        try:
+            return self._contents[key]
+        except KeyError:
+            raise FileNotFoundError(key) from None
+
+    def get_range(self, key: str, start: int, end: int) -> bytes:
+        return self.get(key)[start:end]
+
+    def append(self, key: str, data: bytes) -> int:
+        with self._lock:
+            before = self._contents.get(key, b"")
+            self._keep(key, before + data)
+        return len(before)
+
+    def is_folder(self, key: str) -> bool:
+        return key not in self._contents
+
+    def leftovers(self) -> list[str]:
+        return []
+
+    def changed(self, key: str) -> float:
+        try:
+            return self._changed[key]
+        except KeyError:
+            raise FileNotFoundError(key) from None
+
+    def exists(self, key: str) -> bool:
+        return key in self._contents
+
+    def delete(self, key: str) -> None:
+        with self._lock:
+            self._contents.pop(key, None)
+            self._changed.pop(key, None)
+
+    def sync(self, keys: Iterable[str]) -> None:
+        return
+
+    def list(self, prefix: str) -> list[str]:
+        with self._lock:
+            below = [key for key in self._contents if key.startswith(f"{prefix}/")]
+        return list(dict.fromkeys(f"{prefix}/{key[len(prefix) + 1 :].partition('/')[0]}" for key in below))
+
+
 class Memory:
-    """fsspec's memory file system: shared by the whole process under a name, or private."""
+    """fsspec's memory file system: shared by the whole process under a name."""
 
     near = True
     lasting = False
     grows = True
     _lock = threading.Lock()
 
-    def __init__(self, name: str | None) -> None:
+    def __init__(self, name: str) -> None:
         from fsspec.implementations.memory import MemoryFileSystem
 
-        self._fs: Any = MemoryFileSystem(global_store=False, skip_instance_cache=True) if name is None else MemoryFileSystem()
+        self._fs: Any = MemoryFileSystem()
         self._root = f"/{name or 'store'}".rstrip("/")
 
     def _path(self, key: str) -> str:

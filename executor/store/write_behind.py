@@ -7,16 +7,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from promissory.executor.errors import StoreError
 from promissory.executor.store.store import Store
 
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
 _log = logging.getLogger("promissory")
 _AT_ONE_TIME: Final = 16
 _WAITING: Final = 512
+
+
+def pool(size: int, name: str) -> ThreadPoolExecutor:
+    """So many threads, of this name. Imported only where a store is far."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(size, name)
 
 
 class WriteBehind:
@@ -27,7 +36,7 @@ class WriteBehind:
     """
 
     def __init__(self, store: Store) -> None:
-        self._threads = None if store.is_near else ThreadPoolExecutor(_AT_ONE_TIME, "promissory write")
+        self._threads = None if store.is_near else pool(_AT_ONE_TIME, "promissory write")
         self._room = BoundedSemaphore(_WAITING)
         self._failed = False
 

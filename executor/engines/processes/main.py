@@ -18,7 +18,6 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any, Final
@@ -81,7 +80,7 @@ class Server:
         self._around = Surroundings()
         self._own = Surroundings()
         self._path: list[str] = []
-        self._finders: list[MetaPathFinder] = []
+        self._finders: list[ScriptFinder | UserFinder | ModuleFinder] = []
 
     def serve(self) -> None:
         """Until nobody sends any more."""
