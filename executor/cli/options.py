@@ -50,8 +50,8 @@ class Running:
     def options(self, on_progress: Callable[[Progress], None] | None) -> tuple[Options, Limited]:
         """How the run is to be carried, and within which limits."""
         options, limits = options_of({**self.given, "echo": not self.quiet, "on_progress": on_progress})
-        there = {name: amount for name, amount in (("memory", self.memory), ("gpu", self.gpu)) if amount is not None}
-        return replace(options, **there), limits
+        memory, gpu = options.memory if self.memory is None else self.memory, options.gpu if self.gpu is None else self.gpu
+        return replace(options, memory=memory, gpu=gpu), limits
 
 
 def memory_of(text: str | None) -> int | None:

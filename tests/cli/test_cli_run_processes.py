@@ -50,7 +50,7 @@ def test_A10_a_file(shell, runs):
 def test_A11_a_file_elsewhere_with_what_is_beside_it(shell, runs):
     shell.write(
         "there/flow.py",
-        "from pathlib import Path\nfrom beside import word\nfrom planner import task\n\n@task\ndef told(x: int) -> str:\n    from lazily import later\n\n"
+        "from pathlib import Path\nfrom beside import word\nfrom promissory import task\n\n@task\ndef told(x: int) -> str:\n    from lazily import later\n\n"
         "    return f'{word} {later(x)} ' + (Path(__file__).parent / 'data.txt').read_text()\n",
     )
     shell.write("there/beside.py", "word = 'beside'\n")
@@ -80,7 +80,7 @@ def test_A10_a_file_without_a_main_guard(shell, runs):
 
 def test_R6_a_resume_of_a_file_without_a_main_guard_starts_no_other_run(shell, runs):
     fragile = FLOW.replace("return x + 1", "assert os.path.exists('repaired')\n    return x + 1")
-    shell.write("flow.py", f"import os\nfrom executor import run\n{fragile}\nrun(flow, {{'x': 1}}, engine='processes', run_id=os.environ.get('RUN_ID'))\n")
+    shell.write("flow.py", f"import os\nfrom promissory import run\n{fragile}\nrun(flow, {{'x': 1}}, engine='processes', run_id=os.environ.get('RUN_ID'))\n")
     shell.promissory(*PROCESSES, "flow.py", "flow", RUN_ID="first")
     assert runs() == ["FAILED", "FAILED"]
     shell.write("repaired", "")
@@ -115,7 +115,7 @@ def test_A11_a_plan_of_other_code_is_told_before_the_first_call(shell, runs):
 def test_A11_what_cannot_travel_is_told_in_a_line(shell, told):
     shell.write(
         "flow.py",
-        "import threading\nfrom planner import task, workflow\n\ndef made():\n    lock = threading.Lock()\n\n    @task\n    def guarded(x: int) -> int:\n        with lock:\n            return x\n\n"
+        "import threading\nfrom promissory import task, workflow\n\ndef made():\n    lock = threading.Lock()\n\n    @task\n    def guarded(x: int) -> int:\n        with lock:\n            return x\n\n"
         "    @workflow\n    def flow(x: int = 1) -> int:\n        return guarded(x)\n\n    return flow\n\nflow = made()\n",
     )
     ended = shell.promissory(*PROCESSES, "flow.py", "flow")
@@ -126,7 +126,7 @@ def test_A11_what_cannot_travel_is_told_in_a_line(shell, told):
 
 
 def test_R6_a_run_is_resumed_in_another_folder_after_its_project_was_deleted(shell):
-    shell.write("there/flow.py", "import os\nfrom beside import word\nfrom planner import task\n\n@task\ndef told(x: int) -> str:\n    assert 'BROKEN' not in os.environ\n    return word * x\n")
+    shell.write("there/flow.py", "import os\nfrom beside import word\nfrom promissory import task\n\n@task\ndef told(x: int) -> str:\n    assert 'BROKEN' not in os.environ\n    return word * x\n")
     shell.write("there/beside.py", "word = 'kept'\n")
     shell.promissory(*PROCESSES, "--run-id", "one", "there/flow.py", "told", "--x", "2", BROKEN="yes")
     for name in ("flow.py", "beside.py"):

@@ -183,7 +183,7 @@ def test_A2_a_plain_call_at_module_level_is_known_in_workers(project, printed, r
     project.write("limits.py", FLOW + "\nMOST = flow(0)\n")
     project.write(
         "flow.py",
-        "from promissory import run\nfrom limits import MOST\nfrom planner import task, workflow\n\n@task\ndef capped(x: int, most: int = MOST) -> int:\n    return min(x, most, MOST)\n\n"
+        "from promissory import run\nfrom limits import MOST\nfrom promissory import task, workflow\n\n@task\ndef capped(x: int, most: int = MOST) -> int:\n    return min(x, most, MOST)\n\n"
         "print(run(capped, {'x': 100}, engine='processes').result)\n",
     )
     assert printed("flow.py") == ["3"]
@@ -257,7 +257,7 @@ def test_A10_a_script_is_the_same_to_its_bodies_in_a_worker(project, printed):
     """Its docstring, its file and its strict annotations are what they would be anywhere."""
     project.write(
         "flow.py",
-        '"""What it is for."""\nfrom __future__ import annotations\nfrom pathlib import Path\nfrom executor import run\nfrom planner import task\n\nLIMIT = 3\n"""Beside what it documents."""\n\n'
+        '"""What it is for."""\nfrom __future__ import annotations\nfrom pathlib import Path\nfrom promissory import run\nfrom promissory import task\n\nLIMIT = 3\n"""Beside what it documents."""\n\n'
         "@task\ndef told() -> list[str]:\n    return [__doc__, Path(__file__).name, __name__, str(LIMIT)]\n\nprint(*run(told, engine='processes').result)\n",
     )
     assert printed("flow.py") == ["What it is for. flow.py flow 3"]
@@ -277,7 +277,7 @@ def test_A11_a_script_that_is_imported_by_what_it_imports(project, printed, runs
 def test_A11_a_script_by_its_path_finds_what_is_beside_it(project, printed, runs):
     project.write(
         "there and back/flow.py",
-        "from pathlib import Path\nfrom beside import scaled\nfrom executor import run\nfrom planner import task\n\n"
+        "from pathlib import Path\nfrom beside import scaled\nfrom promissory import run\nfrom promissory import task\n\n"
         "@task\ndef work(x: int) -> str:\n    import lazily\n\n    return f'{scaled(x)} {lazily.WORD} {(Path(__file__).parent / 'data.txt').read_text()}'\n\n"
         "if __name__ == '__main__':\n    print(run(work, {'x': 2}, engine='processes').result)\n".replace("'data.txt'", '"data.txt"'),
     )
@@ -292,13 +292,13 @@ PACKAGE = {
     "pkg/__init__.py": "from .words import WORD\n",
     "pkg/words.py": "WORD = 'package'\n",
     "pkg/steps/__init__.py": "",
-    "pkg/steps/tasks.py": "from pathlib import Path\nfrom planner import task\nfrom .. import WORD\n\n@task\ndef told(x: int) -> str:\n    from ..lazily import later\n\n"
+    "pkg/steps/tasks.py": "from pathlib import Path\nfrom promissory import task\nfrom .. import WORD\n\n@task\ndef told(x: int) -> str:\n    from ..lazily import later\n\n"
     "    return f'{WORD} {later(x)} ' + (Path(__file__).parent.parent / 'data' / 'table.txt').read_text()\n",
     "pkg/lazily.py": "def later(x):\n    return x + 1\n",
     "pkg/data/table.txt": "table",
-    "pkg/flow.py": "from promissory import run\nfrom planner import workflow\nfrom .steps.tasks import told\n\n@workflow\ndef flow(x: int) -> str:\n    return told(x)\n\n"
+    "pkg/flow.py": "from promissory import run\nfrom promissory import workflow\nfrom .steps.tasks import told\n\n@workflow\ndef flow(x: int) -> str:\n    return told(x)\n\n"
     "if __name__ == '__main__':\n    print(run(flow, {'x': 1}, engine='processes').result)\n",
-    "pkg/__main__.py": "from promissory import run\nfrom planner import task\nfrom .flow import flow\n\n@task\ndef own(x: int) -> str:\n    return f'own {x}'\n\n"
+    "pkg/__main__.py": "from promissory import run\nfrom promissory import task\nfrom .flow import flow\n\n@task\ndef own(x: int) -> str:\n    return f'own {x}'\n\n"
     "print(run(flow, {'x': 2}, engine='processes').result, run(own, {'x': 3}, engine='processes').result)\n",
 }
 
@@ -336,7 +336,7 @@ def test_A11_a_src_layout_that_the_script_puts_on_the_path(project, printed, run
     project.write(
         "scripts/start.py",
         "import os, sys\nfrom pathlib import Path\nsys.path.insert(0, str(Path(__file__).parent.parent / 'src'))\nsys.path.append(os.path.join('tools'))\n"
-        "from pkg.flow import flow\nfrom executor import run\nfrom planner import task\n\n@task\ndef seen() -> str:\n    from seen import SEEN\n\n    return SEEN\n\n"
+        "from pkg.flow import flow\nfrom promissory import run\nfrom promissory import task\n\n@task\ndef seen() -> str:\n    from seen import SEEN\n\n    return SEEN\n\n"
         "print(run(flow, {'x': 1}, engine='processes').result, run(seen, engine='processes').result)\n",
     )
     assert printed("scripts/start.py") == ["package 2 table seen"]
@@ -346,7 +346,7 @@ def test_A11_a_src_layout_that_the_script_puts_on_the_path(project, printed, run
 @pytest.mark.parametrize("name", ["statistics", "wave"])
 def test_A11_a_module_of_the_users_called_like_a_standard_one(project, printed, runs, name):
     project.write(f"{name}.py", "from promissory import task\n\n@task\ndef mine(x: int) -> str:\n    return f'mine {x}'\n")
-    project.write("flow.py", f"from {name} import mine\nfrom executor import run\nprint(run(mine, {{'x': 1}}, engine='processes').result)\n")
+    project.write("flow.py", f"from {name} import mine\nfrom promissory import run\nprint(run(mine, {{'x': 1}}, engine='processes').result)\n")
     assert printed("flow.py") == ["mine 1"]
     assert runs() == 1
 
@@ -368,7 +368,7 @@ def test_A11_workers_write_no_bytecode_where_the_program_does_not(project, print
 def test_A10_a_body_may_have_processes_of_its_own(project, printed, runs, method):
     project.write(
         "flow.py",
-        "import multiprocessing, sys\nfrom concurrent.futures import ProcessPoolExecutor\nfrom executor import run\nfrom planner import task\n\ndef square(x):\n    return x * x\n\n"
+        "import multiprocessing, sys\nfrom concurrent.futures import ProcessPoolExecutor\nfrom promissory import run\nfrom promissory import task\n\ndef square(x):\n    return x * x\n\n"
         "@task\ndef squares(method: str) -> list[int]:\n    with ProcessPoolExecutor(2, multiprocessing.get_context(method)) as pool:\n        return list(pool.map(square, range(4)))\n\n"
         "if __name__ == '__main__':\n    print(run(squares, {'method': sys.argv[1]}, engine='processes').result)\n",
     )

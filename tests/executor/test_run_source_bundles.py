@@ -180,7 +180,7 @@ def test_A11_a_bundle_of_a_project_in_two_places(project, bundle):
         project.write(f"src/{name}", text)
     project.write(
         "scripts/go.py",
-        "import sys\nfrom pathlib import Path\nsys.path.insert(0, str(Path(__file__).parent.parent / 'src'))\nfrom pkg.flow import flow\nfrom executor import run\n"
+        "import sys\nfrom pathlib import Path\nsys.path.insert(0, str(Path(__file__).parent.parent / 'src'))\nfrom pkg.flow import flow\nfrom promissory import run\n"
         "print(run(flow, {'x': 1}, engine='processes').state)\n",
     )
     assert project.python("scripts/go.py", PYTHONPATH="") == "SUCCEEDED\n"
@@ -208,7 +208,7 @@ def test_A11_another_engine_gives_the_same_bundle(written):
 
 
 def test_A11_a_run_in_memory_has_no_bundle(project):
-    project.write("flow.py", "from promissory import run\nfrom planner import task\n\n@task\ndef one() -> int:\n    return 1\n\nprint(run(one, store='memory://here', engine='processes').result)\n")
+    project.write("flow.py", "from promissory import run\nfrom promissory import task\n\n@task\ndef one() -> int:\n    return 1\n\nprint(run(one, store='memory://here', engine='processes').result)\n")
     assert project.python("flow.py", PYTHONPATH="") == "1\n"
     assert not (project.folder / "store").exists()
 
@@ -298,7 +298,7 @@ def test_R6_a_run_of_a_script_goes_on_after_it_was_deleted(project, tmp_path, en
 def test_R6_a_resume_of_a_script_without_a_main_guard_starts_no_other_run(project, engine):
     project.write(
         "flow.py",
-        "import os\nfrom executor import run\nfrom planner import task\n\n@task\ndef fragile(x: int) -> int:\n    if 'BROKEN' in os.environ:\n        raise OSError('to be repaired')\n    return x + 1\n\n"
+        "import os\nfrom promissory import run\nfrom promissory import task\n\n@task\ndef fragile(x: int) -> int:\n    if 'BROKEN' in os.environ:\n        raise OSError('to be repaired')\n    return x + 1\n\n"
         "ended = run(fragile, {'x': 1}, engine='processes')\nprint(ended.id)\n",
     )
     name = project.python("flow.py", BROKEN="yes").strip()
@@ -310,7 +310,7 @@ def test_R6_a_resume_of_a_script_without_a_main_guard_starts_no_other_run(projec
 def test_R6_a_run_of_a_namespace_package_goes_on_after_it_was_deleted(project, tmp_path, engine):
     project.write(
         "company/team/tasks.py",
-        "import os\nfrom planner import task\nfrom .words import WORD\n\n@task\ndef fragile(x: int) -> str:\n    from .lazily import later\n\n"
+        "import os\nfrom promissory import task\nfrom .words import WORD\n\n@task\ndef fragile(x: int) -> str:\n    from .lazily import later\n\n"
         "    if 'BROKEN' in os.environ:\n        raise OSError\n    return f'{WORD} {later(x)}'\n",
     )
     project.write("company/team/words.py", "WORD = 'namespace'\n")
@@ -323,7 +323,7 @@ def test_R6_a_run_of_a_namespace_package_goes_on_after_it_was_deleted(project, t
 
 def of_one_module(project, by):
     """The store of a run that failed, of a project of one module, which is gone."""
-    project.write("flow.py", f"import os\nfrom planner import task\n\n@task\ndef work(x: int) -> int:\n    if 'BROKEN' in os.environ:\n        raise OSError\n    return x + {by}\n")
+    project.write("flow.py", f"import os\nfrom promissory import task\n\n@task\ndef work(x: int) -> int:\n    if 'BROKEN' in os.environ:\n        raise OSError\n    return x + {by}\n")
     store = str(project.folder / f"store-{by}")
     project.code("from promissory import run; from flow import work; run(work, {'x': 1}, run_id='one')", BROKEN="yes", PROMISSORY_STORE=store)
     (project.folder / "flow.py").unlink()

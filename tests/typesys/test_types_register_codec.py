@@ -514,7 +514,7 @@ def test_an_entry_point_that_cannot_be_loaded_is_named_with_the_reason(installed
 
 
 def test_a_type_whose_module_registers_it_is_found_by_its_name(write_module, fresh):
-    write_module("found_by_name", "class Money(int):\n    pass\n\nfrom typesys import register_codec\nregister_codec(Money, wire=int, to_wire=int, from_wire=Money)\n")
+    write_module("found_by_name", "class Money(int):\n    pass\n\nfrom promissory import register_codec\nregister_codec(Money, wire=int, to_wire=int, from_wire=Money)\n")
     said = fresh("""
         from promissory.typesys.canonical import pack
         from promissory.typesys.types import INT, NamedType
