@@ -18,7 +18,13 @@ PAGE = Path(__file__).with_name("README.md")
 def main() -> None:
     """Measure, print, and with `--write` put the table into the page."""
     found: list[Measure] = []
-    for name in ("benchmarks.ours", "benchmarks.with_flytekit", "benchmarks.with_dask", "benchmarks.with_process_pool", "benchmarks.with_ray"):
+    for name in (
+        "benchmarks.ours",
+        "benchmarks.with_flytekit",
+        "benchmarks.with_dask",
+        "benchmarks.with_process_pool",
+        "benchmarks.with_ray",
+    ):
         try:
             workloads = importlib.import_module(name)
         except ModuleNotFoundError as missing:
@@ -31,7 +37,9 @@ def main() -> None:
     print(table)
     if "--write" in sys.argv:
         text = PAGE.read_text()
-        PAGE.write_text(re.sub(r"(<!-- table -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}\n{table}\n{m[2]}", text, flags=re.DOTALL))
+        PAGE.write_text(
+            re.sub(r"(<!-- table -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}\n{table}\n{m[2]}", text, flags=re.DOTALL)
+        )
 
 
 def render(found: list[Measure]) -> str:
@@ -46,7 +54,9 @@ def render(found: list[Measure]) -> str:
     for one in sorted(found, key=lambda one: (list(base).index(one.workload), one.system != ours.SYSTEM, one.system)):
         ratio = f"{one.median / base[one.workload]:.1f}"
         spread = f"{one.lowest:.1f}–{one.highest:.1f}"
-        lines.append(f"| {one.workload} | {one.system} | {one.median:.1f} | {one.unit} | {one.count:,} | {spread} | {ratio} | {one.note} |")
+        lines.append(
+            f"| {one.workload} | {one.system} | {one.median:.1f} | {one.unit} | {one.count:,} | {spread} | {ratio} | {one.note} |"
+        )
     return "\n".join(lines)
 
 

@@ -23,7 +23,15 @@ class Measure:
 
 
 def measure(
-    workload: str, system: str, unit: str, count: int, body: Callable[[], object], *, runs: int = 3, warm_up: bool = True, note: str = ""
+    workload: str,
+    system: str,
+    unit: str,
+    count: int,
+    body: Callable[[], object],
+    *,
+    runs: int = 3,
+    warm_up: bool = True,
+    note: str = "",
 ) -> Measure:
     """Time a body that does `count` units of work; µs a unit."""
     if warm_up:

@@ -20,7 +20,14 @@ LARGE = 1_000_000
 
 def peak() -> float:
     """The most memory that this process has had, in MiB."""
-    return next(int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")) / 1024
+    return (
+        next(
+            int(line.split()[1])
+            for line in Path("/proc/self/status").read_text().splitlines()
+            if line.startswith("VmHWM")
+        )
+        / 1024
+    )
 
 
 def ours(what: str, count: int, engine: str) -> dict[str, float]:
@@ -69,7 +76,10 @@ def theirs(system: str, count: int) -> dict[str, float]:
     if system == "dask":
         from distributed import Client, LocalCluster
 
-        with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        with (
+            LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+            Client(cluster) as client,
+        ):
             client.gather(client.map(_inc, range(10)))
             before, begun = peak(), time.perf_counter()
             assert sum(client.gather(client.map(_inc, range(20, 20 + count)))) > 0
@@ -91,7 +101,9 @@ def _inc(x: int) -> int:
 
 def measured(*arguments: object) -> dict[str, float] | None:
     """One measure, in a process of its own; None if the peer is not installed."""
-    ran = subprocess.run([sys.executable, "-m", "benchmarks.control_flow", "--one", *map(str, arguments)], capture_output=True, text=True)
+    ran = subprocess.run(
+        [sys.executable, "-m", "benchmarks.control_flow", "--one", *map(str, arguments)], capture_output=True, text=True
+    )
     if ran.returncode:
         print(ran.stderr.strip().splitlines()[-1], file=sys.stderr)
         return None
@@ -101,18 +113,25 @@ def measured(*arguments: object) -> dict[str, float] | None:
 
 def render(counts: tuple[int, ...]) -> str:
     """The table in Markdown."""
-    lines = ["| what | system | count | µs each | memory, MiB | plan, bytes | × promissory |", "|---|---|---:|---:|---:|---:|---:|"]
+    lines = [
+        "| what | system | count | µs each | memory, MiB | plan, bytes | × promissory |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
     for what, engine in (("loop", "inline"), ("map", "inline"), ("map", "processes")):
         for count in counts:
             found = measured("ours", what, count, engine)
             assert found is not None
-            lines.append(f"| {what} | promissory, {engine} | {count:,} | {found['seconds'] / count * 1e6:.1f} | {found['memory']:.0f} | {found['plan']:.0f} | 1.0 |")
+            lines.append(
+                f"| {what} | promissory, {engine} | {count:,} | {found['seconds'] / count * 1e6:.1f} | {found['memory']:.0f} | {found['plan']:.0f} | 1.0 |"
+            )
             if what == "map" and count == counts[0]:
                 for system, among in (("dask", "processes"), ("flytekit", "inline")):
                     other = measured("theirs", system, count) if among == engine else None
                     if other is not None:
                         ratio = other["seconds"] / found["seconds"]
-                        lines.append(f"| {what} | {system} | {count:,} | {other['seconds'] / count * 1e6:.1f} | {other['memory']:.0f} | | {ratio:.1f} |")
+                        lines.append(
+                            f"| {what} | {system} | {count:,} | {other['seconds'] / count * 1e6:.1f} | {other['memory']:.0f} | | {ratio:.1f} |"
+                        )
     return "\n".join(lines)
 
 
@@ -120,13 +139,26 @@ def main() -> None:
     """Measure, print, and with `--write` put the table into the page."""
     if "--one" in sys.argv:
         kind, *arguments = sys.argv[sys.argv.index("--one") + 1 :]
-        print(json.dumps(ours(arguments[0], int(arguments[1]), arguments[2]) if kind == "ours" else theirs(arguments[0], int(arguments[1]))))
+        print(
+            json.dumps(
+                ours(arguments[0], int(arguments[1]), arguments[2])
+                if kind == "ours"
+                else theirs(arguments[0], int(arguments[1]))
+            )
+        )
         return
     table = render((*COUNTS, LARGE) if "--large" in sys.argv else COUNTS)
     print(table)
     if "--write" in sys.argv:
         text = PAGE.read_text()
-        PAGE.write_text(re.sub(r"(<!-- control flow -->\n).*?(<!-- end of control flow -->)", lambda m: f"{m[1]}\n{table}\n\n{m[2]}", text, flags=re.DOTALL))
+        PAGE.write_text(
+            re.sub(
+                r"(<!-- control flow -->\n).*?(<!-- end of control flow -->)",
+                lambda m: f"{m[1]}\n{table}\n\n{m[2]}",
+                text,
+                flags=re.DOTALL,
+            )
+        )
 
 
 if __name__ == "__main__":

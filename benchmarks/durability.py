@@ -63,7 +63,10 @@ def durabilities() -> list[Measure]:
 
             def body(plan: Plan = plan, durability: str = durability) -> None:
                 with tempfile.TemporaryDirectory() as folder:
-                    assert promissory.run(plan, store=folder, engine="processes", durability=durability, echo=False).state == "SUCCEEDED"
+                    assert (
+                        promissory.run(plan, store=folder, engine="processes", durability=durability, echo=False).state
+                        == "SUCCEEDED"
+                    )
 
             found.append(measure(f"{width:,} in flight", durability, "task", 10_000, body))
     return found
@@ -84,7 +87,17 @@ def resumes() -> list[Measure]:
                 begun = time.perf_counter()
                 assert promissory.resume(run.id, store=folder, echo=False).result == length
                 times.append((time.perf_counter() - begun) * 1e3)
-        found.append(Measure("resume", "promissory", f"run of {length:,} finished nodes", length, sorted(times)[1], min(times), max(times)))
+        found.append(
+            Measure(
+                "resume",
+                "promissory",
+                f"run of {length:,} finished nodes",
+                length,
+                sorted(times)[1],
+                min(times),
+                max(times),
+            )
+        )
     return found
 
 
@@ -112,9 +125,13 @@ def render() -> str:
     costs = durabilities()
     lines = ["| tasks | `disk`, µs a task | `process`, µs a task | ratio |", "|---|---:|---:|---:|"]
     for disk, process in zip(costs[::2], costs[1::2], strict=True):
-        lines.append(f"| {disk.workload} | {disk.median:.1f} | {process.median:.1f} | {disk.median / process.median:.2f} |")
+        lines.append(
+            f"| {disk.workload} | {disk.median:.1f} | {process.median:.1f} | {disk.median / process.median:.2f} |"
+        )
     lines += ["", "| resume after | ms | spread |", "|---|---:|---:|"]
-    lines += [f"| {one.count:,} finished nodes | {one.median:.0f} | {one.lowest:.0f}–{one.highest:.0f} |" for one in resumes()]
+    lines += [
+        f"| {one.count:,} finished nodes | {one.median:.0f} | {one.lowest:.0f}–{one.highest:.0f} |" for one in resumes()
+    ]
     lines += ["", "| tasks of a run | requests | a task | which |", "|---:|---:|---:|---|"]
     for count, total, verbs in requests():
         said = ", ".join(f"{number} {verb}" for verb, number in sorted(verbs.items(), key=lambda one: -one[1]))
@@ -128,7 +145,14 @@ def main() -> None:
     print(tables)
     if "--write" in sys.argv:
         text = PAGE.read_text()
-        PAGE.write_text(re.sub(r"(<!-- durability -->\n).*?(<!-- end of durability -->)", lambda m: f"{m[1]}\n{tables}\n\n{m[2]}", text, flags=re.DOTALL))
+        PAGE.write_text(
+            re.sub(
+                r"(<!-- durability -->\n).*?(<!-- end of durability -->)",
+                lambda m: f"{m[1]}\n{tables}\n\n{m[2]}",
+                text,
+                flags=re.DOTALL,
+            )
+        )
 
 
 if __name__ == "__main__":

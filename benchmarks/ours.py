@@ -112,9 +112,30 @@ def measures() -> Iterator[Measure]:
     wide = independent.compile()
     yield measure("independent", SYSTEM, "task", LENGTH, lambda: run(wide, {"x": 0}), note="journal on disk, synced")
     processes = {"engine": "processes"}
-    yield measure("chain, processes", SYSTEM, "task", LENGTH, lambda: run(plan, {"x": 0}, **processes), note="journal on disk, synced")
-    yield measure("independent, processes", SYSTEM, "task", LENGTH, lambda: run(wide, {"x": 0}, **processes), note="journal on disk, synced")
-    yield measure("fib", SYSTEM, "call", calls(15), lambda: run(fib, {"n": 15}), note="a futures file a call, journal on disk, synced")
+    yield measure(
+        "chain, processes",
+        SYSTEM,
+        "task",
+        LENGTH,
+        lambda: run(plan, {"x": 0}, **processes),
+        note="journal on disk, synced",
+    )
+    yield measure(
+        "independent, processes",
+        SYSTEM,
+        "task",
+        LENGTH,
+        lambda: run(wide, {"x": 0}, **processes),
+        note="journal on disk, synced",
+    )
+    yield measure(
+        "fib",
+        SYSTEM,
+        "call",
+        calls(15),
+        lambda: run(fib, {"n": 15}),
+        note="a futures file a call, journal on disk, synced",
+    )
     yield resume("resume a chain", chain_then_stop, 100_000)
     yield resume("resume 10,000 frames", frames_then_stop, 100_000)
 
@@ -139,4 +160,13 @@ def resume(name: str, target: object, finished: int) -> Measure:
             assert promissory.resume(ended.id, store=folder, echo=False).state == "SUCCEEDED"
             times.append((time.perf_counter() - begun) / finished * 1e6)
     times.sort()
-    return Measure(name, SYSTEM, "finished node", finished, times[1], times[0], times[2], f"{times[1] * finished / 1e6:.2f} s in all")
+    return Measure(
+        name,
+        SYSTEM,
+        "finished node",
+        finished,
+        times[1],
+        times[0],
+        times[2],
+        f"{times[1] * finished / 1e6:.2f} s in all",
+    )

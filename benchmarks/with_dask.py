@@ -40,9 +40,13 @@ def measures() -> Iterator[Measure]:
     """Every workload that dask has a spelling for."""
     sys.setrecursionlimit(100_000)
     chain, wide = build_chain(), build_wide()
-    yield measure("compile", SYSTEM, "node", COUNT, build_chain, note="a graph in memory, not a plan that can be stored")
+    yield measure(
+        "compile", SYSTEM, "node", COUNT, build_chain, note="a graph in memory, not a plan that can be stored"
+    )
     yield measure("chain", SYSTEM, "task", COUNT, lambda: chain.compute(scheduler="synchronous"), note="nothing kept")
-    yield measure("independent", SYSTEM, "task", COUNT, lambda: wide.compute(scheduler="synchronous"), note="nothing kept")
+    yield measure(
+        "independent", SYSTEM, "task", COUNT, lambda: wide.compute(scheduler="synchronous"), note="nothing kept"
+    )
     yield from over_processes()
 
 
@@ -58,4 +62,11 @@ def over_processes() -> Iterator[Measure]:
     ):
         for name, build in (("chain, processes", build_chain), ("independent, processes", build_wide)):
             graphs = [build() for _ in range(4)]
-            yield measure(name, SYSTEM, "task", COUNT, lambda graphs=graphs: client.compute(graphs.pop(), optimize_graph=False).result(), note="in memory")
+            yield measure(
+                name,
+                SYSTEM,
+                "task",
+                COUNT,
+                lambda graphs=graphs: client.compute(graphs.pop(), optimize_graph=False).result(),
+                note="in memory",
+            )

@@ -32,4 +32,6 @@ def measures() -> Iterator[Measure]:
     """Every workload that a pool has a spelling for."""
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         yield measure("chain, processes", SYSTEM, "task", COUNT, lambda: chain(pool), note="nothing kept, no graph")
-        yield measure("independent, processes", SYSTEM, "task", COUNT, lambda: independent(pool), note="nothing kept, no graph")
+        yield measure(
+            "independent, processes", SYSTEM, "task", COUNT, lambda: independent(pool), note="nothing kept, no graph"
+        )

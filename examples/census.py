@@ -81,7 +81,10 @@ def count_source(source: bytes, file: str) -> Count:
     except (SyntaxError, ValueError, RecursionError):
         return Count(1, 1, lines, 0, 0, 0, [])
     functions = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    lengths = [Function((node.end_lineno or node.lineno) - node.lineno + 1, node.name, f"{file}:{node.lineno}") for node in functions]
+    lengths = [
+        Function((node.end_lineno or node.lineno) - node.lineno + 1, node.name, f"{file}:{node.lineno}")
+        for node in functions
+    ]
     return Count(
         files=1,
         unreadable=0,
@@ -120,7 +123,11 @@ def contents(folder: Path) -> tuple[list[Path], list[Path]]:
     except OSError:
         return [], []
     files = [entry for entry in entries if entry.suffix == ".py" and entry.is_file()]
-    folders = [entry for entry in entries if entry.is_dir() and entry.name not in ("__pycache__", "site-packages", ".git", ".venv")]
+    folders = [
+        entry
+        for entry in entries
+        if entry.is_dir() and entry.name not in ("__pycache__", "site-packages", ".git", ".venv")
+    ]
     return files, folders
 
 
@@ -158,12 +165,28 @@ def report(root: Path, names: list[str], counts: list[Count], top: int) -> Repor
     """The table that people read."""
     total = add(counts)
     rows = [
-        Folder(name, one.files, one.lines, one.functions, one.classes, one.imports, f"{one.longest[0].name} ({one.longest[0].lines})" if one.longest else "-")
+        Folder(
+            name,
+            one.files,
+            one.lines,
+            one.functions,
+            one.classes,
+            one.imports,
+            f"{one.longest[0].name} ({one.longest[0].lines})" if one.longest else "-",
+        )
         for name, one in zip(names, counts, strict=True)
     ]
     rows.sort(key=lambda row: (-row.lines, row.folder))
     return Report(
-        str(root), total.files, total.unreadable, total.lines, total.functions, total.classes, total.imports, rows[:top], total.longest[:top]
+        str(root),
+        total.files,
+        total.unreadable,
+        total.lines,
+        total.functions,
+        total.classes,
+        total.imports,
+        rows[:top],
+        total.longest[:top],
     )
 
 

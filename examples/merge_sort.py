@@ -56,7 +56,8 @@ def merge_sort_remotely(numbers: list[int], threshold: int) -> list[int]:
     """Sort both halves, each as a dynamic of its own, and merge them."""
     left, right = split(numbers=numbers)
     return merge(
-        sorted_list1=merge_sort(numbers=left, threshold=threshold), sorted_list2=merge_sort(numbers=right, threshold=threshold)
+        sorted_list1=merge_sort(numbers=left, threshold=threshold),
+        sorted_list2=merge_sort(numbers=right, threshold=threshold),
     )
 
 

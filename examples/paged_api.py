@@ -65,6 +65,8 @@ if __name__ == "__main__":
 
     server = HTTPServer(("127.0.0.1", 0), Api)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    run = promissory.run(fetch_all, {"url": f"http://127.0.0.1:{server.server_port}"}, store="memory://pages", soft_timeouts=True)
+    run = promissory.run(
+        fetch_all, {"url": f"http://127.0.0.1:{server.server_port}"}, store="memory://pages", soft_timeouts=True
+    )
     print(run.result)
     print("pages asked for:", Api.asked)

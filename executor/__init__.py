@@ -3,7 +3,10 @@
 from typing import TYPE_CHECKING, Final
 
 if __name__ != "promissory.executor":
-    raise ImportError("import promissory.executor: this folder is a part of the package promissory, and not one by itself", name=__name__)
+    raise ImportError(
+        "import promissory.executor: this folder is a part of the package promissory, and not one by itself",
+        name=__name__,
+    )
 
 from promissory._lazy import lazily
 

@@ -171,7 +171,9 @@ def resume(
     """
     from promissory.executor.execution import launch
 
-    return launch.resume(run_id, options, store=store, target=target, take_over=take_over, strict_code=strict_code, on_change=on_change)
+    return launch.resume(
+        run_id, options, store=store, target=target, take_over=take_over, strict_code=strict_code, on_change=on_change
+    )
 
 
 def rerun(

@@ -42,6 +42,7 @@ POINTS: Final = (
     "worker.value-stored",
 )
 
+
 class Crashed(BaseException):
     """The process would have died here. Nothing handles it."""
 

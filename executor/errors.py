@@ -24,7 +24,9 @@ class RunFailed(ExecutorError):
     The original exception is `__cause__`, of its own type where that can be had.
     """
 
-    def __init__(self, message: str, *, path: str, attempt: int = 1, run_id: str = "", remote_traceback: str = "") -> None:
+    def __init__(
+        self, message: str, *, path: str, attempt: int = 1, run_id: str = "", remote_traceback: str = ""
+    ) -> None:
         super().__init__(message)
         self.path = path
         self.attempt = attempt
@@ -268,5 +270,3 @@ def limit_error(kind: str, message: str) -> ExecutorError:
     }
     found = classes.get(kind)
     return RemoteError(kind, message) if found is None else found(message)
-
-

@@ -19,10 +19,15 @@ from typing import Final
 from promissory.typesys.errors import FormatError
 
 _PACKAGE: Final = Path(__file__).parent.parent
-_OURS: Final = (f"{_PACKAGE}{os.sep}", *(f"{(_PACKAGE / floor).resolve()}{os.sep}" for floor in ("planner", "typesys", "executor")))
+_OURS: Final = (
+    f"{_PACKAGE}{os.sep}",
+    *(f"{(_PACKAGE / floor).resolve()}{os.sep}" for floor in ("planner", "typesys", "executor")),
+)
 """Where our files are, also where the floors stand behind symbolic links."""
 
-_LIBRARIES: Final = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+_LIBRARIES: Final = tuple(
+    {sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,9 @@ class CompileErrors(CompileError):
         return self._problems
 
     def __str__(self) -> str:
-        return f"{self.message}:\n" + "\n".join(f"{number}. {problem}" for number, problem in enumerate(self._problems, 1))
+        return f"{self.message}:\n" + "\n".join(
+            f"{number}. {problem}" for number, problem in enumerate(self._problems, 1)
+        )
 
 
 def raise_all(problems: list[CompileError]) -> None:

@@ -135,8 +135,14 @@ PICKLED: Final = {
 }
 """What pickles name beside the public things."""
 
-PUBLIC: Final[dict[str, dict[str, str]]] = {"promissory": FACE, "promissory.errors": ERRORS, "promissory.pickled": PICKLED}
+PUBLIC: Final[dict[str, dict[str, str]]] = {
+    "promissory": FACE,
+    "promissory.errors": ERRORS,
+    "promissory.pickled": PICKLED,
+}
 """The modules that give names, with the modules that have them."""
 
-WRITTEN: Final = {(where, name): f"{module}:{name}" for module, names in PUBLIC.items() for name, where in names.items()}
+WRITTEN: Final = {
+    (where, name): f"{module}:{name}" for module, names in PUBLIC.items() for name, where in names.items()
+}
 """What is written down for the thing of a name in a module of ours."""

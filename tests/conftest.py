@@ -17,14 +17,18 @@ PATIENCE = 60.0
 
 
 def pytest_addoption(parser):
-    parser.addoption("--whole", action="store_true", help="Let a run die at every moment of an enumeration, not at samples of them.")
+    parser.addoption(
+        "--whole", action="store_true", help="Let a run die at every moment of an enumeration, not at samples of them."
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
     if config.getoption("--whole") and config.getoption("--timeout") is None:
         config.option.timeout = 3600
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what runs behind it; no child could ever be interrupted
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # as a shell starts what runs behind it; no child could ever be interrupted
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -96,7 +96,10 @@ def why_not(source: Type, target: Type) -> str | None:
         case TupleType(items), TupleType(wanted):
             if len(items) != len(wanted):
                 return f"it has {len(items)} items, not {len(wanted)}"
-            return next((r for i, (a, b) in enumerate(zip(items, wanted, strict=True)) if (r := _inside(f"item {i}: ", a, b))), None)
+            return next(
+                (r for i, (a, b) in enumerate(zip(items, wanted, strict=True)) if (r := _inside(f"item {i}: ", a, b))),
+                None,
+            )
         case RecordType(kind="namedtuple", fields=fields), TupleType() | VarTupleType():
             return why_not(TupleType(tuple(field.type for field in fields)), target)
         case DictType(key, value), DictType(wanted_key, wanted_value):

@@ -39,7 +39,15 @@ _CHECK_SUM_SIZE: Final = 32
 _KEEP_BUFFER: Final = 1 << 20
 
 
-_UNREADABLE: Final = (ValueError, TypeError, OverflowError, msgpack.OutOfData, msgpack.StackError, RecursionError, MemoryError)
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    msgpack.OutOfData,
+    msgpack.StackError,
+    RecursionError,
+    MemoryError,
+)
 
 
 def _new_packer() -> Any:
@@ -107,7 +115,9 @@ def unpack(data: bytes | memoryview, what: str = "value") -> Any:
     [1, None]
     """
     try:
-        return msgpack.unpackb(data, use_list=True, strict_map_key=False, unicode_errors="surrogatepass", ext_hook=_big_int)
+        return msgpack.unpackb(
+            data, use_list=True, strict_map_key=False, unicode_errors="surrogatepass", ext_hook=_big_int
+        )
     except msgpack.ExtraData as extra:
         raise FormatError(what, "has bytes after its end", offset=len(data) - len(extra.extra)) from None
     except _UNREADABLE as error:
@@ -156,7 +166,9 @@ def unpack_canonical(data: bytes, what: str) -> Any:
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
         raise FormatError(what, f"is not canonical ({_reason(error)})", offset=0) from None
     if canonical != data:
-        at = next((i for i, (a, b) in enumerate(zip(canonical, data, strict=False)) if a != b), min(len(canonical), len(data)))
+        at = next(
+            (i for i, (a, b) in enumerate(zip(canonical, data, strict=False)) if a != b), min(len(canonical), len(data))
+        )
         raise FormatError(what, "is not canonical", offset=at)
     return tree
 
@@ -165,7 +177,9 @@ def _ordered(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
     keys = [key for key, _ in pairs]
     if any(key.__class__ is not str for key in keys):
         raise ValueError("a key of a map is not text")
-    if any(a.encode("utf-8", "surrogatepass") >= b.encode("utf-8", "surrogatepass") for a, b in itertools.pairwise(keys)):
+    if any(
+        a.encode("utf-8", "surrogatepass") >= b.encode("utf-8", "surrogatepass") for a, b in itertools.pairwise(keys)
+    ):
         raise ValueError("the keys of a map are not in order")
     return dict(pairs)
 
@@ -216,7 +230,9 @@ def is_cut_short(data: bytes) -> bool:
     if len(data) >= _HEADER.size + length + _CHECK_SUM_SIZE:
         return False
     payload = data[_HEADER.size : -_CHECK_SUM_SIZE]
-    return seal(magic, version, kind, payload) != _HEADER.pack(magic, version, kind, len(payload)) + data[_HEADER.size :]  # else it is its length that is damaged
+    return (
+        seal(magic, version, kind, payload) != _HEADER.pack(magic, version, kind, len(payload)) + data[_HEADER.size :]
+    )  # else it is its length that is damaged
 
 
 def unseal(data: bytes, magic: bytes, versions: range, what: str) -> tuple[int, int, bytes]:
@@ -236,7 +252,9 @@ def unseal(data: bytes, magic: bytes, versions: range, what: str) -> tuple[int, 
         raise FormatError(what, f"has format version {version}; this reader knows up to {newest}: {way_out}", offset=4)
     end = _HEADER.size + length
     if len(data) < end + _CHECK_SUM_SIZE:
-        raise FormatError(what, f"is cut short: {len(data)} of {end + _CHECK_SUM_SIZE} bytes are there", offset=len(data))
+        raise FormatError(
+            what, f"is cut short: {len(data)} of {end + _CHECK_SUM_SIZE} bytes are there", offset=len(data)
+        )
     if len(data) > end + _CHECK_SUM_SIZE:
         raise FormatError(what, "has bytes after its end", offset=end + _CHECK_SUM_SIZE)
     if blake2b(memoryview(data)[:end], digest_size=_CHECK_SUM_SIZE).digest() != data[end:]:

@@ -132,10 +132,17 @@ class Inference:
         if concrete := _ABSTRACT.get(annotation) if isinstance(annotation, type) else None:
             return union([_BARE[one] for one in concrete])
         if room == 0:
-            raise AnnotationError(f"it is nested more than {_MAX_NESTING} deep; use a record that mentions itself by name")
+            raise AnnotationError(
+                f"it is nested more than {_MAX_NESTING} deep; use a record that mentions itself by name"
+            )
         inside = room - 1
         origin, args = get_origin(annotation), get_args(annotation)
-        if not args and origin is not None and annotation.__class__.__module__ == "typing" and annotation in _BARE_TYPING:
+        if (
+            not args
+            and origin is not None
+            and annotation.__class__.__module__ == "typing"
+            and annotation in _BARE_TYPING
+        ):
             return _BARE_TYPING[annotation]
         if origin is Annotated:
             if OPAQUE_MARK in args[1:]:
@@ -144,7 +151,12 @@ class Inference:
         if origin in (typing.Final, typing.Required, typing.NotRequired, getattr(typing, "ReadOnly", typing.Final)):
             return self._infer(args[0], inside)
         if origin in _ABSTRACT and args:
-            return union([self._infer(GenericAlias(one, (*args, ...) if one is tuple else args), room) for one in _ABSTRACT[origin]])
+            return union(
+                [
+                    self._infer(GenericAlias(one, (*args, ...) if one is tuple else args), room)
+                    for one in _ABSTRACT[origin]
+                ]
+            )
         if origin is Union or origin is types.UnionType:
             return union([self._infer(arm, inside) for arm in args])
         if origin is Literal:
@@ -166,7 +178,9 @@ class Inference:
         if isinstance(annotation, typing.NewType):
             return self._infer(annotation.__supertype__, inside)
         if type(origin).__name__ == "TypeAliasType":
-            return self._infer(_substituted(origin.__value__, dict(zip(origin.__type_params__, args, strict=False))), inside)
+            return self._infer(
+                _substituted(origin.__value__, dict(zip(origin.__type_params__, args, strict=False))), inside
+            )
         if type(annotation).__name__ == "TypeAliasType":
             return self._infer(annotation.__value__, inside)
         if isinstance(annotation, TypeVar):
@@ -199,7 +213,9 @@ class Inference:
 
     def _class(self, cls: type[Any], room: int, args: tuple[Any, ...] = ()) -> Type:
         if issubclass(cls, enum.Flag):
-            return FlagType(self._class_name(cls), tuple((name, int(member.value)) for name, member in cls.__members__.items()))
+            return FlagType(
+                self._class_name(cls), tuple((name, int(member.value)) for name, member in cls.__members__.items())
+            )
         if issubclass(cls, enum.Enum):
             members = tuple((m.name, m.value if type(m.value) in (str, int) else None) for m in cls)
             return EnumType(self._class_name(cls), members)
@@ -210,18 +226,28 @@ class Inference:
             defaults = getattr(cls, "_field_defaults", {})
             return self._record(cls, "namedtuple", {name: name not in defaults for name in cls._fields}, room, args)
         if typing.is_typeddict(cls):
-            return self._record(cls, "typeddict", {name: _is_required_key(cls, name, hint) for name, hint in _class_hints(cls).items()}, room, args)
+            return self._record(
+                cls,
+                "typeddict",
+                {name: _is_required_key(cls, name, hint) for name, hint in _class_hints(cls).items()},
+                room,
+                args,
+            )
         if is_protocol(cls):
             self.protocols.append(cls)
             return ANY
         return self._opaque(cls)
 
-    def _record(self, cls: type[Any], kind: RecordKind, required: dict[str, bool], room: int, args: tuple[Any, ...]) -> Type:
+    def _record(
+        self, cls: type[Any], kind: RecordKind, required: dict[str, bool], room: int, args: tuple[Any, ...]
+    ) -> Type:
         """A mention of a record, which is defined the first time it is met. One that is generic is another record for each of its arguments."""
         name = self._class_name(cls)
         parameters = _parameters(cls)
         if any(type(parameter).__name__ != "TypeVar" for parameter in parameters):
-            raise AnnotationError(f"{cls.__qualname__} is generic over something else than plain type variables, which has no wire form; write out its fields")
+            raise AnnotationError(
+                f"{cls.__qualname__} is generic over something else than plain type variables, which has no wire form; write out its fields"
+            )
         if args:
             name += f"[{', '.join(self._argument_name(self._infer(argument, room)) for argument in args)}]"
             self.classes[name] = cls
@@ -235,7 +261,9 @@ class Inference:
     def _argument_name(self, argument: Type) -> str:
         """What an argument of a generic record is called in its name: enough to tell it from any other."""
         for inner in walk(argument):
-            if isinstance(inner, OpaqueType) or (isinstance(inner, EnumType) and len(inner.members) < len(self.classes[inner.name])):
+            if isinstance(inner, OpaqueType) or (
+                isinstance(inner, EnumType) and len(inner.members) < len(self.classes[inner.name])
+            ):
                 return spelling(argument)
         return full_name(argument)
 
@@ -249,7 +277,9 @@ class Inference:
         name = qualified_name(cls) if isinstance(cls, type) else str(cls)
         known = self.classes.setdefault(name, cls)
         if known is not cls and isinstance(cls, type):
-            raise AnnotationError(f"two classes are both called {name}, and a plan tells classes apart by name; rename one")
+            raise AnnotationError(
+                f"two classes are both called {name}, and a plan tells classes apart by name; rename one"
+            )
         return name
 
     def _literal(self, annotation: Any, args: tuple[Any, ...]) -> Type:
@@ -259,7 +289,9 @@ class Inference:
                 raise AnnotationError(f"{annotation} mixes members of an enum with other values; split it into a union")
             whole = self._class(type(members[0]), _MAX_NESTING)
             if not isinstance(whole, EnumType):
-                raise AnnotationError(f"{annotation}: members of a Flag combine, so one alone is no type; use {type(members[0]).__name__}")
+                raise AnnotationError(
+                    f"{annotation}: members of a Flag combine, so one alone is no type; use {type(members[0]).__name__}"
+                )
             names = {m.name for m in members}
             return EnumType(whole.name, tuple(member for member in whole.members if member[0] in names))
         if not all(type(arg) in (bool, int, str, bytes, type(None)) for arg in args):
@@ -271,11 +303,21 @@ class Inference:
         while todo:
             inner = todo.pop()
             if isinstance(inner, NamedType) and registry.is_unhashable(inner.name):
-                raise AnnotationError(f"{_text(annotation)}: {inner} can't be a key or a member of a set, it is not hashable")
-            if isinstance(inner, RefType) and inner.name in self._definitions and self._definitions[inner.name].kind == "typeddict":
-                raise AnnotationError(f"{_text(annotation)}: {inner} can't be a key or a member of a set, it is not hashable")
+                raise AnnotationError(
+                    f"{_text(annotation)}: {inner} can't be a key or a member of a set, it is not hashable"
+                )
+            if (
+                isinstance(inner, RefType)
+                and inner.name in self._definitions
+                and self._definitions[inner.name].kind == "typeddict"
+            ):
+                raise AnnotationError(
+                    f"{_text(annotation)}: {inner} can't be a key or a member of a set, it is not hashable"
+                )
             if isinstance(inner, ListType | DictType | SetType):
-                raise AnnotationError(f"{_text(annotation)}: {inner} can't be a key or a member of a set, it is not hashable")
+                raise AnnotationError(
+                    f"{_text(annotation)}: {inner} can't be a key or a member of a set, it is not hashable"
+                )
             if isinstance(inner, UnionType | TupleType | VarTupleType):
                 todo.extend(children(inner))
 
@@ -285,7 +327,9 @@ def _class_hints(cls: type[Any]) -> dict[str, Any]:
         own = {parameter.__name__: parameter for parameter in getattr(cls, "__type_params__", ())}
         return typing.get_type_hints(cls, localns={**own, cls.__name__: cls}, include_extras=True)
     except NameError as error:
-        raise AnnotationError(f"a field of {cls.__qualname__} is annotated with a name that is not known: {error}") from None
+        raise AnnotationError(
+            f"a field of {cls.__qualname__} is annotated with a name that is not known: {error}"
+        ) from None
 
 
 def _parameters(cls: type[Any]) -> tuple[Any, ...]:
@@ -306,7 +350,9 @@ def _declared(cls: type[Any], arguments: dict[Any, Any]) -> dict[str, dict[Any, 
         found.update(_declared(origin, dict(zip(parameters, given, strict=False))))
     inherited = set(found)
     for name in vars(cls).get("__annotations__", {}):
-        if not (typing.is_typeddict(cls) and name in inherited):  # a TypedDict's annotations hold those of its bases too
+        if not (
+            typing.is_typeddict(cls) and name in inherited
+        ):  # a TypedDict's annotations hold those of its bases too
             found[name] = arguments
     return found
 
@@ -314,7 +360,12 @@ def _declared(cls: type[Any], arguments: dict[Any, Any]) -> dict[str, dict[Any, 
 def _is_required_key(cls: Any, name: str, hint: Any) -> bool:
     """Whether a key of a TypedDict must be there; Python doesn't notice `NotRequired` in annotations that are text."""
     origin = get_origin(hint)
-    while origin is not None and origin in (typing.Required, typing.NotRequired, getattr(typing, "ReadOnly", None), Annotated):
+    while origin is not None and origin in (
+        typing.Required,
+        typing.NotRequired,
+        getattr(typing, "ReadOnly", None),
+        Annotated,
+    ):
         if origin in (typing.Required, typing.NotRequired):
             return origin is typing.Required
         hint = get_args(hint)[0]
@@ -335,7 +386,11 @@ def _substituted(hint: Any, arguments: dict[Any, Any]) -> Any:
 
 
 def _is_record_class(cls: type[Any]) -> bool:
-    return dataclasses.is_dataclass(cls) or typing.is_typeddict(cls) or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
+    return (
+        dataclasses.is_dataclass(cls)
+        or typing.is_typeddict(cls)
+        or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
+    )
 
 
 def is_protocol(cls: Any) -> bool:

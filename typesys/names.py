@@ -140,7 +140,9 @@ def find(name: str) -> Any:
         raise NotFound(f"cannot import module {module!r} to find {qualname!r}: {said}") from error
     for part in qualname.split("."):
         if part == "<locals>":
-            raise NotFound(f"{qualname!r} of module {module!r} is defined inside a function, where no import reaches it")
+            raise NotFound(
+                f"{qualname!r} of module {module!r} is defined inside a function, where no import reaches it"
+            )
         try:
             thing = getattr(thing, part)
         except AttributeError as error:

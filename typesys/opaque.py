@@ -36,7 +36,9 @@ def lower_opaque(value: Any, name: str | None, lookup: Callable[[str], Any]) -> 
     except Exception as error:  # a class's own __reduce__ may raise anything
         if isinstance(error, TypeMismatch) or getattr(error, "passes_through_encoding", False):
             raise
-        raise TypeMismatch(f"a {type(value).__name__} can't be written down: {type(error).__name__}: {error}") from error
+        raise TypeMismatch(
+            f"a {type(value).__name__} can't be written down: {type(error).__name__}: {error}"
+        ) from error
     return data
 
 
@@ -114,10 +116,21 @@ def _pickler_class() -> Any:
             written = written_name(obj) if isinstance(obj, type | types.FunctionType) else None
             if written is not None:
                 return find, (written,)
-            if isinstance(obj, type | types.FunctionType) and getattr(obj, "__module__", None) in ("__main__", "__mp_main__") and is_importable(obj):
+            if (
+                isinstance(obj, type | types.FunctionType)
+                and getattr(obj, "__module__", None) in ("__main__", "__mp_main__")
+                and is_importable(obj)
+            ):
                 return find, (qualified_name(obj),)
             if isinstance(obj, types.FunctionType) and _is_defined_inside(obj):
-                return bare_function, (obj.__code__, obj.__module__, len(obj.__code__.co_freevars)), _function_state(obj), None, None, complete_function
+                return (
+                    bare_function,
+                    (obj.__code__, obj.__module__, len(obj.__code__.co_freevars)),
+                    _function_state(obj),
+                    None,
+                    None,
+                    complete_function,
+                )
             if isinstance(obj, types.CodeType):
                 make, arguments = self.dispatch_table[types.CodeType](obj)
                 return code_of_file, (obj.co_filename, make, arguments)
@@ -143,10 +156,21 @@ def code_of_file(filename: str, make: Callable[..., types.CodeType], arguments: 
 
 
 def bare_function(code: types.CodeType, module: str, cells: int) -> types.FunctionType:
-    return types.FunctionType(code, vars(importlib.import_module(module)), closure=tuple(types.CellType() for _ in range(cells)))
+    return types.FunctionType(
+        code, vars(importlib.import_module(module)), closure=tuple(types.CellType() for _ in range(cells))
+    )
 
 
-_ATTRIBUTES = ("__name__", "__qualname__", "__defaults__", "__kwdefaults__", "__doc__", "__annotations__", "__module__", "__type_params__")
+_ATTRIBUTES = (
+    "__name__",
+    "__qualname__",
+    "__defaults__",
+    "__kwdefaults__",
+    "__doc__",
+    "__annotations__",
+    "__module__",
+    "__type_params__",
+)
 
 
 def _function_state(function: types.FunctionType) -> tuple[dict[str, Any], dict[str, Any], list[list[Any]]]:
@@ -160,7 +184,9 @@ def _function_state(function: types.FunctionType) -> tuple[dict[str, Any], dict[
     return attributes, dict(vars(function)), contents
 
 
-def complete_function(function: types.FunctionType, state: tuple[dict[str, Any], dict[str, Any], list[list[Any]]]) -> None:
+def complete_function(
+    function: types.FunctionType, state: tuple[dict[str, Any], dict[str, Any], list[list[Any]]]
+) -> None:
     attributes, others, contents = state
     for name, value in attributes.items():
         setattr(function, name, value)

@@ -14,7 +14,18 @@ from typing import Any
 from promissory.typesys.canonical import pack
 from promissory.typesys.errors import ParseError
 from promissory.typesys.families import registry
-from promissory.typesys.self_describing import DICT, ENUM, FROZENSET, LIST, NAMED, OPAQUE, RECORD, SET, TUPLE, sorted_once
+from promissory.typesys.self_describing import (
+    DICT,
+    ENUM,
+    FROZENSET,
+    LIST,
+    NAMED,
+    OPAQUE,
+    RECORD,
+    SET,
+    TUPLE,
+    sorted_once,
+)
 from promissory.typesys.types import (
     AnyType,
     BoolType,
@@ -87,7 +98,9 @@ def parse_text(text: str, type: Type) -> Any:
                     return value
             raise ParseError(f"{text!r} is not one of {', '.join(map(str, values))}")
         case UnionType(arms):
-            ordered = sorted(range(len(arms)), key=lambda arm: (isinstance(arms[arm], StrType), isinstance(arms[arm], BoolType)))
+            ordered = sorted(
+                range(len(arms)), key=lambda arm: (isinstance(arms[arm], StrType), isinstance(arms[arm], BoolType))
+            )
             for arm in ordered:
                 try:
                     return [arm, parse_text(text, arms[arm])]
@@ -167,7 +180,7 @@ def _json(value: Any, type: Type, at: str) -> Any:
                 return base64.b64decode(value, validate=True)
             except binascii.Error:
                 raise ParseError(f"{at or 'value'}: bytes are written in JSON as base64, and this isn't") from None
-        case (ListType(item) | VarTupleType(item)) if isinstance(value, list):
+        case ListType(item) | VarTupleType(item) if isinstance(value, list):
             return [_json(one, item, f"{at}[{i}]") for i, one in enumerate(value)]
         case SetType(item) | FrozenSetType(item) if isinstance(value, list):
             if isinstance(item, AnyType) and any(isinstance(one, list | dict) for one in value):
@@ -180,8 +193,12 @@ def _json(value: Any, type: Type, at: str) -> Any:
             if len({pack(k) for k, _ in pairs}) != len(pairs):
                 raise ParseError(f"{at or 'value'}: two of its keys are the same {key}")
             return pairs
-        case DictType(key, inner) if isinstance(value, list) and all(isinstance(p, list) and len(p) == 2 for p in value):
-            return [[_json(k, key, f"{at}[{i}][0]"), _json(v, inner, f"{at}[{i}][1]")] for i, (k, v) in enumerate(value)]
+        case DictType(key, inner) if isinstance(value, list) and all(
+            isinstance(p, list) and len(p) == 2 for p in value
+        ):
+            return [
+                [_json(k, key, f"{at}[{i}][0]"), _json(v, inner, f"{at}[{i}][1]")] for i, (k, v) in enumerate(value)
+            ]
         case RecordType() if isinstance(value, dict):
             return _record(value, type, at)
         case EnumType(_, members):
@@ -203,7 +220,9 @@ def _json(value: Any, type: Type, at: str) -> Any:
             raise ParseError(f"{at or 'value'}: {value!r} is not one of {', '.join(map(repr, values))}")
         case NamedType(name, wire):
             family = registry.known(name)
-            if family is None or any(isinstance(inner, EnumType | FlagType | RecordType | OpaqueType | NamedType) for inner in walk(wire)):
+            if family is None or any(
+                isinstance(inner, EnumType | FlagType | RecordType | OpaqueType | NamedType) for inner in walk(wire)
+            ):
                 return _json(value, wire, at)  # what only a worker knows is judged by its wire form
             try:
                 return codec_for(wire).lower(family.to_wire(family.from_wire(_lift(_json(value, wire, at), wire))))
@@ -242,7 +261,9 @@ def _record(value: dict[str, Any], type: RecordType, at: str) -> list[Any]:
     optional = type.kind == "typeddict"
     missing = [field.name for field in type.fields if field.name not in value and (field.required or not optional)]
     if unknown:
-        raise ParseError(f"{at or 'value'}: {type} has no field {unknown[0]!r}; it has {', '.join(f.name for f in type.fields)}")
+        raise ParseError(
+            f"{at or 'value'}: {type} has no field {unknown[0]!r}; it has {', '.join(f.name for f in type.fields)}"
+        )
     if missing:
         has_default = not next(field.required for field in type.fields if field.name == missing[0])
         hint = " (its class has a default, which is not known here: write it out)" if has_default else ""
@@ -300,7 +321,9 @@ def to_json(tree: Any, type: Type) -> Any:
             return to_json(tree[1], arms[tree[0]])
         case RecordType(kind="typeddict", fields=fields, parts=parts):
             rows = zip(fields, parts, tree, strict=True)
-            return {f.name: to_json(v if part is f.type else v[0], f.type) for f, part, v in rows if part is f.type or v}
+            return {
+                f.name: to_json(v if part is f.type else v[0], f.type) for f, part, v in rows if part is f.type or v
+            }
         case FlagType(members=members):
             return _flag_text(tree, members)
         case RecordType(fields=fields):
@@ -316,7 +339,9 @@ def to_json(tree: Any, type: Type) -> Any:
 
 def _text_keys(key: Type) -> bool:
     """Whether a dict's keys can be the keys of a JSON object and be read back."""
-    return isinstance(key, IntType | StrType | EnumType) or (isinstance(key, NamedType) and isinstance(key.wire, StrType))
+    return isinstance(key, IntType | StrType | EnumType) or (
+        isinstance(key, NamedType) and isinstance(key.wire, StrType)
+    )
 
 
 def _any_to_json(tree: Any) -> Any:

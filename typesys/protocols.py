@@ -26,7 +26,9 @@ def _inside(value: Any, annotation: Any) -> None:
     origin, args = get_origin(annotation), get_args(annotation)
     if is_protocol(origin or annotation) or origin in (typing.Union, UnionType):
         check_opaque(value, annotation)
-    elif isinstance(origin or annotation, type) and (is_record(origin or annotation) or typing.is_typeddict(origin or annotation)):
+    elif isinstance(origin or annotation, type) and (
+        is_record(origin or annotation) or typing.is_typeddict(origin or annotation)
+    ):
         hints = field_annotations(origin or annotation, args)
         for name, hint in hints.items():
             if isinstance(value, dict):
@@ -41,7 +43,13 @@ def _inside(value: Any, annotation: Any) -> None:
     elif isinstance(value, tuple) and args and not (len(args) == 2 and args[1] is Ellipsis):
         for index, (one, hint) in enumerate(zip(value, args, strict=False)):
             _at(f"[{index}]", one, hint)
-    elif hasattr(value, "__iter__") and not isinstance(value, str | bytes) and args and origin is not None and isinstance(origin, type):
+    elif (
+        hasattr(value, "__iter__")
+        and not isinstance(value, str | bytes)
+        and args
+        and origin is not None
+        and isinstance(origin, type)
+    ):
         for index, one in enumerate(value):
             _at(f"[{index}]", one, args[0])
 

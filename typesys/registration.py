@@ -55,10 +55,16 @@ def register_codec(
     _refuse_what_has_a_form(cls, chosen)
     written = type_of(wire)
     if mentions_opaque(written):
-        raise AnnotationError(f"wire={wire!r} has no wire form itself: say what plain data a {cls.__name__} is written as")
+        raise AnnotationError(
+            f"wire={wire!r} has no wire form itself: say what plain data a {cls.__name__} is written as"
+        )
     if name is None and "<locals>" in chosen:
-        raise AnnotationError(f"{chosen} is defined inside a function, where no worker finds it: define it at module level, or give a name")
-    registry.replace(registry.Family(cls, registry.named(chosen, written), to_wire, from_wire, subclasses, hashable, annotation=wire))
+        raise AnnotationError(
+            f"{chosen} is defined inside a function, where no worker finds it: define it at module level, or give a name"
+        )
+    registry.replace(
+        registry.Family(cls, registry.named(chosen, written), to_wire, from_wire, subclasses, hashable, annotation=wire)
+    )
 
 
 def _refuse_what_has_a_form(cls: type[object], name: str) -> None:
@@ -66,4 +72,6 @@ def _refuse_what_has_a_form(cls: type[object], name: str) -> None:
     if family is not None and family.type.name != name and registry.known(name) is None:
         raise AnnotationError(f"a codec for {cls.__qualname__} ({family.type.name}) is there already")
     if family is None and not isinstance(type_of(cls), OpaqueType):
-        raise AnnotationError(f"{cls.__qualname__} has a wire form already ({type_of(cls)}): values of it need no codec")
+        raise AnnotationError(
+            f"{cls.__qualname__} has a wire form already ({type_of(cls)}): values of it need no codec"
+        )

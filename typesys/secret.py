@@ -53,7 +53,9 @@ class Secret:
 
     def __init__(self, name: str) -> None:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise ValueError("what was given can't name a secret: letters, digits, '_', '.' and '-' can. Give the name, never the value")
+            raise ValueError(
+                "what was given can't name a secret: letters, digits, '_', '.' and '-' can. Give the name, never the value"
+            )
         self.name = name
 
     def reveal(self) -> str:
@@ -80,7 +82,9 @@ def _found(name: str) -> str:
     for resolver in _resolvers:
         value = resolver(name)
         if value is not None and not isinstance(value, str):
-            raise TypeError(f"the resolver {getattr(resolver, '__qualname__', resolver)} gave {type(value).__name__} for the secret {name}, not str")
+            raise TypeError(
+                f"the resolver {getattr(resolver, '__qualname__', resolver)} gave {type(value).__name__} for the secret {name}, not str"
+            )
         if value is not None:
             return value
     if name in os.environ:

@@ -43,7 +43,12 @@ def lower_any(value: Any) -> Any:
         return [ENUM, qualified_name(kind), value.value if isinstance(value, enum.Flag) else value.name]
     if is_record(kind):
         names = field_names(kind)
-        return [RECORD, qualified_name(kind), list(names), [_inside(f".{name}", one) for name, one in zip(names, reader(kind, names)(value), strict=True)]]
+        return [
+            RECORD,
+            qualified_name(kind),
+            list(names),
+            [_inside(f".{name}", one) for name, one in zip(names, reader(kind, names)(value), strict=True)],
+        ]
     family = registry.family_of_value(value)
     if family is not None:
         return [NAMED, family.type.name, _family_wire(family).lowered(written(family, value))]
@@ -59,7 +64,9 @@ def written(family: registry.Family, value: Any) -> Any:
     except TypeMismatch:
         raise
     except Exception as error:  # the code of a registered family may raise anything
-        raise TypeMismatch(f"a {type(value).__name__} can't be written down: {type(error).__name__}: {error}") from error
+        raise TypeMismatch(
+            f"a {type(value).__name__} can't be written down: {type(error).__name__}: {error}"
+        ) from error
 
 
 class _FamilyWire:

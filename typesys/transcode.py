@@ -12,7 +12,18 @@ from typing import Any
 from promissory.typesys.assignability import assignable
 from promissory.typesys.canonical import pack
 from promissory.typesys.errors import TypeMismatch
-from promissory.typesys.self_describing import DICT, ENUM, FROZENSET, LIST, NAMED, OPAQUE, RECORD, SET, TUPLE, sorted_once
+from promissory.typesys.self_describing import (
+    DICT,
+    ENUM,
+    FROZENSET,
+    LIST,
+    NAMED,
+    OPAQUE,
+    RECORD,
+    SET,
+    TUPLE,
+    sorted_once,
+)
 from promissory.typesys.types import (
     AnyType,
     BoolType,
@@ -88,7 +99,10 @@ def transcode(tree: Any, source: Type, target: Type) -> Any:
         case RecordType(kind="typeddict"), RecordType():
             return [_key(one, a, b) for one, a, b in zip(tree, source.fields, target.fields, strict=True)]
         case RecordType(), RecordType():
-            return [_at(f".{a.name}", one, a.type, b.type) for one, a, b in zip(tree, source.fields, target.fields, strict=True)]
+            return [
+                _at(f".{a.name}", one, a.type, b.type)
+                for one, a, b in zip(tree, source.fields, target.fields, strict=True)
+            ]
         case NamedType(_, a), NamedType(_, b):
             return transcode(tree, a, b)
         case RecordType(kind="namedtuple", fields=fields), TupleType() | VarTupleType():
@@ -164,7 +178,12 @@ def _to_any(tree: Any, source: Type) -> Any:
         case RecordType(kind="typeddict", fields=fields, parts=parts):
             return [DICT, [[f.name, _to_any(v, f.type)] for f, v in _present(tree, fields, parts)]]
         case RecordType(name, _, fields):
-            return [RECORD, class_name(name), [f.name for f in fields], [_to_any(v, f.type) for v, f in zip(tree, fields, strict=True)]]
+            return [
+                RECORD,
+                class_name(name),
+                [f.name for f in fields],
+                [_to_any(v, f.type) for v, f in zip(tree, fields, strict=True)],
+            ]
         case EnumType(name) | FlagType(name):
             return [ENUM, name, tree]
         case NamedType(name, wire):
@@ -200,7 +219,9 @@ def _from_any(tree: Any, target: Type, exact: bool = False) -> Any:
             return tree
         case FloatType() if type(tree) is float or (type(tree) is int and not exact):
             return _float(tree)
-        case IntType() | BoolType() | StrType() | BytesType() | NoneType() if kind is None and _scalar_fits(tree, target):
+        case IntType() | BoolType() | StrType() | BytesType() | NoneType() if kind is None and _scalar_fits(
+            tree, target
+        ):
             return tree
         case LiteralType(values) if kind is None and (type(tree), tree) in [(type(value), value) for value in values]:
             return tree
@@ -210,15 +231,19 @@ def _from_any(tree: Any, target: Type, exact: bool = False) -> Any:
             return [inner(f"[{i}]", one, item) for i, one in enumerate(tree[1])]
         case TupleType(items) if kind == TUPLE and len(tree[1]) == len(items):
             return [inner(f"[{i}]", one, item) for i, (one, item) in enumerate(zip(tree[1], items, strict=True))]
-        case (SetType(item) | FrozenSetType(item)) if kind == (SET if isinstance(target, SetType) else FROZENSET):
+        case SetType(item) | FrozenSetType(item) if kind == (SET if isinstance(target, SetType) else FROZENSET):
             return sorted_once(inner(f"[{i}]", one, item) for i, one in enumerate(tree[1]))
         case DictType(key, value) if kind == DICT:
             return _entries([[_from_any(k, key, exact), inner(f"[{k!r}]", v, value)] for k, v in tree[1]])
         case RecordType(kind="typeddict") if kind == DICT:
             return _keys_from_any(tree[1], target, inner)
-        case RecordType(name, _, fields) if kind == RECORD and tree[1] == class_name(name) and tree[2] == [f.name for f in fields]:
+        case RecordType(name, _, fields) if (
+            kind == RECORD and tree[1] == class_name(name) and tree[2] == [f.name for f in fields]
+        ):
             return [inner(f".{field.name}", one, field.type) for one, field in zip(tree[3], fields, strict=True)]
-        case EnumType(name, members) if kind == ENUM and tree[1] == name and tree[2] in [member for member, _ in members]:
+        case EnumType(name, members) if (
+            kind == ENUM and tree[1] == name and tree[2] in [member for member, _ in members]
+        ):
             return tree[2]
         case FlagType(name) if kind == ENUM and tree[1] == name and type(tree[2]) is int:
             return tree[2]
@@ -295,7 +320,12 @@ def fits(tree: Any, type: Type) -> bool:
         return False
     match type:
         case UnionType(arms):
-            return len(tree) == 2 and tree[0].__class__ is int and 0 <= tree[0] < len(arms) and fits(tree[1], arms[tree[0]])
+            return (
+                len(tree) == 2
+                and tree[0].__class__ is int
+                and 0 <= tree[0] < len(arms)
+                and fits(tree[1], arms[tree[0]])
+            )
         case ListType(item) | VarTupleType(item) | SetType(item) | FrozenSetType(item):
             return all(fits(one, item) for one in tree)
         case TupleType(items):
@@ -303,11 +333,15 @@ def fits(tree: Any, type: Type) -> bool:
         case RecordType(kind=kind, parts=parts):
             optional = kind == "typeddict"
             return len(tree) == len(parts) and all(
-                fits(one, part) and not (optional and isinstance(part, VarTupleType) and part is not field.type and len(one) > 1)
+                fits(one, part)
+                and not (optional and isinstance(part, VarTupleType) and part is not field.type and len(one) > 1)
                 for one, part, field in zip(tree, parts, type.fields, strict=True)
             )
         case DictType(key, value):
-            return all(one.__class__ in (list, tuple) and len(one) == 2 and fits(one[0], key) and fits(one[1], value) for one in tree)
+            return all(
+                one.__class__ in (list, tuple) and len(one) == 2 and fits(one[0], key) and fits(one[1], value)
+                for one in tree
+            )
     return False
 
 
@@ -322,7 +356,7 @@ def step_type(type: Type, step: Step) -> Type | None:
     int
     """
     match type, step:
-        case (ListType(item) | VarTupleType(item)), int():
+        case ((ListType(item) | VarTupleType(item)), int()):
             return item
         case TupleType(items), int() if -len(items) <= step < len(items):
             return items[step]

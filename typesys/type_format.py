@@ -47,8 +47,15 @@ from promissory.typesys.types import (
 
 _SIMPLE: Final[tuple[Type, ...]] = (ANY, NONE, BOOL, INT, FLOAT, STR, BYTES)
 _SIMPLE_CODE: Final = {type: code for code, type in enumerate(_SIMPLE)}
-_LIST, _DICT, _TUPLE, _VAR_TUPLE, _SET, _FROZENSET, _UNION, _LITERAL, _ENUM, _RECORD, _REF, _NAMED, _OPAQUE, _FLAG = range(10, 24)
-_ONE_ITEM: Final[dict[type[Type], int]] = {ListType: _LIST, VarTupleType: _VAR_TUPLE, SetType: _SET, FrozenSetType: _FROZENSET}
+_LIST, _DICT, _TUPLE, _VAR_TUPLE, _SET, _FROZENSET, _UNION, _LITERAL, _ENUM, _RECORD, _REF, _NAMED, _OPAQUE, _FLAG = (
+    range(10, 24)
+)
+_ONE_ITEM: Final[dict[type[Type], int]] = {
+    ListType: _LIST,
+    VarTupleType: _VAR_TUPLE,
+    SetType: _SET,
+    FrozenSetType: _FROZENSET,
+}
 _RECORD_CODES: Final[dict[RecordKind, bool | int]] = {"dataclass": False, "namedtuple": True, "typeddict": 2}
 _MAX_DEPTH: Final = 200
 
@@ -95,7 +102,11 @@ def _tree(type: Type) -> Any:
 
 
 def _definition_tree(one: Definition) -> list[Any]:
-    return [one.name, _RECORD_CODES[one.kind], [[field.name, _tree(field.type), field.required] for field in one.fields]]
+    return [
+        one.name,
+        _RECORD_CODES[one.kind],
+        [[field.name, _tree(field.type), field.required] for field in one.fields],
+    ]
 
 
 @lru_cache(4096)
@@ -136,7 +147,10 @@ def _renamed(tree: Any, name_of: Callable[[str], str]) -> Any:
     if code == _NAMED:
         return [code, name_of(rest[0]), _renamed(rest[1], name_of)]
     if code == _RECORD:
-        rows = [[name_of(name), kind, [[field, _renamed(type, name_of), needed] for field, type, needed in fields]] for name, kind, fields in rest[1]]
+        rows = [
+            [name_of(name), kind, [[field, _renamed(type, name_of), needed] for field, type, needed in fields]]
+            for name, kind, fields in rest[1]
+        ]
         return [code, name_of(rest[0]), rows]
     return tree if code == _LITERAL else [code, *(_renamed(one, name_of) for one in rest)]
 
@@ -167,7 +181,9 @@ def _literal(values: Any) -> LiteralType:
 
 def _members(rows: Any) -> tuple[tuple[str, str | int | None], ...]:
     members = tuple((_text(name), plain) for name, plain in rows)
-    if any(plain.__class__ not in (str, int, NoneType) for _, plain in members) or len({name for name, _ in members}) != len(members):
+    if any(plain.__class__ not in (str, int, NoneType) for _, plain in members) or len(
+        {name for name, _ in members}
+    ) != len(members):
         raise ValueError("the members of an enum are malformed")
     return members
 

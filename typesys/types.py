@@ -255,7 +255,9 @@ class RecordType(Type):
     def parts(self) -> tuple[Type, ...]:
         """The types of what its wire form holds, in order: those of its fields, but for a key that may be missing an array of none or one."""
         optional = self.kind == "typeddict"
-        return tuple(VarTupleType(field.type) if optional and not field.required else field.type for field in self.fields)
+        return tuple(
+            VarTupleType(field.type) if optional and not field.required else field.type for field in self.fields
+        )
 
     def __str__(self) -> str:
         return short_name(self.name)
@@ -294,12 +296,32 @@ class OpaqueType(Type):
         return f"Opaque[{self.name if '[' in self.name else short_name(self.name)}]"
 
 
-ANY, NONE, BOOL, INT, FLOAT, STR, BYTES = AnyType(), NoneType(), BoolType(), IntType(), FloatType(), StrType(), BytesType()
+ANY, NONE, BOOL, INT, FLOAT, STR, BYTES = (
+    AnyType(),
+    NoneType(),
+    BoolType(),
+    IntType(),
+    FloatType(),
+    StrType(),
+    BytesType(),
+)
 
 _ORDER: dict[type[Type], int] = {
     kind: position
     for position, kind in enumerate(
-        (BoolType, IntType, FloatType, StrType, BytesType, LiteralType, EnumType, FlagType, NamedType, RecordType, TupleType)
+        (
+            BoolType,
+            IntType,
+            FloatType,
+            StrType,
+            BytesType,
+            LiteralType,
+            EnumType,
+            FlagType,
+            NamedType,
+            RecordType,
+            TupleType,
+        )
         + (VarTupleType, ListType, DictType, SetType, FrozenSetType, OpaqueType, AnyType, NoneType)
     )
 }
@@ -442,7 +464,9 @@ def reachable(name: str, known: Mapping[str, Definition]) -> tuple[Definition, .
         one = todo.pop()
         if one not in found:
             found[one] = known[one]
-            todo += [inner.name for field in known[one].fields for inner in walk(field.type) if isinstance(inner, RefType)]
+            todo += [
+                inner.name for field in known[one].fields for inner in walk(field.type) if isinstance(inner, RefType)
+            ]
     return tuple(found[one] for one in sorted(found))
 
 

@@ -269,7 +269,9 @@ def _sequence(item: Type, wanted: type, lookup: Find, records: Records, exact: b
 
     def lower(value: Any) -> Any:
         if not isinstance(value, wanted):
-            raise TypeMismatch(f"expected {wanted.__name__}[{item}{', ...' if wanted is tuple else ''}], got {said(value)}")
+            raise TypeMismatch(
+                f"expected {wanted.__name__}[{item}{', ...' if wanted is tuple else ''}], got {said(value)}"
+            )
         items: Any = value
         return items if _all_native(items, native) else each(items, item_lower)
 

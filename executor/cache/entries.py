@@ -81,10 +81,14 @@ def entry_from_bytes(data: bytes, key: str) -> Entry:
     _, _, payload = unseal(data, MAGIC, range(1, VERSION + 1), key)
     tree = unpack_canonical(payload, key)
     try:
-        told = tuple((fields.text(name), fields.data(one)) for name, one in map(fields.items, fields.items(tree["fields"])))
+        told = tuple(
+            (fields.text(name), fields.data(one)) for name, one in map(fields.items, fields.items(tree["fields"]))
+        )
         value = None if tree["value"] is None else fields.value(tree["value"])
         futures = None if tree["futures"] is None else fields.data(tree["futures"])
-        entry = Entry(told, value, futures, fields.text(tree["run"]), fields.text(tree["path"]), fields.whole(tree["created"]))
+        entry = Entry(
+            told, value, futures, fields.text(tree["run"]), fields.text(tree["path"]), fields.whole(tree["created"])
+        )
         if (value is None) is (futures is None) or [name for name, _ in told[:3]] != ["task", "version", "interface"]:
             raise ValueError("it holds no outcome")
         told[0][1].decode(), told[1][1].decode()
@@ -158,7 +162,9 @@ def take_lease(store: Store, key: bytes, run_id: str, epoch: int) -> bool:
     mine = {"run": run_id, "epoch": epoch, "nonce": secrets.token_hex(8)}
     taken = store.put_new(lease_key(key, number + 1), json.dumps(mine).encode(), durable=False)
     if taken and number > 0:
-        store.delete(lease_key(key, number - 1))  # never the newest but one: somebody slow may be about to take the number after it
+        store.delete(
+            lease_key(key, number - 1)
+        )  # never the newest but one: somebody slow may be about to take the number after it
     return taken
 
 
@@ -182,7 +188,12 @@ def _last_lease(store: Store, key: bytes) -> tuple[int, dict[str, Any] | None]:
         return -1, None
     try:
         said = json.loads(store.get(keys[-1]).decode())
-        whole = isinstance(said, dict) and isinstance(said.get("epoch"), int) and isinstance(said.get("run"), str) and is_run_id(said["run"])
+        whole = (
+            isinstance(said, dict)
+            and isinstance(said.get("epoch"), int)
+            and isinstance(said.get("run"), str)
+            and is_run_id(said["run"])
+        )
     except (NotInStore, ValueError, RecursionError):
         said, whole = None, False
     return int(keys[-1].rpartition("/")[2]), said if whole else None

@@ -28,7 +28,12 @@ class Reuse:
     """
 
     def __init__(
-        self, manifest: Manifest, scheduler: Scheduler, clock: Clock, open_lookups: Callable[[], Lookups], submit: Callable[[list[Call]], None]
+        self,
+        manifest: Manifest,
+        scheduler: Scheduler,
+        clock: Clock,
+        open_lookups: Callable[[], Lookups],
+        submit: Callable[[list[Call]], None],
     ) -> None:
         self._created = manifest.created
         self._scheduler = scheduler

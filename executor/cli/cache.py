@@ -27,7 +27,16 @@ def _list(store: str, task: str | None, as_json: bool) -> None:
         if entry is not None and (task is None or _is_of(entry.task, task)):
             version = dict(entry.fields)["version"].decode()
             kind = "result" if entry.futures is None else "futures file"
-            rows.append([key.rpartition("/")[2][:16], entry.task, version[:16], kind, f"{entry.run_id} {entry.path}", ago(entry.created)])
+            rows.append(
+                [
+                    key.rpartition("/")[2][:16],
+                    entry.task,
+                    version[:16],
+                    kind,
+                    f"{entry.run_id} {entry.path}",
+                    ago(entry.created),
+                ]
+            )
     rows.sort(key=lambda row: (row[1], row[5]))
     names = ["key", "task", "version", "kind", "made by", "when"]
     if as_json:
@@ -48,11 +57,17 @@ def _remove(store: str, which: str | None, everything: bool) -> None:
     removed = 0
     for key, entry in entries(opened):
         name = key.rpartition("/")[2]
-        if which is None or (entry is not None and _is_of(entry.task, which)) or (len(which) >= 8 and name.startswith(which)):
+        if (
+            which is None
+            or (entry is not None and _is_of(entry.task, which))
+            or (len(which) >= 8 and name.startswith(which))
+        ):
             opened.delete(key)
             removed += 1
     if which is not None and not removed:
-        raise click.UsageError(f"no cached result is of a task {which!r}, or has a key that begins so (8 characters at least); `promissory cache ls` shows what there is")
+        raise click.UsageError(
+            f"no cached result is of a task {which!r}, or has a key that begins so (8 characters at least); `promissory cache ls` shows what there is"
+        )
     say(f"{counted(removed, 'cached result')} removed")
 
 

@@ -20,10 +20,14 @@ def command(run_id: str, store: str, as_json: bool) -> int:
     findings = list(examine(open_store(store), run_id))
     whole = is_whole(findings)
     if as_json:
-        click.echo(json.dumps({"run": run_id, "whole": whole, "findings": [asdict(finding) for finding in findings]}, indent=2))
+        click.echo(
+            json.dumps({"run": run_id, "whole": whole, "findings": [asdict(finding) for finding in findings]}, indent=2)
+        )
     else:
         for finding in findings:
             said = finding.problem.removeprefix(f"{finding.key} ")
-            click.echo(f"{finding.severity:<8}{finding.key} {said}{f'. Way out: {finding.way_out}' if finding.way_out else ''}")
+            click.echo(
+                f"{finding.severity:<8}{finding.key} {said}{f'. Way out: {finding.way_out}' if finding.way_out else ''}"
+            )
         click.echo(f"run {run_id} is whole" if whole else f"run {run_id} has lost something")
     return 0 if whole else 1

@@ -17,4 +17,6 @@ def command(run_id: str, target: str, store: str) -> None:
     """Copy a run, and all it refers to, into the store DIR (a folder or URL): there it can be looked at and resumed, on another machine too."""
     opened = open_store(target)
     copied = export(open_store(store), run_id, opened)
-    say(f"{counted(copied, 'file')} of run {run_id} are in {opened.url}; to go on there: promissory resume {run_id} --store {target}")
+    say(
+        f"{counted(copied, 'file')} of run {run_id} are in {opened.url}; to go on there: promissory resume {run_id} --store {target}"
+    )

@@ -30,7 +30,9 @@ class _Age(click.ParamType):  # type: ignore[type-arg]
 
 @click.command()
 @store_option
-@click.option("--older-than", type=_Age(), default="1d", show_default=True, help="Leave alone what is younger: 30m, 12h, 7d.")
+@click.option(
+    "--older-than", type=_Age(), default="1d", show_default=True, help="Leave alone what is younger: 30m, 12h, 7d."
+)
 @click.option("--run", "runs", metavar="RUN", multiple=True, help="Remove this run first; may be given again.")
 @click.option("--remove", "really", is_flag=True, help="Remove it. Without this, only told.")
 @click.option("--quiet", is_flag=True, help="Only the sum.")

@@ -45,7 +45,9 @@ class _TypedText(_BytesParameter):
         return self.name
 
 
-def inputs_from_command_line(plan: Plan, workflow: str, documentation: str, arguments: list[str], given: str | None) -> dict[str, bytes]:
+def inputs_from_command_line(
+    plan: Plan, workflow: str, documentation: str, arguments: list[str], given: str | None
+) -> dict[str, bytes]:
     """The inputs of a run, as bytes by name.
 
     Args:
@@ -72,14 +74,18 @@ def inputs_from_command_line(plan: Plan, workflow: str, documentation: str, argu
                 collected[parameter.name] = value
 
     settings = {"help_option_names": ["-h"] if "help" in names_of_inputs else ["-h", "--help"]}
-    command = click.Command(workflow, params=options, callback=callback, help=documentation or None, context_settings=settings)
+    command = click.Command(
+        workflow, params=options, callback=callback, help=documentation or None, context_settings=settings
+    )
     spelled = [_dashed(argument, names_of_inputs) for argument in arguments]
     try:
         with command.make_context(f"promissory run … {workflow}", spelled) as context:
             command.invoke(context)
     except click.NoSuchOption as error:
         if error.option_name in _OURS:
-            raise click.UsageError(f"{error.option_name} is an option of promissory's own: it stands before the file", error.ctx) from None
+            raise click.UsageError(
+                f"{error.option_name} is an option of promissory's own: it stands before the file", error.ctx
+            ) from None
         raise
     inputs = {}
     for parameter in plan.inputs:
@@ -89,7 +95,20 @@ def inputs_from_command_line(plan: Plan, workflow: str, documentation: str, argu
     return inputs
 
 
-_OURS = frozenset(["--engine", "--max-depth", "--max-nodes", "--max-futures-bytes", "--max-parallelism", "--json", "--quiet", "--store", "--inputs", "--run-id"])
+_OURS = frozenset(
+    [
+        "--engine",
+        "--max-depth",
+        "--max-nodes",
+        "--max-futures-bytes",
+        "--max-parallelism",
+        "--json",
+        "--quiet",
+        "--store",
+        "--inputs",
+        "--run-id",
+    ]
+)
 
 
 def _dashed(argument: str, names: set[str]) -> str:
@@ -109,8 +128,12 @@ def _option(parameter: Parameter, base: dict[str, bytes]) -> click.Option:
     shown = None if parameter.default is None else f"default: {value_text(parameter.default, parameter.type)}"
     help_text = f"{parameter.type}" + (f"  [{shown}]" if shown else "")
     if isinstance(parameter.type, BoolType):
-        return click.Option([_key(parameter.name), f"--{flag}/--no-{flag}"], default=None, required=required, help=help_text)
-    return click.Option([_key(parameter.name), f"--{flag}"], type=_TypedText(parameter.type), required=required, help=help_text)
+        return click.Option(
+            [_key(parameter.name), f"--{flag}/--no-{flag}"], default=None, required=required, help=help_text
+        )
+    return click.Option(
+        [_key(parameter.name), f"--{flag}"], type=_TypedText(parameter.type), required=required, help=help_text
+    )
 
 
 def _from_json(plan: Plan, given: str) -> dict[str, bytes]:

@@ -48,7 +48,9 @@ def is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except (OSError, ValueError) as error:
-        raise click.UsageError(f"{str(path)[:60]}… can't be a file: {getattr(error, 'strerror', None) or error}") from None
+        raise click.UsageError(
+            f"{str(path)[:60]}… can't be a file: {getattr(error, 'strerror', None) or error}"
+        ) from None
 
 
 def _plan(path: Path) -> Plan:
@@ -63,7 +65,9 @@ def _import_file(path: Path) -> ModuleType:
     loaded = sys.modules.get(name)
     file = getattr(loaded, "__file__", None)
     if loaded is not None and (file is None or Path(file).resolve() != path.resolve()):
-        raise click.UsageError(f"{path} would be imported as {name!r}, and a module of that name is loaded already ({file or 'built in'}): rename it")
+        raise click.UsageError(
+            f"{path} would be imported as {name!r}, and a module of that name is loaded already ({file or 'built in'}): rename it"
+        )
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     module = _import(name, str(path))

@@ -38,7 +38,11 @@ def command(run_id: str, node: str | None, store: str, follow: bool) -> None:
         history.update()
         printed.ended(history)
         for key, (worker, since) in history.running.items():
-            if before.get(key) == running.get(key) == (worker, since) and history.has(*key) and not history.is_over(*key):
+            if (
+                before.get(key) == running.get(key) == (worker, since)
+                and history.has(*key)
+                and not history.is_over(*key)
+            ):
                 printed.going_on(history, history.path(*key), worker)
     if follow:
         history.update()
@@ -56,12 +60,18 @@ class Printed:
     def __init__(self, store: Store, prefix: str | None) -> None:
         self._store = store
         self._prefix = prefix
-        self._inside = () if prefix is None else (prefix + "/", prefix + "[", prefix.removesuffix("[=0]") + "/")  # in a first iteration paths don't name it
+        self._inside = (
+            () if prefix is None else (prefix + "/", prefix + "[", prefix.removesuffix("[=0]") + "/")
+        )  # in a first iteration paths don't name it
         self._up_to: dict[str, int] = {}
 
     def ended(self, history: History) -> None:
         """Print what nodes said that have ended since."""
-        rows = [row for row in (*history.failed_attempts(), *history.nodes(items=True)) if row.log is not None and row.log[1] + row.log[2] > self._up_to.get(row.log[0], 0)]
+        rows = [
+            row
+            for row in (*history.failed_attempts(), *history.nodes(items=True))
+            if row.log is not None and row.log[1] + row.log[2] > self._up_to.get(row.log[0], 0)
+        ]
         for row in sorted(rows, key=lambda one: one.started):
             assert row.log is not None
             key, offset, length = row.log

@@ -14,7 +14,15 @@ import click
 
 from promissory._version import VERSION
 from promissory.executor.cli.output import say
-from promissory.executor.errors import EngineError, ExecutorError, InputError, RunExists, RunIsNotLive, RunNotFound, UnsupportedStore
+from promissory.executor.errors import (
+    EngineError,
+    ExecutorError,
+    InputError,
+    RunExists,
+    RunIsNotLive,
+    RunNotFound,
+    UnsupportedStore,
+)
 from promissory.planner.errors import CompileError, PlanFormatError, authors_lines
 from promissory.typesys.errors import FormatError, ParseError
 

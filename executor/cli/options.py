@@ -50,7 +50,10 @@ class Running:
     def options(self, on_progress: Callable[[Progress], None] | None) -> tuple[Options, Limited]:
         """How the run is to be carried, and within which limits."""
         options, limits = options_of({**self.given, "echo": not self.quiet, "on_progress": on_progress})
-        memory, gpu = options.memory if self.memory is None else self.memory, options.gpu if self.gpu is None else self.gpu
+        memory, gpu = (
+            options.memory if self.memory is None else self.memory,
+            options.gpu if self.gpu is None else self.gpu,
+        )
         return replace(options, memory=memory, gpu=gpu), limits
 
 
@@ -64,19 +67,35 @@ def memory_of(text: str | None) -> int | None:
 
 def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--store URL`."""
-    return click.option("--store", default=default_store, help="Where runs are kept: a path or URL.  [PROMISSORY_STORE, else ./.promissory]")(function)
+    return click.option(
+        "--store",
+        default=default_store,
+        help="Where runs are kept: a path or URL.  [PROMISSORY_STORE, else ./.promissory]",
+    )(function)
 
 
 def running_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """What `run`, `resume` and `rerun` take, given to the command as `running`. Made of `RunOptions`."""
 
     @functools.wraps(function)
-    def wrapped(*, as_json: bool, quiet: bool, memory: str | None, gpu: int | None, pools: tuple[tuple[str, int], ...], **others: Any) -> Any:
+    def wrapped(
+        *,
+        as_json: bool,
+        quiet: bool,
+        memory: str | None,
+        gpu: int | None,
+        pools: tuple[tuple[str, int], ...],
+        **others: Any,
+    ) -> Any:
         given: dict[str, Any] = {name: others.pop(name) for name in RunOptions.__annotations__ if name in others}
         running = Running(cast(RunOptions, {**given, "pools": dict(pools)}), memory_of(memory), gpu, as_json, quiet)
         return function(running=running, **others)
 
-    of_runs = [option for name, hint in get_type_hints(RunOptions, include_extras=True).items() for option in _options(name, hint)]
+    of_runs = [
+        option
+        for name, hint in get_type_hints(RunOptions, include_extras=True).items()
+        for option in _options(name, hint)
+    ]
     ours = [
         click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, always."),
         click.option("--quiet", is_flag=True, help="No messages, no progress, no echo of what tasks print."),
@@ -96,12 +115,26 @@ def _options(name: str, hint: Any) -> list[Decorator]:
     if name == "pools":
         return [click.option("--pool", "pools", type=_Pool(), multiple=True, help=said.help)]
     if name == "resources":
-        memory = click.option("--memory", default=None, help="The memory that tasks may use together, like 16GiB.  [the machine's]")
-        return [memory, click.option("--gpu", type=click.IntRange(min=0), default=None, help="The graphics processors that tasks may use.  [the machine's]")]
+        memory = click.option(
+            "--memory", default=None, help="The memory that tasks may use together, like 16GiB.  [the machine's]"
+        )
+        return [
+            memory,
+            click.option(
+                "--gpu",
+                type=click.IntRange(min=0),
+                default=None,
+                help="The graphics processors that tasks may use.  [the machine's]",
+            ),
+        ]
     if wanted is bool:
         return [click.option(flag, is_flag=True, help=said.help)]
     if get_origin(wanted) is Literal:
-        return [click.option(flag, type=click.Choice(get_args(wanted)), default=said.default, show_default=True, help=said.help)]
+        return [
+            click.option(
+                flag, type=click.Choice(get_args(wanted)), default=said.default, show_default=True, help=said.help
+            )
+        ]
     if str in get_args(wanted):
         return [click.option(flag, default=said.default, show_default=True, help=said.help)]
     if float in get_args(wanted):

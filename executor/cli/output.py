@@ -46,11 +46,19 @@ def print_result(outputs: list[tuple[str, Type, bytes]], as_json: bool) -> None:
 
 
 def _print_json(value: Any) -> None:
-    show(json.dumps(value, indent=2 if isinstance(value, dict | list) and len(json.dumps(value)) > 100 else None, ensure_ascii=False))
+    show(
+        json.dumps(
+            value,
+            indent=2 if isinstance(value, dict | list) and len(json.dumps(value)) > 100 else None,
+            ensure_ascii=False,
+        )
+    )
 
 
 def _is_table(type: Type) -> bool:
-    return isinstance(type, RecordType) or (isinstance(type, ListType | VarTupleType) and isinstance(type.item, RecordType))
+    return isinstance(type, RecordType) or (
+        isinstance(type, ListType | VarTupleType) and isinstance(type.item, RecordType)
+    )
 
 
 def _print_records(tree: Any, type: Type) -> None:

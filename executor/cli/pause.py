@@ -2,4 +2,9 @@
 
 from promissory.executor.cli.telling import telling
 
-command = telling("pause", "Have a run start nothing new until `unpause`; what runs may finish. Returns when the run has taken note.", "is paused", "unpause")
+command = telling(
+    "pause",
+    "Have a run start nothing new until `unpause`; what runs may finish. Returns when the run has taken note.",
+    "is paused",
+    "unpause",
+)

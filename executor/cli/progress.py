@@ -40,7 +40,14 @@ class View:
         from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as Bar
 
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[more]}"))
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[more]}"),
+        )
         self._bar = Bar(*columns)
         self._task = self._bar.add_task(title, total=1, more="")
         self._running: tuple[tuple[str, str, int], ...] = ()
@@ -81,7 +88,11 @@ def worker_table(running: tuple[tuple[str, str, int], ...]) -> Any:
     table = Table(box=None, show_header=False, padding=(0, 2))
     now = time.time()
     for worker, path, since in sorted(running, key=lambda one: one[2])[:_ROWS]:
-        table.add_row(Text(worker, style="dim"), Text(path, overflow="ellipsis", no_wrap=True), Text(f"{max(0.0, now - since / 1e6):.1f} s", style="cyan"))
+        table.add_row(
+            Text(worker, style="dim"),
+            Text(path, overflow="ellipsis", no_wrap=True),
+            Text(f"{max(0.0, now - since / 1e6):.1f} s", style="cyan"),
+        )
     if len(running) > _ROWS:
         table.add_row("", Text(f"and {len(running) - _ROWS} more"), "")
     return table

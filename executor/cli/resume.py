@@ -20,7 +20,9 @@ from promissory.executor.records.progress import Progress
 @click.command()
 @running_options
 @store_option
-@click.option("--take-over", is_flag=True, help="Take the run from an executor that seems to live; it will stop by itself.")
+@click.option(
+    "--take-over", is_flag=True, help="Take the run from an executor that seems to live; it will stop by itself."
+)
 @click.option("--strict-code", is_flag=True, help="Refuse if any code changed since the run began.")
 @click.argument("run_id", metavar="RUN")
 @click.argument("file", required=False)
@@ -43,6 +45,8 @@ def command(
 
     def begin(on_progress: Callable[[Progress], None] | None) -> Run:
         options, limits = running.options(on_progress)
-        return resume_with(run_id, options, limits, store=opened, take_over=take_over, strict_code=strict_code, on_change=changed)
+        return resume_with(
+            run_id, options, limits, store=opened, take_over=take_over, strict_code=strict_code, on_change=changed
+        )
 
     return carry(begin, manifest.workflow, plan, running)

@@ -72,7 +72,9 @@ def command(
         options, limited = running.options(on_progress)
         limits = Limits().changed(*limited)
         try:
-            prepared = prepare_encoded(plan, encoded, {}, store=opened, limits=limits, run_id=run_id, source=source, options=options)
+            prepared = prepare_encoded(
+                plan, encoded, {}, store=opened, limits=limits, run_id=run_id, source=source, options=options
+            )
         except RunExists as error:
             if not error.is_same or run_id is None:
                 raise
@@ -86,9 +88,7 @@ def command(
     return carry(begin, name, plan, running)
 
 
-def carry(
-    begin: Callable[[Callable[[Progress], None] | None], Run], name: str, plan: Plan, running: Running
-) -> int:
+def carry(begin: Callable[[Callable[[Progress], None] | None], Run], name: str, plan: Plan, running: Running) -> int:
     """Carry a run to its end with a progress bar; print its result or its error; the exit code."""
     if running.quiet:
         run = begin(None)
@@ -99,7 +99,9 @@ def carry(
     if error is not None:
         say(f"promissory: {error}")
         return 130 if isinstance(error, RunInterrupted) else 1
-    outputs = [(output.name, output.type, data) for output, data in zip(plan.outputs, run.encoded_outputs(), strict=False)]
+    outputs = [
+        (output.name, output.type, data) for output, data in zip(plan.outputs, run.encoded_outputs(), strict=False)
+    ]
     if run.state == "TERMINATED":
         say(f"run {run.id} was ended early{f': {run.reason}' if run.reason else ''}")
     there = [(name, type, data) for name, type, data in outputs if data is not None]

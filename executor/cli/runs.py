@@ -18,5 +18,8 @@ def command(store: str) -> None:
     if not found:
         say(f"no runs in {opened.url}")
         return
-    rows = [[one.run_id, one.workflow, one.state, ago(one.created), lasted(one.duration), f"{one.done:,}/{one.nodes:,}"] for one in found]
+    rows = [
+        [one.run_id, one.workflow, one.state, ago(one.created), lasted(one.duration), f"{one.done:,}/{one.nodes:,}"]
+        for one in found
+    ]
     print_table(["run", "workflow", "state", "created", "lasted", "nodes"], rows)

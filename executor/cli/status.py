@@ -19,10 +19,19 @@ from promissory.typesys.types import short_name
 
 @click.command()
 @store_option
-@click.option("--nodes", "all_nodes", is_flag=True, help="Every node, with its state and times; without it, those that failed, run or wait for another attempt.")
+@click.option(
+    "--nodes",
+    "all_nodes",
+    is_flag=True,
+    help="Every node, with its state and times; without it, those that failed, run or wait for another attempt.",
+)
 @click.option("--items", is_flag=True, help="With each item of a map and each iteration of a loop.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@click.option("--watch", is_flag=True, help="Look on until the run has ended: what each worker does, what waits; then tell how it stands.")
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Look on until the run has ended: what each worker does, what waits; then tell how it stands.",
+)
 @click.argument("run_id", metavar="RUN")
 def command(run_id: str, store: str, all_nodes: bool, items: bool, as_json: bool, watch: bool) -> None:
     """Tell how a run stands: its state, its nodes by state and by what they call, what failed and what runs."""
@@ -41,10 +50,14 @@ def command(run_id: str, store: str, all_nodes: bool, items: bool, as_json: bool
         click.echo(f"from     {manifest.parent[1]} of run {manifest.parent[0]}")
     click.echo(f"state    {history.state}{f' ({history.end[1]})' if history.end and history.end[1] else ''}")
     click.echo(f"created  {ago(manifest.created)} by {manifest.user} on {manifest.host}, Python {manifest.python}")
-    click.echo(f"lasted   {lasted(history.ended_at - manifest.created)}{f', resumed {history.resumes - 1} times' if history.resumes > 1 else ''}")
+    click.echo(
+        f"lasted   {lasted(history.ended_at - manifest.created)}{f', resumed {history.resumes - 1} times' if history.resumes > 1 else ''}"
+    )
     for name in history.changed_code:
         click.echo(f"changed  {name} runs newer code than the run began with")
-    click.echo("nodes    " + (", ".join(f"{count:,} {state}" for state, count in sorted(history.counts.items())) or "none"))
+    click.echo(
+        "nodes    " + (", ".join(f"{count:,} {state}" for state, count in sorted(history.counts.items())) or "none")
+    )
     _items(history)
     for gate in history.gates():
         click.echo(f"waits    {gate.path} for {gate.wants}: promissory answer {manifest.run_id} {gate.name} VALUE")
@@ -53,7 +66,14 @@ def command(run_id: str, store: str, all_nodes: bool, items: bool, as_json: bool
     if all_nodes or troubled:
         shown = rows if all_nodes else troubled
         table = [
-            [row.path, row.state, str(row.attempts), lasted(row.spent or row.duration) if row.started or row.spent else "-", row.worker or "-", _remark(row)]
+            [
+                row.path,
+                row.state,
+                str(row.attempts),
+                lasted(row.spent or row.duration) if row.started or row.spent else "-",
+                row.worker or "-",
+                _remark(row),
+            ]
             for row in shown
         ]
         print_table(["node", "state", "attempts", "lasted", "worker", "why"], table)
@@ -95,7 +115,9 @@ def _drawn(history: History) -> Any:
     from rich.console import Group
     from rich.text import Text
 
-    running = tuple((worker, history.path(*key), since) for key, (worker, since) in history.running.items() if history.has(*key))
+    running = tuple(
+        (worker, history.path(*key), since) for key, (worker, since) in history.running.items() if history.has(*key)
+    )
     head = Text(f"{history.manifest.run_id}  {_line(history) if history.beat is not None else history.state}")
     return Group(head, worker_table(running))
 
@@ -109,7 +131,9 @@ def _remark(row: NodeRow) -> str:
 
 def _items(history: History) -> None:
     """How far maps are that are under way."""
-    under_way = [(history.path(*key), *counts) for key, counts in history.items.items() if key in history.scheduler.maps]
+    under_way = [
+        (history.path(*key), *counts) for key, counts in history.items.items() if key in history.scheduler.maps
+    ]
     for path, ended, total in under_way[:_MAPS]:
         click.echo(f"items    {path}: {ended:,} of {total:,}")
     if len(under_way) > _MAPS:

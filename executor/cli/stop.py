@@ -2,4 +2,6 @@
 
 from promissory.executor.cli.telling import telling
 
-command = telling("stop", "Start nothing new, let what runs finish, and leave the run to be resumed.", "is stopped", "resume")
+command = telling(
+    "stop", "Start nothing new, let what runs finish, and leave the run to be resumed.", "is stopped", "resume"
+)

@@ -29,6 +29,9 @@ def telling(name: str, help: str, said: str, way_on: str | None = None) -> click
         opened = open_store(store)
         read_manifest(opened, run_id)
         tell(opened, run_id, name, reason)
-        say(f"run {run_id} {said}" + (f"; to go on: {go_on_command(way_on, run_id, opened)}" if way_on is not None else ""))
+        say(
+            f"run {run_id} {said}"
+            + (f"; to go on: {go_on_command(way_on, run_id, opened)}" if way_on is not None else "")
+        )
 
     return command

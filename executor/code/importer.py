@@ -20,7 +20,16 @@ from typing import Any
 from promissory.executor.code.import_guard import StartedInWorker, importing
 from promissory.executor.code.source_bundle import is_installed
 
-_DEFINING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.AugAssign)
+_DEFINING = (
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.ClassDef,
+    ast.Import,
+    ast.ImportFrom,
+    ast.Assign,
+    ast.AnnAssign,
+    ast.AugAssign,
+)
 
 
 loaded_files: dict[str, tuple[str, int, int]] = {}
@@ -103,7 +112,9 @@ def _defines(statement: ast.stmt) -> bool:
 
 def _missing(module: ModuleType, first: BaseException) -> Any:
     def get(name: str) -> Any:
-        raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}: a statement of it was left out in a worker ({type(first).__name__}: {first})")
+        raise AttributeError(
+            f"module {module.__name__!r} has no attribute {name!r}: a statement of it was left out in a worker ({type(first).__name__}: {first})"
+        )
 
     return get
 
@@ -120,20 +131,31 @@ class ScriptFinder:
         self._name = name
         self._file = file
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
         """The spec of the program."""
         if fullname != self._name or not Path(self._file).is_file():
             return None
-        return importlib.util.spec_from_file_location(fullname, self._file, loader=UserLoader(fullname, self._file, True))
+        return importlib.util.spec_from_file_location(
+            fullname, self._file, loader=UserLoader(fullname, self._file, True)
+        )
 
 
 class UserFinder:
     """Finds what Python's own finder finds on `sys.path`, and has the user's files loaded by `UserLoader`."""
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
         """The spec of a module of the user's."""
         found = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if found is None or found.origin is None or type(found.loader) is not importlib.machinery.SourceFileLoader or is_installed(found.origin):
+        if (
+            found is None
+            or found.origin is None
+            or type(found.loader) is not importlib.machinery.SourceFileLoader
+            or is_installed(found.origin)
+        ):
             return found
         found.loader = UserLoader(fullname, found.origin, False)
         return found
@@ -149,7 +171,9 @@ class ModuleFinder:
     def __init__(self, files: dict[str, str]) -> None:
         self._files = files
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
         """The spec of a known module, or of a package that one is said to be in."""
         file = self._files.get(fullname)
         if file is not None and Path(file).is_file():

@@ -16,7 +16,15 @@ from promissory.executor.errors import NotInStore
 from promissory.executor.store.keys import code_key
 from promissory.executor.store.store import Store
 from promissory.planner.functions import registry
-from promissory.planner.functions.by_value import PYTHON, CantTravel, OtherPython, dump_entity, entity_at, load_entity, travels_by_value
+from promissory.planner.functions.by_value import (
+    PYTHON,
+    CantTravel,
+    OtherPython,
+    dump_entity,
+    entity_at,
+    load_entity,
+    travels_by_value,
+)
 from promissory.planner.functions.entity import Entity
 from promissory.planner.plan.format import callee_from_bytes
 from promissory.planner.plan.model import BY_VALUE_SIZE, Callee
@@ -93,17 +101,25 @@ class Code:
             for python in () if has_import_name(callee) else _OTHER_PYTHONS:
                 if python != PYTHON and self._store.exists(code_key(self._run_id, callee.name, callee.digest, python)):
                     raise Refused(
-                        "CodeMismatch", f"{callee.name} was stored by value by {python}, and this worker is {PYTHON}: run it with {python}"
+                        "CodeMismatch",
+                        f"{callee.name} was stored by value by {python}, and this worker is {PYTHON}: run it with {python}",
                     ) from None
             return None
         try:
             return load_entity(data)
         except OtherPython as problem:
             raise Refused("CodeMismatch", f"{callee.name} can't be loaded: {problem}") from None
-        except Exception as error:  # whatever loading runs: imports of what isn't installed here, a class's __setstate__
-            raise Refused("CodeNotFound", f"{callee.name} travelled by value and can't be loaded here: {type(error).__name__}: {error}") from error
+        except (
+            Exception
+        ) as error:  # whatever loading runs: imports of what isn't installed here, a class's __setstate__
+            raise Refused(
+                "CodeNotFound",
+                f"{callee.name} travelled by value and can't be loaded here: {type(error).__name__}: {error}",
+            ) from error
 
-    def ship(self, functions: Iterable[tuple[Callee, Entity[..., Any]]], replacing: bool = False, must: bool = True) -> None:
+    def ship(
+        self, functions: Iterable[tuple[Callee, Entity[..., Any]]], replacing: bool = False, must: bool = True
+    ) -> None:
         """Store the functions that no import reaches, by value, all or none; `replacing` what an earlier executor stored of them.
 
         Raises `CantTravel`, unless nobody needs them elsewhere (`must` is false): then those that can't travel stay here.
@@ -141,7 +157,11 @@ def missing_modules_from(store: Store, bundle: bytes, scheduler: Any) -> None:
 
 def has_import_name(callee: Callee) -> bool:
     """Whether a callee's name is one that an import may find."""
-    return "<locals>" not in callee.name and len(callee.digest) != BY_VALUE_SIZE and not callee.name.startswith("__main__:")
+    return (
+        "<locals>" not in callee.name
+        and len(callee.digest) != BY_VALUE_SIZE
+        and not callee.name.startswith("__main__:")
+    )
 
 
 def matching(callee: Callee, entity: Entity[..., Any]) -> Entity[..., Any]:
@@ -155,7 +175,8 @@ def matching(callee: Callee, entity: Entity[..., Any]) -> Entity[..., Any]:
         )
     if found.interface != callee.interface:
         raise Refused(
-            "CodeMismatch", f"{callee.name}{found.interface} was found, but the plan was made of {callee.name}{callee.interface}"
+            "CodeMismatch",
+            f"{callee.name}{found.interface} was found, but the plan was made of {callee.name}{callee.interface}",
         )
     return entity
 

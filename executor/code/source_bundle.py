@@ -46,7 +46,9 @@ def bundle_of(modules: Mapping[str, str]) -> bytes:
     for root, begin in sorted(roots.items()):
         for path in _project_files(root, begin):
             name = path.relative_to(root).as_posix()
-            if not any("\ud800" <= character <= "\udfff" for character in name):  # a name that is no text has no place in an archive
+            if not any(
+                "\ud800" <= character <= "\udfff" for character in name
+            ):  # a name that is no text has no place in an archive
                 contents.setdefault(name, path.read_bytes())
     if sum(map(len, contents.values())) > LARGEST:
         contents = {name: data for name, data in contents.items() if name.endswith(".py")}
@@ -137,7 +139,10 @@ def _module_files(root: Path, parts: tuple[str, ...]) -> Iterator[Path]:
 @cache
 def _installed_folders() -> tuple[str, ...]:
     paths = sysconfig.get_paths()
-    return tuple({str(Path(paths[kind]).resolve()) for kind in ("stdlib", "platstdlib", "purelib", "platlib")} | {str(Path(sys.base_prefix).resolve() / "lib")})
+    return tuple(
+        {str(Path(paths[kind]).resolve()) for kind in ("stdlib", "platstdlib", "purelib", "platlib")}
+        | {str(Path(sys.base_prefix).resolve() / "lib")}
+    )
 
 
 @lru_cache(65536)
@@ -188,7 +193,9 @@ def unpacked(store: Store, name: bytes) -> bool:
         except NotInStore:
             return False
         if digest("bundle", archive) != name:
-            raise StoreError(f"{bundle_key(name)} in the store {store.url} is damaged: its digest does not match its bytes")
+            raise StoreError(
+                f"{bundle_key(name)} in the store {store.url} is damaged: its digest does not match its bytes"
+            )
         folder = tempfile.TemporaryDirectory(prefix="promissory-code-")
         try:
             with zipfile.ZipFile(io.BytesIO(archive)) as opened:

@@ -36,13 +36,24 @@ class Inline:
     def open(self, setup: Setup) -> None:
         """Make the worker. Raises `EngineError` if it is open: an engine carries one run at a time."""
         if self._capture is not None:
-            raise EngineError("this engine carries a run already; give each run an engine of its own, or the engine's name")
+            raise EngineError(
+                "this engine carries a run already; give each run an engine of its own, or the engine's name"
+            )
         self._batches.clear()
         self._outcomes.clear()
         name = f"inline-{setup.epoch}"
         self._capture = Capture(setup.store, log_key(setup.run_id, name), setup.echo)
         self._capture.open()
-        self._worker = Worker(setup.store, setup.run_id, name, setup.created, self._capture, epoch=setup.epoch, bundle=setup.bundle, is_ending=lambda: self._ending)
+        self._worker = Worker(
+            setup.store,
+            setup.run_id,
+            name,
+            setup.created,
+            self._capture,
+            epoch=setup.epoch,
+            bundle=setup.bundle,
+            is_ending=lambda: self._ending,
+        )
 
     def submit(self, batch: Batch) -> None:
         """Have a batch run at the next `wait`."""

@@ -25,7 +25,9 @@ def engine_named(engine: str | Engine) -> Engine:
         return Threads()
     if engine == "processes":
         if os.name != "posix":
-            raise EngineError("worker processes are not supported on this system yet; use threads (engine='threads', --engine threads)")
+            raise EngineError(
+                "worker processes are not supported on this system yet; use threads (engine='threads', --engine threads)"
+            )
         from promissory.executor.engines.processes.pool import Processes
 
         return Processes()

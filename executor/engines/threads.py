@@ -50,7 +50,9 @@ class Threads:
     def open(self, setup: Setup) -> None:
         """Get ready; threads are started when there is work for them. Raises `EngineError` if it is open."""
         if self._setup is not None:
-            raise EngineError("this engine carries a run already; give each run an engine of its own, or the engine's name")
+            raise EngineError(
+                "this engine carries a run already; give each run an engine of its own, or the engine's name"
+            )
         self._begin()
         self._setup = setup
 
@@ -65,7 +67,16 @@ class Threads:
     def _start(self, setup: Setup) -> None:
         name = f"thread-{setup.epoch}-{len(self._workers) + 1}"
         capture = Capture(setup.store, log_key(setup.run_id, name), setup.echo)
-        worker = Worker(setup.store, setup.run_id, name, setup.created, capture, epoch=setup.epoch, bundle=setup.bundle, is_ending=self._ending.is_set)
+        worker = Worker(
+            setup.store,
+            setup.run_id,
+            name,
+            setup.created,
+            capture,
+            epoch=setup.epoch,
+            bundle=setup.bundle,
+            is_ending=self._ending.is_set,
+        )
         self._workers.append(worker)
         work = (worker, capture, self._queue, self._outcomes, self._raised, self._came)
         threading.Thread(target=_work, args=work, name=f"promissory {name}", daemon=True).start()
@@ -125,7 +136,14 @@ class Threads:
         self._setup = None
 
 
-def _work(worker: Worker, capture: Capture, queue: Any, outcomes: deque[Any], raised: deque[BaseException], came: threading.Event) -> None:
+def _work(
+    worker: Worker,
+    capture: Capture,
+    queue: Any,
+    outcomes: deque[Any],
+    raised: deque[BaseException],
+    came: threading.Event,
+) -> None:
     capture.open()
     try:
         while True:

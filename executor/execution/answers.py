@@ -45,7 +45,9 @@ def send_answer(store: Store, run_id: str, name: str, encode: Callable[[Gate], b
             return False
         if time.monotonic() > given_up:
             store.delete(key)
-            raise TimeoutError(f"the executor of run {run_id} has not looked for {patience:g} s: a body keeps it busy. The answer is withdrawn")
+            raise TimeoutError(
+                f"the executor of run {run_id} has not looked for {patience:g} s: a body keeps it busy. The answer is withdrawn"
+            )
         time.sleep(_LOOK)
     return True
 
@@ -74,10 +76,12 @@ def _find(store: Store, run_id: str, name: str) -> Gate:
             _refuse_a_second(store, run_id, found[0])
             return found[0]
         if len(found) > 1:
-            raise GateNotFound(f"{len(found)} gates of run {run_id} are called {name}: say which by its path: {', '.join(gate.path for gate in found[:10])}")
+            raise GateNotFound(
+                f"{len(found)} gates of run {run_id} are called {name}: say which by its path: {', '.join(gate.path for gate in found[:10])}"
+            )
         if not history.is_live or time.monotonic() > given_up:
             said = ", ".join(f"{gate.path} ({gate.wants})" for gate in gates[:10])
-            raise GateNotFound(f"no gate {name!r} of run {run_id} waits for an answer; {f'there is: {said}' if said else 'none does'}")
+            raise GateNotFound(
+                f"no gate {name!r} of run {run_id} waits for an answer; {f'there is: {said}' if said else 'none does'}"
+            )
         time.sleep(_LOOK)
-
-

@@ -52,7 +52,9 @@ def adopt_current_code(scheduler: Scheduler, strict: bool) -> tuple[list[Change]
             entity = found[key]
             new = old if entity is None else entity.callee()
             if new.digest == old.digest:
-                callees[number] = new if _fits(old.interface, new.interface) else old  # its decorator may be another one
+                callees[number] = (
+                    new if _fits(old.interface, new.interface) else old
+                )  # its decorator may be another one
                 continue
             changes[old.name] = Change(old.name, old.digest, new.digest)
             if not _fits(old.interface, new.interface):
@@ -62,10 +64,16 @@ def adopt_current_code(scheduler: Scheduler, strict: bool) -> tuple[list[Change]
             code.use(tuple(callees))
     if refused:
         listed = "; ".join(dict.fromkeys(refused))
-        raise CodeChanged(f"the interface of what this run still calls has changed, so its inputs would not fit: {listed}. Start a new run")
+        raise CodeChanged(
+            f"the interface of what this run still calls has changed, so its inputs would not fit: {listed}. Start a new run"
+        )
     if strict and changes:
-        raise CodeChanged(f"the code changed since the run began: {', '.join(sorted(changes))}. Without --strict-code it would go on")
-    return [changes[name] for name in sorted(changes)], [(entity.callee(), entity) for entity in found.values() if entity is not None]
+        raise CodeChanged(
+            f"the code changed since the run began: {', '.join(sorted(changes))}. Without --strict-code it would go on"
+        )
+    return [changes[name] for name in sorted(changes)], [
+        (entity.callee(), entity) for entity in found.values() if entity is not None
+    ]
 
 
 def _current(old: Callee) -> Entity[..., Any] | None:

@@ -46,7 +46,14 @@ class Commands:
         cancelled: why it was cancelled from outside, once it was.
     """
 
-    def __init__(self, store: Store, scheduler: Scheduler, record: Callable[[], None], tell: Callable[[], None], announce: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        scheduler: Scheduler,
+        record: Callable[[], None],
+        tell: Callable[[], None],
+        announce: Callable[[], None],
+    ) -> None:
         self._store = store
         self._scheduler = scheduler
         self._record = record
@@ -57,7 +64,9 @@ class Commands:
         self.stopped: str | None = None
         self.cancelled: str | None = None
 
-    def take(self, command: Command, acknowledge: Callable[[], None] = _nothing, stands: Callable[[], bool] = _always) -> None:
+    def take(
+        self, command: Command, acknowledge: Callable[[], None] = _nothing, stands: Callable[[], bool] = _always
+    ) -> None:
         """Take a command; `acknowledge` is called once its effect is committed, `stands` says whether it has not been withdrawn. From any thread."""
         self._waiting.append((command, acknowledge, stands))
 

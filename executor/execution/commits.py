@@ -13,7 +13,18 @@ from typing import Final, NamedTuple
 
 from promissory.executor.crash_points import reached
 from promissory.executor.journal.snapshots import drop_snapshot
-from promissory.executor.protocol.events import DONE, EXPANDED, FAILED, LOOPED, RESUMED, SIGNALLED, SKIPPED, SNAPSHOT, Event, futures_of
+from promissory.executor.protocol.events import (
+    DONE,
+    EXPANDED,
+    FAILED,
+    LOOPED,
+    RESUMED,
+    SIGNALLED,
+    SKIPPED,
+    SNAPSHOT,
+    Event,
+    futures_of,
+)
 from promissory.executor.protocol.identity import node_identity
 from promissory.executor.scheduler.calls import Key, Settled
 from promissory.executor.scheduler.replay import TOLD

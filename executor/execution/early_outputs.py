@@ -54,4 +54,3 @@ def _by_name(given: bytes | None, outputs: tuple[Output, ...]) -> dict[str, Any]
         return {outputs[0].name: tree}
     pairs = tree[1] if tree.__class__ is list and len(tree) == 2 and tree[0] == DICT else []
     return {name: value for name, value in pairs if isinstance(name, str)}
-

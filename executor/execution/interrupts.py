@@ -47,7 +47,10 @@ class Interrupts:
 def deferred_interrupts() -> Iterator[Interrupts]:
     """Take over Ctrl-C, where it has Python's own meaning and this is the main thread; elsewhere nothing changes."""
     interrupts = Interrupts()
-    mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    mine = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
     if not mine:
         yield interrupts
         return

@@ -31,7 +31,12 @@ from promissory.planner.functions.entity import Entity
 
 
 def begin(
-    target: Target, inputs: Mapping[str, Any] | None, store: Store | str | Path | None, run_id: str | None, given: RunOptions, background: bool
+    target: Target,
+    inputs: Mapping[str, Any] | None,
+    store: Store | str | Path | None,
+    run_id: str | None,
+    given: RunOptions,
+    background: bool,
 ) -> Run:
     """Begin a run, and carry it to its end or leave it to a thread. Raises what `promissory.run` says."""
     options, limits = options_of(given)
@@ -50,7 +55,9 @@ def begin(
     except Fenced as error:
         if run_id is None or error.segment != 0:
             raise
-        there = attach(run_id, store=opened, target=target).wait()  # another process started it at the same moment, and was quicker
+        there = attach(
+            run_id, store=opened, target=target
+        ).wait()  # another process started it at the same moment, and was quicker
         if ending(opened, run_id) is None:
             raise
         return there
@@ -95,7 +102,16 @@ def resume(
 ) -> Run:
     """Go on with a run. Raises what `promissory.resume` says."""
     options, limits = options_of(given)
-    return resume_with(run_id, options, limits, store=store, target=target, take_over=take_over, strict_code=strict_code, on_change=on_change)
+    return resume_with(
+        run_id,
+        options,
+        limits,
+        store=store,
+        target=target,
+        take_over=take_over,
+        strict_code=strict_code,
+        on_change=on_change,
+    )
 
 
 def resume_with(
@@ -119,16 +135,28 @@ def resume_with(
             f"run {run_id} is being worked on by process {beat.pid} of {beat.host}. Wait for it, stop it, or take the run over "
             "(take_over=True, --take-over): it will then stop by itself"
         )
-    prepared = take_over_run(opened, manifest, options, limits, target=target, strict_code=strict_code, on_change=on_change)
+    prepared = take_over_run(
+        opened, manifest, options, limits, target=target, strict_code=strict_code, on_change=on_change
+    )
     if not isinstance(prepared, OwnRun):
         return prepared  # it has succeeded already
     return prepared.carry_in_background() if background else prepared.carry()
 
 
-def rerun(run_id: str, from_: str, given: RunOptions, *, store: Store | str | Path | None, target: Target | None, new_run_id: str | None) -> Run:
+def rerun(
+    run_id: str,
+    from_: str,
+    given: RunOptions,
+    *,
+    store: Store | str | Path | None,
+    target: Target | None,
+    new_run_id: str | None,
+) -> Run:
     """Run a part of a run again. Raises what `promissory.rerun` says."""
     options, limits = options_of(given)
-    return prepare_rerun(opened_store(store), run_id, from_, options, limits, target=target, new_run_id=new_run_id).carry()
+    return prepare_rerun(
+        opened_store(store), run_id, from_, options, limits, target=target, new_run_id=new_run_id
+    ).carry()
 
 
 def call(target: Entity[..., Any] | Workflow, values: dict[str, Any]) -> Any:

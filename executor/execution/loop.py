@@ -203,7 +203,9 @@ class Execution:
         for one in self.engine.running():
             frame = scheduler.frames.get(one.frame)
             if frame is not None:
-                running.append((one.worker, frame.path_of(one.index, scheduler.iteration(one.frame, one.index)), one.since))
+                running.append(
+                    (one.worker, frame.path_of(one.index, scheduler.iteration(one.frame, one.index)), one.since)
+                )
         done, nodes = self._commits.shown
         stands = replace(standing_of(scheduler), done=done, nodes=nodes or scheduler.nodes)
         return Progress(**asdict(stands), expanded=self._commits.expanded, running=tuple(running))
@@ -227,7 +229,9 @@ class Execution:
         try:
             resources.close()
         except Exception:  # the end is committed: it counts, whatever could not be closed after it
-            _log.exception("run %s has ended (%s), and what it used could not all be closed", self.manifest.run_id, ending.state)
+            _log.exception(
+                "run %s has ended (%s), and what it used could not all be closed", self.manifest.run_id, ending.state
+            )
         self._commands.close()
         return ending
 
@@ -235,7 +239,9 @@ class Execution:
         """Carry the run to its end. What is in use is closed by `resources`: all of it, whatever one of them raises; the beat ends last."""
         journal, engine = self.journal, self.engine
         if self._beats:
-            self._heartbeat = Heartbeat(self.store, self.manifest.run_id, journal.epoch, self._look, self._note_overtaken, self._note_broken)
+            self._heartbeat = Heartbeat(
+                self.store, self.manifest.run_id, journal.epoch, self._look, self._note_overtaken, self._note_broken
+            )
             resources.callback(self._heartbeat.close)
         resources.callback(self._reuse.close)
         resources.callback(self._commits.close)
@@ -261,7 +267,17 @@ class Execution:
 
     def _setup(self, epoch: int) -> Setup:
         manifest = self.manifest
-        return Setup(self.store, manifest.run_id, epoch, manifest.created, self._echo, self._parallel, self._script, self._modules, manifest.bundle)
+        return Setup(
+            self.store,
+            manifest.run_id,
+            epoch,
+            manifest.created,
+            self._echo,
+            self._parallel,
+            self._script,
+            self._modules,
+            manifest.bundle,
+        )
 
     def _carry(self) -> None:
         """Go on until nothing is left to do. An interrupt keeps what was done."""
@@ -312,7 +328,9 @@ class Execution:
                 scheduler = self.scheduler
                 at_rest = not (scheduler.in_flight or scheduler.holding or scheduler.paused)
                 with interrupts.welcome():
-                    if at_rest and (scheduler.sleeping or self._deadline is not None):  # nothing of the run's own can happen before that moment
+                    if at_rest and (
+                        scheduler.sleeping or self._deadline is not None
+                    ):  # nothing of the run's own can happen before that moment
                         self.clock.wait(self._happened, self._patience)
                     else:
                         self._happened.wait(min(self._patience, _LOOK_UP))
@@ -327,7 +345,9 @@ class Execution:
 
     @property
     def _is_late(self) -> bool:
-        return self._deadline is not None and self.clock.monotonic() >= self._deadline and self.scheduler.outputs is None
+        return (
+            self._deadline is not None and self.clock.monotonic() >= self._deadline and self.scheduler.outputs is None
+        )
 
     @property
     def _patience(self) -> float:
@@ -336,7 +356,11 @@ class Execution:
             return 0.0
         if self._deadline is None and not self.scheduler.sleeping:
             return _LOOK_UP
-        moments = [moment for moment in (self._deadline, None if self.scheduler.paused else self.scheduler.next_due) if moment is not None]
+        moments = [
+            moment
+            for moment in (self._deadline, None if self.scheduler.paused else self.scheduler.next_due)
+            if moment is not None
+        ]
         return max(0.0, min(moments) - self.clock.monotonic()) if moments else _LOOK_UP
 
     def _verdict(self) -> tuple[str, str, list[Any] | None]:
@@ -443,7 +467,12 @@ class Execution:
             if carried:
                 self.store.take_in(carried)
             if status == VALUE and asked is None:
-                scheduler.done(frame, index, payload if payload.__class__ is bytes else value_of(payload), (started, duration, worker, attempt, log))
+                scheduler.done(
+                    frame,
+                    index,
+                    payload if payload.__class__ is bytes else value_of(payload),
+                    (started, duration, worker, attempt, log),
+                )
             elif status == UNSTARTED:
                 unstarted.append((frame, index))
             else:

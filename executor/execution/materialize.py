@@ -22,7 +22,9 @@ from promissory.typesys.types import NONE, ListType, Type
 from promissory.typesys.wire import codec_for
 
 
-def batch_of(calls: Sequence[Call], carry_from: Store | None = None, run_id: str = "", channel: Mapping[str, bytes] | None = None) -> Batch:
+def batch_of(
+    calls: Sequence[Call], carry_from: Store | None = None, run_id: str = "", channel: Mapping[str, bytes] | None = None
+) -> Batch:
     """A batch of calls.
 
     Args:
@@ -55,12 +57,26 @@ def batch_of(calls: Sequence[Call], carry_from: Store | None = None, run_id: str
             path, place = frame.path_of(index, iteration), list(frame.slot_of(index, iteration))
         else:
             path, place = joined(frame.path, topology.name(index)), [frame.identity, index]
-        invocations.append([definition, frame.id, index, arguments, path, place, frame.depth + 1, attempt, timeout, loop])
+        invocations.append(
+            [definition, frame.id, index, arguments, path, place, frame.depth + 1, attempt, timeout, loop]
+        )
     if carry_from is not None:
         carried.update((object_key(value.digest), carry_from.get_value(value)) for value in parcel.objects.values())
-    content = [list(definitions), invocations, list(carried.items()), parcel.shared, [[key, value] for key, value in channel.items()] if channel else []]
+    content = [
+        list(definitions),
+        invocations,
+        list(carried.items()),
+        parcel.shared,
+        [[key, value] for key, value in channel.items()] if channel else [],
+    ]
     first = calls[0]
-    return Batch(content, tuple([(call.frame.id, call.node, call.attempt) for call in calls]), invocations[0][4], first.timeout, first.alone)
+    return Batch(
+        content,
+        tuple([(call.frame.id, call.node, call.attempt) for call in calls]),
+        invocations[0][4],
+        first.timeout,
+        first.alone,
+    )
 
 
 class _Parcel:
@@ -102,7 +118,10 @@ def _arguments(frame: Frame, index: int, parcel: _Parcel) -> list[Any]:
         return [_argument(frame, binding, False, parcel) for binding in bindings]
     bindings = topology.plan_inputs.get(index) or topology.graph.bindings_of(index)
     parameters = topology.callee(index).interface.parameters
-    return [_careful_argument(frame, binding, bool(simple), parameter, parcel) for binding, parameter in zip(bindings, parameters, strict=True)]
+    return [
+        _careful_argument(frame, binding, bool(simple), parameter, parcel)
+        for binding, parameter in zip(bindings, parameters, strict=True)
+    ]
 
 
 def _argument(frame: Frame, binding: Any, simple: bool, parcel: _Parcel) -> Any:
@@ -116,7 +135,11 @@ def _argument(frame: Frame, binding: Any, simple: bool, parcel: _Parcel) -> Any:
 def _careful_argument(frame: Frame, binding: Any, simple: bool, parameter: Parameter, parcel: _Parcel) -> Any:
     """An argument in a frame where something may not be there: an item of a map, or what comes from a node that failed."""
     if frame.part is not None and binding.__class__ is list and binding[0] == INPUT:
-        return _item(frame, binding, parameter.type, parcel) if len(binding) == 3 else parcel.argument(frame.value(binding))
+        return (
+            _item(frame, binding, parameter.type, parcel)
+            if len(binding) == 3
+            else parcel.argument(frame.value(binding))
+        )
     if frame.misses(binding):
         return None if parameter.default is not None else codec_for(parameter.type).encode(None)
     return _argument(frame, binding, simple, parcel)
@@ -126,7 +149,12 @@ def _item(frame: Frame, binding: Binding, wanted: Type, parcel: _Parcel) -> list
     """An item of a list that is mapped."""
     given = frame.topology.graph.inputs[binding[1]].type
     assert isinstance(given, ListType)
-    return [ITEM, parcel.number(frame, binding[1]), binding[2][0], None if given.item == wanted else type_bytes(given.item)]
+    return [
+        ITEM,
+        parcel.number(frame, binding[1]),
+        binding[2][0],
+        None if given.item == wanted else type_bytes(given.item),
+    ]
 
 
 def _hidden(call: Call, parcel: _Parcel) -> tuple[int, list[Any]]:
@@ -148,11 +176,17 @@ def _hidden(call: Call, parcel: _Parcel) -> tuple[int, list[Any]]:
         assert isinstance(spec, Map)
         names = [parameter.name for parameter in topology.parameters(index)]
         bindings = topology.plan_inputs[index]
-        return CUT, [[[parcel.argument(frame.value(bindings[at])), names[at], at in spec.flat] for at in spec.mapped], spec.shortest]
+        return CUT, [
+            [[parcel.argument(frame.value(bindings[at])), names[at], at in spec.flat] for at in spec.mapped],
+            spec.shortest,
+        ]
     binding, wanted = topology.joints[index - topology.count]
     if frame.part is not None and binding.__class__ is list and binding[0] == INPUT:
         return JOINT, [_item(frame, binding, wanted, parcel), type_bytes(wanted)]
-    return JOINT, [assembled_argument(binding, topology, lambda leaf: _value_or_none(frame, leaf), parcel.argument), type_bytes(wanted)]
+    return JOINT, [
+        assembled_argument(binding, topology, lambda leaf: _value_or_none(frame, leaf), parcel.argument),
+        type_bytes(wanted),
+    ]
 
 
 def _value_or_none(frame: Frame, leaf: Binding) -> Value | None:
@@ -170,7 +204,9 @@ def _carry_code(frame: Frame, index: int, carried: dict[str, bytes], store: Stor
         carried[key] = store.get(key)
 
 
-def assembled_argument(binding: Binding, topology: Topology, value_of: Any, argument: Callable[[Value], Any] = value_argument) -> Any:
+def assembled_argument(
+    binding: Binding, topology: Topology, value_of: Any, argument: Callable[[Value], Any] = value_argument
+) -> Any:
     """A binding with all its leaves' values, to be assembled where the call runs. `value_of` gives a plain binding's value, `argument` makes it one."""
     sources = []
     for leaf in leaves(binding):

@@ -51,11 +51,18 @@ class RunOptions(TypedDict, total=False):
     max_nodes: Annotated[int | None, Said("How many nodes the run may have.  [1,000,000]")]
     max_futures_bytes: Annotated[int | None, Said("Bytes of one futures file.  [256 MiB]")]
     max_parallelism: Annotated[int | None, Said("How many tasks may run at one time.")]
-    pools: Annotated[Mapping[str, int] | None, Said("How many tasks of a pool may run at one time; may be given again.")]
-    resources: Annotated[Resources | None, Said("What tasks may use together, of memory like 16GiB and of graphics processors.  [the machine's]")]
+    pools: Annotated[
+        Mapping[str, int] | None, Said("How many tasks of a pool may run at one time; may be given again.")
+    ]
+    resources: Annotated[
+        Resources | None,
+        Said("What tasks may use together, of memory like 16GiB and of graphics processors.  [the machine's]"),
+    ]
     soft_timeouts: Annotated[bool, Said("Let an engine that can't stop a task fail it when it comes late.")]
     timeout: Annotated[float | timedelta | None, Said("Seconds that the whole run may take.", least=0)]
-    durability: Annotated[Durability, Said("What is acknowledged survives the machine's death, or that of processes.", default="disk")]
+    durability: Annotated[
+        Durability, Said("What is acknowledged survives the machine's death, or that of processes.", default="disk")
+    ]
     echo: bool
     on_progress: Callable[[Progress], None] | None
     clock: Clock | None
@@ -99,7 +106,9 @@ class Options:
             raise InputError(f"max_parallelism is a whole number of at least 1, not {wanted!r}")
         for name, places in self.pools.items():
             if not isinstance(name, str) or places.__class__ is not int or places < 1:
-                raise InputError(f"a pool has a name and a whole number of places of at least 1, not {name!r}: {places!r}")
+                raise InputError(
+                    f"a pool has a name and a whole number of places of at least 1, not {name!r}: {places!r}"
+                )
         if self.timeout is not None and (self.timeout.__class__ is not float or not 0 < self.timeout < math.inf):
             raise InputError(f"timeout (--timeout) is a number of seconds above 0, not {self.timeout!r}")
         if self.durability not in ("disk", "process"):
@@ -119,7 +128,9 @@ def options_of(given: RunOptions) -> tuple[Options, Limited]:
     """What a caller chose, checked. Raises `TypeError` for an unknown name, `InputError` for what makes no sense, `StartedInWorker` where user code is being imported."""
     unknown = given.keys() - RunOptions.__annotations__.keys()
     if unknown:
-        raise TypeError(f"unexpected keyword argument {sorted(unknown)[0]!r}; there are: {', '.join(RunOptions.__annotations__)}")
+        raise TypeError(
+            f"unexpected keyword argument {sorted(unknown)[0]!r}; there are: {', '.join(RunOptions.__annotations__)}"
+        )
     refuse_outside_bodies()
     rest: dict[str, Any] = dict(given)
     limits = (rest.pop("max_depth", None), rest.pop("max_nodes", None), rest.pop("max_futures_bytes", None))
@@ -143,6 +154,10 @@ def given_resources(resources: Resources | None) -> tuple[int | None, int | None
 
 def check_limits(limits: Limits) -> None:
     """Raise `InputError` for a limit that makes no sense."""
-    for name, value in (("max_depth", limits.max_depth), ("max_nodes", limits.max_nodes), ("max_futures_bytes", limits.max_futures_bytes)):
+    for name, value in (
+        ("max_depth", limits.max_depth),
+        ("max_nodes", limits.max_nodes),
+        ("max_futures_bytes", limits.max_futures_bytes),
+    ):
         if value.__class__ is not int or value < 0:
             raise InputError(f"{name} is a whole number of at least 0, not {value!r}")

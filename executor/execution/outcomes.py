@@ -6,7 +6,19 @@ from typing import Any, Final
 
 from promissory.executor.protocol.events import Meta, check_asked, value_of
 from promissory.executor.protocol.failure import Failure
-from promissory.executor.protocol.messages import ARM, CANCEL, ENDED, FAILURE, FUTURES, ITEMS, ITERATION, LOOP, LOST, SKIP, VALUE
+from promissory.executor.protocol.messages import (
+    ARM,
+    CANCEL,
+    ENDED,
+    FAILURE,
+    FUTURES,
+    ITEMS,
+    ITERATION,
+    LOOP,
+    LOST,
+    SKIP,
+    VALUE,
+)
 from promissory.executor.scheduler.scheduler import Scheduler
 
 _KINDS: Final = {VALUE: "value", FUTURES: "futures", LOOP: "loop", SKIP: "skip", ENDED: "ended"}

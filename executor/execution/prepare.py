@@ -53,7 +53,16 @@ def prepare(
     """Compile a target, encode its inputs, and write what its run begins with."""
     plan = target if isinstance(target, Plan) else compile_plan(target)
     encoded = encode_inputs(plan, target, inputs or {})
-    return prepare_encoded(plan, encoded, codecs_of(target), store=opened_store(store), limits=limits, run_id=run_id, source=_source(target), options=options)
+    return prepare_encoded(
+        plan,
+        encoded,
+        codecs_of(target),
+        store=opened_store(store),
+        limits=limits,
+        run_id=run_id,
+        source=_source(target),
+        options=options,
+    )
 
 
 def prepare_encoded(
@@ -77,7 +86,9 @@ def prepare_encoded(
     for literal in plan.literals:
         if isinstance(literal, Large):
             if literal.digest not in plan.blobs:
-                raise InputError(f"the plan {plan.name} lacks its large literals: a futures file runs only within its run")
+                raise InputError(
+                    f"the plan {plan.name} lacks its large literals: a futures file runs only within its run"
+                )
             store.put_object(literal.digest, plan.blobs[literal.digest])
     if options.durability == "disk":
         named = [value for value in (*values.values(), *plan.literals) if isinstance(value, Large)]
@@ -101,14 +112,22 @@ def prepare_encoded(
 def _difference(store: Store, manifest: Manifest, plan: Plan) -> str:
     """In what a run that is there already differs from one that was to begin; nothing if only its code has other digests (rule R6)."""
     there = read_manifest(store, manifest.run_id)
-    if there.plan != manifest.plan and digest_without_code(plan_from_bytes(store.get(plan_key(there.plan)))) != digest_without_code(plan):
+    if there.plan != manifest.plan and digest_without_code(
+        plan_from_bytes(store.get(plan_key(there.plan)))
+    ) != digest_without_code(plan):
         return ", of another plan"
     different = [name for name in manifest.inputs if manifest.inputs[name] != there.inputs.get(name)]
     return f", with another {', '.join(different)}" if different else ""
 
 
 def new_execution(
-    store: Store, manifest: Manifest, scheduler: Scheduler, options: Options, plan: Plan, epoch: int = 1, tail: Tail | None = None
+    store: Store,
+    manifest: Manifest,
+    scheduler: Scheduler,
+    options: Options,
+    plan: Plan,
+    epoch: int = 1,
+    tail: Tail | None = None,
 ) -> Execution:
     """An executor's work on a run, with what its caller chose: the one place where an execution and its journal are made."""
     scheduler.admission.capacity = options.capacity()
@@ -143,7 +162,9 @@ def _keep_code(store: Store, run_id: str, plan: Plan, source: tuple[str, ...], e
         raise InputError(str(problem)) from problem
     if not store.outlives_the_process:
         return b""
-    modules = {module_name(entity.function.__module__): entity.function.__code__.co_filename for entity in plan.origin.entities}
+    modules = {
+        module_name(entity.function.__module__): entity.function.__code__.co_filename for entity in plan.origin.entities
+    }
     if source and source[0]:
         modules.setdefault(import_name(Path(source[0]))[0], source[0])
     return keep_bundle(store, modules)

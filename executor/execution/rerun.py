@@ -15,7 +15,14 @@ from promissory.executor.errors import RunExists
 from promissory.executor.execution.code_changes import adopt_current_code
 from promissory.executor.execution.loop import code_event, resumed_event
 from promissory.executor.execution.options import Limited, Options, check_limits
-from promissory.executor.execution.prepare import Target, codecs_of, keep_current_code, new_execution, refuse_timeouts, run_name
+from promissory.executor.execution.prepare import (
+    Target,
+    codecs_of,
+    keep_current_code,
+    new_execution,
+    refuse_timeouts,
+    run_name,
+)
 from promissory.executor.execution.run import OwnRun
 from promissory.executor.history.history import History
 from promissory.executor.journal.reader import find_end, read_segments
@@ -81,7 +88,10 @@ def to_run_again(history: History, frame: int, node: int, iteration: int = 0) ->
     for id in history.frames():
         parent, slot = history.parent(id)
         # of a map other chunks stay, of a loop the iterations before
-        beside = (parent, slot) in above and (history.opened[id].part is not None or any(id < kept and history.parent(kept) == (parent, slot) for kept in again))
+        beside = (parent, slot) in above and (
+            history.opened[id].part is not None
+            or any(id < kept and history.parent(kept) == (parent, slot) for kept in again)
+        )
         beside = beside or ((parent, slot) == (frame, node) and history.frame_iterations.get(id, 0) < iteration)
         if parent in gone or (slot in again.get(parent, ()) and id not in again and not beside):
             gone.add(id)
@@ -127,7 +137,14 @@ def _later(event: Event, by: int) -> Event:
 
 
 def prepare_rerun(
-    store: Store, run_id: str, path: str, options: Options, limits: Limited, *, target: Target | None = None, new_run_id: str | None = None
+    store: Store,
+    run_id: str,
+    path: str,
+    options: Options,
+    limits: Limited,
+    *,
+    target: Target | None = None,
+    new_run_id: str | None = None,
 ) -> OwnRun:
     """Write what the new run begins with, and what it takes from the earlier one; then it can be carried.
 
@@ -153,7 +170,9 @@ def prepare_rerun(
     replay(scheduler, begins)  # what failed and was not handled is tried again
     replayed(scheduler)
     scheduler.settled.clear()
-    scheduler.afresh.update((frame.id, index) for frame, index in scheduler.ready if (frame.id, index) == (kept.numbers.get(at[0]), at[1]))
+    scheduler.afresh.update(
+        (frame.id, index) for frame, index in scheduler.ready if (frame.id, index) == (kept.numbers.get(at[0]), at[1])
+    )
     if not options.engine.stops_bodies and not options.soft_timeouts:
         for one in scheduler.frames.values():
             refuse_timeouts(one.topology.shape, options.engine.name)
@@ -161,7 +180,16 @@ def prepare_rerun(
         missing_modules_from(store, earlier.bundle, scheduler)
     changes, current = adopt_current_code(scheduler, False)
     manifest = replace(
-        new_manifest(name, plan.name, earlier.plan, earlier.inputs, options.engine.name, run_limits, earlier.source, earlier.bundle),
+        new_manifest(
+            name,
+            plan.name,
+            earlier.plan,
+            earlier.inputs,
+            options.engine.name,
+            run_limits,
+            earlier.source,
+            earlier.bundle,
+        ),
         parent=(run_id, path),
     )
     for key in store.list(run_key(run_id, "code")):
@@ -178,4 +206,3 @@ def prepare_rerun(
         raise RunExists(f"the store {store.url} has a run {name!r} already: give another name")
     keep_current_code(store, name, options.engine, current)
     return OwnRun(name, store, codecs_of(target if target is not None else plan), execution, plan)
-

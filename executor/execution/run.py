@@ -204,7 +204,11 @@ class Run:
         path, failure, attempt = cause.failure
         said = f"{failure}" if path.partition("#")[0] in failure.message else f"{path} failed: {failure}"
         verb = "with the limit raised" if failure.kind in _LIMITS else "repair it, then"
-        way_out = f"\n  run {self.id}; {verb}: {resume_command(self.id, self.store)}" if self.store.outlives_the_process else ""
+        way_out = (
+            f"\n  run {self.id}; {verb}: {resume_command(self.id, self.store)}"
+            if self.store.outlives_the_process
+            else ""
+        )
         error = RunFailed(
             f"{said}{way_out}",
             path=path,
@@ -229,9 +233,15 @@ class Run:
         if error is not None:
             raise error
         found = self.encoded_outputs()
-        if len(found) == 1 and not self._codecs and found[0] is not None:  # of a task that ended a workflow without outputs early
+        if (
+            len(found) == 1 and not self._codecs and found[0] is not None
+        ):  # of a task that ended a workflow without outputs early
             return {"result": _ANY.decode(found[0])}
-        there = {name: codec.decode(data) for (name, codec), data in zip(self._codecs.items(), found, strict=False) if data is not None}
+        there = {
+            name: codec.decode(data)
+            for (name, codec), data in zip(self._codecs.items(), found, strict=False)
+            if data is not None
+        }
         return Outputs(there, self.why_unavailable() if len(there) < len(self._codecs) else "")
 
     def why_unavailable(self) -> str:
@@ -239,7 +249,9 @@ class Run:
         stands = self._stands()
         if stands.state == "TERMINATED":
             return f"the run was ended early ({stands.reason})" if stands.reason else "the run was ended early"
-        skipped = [row for row in self.nodes() if row.state == "SKIPPED" and row.why and not row.why.endswith("was skipped")]
+        skipped = [
+            row for row in self.nodes() if row.state == "SKIPPED" and row.why and not row.why.endswith("was skipped")
+        ]
         said = "; ".join(f"{row.path}: {row.why}" for row in skipped[:3])
         return f"what gives it was skipped{f' ({said})' if said else ''}"
 
@@ -297,7 +309,9 @@ class OwnRun(Run):
         plan: holds the functions that no import reaches.
     """
 
-    def __init__(self, run_id: str, store: Store, codecs: Mapping[str, Codec], execution: Execution, plan: Plan) -> None:
+    def __init__(
+        self, run_id: str, store: Store, codecs: Mapping[str, Codec], execution: Execution, plan: Plan
+    ) -> None:
         super().__init__(run_id, store, codecs)
         self.plan = plan
         self._execution = execution
@@ -330,7 +344,9 @@ class OwnRun(Run):
         if isinstance(error, KeyboardInterrupt):
             error.add_note(f"run {self.id} is interrupted and can be resumed: {command}")
         elif isinstance(error, StoreError):
-            error.add_note(f"run {self.id} is interrupted; what was acknowledged is safe. Repair the store, then: {command}")
+            error.add_note(
+                f"run {self.id} is interrupted; what was acknowledged is safe. Repair the store, then: {command}"
+            )
 
     def carry_in_background(self) -> OwnRun:
         """Carry it to its end in a thread."""

@@ -68,7 +68,15 @@ def _reasons(store: Store, history: History, frame: int, index: int, row: NodeRo
     if row.cached:
         found = [entry for _, entry in entries(store) if entry is not None and entry.fields == fields]
         expanded = row.state == "EXPANDED" or history.has_futures(frame, index)
-        made = next((entry for entry in found if (entry.futures is not None) is expanded and (entry.run_id, entry.path) != (history.manifest.run_id, row.path)), None)
+        made = next(
+            (
+                entry
+                for entry in found
+                if (entry.futures is not None) is expanded
+                and (entry.run_id, entry.path) != (history.manifest.run_id, row.path)
+            ),
+            None,
+        )
         where = "an equal call of this run or an earlier one" if made is None else f"{made.path} of run {made.run_id}"
         yield f"its outcome was taken from the cache: {where} had the same task, version, interface and inputs"
         return
@@ -119,7 +127,11 @@ def _not_run(store: Store, history: History, frame: int, index: int, row: NodeRo
     elif row.state == "READY" and (other := _at_work_elsewhere(store, history, frame, index)) is not None:
         yield f"an equal call is at work in run {other}, and of equal calls one runs (cache_serialize)"
     elif row.state == "READY":
-        yield "it has all it needs, and waits for a worker" if history.is_live else "it has all it needs; nobody works on the run, so resume it"
+        yield (
+            "it has all it needs, and waits for a worker"
+            if history.is_live
+            else "it has all it needs; nobody works on the run, so resume it"
+        )
     else:
         yield f"it waits for {', '.join(f'{one.path} ({one.state})' for one in waits) or 'nothing'}"
 
@@ -138,13 +150,29 @@ def _about_cache(store: Store, history: History, row: NodeRow, fields: Fields | 
     if not is_cached:
         yield "it is not cached (cache=False)"
         return
-    others = [entry for _, entry in entries(store) if entry is not None and entry.task == fields[0][1].decode() and entry.futures is None]
-    earlier = [entry for entry in others if entry.fields != fields and (not row.started or entry.created <= row.started + row.duration)]
+    others = [
+        entry
+        for _, entry in entries(store)
+        if entry is not None and entry.task == fields[0][1].decode() and entry.futures is None
+    ]
+    earlier = [
+        entry
+        for entry in others
+        if entry.fields != fields and (not row.started or entry.created <= row.started + row.duration)
+    ]
     if not earlier:
         yield "the cache had no result of this task"
         return
     run_id = history.manifest.run_id  # what the same node of an earlier run had is what people compare with
-    nearest = max(earlier, key=lambda entry: (entry.run_id != run_id and entry.path == row.path, entry.run_id != run_id, _agreement(entry, fields), entry.created))
+    nearest = max(
+        earlier,
+        key=lambda entry: (
+            entry.run_id != run_id and entry.path == row.path,
+            entry.run_id != run_id,
+            _agreement(entry, fields),
+            entry.created,
+        ),
+    )
     name, ours, theirs = _first_difference(nearest.fields, fields)
     yield f"the cache had no equal call; the nearest one ({nearest.path} of run {nearest.run_id}) differs first in its {name}: {theirs} there, {ours} here"
 
@@ -180,7 +208,9 @@ def _fields(store: Store, history: History, frame: int, index: int) -> tuple[Fie
                 try:
                     replay(scheduler, event)
                 except DoesNotFit as error:
-                    raise JournalError(segment_key(manifest.run_id, segment.number), f"has an event that does not fit the run: {error}") from None
+                    raise JournalError(
+                        segment_key(manifest.run_id, segment.number), f"has an event that does not fit the run: {error}"
+                    ) from None
         else:
             continue
         break

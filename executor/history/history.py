@@ -55,6 +55,7 @@ from promissory.typesys.types import Type
 
 __all__ = ["Gate", "History", "NodeRow"]
 
+
 class Gate(NamedTuple):
     """A gate that waits for an answer: its path, its name, the type of the answer, and its frame and index."""
 
@@ -116,8 +117,12 @@ class History:
         self._totals: dict[Key, int] = {}
         self._wants_items = items
         self._segments = 0
-        self.scheduler.open_root(self.plan, tuple(self.manifest.inputs[parameter.name] for parameter in self.plan.inputs))
-        self.opened[0] = self.scheduler.frames.get(0) or Frame(0, None, 0, 0, self.scheduler.topologies.get(self.plan.shape, 0), (), (), bytes(16), "main", None, None)
+        self.scheduler.open_root(
+            self.plan, tuple(self.manifest.inputs[parameter.name] for parameter in self.plan.inputs)
+        )
+        self.opened[0] = self.scheduler.frames.get(0) or Frame(
+            0, None, 0, 0, self.scheduler.topologies.get(self.plan.shape, 0), (), (), bytes(16), "main", None, None
+        )
         self.update()
 
     def update(self) -> None:
@@ -330,7 +335,9 @@ class History:
 
     def has_futures(self, id: int, index: int) -> bool:
         """Whether a node emitted a futures file."""
-        return any((id, index, iteration) in self.emitted for iteration in range(self.iterations.get((id, index), 0) + 1))
+        return any(
+            (id, index, iteration) in self.emitted for iteration in range(self.iterations.get((id, index), 0) + 1)
+        )
 
     def inside(self, id: int, index: int) -> list[NodeRow]:
         """The nodes of what a node stands for, however deep."""
@@ -404,7 +411,10 @@ class History:
 
     def futures_paths(self) -> list[str]:
         """The paths of all nodes that emitted futures files."""
-        return [self.path(id, index) + (f"[={iteration}]" if iteration else "") for id, index, iteration in sorted(self.emitted)]
+        return [
+            self.path(id, index) + (f"[={iteration}]" if iteration else "")
+            for id, index, iteration in sorted(self.emitted)
+        ]
 
     def futures(self, path: str) -> tuple[Plan, str]:
         """The futures file of a node (of a loop: of the iteration that the path names, else of the first), and its key in the store. Raises `RunNotFound` if the node has none."""

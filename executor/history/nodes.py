@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from promissory.executor.history.history import History
     from promissory.executor.protocol.events import Meta
 
-_NAMES: Final = {DONE: "SUCCEEDED", FAILED: "FAILED", UPSTREAM_FAILED: "UPSTREAM_FAILED", SKIPPED: "SKIPPED", CANCELLED: "CANCELLED"}
+_NAMES: Final = {
+    DONE: "SUCCEEDED",
+    FAILED: "FAILED",
+    UPSTREAM_FAILED: "UPSTREAM_FAILED",
+    SKIPPED: "SKIPPED",
+    CANCELLED: "CANCELLED",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +125,29 @@ class Rows:
 
     def _skipped_with(self, frame: Frame, index: int) -> str:
         """Which node that was skipped took this one along."""
-        before = [one for one, takes in frame.topology.before(index).items() if takes and frame.state(one) == SKIPPED and one < frame.topology.count]
-        return f"{self._history.path(frame.id, before[0])} was skipped" if before and frame.state(index) == SKIPPED else ""
+        before = [
+            one
+            for one, takes in frame.topology.before(index).items()
+            if takes and frame.state(one) == SKIPPED and one < frame.topology.count
+        ]
+        return (
+            f"{self._history.path(frame.id, before[0])} was skipped" if before and frame.state(index) == SKIPPED else ""
+        )
 
     def _iterations(self, id: int, index: int) -> Iterator[NodeRow]:
         history = self._history
         frame = history.opened[id]
         called, kind = _called(frame, index)
         for number, meta in enumerate(history.iteration_metas.get((id, index), ())):
-            yield self._with(meta, f"{history.path(id, index)}[={number}]", "SUCCEEDED", called, kind, frame.depth + (kind == "dynamic"), "")
+            yield self._with(
+                meta,
+                f"{history.path(id, index)}[={number}]",
+                "SUCCEEDED",
+                called,
+                kind,
+                frame.depth + (kind == "dynamic"),
+                "",
+            )
 
     def _state(self, frame: Frame, index: int) -> str:
         key, state = (frame.id, index), frame.state(index)
@@ -145,7 +165,9 @@ class Rows:
                 return "CANCELLED" if self._is_over else "WAITING"
             return "CANCELLED" if self._is_over else "EXPANDED"
         assert state == PENDING
-        if index == frame.topology.graph.on_failure and (frame.id not in history.scheduler.frames or history.end is not None):
+        if index == frame.topology.graph.on_failure and (
+            frame.id not in history.scheduler.frames or history.end is not None
+        ):
             return "SKIPPED"  # there was no failure to handle
         if key in self._running and key not in history.scheduler.waiting and self._is_of_now(key):
             return "RUNNING"
@@ -167,7 +189,20 @@ class Rows:
             return NodeRow(path, state, called, kind, depth, why=why)
         started, duration, worker, attempt, log = meta
         address = None if log is None else (log[0], log[1], log[2])
-        return NodeRow(path, state, called, kind, depth, attempt, self._history.manifest.created + started, duration, worker, address, why, attempt == 0)
+        return NodeRow(
+            path,
+            state,
+            called,
+            kind,
+            depth,
+            attempt,
+            self._history.manifest.created + started,
+            duration,
+            worker,
+            address,
+            why,
+            attempt == 0,
+        )
 
     def tried(self) -> Iterator[NodeRow]:
         """Attempts that were followed by another one, or by a resume."""

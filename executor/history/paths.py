@@ -100,7 +100,9 @@ def _node(history: History, id: int, part: str, said: str) -> tuple[int, int, in
             raise RunNotFound(f"{said}/{name} has no item {number} yet in run {history.manifest.run_id}")
         id, index = found
     if iteration is not None and iteration > history.iterations.get((id, index), 0):
-        raise RunNotFound(f"{said}/{name} has no iteration {iteration} in run {history.manifest.run_id}: it has had {history.iterations.get((id, index), 0)}")
+        raise RunNotFound(
+            f"{said}/{name} has no iteration {iteration} in run {history.manifest.run_id}: it has had {history.iterations.get((id, index), 0)}"
+        )
     return id, index, iteration
 
 

@@ -56,7 +56,9 @@ def recover(store: Store, manifest: Manifest, clock: Clock) -> Recovered:
         if first == 0:
             raise
         recovered = _replay(store, manifest, 0, end)
-    if end and (recovered.tail is None or recovered.tail.number < end - 1):  # the last segment is torn: the next one is written behind it
+    if end and (
+        recovered.tail is None or recovered.tail.number < end - 1
+    ):  # the last segment is torn: the next one is written behind it
         last = recovered.tail or Tail(end - 1, 0, NO_SNAPSHOT, GENESIS)
         recovered.tail = replace(last, number=end - 1)
     replayed(recovered.scheduler, clock.monotonic(), clock.time())
@@ -80,9 +82,13 @@ def _replay(store: Store, manifest: Manifest, first: int, end: int) -> Recovered
             for event in segment.events:
                 _take(store, manifest.run_id, recovered, event, segment, first)
         except FormatError as error:
-            raise JournalError(segment_key(manifest.run_id, segment.number), f"holds what does not fit the run: {error}") from None
+            raise JournalError(
+                segment_key(manifest.run_id, segment.number), f"holds what does not fit the run: {error}"
+            ) from None
         except DoesNotFit as error:
-            raise JournalError(segment_key(manifest.run_id, segment.number), f"has an event that does not fit the run: {error}") from None
+            raise JournalError(
+                segment_key(manifest.run_id, segment.number), f"has an event that does not fit the run: {error}"
+            ) from None
     return recovered
 
 

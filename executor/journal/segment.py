@@ -64,9 +64,18 @@ def segment_from_bytes(data: bytes, key: str) -> Segment:
         version, _, payload = unseal(data, MAGIC, range(1, VERSION + 1), key)
         number, epoch, nonce, previous, snapshot, time, trees = fields.items(unpack_canonical(payload, key), 7)
         is_older = version < VERSION
-        events = tuple(with_names_of_today(event) if is_older and event[0] in _WITH_NAMES else event for event in spread(trees))
+        events = tuple(
+            with_names_of_today(event) if is_older and event[0] in _WITH_NAMES else event for event in spread(trees)
+        )
         segment = Segment(
-            fields.count(number), fields.count(epoch), fields.data(nonce, 16), fields.data(previous, 32), fields.whole(snapshot), fields.whole(time), events, is_older
+            fields.count(number),
+            fields.count(epoch),
+            fields.data(nonce, 16),
+            fields.data(previous, 32),
+            fields.whole(snapshot),
+            fields.whole(time),
+            events,
+            is_older,
         )
         if segment.snapshot > segment.number or segment.snapshot < NO_SNAPSHOT:
             raise ValueError(f"a snapshot in segment {segment.snapshot}")

@@ -18,7 +18,15 @@ from typing import Final
 from promissory.executor.crash_points import reached
 from promissory.executor.errors import Fenced, StoreError
 from promissory.executor.journal.reader import Tail, keys_named
-from promissory.executor.journal.segment import GENESIS, NO_SNAPSHOT, Segment, is_torn, segment_digest, segment_from_bytes, segment_to_bytes
+from promissory.executor.journal.segment import (
+    GENESIS,
+    NO_SNAPSHOT,
+    Segment,
+    is_torn,
+    segment_digest,
+    segment_from_bytes,
+    segment_to_bytes,
+)
 from promissory.executor.protocol.events import DONE, SNAPSHOT, Event, futures_of, values_of
 from promissory.executor.store.keys import segment_key
 from promissory.executor.store.store import Store
@@ -55,7 +63,9 @@ class Journal:
         when_stopped: called, from the committing thread, when it can't go on; whoever calls next gets its error.
     """
 
-    def __init__(self, store: Store, run_id: str, epoch: int, tail: Tail | None, durable: bool, listener: Listener) -> None:
+    def __init__(
+        self, store: Store, run_id: str, epoch: int, tail: Tail | None, durable: bool, listener: Listener
+    ) -> None:
         self.epoch = epoch
         self._store = store
         self._run_id = run_id
@@ -121,12 +131,16 @@ class Journal:
             if first or self._bytes >= _COMMIT_BYTES:
                 self._condition.notify_all()
         if self._thread is None:
-            self._thread = threading.Thread(target=self._commit_for_ever, name=f"promissory journal {self._run_id}", daemon=True)
+            self._thread = threading.Thread(
+                target=self._commit_for_ever, name=f"promissory journal {self._run_id}", daemon=True
+            )
             self._thread.start()
 
     def wants_snapshot(self) -> bool:
         """Whether enough has happened: 10,000 events, and as many bytes as the last snapshot had, so that snapshots cost a constant share."""
-        return self._events_since_snapshot >= SNAPSHOT_EVENTS and self._bytes_since_snapshot >= self._last_snapshot_bytes
+        return (
+            self._events_since_snapshot >= SNAPSHOT_EVENTS and self._bytes_since_snapshot >= self._last_snapshot_bytes
+        )
 
     def append_snapshot(self, state: Value) -> None:
         """Take the scheduler's state after all events so far."""
@@ -232,7 +246,9 @@ class Journal:
             self._store.sync(list(dict.fromkeys(key for event in named for key in keys_named(self._run_id, event))))
             reached("journal.objects-synced")
         if self._next and self._store.is_near and not self._store.exists(segment_key(self._run_id, self._next - 1)):
-            raise StoreError(f"the journal of run {self._run_id} is gone from the store {self._store.url}: what was acknowledged was removed by somebody")
+            raise StoreError(
+                f"the journal of run {self._run_id} is gone from the store {self._store.url}: what was acknowledged was removed by somebody"
+            )
         now = time.time_ns() // 1000
         segment = Segment(self._next, self.epoch, self._nonce, self._previous, self._snapshot, now, events)
         data = segment_to_bytes(segment)

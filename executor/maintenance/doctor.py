@@ -19,7 +19,16 @@ from promissory.executor.records import checkpoints
 from promissory.executor.records.heartbeat import read_beat
 from promissory.executor.records.manifest import Manifest, read_manifest, read_plan
 from promissory.executor.scheduler.snapshot import load
-from promissory.executor.store.keys import OBJECTS, bundle_key, futures_key, is_segment, object_key, plan_key, run_key, segment_key
+from promissory.executor.store.keys import (
+    OBJECTS,
+    bundle_key,
+    futures_key,
+    is_segment,
+    object_key,
+    plan_key,
+    run_key,
+    segment_key,
+)
 from promissory.executor.store.store import Store
 from promissory.planner.functions.by_value import unsealed
 from promissory.planner.plan.format import futures_from_bytes
@@ -55,14 +64,25 @@ def examine(store: Store, run_id: str) -> Iterator[Finding]:
     try:
         manifest = read_manifest(store, run_id)
     except JournalError as error:
-        yield Finding(ERROR, run_key(run_id, "manifest"), str(error), _way_out(error, f"{_RESTORE}: without it nobody knows what the run is"))
+        yield Finding(
+            ERROR,
+            run_key(run_id, "manifest"),
+            str(error),
+            _way_out(error, f"{_RESTORE}: without it nobody knows what the run is"),
+        )
         return
     events: list[Event] = []
     found = [*_examine_beginning(store, manifest), *_examine_journal(store, run_id, events)]
     try:
-        found += [*_examine_objects(store, run_id, manifest, events), *_examine_futures(store, run_id, events), *_examine_checkpoints(store, run_id)]
+        found += [
+            *_examine_objects(store, run_id, manifest, events),
+            *_examine_futures(store, run_id, events),
+            *_examine_checkpoints(store, run_id),
+        ]
     except FormatError as error:
-        found.append(Finding(ERROR, run_key(run_id, "journal"), f"names a futures file that can't be read: {error}", _RESTORE))
+        found.append(
+            Finding(ERROR, run_key(run_id, "journal"), f"names a futures file that can't be read: {error}", _RESTORE)
+        )
     yield from found
     if is_whole(found):
         try:
@@ -81,17 +101,29 @@ def _examine_beginning(store: Store, manifest: Manifest) -> Iterator[Finding]:
     try:
         read_plan(store, manifest)
     except (StoreError, FormatError) as error:
-        yield Finding(ERROR, plan_key(manifest.plan), str(error), _way_out(error, "compile the workflow again, with `promissory compile`, and put the file there"))
+        yield Finding(
+            ERROR,
+            plan_key(manifest.plan),
+            str(error),
+            _way_out(error, "compile the workflow again, with `promissory compile`, and put the file there"),
+        )
     key, way_out = bundle_key(manifest.bundle), "it can be resumed only where its modules can be imported"
     if manifest.bundle and not store.exists(key):
         yield Finding(WARNING, key, "the sources of the run are missing", way_out)
     elif manifest.bundle and digest("bundle", store.get(key)) != manifest.bundle:
-        yield Finding(WARNING, key, "the sources of the run are damaged: their digest does not match their bytes", way_out)
+        yield Finding(
+            WARNING, key, "the sources of the run are damaged: their digest does not match their bytes", way_out
+        )
     for key in store.list(run_key(manifest.run_id, "code")):
         try:
             unsealed(store.get(key), key)
         except (StoreError, FormatError) as error:
-            yield Finding(WARNING, key, str(error), "its function can be had only from the program that defines it: resume from there")
+            yield Finding(
+                WARNING,
+                key,
+                str(error),
+                "its function can be had only from the program that defines it: resume from there",
+            )
 
 
 def _way_out(error: Exception, otherwise: str) -> str:
@@ -107,14 +139,24 @@ def _examine_journal(store: Store, run_id: str, events: list[Event]) -> Iterator
         yield Finding(WARNING, run_key(run_id, f"journal/{name}"), "is no segment", "remove it, if you know what it is")
     numbers = sorted(int(name) for name in there if name not in strange)
     if not numbers:
-        yield Finding(NOTE, run_key(run_id, "journal"), "is empty: the run was stopped before it began", f"promissory resume {run_id}")
+        yield Finding(
+            NOTE,
+            run_key(run_id, "journal"),
+            "is empty: the run was stopped before it began",
+            f"promissory resume {run_id}",
+        )
         return
     previous, epoch, after_damage, expected = GENESIS, 0, False, 0
     for number in numbers:
         key = segment_key(run_id, number)
         if number > expected:
             last = f" to {segment_key(run_id, number - 1)}" if number - expected > 1 else ""
-            yield Finding(ERROR, segment_key(run_id, expected), f"{last.strip()} is missing, and others come after it".strip(), _RESTORE)
+            yield Finding(
+                ERROR,
+                segment_key(run_id, expected),
+                f"{last.strip()} is missing, and others come after it".strip(),
+                _RESTORE,
+            )
             after_damage = True
         expected = number + 1
         try:
@@ -122,7 +164,12 @@ def _examine_journal(store: Store, run_id: str, events: list[Event]) -> Iterator
             segment = segment_from_bytes(data, key)
         except JournalError as error:
             if is_torn(data):
-                yield Finding(WARNING, key, "was never written to its end: a machine died over it", "nothing: what it held was not acknowledged")
+                yield Finding(
+                    WARNING,
+                    key,
+                    "was never written to its end: a machine died over it",
+                    "nothing: what it held was not acknowledged",
+                )
             else:
                 yield Finding(ERROR, key, str(error), _way_out(error, _RESTORE))
                 after_damage = True
@@ -134,9 +181,16 @@ def _examine_journal(store: Store, run_id: str, events: list[Event]) -> Iterator
         if segment.number != number:
             yield Finding(ERROR, key, f"holds segment {segment.number}", _RESTORE)
         if segment.previous != previous and not after_damage:
-            yield Finding(ERROR, key, "does not follow the segment before it", f"{_RESTORE}: one of the two was replaced")
+            yield Finding(
+                ERROR, key, "does not follow the segment before it", f"{_RESTORE}: one of the two was replaced"
+            )
         if segment.epoch < epoch:
-            yield Finding(ERROR, key, f"is of epoch {segment.epoch}, and one before it of epoch {epoch}: an executor that was fenced has written", _RESTORE)
+            yield Finding(
+                ERROR,
+                key,
+                f"is of epoch {segment.epoch}, and one before it of epoch {epoch}: an executor that was fenced has written",
+                _RESTORE,
+            )
         previous, epoch, after_damage = segment_digest(data), max(epoch, segment.epoch), False
         events += segment.events
 
@@ -145,24 +199,38 @@ def _examine_objects(store: Store, run_id: str, manifest: Manifest, events: list
     newest = next((event for event in reversed(events) if event[0] == SNAPSHOT), None)
     wanted = {object_key(value.digest): value for value in manifest.inputs.values() if isinstance(value, Large)}
     with suppress(StoreError, FormatError):
-        wanted |= {object_key(value.digest): value for value in read_plan(store, manifest).literals if isinstance(value, Large)}
+        wanted |= {
+            object_key(value.digest): value for value in read_plan(store, manifest).literals if isinstance(value, Large)
+        }
     keys = dict.fromkeys(key for event in events if event[0] != SNAPSHOT for key in keys_named(run_id, event))
     for key in [*wanted, *keys]:
         try:
             data = store.get(key)
         except NotInStore:
-            yield Finding(ERROR, key, "is missing, and the run names it", f"{_RESTORE}, or `promissory rerun {run_id} --from` the node that made it")
+            yield Finding(
+                ERROR,
+                key,
+                "is missing, and the run names it",
+                f"{_RESTORE}, or `promissory rerun {run_id} --from` the node that made it",
+            )
             continue
         except StoreError as error:
             yield Finding(ERROR, key, str(error), "repair the store")
             continue
         if key.startswith(OBJECTS) and digest("value", data).hex() != key.rpartition("/")[2]:
-            yield Finding(ERROR, key, "is damaged: its digest does not match its bytes", f"{_RESTORE}, or `promissory rerun {run_id} --from` the node that made it")
+            yield Finding(
+                ERROR,
+                key,
+                "is damaged: its digest does not match its bytes",
+                f"{_RESTORE}, or `promissory rerun {run_id} --from` the node that made it",
+            )
     if newest is not None:
         try:
             load(get_snapshot(store, run_id, newest[1]))
         except (StoreError, FormatError) as error:
-            yield Finding(WARNING, run_key(run_id, "snapshots"), str(error), "nothing: a resume replays the whole journal instead")
+            yield Finding(
+                WARNING, run_key(run_id, "snapshots"), str(error), "nothing: a resume replays the whole journal instead"
+            )
 
 
 def _examine_futures(store: Store, run_id: str, events: list[Event]) -> Iterator[Finding]:
@@ -174,7 +242,12 @@ def _examine_futures(store: Store, run_id: str, events: list[Event]) -> Iterator
         key = futures_key(run_id, node_identity(header.parent, header.index))
         try:
             if store.get(key) != futures:
-                yield Finding(WARNING, key, "is not what the journal says", "nothing: the journal counts, and a resume writes it anew")
+                yield Finding(
+                    WARNING,
+                    key,
+                    "is not what the journal says",
+                    "nothing: the journal counts, and a resume writes it anew",
+                )
         except NotInStore:
             yield Finding(WARNING, key, "is missing", "nothing: the journal has its bytes, and a resume writes it anew")
 
@@ -184,11 +257,18 @@ def _examine_checkpoints(store: Store, run_id: str) -> Iterator[Finding]:
         try:
             data = store.get(key)
             if checkpoints.is_torn(data):
-                yield Finding(WARNING, key, "was never written to its end: a machine died over it", "nothing: it is as if never written")
+                yield Finding(
+                    WARNING,
+                    key,
+                    "was never written to its end: a machine died over it",
+                    "nothing: it is as if never written",
+                )
             else:
                 checkpoints.content(data, key)
         except StoreError as error:
-            yield Finding(ERROR, key, str(error), "delete it, and the task begins with an older one, or at its beginning")
+            yield Finding(
+                ERROR, key, str(error), "delete it, and the task begins with an older one, or at its beginning"
+            )
 
 
 def _examine_beat(store: Store, run_id: str, events: list[Event]) -> Iterator[Finding]:
@@ -197,6 +277,8 @@ def _examine_beat(store: Store, run_id: str, events: list[Event]) -> Iterator[Fi
     if beat is not None and beat.is_live(store, run_id):
         yield Finding(NOTE, run_key(run_id, "beat"), f"process {beat.pid} of {beat.host} works on the run")
     if len(executors) > 1:
-        yield Finding(NOTE, run_key(run_id, "journal"), f"{len(executors)} executors have worked on the run, the last one on {executors[-1][2]}")
-
-
+        yield Finding(
+            NOTE,
+            run_key(run_id, "journal"),
+            f"{len(executors)} executors have worked on the run, the last one on {executors[-1][2]}",
+        )

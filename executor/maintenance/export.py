@@ -45,7 +45,9 @@ def export(source: Store, run_id: str, target: Store) -> int:
     there = min(find_end(source, run_id), find_end(target, run_id)) if target.exists(manifest_key) else 0
     for key in (segment_key(run_id, number) for number in range(there)):
         if source.get(key) != target.get(key):
-            raise RunExists(f"the run {run_id!r} has gone on in the store {target.url} since it was exported there: export into a store of its own")
+            raise RunExists(
+                f"the run {run_id!r} has gone on in the store {target.url} since it was exported there: export into a store of its own"
+            )
     copied = 0
     for key in dict.fromkeys(keys_of(source, run_id)):
         if key == manifest_key:
@@ -57,7 +59,9 @@ def export(source: Store, run_id: str, target: Store) -> int:
                 continue
             raise
         if (wanted := digest_in(key)) is not None and wanted != digest("value", data).hex():
-            raise StoreError(f"{key} in the store {source.url} is damaged: its digest does not match its bytes. `promissory doctor {run_id}` tells all")
+            raise StoreError(
+                f"{key} in the store {source.url} is damaged: its digest does not match its bytes. `promissory doctor {run_id}` tells all"
+            )
         if is_log(key):
             _append_rest(target, key, data)
         elif is_replaced(key):
@@ -72,7 +76,9 @@ def export(source: Store, run_id: str, target: Store) -> int:
 
 def can_be_missing(run_id: str, key: str) -> bool:
     """Whether a run is whole without a key: a log that was never written, a futures file that is written behind, a checkpoint, a state that a replay does without."""
-    return is_log(key) or key.startswith((run_key(run_id, FUTURES), run_key(run_id, CHECKPOINTS), run_key(run_id, "snapshots"), run_key(run_id, "code")))
+    return is_log(key) or key.startswith(
+        (run_key(run_id, FUTURES), run_key(run_id, CHECKPOINTS), run_key(run_id, "snapshots"), run_key(run_id, "code"))
+    )
 
 
 def digest_in(key: str) -> str | None:
@@ -138,5 +144,3 @@ def _large(values: Iterable[Value]) -> Iterator[str]:
     for value in values:
         if isinstance(value, Large):
             yield object_key(value.digest)
-
-

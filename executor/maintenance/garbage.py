@@ -36,7 +36,11 @@ def garbage(store: Store, older_than: float, without: Sequence[str] = ()) -> lis
     before = time.time() - older_than
     runs = [run_id for run_id in _runs(store) if run_id not in without]
     _refuse_live(store, runs)
-    found = [Garbage(key, changed) for key in _candidates(store, runs) if (changed := _changed(store, key)) is not None and changed <= before]
+    found = [
+        Garbage(key, changed)
+        for key in _candidates(store, runs)
+        if (changed := _changed(store, key)) is not None and changed <= before
+    ]
     needed = _needed(store, runs)
     return [one for one in found if one.key not in needed]
 
@@ -68,7 +72,9 @@ def _refuse_live(store: Store, runs: list[str]) -> None:
     for run_id in runs:
         beat = read_beat(store, run_id)
         if beat is not None and beat.is_live(store, run_id):
-            raise RunIsLive(f"run {run_id} goes on: what it needs next is named by nothing yet. Collect when it has ended")
+            raise RunIsLive(
+                f"run {run_id} goes on: what it needs next is named by nothing yet. Collect when it has ended"
+            )
 
 
 def _candidates(store: Store, runs: list[str]) -> Iterator[str]:

@@ -40,7 +40,28 @@ from promissory.executor.store.keys import is_log
 from promissory.planner.plan.model import Value
 from promissory.typesys.older_names import name_today
 
-DONE, DONE_ROW, EXPANDED, OPENED, FAILED, RESUMED, CODE, ENDED, SNAPSHOT, RETRIED, PAUSED, UNPAUSED, LOOPED, SKIPPED, STOPPED_BY, CHOSEN, ITEMS, GATED, COLLAPSED, SIGNALLED = range(20)
+(
+    DONE,
+    DONE_ROW,
+    EXPANDED,
+    OPENED,
+    FAILED,
+    RESUMED,
+    CODE,
+    ENDED,
+    SNAPSHOT,
+    RETRIED,
+    PAUSED,
+    UNPAUSED,
+    LOOPED,
+    SKIPPED,
+    STOPPED_BY,
+    CHOSEN,
+    ITEMS,
+    GATED,
+    COLLAPSED,
+    SIGNALLED,
+) = range(20)
 
 Event = tuple[Any, ...]
 Meta = tuple[int, int, str, int, Any]
@@ -99,10 +120,18 @@ def spread(trees: Any) -> Iterator[Event]:
         if kind == DONE_ROW:
             _, frame, first, values, starts, durations, worker = fields.items(tree, 7)
             fields.count(frame), fields.count(first), fields.text(worker)
-            for offset, (value, started, duration) in enumerate(zip(fields.items(values), fields.items(starts), fields.items(durations), strict=True)):
+            for offset, (value, started, duration) in enumerate(
+                zip(fields.items(values), fields.items(starts), fields.items(durations), strict=True)
+            ):
                 if started.__class__ is not int or duration.__class__ is not int:
                     raise ValueError("a time that is no whole number")
-                yield DONE, frame, first + offset, value if value.__class__ is bytes else fields.value(value), (started, duration, worker, 1, None)
+                yield (
+                    DONE,
+                    frame,
+                    first + offset,
+                    value if value.__class__ is bytes else fields.value(value),
+                    (started, duration, worker, 1, None),
+                )
         elif kind.__class__ is int and kind in _CHECKED:
             yield _CHECKED[kind](tree)
         else:
@@ -120,7 +149,15 @@ def _expanded(tree: list[Any]) -> Event:
         _, frame, index, child, futures, meta = tree
     else:
         _, frame, index, child, futures, loops, meta = fields.items(tree, 7)
-    return EXPANDED, fields.count(frame), fields.count(index), fields.count(child), fields.data(futures), fields.truth(loops), _meta(meta)
+    return (
+        EXPANDED,
+        fields.count(frame),
+        fields.count(index),
+        fields.count(child),
+        fields.data(futures),
+        fields.truth(loops),
+        _meta(meta),
+    )
 
 
 def _opened(tree: list[Any]) -> Event:
@@ -135,12 +172,27 @@ def _failed(tree: list[Any]) -> Event:
 
 def _retried(tree: list[Any]) -> Event:
     _, frame, index, failure, meta, delay, due = fields.items(tree, 7)
-    return RETRIED, fields.count(frame), fields.count(index), _failure(failure), _meta(meta), fields.seconds(delay), fields.seconds(due)
+    return (
+        RETRIED,
+        fields.count(frame),
+        fields.count(index),
+        _failure(failure),
+        _meta(meta),
+        fields.seconds(delay),
+        fields.seconds(due),
+    )
 
 
 def _resumed(tree: list[Any]) -> Event:
     _, epoch, host, pid, limits, moment = fields.items(tree, 6)
-    return RESUMED, fields.count(epoch), fields.text(host), fields.whole(pid), fields.counts(fields.items(limits, 3)), fields.whole(moment)
+    return (
+        RESUMED,
+        fields.count(epoch),
+        fields.text(host),
+        fields.whole(pid),
+        fields.counts(fields.items(limits, 3)),
+        fields.whole(moment),
+    )
 
 
 def _code(tree: list[Any]) -> Event:
@@ -217,7 +269,15 @@ def _signalled(tree: list[Any]) -> Event:
         raise ValueError("a value of a body that has none")
     elif kind != "ended":
         payload = fields.value(payload)
-    return SIGNALLED, fields.count(frame), fields.count(index), (kind, payload), check_asked(asked), fields.whole(child), _meta(meta)
+    return (
+        SIGNALLED,
+        fields.count(frame),
+        fields.count(index),
+        (kind, payload),
+        check_asked(asked),
+        fields.whole(child),
+        _meta(meta),
+    )
 
 
 def check_asked(asked: dict[str, Any]) -> dict[str, Any]:
@@ -327,7 +387,11 @@ OPENING: Final = {EXPANDED: 3, OPENED: 3, CHOSEN: 4, SIGNALLED: 5}
 def begins_iteration(event: Event) -> bool:
     """Whether with an event a node begins its next iteration, or what it has emitted for that."""
     kind = event[0]
-    return kind == LOOPED or (kind == EXPANDED and event[5]) or (kind == SIGNALLED and (event[3][0] == "loop" or bool(event[4].get("loops"))))
+    return (
+        kind == LOOPED
+        or (kind == EXPANDED and event[5])
+        or (kind == SIGNALLED and (event[3][0] == "loop" or bool(event[4].get("loops"))))
+    )
 
 
 def values_of(event: Event) -> Iterator[Value]:
@@ -350,7 +414,18 @@ def meta_of(event: Event) -> Meta | None:
     return found
 
 
-_META_AT: Final = {DONE: 4, EXPANDED: 6, FAILED: 4, RETRIED: 4, LOOPED: 5, SKIPPED: 4, STOPPED_BY: 4, CHOSEN: 5, ITEMS: 4, SIGNALLED: 6}
+_META_AT: Final = {
+    DONE: 4,
+    EXPANDED: 6,
+    FAILED: 4,
+    RETRIED: 4,
+    LOOPED: 5,
+    SKIPPED: 4,
+    STOPPED_BY: 4,
+    CHOSEN: 5,
+    ITEMS: 4,
+    SIGNALLED: 6,
+}
 
 
 def value_of(tree: Any) -> Value:

@@ -78,7 +78,13 @@ class Failure:
     def of_exception(cls, error: BaseException) -> Failure:
         """The failure of a body that raised."""
         text = authors_traceback(error)
-        message = f"the body called sys.exit({error.code!r})" if isinstance(error, SystemExit) else error.message if isinstance(error, Retry) else _text(error)
+        message = (
+            f"the body called sys.exit({error.code!r})"
+            if isinstance(error, SystemExit)
+            else error.message
+            if isinstance(error, Retry)
+            else _text(error)
+        )
         asks = isinstance(error, Retry)
         after = error.after if isinstance(error, Retry) else None
         return cls(
@@ -96,7 +102,9 @@ class Failure:
         if self.kind != "retry":
             return self
         why = f"its {retries} retries are spent" if retries else "it has no retries: @task(retries=…)"
-        return replace(self, message=f"it asked for another attempt{f' ({self.message})' if self.message else ''}, and {why}")
+        return replace(
+            self, message=f"it asked for another attempt{f' ({self.message})' if self.message else ''}, and {why}"
+        )
 
     def exception(self) -> BaseException:
         """The exception, of its own class where that can be had. Loads its pickle."""
@@ -107,7 +115,11 @@ class Failure:
                 return RemoteError(self.type_name, self.message)
             if isinstance(loaded, BaseException):
                 return loaded
-        return RemoteError(self.type_name, self.message) if self.kind in ("exception", "retry") else limit_error(self.kind, self.message)
+        return (
+            RemoteError(self.type_name, self.message)
+            if self.kind in ("exception", "retry")
+            else limit_error(self.kind, self.message)
+        )
 
     def __str__(self) -> str:
         return f"{self.type_name}: {self.message}" if self.message else self.type_name

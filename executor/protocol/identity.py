@@ -12,5 +12,7 @@ def node_identity(parent: bytes, index: int) -> bytes:
 
 def seed_of(run_id: str, parent: bytes, index: int) -> int:
     """A number made of a node's identity: equal on every attempt and engine."""
-    state = blake2b(run_id.encode() + b"\0" + parent + index.to_bytes(8, "big"), digest_size=8, person=b"promissory seed")
+    state = blake2b(
+        run_id.encode() + b"\0" + parent + index.to_bytes(8, "big"), digest_size=8, person=b"promissory seed"
+    )
     return int.from_bytes(state.digest(), "big") >> 1

@@ -77,7 +77,8 @@ class Limits:
         if count <= self.max_items:
             return None
         return Failure.of_executor(
-            "ItemsExceeded", f"{path} maps over {count:,} items, and a map may have {self.max_items:,}: let each item be a list, and map over those"
+            "ItemsExceeded",
+            f"{path} maps over {count:,} items, and a map may have {self.max_items:,}: let each item be a list, and map over those",
         )
 
     def iterations(self, done: int, allowed: int | None, callee: Callee, path: str) -> Failure | None:

@@ -52,7 +52,9 @@ def content(data: bytes, key: str) -> bytes:
     try:
         return unseal(data, MAGIC, range(VERSION, VERSION + 1), key)[2]
     except FormatError as error:
-        raise StoreError(f"{error}. It is a task's checkpoint: delete it, and the task begins with an older one, or at its beginning") from None
+        raise StoreError(
+            f"{error}. It is a task's checkpoint: delete it, and the task begins with an older one, or at its beginning"
+        ) from None
 
 
 def checkpoint_keys(store: Store, run_id: str) -> Iterator[str]:

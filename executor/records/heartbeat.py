@@ -99,11 +99,27 @@ def read_beat(store: Store, run_id: str) -> Beat | None:
 
 def _check(beat: Beat) -> None:
     """Raise `ValueError` for a beat whose fields are not of their types."""
-    numbers = (beat.epoch, beat.pid, beat.done, beat.nodes, beat.waiting, beat.lost, beat.retrying, beat.gates, beat.items_done, beat.items)
+    numbers = (
+        beat.epoch,
+        beat.pid,
+        beat.done,
+        beat.nodes,
+        beat.waiting,
+        beat.lost,
+        beat.retrying,
+        beat.gates,
+        beat.items_done,
+        beat.items,
+    )
     for number in numbers:
         fields.whole(number)
     fields.text(beat.host), fields.text(beat.birth)
-    if beat.time.__class__ not in (int, float) or beat.over.__class__ is not bool or beat.paused.__class__ is not bool or beat.ending.__class__ is not bool:
+    if (
+        beat.time.__class__ not in (int, float)
+        or beat.over.__class__ is not bool
+        or beat.paused.__class__ is not bool
+        or beat.ending.__class__ is not bool
+    ):
         raise ValueError("a beat of another kind")
     for frame, index, worker, since in (fields.items(one, 4) for one in fields.items(beat.running)):
         fields.count(frame), fields.count(index), fields.text(worker), fields.whole(since)
@@ -127,7 +143,10 @@ def await_first_beat(store: Store, run_id: str) -> bool:
 
 def is_beginning(store: Store, run_id: str) -> bool:
     """Whether a run was begun just now and its executor has said nothing yet."""
-    return not store.exists(run_key(run_id, "beat")) and time.time() - store.changed(run_key(run_id, "manifest")) < _FIRST_BEAT
+    return (
+        not store.exists(run_key(run_id, "beat"))
+        and time.time() - store.changed(run_key(run_id, "manifest")) < _FIRST_BEAT
+    )
 
 
 class Heartbeat:
@@ -232,5 +251,3 @@ class Heartbeat:
             self._beat(True)
         except StoreError:
             return  # the process is about to be gone, which tells the same
-
-

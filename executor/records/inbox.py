@@ -71,11 +71,19 @@ def command_from_bytes(data: bytes, key: str) -> Command:
     _, _, payload = unseal(data, MAGIC, range(1, VERSION + 1), key)
     entries = unpack_canonical(payload, key)
     expected = {field.name for field in fields(Command)}
-    if not isinstance(entries, dict) or not _REQUIRED <= entries.keys() <= expected or entries["command"] not in COMMANDS:
+    if (
+        not isinstance(entries, dict)
+        or not _REQUIRED <= entries.keys() <= expected
+        or entries["command"] not in COMMANDS
+    ):
         raise FormatError(key, "is no command", 0)
     if not isinstance(entries.get("gate", ""), str) or not isinstance(entries.get("value", b""), bytes):
         raise FormatError(key, "is malformed", 0)
-    if not isinstance(entries["reason"], str) or not isinstance(entries["sender"], str) or not isinstance(entries["time"], int):
+    if (
+        not isinstance(entries["reason"], str)
+        or not isinstance(entries["sender"], str)
+        or not isinstance(entries["time"], int)
+    ):
         raise FormatError(key, "is malformed", 0)
     return Command(**entries)
 
@@ -132,7 +140,9 @@ def tell(store: Store, run_id: str, command: str, reason: str = "", patience: fl
             raise RunIsNotLive(f"run {run_id} has ended before it could be told to {command}")
         if time.monotonic() > given_up and not now.ending:
             store.delete(key)  # whoever finds it gone does not obey it
-            raise TimeoutError(f"the executor of run {run_id} has not looked for {patience:g} s: a body keeps it busy. The command to {command} it is withdrawn")
+            raise TimeoutError(
+                f"the executor of run {run_id} has not looked for {patience:g} s: a body keeps it busy. The command to {command} it is withdrawn"
+            )
         time.sleep(_LOOK)
     after = read_beat(store, run_id)
     if after is not None and after.epoch != beat.epoch:
@@ -154,7 +164,9 @@ class Inbox:
         broken: is told what the looking thread died of, if it is nothing that the store may raise.
     """
 
-    def __init__(self, store: Store, run_id: str, obey: Callable[[str, Command], None], broken: Callable[[Exception], None]) -> None:
+    def __init__(
+        self, store: Store, run_id: str, obey: Callable[[str, Command], None], broken: Callable[[Exception], None]
+    ) -> None:
         self._store = store
         self._run_id = run_id
         self._obey = obey

@@ -61,7 +61,14 @@ class Manifest:
 
 
 def new_manifest(
-    run_id: str, workflow: str, plan: bytes, inputs: dict[str, Value], engine: str, limits: Limits, source: tuple[str, ...], bundle: bytes
+    run_id: str,
+    workflow: str,
+    plan: bytes,
+    inputs: dict[str, Value],
+    engine: str,
+    limits: Limits,
+    source: tuple[str, ...],
+    bundle: bytes,
 ) -> Manifest:
     """The manifest of a run that begins now, here."""
     return Manifest(
@@ -86,7 +93,6 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
         return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
-
 
 
 def write_manifest(store: Store, manifest: Manifest) -> bool:
@@ -132,9 +138,13 @@ def read_manifest(store: Store, run_id: str) -> Manifest:
             raise NotInStore(key)
         data = store.get(key)
     except NotInStore:
-        raise RunNotFound(f"there is no run {run_id!r} in the store {store.url}; `promissory runs` lists what is there") from None
+        raise RunNotFound(
+            f"there is no run {run_id!r} in the store {store.url}; `promissory runs` lists what is there"
+        ) from None
     if _was_never_begun(store, run_id, data):
-        raise RunNotFound(f"the run {run_id!r} in the store {store.url} was never begun: its manifest was not written to its end. Start it again under this name")
+        raise RunNotFound(
+            f"the run {run_id!r} in the store {store.url} was never begun: its manifest was not written to its end. Start it again under this name"
+        )
     try:
         _, _, payload = unseal(data, MAGIC, range(1, VERSION + 1), key)
         found = _manifest_of(dict(fields.items(unpack_canonical(payload, key))))
@@ -148,7 +158,9 @@ def read_manifest(store: Store, run_id: str) -> Manifest:
 
 
 def _manifest_of(entries: dict[str, Any]) -> Manifest:
-    inputs = {fields.text(name): fields.value(tree) for name, tree in map(fields.items, fields.items(entries["inputs"]))}
+    inputs = {
+        fields.text(name): fields.value(tree) for name, tree in map(fields.items, fields.items(entries["inputs"]))
+    }
     return Manifest(
         run_id=fields.text(entries["run_id"]),
         workflow=fields.text(entries["workflow"]),

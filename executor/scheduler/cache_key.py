@@ -35,7 +35,11 @@ def fields_of(frame: Frame, index: int, loop: tuple[int, Value] | None = None) -
     """
     topology = frame.topology
     callee, policy = topology.callee(index), topology.policy(index)
-    interface = [[[p.name, type_bytes(p.type)] for p in callee.interface.parameters], type_bytes(callee.interface.result), callee.kind]
+    interface = [
+        [[p.name, type_bytes(p.type)] for p in callee.interface.parameters],
+        type_bytes(callee.interface.result),
+        callee.kind,
+    ]
     found = [
         ("task", callee.name.encode()),
         ("version", policy.cache_version.encode()),
@@ -84,7 +88,12 @@ def _told(frame: Frame, binding: Binding) -> Binding:
     if code in (INPUT, NODE):  # a path means something only in a value of its type
         type = frame.topology.leaf_type(binding)
         value = frame.value(binding if code == INPUT else binding[1])
-        return [NODE, _digest_of(value), binding[2] if len(binding) == 3 else [], b"" if type is None else type_bytes(type)]
+        return [
+            NODE,
+            _digest_of(value),
+            binding[2] if len(binding) == 3 else [],
+            b"" if type is None else type_bytes(type),
+        ]
     if code in (LIST, TUPLE):
         return [code, [_told(frame, item) for item in binding[1]]]
     if code == DICT:

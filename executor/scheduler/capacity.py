@@ -106,7 +106,9 @@ class Capacity:
 
 def capacity_here(processors: int, memory: int | None, gpu: int | None, pools: Mapping[str, int]) -> Capacity:
     """What this machine has, where the caller did not say otherwise."""
-    return Capacity(processors, _memory() if memory is None else memory, _graphics() if gpu is None else gpu, dict(pools))
+    return Capacity(
+        processors, _memory() if memory is None else memory, _graphics() if gpu is None else gpu, dict(pools)
+    )
 
 
 def _memory() -> int:

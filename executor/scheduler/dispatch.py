@@ -31,7 +31,11 @@ def begin_gates(scheduler: Scheduler, now: float, calendar: float) -> None:
     """
     while scheduler.gates_ready and not scheduler.stopping:
         frame, index = scheduler.gates_ready.pop()
-        if frame.state(index) == PENDING and frame.id in scheduler.frames and not (scheduler.failing and not endings.may_start(frame, index)):
+        if (
+            frame.state(index) == PENDING
+            and frame.id in scheduler.frames
+            and not (scheduler.failing and not endings.may_start(frame, index))
+        ):
             gates.begin(scheduler, frame, index, now, calendar)
 
 
@@ -106,7 +110,9 @@ def _call(scheduler: Scheduler, frame: Frame, index: int, key: Key) -> tuple[Cal
     if topology.is_dynamic(index):
         problem, repeat = may_expand(scheduler.limits, frame, index)
     if iteration and problem is None:
-        problem = scheduler.limits.iterations(iteration, topology.policy(index).max_iterations, topology.callee(index), frame.path_of(index))
+        problem = scheduler.limits.iterations(
+            iteration, topology.policy(index).max_iterations, topology.callee(index), frame.path_of(index)
+        )
     tries = scheduler.tries.get(key) if scheduler.tries else None
     attempt, alone = (1, False) if tries is None else (tries.begun + 1, tries.lost > 0)
     if topology.is_governed(index):
@@ -114,7 +120,11 @@ def _call(scheduler: Scheduler, frame: Frame, index: int, key: Key) -> tuple[Cal
         cached = policy.cache and key not in scheduler.afresh and (not iteration or topology.is_dynamic(index))
         return Call(frame, index, attempt, policy.timeout, cached, alone, iteration, payload), repeat, problem
     if scheduler.maps and key in scheduler.maps:
-        return Call(frame, index, attempt, None, False, alone, joins=tuple(scheduler.maps[key].results)), repeat, problem
+        return (
+            Call(frame, index, attempt, None, False, alone, joins=tuple(scheduler.maps[key].results)),
+            repeat,
+            problem,
+        )
     return Call(frame, index, attempt, None, False, alone, iteration, payload), repeat, problem
 
 

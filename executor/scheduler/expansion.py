@@ -53,11 +53,33 @@ def open_graph(scheduler: Scheduler, id: int, frame: Frame, index: int, graph: i
     nested = scheduler.topologies.get(topology.shape, graph, topology.code)
     frame.set_state(index, OPEN)
     identity = frame.identity_of(index, scheduler.iteration(frame.id, index))
-    scheduler.open(Frame(id, frame, index, frame.depth, nested, frame.literals, inputs, identity, frame.path_of(index), frame.repeat, frame.nesting))
+    scheduler.open(
+        Frame(
+            id,
+            frame,
+            index,
+            frame.depth,
+            nested,
+            frame.literals,
+            inputs,
+            identity,
+            frame.path_of(index),
+            frame.repeat,
+            frame.nesting,
+        )
+    )
 
 
 def splice(
-    scheduler: Scheduler, id: int, frame: Frame, index: int, plan: Plan, header: FuturesHeader, repeat: Repeat | None, loops: bool, signalled: bool = False
+    scheduler: Scheduler,
+    id: int,
+    frame: Frame,
+    index: int,
+    plan: Plan,
+    header: FuturesHeader,
+    repeat: Repeat | None,
+    loops: bool,
+    signalled: bool = False,
 ) -> None:
     """Open the frame of an expansion. A tail call takes the place of the frame that made it, which ends (rule D4)."""
     topology = frame.topology
@@ -71,7 +93,14 @@ def splice(
     path = frame.path_of(index, scheduler.iteration(frame.id, index))
     depth = frame.depth + (callee.kind == "dynamic")
     parent, slot, in_loop = frame, index, loops
-    hands_on = frame.remaining == 1 and not loops and not signalled and frame.parent is not None and frame.part is None and not frame.mixed
+    hands_on = (
+        frame.remaining == 1
+        and not loops
+        and not signalled
+        and frame.parent is not None
+        and frame.part is None
+        and not frame.mixed
+    )
     if hands_on and topology.outputs == [index] and not topology.keeps_its_place(index) and callee.kind == "dynamic":
         assert frame.parent is not None
         scheduler.remove_frame(frame)

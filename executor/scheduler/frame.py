@@ -71,7 +71,9 @@ class FailedNode(NamedTuple):
     def as_value(self) -> bytes:
         """What a handler is told, as a value."""
         failure = self.failure
-        return failure_bytes(NodeFailure(self.path, failure.type_name, failure.message, failure.traceback, self.attempt))
+        return failure_bytes(
+            NodeFailure(self.path, failure.type_name, failure.message, failure.traceback, self.attempt)
+        )
 
 
 class Part(NamedTuple):

@@ -30,7 +30,9 @@ def begin(scheduler: Scheduler, frame: Frame) -> None:
         begins_to_run(scheduler, frame.parent)
     scheduler.failing[frame.id] = frame
     topology = frame.topology
-    handling = sorted((index for index in (*topology.triggers, *topology.fallbacks) if endings.handles(topology, index)), reverse=True)
+    handling = sorted(
+        (index for index in (*topology.triggers, *topology.fallbacks) if endings.handles(topology, index)), reverse=True
+    )
     scheduler.cleaning[frame.id] = handling
     look_at(scheduler, frame)
     if not topology.graph.runs_on:
@@ -116,7 +118,11 @@ def _settle_frame(scheduler: Scheduler, frame: Frame) -> bool:
         if frame.id in scheduler.busy or _is_cleaning_up(scheduler, frame):
             return False
         handling = {index for index in scheduler.cleaning[frame.id] if frame.counts(index)}
-        left = [i for i in range(topology.size) if frame.state(i) in (PENDING, OPEN) and i != topology.graph.on_failure and i not in handling]
+        left = [
+            i
+            for i in range(topology.size)
+            if frame.state(i) in (PENDING, OPEN) and i != topology.graph.on_failure and i not in handling
+        ]
         left = left or sorted(index for index in handling if frame.state(index) == PENDING)
         if left:
             for index in left:

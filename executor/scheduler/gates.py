@@ -113,7 +113,12 @@ def answer(scheduler: Scheduler, waiting: Waiting, value: Value, sender: str = "
     if waiting.spec.what == "input":
         _done(scheduler, waiting.frame, waiting.node, value)
     elif value == YES:
-        _done(scheduler, waiting.frame, waiting.node, waiting.frame.value(waiting.frame.topology.plan_inputs[waiting.node][0]))
+        _done(
+            scheduler,
+            waiting.frame,
+            waiting.node,
+            waiting.frame.value(waiting.frame.topology.plan_inputs[waiting.node][0]),
+        )
     else:
         message = f"{waiting.path} was rejected{f' by {sender}' if sender else ''}"
         scheduler.fail(waiting.frame, waiting.node, Failure.of_executor("Rejected", message), NO_META)

@@ -44,7 +44,9 @@ class Mapping:
         queue: items that are ready and wait for others to end.
     """
 
-    def __init__(self, frame: Frame, index: int, chunks: list[tuple[int, list[Value]] | None], counts: list[int]) -> None:
+    def __init__(
+        self, frame: Frame, index: int, chunks: list[tuple[int, list[Value]] | None], counts: list[int]
+    ) -> None:
         self.frame = frame
         self.index = index
         self.chunks = chunks
@@ -99,7 +101,9 @@ def begin(scheduler: Scheduler, frame: Frame, index: int, chunks: list[Any], met
         return
     scheduler.log.append((ITEMS, frame.id, index, chunks, meta))
     frame.set_state(index, OPEN)
-    scheduler.maps[frame.id, index] = Mapping(frame, index, [(count, [value_of(tree) for tree in parts]) for count, parts in chunks], counts)
+    scheduler.maps[frame.id, index] = Mapping(
+        frame, index, [(count, [value_of(tree) for tree in parts]) for count, parts in chunks], counts
+    )
     if not chunks:
         scheduler.complete(frame, index, EMPTY, True)
     else:
@@ -119,11 +123,24 @@ def open_next(scheduler: Scheduler, frame: Frame, index: int, child: int | None 
     topology = frame.topology.chunk(index, count)
     given = dict(zip(mapping.spec.mapped, parts, strict=True))
     inputs = tuple(
-        given[at] if at in given else b"" if binding is None else frame.value(binding) for at, binding in enumerate(frame.topology.plan_inputs[index])
+        given[at] if at in given else b"" if binding is None else frame.value(binding)
+        for at, binding in enumerate(frame.topology.plan_inputs[index])
     )
     id = scheduler.new_frame(child)
     scheduler.log.append((OPENED, frame.id, index, id))
-    opened = Frame(id, frame, index, frame.depth, topology, frame.literals, inputs, frame.identity_of(index), frame.path_of(index), frame.repeat, frame.nesting)
+    opened = Frame(
+        id,
+        frame,
+        index,
+        frame.depth,
+        topology,
+        frame.literals,
+        inputs,
+        frame.identity_of(index),
+        frame.path_of(index),
+        frame.repeat,
+        frame.nesting,
+    )
     opened.part = Part(number, mapping.first)
     mapping.open[number] = opened
     mapping.first += count
@@ -160,7 +177,11 @@ def items_are_ready(scheduler: Scheduler, frame: Frame, indices: list[int]) -> N
 def find_under_way(scheduler: Scheduler, frame: Frame, asleep: set[tuple[int, int]]) -> None:
     """After a replay: the items of a chunk that have begun and not ended."""
     under_way = _mapping(scheduler, frame).under_way
-    under_way.update((frame.id, index) for index in range(frame.topology.count) if frame.state(index) == OPEN or (frame.id, index) in asleep)
+    under_way.update(
+        (frame.id, index)
+        for index in range(frame.topology.count)
+        if frame.state(index) == OPEN or (frame.id, index) in asleep
+    )
 
 
 def item_is_ready(scheduler: Scheduler, frame: Frame, index: int) -> None:
@@ -351,7 +372,11 @@ def loaded(scheduler: Scheduler) -> None:
     for frame in scheduler.frames.values():
         if frame.part is not None:
             _mapping(scheduler, frame).open[frame.part.number] = frame
-        if frame.part is not None and frame.mixed and not any(frame.state(index) in (PENDING, OPEN) for index in range(frame.topology.count)):
+        if (
+            frame.part is not None
+            and frame.mixed
+            and not any(frame.state(index) in (PENDING, OPEN) for index in range(frame.topology.count))
+        ):
             _mapping(scheduler, frame).kept[frame.part.number] = frame
     for mapping in list(scheduler.maps.values()):
         _go_on(scheduler, mapping)

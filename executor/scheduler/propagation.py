@@ -15,7 +15,18 @@ from promissory.executor.protocol.events import Meta
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.scheduler import frame_failure as failing
 from promissory.executor.scheduler import maps as mapped
-from promissory.executor.scheduler.frame import BADLY, CANCELLED, DONE, ENDED, FAILED, PENDING, SKIPPED, UPSTREAM_FAILED, FailedNode, Frame
+from promissory.executor.scheduler.frame import (
+    BADLY,
+    CANCELLED,
+    DONE,
+    ENDED,
+    FAILED,
+    PENDING,
+    SKIPPED,
+    UPSTREAM_FAILED,
+    FailedNode,
+    Frame,
+)
 from promissory.executor.scheduler.topology import Topology
 from promissory.planner.plan.model import MERGE, Binding, Parameter, Value
 from promissory.planner.plan.triggers import admits_failure, verdict
@@ -146,7 +157,13 @@ def spread(scheduler: Scheduler, frame: Frame, ended: list[int], doomed: int | N
                 continue
             if is_bad and not handles(topology, follower, one):
                 cancelled = one != doomed and frame.state(one) == CANCELLED
-                mark(scheduler, frame, follower, CANCELLED if cancelled else UPSTREAM_FAILED, None if cancelled else _cause(frame, one))
+                mark(
+                    scheduler,
+                    frame,
+                    follower,
+                    CANCELLED if cancelled else UPSTREAM_FAILED,
+                    None if cancelled else _cause(frame, one),
+                )
                 fallen += [] if cancelled else [follower]
                 todo.append(follower)
                 continue
@@ -179,7 +196,10 @@ def _cause(frame: Frame, index: int) -> FailedNode:
 
 
 def _cause_before(frame: Frame, index: int) -> FailedNode | None:
-    return next((_cause(frame, one) for one in frame.topology.before(index) if frame.state(one) in (FAILED, UPSTREAM_FAILED)), None)
+    return next(
+        (_cause(frame, one) for one in frame.topology.before(index) if frame.state(one) in (FAILED, UPSTREAM_FAILED)),
+        None,
+    )
 
 
 def _verdict(frame: Frame, index: int) -> str:
@@ -210,12 +230,18 @@ def is_unhandled(frame: Frame, index: int) -> bool:
 
 def is_there(frame: Frame, binding: Binding) -> bool:
     """Whether an output's value is there."""
-    return binding.__class__ is not int or binding < 0 or (frame.state(binding) == DONE and binding in (frame.values or ()))
+    return (
+        binding.__class__ is not int
+        or binding < 0
+        or (frame.state(binding) == DONE and binding in (frame.values or ()))
+    )
 
 
 def first_there(frame: Frame, index: int) -> Value | None:
     """The first of a node's inputs whose value is there; None if there is none."""
-    return next((frame.value(binding) for binding in frame.topology.plan_inputs[index] if is_there(frame, binding)), None)
+    return next(
+        (frame.value(binding) for binding in frame.topology.plan_inputs[index] if is_there(frame, binding)), None
+    )
 
 
 def value_for(frame: Frame, index: int, binding: Binding, parameter: Parameter) -> Value:
@@ -229,7 +255,9 @@ def release_standby(scheduler: Scheduler, frame: Frame) -> None:
     """Nodes on standby that nothing can send the run to any more are skipped: nothing of the frame goes on, and what is left waits for them."""
     if frame.going:
         return
-    idle = [index for index in sorted(frame.topology.standby) if frame.state(index) == PENDING and not frame.counts(index)]
+    idle = [
+        index for index in sorted(frame.topology.standby) if frame.state(index) == PENDING and not frame.counts(index)
+    ]
     for index in idle:
         mark(scheduler, frame, index, SKIPPED, None)
     if idle:
@@ -272,4 +300,3 @@ def may_start(frame: Frame, index: int) -> bool:
 def is_of_the_runs_failure(scheduler: Scheduler, frame: Frame, index: int) -> bool:
     """Whether a node handles a failure of which the run fails: it may end nothing otherwise (rule X6)."""
     return scheduler.failure is not None and (frame.exempt or handles(frame.topology, index))
-

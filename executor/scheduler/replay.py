@@ -46,7 +46,24 @@ _RESETTLED: Final = 1_000
 
 _OUTCOMES: Final = frozenset((DONE, EXPANDED, LOOPED, SKIPPED, CHOSEN, ITEMS, SIGNALLED, RETRIED))
 
-TOLD: Final = frozenset((DONE, EXPANDED, OPENED, FAILED, RETRIED, LOOPED, SKIPPED, STOPPED_BY, CHOSEN, ITEMS, GATED, COLLAPSED, SIGNALLED, RESUMED))
+TOLD: Final = frozenset(
+    (
+        DONE,
+        EXPANDED,
+        OPENED,
+        FAILED,
+        RETRIED,
+        LOOPED,
+        SKIPPED,
+        STOPPED_BY,
+        CHOSEN,
+        ITEMS,
+        GATED,
+        COLLAPSED,
+        SIGNALLED,
+        RESUMED,
+    )
+)
 """The events that a scheduler is told of."""
 
 
@@ -63,7 +80,12 @@ def replay(scheduler: Scheduler, event: Event) -> None:
 
 def _take(scheduler: Scheduler, event: Event) -> None:
     kind = event[0]
-    if (scheduler.failing or scheduler.maps) and kind in _OUTCOMES and event[1] in scheduler.frames and scheduler.frames[event[1]].state(event[2]) == FAILED_STATE:
+    if (
+        (scheduler.failing or scheduler.maps)
+        and kind in _OUTCOMES
+        and event[1] in scheduler.frames
+        and scheduler.frames[event[1]].state(event[2]) == FAILED_STATE
+    ):
         failing.forgive(scheduler)  # an executor that was taken over went on at the last moment
     if kind == DONE:
         if (event[1], event[2]) in scheduler.waiting:  # a gate's answer
@@ -104,7 +126,9 @@ def _take_of_node(scheduler: Scheduler, frame: Frame, index: int, event: Event) 
     elif kind == GATED:
         gates.wait(scheduler, frame, index, event[3])
         if event[3]:
-            scheduler.sleeping.append(Sleeping(0.0, len(scheduler.sleeping), frame, index, _delay_of(scheduler, frame, index), event[3]))
+            scheduler.sleeping.append(
+                Sleeping(0.0, len(scheduler.sleeping), frame, index, _delay_of(scheduler, frame, index), event[3])
+            )
     elif kind == SIGNALLED:
         if event[3][0] == "futures":
             _remember_repeat(scheduler, frame, index)
@@ -157,10 +181,16 @@ def replayed(scheduler: Scheduler, now: float = 0.0, calendar: float = 0.0) -> N
     """After the last event of a replay: failures are forgotten, and what is ready is what has not ended, waits for nothing, and does not sleep."""
     failing.forgive(scheduler)
     frames = scheduler.frames
-    asleep = [one for one in scheduler.sleeping if one.frame.id in frames and (_waits(scheduler, one) or one.frame.state(one.node) == PENDING)]
+    asleep = [
+        one
+        for one in scheduler.sleeping
+        if one.frame.id in frames and (_waits(scheduler, one) or one.frame.state(one.node) == PENDING)
+    ]
     scheduler.sleeping = []
     for one in asleep:  # never longer than it would have been at first, whatever became of the calendar
-        scheduler.sleep(one.frame, one.node, now + max(0.0, min(one.delay, one.calendar - calendar)), one.delay, one.calendar)
+        scheduler.sleep(
+            one.frame, one.node, now + max(0.0, min(one.delay, one.calendar - calendar)), one.delay, one.calendar
+        )
     find_ready(scheduler, {(one.frame.id, one.node) for one in asleep})
     if scheduler.terminated is not None:
         scheduler.stopping = True
@@ -185,7 +215,10 @@ def find_ready(scheduler: Scheduler, asleep: set[tuple[int, int]]) -> None:
         found = [
             index
             for index in range(size)
-            if not cells[index] and cells[2 * size + index] == PENDING and (id, index) not in asleep and frame.counts(index)
+            if not cells[index]
+            and cells[2 * size + index] == PENDING
+            and (id, index) not in asleep
+            and frame.counts(index)
         ]
         if frame.part is not None:
             mapped.items_are_ready(scheduler, frame, found)

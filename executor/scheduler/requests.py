@@ -37,7 +37,17 @@ class Refused(Exception):
     """What was asked can't be."""
 
 
-def take(scheduler: Scheduler, frame: Frame, index: int, outcome: tuple[str, Any], asked: dict[str, Any], meta: Meta, repeat: Repeat | None, child: int | None, at: str) -> None:
+def take(
+    scheduler: Scheduler,
+    frame: Frame,
+    index: int,
+    outcome: tuple[str, Any],
+    asked: dict[str, Any],
+    meta: Meta,
+    repeat: Repeat | None,
+    child: int | None,
+    at: str,
+) -> None:
     """A body ended well, with requests: all of them count, or, if one can't be, none, and the attempt has failed."""
     path = frame.path_of(index, scheduler.iteration(frame.id, index))
     try:
@@ -45,7 +55,12 @@ def take(scheduler: Scheduler, frame: Frame, index: int, outcome: tuple[str, Any
         channel = _written(scheduler.channel, asked)
     except (Refused, TypeError) as refusal:
         scheduler.tries.pop((frame.id, index), None)
-        scheduler.fail(frame, index, Failure.of_executor("SignalRefused", f"{path}: {refusal}" + (f"\n  at {at}" if at else "")), meta)
+        scheduler.fail(
+            frame,
+            index,
+            Failure.of_executor("SignalRefused", f"{path}: {refusal}" + (f"\n  at {at}" if at else "")),
+            meta,
+        )
         return
     data = asked.get("futures") if outcome[0] == "value" else outcome[1] if outcome[0] == "futures" else None
     calls = outcome[0] == "futures" or any(node < 0 for _, _, node in asked.get("next", ()))
@@ -62,9 +77,21 @@ def take(scheduler: Scheduler, frame: Frame, index: int, outcome: tuple[str, Any
     scheduler.hold(frame, index, partial(_follow, scheduler, frame, index, outcome, asked, id, repeat))
 
 
-def _follow(scheduler: Scheduler, frame: Frame, index: int, outcome: tuple[str, Any], asked: dict[str, Any], id: int, repeat: Repeat | None) -> None:
+def _follow(
+    scheduler: Scheduler,
+    frame: Frame,
+    index: int,
+    outcome: tuple[str, Any],
+    asked: dict[str, Any],
+    id: int,
+    repeat: Repeat | None,
+) -> None:
     """What comes of it, once it stands."""
-    if "terminate" in asked and scheduler.terminated is None and not endings.is_of_the_runs_failure(scheduler, frame, index):
+    if (
+        "terminate" in asked
+        and scheduler.terminated is None
+        and not endings.is_of_the_runs_failure(scheduler, frame, index)
+    ):
         reason, outputs = asked["terminate"]
         scheduler.terminated, scheduler.stopping = (reason, outputs), True
     goto = asked.get("goto")
@@ -109,7 +136,9 @@ def _looked_up(scheduler: Scheduler, frame: Frame, index: int, asked: dict[str, 
     for position, (name, call, inputs) in enumerate(asked["next"]):
         node = -1
         if call < 0 or inputs != HAS:
-            node = _node_of(scheduler, frame, index, name, must=call < 0, jumps=asked.get("goto") == position, lacks=inputs == LACKS)
+            node = _node_of(
+                scheduler, frame, index, name, must=call < 0, jumps=asked.get("goto") == position, lacks=inputs == LACKS
+            )
         targets.append([name, call, node])
     return {**asked, "next": targets}
 
@@ -118,25 +147,39 @@ def _node_of(scheduler: Scheduler, frame: Frame, index: int, name: str, must: bo
     topology = frame.topology
     if frame.part is not None:
         if must:
-            raise Refused(f"it sends the run to {name!r}, and an item of a map has no other nodes beside it. Pass the task itself, or say it in a workflow that is mapped")
+            raise Refused(
+                f"it sends the run to {name!r}, and an item of a map has no other nodes beside it. Pass the task itself, or say it in a workflow that is mapped"
+            )
         return -1
     waiting = _first_waiting(scheduler, frame, index, name, only_asleep=not (jumps or must))
     if waiting is not None and jumps:
-        missing = [i for i, takes in topology.before(waiting).items() if takes and i != index and frame.state(i) != DONE]
+        missing = [
+            i for i, takes in topology.before(waiting).items() if takes and i != index and frame.state(i) != DONE
+        ]
         if missing:
-            raise Refused(f"it jumps to {name!r}, which takes what {topology.name(missing[0])} gives, and that is not there. Pass the task itself, with inputs")
+            raise Refused(
+                f"it jumps to {name!r}, which takes what {topology.name(missing[0])} gives, and that is not there. Pass the task itself, with inputs"
+            )
     if waiting is not None and not jumps and _is_behind(topology, waiting, index):
-        raise Refused(f"it adds {name!r}, which comes after what follows it: it runs in its turn. To skip what is between, jump: next_task({name!r}, goto=True)")
+        raise Refused(
+            f"it adds {name!r}, which comes after what follows it: it runs in its turn. To skip what is between, jump: next_task({name!r}, goto=True)"
+        )
     if waiting is not None:
         return waiting
     if not must:
         return -1
     if any(one != index for one in topology.known_as.get(name, ())) or name == topology.name(index):
-        raise Refused(f"it sends the run to {name!r}, which has started already. To run something again: raise Loop, or pass the task itself for another call")
+        raise Refused(
+            f"it sends the run to {name!r}, which has started already. To run something again: raise Loop, or pass the task itself for another call"
+        )
     if lacks:
-        raise Refused(f"it asks for {name} without all of its inputs, and there is no node beside it that calls {name}. Give the inputs: next_task({name}, …=…)")
+        raise Refused(
+            f"it asks for {name} without all of its inputs, and there is no node beside it that calls {name}. Give the inputs: next_task({name}, …=…)"
+        )
     shown = ", ".join(topology.names[:20])
-    raise Refused(f"it sends the run to {name!r}, and there is no such node beside it. There is: {shown}; to call something new, pass the task itself")
+    raise Refused(
+        f"it sends the run to {name!r}, and there is no such node beside it. There is: {shown}; to call something new, pass the task itself"
+    )
 
 
 def _first_waiting(scheduler: Scheduler, frame: Frame, index: int, name: str, only_asleep: bool) -> int | None:
@@ -148,7 +191,9 @@ def _first_waiting(scheduler: Scheduler, frame: Frame, index: int, name: str, on
     bearing = (topology.asleep_as if only_asleep else topology.known_as).get(name, ())
     frame.sought = frame.sought or {}
     first = frame.sought.get((name, only_asleep), 0)
-    while first < len(bearing) and (frame.state(bearing[first]) != PENDING or (only_asleep and frame.counts(bearing[first]))):
+    while first < len(bearing) and (
+        frame.state(bearing[first]) != PENDING or (only_asleep and frame.counts(bearing[first]))
+    ):
         first += 1
     frame.sought[name, only_asleep] = first
     for at in range(first, len(bearing)):
@@ -190,7 +235,12 @@ def _send_to(frame: Frame, index: int, node: int, jumps: bool) -> bool:
             frame.jumped = set()
         if node not in frame.jumped:
             frame.jumped.add(node)
-            is_free = frame.waits_less(node, sum(one != index and frame.state(one) not in ENDED for one in topology.before(node))) or is_free
+            is_free = (
+                frame.waits_less(
+                    node, sum(one != index and frame.state(one) not in ENDED for one in topology.before(node))
+                )
+                or is_free
+            )
         return is_free
     frame.more = frame.more or {}
     for follower in topology.followers(index):

@@ -37,7 +37,9 @@ def retry_delay(policy: Policy, failure: Failure, used: int, identity: bytes) ->
     except OverflowError:
         delay = _LONGEST if base else 0.0
     if policy.jitter:
-        draw = int.from_bytes(blake2b(identity + used.to_bytes(8, "big"), digest_size=8, person=b"promissory jit").digest(), "big")
+        draw = int.from_bytes(
+            blake2b(identity + used.to_bytes(8, "big"), digest_size=8, person=b"promissory jit").digest(), "big"
+        )
         delay *= 1 + policy.jitter * (2 * draw / (1 << 64) - 1)
     return min(delay, _LONGEST)
 

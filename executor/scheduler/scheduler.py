@@ -51,7 +51,18 @@ from functools import partial
 from typing import Any, Final
 
 from promissory.executor.errors import DoesNotFit
-from promissory.executor.protocol.events import CHOSEN, EXPANDED, FAILED, LOOPED, NO_META, RETRIED, SKIPPED, STOPPED_BY, Event, Meta
+from promissory.executor.protocol.events import (
+    CHOSEN,
+    EXPANDED,
+    FAILED,
+    LOOPED,
+    NO_META,
+    RETRIED,
+    SKIPPED,
+    STOPPED_BY,
+    Event,
+    Meta,
+)
 from promissory.executor.protocol.events import DONE as DONE_EVENT
 from promissory.executor.protocol.failure import Failure, LastWords
 from promissory.executor.protocol.limits import Limits
@@ -80,6 +91,7 @@ ROOT_IDENTITY = bytes(16)
 NOTHING: Final = b"\xc0"
 """The value None."""
 _SENT_AGAIN: Final = 2
+
 
 class Scheduler:
     """The state of one run. See the table at the top of the file.
@@ -139,7 +151,9 @@ class Scheduler:
     def open_root(self, plan: Plan, inputs: tuple[Value, ...]) -> None:
         """Begin a run."""
         topology = self.topologies.get(plan.shape, 0)
-        self.open(Frame(self.new_frame(), None, 0, 0, topology, plan.literals, inputs, ROOT_IDENTITY, "main", None, None))
+        self.open(
+            Frame(self.new_frame(), None, 0, 0, topology, plan.literals, inputs, ROOT_IDENTITY, "main", None, None)
+        )
 
     def _check_root(self) -> None:
         """The run's own plan may be too large already; a resume may allow more."""
@@ -192,7 +206,14 @@ class Scheduler:
         self.stopping = True
 
     def signalled(
-        self, frame_id: int, index: int, outcome: tuple[str, Any], asked: dict[str, Any], meta: Meta = NO_META, child: int | None = None, at: str = ""
+        self,
+        frame_id: int,
+        index: int,
+        outcome: tuple[str, Any],
+        asked: dict[str, Any],
+        meta: Meta = NO_META,
+        child: int | None = None,
+        at: str = "",
     ) -> None:
         """A body has ended with an outcome ("value", "futures", "loop") and asked its run for more (rules S4, S5, S7): both count, or neither. `at`: the author's line."""
         repeat = self.in_flight.get((frame_id, index))
@@ -226,7 +247,15 @@ class Scheduler:
         if frame is not None:
             mapped.begin(self, frame, index, chunks, meta)
 
-    def expanded(self, frame_id: int, index: int, data: bytes, meta: Meta = NO_META, child: int | None = None, loops: bool = False) -> FuturesHeader | None:
+    def expanded(
+        self,
+        frame_id: int,
+        index: int,
+        data: bytes,
+        meta: Meta = NO_META,
+        child: int | None = None,
+        loops: bool = False,
+    ) -> FuturesHeader | None:
         """A dynamic emitted a futures file, which is spliced in as a frame. Gives its header; None if it did not count.
 
         Args:
@@ -276,7 +305,9 @@ class Scheduler:
                 failing.runs_no_more(self, self.frames[frame_id])
             follows()
 
-    def failed(self, frame_id: int, index: int, failure: Failure, meta: Meta = NO_META, now: float = 0.0, calendar: float = 0.0) -> None:
+    def failed(
+        self, frame_id: int, index: int, failure: Failure, meta: Meta = NO_META, now: float = 0.0, calendar: float = 0.0
+    ) -> None:
         """An attempt failed: another one follows, or the node has failed for good.
 
         Args:
@@ -291,7 +322,9 @@ class Scheduler:
         policy = frame.topology.policy(index) if frame.topology.is_call(index) else None
         delay = None
         if policy is not None and policy.retries:
-            delay = retry_delay(policy, failure, tries.retries, self.run + frame.identity_of(index, self.iteration(*key)))
+            delay = retry_delay(
+                policy, failure, tries.retries, self.run + frame.identity_of(index, self.iteration(*key))
+            )
         if delay is None:
             self.fail(frame, index, failure if policy is None else failure.without_budget(policy.retries), meta)
             return
@@ -311,7 +344,9 @@ class Scheduler:
             self.ready.append((frame, index))
             return
         self.tries.pop(key, None)
-        self.fail(frame, index, Failure.of_lost_worker(frame.path_of(index, self.iteration(*key)), lost + 1, last_words), meta)
+        self.fail(
+            frame, index, Failure.of_lost_worker(frame.path_of(index, self.iteration(*key)), lost + 1, last_words), meta
+        )
 
     def _pending(self, frame_id: int, index: int, keep_tries: bool = False) -> Frame | None:
         """The frame of a call that has come back, if it still waits for an outcome. It is in flight no more."""
@@ -406,7 +441,11 @@ class Scheduler:
             return True
         if self.in_flight or self.holding:
             return False
-        return self.dead or self.stopping or not (self.ready or self.gates_ready or self.admission.parked or self.sleeping or self.waiting)
+        return (
+            self.dead
+            or self.stopping
+            or not (self.ready or self.gates_ready or self.admission.parked or self.sleeping or self.waiting)
+        )
 
     # --- frames ---
 
@@ -422,7 +461,10 @@ class Scheduler:
         """A frame begins."""
         topology = frame.topology
         self.weighted = self.weighted or topology.code.weighted
-        if frame.parent is not None and (frame.parent.exempt or (frame.parent.topology.unusual and endings.handles(frame.parent.topology, frame.slot))):
+        if frame.parent is not None and (
+            frame.parent.exempt
+            or (frame.parent.topology.unusual and endings.handles(frame.parent.topology, frame.slot))
+        ):
             frame.exempt = True
         if frame.part is None and not frame.loop:
             self.nodes += topology.count
@@ -549,7 +591,9 @@ class Scheduler:
         for index in frame.topology.standby:
             if frame.state(index) == PENDING:
                 frame.set_state(index, SKIPPED_STATE)  # nothing sent the run there
-        values = [frame.value(binding) if endings.is_there(frame, binding) else None for binding in frame.topology.outputs]
+        values = [
+            frame.value(binding) if endings.is_there(frame, binding) else None for binding in frame.topology.outputs
+        ]
         if frame.parent is None:
             self.outputs = tuple(values) or (NOTHING,)
             return None
@@ -570,7 +614,15 @@ class Scheduler:
     def _settle(self, frame: Frame, index: int, value: Value | None, futures: bytes | None) -> None:
         topology = frame.topology
         loop = self.loops.get((frame.id, index)) if futures is not None else None
-        self.settled.append(Settled(fields_of(frame, index, loop), frame.path_of(index), value, futures, topology.policy(index).cache_serialize))
+        self.settled.append(
+            Settled(
+                fields_of(frame, index, loop),
+                frame.path_of(index),
+                value,
+                futures,
+                topology.policy(index).cache_serialize,
+            )
+        )
 
     def note_failed(self, key: Key, meta: Meta) -> None:
         """After a failure for good a resume begins with a whole budget, and counts on."""

@@ -43,11 +43,17 @@ def dump(scheduler: Scheduler) -> bytes:
             repeats[id(repeat)] = len(repeat_rows)
             repeat_rows.append(list(repeat))
         frames += pack(_frame_tree(frame, shapes[id(shape)], None if repeat is None else repeats[id(repeat)]))
-    outputs = None if scheduler.outputs is None else [None if value is None else tree_of(value) for value in scheduler.outputs]
+    outputs = (
+        None
+        if scheduler.outputs is None
+        else [None if value is None else tree_of(value) for value in scheduler.outputs]
+    )
     counts = [scheduler.next_frame, scheduler.nodes, scheduler.done_nodes]
     tries = [[*key, *one] for key, one in sorted(scheduler.tries.items())]
     sleeping = [[one.frame.id, one.node, one.delay, one.calendar] for one in sorted(scheduler.sleeping) if one.calendar]
-    return pack([rows, repeat_rows, frames, outputs, scheduler.limits.to_tree(), *counts, tries, sleeping, *_more(scheduler)])
+    return pack(
+        [rows, repeat_rows, frames, outputs, scheduler.limits.to_tree(), *counts, tries, sleeping, *_more(scheduler)]
+    )
 
 
 def _more(scheduler: Scheduler) -> list[Any]:
@@ -73,7 +79,9 @@ def _failed_tree(failed: FailedNode) -> list[Any]:
 
 def _failed(tree: Any) -> FailedNode:
     path, frame, node, failure, attempt = fields.items(tree, 5)
-    return FailedNode(fields.text(path), fields.count(frame), fields.count(node), Failure.from_tree(failure), fields.count(attempt))
+    return FailedNode(
+        fields.text(path), fields.count(frame), fields.count(node), Failure.from_tree(failure), fields.count(attempt)
+    )
 
 
 def _older_failed(tree: Any) -> FailedNode:
@@ -109,7 +117,16 @@ def _frame_tree(frame: Frame, shape: int, repeat: int | None) -> list[Any]:
     part = None if frame.part is None or frame.topology.chunk_of is None else [*frame.part, *frame.topology.chunk_of]
     failures = [[index, _failed_tree(one)] for index, one in sorted((frame.failures or {}).items())]
     more = [[index, list(followers)] for index, followers in sorted((frame.more or {}).items())]
-    extra = [part, frame.loop, frame.exempt, frame.signalled, failures, more, sorted(frame.awake or ()), sorted(frame.jumped or ())]
+    extra = [
+        part,
+        frame.loop,
+        frame.exempt,
+        frame.signalled,
+        failures,
+        more,
+        sorted(frame.awake or ()),
+        sorted(frame.jumped or ()),
+    ]
     return [*tree, extra] if extra != [None, False, False, False, [], [], [], []] else tree
 
 
@@ -132,7 +149,16 @@ def values_of(data: bytes) -> list[Value]:
         raise JournalError("a snapshot", f"is malformed ({type(error).__name__}: {error})") from None
 
 
-_WRONG: Final = (TypeError, ValueError, IndexError, KeyError, AttributeError, OverflowError, AssertionError, RecursionError)
+_WRONG: Final = (
+    TypeError,
+    ValueError,
+    IndexError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    AssertionError,
+    RecursionError,
+)
 """What building a state out of nonsense may raise: its check sum was right, so somebody meant it."""
 
 
@@ -154,22 +180,37 @@ def load(data: bytes, names_are_older: bool = False) -> Scheduler:
 
 
 def _loaded(data: bytes, names_are_older: bool) -> Scheduler:
-    rows, repeat_rows, frames, outputs, limits, next_frame, nodes, done_nodes, *waiting = fields.items(unpack(data, "a snapshot"))
+    rows, repeat_rows, frames, outputs, limits, next_frame, nodes, done_nodes, *waiting = fields.items(
+        unpack(data, "a snapshot")
+    )
     scheduler = Scheduler(Limits(*fields.counts(fields.items(limits, 3))))
-    scheduler.next_frame, scheduler.nodes, scheduler.done_nodes = fields.count(next_frame), fields.count(nodes), fields.count(done_nodes)
+    scheduler.next_frame, scheduler.nodes, scheduler.done_nodes = (
+        fields.count(next_frame),
+        fields.count(nodes),
+        fields.count(done_nodes),
+    )
     read_shape = older_shape_from_bytes if names_are_older else shape_from_bytes
     read_failed = _older_failed if names_are_older else _failed
     shapes = [read_shape(fields.data(row)) for row in fields.items(rows)]
-    repeats: list[Repeat] = [(fields.data(key), fields.count(power), fields.count(since)) for key, power, since in fields.items(repeat_rows)]
+    repeats: list[Repeat] = [
+        (fields.data(key), fields.count(power), fields.count(since)) for key, power, since in fields.items(repeat_rows)
+    ]
     for tree in unpack_each(fields.data(frames), "a snapshot"):
         _load_frame(scheduler, shapes, repeats, fields.items(tree), read_failed)
     tries, sleeping, *more = waiting or ([], [])  # version 1 of the journal has neither
-    scheduler.tries = {(frame, index): Tries(*counts) for frame, index, *counts in (fields.counts(fields.items(one, 5)) for one in fields.items(tries))}
+    scheduler.tries = {
+        (frame, index): Tries(*counts)
+        for frame, index, *counts in (fields.counts(fields.items(one, 5)) for one in fields.items(tries))
+    }
     for number, (frame, index, delay, calendar) in enumerate(fields.items(one, 4) for one in fields.items(sleeping)):
-        asleep = Sleeping(0.0, number, scheduler.frames[frame], fields.count(index), fields.seconds(delay), fields.seconds(calendar))
+        asleep = Sleeping(
+            0.0, number, scheduler.frames[frame], fields.count(index), fields.seconds(delay), fields.seconds(calendar)
+        )
         asleep.frame.state(asleep.node)
         scheduler.sleeping.append(asleep)
-    scheduler.outputs = None if outputs is None else tuple(None if tree is None else value_of(tree) for tree in fields.items(outputs))
+    scheduler.outputs = (
+        None if outputs is None else tuple(None if tree is None else value_of(tree) for tree in fields.items(outputs))
+    )
     for frame in scheduler.frames.values():
         scheduler.weighted = scheduler.weighted or frame.topology.code.weighted
         frame.recount()
@@ -178,7 +219,15 @@ def _loaded(data: bytes, names_are_older: bool) -> Scheduler:
     return scheduler
 
 
-def _load_more(scheduler: Scheduler, read_failed: Callable[[Any], FailedNode], loops: Any, maps: Any, waiting: Any, channel: Any, terminated: Any) -> None:
+def _load_more(
+    scheduler: Scheduler,
+    read_failed: Callable[[Any], FailedNode],
+    loops: Any,
+    maps: Any,
+    waiting: Any,
+    channel: Any,
+    terminated: Any,
+) -> None:
     for frame, index, iteration, payload in (fields.items(one, 4) for one in fields.items(loops)):
         scheduler.loops[fields.count(frame), fields.count(index)] = (fields.count(iteration), value_of(payload))
     for tree in fields.items(maps):
@@ -187,7 +236,9 @@ def _load_more(scheduler: Scheduler, read_failed: Callable[[Any], FailedNode], l
             None if chunk is None else (count, [value_of(part) for part in fields.items(chunk)])
             for count, chunk in zip(fields.counts(counts), fields.items(chunks), strict=True)
         ]
-        mapping = scheduler.maps[id, index] = Mapping(scheduler.frames[id], fields.count(index), cut, fields.counts(counts))
+        mapping = scheduler.maps[id, index] = Mapping(
+            scheduler.frames[id], fields.count(index), cut, fields.counts(counts)
+        )
         mapping.next, mapping.first, mapping.ended, mapping.failed = fields.counts([next_one, first, ended, failed])
         mapping.results = [None if value is None else value_of(value) for value in fields.items(results)]
         mapping.worst = None if worst is None else (fields.count(worst[0]), read_failed(worst[1]))
@@ -195,17 +246,29 @@ def _load_more(scheduler: Scheduler, read_failed: Callable[[Any], FailedNode], l
             raise ValueError("a map has other results than chunks")
     for id, index, until in (fields.items(one, 3) for one in fields.items(waiting)):
         scheduler.waiting[id, index] = gates.Waiting(scheduler.frames[id], fields.count(index), fields.seconds(until))
-    scheduler.channel = {fields.text(key): fields.data(data) for key, data in (fields.items(one, 2) for one in fields.items(channel))}
+    scheduler.channel = {
+        fields.text(key): fields.data(data) for key, data in (fields.items(one, 2) for one in fields.items(channel))
+    }
     if terminated is not None:
         reason, outputs = fields.items(terminated, 2)
         scheduler.terminated = (fields.text(reason), None if outputs is None else fields.data(outputs))
 
 
-def _load_frame(scheduler: Scheduler, shapes: list[Any], repeats: list[Repeat], tree: list[Any], read_failed: Callable[[Any], FailedNode]) -> None:
-    id, parent, slot, depth, shape, number, literals, inputs, identity, path, repeat, nesting, state, values, *rest = tree
+def _load_frame(
+    scheduler: Scheduler,
+    shapes: list[Any],
+    repeats: list[Repeat],
+    tree: list[Any],
+    read_failed: Callable[[Any], FailedNode],
+) -> None:
+    id, parent, slot, depth, shape, number, literals, inputs, identity, path, repeat, nesting, state, values, *rest = (
+        tree
+    )
     if len(rest) > 1:
         raise ValueError(f"a frame of {len(tree)} fields")
-    part, loop, exempt, signalled, failures, more, awake, jumped = fields.items(rest[0], 8) if rest else (None, False, False, False, [], [], [], [])
+    part, loop, exempt, signalled, failures, more, awake, jumped = (
+        fields.items(rest[0], 8) if rest else (None, False, False, False, [], [], [], [])
+    )
     above = None if parent is None else scheduler.frames[fields.count(parent)]
     derived = _derived(above, fields.count(slot))
     topology = scheduler.topologies.get(shapes[fields.count(shape)], fields.count(number))
@@ -230,8 +293,14 @@ def _load_frame(scheduler: Scheduler, shapes: list[Any], repeats: list[Repeat], 
     if part is not None:
         frame.part = Part(at, first)
     frame.loop, frame.exempt = fields.truth(loop), fields.truth(exempt)
-    frame.failures = {fields.count(index): read_failed(one) for index, one in (fields.items(pair, 2) for pair in fields.items(failures))} or None
-    frame.more = {fields.count(index): dict.fromkeys(fields.counts(ones)) for index, ones in (fields.items(pair, 2) for pair in fields.items(more))} or None
+    frame.failures = {
+        fields.count(index): read_failed(one)
+        for index, one in (fields.items(pair, 2) for pair in fields.items(failures))
+    } or None
+    frame.more = {
+        fields.count(index): dict.fromkeys(fields.counts(ones))
+        for index, ones in (fields.items(pair, 2) for pair in fields.items(more))
+    } or None
     frame.awake, frame.jumped = set(fields.counts(awake)) or None, set(fields.counts(jumped)) or None
     frame.signalled = fields.truth(signalled)
     if len(fields.data(state)) != topology.size or any(one > CANCELLED for one in state):

@@ -76,7 +76,9 @@ JOINT: Final = -1
 class Topology:
     """See the table at the top of the file."""
 
-    def __init__(self, shape: Shape, number: int, code: ShapeCode, graph: Graph | None = None, plain: bool = False) -> None:
+    def __init__(
+        self, shape: Shape, number: int, code: ShapeCode, graph: Graph | None = None, plain: bool = False
+    ) -> None:
         self.shape = shape
         self.number = number
         self.graph: Graph = shape.graphs[number] if graph is None else graph
@@ -88,7 +90,9 @@ class Topology:
         self.standby = frozenset(index for index, entries in overrides.items() if "standby" in entries)
         self.dormant = len(self.standby) + (self.graph.on_failure is not None)
         self.has_gates = GATE in self.graph.kinds
-        self.unusual = bool(self.triggers or self.dormant or self.has_gates or RESCUE in self.graph.kinds or MERGE in self.graph.kinds)
+        self.unusual = bool(
+            self.triggers or self.dormant or self.has_gates or RESCUE in self.graph.kinds or MERGE in self.graph.kinds
+        )
         self._all_before: dict[int, frozenset[int]] = {}
         self.code = code
         self.count = len(self.graph)
@@ -158,7 +162,9 @@ class Topology:
         if at not in spec.mapped or not (binding.__class__ is int or (binding[0] == INPUT and len(binding) == 2)):
             return False
         given = self.leaf_type(binding)
-        return at not in spec.flat or given is None or (isinstance(given, ListType) and isinstance(given.item, ListType))
+        return (
+            at not in spec.flat or given is None or (isinstance(given, ListType) and isinstance(given.item, ListType))
+        )
 
     def _plain(self, binding: Binding, wanted: Type) -> Binding:
         """The binding itself if it is plain, else that of a new joint which makes it."""
@@ -193,7 +199,9 @@ class Topology:
         self.cells = _small([*(len(before) for before in waits_for), *uses, *bytes(self.size)])
         for index in self.standby:
             self.cells[index] += 1
-        self.first = [index for index in range(self.size - 1, -1, -1) if not self.cells[index] and index != self.graph.on_failure]
+        self.first = [
+            index for index in range(self.size - 1, -1, -1) if not self.cells[index] and index != self.graph.on_failure
+        ]
 
     def before(self, index: int) -> dict[int, bool]:
         """The nodes that a node or joint waits for, and whether it wants their values."""
@@ -219,7 +227,11 @@ class Topology:
         """The name of what a node calls; its own if it calls nothing."""
         if self.graph.calls(index):
             return self.callee(index).short_name
-        return self.shape.graphs[self.graph.targets[index]].name if self.graph.kinds[index] in (PLAN, MAP) else self.names[index]
+        return (
+            self.shape.graphs[self.graph.targets[index]].name
+            if self.graph.kinds[index] in (PLAN, MAP)
+            else self.names[index]
+        )
 
     @cached_property
     def asleep_as(self) -> dict[str, list[int]]:
@@ -284,18 +296,31 @@ class Topology:
         spec, graph = self.graph.specs[index], self.graph
         assert isinstance(spec, Map)
         interface = target_interface(self.shape, graph, index)
-        one = self.shape.graphs[graph.targets[index]].inputs if spec.over_graph else self.callee(index).interface.parameters
+        one = (
+            self.shape.graphs[graph.targets[index]].inputs
+            if spec.over_graph
+            else self.callee(index).interface.parameters
+        )
         inputs = tuple(
             replace(parameter, type=self._given_type(index, at) if at in spec.mapped else own.type, default=own.default)
             for at, (parameter, own) in enumerate(zip(interface.parameters, one, strict=True))
         )
         given = self.plan_inputs[index]
         rows = [
-            pack([None if binding is None else [INPUT, at, [item]] if at in spec.mapped else [INPUT, at] for at, binding in enumerate(given)])
+            pack(
+                [
+                    None if binding is None else [INPUT, at, [item]] if at in spec.mapped else [INPUT, at]
+                    for at, binding in enumerate(given)
+                ]
+            )
             for item in range(count)
         ]
         assert isinstance(interface.result, ListType)
-        policy = {name: value for name, value in graph.overrides.get(index, {}).items() if name not in ("name", "trigger", "standby")}
+        policy = {
+            name: value
+            for name, value in graph.overrides.get(index, {}).items()
+            if name not in ("name", "trigger", "standby")
+        }
         items = Graph(
             graph.name,
             inputs,
@@ -307,7 +332,9 @@ class Topology:
             {},
             dict.fromkeys(range(count), policy) if policy else {},
         )
-        made = Topology(self.shape, self.number, self.code, items, plain=not spec.over_graph and self._cached_target(index, policy))
+        made = Topology(
+            self.shape, self.number, self.code, items, plain=not spec.over_graph and self._cached_target(index, policy)
+        )
         made.chunk_of = (index, count)
         return made
 
@@ -367,12 +394,21 @@ class Topology:
 
     def is_governed(self, index: int) -> bool:
         """Whether a node's policy says anything that matters before it starts: about time, pools, resources or the cache."""
-        return index < self.count and self.graph.kinds[index] == CALL and (self.code.governed[self.graph.targets[index]] or index in self.graph.overrides)
+        return (
+            index < self.count
+            and self.graph.kinds[index] == CALL
+            and (self.code.governed[self.graph.targets[index]] or index in self.graph.overrides)
+        )
 
     def is_plain(self, index: int) -> bool:
         """Whether a node calls a task of whose policy nothing matters before it starts."""
         graph = self.graph
-        return index < self.count and graph.kinds[index] == CALL and self.code.plain[graph.targets[index]] and index not in graph.overrides
+        return (
+            index < self.count
+            and graph.kinds[index] == CALL
+            and self.code.plain[graph.targets[index]]
+            and index not in graph.overrides
+        )
 
     def is_dynamic(self, index: int) -> bool:
         """Whether a node (not a joint) calls a dynamic."""
@@ -406,11 +442,18 @@ class ShapeCode:
         self.callees = callees
         self.definitions = [callee_bytes(callee) for callee in callees]
         self.governed = [
-            callee.policy.timeout is not None or callee.policy.pool is not None or callee.policy.resources is not None or callee.policy.cache
+            callee.policy.timeout is not None
+            or callee.policy.pool is not None
+            or callee.policy.resources is not None
+            or callee.policy.cache
             for callee in callees
         ]
-        self.plain = [callee.kind == "task" and not governed for callee, governed in zip(callees, self.governed, strict=True)]
-        self.limits_loops = "max_iterations" in self._overridden or any(callee.policy.max_iterations is not None for callee in callees)
+        self.plain = [
+            callee.kind == "task" and not governed for callee, governed in zip(callees, self.governed, strict=True)
+        ]
+        self.limits_loops = "max_iterations" in self._overridden or any(
+            callee.policy.max_iterations is not None for callee in callees
+        )
         self.caches = "cache" in self._overridden or any(callee.policy.cache for callee in callees)
         self.commits_each = "commit" in self._overridden or any(callee.policy.commit == "each" for callee in callees)
         wide = [callee for callee in callees if callee.policy.resources is not None and callee.policy.resources.cpu > 1]

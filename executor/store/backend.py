@@ -29,7 +29,17 @@ SINGLE: Final = "single+"
 _SHARED_MEMORY: Final = "memory://"
 _FAMILIES: Final = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "abfs": "abfs", "abfss": "abfs", "az": "abfs"}
 _PASSING: Final = frozenset(
-    (errno.EAGAIN, errno.EINTR, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT, errno.EIO, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
+    (
+        errno.EAGAIN,
+        errno.EINTR,
+        errno.EBUSY,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+        errno.EIO,
+        errno.ENETUNREACH,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+    )
 )
 
 
@@ -69,7 +79,10 @@ def is_passing(error: OSError) -> bool:
     >>> is_passing(TimeoutError()), is_passing(PermissionError(13, "Permission denied"))
     (True, False)
     """
-    return isinstance(error, TimeoutError | ConnectionError | InterruptedError | BlockingIOError) or error.errno in _PASSING
+    return (
+        isinstance(error, TimeoutError | ConnectionError | InterruptedError | BlockingIOError)
+        or error.errno in _PASSING
+    )
 
 
 def backend_of(url: str | Path | None) -> tuple[str, Backend]:
@@ -99,7 +112,9 @@ def _object_store(url: str, scheme: str, single: bool) -> tuple[str, Backend]:
     rest = url.partition("://")[2]
     before, at, _ = rest.rpartition("@")
     if (at and ":" in before) or "#" in rest or "?" in rest:
-        raise UnsupportedStore(f"a {scheme}:// store is given with credentials or options in its URL, which is stored and shown: put them into the environment")
+        raise UnsupportedStore(
+            f"a {scheme}:// store is given with credentials or options in its URL, which is stored and shown: put them into the environment"
+        )
     if not rest.partition("/")[0]:
         raise UnsupportedStore(f"the store {url} names no bucket: write {scheme}://BUCKET/PREFIX")
     if scheme not in _FAMILIES and not single:

@@ -102,7 +102,9 @@ def _gs() -> Any:
 def _abfs() -> Any:
     import fsspec
 
-    fs = fsspec.filesystem("abfs", assume_container_exists=True, connection_timeout=_CONNECT, read_timeout=_READ, **_PLAIN)
+    fs = fsspec.filesystem(
+        "abfs", assume_container_exists=True, connection_timeout=_CONNECT, read_timeout=_READ, **_PLAIN
+    )
     client = fs.service_client
     client._config.max_single_put_size = _LARGEST
     pipeline = client._pipeline

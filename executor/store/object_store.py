@@ -25,7 +25,17 @@ Parts = list[tuple[int, str]]
 
 _LOOKED_FOR_FIRST: Final = 1 << 20
 _PASSING: Final = frozenset((408, 425, 429, 500, 502, 503, 504))
-_AGAIN: Final = frozenset(("ConditionalRequestConflict", "OperationAborted", "SlowDown", "RequestTimeout", "ServerBusy", "OperationTimedOut", "InternalError"))
+_AGAIN: Final = frozenset(
+    (
+        "ConditionalRequestConflict",
+        "OperationAborted",
+        "SlowDown",
+        "RequestTimeout",
+        "ServerBusy",
+        "OperationTimedOut",
+        "InternalError",
+    )
+)
 _CONNECTION_TROUBLE: Final = frozenset(
     (
         "ClientError",  # aiohttp's; botocore's has a response, and is known by that
@@ -204,7 +214,11 @@ def _as_os_error(error: Exception, family: str | None) -> OSError:
         return FileNotFoundError(text)
     if not status and isinstance(error, FileExistsError):
         return FileExistsError(text)
-    if status in (401, 403) or type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError", "ClientAuthenticationError"):
+    if status in (401, 403) or type(error).__name__ in (
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "ClientAuthenticationError",
+    ):
         return PermissionError(f"{text} (credentials come from the environment)")
     if not status and any(_is_connection_trouble(each) for each in chain):
         return ConnectionError(text)
@@ -235,7 +249,9 @@ def _told_by_gs(error: BaseException) -> int:
 
 
 def _is_connection_trouble(error: BaseException) -> bool:
-    return isinstance(error, ConnectionError | TimeoutError) or any(cls.__name__ in _CONNECTION_TROUBLE for cls in type(error).__mro__)
+    return isinstance(error, ConnectionError | TimeoutError) or any(
+        cls.__name__ in _CONNECTION_TROUBLE for cls in type(error).__mro__
+    )
 
 
 def _said(error: BaseException) -> str:

@@ -78,8 +78,14 @@ def refuse_unknown(plan: Plan, outcomes: Mapping[str, Any]) -> None:
     if any(isinstance(one, Asks) for one in _single(outcomes)):
         return  # what is asked for may have any name
     shape = plan.shape
-    places = [(number, index, name) for number in range(len(shape.graphs)) for index, name in enumerate(node_names(shape, number))]
-    known = {callee.short_name for callee in shape.callees} | {name for number, index, name in places if _has_outcome(shape.graphs[number], index)}
+    places = [
+        (number, index, name)
+        for number in range(len(shape.graphs))
+        for index, name in enumerate(node_names(shape, number))
+    ]
+    known = {callee.short_name for callee in shape.callees} | {
+        name for number, index, name in places if _has_outcome(shape.graphs[number], index)
+    }
     known |= {spec.name for graph in shape.graphs for spec in graph.specs.values() if isinstance(spec, Gate)}
     for declared in outcomes:
         *above, last = declared.removeprefix("main/").split("/")
@@ -89,8 +95,12 @@ def refuse_unknown(plan: Plan, outcomes: Mapping[str, Any]) -> None:
         if any(_has_outcome(shape.graphs[number], index) for number, index in found):
             continue
         if found:
-            raise SimulationError(f"an outcome is declared for {declared!r}, which has no body of its own: declare what runs in it")
-        raise SimulationError(f"an outcome is declared for {declared!r}, which no node has as its name or path; there is: {', '.join(sorted(known)) or 'none'}")
+            raise SimulationError(
+                f"an outcome is declared for {declared!r}, which has no body of its own: declare what runs in it"
+            )
+        raise SimulationError(
+            f"an outcome is declared for {declared!r}, which no node has as its name or path; there is: {', '.join(sorted(known)) or 'none'}"
+        )
 
 
 def _has_outcome(graph: Graph, index: int) -> bool:
@@ -103,7 +113,12 @@ def _inside(shape: Shape, above: list[str]) -> set[int]:
     for part in above:
         nodes = _nodes(shape, graphs, part)
         graphs = {shape.graphs[number].targets[index] for number, index in nodes if shape.graphs[number].opens(index)}
-        graphs |= {inner for number, index in nodes if index in shape.graphs[number].specs for inner in graphs_of(shape.graphs[number].specs[index])}
+        graphs |= {
+            inner
+            for number, index in nodes
+            if index in shape.graphs[number].specs
+            for inner in graphs_of(shape.graphs[number].specs[index])
+        }
     return graphs
 
 

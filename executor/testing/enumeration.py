@@ -58,7 +58,9 @@ def undisturbed(workload: Workload, url: str) -> Kept:
     return _kept(Store(url), run.result)
 
 
-def crash_at_operations(workload: Workload, new_url: Callable[[], str], how: How, operations: Iterator[int] | None = None) -> int:
+def crash_at_operations(
+    workload: Workload, new_url: Callable[[], str], how: How, operations: Iterator[int] | None = None
+) -> int:
     """Have a workload die at each operation of its store (or at some); at how many it did.
 
     Args:
@@ -73,7 +75,12 @@ def crash_at_operations(workload: Workload, new_url: Callable[[], str], how: How
     expected = undisturbed(workload, new_url())
     died = 0
     for number in operations if operations is not None else iter(range(1, 1_000_000)):
-        fault = Fault("crash" if how != "tear" else "tear", at=number, when="after" if how == "crash after" else "before", error=_dead)
+        fault = Fault(
+            "crash" if how != "tear" else "tear",
+            at=number,
+            when="after" if how == "crash after" else "before",
+            error=_dead,
+        )
         if how == "tear":
             fault.verbs = ("put_new", "put", "append")
         url = new_url()
@@ -115,7 +122,9 @@ def check_resumed(workload: Workload, url: str, expected: Kept, where: str) -> N
         try:
             run = promissory.resume(RUN_ID, store=store, echo=False, durability="process", take_over=True)
         except RunNotFound:  # it died before it was one
-            run = promissory.run(workload.target, workload.inputs, store=store, run_id=RUN_ID, echo=False, durability="process")
+            run = promissory.run(
+                workload.target, workload.inputs, store=store, run_id=RUN_ID, echo=False, durability="process"
+            )
     except ExecutorError as error:
         raise Violation(f"{where}: it can't be resumed: {error}") from error
     if run.state != "SUCCEEDED":
@@ -124,7 +133,11 @@ def check_resumed(workload: Workload, url: str, expected: Kept, where: str) -> N
         if label in committed:
             raise Violation(f"{where}: {label!r} was committed, and began again {times} times")
     kept = _kept(store, run.result)
-    if kept.result != expected.result or kept.futures != expected.futures or not set(expected.objects) <= set(kept.objects):
+    if (
+        kept.result != expected.result
+        or kept.futures != expected.futures
+        or not set(expected.objects) <= set(kept.objects)
+    ):
         raise Violation(f"{where}: what it left is different: {_difference(kept, expected)}")
     _check_journal(store, where, workload.fails)
 
@@ -132,7 +145,10 @@ def check_resumed(workload: Workload, url: str, expected: Kept, where: str) -> N
 def _difference(kept: Kept, expected: Kept) -> str:
     if kept.result != expected.result:
         return f"{kept.result} instead of {expected.result}"
-    there, wanted = {**dict.fromkeys(kept.objects), **dict(kept.futures)}, {**dict.fromkeys(expected.objects), **dict(expected.futures)}
+    there, wanted = (
+        {**dict.fromkeys(kept.objects), **dict(kept.futures)},
+        {**dict.fromkeys(expected.objects), **dict(expected.futures)},
+    )
     missing, more = sorted(wanted.keys() - there.keys()), sorted(there.keys() - wanted.keys())
     return f"missing {missing}, too many {more}, other bytes {[key for key in there.keys() & wanted.keys() if there[key] != wanted[key]]}"
 
@@ -140,7 +156,11 @@ def _difference(kept: Kept, expected: Kept) -> str:
 def _check_journal(store: Store, where: str, fails: bool) -> None:
     ended: Counter[tuple[int, int]] = Counter()
     for segment, _ in read_segments(store, RUN_ID, 0, find_end(store, RUN_ID)):
-        ended.update((event[1], event[2]) for event in segment.events if event[0] == DONE or (event[0] == EXPANDED and not event[5]))
+        ended.update(
+            (event[1], event[2])
+            for event in segment.events
+            if event[0] == DONE or (event[0] == EXPANDED and not event[5])
+        )
         if not fails and any(event[0] == FAILED for event in segment.events):
             raise Violation(f"{where}: a node failed for good")
     twice = [key for key, times in ended.items() if times > 1]
@@ -160,7 +180,9 @@ def _died(workload: Workload, store: Store) -> bool:
     forget()
     with _quiet_threads(), _many_commits():
         try:
-            promissory.run(workload.target, workload.inputs, store=store, run_id=RUN_ID, echo=False, durability="process")
+            promissory.run(
+                workload.target, workload.inputs, store=store, run_id=RUN_ID, echo=False, durability="process"
+            )
         except Crashed:
             return True
     return False

@@ -87,7 +87,9 @@ class FaultyStore(Store):
     [('put_new', 'mine')]
     """
 
-    def __init__(self, url: str | Path | None, faults: Iterable[Fault] = (), *, seed: int = 0, patience: float = 5.0) -> None:
+    def __init__(
+        self, url: str | Path | None, faults: Iterable[Fault] = (), *, seed: int = 0, patience: float = 5.0
+    ) -> None:
         super().__init__(url, patience=patience)
         self._backend = faulty = _Faulty(self._backend, list(faults), seed)
         self.operations: list[tuple[str, str]] = faulty.operations
@@ -105,7 +107,14 @@ class _Faulty:
         self._lock = threading.Lock()
         self._dead = False
 
-    def _do(self, verb: str, key: str, action: Callable[[], Any], data: bytes | None = None, write: Callable[[bytes], Any] | None = None) -> Any:
+    def _do(
+        self,
+        verb: str,
+        key: str,
+        action: Callable[[], Any],
+        data: bytes | None = None,
+        write: Callable[[bytes], Any] | None = None,
+    ) -> Any:
         with self._lock:
             if self._dead:
                 raise Crashed(f"{verb} {key}")  # what is dead writes nothing more, on no thread
@@ -116,14 +125,34 @@ class _Faulty:
             return action()
         return self._with(fault, verb, key, action, data, write)
 
-    def _with(self, fault: Fault, verb: str, key: str, action: Callable[[], Any], data: bytes | None, write: Callable[[bytes], Any] | None) -> Any:
+    def _with(
+        self,
+        fault: Fault,
+        verb: str,
+        key: str,
+        action: Callable[[], Any],
+        data: bytes | None,
+        write: Callable[[bytes], Any] | None,
+    ) -> Any:
         if fault.kind == "tear" and data is not None and write is not None:
             write(data[: len(data) // 2])
             error = fault.error()
             self._dead = isinstance(error, Crashed)
             raise error
         if fault.kind == "drop":
-            return True if verb == "put_new" else False if verb == "exists" else 0 if verb == "append" else [] if verb == "list" else action() if verb.startswith("get") else None
+            return (
+                True
+                if verb == "put_new"
+                else False
+                if verb == "exists"
+                else 0
+                if verb == "append"
+                else []
+                if verb == "list"
+                else action()
+                if verb.startswith("get")
+                else None
+            )
         if fault.kind == "duplicate":
             action()
             return action()
@@ -146,7 +175,13 @@ class _Faulty:
             raise fault.error()
 
     def put_new(self, key: str, data: bytes, durable: bool) -> bool:
-        answer: bool = self._do("put_new", key, lambda: self._inner.put_new(key, data, durable), data, lambda part: self._inner.put_new(key, part, durable))
+        answer: bool = self._do(
+            "put_new",
+            key,
+            lambda: self._inner.put_new(key, data, durable),
+            data,
+            lambda part: self._inner.put_new(key, part, durable),
+        )
         return answer
 
     def put(self, key: str, data: bytes) -> None:
@@ -161,7 +196,9 @@ class _Faulty:
         return data
 
     def append(self, key: str, data: bytes) -> int:
-        offset: int = self._do("append", key, lambda: self._inner.append(key, data), data, lambda part: self._inner.append(key, part))
+        offset: int = self._do(
+            "append", key, lambda: self._inner.append(key, data), data, lambda part: self._inner.append(key, part)
+        )
         return offset
 
     def exists(self, key: str) -> bool:

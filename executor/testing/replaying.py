@@ -48,7 +48,12 @@ def _compare(execution: Execution) -> None:
     scheduler = execution.scheduler
     if scheduler.holding:
         return  # what is held back is in the journal already, and shall not be acted on yet
-    if scheduler.failing or scheduler.dead or scheduler.cancelled is not None or any(one.failed for one in scheduler.maps.values()):
+    if (
+        scheduler.failing
+        or scheduler.dead
+        or scheduler.cancelled is not None
+        or any(one.failed for one in scheduler.maps.values())
+    ):
         return  # a resume forgives that
     execution.journal.flush()
     replayed = recover(execution.store, execution.manifest, execution.clock).scheduler
@@ -60,8 +65,16 @@ def _compare(execution: Execution) -> None:
 
 def _state(scheduler: Scheduler) -> dict[str, Any]:
     """The state of a scheduler with nothing in it that depends on the order in which things came."""
-    rows, repeats, frames, outputs, limits, next_frame, nodes, done, tries, _, *more = unpack(dump(scheduler), "a snapshot")
-    found: dict[str, Any] = {"outputs": outputs, "limits": limits, "next frame": next_frame, "nodes": nodes, "done nodes": done}
+    rows, repeats, frames, outputs, limits, next_frame, nodes, done, tries, _, *more = unpack(
+        dump(scheduler), "a snapshot"
+    )
+    found: dict[str, Any] = {
+        "outputs": outputs,
+        "limits": limits,
+        "next frame": next_frame,
+        "nodes": nodes,
+        "done nodes": done,
+    }
     found["retries"] = [[frame, index, retries] for frame, index, _, retries, _ in tries if retries]
     for name, table in zip(("loops", "maps", "gates", "channel", "terminated"), more, strict=False):
         found[name] = table or None

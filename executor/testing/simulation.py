@@ -83,10 +83,19 @@ class Simulation:
         return [step.path for step in self.trace]
 
     def __str__(self) -> str:
-        return "\n".join([*map(str, self.trace), f"{self.seconds:g} {self.state}{f': {self.reason}' if self.reason else ''}"])
+        return "\n".join(
+            [*map(str, self.trace), f"{self.seconds:g} {self.state}{f': {self.reason}' if self.reason else ''}"]
+        )
 
 
-def simulate(target: Target, outcomes: Mapping[str, Any], inputs: Mapping[str, Any] | None = None, *, parallel: int = 1, max_depth: int = 100) -> Simulation:
+def simulate(
+    target: Target,
+    outcomes: Mapping[str, Any],
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    parallel: int = 1,
+    max_depth: int = 100,
+) -> Simulation:
     """Walk a plan without running any body.
 
     Args:
@@ -122,7 +131,9 @@ def simulate(target: Target, outcomes: Mapping[str, Any], inputs: Mapping[str, A
 
 
 class _Walk:
-    def __init__(self, target: Target, outcomes: Mapping[str, Any], inputs: Mapping[str, Any], parallel: int, max_depth: int) -> None:
+    def __init__(
+        self, target: Target, outcomes: Mapping[str, Any], inputs: Mapping[str, Any], parallel: int, max_depth: int
+    ) -> None:
         if parallel.__class__ is not int or parallel < 1:
             raise ValueError(f"parallel is a number of bodies of at least 1, not {parallel!r}")
         if not isinstance(outcomes, Mapping) or not all(isinstance(name, str) for name in outcomes):
@@ -197,7 +208,9 @@ class _Walk:
     # --- bodies ---
 
     def _begin(self, call: Call) -> None:
-        definitions, [invocation], _, shared, channel = unpack(batch_of([call], channel=self._scheduler.channel).data, "a batch")
+        definitions, [invocation], _, shared, channel = unpack(
+            batch_of([call], channel=self._scheduler.channel).data, "a batch"
+        )
         number, frame, index, arguments, path, place, depth, attempt, _, _ = invocation
         self._worker.share(shared, channel)
         if number < 0:
@@ -218,23 +231,39 @@ class _Walk:
             return
         delay, outcome = self._declared(path, callee.short_name)
         if isinstance(outcome, Loop) and self._is_endless(path, callee.short_name, call):
-            raise SimulationError(f"{path} loops for ever: the outcome that is declared last for it is Loop(…). Declare InTurn(Loop(…), …, a value), or max_iterations of the task")
+            raise SimulationError(
+                f"{path} loops for ever: the outcome that is declared last for it is Loop(…). Declare InTurn(Loop(…), …, a value), or max_iterations of the task"
+            )
         asked = None
         if isinstance(outcome, Asks):
-            status, payload, asked = self._asked(call, outcome, callee, path, attempt, FuturesHeader(place[0], place[1], depth))
+            status, payload, asked = self._asked(
+                call, outcome, callee, path, attempt, FuturesHeader(place[0], place[1], depth)
+            )
             outcome = outcome.outcome
         else:
             status, payload = self._encoded(path, outcome, callee.interface.result)
         if call.timeout is not None and delay > call.timeout:
-            late = Failure.of_executor("TaskTimeout", f"its body was stopped after {call.timeout:g} s, which is its time-out")
-            delay, outcome, status, payload, asked = call.timeout, "stopped by its time-out", FAILURE, late.to_tree(), None
+            late = Failure.of_executor(
+                "TaskTimeout", f"its body was stopped after {call.timeout:g} s, which is its time-out"
+            )
+            delay, outcome, status, payload, asked = (
+                call.timeout,
+                "stopped by its time-out",
+                FAILURE,
+                late.to_tree(),
+                None,
+            )
         self._trace.append(Step(self.now, self.now + delay, path, _said(outcome)))
         self._later(delay, [frame, index, status, payload, 0, 0, "simulated", attempt, None, None, asked])
 
-    def _asked(self, call: Call, outcome: Asks, callee: Callee, path: str, attempt: int, header: FuturesHeader) -> Concluded:
+    def _asked(
+        self, call: Call, outcome: Asks, callee: Callee, path: str, attempt: int, header: FuturesHeader
+    ) -> Concluded:
         entity = recall(callee)
         if entity is None:
-            raise SimulationError(f"what {path} asks can't be told: its task is not known here. Simulate the workflow itself, not a plan from a file")
+            raise SimulationError(
+                f"what {path} asks can't be told: its task is not known here. Simulate the workflow itself, not a plan from a file"
+            )
         payload = None if call.payload is None else self._store.get_value(call.payload)
         context = Context(
             run_id="simulated",
@@ -268,7 +297,9 @@ class _Walk:
         """What is declared for a node, and after how long it comes."""
         key = self._key(path, called)
         if key is None:
-            raise SimulationError(f"no outcome is declared for {path}: give simulate(…, outcomes={{{SUFFIX.sub('', path)!r}: …}}), or {called!r} for all calls of it")
+            raise SimulationError(
+                f"no outcome is declared for {path}: give simulate(…, outcomes={{{SUFFIX.sub('', path)!r}: …}}), or {called!r} for all calls of it"
+            )
         outcome = self._outcomes[key]
         if isinstance(outcome, InTurn):
             turn = self._turns[key] = self._turns.get(key, 0) + 1
@@ -280,9 +311,13 @@ class _Walk:
         key = self._key(path, called)
         assert key is not None
         declared, base = self._outcomes[key], _ITERATION.sub("", path)
-        if call.frame.topology.policy(call.node).max_iterations is not None or (isinstance(declared, InTurn) and self._turns[key] < len(declared.outcomes)):
+        if call.frame.topology.policy(call.node).max_iterations is not None or (
+            isinstance(declared, InTurn) and self._turns[key] < len(declared.outcomes)
+        ):
             return False
-        later = (found for name in self._outcomes if (found := _ITERATION.search(name)) and int(found[1]) > call.iteration)
+        later = (
+            found for name in self._outcomes if (found := _ITERATION.search(name)) and int(found[1]) > call.iteration
+        )
         return not any(_ITERATION.sub("", found.string) in (base, base.removeprefix("main/")) for found in later)
 
     def _key(self, path: str, called: str) -> str | None:
@@ -303,7 +338,9 @@ class _Walk:
         try:
             return VALUE, tree_of(self._store.put_value(codec_for(type).encode(outcome)))
         except TypeMismatch as mismatch:
-            raise SimulationError(f"the outcome of {path} is none that it could have: {mismatch.at('outcome')}") from None
+            raise SimulationError(
+                f"the outcome of {path} is none that it could have: {mismatch.at('outcome')}"
+            ) from None
 
     # --- gates ---
 
@@ -316,13 +353,17 @@ class _Walk:
             try:
                 data = codec_for(waiting.wants).encode(answer)
             except TypeMismatch as mismatch:
-                raise SimulationError(f"the answer to {waiting.path} is none that it could have: {mismatch.at('answer')}") from None
+                raise SimulationError(
+                    f"the answer to {waiting.path} is none that it could have: {mismatch.at('answer')}"
+                ) from None
             self._later(delay, (waiting, data))
 
     def _is_stuck(self) -> None:
         waiting = [one for one in self._scheduler.waiting.values() if one.wants is not None]
         if waiting:
-            raise SimulationError(f"{waiting[0].path} waits for an answer, and none is declared: give outcomes={{{waiting[0].spec.name!r}: …}}")
+            raise SimulationError(
+                f"{waiting[0].path} waits for an answer, and none is declared: give outcomes={{{waiting[0].spec.name!r}: …}}"
+            )
         raise SimulationError("nothing is left that could happen, and the run has not ended")
 
     # --- the end ---
@@ -332,7 +373,9 @@ class _Walk:
         state, reason, outputs = "SUCCEEDED", "", scheduler.outputs
         if scheduler.terminated is not None:
             state, reason = "TERMINATED", scheduler.terminated[0]
-            outputs = tuple(None if tree is None else value_of(tree) for tree in early_outputs(self._store, scheduler)[0])
+            outputs = tuple(
+                None if tree is None else value_of(tree) for tree in early_outputs(self._store, scheduler)[0]
+            )
         elif scheduler.cancelled is not None:
             state, reason = "CANCELLED", scheduler.cancelled[1]
         elif scheduler.outputs is None:
@@ -359,7 +402,13 @@ class _Silent:
 
 def _said(outcome: Any) -> str:
     if isinstance(outcome, Loop | Skip | Retry):
-        given = outcome.result if isinstance(outcome, Loop) else outcome.reason if isinstance(outcome, Skip) else outcome.message
+        given = (
+            outcome.result
+            if isinstance(outcome, Loop)
+            else outcome.reason
+            if isinstance(outcome, Skip)
+            else outcome.message
+        )
         return f"{type(outcome).__name__}({given!r})"
     if isinstance(outcome, BaseException):
         return f"{type(outcome).__name__}: {outcome}"

@@ -34,7 +34,16 @@ import promissory.executor
 from promissory.executor.crash_points import POINTS
 from promissory.executor.records.heartbeat import read_beat
 from promissory.executor.store.store import Store
-from promissory.executor.testing.enumeration import HOWS, RUN_ID, Kept, Violation, check_resumed, crash_at_operations, die_at, undisturbed
+from promissory.executor.testing.enumeration import (
+    HOWS,
+    RUN_ID,
+    Kept,
+    Violation,
+    check_resumed,
+    crash_at_operations,
+    die_at,
+    undisturbed,
+)
 from promissory.executor.testing.faulty_store import Fault, FaultyStore
 from promissory.executor.testing.workloads import WORKLOADS, Workload, forget
 
@@ -44,7 +53,10 @@ _LONGEST: Final = 120.0
 
 def main(arguments: list[str] | None = None) -> int:
     """Interrupt runs until the time is over; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m promissory.executor.testing.soak", description="Interrupt runs in every way, and look whether anything was lost.")
+    parser = argparse.ArgumentParser(
+        prog="python -m promissory.executor.testing.soak",
+        description="Interrupt runs in every way, and look whether anything was lost.",
+    )
     parser.add_argument("--minutes", type=float, default=1.0, help="how long")
     parser.add_argument("--rounds", type=int, default=None, help="end after so many rounds")
     parser.add_argument("--seed", type=int, default=None, help="of the first round")
@@ -63,18 +75,25 @@ def main(arguments: list[str] | None = None) -> int:
             try:
                 kinds[f"{kind} deaths"] += KINDS[kind](draw, folder)
             except Exception as error:  # whatever it is, it is to be told with the seed that brings it back
-                print(f"seed {first + done}, {kind}: {error if isinstance(error, Violation) else traceback.format_exc()}", file=sys.stderr)
+                print(
+                    f"seed {first + done}, {kind}: {error if isinstance(error, Violation) else traceback.format_exc()}",
+                    file=sys.stderr,
+                )
                 return 1
         kinds[kind] += 1
         done += 1
-    print(f"{done} rounds from seed {first}: {', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}; nothing was lost")
+    print(
+        f"{done} rounds from seed {first}: {', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}; nothing was lost"
+    )
     return 0
 
 
 def carry(name: str, url: str, engine: str) -> int:
     """In a process of its own, which is going to be killed: begin a workload's run, or go on with it."""
     workload = next(one for one in WORKLOADS if one.name == name)
-    run = promissory.run(workload.target, workload.inputs, store=url, run_id=RUN_ID, engine=engine, echo=False, durability="process")
+    run = promissory.run(
+        workload.target, workload.inputs, store=url, run_id=RUN_ID, engine=engine, echo=False, durability="process"
+    )
     return 0 if run.state == "SUCCEEDED" else 3
 
 
@@ -169,15 +188,31 @@ def flaky(draw: random.Random, folder: str) -> int:
     workload = draw.choice(WORKLOADS)
     expected, url = _expected(workload, folder), f"{folder}/store"
     forget()
-    faults = [Fault("fail", rate=0.1), Fault("fail", rate=0.1, when="after"), Fault("duplicate", rate=0.02, verbs=("put_new",), keys="objects/*")]
-    run = promissory.run(workload.target, workload.inputs, store=FaultyStore(url, faults, seed=draw.randrange(1 << 30)), run_id=RUN_ID, echo=False)
+    faults = [
+        Fault("fail", rate=0.1),
+        Fault("fail", rate=0.1, when="after"),
+        Fault("duplicate", rate=0.02, verbs=("put_new",), keys="objects/*"),
+    ]
+    run = promissory.run(
+        workload.target,
+        workload.inputs,
+        store=FaultyStore(url, faults, seed=draw.randrange(1 << 30)),
+        run_id=RUN_ID,
+        echo=False,
+    )
     if run.state != "SUCCEEDED":
         raise Violation(f"{workload.name} on a flaky store: {run.error}")
     check_resumed(workload, url, expected, f"{workload.name} on a flaky store")
     return 0
 
 
-KINDS: Final[dict[str, Callable[[random.Random, str], int]]] = {"kill": kill, "operation": operation, "point": point, "fence": fence, "flaky": flaky}
+KINDS: Final[dict[str, Callable[[random.Random, str], int]]] = {
+    "kill": kill,
+    "operation": operation,
+    "point": point,
+    "fence": fence,
+    "flaky": flaky,
+}
 
 
 def _expected(workload: Workload, folder: str) -> Kept:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from promissory import promise
 from promissory.planner import (
@@ -367,7 +367,15 @@ def decided() -> int:
     """Choices, one in an arm of another, a fallback, and a merge with what was skipped."""
     first = merge(skipping(1), settled(4))
     saved = promise(failing(1)).on_error(instead)
-    inner = conditional("outer").if_(promise(first) > 3).then(conditional("inner").if_(promise(saved) == 7).then(added(first, saved)).else_().then(settled(0))).else_().fail("never")  # type: ignore[arg-type]
+    inner = (
+        conditional("outer")
+        .if_(promise(first) > 3)
+        .then(
+            conditional("inner").if_(promise(saved) == 7).then(added(first, cast(int, saved))).else_().then(settled(0))
+        )
+        .else_()
+        .fail("never")
+    )
     return added(inner, conditional("never").if_(promise(first) < 0).then(settled(99)).else_().then(5))
 
 

@@ -13,7 +13,19 @@ from promissory.planner.plan.specs import COMPARISONS, Condition
 from promissory.typesys.canonical import pack
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.self_describing import NAMED
-from promissory.typesys.types import ANY, AnyType, BoolType, EnumType, FloatType, IntType, LiteralType, NamedType, NoneType, Type, UnionType
+from promissory.typesys.types import (
+    ANY,
+    AnyType,
+    BoolType,
+    EnumType,
+    FloatType,
+    IntType,
+    LiteralType,
+    NamedType,
+    NoneType,
+    Type,
+    UnionType,
+)
 from promissory.typesys.wire import codec_for
 
 Operand = tuple[Any, Type]

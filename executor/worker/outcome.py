@@ -8,7 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from promissory.executor.code.resolver import Refused
-from promissory.executor.protocol.messages import CANCEL, ENDED, FUTURES, HAS, ITERATION, LACKS, LOOP, NONE_GIVEN, SKIP, VALUE
+from promissory.executor.protocol.messages import (
+    CANCEL,
+    ENDED,
+    FUTURES,
+    HAS,
+    ITERATION,
+    LACKS,
+    LOOP,
+    NONE_GIVEN,
+    SKIP,
+    VALUE,
+)
 from promissory.planner.body.context import Requests
 from promissory.planner.body.payload import encoded_payload
 from promissory.planner.body.signals import Signal
@@ -46,7 +57,9 @@ Concluded = tuple[int, Any, dict[str, Any] | None]
 _NO_REQUESTS: Final = Requests()
 
 
-def conclude(worker: Worker, entity: Entity[..., Any], raw: Raw, requests: Requests | None, header: FuturesHeader) -> Concluded:
+def conclude(
+    worker: Worker, entity: Entity[..., Any], raw: Raw, requests: Requests | None, header: FuturesHeader
+) -> Concluded:
     """The outcome of a body. Raises `Refused` for a result of another type, `SignalError` for what contradicts itself."""
     requests = requests or _NO_REQUESTS
     if requests.refused is not None:
@@ -64,18 +77,41 @@ def conclude(worker: Worker, entity: Entity[..., Any], raw: Raw, requests: Reque
         return (*_last_words(worker, entity, raw), _with_line(asked, requests))
     if raw.how == SKIPPED:
         if requests.names:
-            raise SignalError(f"{entity.name} asked for another task and raised Skip", where=where, way_out="return instead, or leave one of them out")
+            raise SignalError(
+                f"{entity.name} asked for another task and raised Skip",
+                where=where,
+                way_out="return instead, or leave one of them out",
+            )
         return SKIP, masked(str(raw.what)), _with_line(asked, requests)
     if raw.how == LOOPED and requests.goto is not None:
         if entity.signature.result.type == NONE:
             raw = Raw(RETURNED, None)
         elif any(call is not None for call in requests.calls):
-            raise SignalError(f"{entity.name} jumped and raised Loop, so it has no value", where=where, way_out="return a value: what follows the jump may want it")
+            raise SignalError(
+                f"{entity.name} jumped and raised Loop, so it has no value",
+                where=where,
+                way_out="return a value: what follows the jump may want it",
+            )
         else:
-            return (*_add_targets(worker, entity, requests, SKIP, f"{entity.name} jumped, and raised Loop: it has no value", header, asked), _with_line(asked, requests))
+            return (
+                *_add_targets(
+                    worker,
+                    entity,
+                    requests,
+                    SKIP,
+                    f"{entity.name} jumped, and raised Loop: it has no value",
+                    header,
+                    asked,
+                ),
+                _with_line(asked, requests),
+            )
     if requests.iterate is not None and requests.goto is None:
         if raw.how == EMITTED:
-            raise SignalError(f"{entity.name} asked for another iteration and made calls", where=where, way_out="raise Loop(…) in a dynamic: its iteration is what it emitted")
+            raise SignalError(
+                f"{entity.name} asked for another iteration and made calls",
+                where=where,
+                way_out="raise Loop(…) in a dynamic: its iteration is what it emitted",
+            )
         status, payload = LOOP, worker.kept(requests.iterate)
     else:
         status, payload = _plain(worker, entity, raw, header)
@@ -118,12 +154,20 @@ def _plain(worker: Worker, entity: Entity[..., Any], raw: Raw, header: FuturesHe
 
 
 def _add_targets(
-    worker: Worker, entity: Entity[..., Any], requests: Requests, status: int, payload: Any, header: FuturesHeader, asked: dict[str, Any]
+    worker: Worker,
+    entity: Entity[..., Any],
+    requests: Requests,
+    status: int,
+    payload: Any,
+    header: FuturesHeader,
+    asked: dict[str, Any],
 ) -> tuple[int, Any]:
     """The work that was asked for: nodes by name, and a plan of new calls that gives what the task gave, be it the payload of its next iteration. Status and payload with that."""
     if status == FUTURES and any(call is not None for call in requests.calls):
         way_out = "call it in the body: what a dynamic calls runs before what follows"
-        raise SignalError(f"{entity.name} is a dynamic, and asked for another task", where=requests.where, way_out=way_out)
+        raise SignalError(
+            f"{entity.name} is a dynamic, and asked for another task", where=requests.where, way_out=way_out
+        )
     calls: list[tuple[Entity[..., Any], dict[str, Any]]] = []
     asked["next"] = []
     for name, call in zip(requests.names, requests.calls, strict=True):
@@ -131,7 +175,13 @@ def _add_targets(
         if call is not None and call[0].signature.can_be_called_with(call[1]):
             number = len(calls)
             calls.append((cast(Entity[..., Any], call[0]), call[1]))
-        asked["next"].append([name, number, LACKS if call is not None and number < 0 else HAS if call is not None and call[1] else NONE_GIVEN])
+        asked["next"].append(
+            [
+                name,
+                number,
+                LACKS if call is not None and number < 0 else HAS if call is not None and call[1] else NONE_GIVEN,
+            ]
+        )
     if requests.goto is not None:
         asked["goto"] = requests.goto
     if not calls:
@@ -139,5 +189,7 @@ def _add_targets(
     if status == LOOP:
         asked["loops"] = True
         return FUTURES, worker.emitted(plan_of_calls(entity, calls, worker.bytes_of(payload), ANY), header)
-    asked["futures"] = worker.emitted(plan_of_calls(entity, calls, worker.bytes_of(payload), entity.signature.result.type), header)
+    asked["futures"] = worker.emitted(
+        plan_of_calls(entity, calls, worker.bytes_of(payload), entity.signature.result.type), header
+    )
     return status, payload

@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final, Protocol, cast
 
-from promissory.planner.active import InTaskBody, current
-
 from promissory.executor.code.recent import Recent
 from promissory.executor.code.resolver import CantTravel, Code, Refused, has_import_name
 from promissory.executor.crash_points import Crashed, reached
@@ -23,13 +21,26 @@ from promissory.executor.errors import StoreError
 from promissory.executor.protocol.events import tree_of
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.identity import node_identity, seed_of
-from promissory.executor.protocol.messages import ARM, CUT, DECIDE, FAILURE, ITEM, ITEMS, JOINT, OBJECT, UNSTARTED, VALUE, leaf_key
+from promissory.executor.protocol.messages import (
+    ARM,
+    CUT,
+    DECIDE,
+    FAILURE,
+    ITEM,
+    ITEMS,
+    JOINT,
+    OBJECT,
+    UNSTARTED,
+    VALUE,
+    leaf_key,
+)
 from promissory.executor.records.checkpoints import checkpoint_of
 from promissory.executor.store.in_band import Carried
 from promissory.executor.store.store import Store
 from promissory.executor.worker.chunking import UnequalLists, cut, flattened, items_of, join, listed
 from promissory.executor.worker.conditions import choose
 from promissory.executor.worker.outcome import EMITTED, GAVE_UP, LOOPED, RETURNED, SKIPPED, Raw, conclude
+from promissory.planner.active import InTaskBody, current
 from promissory.planner.body.context import Body, Context, current_body
 from promissory.planner.body.signals import Loop, Retry, Signal, Skip
 from promissory.planner.entities.dynamic import Dynamic, Iteration, expand
@@ -153,10 +164,16 @@ class Worker:
         over, begun = False, time.monotonic()
         for invocation in invocations:
             if over:
-                outcomes.append([invocation[1], invocation[2], UNSTARTED, None, 0, 0, self.name, invocation[7], None, None, None])
+                outcomes.append(
+                    [invocation[1], invocation[2], UNSTARTED, None, 0, 0, self.name, invocation[7], None, None, None]
+                )
             else:
                 outcome = self._invoke(definitions, invocation)
-                over = outcome[2] in _ENDS_A_BATCH or time.monotonic() - begun > LONGEST_BATCH or (self._is_ending is not None and self._is_ending())
+                over = (
+                    outcome[2] in _ENDS_A_BATCH
+                    or time.monotonic() - begun > LONGEST_BATCH
+                    or (self._is_ending is not None and self._is_ending())
+                )
                 outcomes.append(outcome)
 
     def share(self, shared: list[Any], channel: list[Any]) -> None:
@@ -206,9 +223,14 @@ class Worker:
                 elif how == RETURNED and requests is None:
                     status, payload = VALUE, self.encoded(entity, result)
                 else:
-                    status, payload, asked = conclude(self, entity, Raw(how, result, signal), requests, FuturesHeader(place[0], place[1], depth))
+                    status, payload, asked = conclude(
+                        self, entity, Raw(how, result, signal), requests, FuturesHeader(place[0], place[1], depth)
+                    )
                 if timeout is not None and how != GAVE_UP and time.monotonic() - body_begun > timeout:
-                    raise Refused("TaskTimeout", f"{path} took {time.monotonic() - body_begun:.3g} s, and its time-out is {timeout:g} s")
+                    raise Refused(
+                        "TaskTimeout",
+                        f"{path} took {time.monotonic() - body_begun:.3g} s, and its time-out is {timeout:g} s",
+                    )
         except (KeyboardInterrupt, StoreError, Crashed):
             self.now = None
             self.capture.end()
@@ -222,7 +244,19 @@ class Worker:
         self.now = None
         log = self.capture.end()
         carried = None if self._carried is None else self._carried.taken()
-        return [frame, index, status, payload, begun - self.created, ended - begun, self.name, attempt, log, carried, asked]
+        return [
+            frame,
+            index,
+            status,
+            payload,
+            begun - self.created,
+            ended - begun,
+            self.name,
+            attempt,
+            log,
+            carried,
+            asked,
+        ]
 
     # --- bodies ---
 
@@ -251,7 +285,9 @@ class Worker:
         reached("worker.before-body")
         token = current.set(InTaskBody(entity.name))
         try:
-            result = entity.run_body(values, to_its_end=True) if isinstance(entity, Task) else entity.call_function(values)
+            result = (
+                entity.run_body(values, to_its_end=True) if isinstance(entity, Task) else entity.call_function(values)
+            )
         finally:
             current.reset(token)
             self._is_over()
@@ -314,7 +350,9 @@ class Worker:
             data = entity.signature.result.encode(result)
         except TypeMismatch as mismatch:
             said = mismatch.at("result")
-            raise Refused("TaskTypeError", f"{entity.name}() returned something else than it declares: {said}") from None
+            raise Refused(
+                "TaskTypeError", f"{entity.name}() returned something else than it declares: {said}"
+            ) from None
         stored = tree_of(self.store.put_value(data))
         reached("worker.value-stored")
         return stored
@@ -343,11 +381,18 @@ class Worker:
         given, shortest = arguments
         lists = [(flattened if flat else listed)(self.bytes_of(argument)) for argument, _, flat in given]
         try:
-            return [[count, [tree_of(self.store.put_value(part)) for part in parts]] for count, parts in cut(lists, shortest)]
+            return [
+                [count, [tree_of(self.store.put_value(part)) for part in parts]]
+                for count, parts in cut(lists, shortest)
+            ]
         except UnequalLists as unequal:
-            said = ", ".join(f"{name} has {length:,}" for (_, name, _), length in zip(given, unequal.lengths, strict=True))
-            way_out = "Give lists of one length, unmapped(…) for what is no list of items, or zip=\"shortest\""
-            raise Refused("UnequalLengths", f"lists that are mapped together have different lengths: {said}. {way_out}") from None
+            said = ", ".join(
+                f"{name} has {length:,}" for (_, name, _), length in zip(given, unequal.lengths, strict=True)
+            )
+            way_out = 'Give lists of one length, unmapped(…) for what is no list of items, or zip="shortest"'
+            raise Refused(
+                "UnequalLengths", f"lists that are mapped together have different lengths: {said}. {way_out}"
+            ) from None
 
     def bytes_of(self, argument: Any) -> bytes:
         """The bytes of a value as it stands in an argument or outcome."""
@@ -375,7 +420,9 @@ class Worker:
             else:
                 data = pack(self._assembled(argument, type_from_bytes(wanted)))
         except TypeMismatch as mismatch:
-            raise Refused("TaskTypeError", f"what is given is something else than declared: {mismatch.at('result')}") from None
+            raise Refused(
+                "TaskTypeError", f"what is given is something else than declared: {mismatch.at('result')}"
+            ) from None
         return tree_of(self.store.put_value(data))
 
     # --- arguments ---

@@ -48,7 +48,11 @@ class Checkpoint:
             ContextError: the attempt has ended; what a thread of it left behind writes would stand in the way of the next one.
         """
         if self._is_over:
-            raise ContextError("checkpoint.write(): the body that this context was given to has ended", where=user_line(), way_out="write while the body runs")
+            raise ContextError(
+                "checkpoint.write(): the body that this context was given to has ended",
+                where=user_line(),
+                way_out="write while the body runs",
+            )
         self._save(encoded_payload(value, "checkpoint.write(…)"))
 
     def end(self) -> None:

@@ -75,7 +75,11 @@ class Requests:
         """Something is asked. Raises `ContextError` if the body has ended."""
         self.where = user_line()
         if self.is_over:
-            raise ContextError(f"{method}(): the body that this context was given to has ended", where=self.where, way_out="ask while the body runs")
+            raise ContextError(
+                f"{method}(): the body that this context was given to has ended",
+                where=self.where,
+                way_out="ask while the body runs",
+            )
 
 
 class Context:
@@ -169,7 +173,13 @@ class Context:
     def has_asked(self) -> bool:
         """Whether the body has asked its run for anything, or looked at the channel."""
         asked = self.requests
-        return bool(asked.names or asked.read) or asked.refused is not None or asked.iterate is not None or asked.terminate is not None or asked.cancel is not None
+        return (
+            bool(asked.names or asked.read)
+            or asked.refused is not None
+            or asked.iterate is not None
+            or asked.terminate is not None
+            or asked.cancel is not None
+        )
 
     @property
     def loop_count(self) -> int:
@@ -204,7 +214,9 @@ class Context:
         self._needs_run("next_iteration")
         encoded = encoded_payload(data, "next_iteration(…)")
         if self.requests.iterate is not None and self.requests.iterate != encoded:
-            raise self._refused("next_iteration() was called twice, with different data", where=user_line(), way_out="call it once")
+            raise self._refused(
+                "next_iteration() was called twice, with different data", where=user_line(), way_out="call it once"
+            )
         self.requests.iterate = encoded
 
     def next_task(self, target: Any, /, *, goto: bool = False, **inputs: Any) -> None:
@@ -222,7 +234,11 @@ class Context:
         self._needs_run("next_task")
         if isinstance(target, str):
             if inputs:
-                raise self._refused(f"next_task({target!r}, …) got inputs, and a node has its own", where=user_line(), way_out="pass the task itself, with inputs")
+                raise self._refused(
+                    f"next_task({target!r}, …) got inputs, and a node has its own",
+                    where=user_line(),
+                    way_out="pass the task itself, with inputs",
+                )
             name, call = target, None
         elif isinstance(target, Target):
             try:
@@ -240,12 +256,20 @@ class Context:
                     raise self._refused(str(error), where=user_line(), way_out="give it inputs of its types") from None
             name, call = target.name, (target, inputs)
         else:
-            raise self._refused(f"next_task() takes a task or the name of a node, not {target!r}", where=user_line(), way_out="pass the decorated function")
+            raise self._refused(
+                f"next_task() takes a task or the name of a node, not {target!r}",
+                where=user_line(),
+                way_out="pass the decorated function",
+            )
         if goto and self.requests.goto is not None:
             if self.requests.names[self.requests.goto] == name and self.requests.calls[self.requests.goto] == call:
                 return
             first = self.requests.names[self.requests.goto]
-            raise self._refused(f"next_task(…, goto=True) was called twice, for {first} and {name}", where=user_line(), way_out="jump to one of them")
+            raise self._refused(
+                f"next_task(…, goto=True) was called twice, for {first} and {name}",
+                where=user_line(),
+                way_out="jump to one of them",
+            )
         if goto:
             self.requests.goto = len(self.requests.names)
         self.requests.names.append(name)
@@ -264,14 +288,18 @@ class Context:
         self._needs_run("terminate")
         encoded = None if outputs is None else encoded_payload(outputs, "terminate(outputs=…)")
         if self.requests.terminate not in (None, (reason, encoded)):
-            raise self._refused("terminate() was called twice, with different words", where=user_line(), way_out="call it once")
+            raise self._refused(
+                "terminate() was called twice, with different words", where=user_line(), way_out="call it once"
+            )
         self.requests.terminate = (str(reason), encoded)
 
     def cancel(self, reason: str = "") -> None:
         """Cancel the run: this task does not complete and stores nothing, nothing new starts, the caller gets `WorkflowCancelled` (rule S6)."""
         self._needs_run("cancel")
         if self.requests.cancel not in (None, str(reason)):
-            raise self._refused("cancel() was called twice, with different reasons", where=user_line(), way_out="call it once")
+            raise self._refused(
+                "cancel() was called twice, with different reasons", where=user_line(), way_out="call it once"
+            )
         self.requests.cancel = str(reason)
 
     def _refused(self, message: str, *, where: Where | None, way_out: str) -> SignalError:
@@ -283,11 +311,17 @@ class Context:
     def _needs_run(self, method: str) -> None:
         trace = current.get()
         if not self.in_run and trace is not None and not isinstance(trace, InTaskBody):
-            raise ContextError(f"{method}() was called while a workflow is traced, when nothing runs", where=user_line(), way_out="call it in a task")
+            raise ContextError(
+                f"{method}() was called while a workflow is traced, when nothing runs",
+                where=user_line(),
+                way_out="call it in a task",
+            )
         self.requests.note(method)
         if not self.in_run:
             raise ContextError(
-                f"{method}() needs a run, and this body was called as a plain function", where=user_line(), way_out="run it: promissory.run(…), or call it in a workflow"
+                f"{method}() needs a run, and this body was called as a plain function",
+                where=user_line(),
+                way_out="run it: promissory.run(…), or call it in a workflow",
             )
 
 

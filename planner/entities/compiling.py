@@ -28,6 +28,8 @@ def compile(target: WorkflowFunction[..., Any] | Workflow | Dynamic[..., Any] | 
         return compile_call(target)
     if not isinstance(target, WorkflowFunction | Workflow | Dynamic):
         raise CompileError(
-            f"{target!r} is no workflow", where=user_line(), way_out="decorate the function with @workflow, @dynamic or @task"
+            f"{target!r} is no workflow",
+            where=user_line(),
+            way_out="decorate the function with @workflow, @dynamic or @task",
         )
     return target.compile()

@@ -14,7 +14,14 @@ from promissory.planner.body.signals import Loop, Signal
 from promissory.planner.entities.runner import compile_call, run_here
 from promissory.planner.entities.traced import Traced
 from promissory.planner.errors import Where
-from promissory.planner.functions.entity import Entity, P, R, checked_policy, locals_where_decorated, refuse_in_task_body
+from promissory.planner.functions.entity import (
+    Entity,
+    P,
+    R,
+    checked_policy,
+    locals_where_decorated,
+    refuse_in_task_body,
+)
 from promissory.planner.plan.model import Plan
 from promissory.planner.plan.policy import DynamicPolicy
 from promissory.planner.tracing.binder import holds_promise
@@ -49,7 +56,9 @@ def dynamic(function: Callable[Concatenate[Context, P], R], /) -> Dynamic[P, R]:
 @overload
 def dynamic(function: Callable[P, R], /) -> Dynamic[P, R]: ...
 @overload
-def dynamic(*, strict: bool | None = None, **policy: Unpack[DynamicPolicy]) -> Callable[[Callable[P, R]], Dynamic[P, R]]: ...
+def dynamic(
+    *, strict: bool | None = None, **policy: Unpack[DynamicPolicy]
+) -> Callable[[Callable[P, R]], Dynamic[P, R]]: ...
 def dynamic(function: Any = None, /, *, strict: bool | None = None, **policy: Unpack[DynamicPolicy]) -> Any:
     """Make a function a dynamic: its body sees its inputs as values, and the calls in it become a plan at run time, a futures file.
 
@@ -86,7 +95,9 @@ class Iteration(NamedTuple):
     plan: Plan
 
 
-def plan_of_calls(entity: Entity[..., Any], calls: Sequence[tuple[Entity[..., Any], dict[str, Any]]], result: bytes, type: Type) -> Plan:
+def plan_of_calls(
+    entity: Entity[..., Any], calls: Sequence[tuple[Entity[..., Any], dict[str, Any]]], result: bytes, type: Type
+) -> Plan:
     """The plan of the calls that a task asked for, which gives what the task itself gave.
 
     Args:
@@ -108,7 +119,9 @@ def plan_of_calls(entity: Entity[..., Any], calls: Sequence[tuple[Entity[..., An
     return session.plan()
 
 
-def expand(entity: Dynamic[..., Any], values: Sequence[Any], encoded: Sequence[bytes] | None = None) -> Plan | Iteration | Any:
+def expand(
+    entity: Dynamic[..., Any], values: Sequence[Any], encoded: Sequence[bytes] | None = None
+) -> Plan | Iteration | Any:
     """Trace a dynamic's body with its inputs as values.
 
     Args:
@@ -168,5 +181,3 @@ def expand(entity: Dynamic[..., Any], values: Sequence[Any], encoded: Sequence[b
         return Iteration(session.plan())
     trace.finish([("result", signature.interface.result, returned, f"the result of {entity.name}()")], where)
     return session.plan()
-
-

@@ -36,7 +36,9 @@ def _runner(chosen: str) -> Runner:
 
     found = {entry.name: entry for entry in entry_points(group="promissory.runner")}
     if chosen not in found:
-        raise RuntimeError(f"PROMISSORY_RUNNER names {chosen!r}, and no distribution that is installed gives a runner of that name. There are: {', '.join(sorted(found)) or 'none'}")
+        raise RuntimeError(
+            f"PROMISSORY_RUNNER names {chosen!r}, and no distribution that is installed gives a runner of that name. There are: {', '.join(sorted(found)) or 'none'}"
+        )
     loaded: Runner = found[chosen].load()
     return loaded
 

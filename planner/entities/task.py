@@ -86,7 +86,9 @@ def _in_thread(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 class _TaskDecorator(Protocol):
     @overload
-    def __call__(self, function: Callable[Concatenate[Context, P], Coroutine[Any, Any, None]], /) -> Task[P, Promise[None]]: ...
+    def __call__(
+        self, function: Callable[Concatenate[Context, P], Coroutine[Any, Any, None]], /
+    ) -> Task[P, Promise[None]]: ...
     @overload
     def __call__(self, function: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
     @overload

@@ -11,7 +11,16 @@ from promissory.planner.active import current
 from promissory.planner.body.signals import Signal
 from promissory.planner.entities.runner import run_here
 from promissory.planner.entities.traced import Traced
-from promissory.planner.errors import CompileError, DecorationError, DuplicateName, StaticRecursion, Where, WrongCall, raised_at, user_line
+from promissory.planner.errors import (
+    CompileError,
+    DecorationError,
+    DuplicateName,
+    StaticRecursion,
+    Where,
+    WrongCall,
+    raised_at,
+    user_line,
+)
 from promissory.planner.functions.entity import Entity, P, R, locals_where_decorated, refuse_in_task_body
 from promissory.planner.functions.signature import MISSING, Signature, binder
 from promissory.planner.plan.failure_policy import FailurePolicy
@@ -112,7 +121,10 @@ class WorkflowFunction(Traced[P, R]):
 def workflow(function: Callable[P, R], /) -> WorkflowFunction[P, R]: ...
 @overload
 def workflow(
-    *, strict: bool | None = None, on_failure: Entity[..., Any] | None = None, failure_policy: FailurePolicy = FailurePolicy.FAIL_IMMEDIATELY
+    *,
+    strict: bool | None = None,
+    on_failure: Entity[..., Any] | None = None,
+    failure_policy: FailurePolicy = FailurePolicy.FAIL_IMMEDIATELY,
 ) -> Callable[[Callable[P, R]], WorkflowFunction[P, R]]: ...
 def workflow(
     function: Any = None,
@@ -145,9 +157,17 @@ def workflow(
     """
     namespace = locals_where_decorated(1)
     if on_failure is not None and not isinstance(on_failure, Entity):
-        raise DecorationError(f"on_failure is {on_failure!r}, which a run can't call", where=user_line(), way_out="give it a @task, @dynamic or @workflow")
+        raise DecorationError(
+            f"on_failure is {on_failure!r}, which a run can't call",
+            where=user_line(),
+            way_out="give it a @task, @dynamic or @workflow",
+        )
     if not isinstance(failure_policy, FailurePolicy):
-        raise DecorationError(f"failure_policy is {failure_policy!r}", where=user_line(), way_out=f"there are: {', '.join(map(str, FailurePolicy))}")
+        raise DecorationError(
+            f"failure_policy is {failure_policy!r}",
+            where=user_line(),
+            way_out=f"there are: {', '.join(map(str, FailurePolicy))}",
+        )
     if function is not None:
         return WorkflowFunction(function, Policy(), strict, namespace, on_failure, failure_policy)
     return lambda wrapped: WorkflowFunction(wrapped, Policy(), strict, namespace, on_failure, failure_policy)
@@ -193,7 +213,9 @@ class Workflow:
         """
         where = user_line()
         if any(known.name == name for known in self._trace.inputs):
-            raise DuplicateName(f"two inputs of {self.name} are named {name!r}", where=where, way_out="give each its own name")
+            raise DuplicateName(
+                f"two inputs of {self.name} are named {name!r}", where=where, way_out="give each its own name"
+            )
         codec = self._codec(type, f"input {name}", where)
         try:
             data = None if default is MISSING else codec.encode(default)
@@ -225,7 +247,9 @@ class Workflow:
         """
         where = user_line()
         if any(known == name for known, *_ in self._outputs):
-            raise DuplicateName(f"two outputs of {self.name} are named {name!r}", where=where, way_out="give each its own name")
+            raise DuplicateName(
+                f"two outputs of {self.name} are named {name!r}", where=where, way_out="give each its own name"
+            )
         if type is not None:
             codec = self._codec(type, f"output {name}", where)
         else:
@@ -239,7 +263,9 @@ class Workflow:
         self._tokens.append(current.set(self._trace))
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         current.reset(self._tokens.pop())
 
     @property
@@ -310,5 +336,3 @@ class Workflow:
 
     def __repr__(self) -> str:
         return f"<workflow {self.name}{self.signature.interface}>"
-
-

@@ -114,7 +114,9 @@ def rebuilt(cls: type[Any], state: dict[str, Any]) -> Any:
         linecache.cache.setdefault(text[0], (sum(map(len, text[1])), None, text[1], text[0]))
     module = state["name"].partition(":")[0]
     if function.__globals__.get("__name__") == "__main__" and module != "__main__":
-        function.__globals__["__name__"] = function.__module__ = module  # so functions defined in its body are called as they would be there
+        function.__globals__["__name__"] = function.__module__ = (
+            module  # so functions defined in its body are called as they would be there
+        )
     function.__annotations__ = state["hints"]
     _show_in_main(state)
     policy = state["policy"] if isinstance(state["policy"], Policy) else Policy.from_map(state["policy"])

@@ -30,7 +30,9 @@ class Entity(Generic[P, R]):
 
     kind: ClassVar[Literal["task", "dynamic", "workflow"]]
 
-    def __init__(self, function: Callable[..., Any], policy: Policy, strict: bool | None, frame_locals: Mapping[str, Any]) -> None:
+    def __init__(
+        self, function: Callable[..., Any], policy: Policy, strict: bool | None, frame_locals: Mapping[str, Any]
+    ) -> None:
         _refuse_unusable(function, self.kind)
         refuse_unknown_inputs(function, policy)
         source.note(cast(types.FunctionType, function))
@@ -38,15 +40,21 @@ class Entity(Generic[P, R]):
         self.policy = policy
         self.name = function.__name__
         self._strict = is_strict(strict)
-        self._namespace = {name: value for name, value in frame_locals.items() if name in _names_in_annotations(function)}
+        self._namespace = {
+            name: value for name, value in frame_locals.items() if name in _names_in_annotations(function)
+        }
         self._signature: Signature | None = None
         self._callee: Callee | None = None
-        self._known_as: tuple[str, bytes] | None = None  # if it came by value: its name and identity where it was defined
+        self._known_as: tuple[str, bytes] | None = (
+            None  # if it came by value: its name and identity where it was defined
+        )
         functools.update_wrapper(cast(Any, self), function)
         try:
             self._signature = self._read_signature()
         except NameError:
-            self._namespace = dict(frame_locals)  # an annotation names something defined further down: read at first use
+            self._namespace = dict(
+                frame_locals
+            )  # an annotation names something defined further down: read at first use
 
     def _read_signature(self) -> Signature:
         return read_signature(self.function, self.kind, self._namespace, self._strict)
@@ -140,7 +148,11 @@ def _referred(entity: Entity[..., Any]) -> Any:
     """The node of an entity that is named in an order, without being called."""
     trace = current.get()
     if trace is None or isinstance(trace, InTaskBody):
-        raise PromiseError(f">> orders the calls of a workflow, and none is being made where {entity.name} stands", where=user_line(), way_out="write it in a `with Workflow(…)` block")
+        raise PromiseError(
+            f">> orders the calls of a workflow, and none is being made where {entity.name} stands",
+            where=user_line(),
+            way_out="write it in a `with Workflow(…)` block",
+        )
     return trace.referred(entity)
 
 
@@ -160,7 +172,11 @@ def _refuse_unusable(function: Any, kind: str) -> None:
     """Rule A10: what can't be made an entity, and what to write instead."""
     if isinstance(function, staticmethod | classmethod) or not isinstance(function, types.FunctionType):
         said = type(function).__name__
-        raise DecorationError(f"@{kind} takes a plain function, not a {said}", where=user_line(), way_out="decorate a function at module level")
+        raise DecorationError(
+            f"@{kind} takes a plain function, not a {said}",
+            where=user_line(),
+            way_out="decorate a function at module level",
+        )
     where = Where(function.__code__.co_filename, function.__code__.co_firstlineno)
 
     def refuse(problem: str, way_out: str) -> None:
@@ -171,20 +187,31 @@ def _refuse_unusable(function: Any, kind: str) -> None:
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         refuse("it is a generator, which has no result until it is iterated", "return a list")
     if "." in function.__qualname__.rpartition("<locals>.")[2]:
-        refuse("it is a method, whose self would have to travel with each call", "write a function that takes what it needs")
+        refuse(
+            "it is a method, whose self would have to travel with each call",
+            "write a function that takes what it needs",
+        )
     if kind != "task" and inspect.iscoroutinefunction(function):
         refuse("it is async, and only tasks may be", "write it with def")
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             star = "*" if parameter.kind == parameter.VAR_POSITIONAL else "**"
-            way_out = f"take a list: {parameter.name}: list[…]" if star == "*" else f"take a dict: {parameter.name}: dict[str, …]"
+            way_out = (
+                f"take a list: {parameter.name}: list[…]"
+                if star == "*"
+                else f"take a dict: {parameter.name}: dict[str, …]"
+            )
             refuse(f"{star}{parameter.name} has no fixed set of typed inputs", way_out)
 
 
 def refuse_unknown_inputs(function: Callable[..., Any], policy: Policy) -> None:
     """Raise `DecorationError` if `cache_ignore` names what is no input."""
     code = function.__code__
-    unknown = [name for name in policy.cache_ignore if name not in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]]
+    unknown = [
+        name
+        for name in policy.cache_ignore
+        if name not in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    ]
     if unknown:
         raise DecorationError(
             f"cache_ignore names {unknown[0]!r}, and {function.__qualname__} has no such input",
@@ -201,10 +228,18 @@ def locals_where_decorated(depth: int) -> Mapping[str, Any]:
 
 def checked_policy(given: Mapping[str, Any], kind: str) -> Policy:
     """The policy that a decorator was given. Raises `DecorationError` at the author's line, `TypeError` for an unknown argument."""
-    known = TaskPolicy.__annotations__ if kind == "task" else {**TaskPolicy.__annotations__, **DynamicPolicy.__annotations__}
+    known = (
+        TaskPolicy.__annotations__
+        if kind == "task"
+        else {**TaskPolicy.__annotations__, **DynamicPolicy.__annotations__}
+    )
     for name in given:
         if name not in known:
-            hint = "it is for @dynamic" if name in DynamicPolicy.__annotations__ else f"there are: strict, {', '.join(sorted(known))}"
+            hint = (
+                "it is for @dynamic"
+                if name in DynamicPolicy.__annotations__
+                else f"there are: strict, {', '.join(sorted(known))}"
+            )
             raise TypeError(f"{kind}() got an unexpected keyword argument {name!r}; {hint}")
     try:
         return policy_of(dict(given))

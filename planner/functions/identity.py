@@ -26,9 +26,21 @@ from promissory.typesys.names import module_name, qualified_name
 from promissory.typesys.self_describing import holds_opaque, lower_any
 
 _LAYOUT: Final = frozenset((token.COMMENT, token.NL, token.ENCODING, token.ENDMARKER, token.TYPE_COMMENT))
-_OPENS_STRING: Final = frozenset(getattr(token, name) for name in ("FSTRING_START", "TSTRING_START") if hasattr(token, name))
-_CLOSES_STRING: Final = frozenset(getattr(token, name) for name in ("FSTRING_END", "TSTRING_END") if hasattr(token, name))
-_KINDS: Final = {token.NAME: 0, token.NUMBER: 1, token.STRING: 2, token.OP: 3, token.NEWLINE: 4, token.INDENT: 5, token.DEDENT: 6}
+_OPENS_STRING: Final = frozenset(
+    getattr(token, name) for name in ("FSTRING_START", "TSTRING_START") if hasattr(token, name)
+)
+_CLOSES_STRING: Final = frozenset(
+    getattr(token, name) for name in ("FSTRING_END", "TSTRING_END") if hasattr(token, name)
+)
+_KINDS: Final = {
+    token.NAME: 0,
+    token.NUMBER: 1,
+    token.STRING: 2,
+    token.OP: 3,
+    token.NEWLINE: 4,
+    token.INDENT: 5,
+    token.DEDENT: 6,
+}
 
 
 class _NoCanonicalBytes(Exception):

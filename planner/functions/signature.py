@@ -165,16 +165,24 @@ def read_signature(function: Callable[..., Any], kind: str, namespace: Mapping[s
     return Signature(name, interface, tuple(codecs), result_codec, names, positional, plain, bind, context)
 
 
-def _takes_context(parameters: list[inspect.Parameter], hints: Mapping[str, Any], kind: str, name: str, where: Where) -> bool:
+def _takes_context(
+    parameters: list[inspect.Parameter], hints: Mapping[str, Any], kind: str, name: str, where: Where
+) -> bool:
     """Whether the first parameter is given by the run."""
     asked = [position for position, parameter in enumerate(parameters) if hints.get(parameter.name) is Context]
     if not asked:
         return False
     if asked != [0]:
-        raise DecorationError(f"{name} takes its Context as another than the first parameter", where=where, way_out="put it first: the run gives it")
+        raise DecorationError(
+            f"{name} takes its Context as another than the first parameter",
+            where=where,
+            way_out="put it first: the run gives it",
+        )
     if kind == "workflow":
         raise DecorationError(
-            f"the workflow {name} takes a Context, and there is no run while a workflow is traced", where=where, way_out="take it in a task, or in a @dynamic"
+            f"the workflow {name} takes a Context, and there is no run while a workflow is traced",
+            where=where,
+            way_out="take it in a task, or in a @dynamic",
         )
     return True
 
@@ -192,7 +200,9 @@ def _encode_default(codec: Codec, default: Any, what: str, where: Where) -> byte
     except TypeMismatch as mismatch:
         if default is None:
             raise ArgumentValueError(
-                f"{what} has the default None, but is annotated {codec.type}", where=where, way_out=f"annotate it {codec.type} | None"
+                f"{what} has the default None, but is annotated {codec.type}",
+                where=where,
+                way_out=f"annotate it {codec.type} | None",
             ) from None
         raise ArgumentValueError(f"the default of {what}: {mismatch.at('default')}", where=where) from None
 
@@ -215,5 +225,11 @@ def _opaque(what: str, annotation: Any, where: Where, strict: bool) -> None:
     said = annotation.__qualname__ if isinstance(annotation, type) else str(annotation)
     message = f"{what} is a {said}, which has no wire form of its own and travels as a pickle"
     if strict:
-        raise DecorationError(message, where=where, way_out=f"make it a dataclass, or say Opaque[{said}] if you mean it")
-    _warn(f"{message}: not readable elsewhere, not cached by value (say Opaque[{said}] if you mean it)", OpaqueWarning, where)
+        raise DecorationError(
+            message, where=where, way_out=f"make it a dataclass, or say Opaque[{said}] if you mean it"
+        )
+    _warn(
+        f"{message}: not readable elsewhere, not cached by value (say Opaque[{said}] if you mean it)",
+        OpaqueWarning,
+        where,
+    )

@@ -92,7 +92,11 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, staticmethod | classmethod | types.MethodType):
         yield "", value.__func__
     elif isinstance(value, type):
-        yield from ((name, one) for name, one in vars(value).items() if callable(one) or isinstance(one, property | staticmethod | classmethod))
+        yield from (
+            (name, one)
+            for name, one in vars(value).items()
+            if callable(one) or isinstance(one, property | staticmethod | classmethod)
+        )
         yield from (("", base) for base in value.__bases__)
     elif isinstance(value, dict):
         if any(callable(one) for one in value.values()):
@@ -100,7 +104,9 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, list | tuple | set | frozenset):
         if any(callable(one) for one in value):
             yield from ((str(index), one) for index, one in enumerate(value))
-    elif not isinstance(value, types.FunctionType) and hasattr(value, "__wrapped__"):  # functools.lru_cache and the like
+    elif not isinstance(value, types.FunctionType) and hasattr(
+        value, "__wrapped__"
+    ):  # functools.lru_cache and the like
         yield "", value.__wrapped__
 
 
@@ -111,7 +117,9 @@ def _identity(function: types.FunctionType) -> bytes:
 
 
 def _compiled(code: types.CodeType) -> bytes:
-    constants = b"".join(_compiled(one) if isinstance(one, types.CodeType) else repr(one).encode() for one in code.co_consts)
+    constants = b"".join(
+        _compiled(one) if isinstance(one, types.CodeType) else repr(one).encode() for one in code.co_consts
+    )
     return code.co_code + constants + repr(code.co_names).encode()
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeVar
 
 from promissory.planner.active import current
-
 from promissory.planner.errors import BranchError, CompileError, EdgeTypeError, PromiseError, Where, user_line
 from promissory.planner.plan.model import BRANCH, Binding, Parameter
 from promissory.planner.plan.specs import COMPARISONS, JOINERS, Arm, Branch, Condition
@@ -45,7 +44,18 @@ from promissory.typesys.wire import codec_for
 
 T = TypeVar("T")
 
-_COMPARABLE: Final = (BoolType, IntType, FloatType, StrType, BytesType, NoneType, EnumType, LiteralType, NamedType, AnyType)
+_COMPARABLE: Final = (
+    BoolType,
+    IntType,
+    FloatType,
+    StrType,
+    BytesType,
+    NoneType,
+    EnumType,
+    LiteralType,
+    NamedType,
+    AnyType,
+)
 _UNSAID: Final = object()
 _ELSE: Final = object()
 _DEEPEST: Final = 200
@@ -94,7 +104,9 @@ class conditional:
         trace = current.get()
         if not isinstance(trace, Trace):
             raise PromiseError(
-                "conditional() is for workflows, and none is being traced", where=user_line(), way_out="use `if`: the values are there"
+                "conditional() is for workflows, and none is being traced",
+                where=user_line(),
+                way_out="use `if`: the values are there",
             )
         self._choice = _Choice(trace, name)
 
@@ -123,11 +135,18 @@ class _Choice:
         if current.get() is not self.trace:
             self._refuse(f"an arm of {self.name!r} is opened while another is open", where, _FINISH)
         if self.given and self.given[-1].condition is _ELSE:
-            self._refuse(f"{self.name!r} has an arm behind .else_(), which would never be chosen", where, "put .else_() last")
+            self._refuse(
+                f"{self.name!r} has an arm behind .else_(), which would never be chosen", where, "put .else_() last"
+            )
         if condition is not _ELSE:
             self._check(condition, where)
         number = len(self.given) + 1
-        trace = Trace(self.trace.session, f"{self.name}.{number}" if condition is not _ELSE else f"{self.name}.else", (), self.trace)
+        trace = Trace(
+            self.trace.session,
+            f"{self.name}.{number}" if condition is not _ELSE else f"{self.name}.else",
+            (),
+            self.trace,
+        )
         self.given.append(_Given(condition, trace, where))
         opened = OpenArm(self, self.given[-1])
         trace.open_arm = opened
@@ -158,7 +177,11 @@ class _Choice:
 
     def misplaced(self, problem: str) -> BranchError:
         """The error of a step that can't come here."""
-        error = BranchError(f"{self.name!r}: {problem}", where=user_line(), way_out="go on with .elif_(…) or .else_(), each closed by .then(…)")
+        error = BranchError(
+            f"{self.name!r}: {problem}",
+            where=user_line(),
+            way_out="go on with .elif_(…) or .else_(), each closed by .then(…)",
+        )
         self.trace.fatal.append(error)
         return error
 
@@ -166,17 +189,35 @@ class _Choice:
         if isinstance(condition, Promise):
             said = condition._said()
             type = condition._promissory_type
-            may_be_compared = all(isinstance(one, _COMPARABLE) for one in (type.arms if isinstance(type, UnionType) else (type,)))
-            way_out = f"compare it: {said} == …, {said}.is_none()" if may_be_compared else "decide in a task that gives a bool, and use .is_true()"
+            may_be_compared = all(
+                isinstance(one, _COMPARABLE) for one in (type.arms if isinstance(type, UnionType) else (type,))
+            )
+            way_out = (
+                f"compare it: {said} == …, {said}.is_none()"
+                if may_be_compared
+                else "decide in a task that gives a bool, and use .is_true()"
+            )
             way_out = f"write {said}.is_true()" if type == BOOL else way_out
-            self._refuse(f"a condition of {self.name!r} is the promise of {condition._promissory_type}, not a comparison", where, way_out)
+            self._refuse(
+                f"a condition of {self.name!r} is the promise of {condition._promissory_type}, not a comparison",
+                where,
+                way_out,
+            )
         if not isinstance(condition, Expression):
-            self._refuse(f"a condition of {self.name!r} is {condition!r}, known before the run", where, "use Python's own if: it is no choice of the run's")
+            self._refuse(
+                f"a condition of {self.name!r} is {condition!r}, known before the run",
+                where,
+                "use Python's own if: it is no choice of the run's",
+            )
         todo: list[tuple[Any, int]] = [(condition, 1)]
         while todo:
             one, depth = todo.pop()
             if depth > _DEEPEST:
-                self._refuse(f"a condition of {self.name!r} is joined of more than {_DEEPEST} parts", where, "decide it in a task that gives a bool")
+                self._refuse(
+                    f"a condition of {self.name!r} is joined of more than {_DEEPEST} parts",
+                    where,
+                    "decide it in a task that gives a bool",
+                )
             if isinstance(one, Expression):
                 todo.extend((inner, depth + 1) for inner in one.operands)
             elif isinstance(one, Promise):
@@ -215,8 +256,18 @@ class _Choice:
         arms = []
         for use in self.trace.uses_of(self.node):
             if (reason := why_not(result, use.wanted)) is not None:
-                way_out = "use it once all arms are there" if self.given[-1].condition is _ELSE else "say .else_().then(…): without it the value may be None"
-                self.trace.problem(EdgeTypeError(f"{use.said} wants {use.wanted}, but {self.name} gives {result}: {reason}", where=use.where, way_out=way_out))
+                way_out = (
+                    "use it once all arms are there"
+                    if self.given[-1].condition is _ELSE
+                    else "say .else_().then(…): without it the value may be None"
+                )
+                self.trace.problem(
+                    EdgeTypeError(
+                        f"{use.said} wants {use.wanted}, but {self.name} gives {result}: {reason}",
+                        where=use.where,
+                        way_out=way_out,
+                    )
+                )
         for number, arm in enumerate(self.given):
             condition = None if arm.condition is _ELSE else self._tree(arm.condition, inputs, arm.where)
             if arm.fails:
@@ -224,12 +275,16 @@ class _Choice:
                 continue
             said = f"arm {number + 1} of {self.name!r}" if arm.condition is not _ELSE else f"the else of {self.name!r}"
             graph = arm.trace.finish([("result", result, arm.value, said)], arm.where)
-            takes = tuple(inputs.add(binding, p.type) for binding, p in zip(arm.trace.captures, arm.trace.inputs, strict=True))
+            takes = tuple(
+                inputs.add(binding, p.type) for binding, p in zip(arm.trace.captures, arm.trace.inputs, strict=True)
+            )
             arms.append(Arm(condition, graph, takes))
         return inputs.bindings, Branch(tuple(inputs.parameters), tuple(arms), result)
 
     def not_closed(self, arm: _Given) -> BranchError:
-        return BranchError(f"an arm of {self.name!r} is opened and not closed by .then(…)", where=arm.where, way_out=_FINISH)
+        return BranchError(
+            f"an arm of {self.name!r} is opened and not closed by .then(…)", where=arm.where, way_out=_FINISH
+        )
 
     def _tree(self, condition: Any, inputs: _Inputs, where: Where | None) -> Condition:
         if not isinstance(condition, Expression):
@@ -262,7 +317,9 @@ class _Choice:
             if wanted != type:
                 self._same_kind(type, wanted, condition, where)
             return wanted, self.trace.session.literal(data)
-        self._problem(f"{condition!r} compares {type} with a {value.__class__.__name__}", where, "compare values of one type")
+        self._problem(
+            f"{condition!r} compares {type} with a {value.__class__.__name__}", where, "compare values of one type"
+        )
         return NONE, self.trace.session.literal(pack(None))
 
     def _comparable(self, promise: Promise[Any], operator: str, where: Where | None) -> None:
@@ -273,11 +330,23 @@ class _Choice:
             return
         if operator in ("is true", "is false"):
             if not all(isinstance(one, BoolType | NoneType | AnyType) for one in arms):
-                self._problem(f"{said} is {type}, and .is_true() and .is_false() are for a bool", where, f"compare it: {said} == …")
+                self._problem(
+                    f"{said} is {type}, and .is_true() and .is_false() are for a bool",
+                    where,
+                    f"compare it: {said} == …",
+                )
         elif operator not in ("==", "!=") and any(isinstance(one, EnumType) for one in arms):
-            self._problem(f"{said} is {type}, whose members have no order", where, "compare in a task that gives a bool, and use .is_true()")
+            self._problem(
+                f"{said} is {type}, whose members have no order",
+                where,
+                "compare in a task that gives a bool, and use .is_true()",
+            )
         elif not all(isinstance(one, _COMPARABLE) for one in arms):
-            self._problem(f"{said} is {type}, which can't be compared in a condition", where, "compare in a task that gives a bool, and use .is_true()")
+            self._problem(
+                f"{said} is {type}, which can't be compared in a condition",
+                where,
+                "compare in a task that gives a bool, and use .is_true()",
+            )
 
     def _same_kind(self, left: Type, right: Type, condition: Expression, where: Where | None) -> None:
         if why_not(left, right) is not None and why_not(right, left) is not None:
@@ -318,7 +387,11 @@ class OpenArm:
         self._close()
         if not isinstance(value, Promise) and (callable(value) or isinstance(value, OpenArm)):
             name = getattr(value, "__name__", type(value).__name__)
-            self._choice._refuse(f"an arm of {self._choice.name!r} is given {name}, not what a call of it gives", user_line(), f"call it: .then({name}(…))")
+            self._choice._refuse(
+                f"an arm of {self._choice.name!r} is given {name}, not what a call of it gives",
+                user_line(),
+                f"call it: .then({name}(…))",
+            )
         self._arm.value = value
         return self._choice.close(self._arm)
 
@@ -326,7 +399,11 @@ class OpenArm:
         """Close the arm: if it is chosen, the branch fails with this message."""
         self._close()
         if not isinstance(message, str) or MARKER in message:
-            self._choice._refuse(f".fail(…) of {self._choice.name!r} takes a text that is known before the run", user_line(), "fail in a task to say more")
+            self._choice._refuse(
+                f".fail(…) of {self._choice.name!r} takes a text that is known before the run",
+                user_line(),
+                "fail in a task to say more",
+            )
         self._arm.fails, self._arm.message = True, message
         return self._choice.close(self._arm)
 
@@ -334,7 +411,9 @@ class OpenArm:
         if self._arm.value is not _UNSAID or self._arm.fails:
             self._choice._refuse(f"an arm of {self._choice.name!r} is closed twice", user_line(), _FINISH)
         if current.get() is not self._arm.trace:
-            self._choice._refuse(f"an arm of {self._choice.name!r} is closed while another is open", user_line(), _FINISH)
+            self._choice._refuse(
+                f"an arm of {self._choice.name!r} is closed while another is open", user_line(), _FINISH
+            )
         self._statement = None
 
     def must_be_closed(self) -> None:

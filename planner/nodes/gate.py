@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any, NoReturn, TypeVar
 
 from promissory.planner.active import current
-
 from promissory.planner.errors import GateError, PromiseError, user_line
 from promissory.planner.plan.model import GATE
 from promissory.planner.plan.policy import seconds
@@ -47,7 +46,9 @@ def sleep(duration: Any) -> Promise[None]:
     trace = _trace("sleep", "use time.sleep: this code runs now")
     given: Any = duration if isinstance(duration, Promise) else seconds(duration)
     if not isinstance(given, Promise) and not (isinstance(given, float) and 0 <= given < float("inf")):
-        _refuse(trace, f"sleep({duration!r}): that is no duration", "give a number of seconds of at least 0, or a timedelta")
+        _refuse(
+            trace, f"sleep({duration!r}): that is no duration", "give a number of seconds of at least 0, or a timedelta"
+        )
     return _add(trace, Gate("sleep", "sleep", NONE), [given])
 
 
@@ -97,7 +98,9 @@ def approve(promise: T, name: str, timeout: float | timedelta | None = None) -> 
     trace = _trace("approve", "ask in the program: this code runs now")
     if not isinstance(promise, Promise):
         _refuse(trace, f"approve({promise!r}, …): that is known already", "approve what a call gives")
-    result: Any = _add(trace, Gate("approve", _name(trace, name), promise._promissory_type, _timeout(trace, timeout)), [promise])
+    result: Any = _add(
+        trace, Gate("approve", _name(trace, name), promise._promissory_type, _timeout(trace, timeout)), [promise]
+    )
     return result  # type: ignore[no-any-return]
 
 
@@ -111,13 +114,20 @@ def _trace(what: str, way_out: str) -> Trace:
 def _add(trace: Trace, spec: Gate, values: list[Any]) -> Promise[Any]:
     where = user_line()
     interface = gate_interface(spec)
-    bindings = [trace.binder.bind(value, p.type, f"{spec.name}({p.name}=…)", where) for value, p in zip(values, interface.parameters, strict=True)]
+    bindings = [
+        trace.binder.bind(value, p.type, f"{spec.name}({p.name}=…)", where)
+        for value, p in zip(values, interface.parameters, strict=True)
+    ]
     return Promise(trace, interface.result, trace.add(GATE, 0, bindings, where, spec))
 
 
 def _name(trace: Trace, name: Any) -> str:
     if isinstance(name, str) and any(isinstance(spec, Gate) and spec.name == name for spec in trace.specs):
-        _refuse(trace, f"two gates of {trace.name} are called {name!r}, and an answer would not say which it means", "give each its own name")
+        _refuse(
+            trace,
+            f"two gates of {trace.name} are called {name!r}, and an answer would not say which it means",
+            "give each its own name",
+        )
     if not isinstance(name, str) or not name or "/" in name or "~" in name or MARKER in name:
         _refuse(trace, f"{name!r} can't be a gate's name", "give a text without / and ~, not made of a promise")
     return str(name)

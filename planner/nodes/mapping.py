@@ -74,7 +74,12 @@ class MapFunction:
     """Something that is called once for each item of the lists that it is given. Made by `map_task`."""
 
     def __init__(
-        self, over: Any, fixed: tuple[tuple[Any, ...], dict[str, Any]], concurrency: int | None = None, ratio: float = 1.0, shortest: bool = False
+        self,
+        over: Any,
+        fixed: tuple[tuple[Any, ...], dict[str, Any]],
+        concurrency: int | None = None,
+        ratio: float = 1.0,
+        shortest: bool = False,
     ) -> None:
         self.over = over
         self.fixed = fixed
@@ -101,11 +106,22 @@ class MapFunction:
         spec = Map(False, tuple(range(len(one.interface.parameters))), None, self.ratio)
         fixed = self._values((), {}, partial_only=True)
         mapped = tuple(index for index, value in enumerate(fixed) if value is MISSING)
-        whole = map_interface(Interface(one.inputs, one.interface.result), Map(False, mapped, None, spec.min_success_ratio))
+        whole = map_interface(
+            Interface(one.inputs, one.interface.result), Map(False, mapped, None, spec.min_success_ratio)
+        )
         left = tuple(p for index, p in enumerate(whole.parameters) if index in mapped)
         codecs = tuple(codec_for(p.type) for p in left)
         names = tuple(p.name for p in left)
-        return Signature(self.name, Interface(left, whole.result), codecs, codec_for(whole.result), names, len(left), True, binder(self.name, left))
+        return Signature(
+            self.name,
+            Interface(left, whole.result),
+            codecs,
+            codec_for(whole.result),
+            names,
+            len(left),
+            True,
+            binder(self.name, left),
+        )
 
     def _values(self, args: tuple[Any, ...], kwargs: dict[str, Any], partial_only: bool = False) -> list[Any]:
         """What each parameter is given, `MISSING` for what is not, values of `partial` as `unmapped`."""
@@ -121,12 +137,18 @@ class MapFunction:
         unknown = [name for name in found if name not in names]
         free = [p.name for p in one.interface.parameters if p.name not in found]
         if unknown or len(first) > len(names):
-            raise WrongCall(f"{self.name}() got an unexpected keyword argument {unknown[0]!r}" if unknown else f"{self.name}() takes {len(names)} arguments")
+            raise WrongCall(
+                f"{self.name}() got an unexpected keyword argument {unknown[0]!r}"
+                if unknown
+                else f"{self.name}() takes {len(names)} arguments"
+            )
         if not partial_only:
             kinds = {p.name: p.kind for p in one.interface.parameters}
             by_name = [name for name in kwargs if kinds.get(name) == "positional"]
             if by_name:
-                raise WrongCall(f"{self.name}() got some positional-only arguments passed as keyword arguments: {by_name[0]!r}")
+                raise WrongCall(
+                    f"{self.name}() got some positional-only arguments passed as keyword arguments: {by_name[0]!r}"
+                )
             free = [name for name in free if kinds[name] != "keyword"]
             if len(args) > len(free):
                 raise WrongCall(f"{self.name}.map() takes {len(free)} arguments, and {len(args)} were given")
@@ -134,7 +156,9 @@ class MapFunction:
                 found[name] = value
             for name, value in kwargs.items():
                 if name not in names:
-                    raise MapError(f"{self.name} has no parameter {name!r} to map", way_out=f"it has {', '.join(names) or 'none'}")
+                    raise MapError(
+                        f"{self.name} has no parameter {name!r} to map", way_out=f"it has {', '.join(names) or 'none'}"
+                    )
                 if name in free[: len(args)]:
                     raise WrongCall(f"{self.name}.map() got several values for {name!r}")
                 found[name] = value
@@ -155,7 +179,9 @@ class MapFunction:
         where = user_line()
         try:
             values = self._values(args, kwargs)
-            mapped = tuple(index for index, value in enumerate(values) if value is not MISSING and not isinstance(value, unmapped))
+            mapped = tuple(
+                index for index, value in enumerate(values) if value is not MISSING and not isinstance(value, unmapped)
+            )
             self._check_lists(values, mapped)
         except WrongCall as error:
             error.where = where
@@ -164,11 +190,16 @@ class MapFunction:
         except MapError as error:
             error.where = where
             trace.problem(error)
-            values, mapped = [MISSING] * len(self._one.interface.parameters), (0,) if self._one.interface.parameters else ()
+            values, mapped = (
+                [MISSING] * len(self._one.interface.parameters),
+                (0,) if self._one.interface.parameters else (),
+            )
             target, over_graph, taken = self._target(trace)
             spec = Map(over_graph, mapped or (0,), self.concurrency, self.ratio, shortest=self.shortest)
             interface = map_interface(Interface(self._one.inputs, self._one.interface.result), spec)
-            return Promise(trace, interface.result, trace.add(MAP, target, [*[None] * len(values), *taken], where, spec))
+            return Promise(
+                trace, interface.result, trace.add(MAP, target, [*[None] * len(values), *taken], where, spec)
+            )
         target, over_graph, taken = self._target(trace)
         flat = tuple(index for index in mapped if isinstance(values[index], flatten))
         spec = Map(over_graph, mapped, self.concurrency, self.ratio, flat, self.shortest)
@@ -205,7 +236,10 @@ class MapFunction:
     def _check_lists(self, values: list[Any], mapped: tuple[int, ...]) -> None:
         names = [p.name for p in self._one.interface.parameters]
         if not mapped:
-            raise MapError(f"{self.name}.map() was given nothing to map over", way_out="give it at least one list; call the task itself for one call")
+            raise MapError(
+                f"{self.name}.map() was given nothing to map over",
+                way_out="give it at least one list; call the task itself for one call",
+            )
         lengths: dict[str, int] = {}
         for index in mapped:
             value, name = values[index], names[index]
@@ -214,23 +248,35 @@ class MapFunction:
             elif isinstance(value, Promise):
                 type = value._promissory_type
                 if not isinstance(type, ListType):
-                    raise MapError(f"{self.name}.map({name}=…) wants a list, and {value._said()} is {type}", way_out=_list_instead(name, type))
+                    raise MapError(
+                        f"{self.name}.map({name}=…) wants a list, and {value._said()} is {type}",
+                        way_out=_list_instead(name, type),
+                    )
             elif not isinstance(value, _LISTS):
                 self._refuse_unlisted(name, value)
             else:
                 lengths[name] = len(value)
         if len(set(lengths.values())) > 1 and not self.shortest:
             said = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-            way_out = "give lists of one length, unmapped(…) for what is no list of items, or zip=\"shortest\""
+            way_out = 'give lists of one length, unmapped(…) for what is no list of items, or zip="shortest"'
             raise MapError(f"{self.name}.map() was given lists of different lengths: {said}", way_out=way_out)
 
     def _check_flat(self, name: str, value: Any, lengths: dict[str, int]) -> None:
         if isinstance(value, Promise):
             type = value._promissory_type
             if not (isinstance(type, ListType) and isinstance(type.item, ListType)):
-                raise MapError(f"{self.name}.map({name}=flatten(…)) wants a list of lists, and {value._said()} is {type}", way_out="leave flatten away, or annotate it: list[list[…]]")
-        elif not isinstance(value, _LISTS) or not all(isinstance(one._promissory_type, ListType) if isinstance(one, Promise) else isinstance(one, _LISTS) for one in value):
-            raise MapError(f"{self.name}.map({name}=flatten(…)) wants a list of lists", way_out="leave flatten away, or give a list whose items are lists")
+                raise MapError(
+                    f"{self.name}.map({name}=flatten(…)) wants a list of lists, and {value._said()} is {type}",
+                    way_out="leave flatten away, or annotate it: list[list[…]]",
+                )
+        elif not isinstance(value, _LISTS) or not all(
+            isinstance(one._promissory_type, ListType) if isinstance(one, Promise) else isinstance(one, _LISTS)
+            for one in value
+        ):
+            raise MapError(
+                f"{self.name}.map({name}=flatten(…)) wants a list of lists",
+                way_out="leave flatten away, or give a list whose items are lists",
+            )
         elif all(isinstance(one, _LISTS) for one in value):
             lengths[name] = sum(map(len, value))
 
@@ -251,11 +297,15 @@ class MapFunction:
     def _here(self, args: tuple[Any, ...], kwargs: dict[str, Any], in_task: bool) -> list[Any]:
         if in_task and not (isinstance(self.over, Entity) and self.over.kind == "task"):
             raise NestedCallError(
-                f"a task's body maps over {self.name}, which is no task", where=user_line(), way_out="make the caller @dynamic, and return the promise"
+                f"a task's body maps over {self.name}, which is no task",
+                where=user_line(),
+                way_out="make the caller @dynamic, and return the promise",
             )
         try:
             values = self._values(args, kwargs)
-            mapped = [index for index, value in enumerate(values) if value is not MISSING and not isinstance(value, unmapped)]
+            mapped = [
+                index for index, value in enumerate(values) if value is not MISSING and not isinstance(value, unmapped)
+            ]
             self._check_lists(values, tuple(mapped))
         except CompileError as error:
             error.where = error.where or user_line()
@@ -330,12 +380,16 @@ def map_task(f: Any, concurrency: int | None = None, min_success_ratio: float = 
     """
     over, fixed = (f.func, (f.args, dict(f.keywords))) if isinstance(f, partial) else (f, ((), {}))
     if not isinstance(over, Entity | HasGraph | MapFunction):
-        raise MapError(f"{f!r} can't be mapped: a run can't call it", where=user_line(), way_out="decorate it with @task, @dynamic or @workflow")
+        raise MapError(
+            f"{f!r} can't be mapped: a run can't call it",
+            where=user_line(),
+            way_out="decorate it with @task, @dynamic or @workflow",
+        )
     try:
         check_concurrency(concurrency)
         check_ratio(min_success_ratio)
         if zip not in ("equal", "shortest"):
-            raise ValueError(f"zip is \"equal\" or \"shortest\", not {zip!r}")
+            raise ValueError(f'zip is "equal" or "shortest", not {zip!r}')
     except ValueError as error:
         refusal = MapError(str(error), where=user_line(), way_out="leave it out for the default")
         trace = current.get()
@@ -344,5 +398,3 @@ def map_task(f: Any, concurrency: int | None = None, min_success_ratio: float = 
             return MapFunction(over, fixed)
         raise refusal from None
     return MapFunction(over, fixed, concurrency, float(min_success_ratio), zip == "shortest")
-
-

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TypeVar
 
 from promissory.planner.active import current
-
 from promissory.planner.errors import EdgeTypeError, WrongCall, user_line
 from promissory.planner.plan.model import MERGE, Parameter
 from promissory.planner.plan.specs import Merge
@@ -55,7 +54,13 @@ def merge(*values: T) -> T:
     result = common_type(types)
     if result is None:
         said = ", ".join(str(one) for one in types)
-        trace.problem(EdgeTypeError(f"merge(…) is given values of different types: {said}", where=where, way_out="make them one type in a task"))
+        trace.problem(
+            EdgeTypeError(
+                f"merge(…) is given values of different types: {said}",
+                where=where,
+                way_out="make them one type in a task",
+            )
+        )
         result = types[0]
         values = values[:1]
     bindings = [trace.binder.bind(value, result, f"merge(…)[{index}]", where) for index, value in enumerate(values)]

@@ -60,7 +60,10 @@ def _uses(graph: Graph) -> Counter[int]:
     """How often each node is waited for or taken."""
     found: Counter[int] = Counter()
     for index in range(len(graph)):
-        found.update({node for binding in graph.bindings_of(index) for node in references(binding)} | set(graph.after.get(index, ())))
+        found.update(
+            {node for binding in graph.bindings_of(index) for node in references(binding)}
+            | set(graph.after.get(index, ()))
+        )
     for output in graph.outputs:
         found.update(set(references(output.binding)))
     return found

@@ -13,7 +13,18 @@ from promissory.typesys.self_describing import RECORD as ANY_RECORD
 from promissory.typesys.self_describing import TUPLE as ANY_TUPLE
 from promissory.typesys.transcode import select, transcode
 from promissory.typesys.type_format import type_from_bytes
-from promissory.typesys.types import ANY, AnyType, DictType, ListType, RecordType, TupleType, Type, UnionType, VarTupleType, class_name
+from promissory.typesys.types import (
+    ANY,
+    AnyType,
+    DictType,
+    ListType,
+    RecordType,
+    TupleType,
+    Type,
+    UnionType,
+    VarTupleType,
+    class_name,
+)
 
 
 def is_leaf(binding: Binding) -> bool:
@@ -68,7 +79,9 @@ def _step(binding: Binding, target: Type, index: int) -> str:
 
 def _without_wrapping(binding: Binding, target: Type, index: int, mismatch: TypeMismatch) -> TypeMismatch:
     """A key that may be missing is an array of none or one, which nobody wrote."""
-    wrapped = binding[0] == RECORD and isinstance(target, RecordType) and target.parts[index] is not target.fields[index].type
+    wrapped = (
+        binding[0] == RECORD and isinstance(target, RecordType) and target.parts[index] is not target.fields[index].type
+    )
     return TypeMismatch(mismatch.problem, mismatch.path.removeprefix("[0]")) if wrapped else mismatch
 
 
@@ -106,7 +119,9 @@ def assemble(binding: Binding, target: Type, leaf: Callable[[Binding, Type], tup
             assert isinstance(record, RecordType)
             if record.kind == "typeddict":
                 return transcode(trees, record, ANY)
-            fields = [transcode(tree, wanted, ANY) for tree, (_, wanted) in zip(trees, parts(binding, target), strict=True)]
+            fields = [
+                transcode(tree, wanted, ANY) for tree, (_, wanted) in zip(trees, parts(binding, target), strict=True)
+            ]
             return [ANY_RECORD, class_name(record.name), [field.name for field in record.fields], fields]
         return [ANY_LIST if code == LIST else ANY_TUPLE, trees]
     return trees

@@ -18,7 +18,17 @@ from promissory.planner.plan.model import Callee, Graph, Interface, Large, Outpu
 from promissory.planner.plan.policy import Policy
 from promissory.planner.plan.specs import GATES, Arm, Branch, Gate, Map, Merge, Rescue, Spec
 from promissory.planner.plan.verify import verify_literals, verify_shape
-from promissory.typesys.canonical import INLINE_LIMIT, digest, pack, pack_map, seal, unpack, unpack_canonical, unpack_each, unseal
+from promissory.typesys.canonical import (
+    INLINE_LIMIT,
+    digest,
+    pack,
+    pack_map,
+    seal,
+    unpack,
+    unpack_canonical,
+    unpack_each,
+    unseal,
+)
 from promissory.typesys.errors import FormatError
 from promissory.typesys.older_names import OLDER_NAMES, name_today
 from promissory.typesys.type_format import renamed, type_bytes, type_from_bytes
@@ -110,7 +120,11 @@ def _graph_tree(graph: Graph, types: _Types) -> list[Any]:
         [[index, pack_map(dict(entries))] for index, entries in sorted(graph.overrides.items())],
     ]
     if _is_extended(graph):
-        tree += [[[index, *_spec_tree(spec, types)] for index, spec in sorted(graph.specs.items())], graph.on_failure, graph.runs_on]
+        tree += [
+            [[index, *_spec_tree(spec, types)] for index, spec in sorted(graph.specs.items())],
+            graph.on_failure,
+            graph.runs_on,
+        ]
     return tree
 
 
@@ -121,7 +135,15 @@ def _is_extended(graph: Graph) -> bool:
 def _spec_tree(spec: Spec, types: _Types) -> list[Any]:
     match spec:
         case Map():
-            return [0, spec.over_graph, list(spec.mapped), spec.concurrency, float(spec.min_success_ratio), list(spec.flat), spec.shortest]
+            return [
+                0,
+                spec.over_graph,
+                list(spec.mapped),
+                spec.concurrency,
+                float(spec.min_success_ratio),
+                list(spec.flat),
+                spec.shortest,
+            ]
         case Branch():
             arms = [[arm.condition, arm.graph, list(arm.takes), arm.message] for arm in spec.arms]
             return [1, _parameters_tree(spec.inputs, types), arms, types(spec.result)]
@@ -139,7 +161,10 @@ _MOST_MERGED: Final = 1 << 16
 def _version(shape: Shape, data: bytes) -> int:
     if _MAY_NAME_OURS.search(data) and _names_ours(data):
         return VERSION
-    newer = any(_is_extended(graph) or any(entries.keys() & _NEWER_OVERRIDES for entries in graph.overrides.values()) for graph in shape.graphs)
+    newer = any(
+        _is_extended(graph) or any(entries.keys() & _NEWER_OVERRIDES for entries in graph.overrides.values())
+        for graph in shape.graphs
+    )
     return _EXTENDED_VERSION if newer else _PLAIN_VERSION
 
 
@@ -162,7 +187,9 @@ def _without_code(policy: Policy) -> Policy:
 
 def digest_of_file(data: bytes) -> bytes:
     """The digest by which the plan in a file is known: that of its bytes, whatever version they are of. For bytes that were read before."""
-    _, shape, literals, _ = unpack_canonical(unseal(data, MAGIC, range(1, VERSION + 1), "the plan file")[2], "the plan file")
+    _, shape, literals, _ = unpack_canonical(
+        unseal(data, MAGIC, range(1, VERSION + 1), "the plan file")[2], "the plan file"
+    )
     return digest("plan", shape, pack(literals))
 
 
@@ -188,7 +215,12 @@ def _blobs(plan: Plan) -> list[bytes]:
 def _sealed(plan: Plan, kind: int, header: FuturesHeader | None, blobs: list[bytes]) -> bytes:
     who = None if header is None else [header.parent, header.index, header.depth]
     shape = shape_bytes(plan.shape)
-    return seal(MAGIC, _version(plan.shape, shape), kind, pack([who, shape, [_literal_tree(value) for value in plan.literals], blobs]))
+    return seal(
+        MAGIC,
+        _version(plan.shape, shape),
+        kind,
+        pack([who, shape, [_literal_tree(value) for value in plan.literals], blobs]),
+    )
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------------------
@@ -302,7 +334,12 @@ def _renamed(data: bytes, name_of: Callable[[str], str]) -> bytes:
     for callee in callee_trees:
         entries = unpack_canonical(_bytes(callee[4]), "a policy") if callee[4] else {}
         if isinstance(entries.get("retry_on"), list):
-            callee[4] = pack_map({**entries, "retry_on": [name_of(name) if isinstance(name, str) else name for name in entries["retry_on"]]})
+            callee[4] = pack_map(
+                {
+                    **entries,
+                    "retry_on": [name_of(name) if isinstance(name, str) else name for name in entries["retry_on"]],
+                }
+            )
     today = [renamed(type_bytes(type_from_bytes(_bytes(row))), name_of) for row in rows]
     return pack([today, callee_trees, graph_trees, literals])
 
@@ -351,7 +388,9 @@ def _parameters(trees: Any, types: list[Type]) -> tuple[Parameter, ...]:
     for tree in trees:
         name, type, default, kind = _fields(tree, 4)
         parameters.append(
-            Parameter(_text(name), _at(types, type), None if default is None else _bytes(default), _at(_PARAMETER_KINDS, kind))
+            Parameter(
+                _text(name), _at(types, type), None if default is None else _bytes(default), _at(_PARAMETER_KINDS, kind)
+            )
         )
     return tuple(parameters)
 
@@ -390,13 +429,23 @@ def _spec(kind: Any, rest: list[Any], types: list[Type]) -> Spec:
         over_graph, mapped, concurrency, ratio, flat, shortest = _fields(rest, 6)
         if over_graph.__class__ is not bool or ratio.__class__ is not float or shortest.__class__ is not bool:
             raise ValueError("a map is malformed")
-        return Map(over_graph, _counts(mapped), None if concurrency is None else _count(concurrency), ratio, _counts(flat), shortest)
+        return Map(
+            over_graph,
+            _counts(mapped),
+            None if concurrency is None else _count(concurrency),
+            ratio,
+            _counts(flat),
+            shortest,
+        )
     if kind == 1:
         inputs, arms, result = _fields(rest, 3)
         read = [_fields(arm, 4) for arm in arms]
         return Branch(
             _parameters(inputs, types),
-            tuple(Arm(condition, None if graph is None else _count(graph), _counts(takes), _text(message)) for condition, graph, takes, message in read),
+            tuple(
+                Arm(condition, None if graph is None else _count(graph), _counts(takes), _text(message))
+                for condition, graph, takes, message in read
+            ),
             _at(types, result),
         )
     if kind == 2:

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from promissory.planner.plan.model import BRANCH, CALL, ERROR, GATE, INPUT, MAP, MERGE, PLAN, RESCUE, Binding, Plan, leaves
+from promissory.planner.plan.model import (
+    BRANCH,
+    CALL,
+    ERROR,
+    GATE,
+    INPUT,
+    MAP,
+    MERGE,
+    PLAN,
+    RESCUE,
+    Binding,
+    Plan,
+    leaves,
+)
 from promissory.planner.plan.names import node_names
 from promissory.planner.plan.specs import graphs_of
 from promissory.planner.plan.verify import target_interface
@@ -40,7 +53,14 @@ def to_mermaid(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-_SHAPES = {PLAN: ("[[", "]]"), MAP: ("[/", "/]"), BRANCH: ("{", "}"), GATE: ("{{", "}}"), RESCUE: ("[[", "]]"), MERGE: ("((", "))")}
+_SHAPES = {
+    PLAN: ("[[", "]]"),
+    MAP: ("[/", "/]"),
+    BRANCH: ("{", "}"),
+    GATE: ("{{", "}}"),
+    RESCUE: ("[[", "]]"),
+    MERGE: ("((", "))"),
+}
 
 
 def _quoted(text: str) -> str:

@@ -9,7 +9,9 @@ from promissory.planner.plan.model import Graph, references
 
 def in_order(graph: Graph) -> tuple[list[int], list[int]]:
     """The nodes in an order that obeys the order edges: of what is ready, the one called first (Kahn's algorithm with a heap). Where edges lead in a circle: no order, and the circle."""
-    needs = [{*graph.after.get(i, ()), *(r for b in graph.bindings_of(i) for r in references(b))} for i in range(len(graph))]
+    needs = [
+        {*graph.after.get(i, ()), *(r for b in graph.bindings_of(i) for r in references(b))} for i in range(len(graph))
+    ]
     users: list[list[int]] = [[] for _ in needs]
     for node, before in enumerate(needs):
         for one in sorted(before):

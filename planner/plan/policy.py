@@ -35,7 +35,18 @@ from typing import Any, Final, Literal, TypedDict
 
 from promissory.typesys.names import qualified_name
 
-_UNITS: Final = {"": 1, "B": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
+_UNITS: Final = {
+    "": 1,
+    "B": 1,
+    "K": 1000,
+    "M": 1000**2,
+    "G": 1000**3,
+    "T": 1000**4,
+    "Ki": 1 << 10,
+    "Mi": 1 << 20,
+    "Gi": 1 << 30,
+    "Ti": 1 << 40,
+}
 _AMOUNT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?")
 
 
@@ -82,7 +93,9 @@ def memory_bytes(amount: int | str) -> int:
     if isinstance(amount, str):
         match = _AMOUNT.fullmatch(amount.strip())
         if match is None:
-            raise ValueError(f"{amount!r} is no amount of memory: a number of bytes, or one with a unit, like '2GiB' or '500MB'")
+            raise ValueError(
+                f"{amount!r} is no amount of memory: a number of bytes, or one with a unit, like '2GiB' or '500MB'"
+            )
         whole = float(match[1]) * _UNITS[match[2] or ""]
         if whole >= 1 << 62:
             raise ValueError(f"{amount[:40]!r} is more memory than any machine has")
@@ -174,17 +187,25 @@ class Policy:
             raise ValueError(f"retries must be a whole number from 0 to {_MOST_RETRIES:,}, not {self.retries!r}")
         delays = self.retry_delay
         if not isinstance(delays, tuple) or not delays or not all(_is_amount(one) and one >= 0 for one in delays):
-            raise ValueError(f"retry_delay must be a number of seconds of at least 0, a timedelta, or a list of those, not {delays!r}")
+            raise ValueError(
+                f"retry_delay must be a number of seconds of at least 0, a timedelta, or a list of those, not {delays!r}"
+            )
         if not _is_amount(self.backoff) or self.backoff < 1:
             raise ValueError(f"backoff must be a number of at least 1, not {self.backoff!r}")
         if not _is_amount(self.jitter) or not 0 <= self.jitter <= 1:
-            raise ValueError(f"jitter must be a number from 0 to 1, the part of the delay that may change, not {self.jitter!r}")
-        if self.retry_on is not None and not (isinstance(self.retry_on, tuple) and all(isinstance(one, str) for one in self.retry_on)):
+            raise ValueError(
+                f"jitter must be a number from 0 to 1, the part of the delay that may change, not {self.jitter!r}"
+            )
+        if self.retry_on is not None and not (
+            isinstance(self.retry_on, tuple) and all(isinstance(one, str) for one in self.retry_on)
+        ):
             raise ValueError(f"retry_on must be an exception class, or several, not {self.retry_on!r}")
 
     def _check_cache(self) -> None:
         if self.cache.__class__ is not bool or self.cache_serialize.__class__ is not bool:
-            raise ValueError(f"cache and cache_serialize must be True or False, not {self.cache!r} and {self.cache_serialize!r}")
+            raise ValueError(
+                f"cache and cache_serialize must be True or False, not {self.cache!r} and {self.cache_serialize!r}"
+            )
         if not isinstance(self.cache_version, str) or not self.cache_version:
             raise ValueError(f"cache_version must be a text, not {self.cache_version!r}")
         if not isinstance(self.cache_ignore, tuple) or not all(isinstance(one, str) for one in self.cache_ignore):
@@ -242,7 +263,10 @@ def policy_of(given: dict[str, Any]) -> Policy:
         taken["timeout"] = seconds(given["timeout"])
     if "retry_delay" in given:
         delay = given["retry_delay"]
-        taken["retry_delay"] = tuple(seconds(one) for one in (delay if isinstance(delay, Sequence) and not isinstance(delay, str | bytes) else (delay,)))
+        taken["retry_delay"] = tuple(
+            seconds(one)
+            for one in (delay if isinstance(delay, Sequence) and not isinstance(delay, str | bytes) else (delay,))
+        )
     for name in ("backoff", "jitter"):
         if _is_amount(given.get(name)):
             taken[name] = float(given[name])
@@ -260,7 +284,9 @@ def policy_of(given: dict[str, Any]) -> Policy:
 
 def _class_names(given: Any) -> tuple[str, ...]:
     classes = (given,) if isinstance(given, type) else given
-    if not isinstance(classes, list | tuple) or not all(isinstance(one, type) and issubclass(one, BaseException) for one in classes):
+    if not isinstance(classes, list | tuple) or not all(
+        isinstance(one, type) and issubclass(one, BaseException) for one in classes
+    ):
         raise ValueError(f"retry_on must be an exception class, or several, not {given!r}")
     return tuple(sorted({qualified_name(one) for one in classes}))
 

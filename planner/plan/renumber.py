@@ -6,7 +6,20 @@ from array import array
 from collections.abc import Callable
 from dataclasses import replace
 
-from promissory.planner.plan.model import ARM, CALL, DICT, ERROR, INPUT, LIST, NODE, RECORD, TUPLE, Binding, Graph, Output
+from promissory.planner.plan.model import (
+    ARM,
+    CALL,
+    DICT,
+    ERROR,
+    INPUT,
+    LIST,
+    NODE,
+    RECORD,
+    TUPLE,
+    Binding,
+    Graph,
+    Output,
+)
 from promissory.planner.plan.specs import with_graphs
 from promissory.typesys.canonical import pack
 
@@ -59,7 +72,10 @@ def renumber_nodes(graph: Graph, order: list[int]) -> Graph:
 def rebase(graph: Graph, callees: list[int], literals: list[int], number: Callable[[int], int]) -> Graph:
     """The graph over other tables: `callees` and `literals` (as bindings) by old position, graphs by `number`."""
     renamed = _with_bindings(graph, list(range(len(graph))), lambda node: node, lambda binding: literals[-1 - binding])
-    targets = [callees[target] if graph.calls(i) else number(target) if graph.opens(i) else target for i, target in enumerate(graph.targets)]
+    targets = [
+        callees[target] if graph.calls(i) else number(target) if graph.opens(i) else target
+        for i, target in enumerate(graph.targets)
+    ]
     specs = {index: with_graphs(spec, number) for index, spec in graph.specs.items()}
     return replace(renamed, targets=array("I", targets), specs=specs)
 

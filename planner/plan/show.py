@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from promissory.planner.plan.model import DICT, ERROR, INPUT, LIST, NODE, RECORD, TUPLE, Binding, Graph, Large, Parameter, Plan
+from promissory.planner.plan.model import (
+    DICT,
+    ERROR,
+    INPUT,
+    LIST,
+    NODE,
+    RECORD,
+    TUPLE,
+    Binding,
+    Graph,
+    Large,
+    Parameter,
+    Plan,
+)
 from promissory.planner.plan.names import node_names
 from promissory.planner.plan.specs import Branch, Condition, Gate, Map, Merge, Rescue, Spec
 from promissory.planner.plan.verify import result_type, target_interface
@@ -13,7 +26,18 @@ from promissory.typesys.canonical import unpack
 from promissory.typesys.errors import FormatError
 from promissory.typesys.parse import to_json
 from promissory.typesys.type_format import type_from_bytes
-from promissory.typesys.types import ANY, DictType, EnumType, ListType, NamedType, RecordType, TupleType, Type, UnionType, VarTupleType
+from promissory.typesys.types import (
+    ANY,
+    DictType,
+    EnumType,
+    ListType,
+    NamedType,
+    RecordType,
+    TupleType,
+    Type,
+    UnionType,
+    VarTupleType,
+)
 
 _LONGEST = 60
 
@@ -51,7 +75,10 @@ def _graph(plan: Plan, number: int) -> str:
         if isinstance(spec, Branch):
             said = f"branch({_arms(plan, spec, [text or '…' for text in texts])})"
         elif isinstance(spec, Rescue):
-            taken = ", ".join(p.name + "=" + ("error" if at < 0 else texts[at] or "…") for at, p in zip(spec.takes, plan.shape.graphs[spec.graph].inputs, strict=True))
+            taken = ", ".join(
+                p.name + "=" + ("error" if at < 0 else texts[at] or "…")
+                for at, p in zip(spec.takes, plan.shape.graphs[spec.graph].inputs, strict=True)
+            )
             said = f"{texts[0]} or plan {plan.shape.graphs[spec.graph].name}({taken})"
         elif isinstance(spec, Merge):
             said = f"first of ({', '.join(text or '…' for text in texts)})"
@@ -130,7 +157,10 @@ def condition_text(condition: Condition, inputs: list[str]) -> str:
         return inputs[condition]
     operator, *rest = condition
     inner = [condition_text(one, inputs) for one in rest]
-    inner = [f"({text})" if one.__class__ is list and (one[0] != "~" or operator == "~") else text for one, text in zip(rest, inner, strict=True)]
+    inner = [
+        f"({text})" if one.__class__ is list and (one[0] != "~" or operator == "~") else text
+        for one, text in zip(rest, inner, strict=True)
+    ]
     if operator == "~":
         return f"~{inner[0]}"
     return f"{inner[0]} {operator}" if len(inner) == 1 else f"{inner[0]} {operator} {inner[1]}"
@@ -196,7 +226,9 @@ def _path(path: list[Any]) -> str:
 
 def binding_text(plan: Plan, graph: int, names: list[str], binding: Binding, type: Type) -> str:
     """A binding as the author would have written it, shortened."""
-    text = _text(binding, type, names, plan.shape.graphs[graph].inputs, lambda index, wanted: _literal(plan, index, wanted))
+    text = _text(
+        binding, type, names, plan.shape.graphs[graph].inputs, lambda index, wanted: _literal(plan, index, wanted)
+    )
     return text if len(text) <= 2 * _LONGEST else text[: 2 * _LONGEST - 1] + "…"
 
 
@@ -236,7 +268,9 @@ def _text(
     if code == RECORD:
         record = type if isinstance(type, RecordType) else type_from_bytes(binding[1])
         assert isinstance(record, RecordType)
-        fields = (f"{f.name}={inner(one, part)}" for f, part, one in zip(record.fields, record.parts, binding[2], strict=True))
+        fields = (
+            f"{f.name}={inner(one, part)}" for f, part, one in zip(record.fields, record.parts, binding[2], strict=True)
+        )
         return f"{record}({', '.join(fields)})"
     assert isinstance(type, UnionType)
     return inner(binding[2], type.arms[binding[1]])

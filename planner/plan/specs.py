@@ -179,4 +179,6 @@ def check_ratio(ratio: Any) -> None:
 def check_concurrency(concurrency: Any) -> None:
     """Raise `ValueError` for what is no number of items."""
     if concurrency is not None and (concurrency.__class__ is not int or concurrency < 1):
-        raise ValueError(f"concurrency is how many items may be under way at one time, a whole number of at least 1, not {concurrency!r}")
+        raise ValueError(
+            f"concurrency is how many items may be under way at one time, a whole number of at least 1, not {concurrency!r}"
+        )

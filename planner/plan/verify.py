@@ -46,7 +46,18 @@ from promissory.planner.plan.model import (
 from promissory.planner.plan.names import node_names
 from promissory.planner.plan.node_failure import failure_type
 from promissory.planner.plan.policy import OVERRIDABLE, Policy
-from promissory.planner.plan.specs import GATES, Branch, Gate, Map, Merge, Rescue, Spec, check_concurrency, check_condition, check_ratio
+from promissory.planner.plan.specs import (
+    GATES,
+    Branch,
+    Gate,
+    Map,
+    Merge,
+    Rescue,
+    Spec,
+    check_concurrency,
+    check_condition,
+    check_ratio,
+)
 from promissory.planner.plan.triggers import check_trigger
 from promissory.typesys.assignability import why_not
 from promissory.typesys.errors import FormatError
@@ -92,7 +103,9 @@ def target_interface(shape: Shape, graph: Graph, index: int) -> Interface:
         return _graph_interface(shape.graphs[target])
     spec = graph.specs[index]
     if isinstance(spec, Map):
-        return map_interface(_graph_interface(shape.graphs[target]) if spec.over_graph else shape.callees[target].interface, spec)
+        return map_interface(
+            _graph_interface(shape.graphs[target]) if spec.over_graph else shape.callees[target].interface, spec
+        )
     if isinstance(spec, Gate):
         return gate_interface(spec)
     return Interface(spec.inputs, spec.result)
@@ -132,7 +145,15 @@ def _unique(names: list[str], what: str) -> None:
         seen.add(name)
 
 
-_SPECS: dict[int, type[Spec] | None] = {CALL: None, PLAN: None, MAP: Map, BRANCH: Branch, GATE: Gate, RESCUE: Rescue, MERGE: Merge}
+_SPECS: dict[int, type[Spec] | None] = {
+    CALL: None,
+    PLAN: None,
+    MAP: Map,
+    BRANCH: Branch,
+    GATE: Gate,
+    RESCUE: Rescue,
+    MERGE: Merge,
+}
 
 
 class _Checker:
@@ -157,7 +178,12 @@ class _Checker:
                 raise self.error(index, "an order edge doesn't lead from an earlier node to a later one")
         for index, entries in graph.overrides.items():
             settings = {key: value for key, value in entries.items() if key not in ("name", "trigger", "standby")}
-            wrong = index >= count or not entries or not isinstance(entries.get("name", ""), str) or set(settings) - OVERRIDABLE
+            wrong = (
+                index >= count
+                or not entries
+                or not isinstance(entries.get("name", ""), str)
+                or set(settings) - OVERRIDABLE
+            )
             if wrong or (settings and not graph.calls(index)) or entries.get("standby", True) is not True:
                 raise self.error(index, f"unknown overrides {sorted(entries)}")
             try:
@@ -192,7 +218,9 @@ class _Checker:
         for binding, parameter in zip(bindings, interface.parameters, strict=True):
             if binding is None:
                 self.check_default(index, parameter)
-            elif binding.__class__ is not int or not 0 <= binding < index or self.results[binding] is not parameter.type:
+            elif (
+                binding.__class__ is not int or not 0 <= binding < index or self.results[binding] is not parameter.type
+            ):
                 self.check_binding(binding, parameter.type, index, f"parameter {parameter.name}")
         self.results.append(interface.result)
 
@@ -202,7 +230,9 @@ class _Checker:
         if kind not in _SPECS:
             raise self.error(index, f"unknown kind {kind}")
         wanted = _SPECS[kind]
-        if (index in graph.specs) != (wanted is not None) or (wanted is not None and not isinstance(graph.specs[index], wanted)):
+        if (index in graph.specs) != (wanted is not None) or (
+            wanted is not None and not isinstance(graph.specs[index], wanted)
+        ):
             raise self.error(index, "it has not the spec of its kind")
         if graph.calls(index):
             if target >= len(self.shape.callees):
@@ -225,7 +255,11 @@ class _Checker:
         try:
             match spec:
                 case Map():
-                    count = len(self.shape.graphs[self.graph.targets[index]].inputs if spec.over_graph else self.shape.callees[self.graph.targets[index]].interface.parameters)
+                    count = len(
+                        self.shape.graphs[self.graph.targets[index]].inputs
+                        if spec.over_graph
+                        else self.shape.callees[self.graph.targets[index]].interface.parameters
+                    )
                     if not spec.mapped or list(spec.mapped) != sorted(set(spec.mapped)) or spec.mapped[-1] >= count:
                         raise ValueError(f"the positions {spec.mapped} can't be mapped")
                     if list(spec.flat) != sorted(set(spec.flat)) or not set(spec.flat) <= set(spec.mapped):
@@ -266,7 +300,9 @@ class _Checker:
         if spec.arms[-1].condition is not None and why_not(NONE, spec.result) is not None:
             raise ValueError(f"without a last resort it may give None, which {spec.result} is not")
 
-    def check_takes(self, index: int, number: int, takes: tuple[int, ...], inputs: tuple[Parameter, ...], result: Type) -> None:
+    def check_takes(
+        self, index: int, number: int, takes: tuple[int, ...], inputs: tuple[Parameter, ...], result: Type
+    ) -> None:
         nested = self.check_graph(index, number)
         if len(takes) != len(nested.inputs):
             raise ValueError(f"graph {number} takes {len(nested.inputs)} inputs, {len(takes)} are given")
@@ -283,7 +319,9 @@ class _Checker:
             return
         if handler != len(graph) - 1 or graph.kinds[handler] not in (CALL, PLAN) or graph.after.get(handler):
             raise self.error(handler, "what runs on failure is the last node, a call")
-        taken = {leaf for output in graph.outputs for leaf in references(output.binding)} | {one for nodes in graph.after.values() for one in nodes}
+        taken = {leaf for output in graph.outputs for leaf in references(output.binding)} | {
+            one for nodes in graph.after.values() for one in nodes
+        }
         if handler in taken or any(one >= 0 for binding in graph.bindings_of(handler) for one in references(binding)):
             raise self.error(handler, "what runs on failure takes inputs and the failure, and nothing waits for it")
 
@@ -331,7 +369,9 @@ class _Checker:
             return
         index = tree if tree.__class__ is int else tree[1]
         path = [] if tree.__class__ is int or len(tree) == 2 else tree[2]
-        if tree.__class__ is list and (len(tree) > 3 or (len(tree) == 3 and not path) or (len(tree) == 2 and tree[0] == NODE)):
+        if tree.__class__ is list and (
+            len(tree) > 3 or (len(tree) == 3 and not path) or (len(tree) == 2 and tree[0] == NODE)
+        ):
             raise self.error(before, "a binding is spelled another way than it should be")
         if index.__class__ is not int or index < 0:
             raise self.error(before, f"{index!r} is no position")
@@ -344,7 +384,11 @@ class _Checker:
                 raise self.error(before, f"it takes the value of node {index}, which is not before it")
             type = self.results[index]
         for step in path:
-            if isinstance(type, DictType) and step.__class__ is list and (len(step) != 1 or not fits(step[0], type.key)):
+            if (
+                isinstance(type, DictType)
+                and step.__class__ is list
+                and (len(step) != 1 or not fits(step[0], type.key))
+            ):
                 raise self.error(before, f"{step!r} is no key of {type}")
             type = step_type(type, step) if type is not None else None
         if type is None:

@@ -71,7 +71,9 @@ def _may_hide_promises(type: Type) -> bool:
 def _refuse_marker(data: bytes) -> None:
     """Raise if a text that was made of a promise is in the bytes."""
     if _MARKER_BYTES in data:
-        raise ArgumentValueError("a text was made of a promise, whose value is not there before the run", way_out="build the text in a task")
+        raise ArgumentValueError(
+            "a text was made of a promise, whose value is not there before the run", way_out="build the text in a task"
+        )
 
 
 class Binder:
@@ -94,7 +96,11 @@ class Binder:
         """The bindings of a call's arguments, in the order of the parameters."""
         bindings: list[Binding] = []
         for parameter, codec, value in zip(signature.interface.parameters, signature.codecs, values, strict=True):
-            if value.__class__ is Promise and value._promissory_type is parameter.type and value._promissory_trace is self._trace:
+            if (
+                value.__class__ is Promise
+                and value._promissory_type is parameter.type
+                and value._promissory_trace is self._trace
+            ):
                 bindings.append(value._promissory_binding)
             elif value is MISSING:
                 bindings.append(None)
@@ -112,17 +118,33 @@ class Binder:
             return bound
         except _DoesNotFit as misfit:
             at = f" (at {misfit.path})" if misfit.path else ""
-            detail = f": {misfit.reason}" if misfit.reason and misfit.reason != f"{misfit.given} is not {misfit.wanted}" else ""
-            way_out = "close it with .else_().then(…): without it the value may be None" if hasattr(value.__class__, "else_") else _FIT
-            self._trace.problem(EdgeTypeError(f"{said}{at} wants {misfit.wanted}, but {misfit.given}{detail}", where=where, way_out=way_out))
+            detail = (
+                f": {misfit.reason}"
+                if misfit.reason and misfit.reason != f"{misfit.given} is not {misfit.wanted}"
+                else ""
+            )
+            way_out = (
+                "close it with .else_().then(…): without it the value may be None"
+                if hasattr(value.__class__, "else_")
+                else _FIT
+            )
+            self._trace.problem(
+                EdgeTypeError(
+                    f"{said}{at} wants {misfit.wanted}, but {misfit.given}{detail}", where=where, way_out=way_out
+                )
+            )
         except TypeMismatch as mismatch:
             if "written down" in mismatch.problem:
-                self._trace.problem(ArgumentValueError(f"{said}: {mismatch.at('the value')}", where=where, way_out="pass plain data"))
+                self._trace.problem(
+                    ArgumentValueError(f"{said}: {mismatch.at('the value')}", where=where, way_out="pass plain data")
+                )
             else:
                 at = f" (at {mismatch.path})" if mismatch.path else ""
                 self._trace.problem(EdgeTypeError(f"{said}{at}: {mismatch.problem}", where=where, way_out=_FIT))
         except RecursionError:
-            self._trace.problem(ArgumentValueError(f"{said}: the value {TOO_DEEP}", where=where, way_out="pass plain data"))
+            self._trace.problem(
+                ArgumentValueError(f"{said}: the value {TOO_DEEP}", where=where, way_out="pass plain data")
+            )
         except CompileError as error:
             error.where = error.where or where
             if error not in self._trace.fatal:
@@ -136,7 +158,9 @@ class Binder:
             if reason is not None:
                 verb = "is" if value._node() is None else "gives"
                 plain = f"{value._promissory_type} is not {type}"
-                raise _DoesNotFit(type, f"{value._said()} {verb} {value._promissory_type}", None if reason == plain else reason)
+                raise _DoesNotFit(
+                    type, f"{value._said()} {verb} {value._promissory_type}", None if reason == plain else reason
+                )
             if value.__class__ is not Promise:
                 self._trace.note_use_of_choice(value, type)
             return binding
@@ -265,4 +289,3 @@ def holds_promise(value: Any) -> bool:
             seen.add(id(one))
             todo.extend(children)
     return False
-

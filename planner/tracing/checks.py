@@ -63,7 +63,11 @@ def with_standby(graph: Graph, around: Surroundings, on_duty: set[int], problems
 
 def _jumps(graph: Graph, around: Surroundings) -> list[tuple[int, Jump]]:
     """What each node's task names as a target."""
-    found = {number: jumps for number, entity in enumerate(around.entities) if (jumps := jumps_of(cast(FunctionType, entity.function)))}
+    found = {
+        number: jumps
+        for number, entity in enumerate(around.entities)
+        if (jumps := jumps_of(cast(FunctionType, entity.function)))
+    }
     if not found:
         return []
     calls = (node for node, kind in enumerate(graph.kinds) if kind == CALL)
@@ -82,7 +86,9 @@ def _is_meant(graph: Graph, around: Surroundings, node: int, jump: Jump) -> bool
     if jump.entity is not None:
         return graph.kinds[node] == CALL and around.entities[graph.targets[node]] is jump.entity
     name = graph.overrides.get(node, {}).get("name")
-    return jump.name in (name, around.called(node)) or (name is None and jump.name.partition("~")[0] == around.called(node))
+    return jump.name in (name, around.called(node)) or (
+        name is None and jump.name.partition("~")[0] == around.called(node)
+    )
 
 
 def _unknown_target(graph: Graph, around: Surroundings, node: int, jump: Jump) -> UnknownTarget:
@@ -119,8 +125,13 @@ def check_starts(graph: Graph, around: Surroundings) -> Iterator[CompileError]:
 
 def _sends_somewhere(graph: Graph, around: Surroundings) -> bool:
     """Whether any task of this graph calls `next_task`, or hands its context to a function that may."""
-    called = (around.entities[graph.targets[node]].function.__code__ for node, kind in enumerate(graph.kinds) if kind == CALL)
-    return any(_NEXT_TASK in code.co_names or any(name in (*code.co_names, *code.co_varnames) for name in _CONTEXTS) for code in called)
+    called = (
+        around.entities[graph.targets[node]].function.__code__ for node, kind in enumerate(graph.kinds) if kind == CALL
+    )
+    return any(
+        _NEXT_TASK in code.co_names or any(name in (*code.co_names, *code.co_varnames) for name in _CONTEXTS)
+        for code in called
+    )
 
 
 def _check_inputs(graph: Graph, around: Surroundings, node: int, trigger: str) -> Iterator[CompileError]:

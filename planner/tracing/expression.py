@@ -41,12 +41,18 @@ class Expression:
         if hasattr(type(other), "is_true"):
             condition: Expression = other.is_true()
             return condition
-        error = PromiseError(f"& and | join conditions, not {type(other).__name__}", where=user_line(), way_out="write p.is_true() for a bool")
+        error = PromiseError(
+            f"& and | join conditions, not {type(other).__name__}",
+            where=user_line(),
+            way_out="write p.is_true() for a bool",
+        )
         self._record_misuse(error)
         raise error
 
     def __bool__(self) -> NoReturn:
-        error = PromiseError(f"the condition {self!r} has no truth value before the run", where=user_line(), way_out=_WAY_OUT)
+        error = PromiseError(
+            f"the condition {self!r} has no truth value before the run", where=user_line(), way_out=_WAY_OUT
+        )
         self._record_misuse(error)
         raise error
 
@@ -56,9 +62,15 @@ class Expression:
                 operand._record_misuse(error)
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise PromiseError(f"the condition {self!r} is not a value that a task can take", where=user_line(), way_out=_WAY_OUT)
+        raise PromiseError(
+            f"the condition {self!r} is not a value that a task can take", where=user_line(), way_out=_WAY_OUT
+        )
 
     def __repr__(self) -> str:
         if len(self.operands) == 1:
-            return f"{self.operator}{self.operands[0]!r}" if self.operator == "~" else f"({self.operator} {self.operands[0]!r})"
+            return (
+                f"{self.operator}{self.operands[0]!r}"
+                if self.operator == "~"
+                else f"({self.operator} {self.operands[0]!r})"
+            )
         return f"({self.operands[0]!r} {self.operator} {self.operands[1]!r})"

@@ -41,7 +41,9 @@ def _calls_in(function: FunctionType) -> tuple[ast.Call, ...]:
     return tuple(
         call
         for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == function.__name__ and _begins_at(node, line)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name == function.__name__
+        and _begins_at(node, line)
         for call in ast.walk(node)
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == _CALL and call.args
     )
@@ -52,7 +54,10 @@ def _begins_at(node: ast.FunctionDef | ast.AsyncFunctionDef, line: int) -> bool:
 
 
 def _jump(node: ast.Call, function: FunctionType) -> Jump | None:
-    goto = any(keyword.arg == "goto" and isinstance(keyword.value, ast.Constant) and keyword.value.value is True for keyword in node.keywords)
+    goto = any(
+        keyword.arg == "goto" and isinstance(keyword.value, ast.Constant) and keyword.value.value is True
+        for keyword in node.keywords
+    )
     target = node.args[0]
     if isinstance(target, ast.Constant) and isinstance(target.value, str):
         return Jump(target.value, None, goto)

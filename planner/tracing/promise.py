@@ -67,8 +67,14 @@ class Promise(Generic[T]):
         if binding.__class__ is list and binding[0] == ERROR:
             return "the failure"
         path = binding[2] if binding.__class__ is list and len(binding) == 3 else []
-        source = self._promissory_trace.input_name(binding[1]) if node is None else f"{self._promissory_trace.called(node)}()"
-        return source + "".join(f".{s}" if isinstance(s, str) else f"[{s[0]!r}]" if isinstance(s, list) else f"[{s}]" for s in path)
+        source = (
+            self._promissory_trace.input_name(binding[1])
+            if node is None
+            else f"{self._promissory_trace.called(node)}()"
+        )
+        return source + "".join(
+            f".{s}" if isinstance(s, str) else f"[{s[0]!r}]" if isinstance(s, list) else f"[{s}]" for s in path
+        )
 
     def __repr__(self) -> str:
         return f"{MARKER}{self._said()}: {self._promissory_type}›"
@@ -94,13 +100,22 @@ class Promise(Generic[T]):
             return inner
         record = self._promissory_type
         if isinstance(record, RecordType):
-            message, way_out = f"{record} has no field {name!r}", f"it has {', '.join(field.name for field in record.fields)}"
+            message, way_out = (
+                f"{record} has no field {name!r}",
+                f"it has {', '.join(field.name for field in record.fields)}",
+            )
         elif isinstance(record, AnyType):
-            message, way_out = f"{self._said()} is Any: its fields are not known", "annotate the task's result with a dataclass"
+            message, way_out = (
+                f"{self._said()} is Any: its fields are not known",
+                "annotate the task's result with a dataclass",
+            )
         elif isinstance(record, UnionType):
             message, way_out = f"{self._said()} is {record}: .{name} may not be there", _IN_A_TASK
         else:
-            message, way_out = f"{self._said()} is a promise of {record}, which has no field {name!r}; methods need the value", _IN_A_TASK
+            message, way_out = (
+                f"{self._said()} is a promise of {record}, which has no field {name!r}; methods need the value",
+                _IN_A_TASK,
+            )
         raise PromiseAttributeError(message, where=user_line(), way_out=way_out)
 
     def __getitem__(self, key: Any) -> Promise[Any]:
@@ -116,7 +131,10 @@ class Promise(Generic[T]):
             try:
                 step = [codec_for(type.key).lower(key)]
             except TypeMismatch as mismatch:
-                self._misused(f"{self._said()}[{key!r}]: a key of {type} was wanted, {mismatch.problem}", way_out="give a key of its type")
+                self._misused(
+                    f"{self._said()}[{key!r}]: a key of {type} was wanted, {mismatch.problem}",
+                    way_out="give a key of its type",
+                )
         elif isinstance(type, RecordType) and type.kind == "typeddict" and isinstance(key, str):
             step = [key]
         elif isinstance(key, int) and not isinstance(key, bool):
@@ -130,9 +148,15 @@ class Promise(Generic[T]):
             case ListType() | VarTupleType() | RecordType(kind="namedtuple"):
                 self._misused(f"{self._said()}[{key!r}]: items of {type} are taken by a whole number within its length")
             case RecordType(kind="typeddict", fields=fields):
-                self._misused(f"{self._said()}[{key!r}]: {type} has no such key", way_out=f"it has {', '.join(field.name for field in fields)}")
+                self._misused(
+                    f"{self._said()}[{key!r}]: {type} has no such key",
+                    way_out=f"it has {', '.join(field.name for field in fields)}",
+                )
             case AnyType():
-                self._misused(f"{self._said()}[{key!r}]: it is Any, and what is in it is not known", way_out="annotate the task's result")
+                self._misused(
+                    f"{self._said()}[{key!r}]: it is Any, and what is in it is not known",
+                    way_out="annotate the task's result",
+                )
         raise self._misuse(f"{self._said()}[{key!r}]: a promise of {type} has no items")
 
     def __iter__(self) -> Iterator[Promise[Any]]:
@@ -141,7 +165,9 @@ class Promise(Generic[T]):
                 return iter([self[index] for index in range(len(items))])
             case RecordType(kind="namedtuple", fields=fields):
                 return iter([self[index] for index in range(len(fields))])
-        raise self._misuse(f"{self._said()} can't be iterated or unpacked: how many items {self._promissory_type} has is not known before the run")
+        raise self._misuse(
+            f"{self._said()} can't be iterated or unpacked: how many items {self._promissory_type} has is not known before the run"
+        )
 
     # --- conditions ---
 
@@ -204,7 +230,14 @@ class Promise(Generic[T]):
         self._promissory_trace.order(list(other), [self])
         return self
 
-    def with_overrides(self, *, name: str | None = None, trigger: str | None = None, standby: bool | None = None, **policy: Unpack[TaskPolicy]) -> Promise[T]:
+    def with_overrides(
+        self,
+        *,
+        name: str | None = None,
+        trigger: str | None = None,
+        standby: bool | None = None,
+        **policy: Unpack[TaskPolicy],
+    ) -> Promise[T]:
         """This node with other settings; gives a promise of the same value.
 
         Args:
@@ -219,7 +252,9 @@ class Promise(Generic[T]):
             TypeError: an unknown setting.
         """
         if self._promissory_binding.__class__ is not int:
-            self._misused(f"with_overrides() is for what a call gives; {self._said()} is not", way_out="override the call itself")
+            self._misused(
+                f"with_overrides() is for what a call gives; {self._said()} is not", way_out="override the call itself"
+            )
         own = {key: value for key, value in (("trigger", trigger), ("standby", standby)) if value is not None}
         self._promissory_trace.override(self._promissory_binding, name, {**own, **policy})
         return Promise(self._promissory_trace, self._promissory_type, self._promissory_binding)
@@ -244,7 +279,9 @@ class Promise(Generic[T]):
         -1
         """
         if self._promissory_binding.__class__ is not int:
-            self._misused(f"on_error() is for what a call gives; {self._said()} is not", way_out="say it where the call is made")
+            self._misused(
+                f"on_error() is for what a call gives; {self._said()} is not", way_out="say it where the call is made"
+            )
         rescued: Promise[T] = self._promissory_trace.record_rescue(self, fallback)
         return rescued
 
@@ -254,7 +291,9 @@ class Promise(Generic[T]):
         self._promissory_trace.fatal.append(error)
 
     def _misuse(self, message: str, way_out: str = _IN_A_TASK) -> PromiseError:
-        said = message if message.endswith("before the run") else f"{message}, but the value is not there before the run"
+        said = (
+            message if message.endswith("before the run") else f"{message}, but the value is not there before the run"
+        )
         error = PromiseError(said, where=user_line(), way_out=way_out)
         self._record_misuse(error)
         return error
@@ -287,7 +326,10 @@ class Promise(Generic[T]):
         self._misused(f"{self._said()} was put into an f-string or format()", way_out="build the text in a task")
 
     def __copy__(self) -> NoReturn:
-        self._misused(f"a copy of {self._said()} was asked for", way_out="pass the promise itself: each consumer gets its own value")
+        self._misused(
+            f"a copy of {self._said()} was asked for",
+            way_out="pass the promise itself: each consumer gets its own value",
+        )
 
     def __deepcopy__(self, memo: Any) -> NoReturn:
         self.__copy__()
@@ -307,9 +349,34 @@ def _raising(operation: str) -> Any:
 
 
 for _method, _operation in {
-    **{f"__{name}__": "arithmetic" for name in ["add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul", "lshift", "xor", "neg", "pos", "abs", "round"]},
-    **{f"__r{name}__": "arithmetic" for name in ["add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul", "lshift", "xor"]},
-    **{f"__{name}__": f"{name}()" for name in ["int", "float", "complex", "index", "trunc", "floor", "ceil", "reversed"]},
+    **{
+        f"__{name}__": "arithmetic"
+        for name in [
+            "add",
+            "sub",
+            "mul",
+            "truediv",
+            "floordiv",
+            "mod",
+            "divmod",
+            "pow",
+            "matmul",
+            "lshift",
+            "xor",
+            "neg",
+            "pos",
+            "abs",
+            "round",
+        ]
+    },
+    **{
+        f"__r{name}__": "arithmetic"
+        for name in ["add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul", "lshift", "xor"]
+    },
+    **{
+        f"__{name}__": f"{name}()"
+        for name in ["int", "float", "complex", "index", "trunc", "floor", "ceil", "reversed"]
+    },
     "__fspath__": "a path made",
     "__bytes__": "bytes()",
     "__enter__": "`with`",

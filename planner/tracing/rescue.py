@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, cast
 
 from promissory.planner.active import current
-
 from promissory.planner.errors import DecorationError, PromiseError, Where, user_line
 from promissory.planner.functions.entity import Entity
 from promissory.planner.plan.model import ERROR, RESCUE, Parameter
@@ -25,7 +24,11 @@ def add_rescue(trace: Trace, source: Promise[Any], fallback: Any) -> Promise[Any
     result = source._promissory_type
     entity = fallback.func if isinstance(fallback, partial) else fallback
     if callable(fallback) and not isinstance(entity, Entity | Promise):
-        raise PromiseError(f"on_error({fallback!r}): a run can't call it", where=where, way_out="give it a value, or a @task that takes err")
+        raise PromiseError(
+            f"on_error({fallback!r}): a run can't call it",
+            where=where,
+            way_out="give it a value, or a @task that takes err",
+        )
     name = entity.name if isinstance(entity, Entity) else "fallback"
     inner = Trace(trace.session, name, (), trace)
     value: Any = fallback

@@ -152,4 +152,6 @@ class Session:
         last = len(self.graphs) - 1
         graphs = tuple(renumber_graphs(graph, last) for graph in reversed(self.graphs))
         shape = Shape(tuple(self.callees), graphs, len(self.literals))
-        return Plan(shape, tuple(self.literals), dict(self.blobs), Origin(tuple(reversed(self.lines)), tuple(self.entities)))
+        return Plan(
+            shape, tuple(self.literals), dict(self.blobs), Origin(tuple(reversed(self.lines)), tuple(self.entities))
+        )

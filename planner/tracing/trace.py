@@ -28,7 +28,18 @@ from promissory.planner.errors import (
 from promissory.planner.functions.entity import Entity, refuse_unknown_inputs
 from promissory.planner.functions.signature import Signature
 from promissory.planner.functions.version import with_code_version
-from promissory.planner.plan.model import CALL, INPUT, KIND_NAMES, MAP, PLAN, Binding, Graph, Output, Parameter, references
+from promissory.planner.plan.model import (
+    CALL,
+    INPUT,
+    KIND_NAMES,
+    MAP,
+    PLAN,
+    Binding,
+    Graph,
+    Output,
+    Parameter,
+    references,
+)
 from promissory.planner.plan.order import in_order
 from promissory.planner.plan.policy import OVERRIDABLE, overridden, policy_of
 from promissory.planner.plan.renumber import renumber_nodes
@@ -59,8 +70,6 @@ class UseOfChoice:
     wanted: Type
     said: str = "what takes it"
     where: Where | None = None
-
-
 
 
 class Trace:
@@ -128,11 +137,15 @@ class Trace:
         """A call of a task or dynamic: a node, and one promise of its result."""
         return self._record(CALL, self.session.callee(entity), entity.signature, args, kwargs)
 
-    def record_plan(self, number: int, signature: Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Promise[Any]:
+    def record_plan(
+        self, number: int, signature: Signature, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Promise[Any]:
         """A call of a nested workflow."""
         return self._record(PLAN, number, signature, args, kwargs)
 
-    def _record(self, kind: int, target: int, signature: Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Promise[Any]:
+    def _record(
+        self, kind: int, target: int, signature: Signature, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Promise[Any]:
         where = user_line()
         try:
             values = signature.arguments(args, kwargs)
@@ -143,7 +156,9 @@ class Trace:
         node = self.add(kind, target, self.binder.call(signature, values, where), where)
         return Promise(self, signature.interface.result, node)
 
-    def add(self, kind: int, target: int, bindings: list[Binding], where: Where | None, spec: Spec | None = None) -> int:
+    def add(
+        self, kind: int, target: int, bindings: list[Binding], where: Where | None, spec: Spec | None = None
+    ) -> int:
         """A node; gives its number."""
         if self.open_arm is not None:
             self.open_arm.must_be_closed()
@@ -156,7 +171,9 @@ class Trace:
             self._specs[node] = spec
         return node
 
-    def add_later(self, kind: int, where: Where | None, spec: Spec, finish: Callable[[], tuple[list[Binding], Spec]]) -> int:
+    def add_later(
+        self, kind: int, where: Where | None, spec: Spec, finish: Callable[[], tuple[list[Binding], Spec]]
+    ) -> int:
         """A node whose bindings and spec are known when the graph is finished; `finish` gives them then."""
         node = self.add(kind, 0, [], where, spec)
         self._later[node] = finish
@@ -245,7 +262,11 @@ class Trace:
         for candidate in (*before, *after):
             if not isinstance(candidate, Promise) or candidate._node() is None:
                 said = candidate._said() if isinstance(candidate, Promise) else type(candidate).__name__
-                error = PromiseError(f">> orders calls, and {said} is not one", where=user_line(), way_out="order what calls give: a() >> b()")
+                error = PromiseError(
+                    f">> orders calls, and {said} is not one",
+                    where=user_line(),
+                    way_out="order what calls give: a() >> b()",
+                )
                 self.fatal.append(error)
                 raise error
             self.mine(candidate)
@@ -257,7 +278,9 @@ class Trace:
         return after
 
     def _referring(self, named: Sequence[Any]) -> list[Any]:
-        return [one if isinstance(one, Promise) or not hasattr(one, "signature") else self.referred(one) for one in named]
+        return [
+            one if isinstance(one, Promise) or not hasattr(one, "signature") else self.referred(one) for one in named
+        ]
 
     def override(self, node: int, name: str | None, given: dict[str, Any]) -> None:
         """Change a node's name and policy."""
@@ -266,9 +289,18 @@ class Trace:
         unknown = given.keys() - OVERRIDABLE
         if unknown:
             there = ", ".join(sorted(OVERRIDABLE))
-            raise TypeError(f"with_overrides() got an unexpected keyword argument {sorted(unknown)[0]!r}; there are: name, standby, trigger, {there}")
-        if given and not (self._kinds[node] == CALL or (self._kinds[node] == MAP and not getattr(self._specs.get(node), "over_graph", True))):
-            said = f"{', '.join(given)} can't be set for a whole workflow" if self._kinds[node] == PLAN else f"{', '.join(given)} can't be set for {self.called(node)}, which calls no task"
+            raise TypeError(
+                f"with_overrides() got an unexpected keyword argument {sorted(unknown)[0]!r}; there are: name, standby, trigger, {there}"
+            )
+        if given and not (
+            self._kinds[node] == CALL
+            or (self._kinds[node] == MAP and not getattr(self._specs.get(node), "over_graph", True))
+        ):
+            said = (
+                f"{', '.join(given)} can't be set for a whole workflow"
+                if self._kinds[node] == PLAN
+                else f"{', '.join(given)} can't be set for {self.called(node)}, which calls no task"
+            )
             self.problem(OverrideError(said, where=where, way_out="set it for the tasks in it"))
             return
         try:
@@ -296,7 +328,11 @@ class Trace:
                 return
             self._named.pop(self._overrides.get(node, {}).get("name", ""), None)
             if self._named.setdefault(name, node) != node:
-                self.problem(DuplicateName(f"two nodes of {self.name} are named {name!r}", where=where, way_out="give each its own name"))
+                self.problem(
+                    DuplicateName(
+                        f"two nodes of {self.name} are named {name!r}", where=where, way_out="give each its own name"
+                    )
+                )
                 return
         if entries:
             self._overrides.setdefault(node, {}).update(entries)
@@ -310,7 +346,10 @@ class Trace:
 
         refuse_unknown_inputs(entity.function, policy)
         if policy.cache:
-            entries = {**entries, **with_code_version(policy, entity.function, entity.callee().digest).entries(["cache_version"])}
+            entries = {
+                **entries,
+                **with_code_version(policy, entity.function, entity.callee().digest).entries(["cache_version"]),
+            }
         return entries
 
     # --- the end ---
@@ -350,7 +389,13 @@ class Trace:
         order, circle = in_order(graph)
         if circle:
             said = " → ".join(self.called(node) for node in circle)
-            self.problem(OrderCycle(f"order edges lead in a circle: {said}", where=self.lines[circle[-1]], way_out="drop one of the >> between them"))
+            self.problem(
+                OrderCycle(
+                    f"order edges lead in a circle: {said}",
+                    where=self.lines[circle[-1]],
+                    way_out="drop one of the >> between them",
+                )
+            )
             return self.session.add(replace(graph, after={}), self.lines)
         return self.session.add(renumber_nodes(graph, order), [self.lines[node] for node in order])
 
@@ -365,4 +410,3 @@ def tracing() -> Trace | None:
     """The current trace, if one is being made."""
     active = current.get()
     return active if isinstance(active, Trace) else None
-

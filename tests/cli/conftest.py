@@ -22,7 +22,11 @@ class Shell:
 
     def __init__(self, folder):
         self.folder = folder
-        self.environment = {name: value for name, value in os.environ.items() if name not in ("PROMISSORY_STORE", "COLUMNS", "FORCE_COLOR")}
+        self.environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("PROMISSORY_STORE", "COLUMNS", "FORCE_COLOR")
+        }
         self._started = []
 
     def write(self, name, source):

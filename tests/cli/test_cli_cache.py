@@ -183,8 +183,6 @@ def test_gc_a_dry_removal_of_a_run_changes_nothing(shell, cli, ran):
     assert files(shell) == before
 
 
-
-
 @pytest.mark.parametrize("remove", [(), ("--remove",)], ids=["dry", "really"])
 def test_gc_of_a_run_that_is_not_there_says_so(cli, told, ran, remove):
     code, _, errors = cli("gc", "--run", "nothing", *remove)
@@ -224,7 +222,14 @@ def test_gc_after_it_every_run_is_whole_shown_and_resumed(shell, cli, ran):
     assert cli("gc", "--older-than", "0s", "--remove")[0] == 0
     assert ".tmp-left" not in " ".join(files(shell))
     for name in ("one", "two"):
-        for command in (("doctor", name), ("show", name), ("status", name), ("logs", name), ("resume", name), ("futures", name)):
+        for command in (
+            ("doctor", name),
+            ("show", name),
+            ("status", name),
+            ("logs", name),
+            ("resume", name),
+            ("futures", name),
+        ):
             assert cli(*command)[0] == 0, command
 
 
@@ -251,7 +256,10 @@ def test_R4_explain_takes_the_path_that_status_shows(cli, ran):
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(("one", "nothing"), "there is no node 'nothing' in main; there is: "), (("nothing", "total"), "no run 'nothing'")],
+    [
+        (("one", "nothing"), "there is no node 'nothing' in main; there is: "),
+        (("nothing", "total"), "no run 'nothing'"),
+    ],
 )
 def test_R4_explain_of_what_is_not_there_says_what_is(cli, told, ran, arguments, said):
     code, _, errors = cli("explain", *arguments)

@@ -100,7 +100,9 @@ LIMITED = {
 @pytest.mark.parametrize("name", LIMITED)
 def test_X2_what_finds_no_place_waits_while_a_worker_is_free(shell, flow, gate, entered, until, name):
     workflow = name.split()[0].removesuffix("s")
-    run = shell.start("run", "--quiet", "--json", "--run-id", "a", "--max-parallelism", "2", *LIMITED[name], "flow.py", workflow)
+    run = shell.start(
+        "run", "--quiet", "--json", "--run-id", "a", "--max-parallelism", "2", *LIMITED[name], "flow.py", workflow
+    )
     gate.wait_for_task()
     until((shell.folder / "free").exists)
     until(lambda: json.loads((shell.folder / ".promissory/runs/a/beat").read_bytes())["waiting"] == 1)
@@ -111,7 +113,13 @@ def test_X2_what_finds_no_place_waits_while_a_worker_is_free(shell, flow, gate, 
     assert entered() == 2
 
 
-ENOUGH = {"pool": ["--pool", "db=2"], "pool without a limit": [], "memory": ["--memory", "1.2 GB"], "gpu": ["--gpu", "2"], "nothing": []}
+ENOUGH = {
+    "pool": ["--pool", "db=2"],
+    "pool without a limit": [],
+    "memory": ["--memory", "1.2 GB"],
+    "gpu": ["--gpu", "2"],
+    "nothing": [],
+}
 
 
 @pytest.mark.parametrize("name", ENOUGH)
@@ -131,7 +139,11 @@ def test_X2_max_parallelism_of_one_runs_one_after_the_other(shell, flow, gate, e
     assert entered() == 1
     gate.remove()
     assert json.loads(run.communicate(timeout=60)[0]) == [1, 2]
-    workers = {line.split("\t")[4] for line in shell.promissory("status", "--nodes", "a").stdout.splitlines() if line.startswith("main/")}
+    workers = {
+        line.split("\t")[4]
+        for line in shell.promissory("status", "--nodes", "a").stdout.splitlines()
+        if line.startswith("main/")
+    }
     assert workers == {"process-1-1"}
 
 
@@ -144,7 +156,9 @@ def test_X2_max_parallelism_of_one_runs_one_after_the_other(shell, flow, gate, e
     ],
     ids=["memory", "memory beside gpu", "gpu"],
 )
-def test_what_can_never_be_had_fails_the_run_and_says_how_to_say_that_there_is_more(shell, flow, options, workflow, asked):
+def test_what_can_never_be_had_fails_the_run_and_says_how_to_say_that_there_is_more(
+    shell, flow, options, workflow, asked
+):
     ended = shell.promissory("run", "--quiet", *options, "flow.py", workflow, CUDA_VISIBLE_DEVICES="")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert f"asks for {asked}" in ended.stderr
@@ -153,7 +167,11 @@ def test_what_can_never_be_had_fails_the_run_and_says_how_to_say_that_there_is_m
     assert not (shell.folder / "entered").exists()
 
 
-@pytest.mark.parametrize(("options", "workflow"), [(["--gpu", "0"], "one_of_gpu"), (["--memory", "0"], "one_of_memory")], ids=["gpu", "memory"])
+@pytest.mark.parametrize(
+    ("options", "workflow"),
+    [(["--gpu", "0"], "one_of_gpu"), (["--memory", "0"], "one_of_memory")],
+    ids=["gpu", "memory"],
+)
 def test_nothing_means_nothing(shell, flow, options, workflow):
     ended = shell.promissory("run", "--quiet", *options, "flow.py", workflow, CUDA_VISIBLE_DEVICES="0")
     assert ended.returncode == 1, ended.stdout
@@ -161,7 +179,10 @@ def test_nothing_means_nothing(shell, flow, options, workflow):
 
 
 def test_a_run_without_a_graphics_processor_is_resumed_where_there_is_one(shell, flow):
-    assert shell.promissory("run", "--quiet", "--run-id", "a", "flow.py", "one_of_gpu", CUDA_VISIBLE_DEVICES="").returncode == 1
+    assert (
+        shell.promissory("run", "--quiet", "--run-id", "a", "flow.py", "one_of_gpu", CUDA_VISIBLE_DEVICES="").returncode
+        == 1
+    )
     assert shell.promissory("resume", "--quiet", "a", CUDA_VISIBLE_DEVICES="").returncode == 1
     ended = shell.promissory("resume", "--quiet", "--gpu", "1", "a", CUDA_VISIBLE_DEVICES="")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "1\n", "")
@@ -218,7 +239,9 @@ WRONG = [
     (["--soft-timeouts=no"], "--soft-timeouts"),
     (["--pools", "db=1"], "--pools"),
 ]
-named = pytest.mark.parametrize(("options", "why"), WRONG, ids=lambda one: " ".join(one) if isinstance(one, list) else "")
+named = pytest.mark.parametrize(
+    ("options", "why"), WRONG, ids=lambda one: " ".join(one) if isinstance(one, list) else ""
+)
 
 
 @named
@@ -237,7 +260,11 @@ def test_resume_refuses_what_makes_no_sense(shell, cli, told, options, why):
     assert (code, out) == (2, "")
 
 
-@pytest.mark.parametrize("options", [["--memory", "9" * 400], ["--memory", ""], ["--timeout", "nan"]], ids=["endless memory", "empty memory", "no number"])
+@pytest.mark.parametrize(
+    "options",
+    [["--memory", "9" * 400], ["--memory", ""], ["--timeout", "nan"]],
+    ids=["endless memory", "empty memory", "no number"],
+)
 def test_run_refuses_what_is_no_amount(shell, told, flow, options):
     ended = shell.promissory("run", *options, "flow.py", "nothing")
     assert options[0] in told(ended.stderr)

@@ -60,7 +60,11 @@ def opened(shell, name=".promissory"):
 def test_J3_a_run_is_paused_unpaused_stopped_and_resumed(shell, going, engine):
     process = going("--engine", engine)
     paused = shell.promissory("pause", "a", "--reason", "lunch")
-    assert (paused.returncode, paused.stdout, paused.stderr) == (0, "", "run a is paused; to go on: promissory unpause a\n")
+    assert (paused.returncode, paused.stdout, paused.stderr) == (
+        0,
+        "",
+        "run a is paused; to go on: promissory unpause a\n",
+    )
     status = json.loads(shell.promissory("status", "--json", "a").stdout)
     assert status["state"] == "PAUSED"
     unpaused = shell.promissory("unpause", "a")
@@ -96,7 +100,10 @@ def test_X8_runs_and_status_agree_on_what_is_paused(shell, going):
     process.communicate(timeout=60)
 
 
-@pytest.mark.parametrize(("command", "said"), [("stop", "promissory resume a --store 'other place'"), ("pause", "promissory unpause a --store 'other place'")])
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [("stop", "promissory resume a --store 'other place'"), ("pause", "promissory unpause a --store 'other place'")],
+)
 def test_J3_the_way_on_that_is_said_works_with_another_store(shell, going, command, said):
     process = going("--store", "other place")
     ended = shell.promissory(command, "--store", "other place", "a")
@@ -169,7 +176,19 @@ def test_X8_a_run_whose_executor_dies_of_the_cancel_is_cancelled_all_the_same(sh
     assert attach("a", store=shell.folder / ".promissory").state == "CANCELLED"
 
 
-@pytest.mark.parametrize("arguments", [("pause",), ("unpause",), ("stop",), ("cancel",), ("doctor",), ("status",), ("rerun", "--from", "main/x"), ("resume",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("pause",),
+        ("unpause",),
+        ("stop",),
+        ("cancel",),
+        ("doctor",),
+        ("status",),
+        ("rerun", "--from", "main/x"),
+        ("resume",),
+    ],
+)
 def test_J3_an_unknown_run_is_a_wrong_use(cli, told, arguments):
     code, _, err = cli(*arguments, "nobody")
     assert code == 2
@@ -228,7 +247,12 @@ def test_J7_every_command_works_on_an_exported_run(exported, cli, shell):
     assert "state    FAILED (main/down/down/step: ValueError: not today)" in cli("status", *there, "a")[1]
     assert "a" in cli("runs", *there)[1]
     assert "step 2" in cli("logs", *there, "a", "main/down/down/step")[1]
-    assert cli("futures", *there, "a")[1].split() == ["main/down", "main/down/down", "main/down/down/down", "main/down/down/down/down"]
+    assert cli("futures", *there, "a")[1].split() == [
+        "main/down",
+        "main/down/down",
+        "main/down/down/down",
+        "main/down/down/down/down",
+    ]
     assert "step" in cli("show", *there, "a")[1]
     assert cli("explain", *there, "a", "main/down/down/step")[0] == 0
     assert cli("doctor", *there, "a")[:2] == (0, "run a is whole\n")
@@ -262,7 +286,10 @@ def test_R6_a_rerun_says_where_it_comes_from_and_prints_the_result(shell, cli):
     done = shell.promissory("rerun", "--engine", "inline", "--run-id", "b", "--from", "main/down/step", "a")
     assert (done.returncode, done.stdout) == (0, "5\n")
     assert "from main/down/step of run a" in done.stderr
-    assert [line for line in done.stderr.splitlines() if "| step" in line] == ["main/down/step | step 3", "main/step | step 4"]
+    assert [line for line in done.stderr.splitlines() if "| step" in line] == [
+        "main/down/step | step 3",
+        "main/step | step 4",
+    ]
     assert "from     main/down/step of run a" in cli("status", "b")[1]
     assert cli("status", "a")[1].count("from ") == 0
 

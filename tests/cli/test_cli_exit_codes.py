@@ -87,7 +87,12 @@ def test_exit_code_2_of_a_wrong_use(shell, flow, arguments):
 @pytest.mark.parametrize("command", ["run", "compile", "check", "show"])
 def test_exit_code_3_of_what_does_not_compile(shell, flow, command):
     shell.write("wrong.py", FLOW + '\n    @workflow\n    def wrong() -> int:\n        return inc("x")\n')
-    arguments = {"run": ["wrong.py", "wrong"], "compile": ["wrong.py", "wrong", "-o", "x.plan"], "check": ["wrong.py"], "show": ["wrong.py", "wrong"]}
+    arguments = {
+        "run": ["wrong.py", "wrong"],
+        "compile": ["wrong.py", "wrong", "-o", "x.plan"],
+        "check": ["wrong.py"],
+        "show": ["wrong.py", "wrong"],
+    }
     ended = shell.promissory(command, *arguments[command])
     assert (ended.returncode, ended.stdout) == (3, "")
     assert "inc(x=…)" in ended.stderr
@@ -125,7 +130,19 @@ def test_version(shell):
     assert ended.stdout.startswith("promissory, version ")
 
 
-@pytest.mark.parametrize("command", [["runs"], ["status", "a"], ["futures", "a"], ["logs", "a"], ["show", "a"], ["resume", "a"], ["compile", "flow.py", "good", "-o", "x"], ["check", "flow.py"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["runs"],
+        ["status", "a"],
+        ["futures", "a"],
+        ["logs", "a"],
+        ["show", "a"],
+        ["resume", "a"],
+        ["compile", "flow.py", "good", "-o", "x"],
+        ["check", "flow.py"],
+    ],
+)
 def test_exit_code_0_of_every_other_command(shell, flow, command):
     shell.promissory("run", "--run-id", "a", "flow.py", "good")
     assert shell.promissory(*command).returncode == 0

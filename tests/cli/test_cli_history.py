@@ -85,7 +85,10 @@ def test_runs_lists_the_newest_first(shell, good, cli):
     cli("run", "--run-id", "later", "flow.py", "good")
     lines = shell.promissory("runs").stdout.splitlines()
     assert lines[0].split("\t") == ["run", "workflow", "state", "created", "lasted", "nodes"]
-    assert [line.split("\t")[:3] for line in lines[1:]] == [["later", "good", "SUCCEEDED"], ["good", "good", "SUCCEEDED"]]
+    assert [line.split("\t")[:3] for line in lines[1:]] == [
+        ["later", "good", "SUCCEEDED"],
+        ["good", "good", "SUCCEEDED"],
+    ]
 
 
 def test_X8_runs_shows_the_state_of_each_run(cli, good, bad, killed):
@@ -122,7 +125,10 @@ def test_status_of_a_run_that_succeeded(shell, good):
     assert lines[0] == "run      good"
     assert "state    SUCCEEDED" in lines
     assert "nodes    5 SUCCEEDED" in lines
-    assert [line.split("\t")[:4] for line in lines if line.startswith("dynamic")] == [["dynamic", "outer", "1", "1"], ["dynamic", "inner", "1", "1"]]
+    assert [line.split("\t")[:4] for line in lines if line.startswith("dynamic")] == [
+        ["dynamic", "outer", "1", "1"],
+        ["dynamic", "inner", "1", "1"],
+    ]
 
 
 def test_status_of_a_run_that_failed_tells_what_failed(cli, bad):
@@ -135,7 +141,11 @@ def test_X8_status_nodes_of_a_run_that_failed(bad, status):
     said, nodes = status(bad)
     assert said["state"] == "FAILED"
     assert said["failed"] == [{"path": "main/boom", "why": "ValueError: no pears"}]
-    assert {path: node["state"] for path, node in nodes.items()} == {"main/inc": "SUCCEEDED", "main/boom": "FAILED", "main/inc~2": "UPSTREAM_FAILED"}
+    assert {path: node["state"] for path, node in nodes.items()} == {
+        "main/inc": "SUCCEEDED",
+        "main/boom": "FAILED",
+        "main/inc~2": "UPSTREAM_FAILED",
+    }
 
 
 def test_X8_status_of_a_run_that_was_killed(killed, status):
@@ -191,7 +201,15 @@ def test_futures_mermaid(cli, good):
     assert out.startswith("flowchart TD\n")
 
 
-@pytest.mark.parametrize(("path", "why"), [("inc", "no futures file"), ("nothing", "there is no node 'nothing' in main"), ("outer/x/y", "'x'"), ("main", "root")])
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("inc", "no futures file"),
+        ("nothing", "there is no node 'nothing' in main"),
+        ("outer/x/y", "'x'"),
+        ("main", "root"),
+    ],
+)
 def test_futures_of_what_has_none(cli, good, told, path, why):
     code, _, err = cli("futures", "good", path)
     assert code == 2

@@ -62,7 +62,9 @@ def test_X10_ctrl_c_says_a_command_that_works_with_another_store(shell, interrup
 def _command_in(err):
     last = err.rstrip().rpartition("\n")[2]
     assert "promissory resume" in last, err
-    return shlex.split(last.partition("promissory ")[2].rpartition("promissory ")[2] or last.partition("promissory ")[2])
+    return shlex.split(
+        last.partition("promissory ")[2].rpartition("promissory ")[2] or last.partition("promissory ")[2]
+    )
 
 
 def test_X10_ctrl_c_leaves_a_run_that_is_interrupted(shell, interrupt, cli):

@@ -22,7 +22,9 @@ FLOW = """
     def more(x: int = 1) -> int:
         return deep(inc(x))
 """
-SHOWN = "plan more(x: int = 1) -> int\n  inc  : int = task inc(x=x)\n  deep : int = dynamic deep(x=inc)\n  return deep\n"
+SHOWN = (
+    "plan more(x: int = 1) -> int\n  inc  : int = task inc(x=x)\n  deep : int = dynamic deep(x=inc)\n  return deep\n"
+)
 QUIET = FLOW.replace('print("imported")', "")
 
 
@@ -106,7 +108,11 @@ def test_show_of_nothing(cli, told):
 def test_check_tells_of_each_workflow_that_it_is_well(shell, plan):
     ended = shell.promissory("check", "flow.py", "more.plan")
     assert (ended.returncode, ended.stdout) == (0, "")
-    assert ended.stderr.splitlines() == ["flow.py: deep: 1 node, well", "flow.py: more: 2 nodes, well", "more.plan: plan more, 2 nodes, well"]
+    assert ended.stderr.splitlines() == [
+        "flow.py: deep: 1 node, well",
+        "flow.py: more: 2 nodes, well",
+        "more.plan: plan more, 2 nodes, well",
+    ]
 
 
 def test_check_reports_several_problems_of_several_files_together(shell, flow):

@@ -95,13 +95,27 @@ def test_R6_resume_after_a_repair_runs_the_new_code_and_says_so(shell, failed):
 
 
 def test_R6_resume_prints_a_line_for_each_changed_callable_that_is_left(shell):
-    shell.write("flow.py", BAD.replace("second(first(x))", "third(second(first(x)))").replace("@workflow", "@task\n    def third(x: int) -> int:\n        return x\n\n    @workflow"))
+    shell.write(
+        "flow.py",
+        BAD.replace("second(first(x))", "third(second(first(x)))").replace(
+            "@workflow", "@task\n    def third(x: int) -> int:\n        return x\n\n    @workflow"
+        ),
+    )
     shell.promissory("run", "--run-id", "a", "flow.py")
-    changed = (shell.folder / "flow.py").read_text().replace('raise ValueError("no pears")', "return 3").replace("return x\n", "return x + 0\n").replace("x + 1", "x + 2")
+    changed = (
+        (shell.folder / "flow.py")
+        .read_text()
+        .replace('raise ValueError("no pears")', "return 3")
+        .replace("return x\n", "return x + 0\n")
+        .replace("x + 1", "x + 2")
+    )
     shell.write("flow.py", changed)
     ended = shell.promissory("resume", "a")
     assert (ended.returncode, ended.stdout) == (0, "3\n")
-    assert [line.partition(" has changed")[0] for line in ended.stderr.splitlines() if " has changed" in line] == ["flow:second", "flow:third"]
+    assert [line.partition(" has changed")[0] for line in ended.stderr.splitlines() if " has changed" in line] == [
+        "flow:second",
+        "flow:third",
+    ]
 
 
 def test_R6_status_tells_what_changed(shell, failed, cli):

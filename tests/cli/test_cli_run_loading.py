@@ -62,7 +62,11 @@ def test_run_of_a_file_without_workflows(cli, shell, told):
 
 
 def test_run_of_a_workflow_built_by_hand(cli, shell):
-    shell.write("flow.py", FLOW.partition("@workflow")[0].replace("workflow", "Workflow") + 'with Workflow("hand") as hand:\n        inc(1)\n')
+    shell.write(
+        "flow.py",
+        FLOW.partition("@workflow")[0].replace("workflow", "Workflow")
+        + 'with Workflow("hand") as hand:\n        inc(1)\n',
+    )
     assert cli("run", "flow.py", "hand")[0] == 0
 
 
@@ -73,7 +77,10 @@ def test_run_of_a_workflow_imported_from_another_file(cli, shell):
 
 
 def test_run_of_a_file_elsewhere_imports_what_is_beside_it(shell):
-    shell.write("there/flow.py", "from beside import inc\nfrom promissory import workflow\n\n@workflow\ndef more(x: int = 1) -> int:\n    return inc(x)\n")
+    shell.write(
+        "there/flow.py",
+        "from beside import inc\nfrom promissory import workflow\n\n@workflow\ndef more(x: int = 1) -> int:\n    return inc(x)\n",
+    )
     shell.write("there/beside.py", FLOW)
     assert shell.promissory("run", "--quiet", "there/flow.py").stdout == "2\n"
 
@@ -83,7 +90,10 @@ def package(shell):
     shell.write("jobs/__init__.py", "")
     shell.write("jobs/daily/__init__.py", "")
     shell.write("jobs/help.py", FLOW)
-    return shell.write("jobs/daily/flow.py", "from promissory import workflow\nfrom ..help import inc\n\n@workflow\ndef more(x: int = 1) -> int:\n    return inc(x)\n")
+    return shell.write(
+        "jobs/daily/flow.py",
+        "from promissory import workflow\nfrom ..help import inc\n\n@workflow\ndef more(x: int = 1) -> int:\n    return inc(x)\n",
+    )
 
 
 def test_run_of_a_file_in_a_package_has_relative_imports(shell, package):
@@ -198,10 +208,18 @@ def test_run_of_a_script_with_the_name_of_a_module_that_is_not_loaded(shell):
 
 
 BROKEN = [
-    ("raises", "def f():\n    return 1 / 0\n\n\nf()\n", ["ZeroDivisionError: division by zero", "flow.py:5: f()", "flow.py:2: return 1 / 0"]),
+    (
+        "raises",
+        "def f():\n    return 1 / 0\n\n\nf()\n",
+        ["ZeroDivisionError: division by zero", "flow.py:5: f()", "flow.py:2: return 1 / 0"],
+    ),
     ("syntax", "x = 1\ndef f(:\n", ["SyntaxError", "flow.py:2: def f(:"]),
     ("exits", "import sys\nsys.exit(0)\n", ["SystemExit: 0", "flow.py:2: sys.exit(0)"]),
-    ("needs", "import nothing_of_the_kind\n", ["No module named 'nothing_of_the_kind'", "flow.py:1: import nothing_of_the_kind"]),
+    (
+        "needs",
+        "import nothing_of_the_kind\n",
+        ["No module named 'nothing_of_the_kind'", "flow.py:1: import nothing_of_the_kind"],
+    ),
     ("needs_name", "from json import nothing_of_the_kind\n", ["ImportError: cannot import name", "flow.py:1"]),
     ("stops", "raise StopIteration\n", ["StopIteration", "flow.py:1"]),
 ]

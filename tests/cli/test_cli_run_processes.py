@@ -63,15 +63,23 @@ def test_A11_a_file_elsewhere_with_what_is_beside_it(shell, runs):
 def test_A11_a_file_in_a_package_and_a_module_by_name(shell, runs):
     shell.write("there/pkg/__init__.py", "")
     shell.write("there/pkg/words.py", "WORD = 'package'\n")
-    shell.write("there/pkg/flow.py", "from promissory import task\nfrom .words import WORD\n\n@task\ndef told(x: int) -> str:\n    from . import words\n\n    return WORD + words.WORD\n")
+    shell.write(
+        "there/pkg/flow.py",
+        "from promissory import task\nfrom .words import WORD\n\n@task\ndef told(x: int) -> str:\n    from . import words\n\n    return WORD + words.WORD\n",
+    )
     assert shell.promissory(*PROCESSES, "there/pkg/flow.py", "told", "--x", "1").stdout == "packagepackage\n"
-    assert shell.promissory(*PROCESSES, "pkg.flow", "told", "--x", "1", PYTHONPATH=str(shell.folder / "there")).stdout == "packagepackage\n"
+    assert (
+        shell.promissory(*PROCESSES, "pkg.flow", "told", "--x", "1", PYTHONPATH=str(shell.folder / "there")).stdout
+        == "packagepackage\n"
+    )
     assert runs() == ["SUCCEEDED", "SUCCEEDED"]
 
 
 def test_A10_a_file_without_a_main_guard(shell, runs):
     """The command imports it, so its own run is run once; the workers start none."""
-    shell.write("flow.py", f"from promissory import run\n{FLOW}\nprint(run(flow, {{'x': 10}}, engine='processes').result)\n")
+    shell.write(
+        "flow.py", f"from promissory import run\n{FLOW}\nprint(run(flow, {{'x': 10}}, engine='processes').result)\n"
+    )
     ended = shell.promissory(*PROCESSES, "flow.py", "flow")
     assert ended.stdout == "4\n"
     assert "13" in ended.stderr.split()
@@ -80,7 +88,10 @@ def test_A10_a_file_without_a_main_guard(shell, runs):
 
 def test_R6_a_resume_of_a_file_without_a_main_guard_starts_no_other_run(shell, runs):
     fragile = FLOW.replace("return x + 1", "assert os.path.exists('repaired')\n    return x + 1")
-    shell.write("flow.py", f"import os\nfrom promissory import run\n{fragile}\nrun(flow, {{'x': 1}}, engine='processes', run_id=os.environ.get('RUN_ID'))\n")
+    shell.write(
+        "flow.py",
+        f"import os\nfrom promissory import run\n{fragile}\nrun(flow, {{'x': 1}}, engine='processes', run_id=os.environ.get('RUN_ID'))\n",
+    )
     shell.promissory(*PROCESSES, "flow.py", "flow", RUN_ID="first")
     assert runs() == ["FAILED", "FAILED"]
     shell.write("repaired", "")
@@ -89,7 +100,11 @@ def test_R6_a_resume_of_a_file_without_a_main_guard_starts_no_other_run(shell, r
 
 
 def test_A11_a_workflow_made_by_a_factory(shell, runs):
-    shell.write("flow.py", FLOW + "\ndef made(k):\n    @task\n    def scaled(x: int) -> int:\n        return x * k\n\n    @workflow\n    def both(x: int = 1) -> int:\n        return scaled(inc(x))\n\n    return both\n\nboth = made(7)\n")
+    shell.write(
+        "flow.py",
+        FLOW
+        + "\ndef made(k):\n    @task\n    def scaled(x: int) -> int:\n        return x * k\n\n    @workflow\n    def both(x: int = 1) -> int:\n        return scaled(inc(x))\n\n    return both\n\nboth = made(7)\n",
+    )
     assert shell.promissory(*PROCESSES, "flow.py", "both").stdout == "14\n"
     assert runs() == ["SUCCEEDED"]
 
@@ -126,9 +141,14 @@ def test_A11_what_cannot_travel_is_told_in_a_line(shell, told):
 
 
 def test_R6_a_run_is_resumed_in_another_folder_after_its_project_was_deleted(shell):
-    shell.write("there/flow.py", "import os\nfrom beside import word\nfrom promissory import task\n\n@task\ndef told(x: int) -> str:\n    assert 'BROKEN' not in os.environ\n    return word * x\n")
+    shell.write(
+        "there/flow.py",
+        "import os\nfrom beside import word\nfrom promissory import task\n\n@task\ndef told(x: int) -> str:\n    assert 'BROKEN' not in os.environ\n    return word * x\n",
+    )
     shell.write("there/beside.py", "word = 'kept'\n")
     shell.promissory(*PROCESSES, "--run-id", "one", "there/flow.py", "told", "--x", "2", BROKEN="yes")
     for name in ("flow.py", "beside.py"):
         (shell.folder / "there" / name).unlink()
-    assert shell.promissory("resume", "--quiet", "--engine", "processes", "one", cwd=shell.folder).stdout == "keptkept\n"
+    assert (
+        shell.promissory("resume", "--quiet", "--engine", "processes", "one", cwd=shell.folder).stdout == "keptkept\n"
+    )

@@ -185,7 +185,12 @@ def test_run_keeps_runs_where_the_store_option_says(cli, shell, flow):
 
 
 def test_run_keeps_runs_where_the_environment_says(shell, flow):
-    assert shell.promissory("run", "--run-id", "a", "flow.py", "as_number", PROMISSORY_STORE=str(shell.folder / "there")).returncode == 0
+    assert (
+        shell.promissory(
+            "run", "--run-id", "a", "flow.py", "as_number", PROMISSORY_STORE=str(shell.folder / "there")
+        ).returncode
+        == 0
+    )
     assert (shell.folder / "there" / "runs" / "a").is_dir()
 
 

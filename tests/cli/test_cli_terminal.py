@@ -47,12 +47,20 @@ def at_terminal(shell):
 
     def run(*arguments, stdout=True, stderr=True):
         ours, theirs = pty.openpty()
-        process = shell.start(*arguments, stdout=theirs if stdout else subprocess.PIPE, stderr=theirs if stderr else subprocess.PIPE, TERM="xterm", COLUMNS="100")
+        process = shell.start(
+            *arguments,
+            stdout=theirs if stdout else subprocess.PIPE,
+            stderr=theirs if stderr else subprocess.PIPE,
+            TERM="xterm",
+            COLUMNS="100",
+        )
         os.close(theirs)
         shown, deadline = b"", time.monotonic() + 10
         try:
             while True:
-                assert select.select([ours], [], [], max(0, deadline - time.monotonic()))[0], f"it goes on and on: {shown!r}"
+                assert select.select([ours], [], [], max(0, deadline - time.monotonic()))[0], (
+                    f"it goes on and on: {shown!r}"
+                )
                 try:
                     piece = os.read(ours, 65536)
                 except OSError:  # the other end is closed
@@ -120,7 +128,9 @@ def test_status_at_a_terminal_draws_tables(at_terminal, shell, flow):
     assert "main/rows" in shown
 
 
-@pytest.mark.parametrize("arguments", [["flow.py", "long_text"], ["--json", "flow.py", "table", "--n", "20000"]], ids=["text", "json"])
+@pytest.mark.parametrize(
+    "arguments", [["flow.py", "long_text"], ["--json", "flow.py", "table", "--n", "20000"]], ids=["text", "json"]
+)
 def test_run_whose_reader_closes_early_shows_no_traceback(shell, flow, arguments):
     process = shell.start("run", "--quiet", *arguments)
     process.stdout.readline()

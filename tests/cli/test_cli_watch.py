@@ -95,7 +95,9 @@ class Shown:
         self._text = b""
 
     def _more(self, deadline):
-        assert select.select([self._descriptor], [], [], max(0.0, deadline - time.monotonic()))[0], f"nothing more is shown: {self.text[-2000:]}"
+        assert select.select([self._descriptor], [], [], max(0.0, deadline - time.monotonic()))[0], (
+            f"nothing more is shown: {self.text[-2000:]}"
+        )
         try:
             piece = os.read(self._descriptor, 1 << 16)
         except OSError:  # a terminal whose other end is closed
@@ -106,7 +108,11 @@ class Shown:
     @property
     def text(self):
         """All so far, without colours and movements."""
-        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self._text.decode("utf-8", "replace")).replace("\r\n", "\n").replace("\r", "\n")
+        return (
+            re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self._text.decode("utf-8", "replace"))
+            .replace("\r\n", "\n")
+            .replace("\r", "\n")
+        )
 
     @property
     def raw(self):
@@ -319,7 +325,11 @@ def test_X5_logs_follow_of_a_node_prints_its_lines_as_they_are(running, piped, g
     logs, shown = piped("logs", "--follow", "a", "main/held")
     shown.until("held 2: before the gate\n")
     gate.remove()
-    assert shown.to_the_end().splitlines() == ["held 2: before the gate", "held 2: half a line and its end", "held 2: after the gate"]
+    assert shown.to_the_end().splitlines() == [
+        "held 2: before the gate",
+        "held 2: half a line and its end",
+        "held 2: after the gate",
+    ]
     assert ended(logs) == (0, "")
 
 

@@ -63,14 +63,26 @@ def run_doctest(page, text, names):
 
 
 def run_console(folder, text):
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     for command, expected in commands(text):
         if "# doctest: +SKIP" in command:
             continue
         ran = subprocess.run(
-            ["bash", "-c", command], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120
+            ["bash", "-c", command],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
         )
-        assert doctest.OutputChecker().check_output(expected, ran.stdout, FLAGS), f"$ {command}\n--- expected\n{expected}--- printed\n{ran.stdout}"
+        assert doctest.OutputChecker().check_output(expected, ran.stdout, FLAGS), (
+            f"$ {command}\n--- expected\n{expected}--- printed\n{ran.stdout}"
+        )
 
 
 def commands(text):

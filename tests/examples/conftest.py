@@ -16,7 +16,9 @@ COMMAND = Path(sys.executable).parent / "promissory"
 @pytest.fixture
 def run_program(tmp_path):
     """A function (program, arguments…) → the ended process. The program is `promissory` or an example's file name."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("PROMISSORY_STORE", "COLUMNS", "FORCE_COLOR")}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("PROMISSORY_STORE", "COLUMNS", "FORCE_COLOR")
+    }
 
     def run(program, *arguments, **more):
         command = [COMMAND] if program == "promissory" else [sys.executable, EXAMPLES / program]
@@ -68,8 +70,13 @@ def make_tree(tmp_path):
         for place in places:
             place.mkdir(parents=True, exist_ok=True)
             for _ in range(files):
-                body = "".join(f"def f{n}(x):\n" + "    x += 1\n" * draw.randrange(1, 9) + "    return x\n\n\n" for n in range(draw.randrange(4)))
-                (place / f"m{count:05}.py").write_text("import os\nfrom sys import path\n\n" + body + ("class C:\n    pass\n" if count % 3 else ""))
+                body = "".join(
+                    f"def f{n}(x):\n" + "    x += 1\n" * draw.randrange(1, 9) + "    return x\n\n\n"
+                    for n in range(draw.randrange(4))
+                )
+                (place / f"m{count:05}.py").write_text(
+                    "import os\nfrom sys import path\n\n" + body + ("class C:\n    pass\n" if count % 3 else "")
+                )
                 count += 1
         (root / "broken.py").write_text("def f(:\n    pass\n")
         (root / "notes.txt").write_text("no Python\n")

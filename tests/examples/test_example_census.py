@@ -17,7 +17,9 @@ def census(run_program, example):
     """A function (root, run id) → the report, as JSON."""
 
     def report(root, run_id="census", *more):
-        ended = run_program("promissory", "run", "--json", "--run-id", run_id, example("census.py"), "--root", root, *more)
+        ended = run_program(
+            "promissory", "run", "--json", "--run-id", run_id, example("census.py"), "--root", root, *more
+        )
         assert ended.returncode == 0, ended.stderr
         return json.loads(ended.stdout)
 
@@ -68,7 +70,11 @@ def test_census_of_what_is_no_folder_fails_and_says_so(run_program, example):
 def test_D1_census_leaves_a_futures_file_for_each_folder(census, run_program, make_tree, tmp_path):
     root = make_tree(folders=12, files=2)
     census(root)
-    folders = [folder for folder in root.rglob("*") if folder.is_dir() and not folder.is_symlink() and folder.name != "__pycache__"]
+    folders = [
+        folder
+        for folder in root.rglob("*")
+        if folder.is_dir() and not folder.is_symlink() and folder.name != "__pycache__"
+    ]
     files = list((tmp_path / ".promissory" / "runs" / "census" / "futures").rglob("*.futures"))
     assert len(files) == len(folders) + 1, "one for the root"
     assert len(run_program("promissory", "futures", "census").stdout.splitlines()) == len(files)

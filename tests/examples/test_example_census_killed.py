@@ -76,17 +76,27 @@ def workload(tmp_path, example, make_tree):
 
 def committed(store):
     """The files whose nodes have a done event in the journal."""
-    return [row.path.rpartition("/")[2] for row in History(store, "killed").nodes() if row.called.endswith(":count_file") and row.state == "SUCCEEDED"]
+    return [
+        row.path.rpartition("/")[2]
+        for row in History(store, "killed").nodes()
+        if row.called.endswith(":count_file") and row.state == "SUCCEEDED"
+    ]
 
 
-def test_J1_census_killed_again_and_again_gives_the_same_report_and_repeats_no_committed_file(tmp_path, run_program, workload, load_example, whole):
+def test_J1_census_killed_again_and_again_gives_the_same_report_and_repeats_no_committed_file(
+    tmp_path, run_program, workload, load_example, whole
+):
     draw = random.Random(2026)
     store, side = Store(tmp_path / ".promissory"), tmp_path / "bodies"
     side.touch()
     read = 0
     for moment in range(MOMENTS if whole else 8):
         before = set(committed(store)) if moment else set()
-        command = ("resume", *INLINE, "killed") if moment else ("run", *INLINE, "--run-id", "killed", "watched.py", "--root", workload)
+        command = (
+            ("resume", *INLINE, "killed")
+            if moment
+            else ("run", *INLINE, "--run-id", "killed", "watched.py", "--root", workload)
+        )
         at_body = draw.randrange(1, 300) if moment % 4 != 3 else 0
         delay = draw.random() * (0.005 if at_body else 0.060)
         ended = run_program("promissory", *command, KILL_AT_BODY=str(at_body), KILL_AFTER=str(delay))
@@ -104,5 +114,9 @@ def test_J1_census_killed_again_and_again_gives_the_same_report_and_repeats_no_c
     assert {name: found[name] for name in ("files", "unreadable", "lines", "functions", "classes", "imports")} == {
         name: getattr(whole, name) for name in ("files", "unreadable", "lines", "functions", "classes", "imports")
     }
-    assert [(one["lines"], one["name"], one["file"]) for one in found["longest"]] == [(one.lines, one.name, one.file) for one in whole.longest]
-    assert sorted(committed(store)) == sorted(file.stem for file in workload.rglob("*.py") if file.parent.name != "__pycache__")
+    assert [(one["lines"], one["name"], one["file"]) for one in found["longest"]] == [
+        (one.lines, one.name, one.file) for one in whole.longest
+    ]
+    assert sorted(committed(store)) == sorted(
+        file.stem for file in workload.rglob("*.py") if file.parent.name != "__pycache__"
+    )

@@ -139,10 +139,19 @@ def montage_like():
         viewed.append(add(f"mAdd_{band}", [table, *corrected], 0.3))
         add(f"mViewer_{band}", [viewed[-1]], 0.4)
     add("mViewer", viewed, 0.7)
-    specified = [{"id": id, "parents": p, "inputFiles": reads, "outputFiles": writes} for id, (p, reads, writes, _) in tasks.items()]
-    files = [{"id": file, "sizeInBytes": 1000 + n} for n, file in enumerate(file for one in tasks.values() for file in one[2])]
+    specified = [
+        {"id": id, "parents": p, "inputFiles": reads, "outputFiles": writes}
+        for id, (p, reads, writes, _) in tasks.items()
+    ]
+    files = [
+        {"id": file, "sizeInBytes": 1000 + n}
+        for n, file in enumerate(file for one in tasks.values() for file in one[2])
+    ]
     took = [{"id": id, "runtimeInSeconds": one[3]} for id, one in tasks.items()]
-    workflow = {"specification": {"tasks": specified, "files": files}, "execution": {"makespanInSeconds": 800, "tasks": took}}
+    workflow = {
+        "specification": {"tasks": specified, "files": files},
+        "execution": {"makespanInSeconds": 800, "tasks": took},
+    }
     return {"name": "Montage-like", "schemaVersion": "1.5", "workflow": workflow}
 
 
@@ -201,7 +210,12 @@ class Disturbed:
     def go_on(self):
         """Begin the run; or resume it, if it has begun."""
         command = ["resume", RUN] if self._history() else ["run", "--run-id", RUN, *self.command]
-        environment = {**os.environ, "PROMISSORY_STORE": str(self.folder / self.name), "BEGUN": str(self.begun), "KILL_NINE": self.mark}
+        environment = {
+            **os.environ,
+            "PROMISSORY_STORE": str(self.folder / self.name),
+            "BEGUN": str(self.begun),
+            "KILL_NINE": self.mark,
+        }
         if self.process is not None:
             self.said.close()
         self.said = open(self.folder / f"{self.name}.said", "w+")  # noqa: SIM115
@@ -341,7 +355,9 @@ def disturbed(make, seed, each, steps):
             enough = 0 if by_clock else run.count() + draw.randrange(*steps)
             more = draw.random() * 0.6 if by_clock else draw.choice((0.0, draw.random() * 0.02))
             print(f"seed {seed}, {len(deck)} kills to go: {deck[-1]} {more:.4f} s after {enough} nodes")
-            until(lambda run=run, enough=enough: run.count() >= enough or not run.is_going_on, "nodes that are committed")
+            until(
+                lambda run=run, enough=enough: run.count() >= enough or not run.is_going_on, "nodes that are committed"
+            )
             time.sleep(more)  # nothing is waited for: it is a part of the moment that was drawn
             if run.kill(deck[-1], draw):
                 deck.pop()
@@ -365,7 +381,9 @@ def test_J1_montage_killed_again_and_again_ends_as_if_nothing_had_been(disturb, 
     if not file.is_file():
         file = tmp_path / "instance.json"
         file.write_text(json.dumps(montage_like()))
-    disturbed(disturb("sky", SKY, ["--instance", file, "--scale", "0.0015"]), seed=619, each=10 if whole else 3, steps=(1, 50))
+    disturbed(
+        disturb("sky", SKY, ["--instance", file, "--scale", "0.0015"]), seed=619, each=10 if whole else 3, steps=(1, 50)
+    )
 
 
 def test_J1_census_killed_again_and_again_ends_as_if_nothing_had_been(disturb, make_tree, whole):

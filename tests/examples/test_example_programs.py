@@ -65,15 +65,23 @@ def test_merge_sort_as_a_program_with_an_empty_file(run_program, tmp_path):
 
 
 def test_merge_sort_through_the_command_sorts_a_file(run_program, example, numbers):
-    ended = run_program("promissory", "run", "--quiet", "--json", example("merge_sort.py"), "sort_file", "--path", "numbers.txt")
+    ended = run_program(
+        "promissory", "run", "--quiet", "--json", example("merge_sort.py"), "sort_file", "--path", "numbers.txt"
+    )
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout) == sorted(numbers)
 
 
 def test_merge_sort_shows_its_recursion_in_its_futures_files(run_program, example, numbers):
-    run_program("promissory", "run", "--run-id", "a", example("merge_sort.py"), "--path", "numbers.txt", "--threshold", "100")
+    run_program(
+        "promissory", "run", "--run-id", "a", example("merge_sort.py"), "--path", "numbers.txt", "--threshold", "100"
+    )
     ended = run_program("promissory", "futures", "a")
-    assert ended.stdout.splitlines()[:3] == ["main/merge_sort", "main/merge_sort/merge_sort_remotely", "main/merge_sort/merge_sort_remotely/merge_sort"]
+    assert ended.stdout.splitlines()[:3] == [
+        "main/merge_sort",
+        "main/merge_sort/merge_sort_remotely",
+        "main/merge_sort/merge_sort_remotely/merge_sort",
+    ]
     assert len(ended.stdout.splitlines()) == 7 + 3, "300 → 150 → 75: seven sorts, three of them split"
     inner = run_program("promissory", "futures", "a", "main/merge_sort/merge_sort_remotely")
     assert "merge_sort~2 : list[int] = dynamic merge_sort(" in inner.stdout
@@ -87,7 +95,9 @@ def test_merge_sort_of_a_file_that_is_not_there(run_program, example):
 
 
 def test_D3_merge_sort_that_never_ends_is_stopped(run_program, example, numbers):
-    ended = run_program("promissory", "run", "--quiet", example("merge_sort.py"), "--path", "numbers.txt", "--threshold", "0")
+    ended = run_program(
+        "promissory", "run", "--quiet", example("merge_sort.py"), "--path", "numbers.txt", "--threshold", "0"
+    )
     assert ended.returncode == 1
     assert "DepthExceeded" in ended.stderr or "NoProgress" in ended.stderr
 

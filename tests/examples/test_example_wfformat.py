@@ -46,9 +46,14 @@ def described(tasks, version="1.5"):
         {"id": id, "name": id, "parents": parents, "children": [], "inputFiles": reads, "outputFiles": list(writes)}
         for id, (_, parents, reads, writes) in backwards.items()
     ]
-    took = [{"id": id, "runtimeInSeconds": seconds, "command": {"program": "do"}} for id, (seconds, *_) in tasks.items()]
+    took = [
+        {"id": id, "runtimeInSeconds": seconds, "command": {"program": "do"}} for id, (seconds, *_) in tasks.items()
+    ]
     files = [{"id": name, "sizeInBytes": size} for name, size in sizes.items()]
-    workflow = {"specification": {"tasks": specified, "files": files}, "execution": {"makespanInSeconds": 60, "tasks": took}}
+    workflow = {
+        "specification": {"tasks": specified, "files": files},
+        "execution": {"makespanInSeconds": 60, "tasks": took},
+    }
     return {"name": "small", "schemaVersion": version, "workflow": workflow}
 
 
@@ -64,17 +69,30 @@ class Run:
 
     def done(self, decode):
         """[(node's name, what it handed on)] of the tasks, in the order of the plan; one for each time that it was committed."""
-        events = [event for segment, _ in read_segments(self.store, "replay", 0, find_end(self.store, "replay")) for event in segment.events]
+        events = [
+            event
+            for segment, _ in read_segments(self.store, "replay", 0, find_end(self.store, "replay"))
+            for event in segment.events
+        ]
         frame = next(event[3] for event in events if event[0] == EXPANDED)
         names = node_names(self.plan.shape, 0)
-        found = [event for event in events if event[0] == DONE and event[1] == frame and event[2] < len(names) and names[event[2]] != "report"]
-        return [(names[event[2]], decode(self.store.get_value(event[3]))) for event in sorted(found, key=lambda event: event[2])]
+        found = [
+            event
+            for event in events
+            if event[0] == DONE and event[1] == frame and event[2] < len(names) and names[event[2]] != "report"
+        ]
+        return [
+            (names[event[2]], decode(self.store.get_value(event[3])))
+            for event in sorted(found, key=lambda event: event[2])
+        ]
 
 
 @pytest.fixture(scope="module")
 def replayed(tmp_path_factory):
     """A function (instance's name, engine) → its file as JSON, its replay. Each is run once."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("PROMISSORY_STORE", "COLUMNS", "FORCE_COLOR")}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("PROMISSORY_STORE", "COLUMNS", "FORCE_COLOR")
+    }
 
     @cache
     def replay(name, engine):
@@ -86,7 +104,19 @@ def replayed(tmp_path_factory):
             file = INSTANCES / REAL[name][0]
             if not file.is_file():
                 pytest.skip(f"{file} is not here")
-        command = [COMMAND, "run", "--quiet", "--json", "--engine", engine, "--store", "store", "--run-id", "replay", ROOT / "examples" / "wfformat.py"]
+        command = [
+            COMMAND,
+            "run",
+            "--quiet",
+            "--json",
+            "--engine",
+            engine,
+            "--store",
+            "store",
+            "--run-id",
+            "replay",
+            ROOT / "examples" / "wfformat.py",
+        ]
         ended = subprocess.run(
             [*map(str, command), "--instance", str(file), "--scale", str(SCALE)],
             cwd=folder,
@@ -122,7 +152,9 @@ def critical_path(facts):
     return max(ends.values())
 
 
-everywhere = pytest.mark.parametrize(("name", "engine"), [(name, engine) for name in (*REAL, "diamond") for engine in ENGINES])
+everywhere = pytest.mark.parametrize(
+    ("name", "engine"), [(name, engine) for name in (*REAL, "diamond") for engine in ENGINES]
+)
 
 
 @everywhere
@@ -217,7 +249,17 @@ def refused(run_program, example, tmp_path):
 
     def say(instance):
         (tmp_path / "instance.json").write_text(json.dumps(instance))
-        ended = run_program("promissory", "run", "--engine", "inline", example("wfformat.py"), "--instance", "instance.json", "--scale", "0.0001")
+        ended = run_program(
+            "promissory",
+            "run",
+            "--engine",
+            "inline",
+            example("wfformat.py"),
+            "--instance",
+            "instance.json",
+            "--scale",
+            "0.0001",
+        )
         assert (ended.returncode, ended.stdout) == (1, ""), ended.stderr
         return ended.stderr
 
@@ -267,7 +309,17 @@ NO_TIME = {id: (0.0, *others) for id, (_, *others) in DIAMOND.items()}
 @pytest.mark.parametrize(("tasks", "scale"), [(NO_TIME, "1"), (DIAMOND, "0")], ids=["tasks took no time", "scale 0"])
 def test_a_replay_that_takes_no_time_is_reported(run_program, example, tmp_path, tasks, scale):
     (tmp_path / "instance.json").write_text(json.dumps(described(tasks)))
-    ended = run_program("promissory", "run", "--quiet", "--json", example("wfformat.py"), "--instance", "instance.json", "--scale", scale)
+    ended = run_program(
+        "promissory",
+        "run",
+        "--quiet",
+        "--json",
+        example("wfformat.py"),
+        "--instance",
+        "instance.json",
+        "--scale",
+        scale,
+    )
     assert ended.returncode == 0, ended.stderr
     assert (json.loads(ended.stdout)["tasks"], json.loads(ended.stdout)["critical_path"]) == (5, 0.0)
 

@@ -225,4 +225,15 @@ def too_deep(x: int) -> int:
     return add(too_deep(x + 1))
 
 
-FAILING = (raises, raises_strangely, leaves, lies, lies_deep_down, fails_while_tracing, emits_nonsense, fails_below, repeats, too_deep)
+FAILING = (
+    raises,
+    raises_strangely,
+    leaves,
+    lies,
+    lies_deep_down,
+    fails_while_tracing,
+    emits_nonsense,
+    fails_below,
+    repeats,
+    too_deep,
+)

@@ -190,7 +190,17 @@ def _entries() -> tuple[bytes, ...]:
 def _beats() -> tuple[bytes, ...]:
     store, ids = made()
     one = Beat(
-        epoch=3, host="elsewhere", pid=1, birth="5", time=1e12, over=False, done=3, nodes=9, running=[[0, 1, "w", 17]], waiting=1, retrying=2
+        epoch=3,
+        host="elsewhere",
+        pid=1,
+        birth="5",
+        time=1e12,
+        over=False,
+        done=3,
+        nodes=9,
+        running=[[0, 1, "w", 17]],
+        waiting=1,
+        retrying=2,
     )
     return (*(store.get(run_key(id, "beat")) for id in ids), json.dumps(asdict(one)).encode())
 
@@ -264,7 +274,15 @@ def _use_segment(segment: Segment) -> None:
 
 
 def _use_manifest(manifest: Manifest) -> None:
-    for text in (manifest.run_id, manifest.workflow, manifest.engine, manifest.user, manifest.host, manifest.python, manifest.promissory):
+    for text in (
+        manifest.run_id,
+        manifest.workflow,
+        manifest.engine,
+        manifest.user,
+        manifest.host,
+        manifest.python,
+        manifest.promissory,
+    ):
         _expect(text, str)
     _true(manifest.run_id == "whole", "it is the manifest of another run, whose journal would be read")
     for text in (*manifest.source, *manifest.parent, *manifest.inputs):
@@ -381,11 +399,21 @@ PLAN_FILE = Decoder(
 )
 FUTURES_FILE = Decoder("futures file", "sealed", _futures, futures_from_bytes, (PlanFormatError,), _use_plan)
 SEGMENT = Decoder(
-    "journal segment", "sealed", _segments, lambda data: segment_from_bytes(data, "segment"), (JournalError, PlanFormatError), _use_segment
+    "journal segment",
+    "sealed",
+    _segments,
+    lambda data: segment_from_bytes(data, "segment"),
+    (JournalError, PlanFormatError),
+    _use_segment,
 )
 SNAPSHOT_STATE = Decoder("snapshot", "msgpack", _snapshots, load, (FormatError,), _use_snapshot)
 SNAPSHOT_VALUES = Decoder(
-    "values of a snapshot", "msgpack", _snapshots, values_of, (FormatError,), lambda values: [_use_value(one) for one in values]
+    "values of a snapshot",
+    "msgpack",
+    _snapshots,
+    values_of,
+    (FormatError,),
+    lambda values: [_use_value(one) for one in values],
 )
 MANIFEST = Decoder(
     "manifest",
@@ -395,7 +423,9 @@ MANIFEST = Decoder(
     (JournalError, RunNotFound),
     _use_manifest,
 )
-CACHE_ENTRY = Decoder("cache entry", "sealed", _entries, lambda data: entry_from_bytes(data, "entry"), (FormatError,), _use_entry)
+CACHE_ENTRY = Decoder(
+    "cache entry", "sealed", _entries, lambda data: entry_from_bytes(data, "entry"), (FormatError,), _use_entry
+)
 CACHE_LOOKUP = Decoder("cache lookup", "sealed", _entries, _decode_cached, ())
 COMMAND = Decoder(
     "inbox command",
@@ -429,7 +459,13 @@ TYPE = Decoder(
     lambda type: (str(type), type_bytes(type)),
 )
 BEAT = Decoder("beat", "json", _beats, _decode_beat, (), _use_beat)
-LEASE = Decoder("lease", "json", lambda: (json.dumps({"run": "other", "epoch": 1, "nonce": "ab"}).encode(), b"{}"), _decode_lease, ())
+LEASE = Decoder(
+    "lease",
+    "json",
+    lambda: (json.dumps({"run": "other", "epoch": 1, "nonce": "ab"}).encode(), b"{}"),
+    _decode_lease,
+    (),
+)
 
 DECODERS = (
     PLAN_FILE,
@@ -461,11 +497,38 @@ class Huge(NamedTuple):
 
 _INTERESTING: tuple[Any, ...] = (
     *(None, True, False, 0, 1, 2, 3, 7, 15, 127, 128, 255, 256, -1, -2, -129),
-    *(2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**33, 2**53, 2**63 - 1, 2**63, 2**64 - 1, -(2**63), 2**64, 2**70, -(2**70), 10**5000),
+    *(
+        2**31 - 1,
+        2**31,
+        2**32 - 1,
+        2**32,
+        2**33,
+        2**53,
+        2**63 - 1,
+        2**63,
+        2**64 - 1,
+        -(2**63),
+        2**64,
+        2**70,
+        -(2**70),
+        10**5000,
+    ),
     *(0.0, -0.0, 1.5, math.nan, math.inf, -math.inf, 1e308),
     *("", "x", "task", "main", "\ud800", "é" * 40, "../../etc", "os:system", "antigravity:geohash", "x\0y", "a" * 5000),
     *(b"", b"\0", b"\xff", b"\xc0", bytes(16), bytes(32), b"\x90", b"\xdd\xff\xff\xff\xff", b"\x91" * 600, b"a" * 5000),
-    *([], [[]], [0], [None, None], [0, 1, 2, 3], [bytes(32), 5000], [bytes(31), -1], {}, {"a": 1}, {"b": [], "a": {}}, [0] * 300),
+    *(
+        [],
+        [[]],
+        [0],
+        [None, None],
+        [0, 1, 2, 3],
+        [bytes(32), 5000],
+        [bytes(31), -1],
+        {},
+        {"a": 1},
+        {"b": [], "a": {}},
+        [0] * 300,
+    ),
     *(Huge(b"\x91" * depth + b"\0") for depth in (3, 100, 300, 480, 505, 520, 1000, 5000)),
     *(
         Huge(raw)
@@ -540,7 +603,9 @@ def _places(tree: Any) -> list[tuple[Any, Any]]:
 def _trees_in(data: bytes) -> list[Any] | None:
     """The trees that bytes hold one after another, if they hold nothing else."""
     found = []
-    unpacker = msgpack.Unpacker(None, max_buffer_size=len(data) + 1, strict_map_key=False, unicode_errors="surrogatepass", ext_hook=_ext)
+    unpacker = msgpack.Unpacker(
+        None, max_buffer_size=len(data) + 1, strict_map_key=False, unicode_errors="surrogatepass", ext_hook=_ext
+    )
     unpacker.feed(data)
     while unpacker.tell() < len(data):
         try:
@@ -588,7 +653,9 @@ def _mutate_tree(tree: Any, random: random.Random, other: list[Any]) -> None:
     if current.__class__ is bytes and len(current) > 1 and choice < 0.7:
         holder[key] = _mutated_inside(current, random, other)
     elif current.__class__ is int and choice < 0.4:
-        holder[key] = random.choice((current + 1, current - 1, -current, ~current, current << 8, current ^ 1, random.randrange(1 << 20)))
+        holder[key] = random.choice(
+            (current + 1, current - 1, -current, ~current, current << 8, current ^ 1, random.randrange(1 << 20))
+        )
     elif choice < 0.65:
         holder[key] = copy.deepcopy(random.choice(_INTERESTING))
     elif choice < 0.75 and other:
@@ -674,10 +741,15 @@ def mutated(decoder: Decoder, random: random.Random) -> bytes:
         payload = _mutated_bytes(payload, random, payload)
     else:
         trees = _trees_in(payload) or []
-        other = [holder[key] for holder, key in _places(_trees_in(random.choice(decoder.corpus)[HEADER.size : -CHECK_SUM]) or [])][:200]
+        other = [
+            holder[key]
+            for holder, key in _places(_trees_in(random.choice(decoder.corpus)[HEADER.size : -CHECK_SUM]) or [])
+        ][:200]
         try:
             for _ in range(random.choice((1, 1, 1, 2, 3))):
-                _mutate_tree(trees[0] if trees and _is_container(trees[0]) and random.random() < 0.95 else trees, random, other)
+                _mutate_tree(
+                    trees[0] if trees and _is_container(trees[0]) and random.random() < 0.95 else trees, random, other
+                )
             payload = b"".join(map(_raw, trees))
         except RecursionError:
             payload = b"\x91" * 100_000

@@ -178,7 +178,24 @@ def apart(
     warm: Celsius,
 ) -> list[str]:
     """What each input is, as text."""
-    shown = [amount, part, wave, who, steps, data, queue, order, words, access, movie, box, pair, page, user, warm.degrees]
+    shown = [
+        amount,
+        part,
+        wave,
+        who,
+        steps,
+        data,
+        queue,
+        order,
+        words,
+        access,
+        movie,
+        box,
+        pair,
+        page,
+        user,
+        warm.degrees,
+    ]
     return [repr(one) for one in shown]
 
 
@@ -242,7 +259,15 @@ def everything(x: Everything, start: Decimal, tag: Any) -> Report:
     )
     pages = [remake({"title": "N"}, start), remake(made.movie, made.box.item)]
     chain = deeper(made.chain, 2)
-    return Report(turned(x), texts, total([made.amount, made.part, 1, tag]), degrees(made.warm), first([start, made.amount]), pages, chain)
+    return Report(
+        turned(x),
+        texts,
+        total([made.amount, made.part, 1, tag]),
+        degrees(made.warm),
+        first([start, made.amount]),
+        pages,
+        chain,
+    )
 
 
 @workflow
@@ -254,7 +279,7 @@ def inputs(
     queue: deque[int],
     number: SupportsFloat,
     warm: Celsius,
-    words: Counter[str] = Counter("ab"),  # noqa: B006
-    pair: Pair[float] = Pair(1, 2.5),  # noqa: B008
+    words: Counter[str] = Counter("ab"),
+    pair: Pair[float] = Pair(1, 2.5),
 ) -> tuple[Decimal, Movie, Box[int], Access, deque[int], SupportsFloat, Celsius, Counter[str], Pair[float]]:
     return amount, movie, box, access, queue, number, warm, words, pair

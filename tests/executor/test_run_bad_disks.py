@@ -39,7 +39,9 @@ def carried(workload, store, **options):
     """What a run on a store ends with: the run, or the error of its store."""
     forget()
     try:
-        return run(workload.target, workload.inputs, store=store, run_id=RUN_ID, echo=False, durability="process", **options)
+        return run(
+            workload.target, workload.inputs, store=store, run_id=RUN_ID, echo=False, durability="process", **options
+        )
     except StoreError as error:
         return error
 
@@ -87,9 +89,14 @@ class _From(Fault):
 
 @pytest.mark.parametrize("why", STAYS)
 def test_J1_the_error_of_a_bad_disk_names_the_key_the_store_and_the_way_out(why, tmp_path):
-    store = FaultyStore(tmp_path, [Fault("fail", verbs=["put_new"], keys="runs/*/journal/*", error=failing(STAYS[why]))])
+    store = FaultyStore(
+        tmp_path, [Fault("fail", verbs=["put_new"], keys="runs/*/journal/*", error=failing(STAYS[why]))]
+    )
     error = carried(NESTED, store)
-    assert str(error) == f"can't write runs/{RUN_ID}/journal/{0:020d} in the store {tmp_path.as_uri()}: {os.strerror(STAYS[why])}"
+    assert (
+        str(error)
+        == f"can't write runs/{RUN_ID}/journal/{0:020d} in the store {tmp_path.as_uri()}: {os.strerror(STAYS[why])}"
+    )
     assert error.__notes__ == [
         f"run {RUN_ID} is interrupted; what was acknowledged is safe. Repair the store, then: promissory resume {RUN_ID} --store {tmp_path.as_uri()}"
     ]
@@ -99,7 +106,9 @@ def test_J1_the_error_of_a_bad_disk_names_the_key_the_store_and_the_way_out(why,
 
 @pytest.mark.parametrize("engine", ["inline", "threads"])
 def test_J6_a_disk_that_is_full_when_a_value_is_stored_is_no_nodes_failure(engine, tmp_path, events_of):
-    store = FaultyStore(tmp_path, [Fault("fail", verbs=["put_new"], keys="objects/*", at=1, error=failing(errno.ENOSPC))])
+    store = FaultyStore(
+        tmp_path, [Fault("fail", verbs=["put_new"], keys="objects/*", at=1, error=failing(errno.ENOSPC))]
+    )
     error = carried(NESTED, store, engine=engine)
     assert isinstance(error, StoreError)
     assert "No space left on device" in str(error)
@@ -178,7 +187,9 @@ def small_disk(tmp_path):
     """A file system of 3 MiB: room for the sources of this folder, and little more."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], capture_output=True, check=False)
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
     if made.returncode:
         pytest.skip("no file system can be mounted here")
     yield folder
@@ -201,7 +212,9 @@ def much() -> int:
 
 
 @pytest.mark.parametrize("engine", ["inline", "processes"])
-def test_J1_a_disk_that_is_really_full_stops_the_run_and_a_resume_goes_on_when_there_is_room(small_disk, engine, events_of):
+def test_J1_a_disk_that_is_really_full_stops_the_run_and_a_resume_goes_on_when_there_is_room(
+    small_disk, engine, events_of
+):
     with pytest.raises(StoreError, match="No space left on device") as caught:
         run(much, store=small_disk, run_id="much", engine=engine, echo=False, durability="process")
     assert "promissory resume much --store" in caught.value.__notes__[0]
@@ -210,7 +223,9 @@ def test_J1_a_disk_that_is_really_full_stops_the_run_and_a_resume_goes_on_when_t
     assert resume("much", store=small_disk, engine=engine, echo=False, durability="process").result == 6_000_000
     assert [event for event in events_of(Store(small_disk), "much") if event[0] == DONE][: len(committed)] == committed
     left = Store(small_disk).leftovers()
-    assert left == [] or (engine == "processes" and len(left) <= os.cpu_count()), "a worker that was writing is ended with the run, and leaves its file to gc"
+    assert left == [] or (engine == "processes" and len(left) <= os.cpu_count()), (
+        "a worker that was writing is ended with the run, and leaves its file to gc"
+    )
 
 
 def test_J1_a_disk_that_turns_read_only_under_a_run_is_told(small_disk, events_of):
@@ -302,7 +317,8 @@ def test_J6_an_error_that_passes_at_any_operation_is_waited_out(workload, why, n
     number = 1
     while True:
         store = FaultyStore(
-            url := new_url(), [Fault("fail", at=number, error=failing(PASSES[why]), when="after" if number % 2 else "before")]
+            url := new_url(),
+            [Fault("fail", at=number, error=failing(PASSES[why]), when="after" if number % 2 else "before")],
         )
         ended = carried(workload, store)
         assert ended.result == workload.result

@@ -169,7 +169,11 @@ def test_B1_twelve_arms_and_the_right_one(n):
 def test_B1_nested_branches_choose_one_by_one(n):
     @workflow
     def nested(n: int) -> str:
-        low = conditional("outer").if_(n > 2).then(conditional("a").if_(n > 4).then("5").elif_(n == 4).then("4").else_().then("3"))
+        low = (
+            conditional("outer")
+            .if_(n > 2)
+            .then(conditional("a").if_(n > 4).then("5").elif_(n == 4).then("4").else_().then("3"))
+        )
         return low.else_().then(conditional("b").if_(n > 1).then("2").elif_(n == 1).then("1").else_().then("0"))
 
     assert given(nested, n).result == str(n)
@@ -432,7 +436,9 @@ def test_B1_conditions_are_joined_as_logic_has_it(n, wanted):
     ],
 )
 def test_P4_values_without_order_fail_the_branch_and_name_it(type, value, condition):
-    with pytest.raises(RunFailed, match=r"main/c failed: TaskTypeError: a condition can't be decided: .* no order") as caught:
+    with pytest.raises(
+        RunFailed, match=r"main/c failed: TaskTypeError: a condition can't be decided: .* no order"
+    ) as caught:
         chosen(condition, type, value)
     assert isinstance(caught.value.__cause__, TaskTypeError)
     assert caught.value.path == "main/c"
@@ -862,7 +868,13 @@ def test_X8_arms_that_are_not_chosen_have_no_rows():
 def test_X8_paths_go_through_nested_branches_and_items():
     @workflow
     def one(n: int) -> int:
-        return conditional("a").if_(n > 0).then(conditional("b").if_(n > 1).then(big(n)).else_().then(small(n))).else_().then(n)
+        return (
+            conditional("a")
+            .if_(n > 0)
+            .then(conditional("b").if_(n > 1).then(big(n)).else_().then(small(n)))
+            .else_()
+            .then(n)
+        )
 
     @workflow
     def main(n: int) -> list[int]:
@@ -963,7 +975,12 @@ def test_X3_engines_store_the_same_bytes(project, write_module, monkeypatch):
         options = {"run_id": "same", "echo": False, "max_parallelism": 2, "durability": "process"}
         ended = run(module.all_of_it, {"n": 4}, engine=engine, store=store, **options)
         assert ended.state == "SUCCEEDED", ended.error
-        keys = [key for prefix in ("objects", "runs/same/futures") for folder in store.list(prefix) for key in store.list(folder)]
+        keys = [
+            key
+            for prefix in ("objects", "runs/same/futures")
+            for folder in store.list(prefix)
+            for key in store.list(folder)
+        ]
         rows = sorted((row.path, row.state, row.kind, row.depth) for row in ended.nodes())
         left.append(({key: store.get(key) for key in keys}, ended.encoded_outputs(), rows))
     assert left[0] == left[1] == left[2]
@@ -973,7 +990,9 @@ def test_X3_engines_store_the_same_bytes(project, write_module, monkeypatch):
 def test_J1_killed_in_an_arm_and_resumed_the_arm_goes_on_where_it_was(project, gate):
     project.write("chosen_killed.py", MODULE)
     stop = gate()
-    source = "from promissory import run\nfrom chosen_killed import chosen\nrun(chosen, {'n': 5}, run_id='k', echo=False)"
+    source = (
+        "from promissory import run\nfrom chosen_killed import chosen\nrun(chosen, {'n': 5}, run_id='k', echo=False)"
+    )
     process = project.spawn("-c", source, GATE=stop.path)
     stop.reached()
     process.send_signal(signal.SIGKILL)

@@ -106,7 +106,9 @@ def runs_again(write_module, memory, after, inputs=None, before=BASE):
     ids=["a parameter's type", "the result's type", "a new parameter", "the version", "what is ignored"],
 )
 def test_R3_a_change_of_what_makes_calls_equal_runs_the_body_again(write_module, memory, old, new):
-    assert runs_again(write_module, memory, BASE.replace(old, new).replace("-> int:\n    return work", "-> float:\n    return work"))
+    assert runs_again(
+        write_module, memory, BASE.replace(old, new).replace("-> int:\n    return work", "-> float:\n    return work")
+    )
 
 
 def test_R3_another_task_of_the_same_code_is_another_call(memory, ran):
@@ -245,14 +247,19 @@ def test_R3_a_whole_number_where_a_float_is_wanted_is_that_float(memory):
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [(0.0, -0.0), (1, True), ("1", 1), (b"a", "a"), ([1], (1,)), ({1: 2}, {"1": 2}), (None, False), (1, 1.0)], ids=repr
+    ("first", "second"),
+    [(0.0, -0.0), (1, True), ("1", 1), (b"a", "a"), ([1], (1,)), ({1: 2}, {"1": 2}), (None, False), (1, 1.0)],
+    ids=repr,
 )
 def test_R3_values_that_python_tells_apart_are_other_inputs(memory, first, second):
     @task(cache=True)
     def told(x: Any) -> str:
         return repr(x)
 
-    assert [run(told, {"x": value}, store=memory, echo=False).result for value in (first, second)] == [repr(first), repr(second)]
+    assert [run(told, {"x": value}, store=memory, echo=False).result for value in (first, second)] == [
+        repr(first),
+        repr(second),
+    ]
 
 
 def test_R3_a_dict_in_another_order_is_another_input(memory):
@@ -264,7 +271,9 @@ def test_R3_a_dict_in_another_order_is_another_input(memory):
     assert run(told, {"x": {"b": 2, "a": 1}}, store=memory, echo=False).result == "b a"
 
 
-@pytest.mark.parametrize("value", [None, 0, "", [], False, float("nan"), "x" * 100_000], ids=lambda value: repr(value)[:10])
+@pytest.mark.parametrize(
+    "value", [None, 0, "", [], False, float("nan"), "x" * 100_000], ids=lambda value: repr(value)[:10]
+)
 def test_R3_any_result_is_kept_also_one_that_is_nothing(memory, ran, value):
     @task(cache=True)
     def gives(x: int) -> Any:
@@ -399,7 +408,10 @@ def test_R3_a_hit_counts_as_done_and_its_successors_run(memory, ran):
     run(flow, {"x": 2}, store=memory, echo=False)
     ended = run(flow, {"x": 2}, store=memory, echo=False)
     assert ended.result == 4
-    assert [(row.state, row.cached, row.attempts) for row in ended.nodes()] == [("SUCCEEDED", True, 0), ("SUCCEEDED", False, 1)]
+    assert [(row.state, row.cached, row.attempts) for row in ended.nodes()] == [
+        ("SUCCEEDED", True, 0),
+        ("SUCCEEDED", False, 1),
+    ]
 
 
 def test_X8_a_cached_node_says_so_in_each_runs_own_history(store, ran):
@@ -706,7 +718,10 @@ def entry_and_value(store):
 
 
 def test_R3_a_large_value_is_an_object_that_entries_share_with_runs(store, ran):
-    assert run(large, {"n": 20_000}, store=store, echo=False).result == run(large, {"n": 20_000}, store=store, echo=False).result
+    assert (
+        run(large, {"n": 20_000}, store=store, echo=False).result
+        == run(large, {"n": 20_000}, store=store, echo=False).result
+    )
     assert ran == [20_000]
     assert len(store.get(entry_and_value(store)[0])) < 4096
 
@@ -737,7 +752,12 @@ def test_R3_an_entry_whose_value_is_damaged_counts_as_none_and_is_written_anew(s
 
 @pytest.mark.parametrize(
     "damage",
-    [lambda data: b"", lambda data: data[:-1], lambda data: data[:20] + bytes([data[20] ^ 1]) + data[21:], lambda data: b"text"],
+    [
+        lambda data: b"",
+        lambda data: data[:-1],
+        lambda data: data[:20] + bytes([data[20] ^ 1]) + data[21:],
+        lambda data: b"text",
+    ],
     ids=["empty", "torn", "flipped", "other"],
 )
 def test_R3_a_damaged_entry_counts_as_none_and_is_written_anew(store, ran, damage):
@@ -814,7 +834,9 @@ def test_R3_equal_calls_have_one_key_on_every_engine(write_module, tmp_path, mem
     found = {}
     for engine in ("inline", "threads", "processes"):
         store = Store(tmp_path / engine) if kind == "file" else Store(f"{memory}-{engine}")
-        ended = run(module.flow, {"n": 5000}, store=store, engine=engine, max_parallelism=2, durability="process", echo=False)
+        ended = run(
+            module.flow, {"n": 5000}, store=store, engine=engine, max_parallelism=2, durability="process", echo=False
+        )
         assert ended.result == [sum(range(5000)), 5001, 0]
         found[engine] = sorted(keys(store))
     assert found["inline"] == found["threads"] == found["processes"]
@@ -823,7 +845,10 @@ def test_R3_equal_calls_have_one_key_on_every_engine(write_module, tmp_path, mem
 @pytest.mark.parametrize(("first", "second"), [*itertools.permutations(["inline", "threads", "processes"], 2)])
 def test_R3_what_one_engine_kept_another_takes(write_module, memory, first, second):
     module = write_module("flow", ENGINES)
-    one, other = (run(module.flow, {"n": 5000}, store=memory, engine=engine, max_parallelism=2, echo=False) for engine in (first, second))
+    one, other = (
+        run(module.flow, {"n": 5000}, store=memory, engine=engine, max_parallelism=2, echo=False)
+        for engine in (first, second)
+    )
     assert one.result == other.result
     assert list(cached_of(other).values()) == [True]
 
@@ -893,7 +918,10 @@ def test_R3_the_code_version_for_one_call_is_of_the_code(write_module, memory):
         return promise(work(x)).with_overrides(cache=True, cache_version="code")
     """
     assert run(write_module("flow", source).flow, {"x": 1}, store=memory, echo=False).result == 2
-    assert run(write_module("flow", source.replace("x + 1", "x + 1000")).flow, {"x": 1}, store=memory, echo=False).result == 1001
+    assert (
+        run(write_module("flow", source.replace("x + 1", "x + 1000")).flow, {"x": 1}, store=memory, echo=False).result
+        == 1001
+    )
 
 
 def test_R3_a_failure_keeps_what_was_done_before_it(memory, ran):

@@ -89,7 +89,15 @@ def mixed(x: int) -> list[int]:
 def test_R3_of_equal_calls_at_one_time_one_runs(project, write_module, monkeypatch, engine, parallel):
     monkeypatch.chdir(project.folder)
     module = write_module("flow", MODULE)
-    ended = run(module.many, {"x": 3}, store=project.store, engine=engine, max_parallelism=parallel, durability="process", echo=False)
+    ended = run(
+        module.many,
+        {"x": 3},
+        store=project.store,
+        engine=engine,
+        max_parallelism=parallel,
+        durability="process",
+        echo=False,
+    )
     assert ended.result == [9] * 20
     assert project.lines("began") == ["many"]
     assert sum(row.cached for row in ended.nodes()) == 19
@@ -115,7 +123,15 @@ def test_R3_without_serialize_equal_calls_at_one_time_may_all_run(memory, ran):
 def test_R3_the_others_wait_while_the_first_one_is_tried_again(project, write_module, monkeypatch, engine):
     monkeypatch.chdir(project.folder)
     module = write_module("flow", MODULE)
-    ended = run(module.flaky_many, {"x": 3}, store=project.store, engine=engine, max_parallelism=3, durability="process", echo=False)
+    ended = run(
+        module.flaky_many,
+        {"x": 3},
+        store=project.store,
+        engine=engine,
+        max_parallelism=3,
+        durability="process",
+        echo=False,
+    )
     assert ended.result == [3] * 5
     assert project.lines("began") == ["flaky", "flaky"]
 
@@ -163,7 +179,15 @@ def many_breaking() -> list[int]:
 def test_R3_the_first_one_may_be_in_another_frame(project, write_module, monkeypatch, parallel):
     monkeypatch.chdir(project.folder)
     module = write_module("flow", MODULE)
-    ended = run(module.mixed, {"x": 3}, store=project.store, engine="threads", max_parallelism=parallel, durability="process", echo=False)
+    ended = run(
+        module.mixed,
+        {"x": 3},
+        store=project.store,
+        engine="threads",
+        max_parallelism=parallel,
+        durability="process",
+        echo=False,
+    )
     assert ended.result == [9] * 7
     assert len(project.lines("began")) == 1
 
@@ -332,13 +356,16 @@ def test_R3_a_run_that_waits_for_another_ones_call_can_be_stopped(project, gate,
 
 def test_R3_other_calls_of_a_run_go_on_while_one_waits_for_another_run(project, gate, eventually):
     project.write(
-        "flow.py", MODULE + "\n@workflow\ndef two(x: int) -> list[int]:\n    return [slow(x, '', 'second'), slow(4, '', 'other')]\n"
+        "flow.py",
+        MODULE
+        + "\n@workflow\ndef two(x: int) -> list[int]:\n    return [slow(x, '', 'second'), slow(4, '', 'other')]\n",
     )
     held = gate()
     first = project.spawn("-c", RUN.replace("ENGINE", INLINE), "first", held.path)
     held.reached()
     second = project.spawn(
-        "-c", "from promissory import run; from flow import two; print(run(two, {'x': 3}, max_parallelism=1, echo=False).result)"
+        "-c",
+        "from promissory import run; from flow import two; print(run(two, {'x': 3}, max_parallelism=1, echo=False).result)",
     )
     eventually(lambda: "other" in project.lines("began"), "the other call")
     held.open()
@@ -371,4 +398,6 @@ def test_R3_what_is_given_back_is_free_and_leaves_two_small_files():
     for _ in range(20):
         assert take_lease(store, b"k" * 32, "one", 1)
         give_back(store, b"k" * 32, "one", 1)
-    assert len(store.list("leases/6b/" + "6b" * 32)) == 2, "the newest, and the one before, whose number nobody may take again"
+    assert len(store.list("leases/6b/" + "6b" * 32)) == 2, (
+        "the newest, and the one before, whose number nobody may take again"
+    )

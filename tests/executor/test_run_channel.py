@@ -7,7 +7,20 @@ from functools import partial
 
 import pytest
 
-from promissory import Context, Loop, Skip, Store, conditional, current_context, dynamic, map_task, resume, run, task, workflow
+from promissory import (
+    Context,
+    Loop,
+    Skip,
+    Store,
+    conditional,
+    current_context,
+    dynamic,
+    map_task,
+    resume,
+    run,
+    task,
+    workflow,
+)
 from promissory.testing import MockClock, always_replay
 
 ENGINES = ["inline", "threads", "processes"]
@@ -112,7 +125,21 @@ def test_S7_what_is_written_is_as_it_was_when_it_was_written():
     assert carried(one_task(body)).state == "SUCCEEDED"
 
 
-VALUES = [None, True, 1, 1.5, "text", b"bytes", [1, "a"], (1, 2), {"a": [1]}, {1: 2}, {3, 4}, datetime(2026, 1, 2), 2**80]
+VALUES = [
+    None,
+    True,
+    1,
+    1.5,
+    "text",
+    b"bytes",
+    [1, "a"],
+    (1, 2),
+    {"a": [1]},
+    {1: 2},
+    {3, 4},
+    datetime(2026, 1, 2),
+    2**80,
+]
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)

@@ -51,7 +51,10 @@ def test_P4_a_wrong_result_names_the_task_and_the_path(store):
 
     error = failure_of(listed, {"count": 18}, store)
     assert isinstance(error.__cause__, TaskTypeError)
-    assert str(error.__cause__) == "rows() returned something else than it declares: result['rows'][17].price: expected float, got str"
+    assert (
+        str(error.__cause__)
+        == "rows() returned something else than it declares: result['rows'][17].price: expected float, got str"
+    )
     assert error.path == "main/rows"
 
 

@@ -73,7 +73,9 @@ print(json.dumps([*said, [[change.name, change.old.hex(), change.new.hex()] for 
 
 
 def resumed(project, **options):
-    output = project.code(RESUME.replace("**OPTIONS", "".join(f"{name}={value!r}, " for name, value in options.items())))
+    output = project.code(
+        RESUME.replace("**OPTIONS", "".join(f"{name}={value!r}, " for name, value in options.items()))
+    )
     return json.loads(output.splitlines()[-1])
 
 
@@ -97,7 +99,10 @@ def test_R6_code_that_did_not_change_is_not_told(project, failed_run):
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        (OTHER_INTERFACE, "flow:second(x: int, by: int = …) -> int became flow:second(x: int, more: int = …, by: int = …) -> int"),
+        (
+            OTHER_INTERFACE,
+            "flow:second(x: int, by: int = …) -> int became flow:second(x: int, more: int = …, by: int = …) -> int",
+        ),
         (REPAIRED.replace("by: int = 10", "by: int"), "flow:second"),
     ],
     ids=["another parameter", "a default that is needed is gone"],
@@ -113,7 +118,9 @@ def test_R6_another_interface_is_refused_before_anything_runs(project, failed_ru
 
 
 def test_R6_another_interface_of_what_is_traced_anew_is_no_hindrance(project, failed_run):
-    project.write("flow.py", OTHER_RESULT.replace("def grows(x: int) -> int:", "def grows(x: int) -> int:\n        return x\n"))
+    project.write(
+        "flow.py", OTHER_RESULT.replace("def grows(x: int) -> int:", "def grows(x: int) -> int:\n        return x\n")
+    )
     state, result, *_ = resumed(project)
     assert (state, result) == ("SUCCEEDED", 12)
 

@@ -61,7 +61,11 @@ def test_A11_other_code_under_the_same_name_is_a_mismatch_that_names_both(compil
     compiled.write("flow.py", FLOW.replace("p.x + by", "p.x - by"))
     state, (kind, path, message) = run_plan(compiled)
     assert (state, kind, path) == ("FAILED", "CodeMismatch", "main/shift")
-    digests = [word.strip(",.") for word in message.split() if len(word.strip(",.")) == 12 and set(word.strip(",.")) <= set("0123456789abcdef")]
+    digests = [
+        word.strip(",.")
+        for word in message.split()
+        if len(word.strip(",.")) == 12 and set(word.strip(",.")) <= set("0123456789abcdef")
+    ]
     assert len(set(digests)) == 2
     assert "flow:shift is not the code that the plan was made of" in message
 
@@ -164,21 +168,34 @@ def test_A11_a_closure_over_what_has_no_bytes_runs_where_it_was_compiled(store):
 
 
 def test_A5_a_script_runs_as_main_and_its_plan_where_it_is_imported(project):
-    project.write("flow.py", FLOW + "\nif __name__ == '__main__':\n    from promissory import run\n    print(run(flow, {'x': 1}).result)\n    flow.compile().save('flow.plan')\n")
+    project.write(
+        "flow.py",
+        FLOW
+        + "\nif __name__ == '__main__':\n    from promissory import run\n    print(run(flow, {'x': 1}).result)\n    flow.compile().save('flow.plan')\n",
+    )
     assert project.python("flow.py").strip() == "Point(x=4, y=0)"
     assert run_plan(project) == ["SUCCEEDED", "Point(x=4, y=0)"]
 
 
 def test_A5_a_run_of_a_script_is_resumed_by_a_process_that_imports_it(project):
-    broken = FLOW.replace("return Point(p.x + by", "import os\n    if 'BROKEN' in os.environ:\n        raise ValueError\n    return Point(p.x + by")
-    project.write("flow.py", broken + "\nif __name__ == '__main__':\n    from promissory import run\n    print(run(flow, {'x': 1}, run_id='script').state)\n")
+    broken = FLOW.replace(
+        "return Point(p.x + by",
+        "import os\n    if 'BROKEN' in os.environ:\n        raise ValueError\n    return Point(p.x + by",
+    )
+    project.write(
+        "flow.py",
+        broken
+        + "\nif __name__ == '__main__':\n    from promissory import run\n    print(run(flow, {'x': 1}, run_id='script').state)\n",
+    )
     assert project.python("flow.py", BROKEN="yes").strip() == "FAILED"
     assert project.code("from promissory import resume; print(resume('script').result)").strip() == "Point(x=4, y=0)"
 
 
 def test_A5_a_file_in_a_package_with_relative_imports(project):
     project.write("pkg/__init__.py", "")
-    project.write("pkg/helpers.py", "from promissory import task\n\n@task\ndef double(x: int) -> int:\n    return 2 * x\n")
+    project.write(
+        "pkg/helpers.py", "from promissory import task\n\n@task\ndef double(x: int) -> int:\n    return 2 * x\n"
+    )
     project.write(
         "pkg/flow.py",
         "from promissory import workflow\nfrom .helpers import double\n\n@workflow\ndef flow(x: int) -> int:\n    return double(double(x))\n\n"

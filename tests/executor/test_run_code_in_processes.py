@@ -82,11 +82,25 @@ def doubled(x):
 
 
 def test_A10_a_closure_over_values_of_every_kind(result):
-    number, words, where, colour, level, point, pattern = 3, {"a": ["b"]}, Path("here"), Colour.BLUE, Level.HIGH, Point(1), re.compile("b+")
+    number, words, where, colour, level, point, pattern = (
+        3,
+        {"a": ["b"]},
+        Path("here"),
+        Colour.BLUE,
+        Level.HIGH,
+        Point(1),
+        re.compile("b+"),
+    )
 
     @task
     def told(x: int) -> list[str]:
-        same = [colour is Colour.BLUE, level is Level.HIGH, isinstance(point, Point), where == Path("here"), bool(pattern.match("bbb"))]
+        same = [
+            colour is Colour.BLUE,
+            level is Level.HIGH,
+            isinstance(point, Point),
+            where == Path("here"),
+            bool(pattern.match("bbb")),
+        ]
         return [str(x * number), words["a"][0], *map(str, same)]
 
     assert result(told, x=2) == ["6", "b", *["True"] * 5]
@@ -355,7 +369,11 @@ def test_A10_a_decorator_below_task(result):
     assert result(decorated, x=1) == [10, 20, 30]
 
 
-@pytest.mark.parametrize("wrapping", ["functools.wraps(function)", "(lambda inner: inner)"], ids=["that keeps what it wraps", "that hides what it wraps"])
+@pytest.mark.parametrize(
+    "wrapping",
+    ["functools.wraps(function)", "(lambda inner: inner)"],
+    ids=["that keeps what it wraps", "that hides what it wraps"],
+)
 def test_A10_a_decorator_above_task(store, write_module, wrapping):
     """It wraps the call, so it is at work while the plan is made; the body is the task's own."""
     module = write_module(
@@ -443,12 +461,22 @@ def positional(a: int, b: int = 2, /, c: int = 3, *, d: int, e: int = 5) -> list
 
 
 @task
-def defaults(p: Point = Point(1), colours: list[Colour] = [Colour.BLUE], pair: Pair = Pair(Point(2), Level.HIGH), level: Level = Level.LOW) -> bool:  # noqa: B006, B008
-    return (p, colours, pair, level) == (Point(1), [Colour.BLUE], Pair(Point(2), Level.HIGH), Level.LOW) and level is Level.LOW
+def defaults(
+    p: Point = Point(1),
+    colours: list[Colour] = [Colour.BLUE],
+    pair: Pair = Pair(Point(2), Level.HIGH),
+    level: Level = Level.LOW,
+) -> bool:
+    return (p, colours, pair, level) == (
+        Point(1),
+        [Colour.BLUE],
+        Pair(Point(2), Level.HIGH),
+        Level.LOW,
+    ) and level is Level.LOW
 
 
 @task
-def grown(x: int, seen: list[int] = []) -> list[int]:  # noqa: B006
+def grown(x: int, seen: list[int] = []) -> list[int]:
     seen.append(x)
     return seen
 
@@ -680,11 +708,18 @@ CLOSURES = """
 """
 
 
-@pytest.mark.parametrize(("anything", "kind"), [("None", "NoneType"), ("__import__('re').compile('x')", "Pattern")], ids=["known by digest", "known by a token"])
+@pytest.mark.parametrize(
+    ("anything", "kind"),
+    [("None", "NoneType"), ("__import__('re').compile('x')", "Pattern")],
+    ids=["known by digest", "known by a token"],
+)
 @pytest.mark.parametrize("engine", ["inline", "processes"])
 def test_A11_a_run_of_closures_is_resumed_by_a_process_that_never_made_them(project, engine, anything, kind):
     project.write("closures.py", CLOSURES)
-    project.code(f"from closures import made; from promissory import run; print(run(made(7, {anything}), {{'x': 2}}, run_id='one', engine={engine!r}).state)", BROKEN="yes")
+    project.code(
+        f"from closures import made; from promissory import run; print(run(made(7, {anything}), {{'x': 2}}, run_id='one', engine={engine!r}).state)",
+        BROKEN="yes",
+    )
     said = project.code(f"from promissory import resume; print(resume('one', engine={engine!r}).result)").strip()
     assert said == f"two7{kind}2"
 

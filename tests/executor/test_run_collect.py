@@ -242,7 +242,10 @@ def test_gc_refuses_while_a_run_is_live_and_goes_on_when_it_was_killed(project, 
     assert [finding for finding in problems(project.store, "live") if finding.severity == "error"] == []
     Path(held.path).unlink()
     Path(held.path).touch()  # from now on nobody is held
-    assert project.code("from promissory import resume; print(resume('live', echo=False).result)") == f"{sum(range(5000))}\n"
+    assert (
+        project.code("from promissory import resume; print(resume('live', echo=False).result)")
+        == f"{sum(range(5000))}\n"
+    )
 
 
 def test_gc_ends_when_a_run_has_begun_meanwhile(project, gate):

@@ -98,7 +98,9 @@ def begin(project, eventually, events_of):
 def carried_on(project):
     """What a resume in another process gives, at full speed."""
     (project.folder / "slow").unlink()
-    return project.code('import promissory; print(promissory.resume("told", engine="threads", durability="process").result)')
+    return project.code(
+        'import promissory; print(promissory.resume("told", engine="threads", durability="process").result)'
+    )
 
 
 @pytest.fixture
@@ -115,7 +117,9 @@ def kinds(events):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_X8_a_paused_run_starts_nothing_until_it_is_unpaused_and_a_cancelled_one_ends(project, begin, there, engine, events_of):
+def test_X8_a_paused_run_starts_nothing_until_it_is_unpaused_and_a_cancelled_one_ends(
+    project, begin, there, engine, events_of
+):
     process = begin(engine=engine)
     handle = there()
     handle.pause("lunch")
@@ -143,7 +147,9 @@ def test_X8_a_stopped_run_is_interrupted_and_its_resume_runs_nothing_twice(proje
     assert project.finish(process)[0] == "INTERRUPTED going home\n"
     assert there().state == "INTERRUPTED"
     before = project.lines("started")
-    assert kinds(events_of(project.store, "told")).count(DONE) == len(before) < LONG, "all that had begun is finished and committed"
+    assert kinds(events_of(project.store, "told")).count(DONE) == len(before) < LONG, (
+        "all that had begun is finished and committed"
+    )
     assert carried_on(project) == f"{LONG}\n"
     assert project.lines("started") == [str(number) for number in range(LONG)]
 
@@ -174,7 +180,9 @@ def test_X8_a_run_whose_end_is_acknowledged_is_free_for_a_resume(tmp_path, comma
     assert acknowledged == [True]
 
 
-def test_X8_cancel_stops_long_bodies_of_processes_at_once_and_only_those_of_its_run(project, begin, there, gate, tmp_path, eventually):
+def test_X8_cancel_stops_long_bodies_of_processes_at_once_and_only_those_of_its_run(
+    project, begin, there, gate, tmp_path, eventually
+):
     held, other = gate("held"), gate("other")
     process = begin("held", "processes", GATE=held.path)
     held.reached()
@@ -202,18 +210,30 @@ def test_X8_stop_lets_a_body_finish_and_keeps_its_result(project, begin, there, 
         held.open()
         asked.result(60)
     assert project.finish(process)[0] == "INTERRUPTED stopped by its owner\n"
-    assert {row.path: row.state for row in there().nodes()} == {"main/first": "SUCCEEDED", "main/wait": "SUCCEEDED", "main/last": "READY"}
+    assert {row.path: row.state for row in there().nodes()} == {
+        "main/first": "SUCCEEDED",
+        "main/wait": "SUCCEEDED",
+        "main/last": "READY",
+    }
 
 
 # --- several, and wrong ones ---
 
 
-def test_J3_several_commands_at_one_time_are_all_obeyed_in_the_order_in_which_they_were_sent(project, begin, there, events_of):
+def test_J3_several_commands_at_one_time_are_all_obeyed_in_the_order_in_which_they_were_sent(
+    project, begin, there, events_of
+):
     process = begin()
     for command in ("pause", "unpause", "pause", "unpause", "cancel"):
         send(project.store, "told", command, command)
     assert project.finish(process)[0] == "CANCELLED cancel\n"
-    assert [kind for kind in kinds(events_of(project.store, "told")) if kind in (PAUSED, UNPAUSED, ENDED)] == [PAUSED, UNPAUSED, PAUSED, UNPAUSED, ENDED]
+    assert [kind for kind in kinds(events_of(project.store, "told")) if kind in (PAUSED, UNPAUSED, ENDED)] == [
+        PAUSED,
+        UNPAUSED,
+        PAUSED,
+        UNPAUSED,
+        ENDED,
+    ]
     assert waiting(project.store, "told") == []
 
 
@@ -326,7 +346,10 @@ def test_J3_a_stop_that_waits_for_a_long_body_is_not_withdrawn(project, begin, g
 def test_J3_a_command_takes_effect_before_it_is_acknowledged(project, begin, there, command, events_of, eventually):
     project.write("told.py", MODULE)
     project.write("slow", "")
-    project.write("dies.py", f"from promissory.testing import crash_at\nwith crash_at('inbox.obeyed', how='kill'):\n    exec('''{RUN}''')")
+    project.write(
+        "dies.py",
+        f"from promissory.testing import crash_at\nwith crash_at('inbox.obeyed', how='kill'):\n    exec('''{RUN}''')",
+    )
     process = project.spawn("dies.py", "chain", "inline")
     eventually(lambda: len(project.lines("started")) > 2, "the first bodies")
     key = send(project.store, "told", command, "because")
@@ -358,7 +381,9 @@ def test_J3_a_command_is_not_taken_for_obeyed_when_the_run_is_taken_over(project
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(there().pause)
         eventually(lambda: waiting(project.store, "told"), "the command")
-        new = project.spawn("-c", 'import promissory; print(promissory.resume("told", take_over=True).result)', GATE=again.path)
+        new = project.spawn(
+            "-c", 'import promissory; print(promissory.resume("told", take_over=True).result)', GATE=again.path
+        )
         again.reached()
         try:
             asked.result(2)
@@ -464,7 +489,9 @@ def test_X8_a_stop_of_this_process_leaves_an_interrupted_run_that_says_how_to_go
     going.stop("for now")
     go_on.set()
     assert going.wait(60).state == "INTERRUPTED"
-    with pytest.raises(RunInterrupted, match=rf"run {going.id} is interrupted \(for now\): promissory resume {going.id} --store"):
+    with pytest.raises(
+        RunInterrupted, match=rf"run {going.id} is interrupted \(for now\): promissory resume {going.id} --store"
+    ):
         going.result
     assert resume(going.id, store=tmp_path).result == 3
 

@@ -277,7 +277,9 @@ def test_commit_each_gives_the_same_results(engine):
     def add(a: int, b: int) -> int:
         return a + b
 
-    ended = run(fib, {"n": 5}, store=f"memory://each-{engine}-{os.getpid()}", engine=engine, max_parallelism=2, echo=False)
+    ended = run(
+        fib, {"n": 5}, store=f"memory://each-{engine}-{os.getpid()}", engine=engine, max_parallelism=2, echo=False
+    )
     assert ended.result == 5
 
 
@@ -316,7 +318,13 @@ def journey(diary):
     return flow
 
 
-FOLLOWED = [("sends 1", "pays 0"), ("chooses", "pays 0"), ("pays 2", "chooses"), ("sends 3", "pays 2"), ("sends 3", "chooses")]
+FOLLOWED = [
+    ("sends 1", "pays 0"),
+    ("chooses", "pays 0"),
+    ("pays 2", "chooses"),
+    ("sends 3", "pays 2"),
+    ("sends 3", "chooses"),
+]
 """What starts from what is committed each: once the first has begun, the second never begins again."""
 POINTS = [f"journal.{one}" for one in ("objects-synced", "segment-written", "committed")]
 POINTS += [f"worker.{one}" for one in ("before-body", "after-body", "value-stored")]
@@ -336,7 +344,9 @@ def test_J1_what_something_has_started_from_never_begins_again_wherever_the_exec
         begun = noted(diary)
         assert resume(RUN, store=store, target=flow, echo=False).result == 4
         again = noted(diary) - begun
-        assert [(first, then) for then, first in FOLLOWED if begun[then] and again[first]] == [], f"at occurrence {occurrence}"
+        assert [(first, then) for then, first in FOLLOWED if begun[then] and again[first]] == [], (
+            f"at occurrence {occurrence}"
+        )
         if not died:
             break
     assert occurrence > 3
@@ -385,7 +395,9 @@ def test_J1_what_follows_never_begins_where_the_commit_fails(tmp_path, diary):
     def full():
         return OSError(28, "No space left on device")
 
-    broken = FaultyStore(tmp_path / "store", [Fault("fail", verbs=["put_new"], keys="runs/*/journal/*", error=full)], patience=0.1)
+    broken = FaultyStore(
+        tmp_path / "store", [Fault("fail", verbs=["put_new"], keys="runs/*/journal/*", error=full)], patience=0.1
+    )
 
     @task
     def follows(x: int) -> int:

@@ -62,6 +62,7 @@ from promissory import resume
 print(resume("crash").result)
 """
 
+
 @pytest.fixture
 def straight(project):
     """What a straight run gives, and the bodies it starts."""
@@ -88,7 +89,11 @@ def body_of(path):
 
 def committed(project):
     """What the bodies of all nodes that are committed wrote, as often as they did."""
-    done = [row for row in History(project.store, "crash").nodes() if row.state in ("SUCCEEDED", "EXPANDED") and row.kind != "plan"]
+    done = [
+        row
+        for row in History(project.store, "crash").nodes()
+        if row.state in ("SUCCEEDED", "EXPANDED") and row.kind != "plan"
+    ]
     return Counter(body_of(row.path) for row in done)
 
 
@@ -104,7 +109,11 @@ def test_J1_killed_at_random_moments_and_resumed_gives_the_same(project, straigh
         else:
             process = project.spawn("-c", source)
             wanted = begun + chance.randrange(1, 25)
-            eventually(lambda wanted=wanted, process=process: len(project.lines("started")) >= wanted or process.poll() is not None)
+            eventually(
+                lambda wanted=wanted, process=process: (
+                    len(project.lines("started")) >= wanted or process.poll() is not None
+                )
+            )
             process.send_signal(signal.SIGKILL)
             process.wait()
         again = Counter(project.lines("started")[begun:])

@@ -30,7 +30,18 @@ from promissory.executor.journal.reader import find_end, read_segments
 from promissory.executor.journal.segment import GENESIS, NO_SNAPSHOT, segment_from_bytes
 from promissory.executor.maintenance.doctor import examine, is_whole
 from promissory.executor.maintenance.export import export
-from promissory.executor.protocol.events import CODE, DONE, ENDED, EXPANDED, FAILED, OPENED, PAUSED, RESUMED, RETRIED, SNAPSHOT
+from promissory.executor.protocol.events import (
+    CODE,
+    DONE,
+    ENDED,
+    EXPANDED,
+    FAILED,
+    OPENED,
+    PAUSED,
+    RESUMED,
+    RETRIED,
+    SNAPSHOT,
+)
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.records.heartbeat import read_beat
 from promissory.executor.records.inbox import waiting
@@ -53,7 +64,13 @@ def loaded(name):
 
 
 fuzzing = sys.modules.get("fuzzing") or loaded("fuzzing")
-DECODERS, check, mutations, rounds, summary = fuzzing.DECODERS, fuzzing.check, fuzzing.mutations, fuzzing.rounds, fuzzing.summary
+DECODERS, check, mutations, rounds, summary = (
+    fuzzing.DECODERS,
+    fuzzing.check,
+    fuzzing.mutations,
+    fuzzing.rounds,
+    fuzzing.summary,
+)
 A_DECODER = 3_000
 BY_NAME = {decoder.name: decoder for decoder in DECODERS}
 NAMES = list(BY_NAME)
@@ -86,7 +103,10 @@ def child(source, *arguments, **environment):
 @pytest.fixture(scope="module")
 def broken():
     """What breaks in 3,000 mutations of each decoder, tried in a process that has one GiB."""
-    return [fuzzing.Breakage(name, number, b"", problem, accepted) for name, number, problem, accepted in child(_CHILD, 11, A_DECODER)]
+    return [
+        fuzzing.Breakage(name, number, b"", problem, accepted)
+        for name, number, problem, accepted in child(_CHILD, 11, A_DECODER)
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -110,9 +130,7 @@ def test_T1_what_a_decoder_accepts_breaks_in_no_readers_hands(broken, name):
 
 
 def test_T1_mutations_are_the_same_in_each_process():
-    source = (
-        "import fuzzing, hashlib, json; print(json.dumps(hashlib.sha256(b''.join(fuzzing.mutations(fuzzing.VALUE, 5, 200))).hexdigest()))"
-    )
+    source = "import fuzzing, hashlib, json; print(json.dumps(hashlib.sha256(b''.join(fuzzing.mutations(fuzzing.VALUE, 5, 200))).hexdigest()))"
     assert child(source, PYTHONHASHSEED="1") == child(source, PYTHONHASHSEED="2")
 
 
@@ -121,7 +139,12 @@ def test_T1_a_round_of_nothing_breaks_nothing():
 
 
 _trees = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5) | st.binary(max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.text(max_size=5)
+    | st.binary(max_size=5),
     lambda inner: st.lists(inner, max_size=6),
     max_leaves=20,
 )
@@ -249,7 +272,9 @@ def measured():
     return {name: (memory, calls) for name, memory, calls in child(_MEASURED, 300)}
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("cache ")])  # see the test of a field that is a number
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if not name.startswith("cache ")]
+)  # see the test of a field that is a number
 def test_T1_memory_is_bounded_by_the_length_of_the_bytes(measured, name):
     """At most a MiB, and 200 bytes for each byte that is read."""
     assert measured[name][0] < 1 << 20
@@ -267,11 +292,17 @@ NESTED_MAPS = (b"\xdf" + struct.pack(">I", BOMB // 2) + b"\xa1a") * 1000 + b"\xc
 
 
 @pytest.mark.parametrize(
-    "bomb", [NESTED_ARRAYS, NESTED_MAPS, b"\x91" * BOMB, b"\x81\xa1a" * BOMB, b"\xdd\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff"]
+    "bomb",
+    [NESTED_ARRAYS, NESTED_MAPS, b"\x91" * BOMB, b"\x81\xa1a" * BOMB, b"\xdd\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff"],
 )
 def test_T1_a_small_file_that_promises_much_is_refused(bomb):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for read in (unpack, lambda data: unpack_canonical(data, "x"), lambda data: list(unpack_each(data, "x")), type_from_bytes):
+    for read in (
+        unpack,
+        lambda data: unpack_canonical(data, "x"),
+        lambda data: list(unpack_each(data, "x")),
+        type_from_bytes,
+    ):
         with pytest.raises(FormatError):
             read(bomb)
     with pytest.raises(PlanFormatError):
@@ -330,7 +361,9 @@ def test_T1_a_plan_whose_literals_nest_deeply_is_refused_or_shown():
 
 def a_beat(**fields):
     """A beat of an executor elsewhere, with other fields."""
-    return json.dumps({"epoch": 1, "host": "elsewhere", "pid": 1, "birth": "", "time": 1e12, "over": False, **fields}).encode()
+    return json.dumps(
+        {"epoch": 1, "host": "elsewhere", "pid": 1, "birth": "", "time": 1e12, "over": False, **fields}
+    ).encode()
 
 
 @pytest.mark.parametrize(
@@ -357,8 +390,7 @@ def test_T1_a_beat_that_is_none_counts_as_none(store, data):
 @pytest.mark.parametrize(
     "fields",
     [
-        pytest.param(
-            one)
+        pytest.param(one)
         for one in (
             {"time": "now"},
             {"epoch": "x"},
@@ -388,8 +420,7 @@ def test_T1_a_lease_that_can_not_be_read_is_free(store):
     [
         pytest.param(b"[" * 100_000),
         b'{"run": "a\\u0000b", "epoch": 1}',
-        pytest.param(
-            b'{"run": "' + b"a" * 5000 + b'", "epoch": 1}'),
+        pytest.param(b'{"run": "' + b"a" * 5000 + b'", "epoch": 1}'),
     ],
     ids=["deep", "zero byte", "long name"],
 )
@@ -472,7 +503,9 @@ class Broken:
         finally:
             broken_now.clear()
         self.events = [
-            event for segment, _ in read_segments(self.store, self.id, 0, find_end(self.store, self.id)) for event in segment.events
+            event
+            for segment, _ in read_segments(self.store, self.id, 0, find_end(self.store, self.id))
+            for event in segment.events
         ]
         self.states = self.look()
 
@@ -486,13 +519,18 @@ class Broken:
         for key in self.store.list(segment_key(self.id, 0).rpartition("/")[0]):
             self.store.delete(key)
         head = [0, 1, bytes(16), GENESIS, NO_SNAPSHOT, 1_700_000_000_000_000]
-        trees = [[SNAPSHOT, tree(event[1])] if event and event[0] == SNAPSHOT else [tree(one) for one in event] for event in events]
+        trees = [
+            [SNAPSHOT, tree(event[1])] if event and event[0] == SNAPSHOT else [tree(one) for one in event]
+            for event in events
+        ]
         self.store.put(segment_key(self.id, 0), seal(b"PRMJ", 2, 1, pack([*head, trees])))
 
 
 def tree(field):
     """A field of an event as it is written."""
-    return [field.digest, field.size] if isinstance(field, Large) else list(field) if isinstance(field, tuple) else field
+    return (
+        [field.digest, field.size] if isinstance(field, Large) else list(field) if isinstance(field, tuple) else field
+    )
 
 
 META = (1, 1, "w", 1, None)
@@ -565,6 +603,8 @@ READERS = {
     "explain": lambda made: explain(made.store, made.id, "main/fragile"),
     "resume": lambda made: resume(made.id, store=made.store, durability="process"),
 }
+
+
 def _cases(table):
     for reader in table:
         for name in NONSENSE:

@@ -1,7 +1,5 @@
 """D3, D9: limits are errors that name the limit, the place, and how to raise it."""
 
-
-
 import pytest
 
 from promissory import dynamic, resume, run, task, workflow
@@ -75,7 +73,13 @@ def test_D3_depth_limit_names_the_path_the_limit_and_the_way_out(store):
     assert isinstance(error.__cause__, RecursionError)
     message = str(error.__cause__)
     assert message.startswith("dynamics are nested 11 deep")
-    for part in ("main/nested/nested/…/nested/nested/nested", "this run allows 10", "max_depth=100", "--max-depth 100", "`resume`"):
+    for part in (
+        "main/nested/nested/…/nested/nested/nested",
+        "this run allows 10",
+        "max_depth=100",
+        "--max-depth 100",
+        "`resume`",
+    ):
         assert part in message
     assert error.path == "main/nested/nested/…/nested/nested/nested#10.0"
 

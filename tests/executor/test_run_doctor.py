@@ -76,10 +76,20 @@ def all_keys(store, folder=""):
 def key_of(store, kind):
     """One key of a kind."""
     journal = store.list(run_key("ill", "journal"))
-    fixed = {"manifest": run_key("ill", "manifest"), "first segment": journal[0], "last segment": journal[-1], "beat": run_key("ill", "beat")}
+    fixed = {
+        "manifest": run_key("ill", "manifest"),
+        "first segment": journal[0],
+        "last segment": journal[-1],
+        "beat": run_key("ill", "beat"),
+    }
     if kind in fixed:
         return fixed[kind]
-    folder, number = {"plan": ("plans", 0), "futures file": ("runs/ill/futures", 0), "bundle": ("code", 0), "log": ("runs/ill/logs", 0)}.get(kind, ("", 0))
+    folder, number = {
+        "plan": ("plans", 0),
+        "futures file": ("runs/ill/futures", 0),
+        "bundle": ("code", 0),
+        "log": ("runs/ill/logs", 0),
+    }.get(kind, ("", 0))
     if folder:
         return all_keys(store, folder)[number]
     sizes = {"input": GIVEN, "literal": list(range(1, LARGE)), "result": list(range(LARGE))}
@@ -182,7 +192,10 @@ def test_J4_looking_changes_nothing(store, kind, how, tmp_path):
 
 
 def files(folder):
-    return {str(path): (path.read_bytes() if path.is_file() else None, path.stat().st_mtime_ns) for path in sorted(folder.rglob("*"))}
+    return {
+        str(path): (path.read_bytes() if path.is_file() else None, path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+    }
 
 
 @pytest.mark.parametrize("kind", ["objects", "segments", "plans", "manifests"])
@@ -249,7 +262,9 @@ def test_J4_all_damage_is_told_and_not_only_the_first(store):
 def test_J4_a_foreign_file_in_the_journal_is_told_and_nothing_is_lost(store, name):
     store.put(run_key("ill", f"journal/{name}"), b"foreign")
     findings = list(examine(store, "ill"))
-    assert [(finding.severity, finding.key) for finding in findings if finding.severity != NOTE] == [(WARNING, run_key("ill", f"journal/{name}"))]
+    assert [(finding.severity, finding.key) for finding in findings if finding.severity != NOTE] == [
+        (WARNING, run_key("ill", f"journal/{name}"))
+    ]
     assert resume("ill", store=store).result == EXPECTED
 
 

@@ -92,7 +92,9 @@ def disk(tmp_path, monkeypatch):
     return Disk(tmp_path, monkeypatch)
 
 
-@pytest.mark.parametrize(("target", "inputs"), [(made, {"x": 1}), (emitted, {"x": 1})], ids=["a result", "a literal of a futures file"])
+@pytest.mark.parametrize(
+    ("target", "inputs"), [(made, {"x": 1}), (emitted, {"x": 1})], ids=["a result", "a literal of a futures file"]
+)
 def test_J2_an_object_is_on_the_disk_before_the_segment_that_names_it(store, disk, target, inputs):
     assert run(target, inputs, store=store).state == "SUCCEEDED"
     objects = disk.position("/objects/")
@@ -102,7 +104,9 @@ def test_J2_an_object_is_on_the_disk_before_the_segment_that_names_it(store, dis
 
 
 @pytest.mark.parametrize(
-    ("target", "inputs"), [(given, {"values": list(range(5000))}), (literal, {})], ids=["an input", "a literal of the plan"]
+    ("target", "inputs"),
+    [(given, {"values": list(range(5000))}), (literal, {})],
+    ids=["an input", "a literal of the plan"],
 )
 def test_J2_what_a_run_begins_with_is_on_the_disk_before_its_manifest(store, disk, target, inputs):
     assert run(target, inputs, store=store).result == 5000

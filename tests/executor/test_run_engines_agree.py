@@ -65,7 +65,17 @@ def carried(target, inputs, engine, folder, **limits):
         store = Store(None)
     else:
         store = Store(folder / engine)
-    ended = run(target, inputs, engine=ENGINES[engine], store=store, run_id=RUN, durability="process", echo=False, max_parallelism=2, **limits)
+    ended = run(
+        target,
+        inputs,
+        engine=ENGINES[engine],
+        store=store,
+        run_id=RUN,
+        durability="process",
+        echo=False,
+        max_parallelism=2,
+        **limits,
+    )
     error = ended.error
     return SimpleNamespace(
         engine=engine,
@@ -74,7 +84,9 @@ def carried(target, inputs, engine, folder, **limits):
         objects=kept(store, "objects"),
         futures=kept(store, f"runs/{RUN}/futures"),
         nodes={row.path: (row.state, row.called, row.kind, row.depth, row.attempts) for row in ended.nodes()},
-        failure=None if error is None else (error.path, error.attempt, type(error.__cause__).__name__, str(error.__cause__)),
+        failure=None
+        if error is None
+        else (error.path, error.attempt, type(error.__cause__).__name__, str(error.__cause__)),
         result=None if error is not None else ended.result,
     )
 
@@ -110,14 +122,18 @@ def test_X3_merge_sort_is_the_same_on_every_engine(example, tmp_path):
     (tmp_path / "numbers.txt").write_text(" ".join(map(str, values)))
     found = agreed(example("merge_sort.py").sort_file, {"path": tmp_path / "numbers.txt", "threshold": 400})
     assert len(found.futures) == 15 + 7, "2,500 numbers in halves of at most 400: 15 sorts, 7 of them split"
-    assert len(found.objects) == 9, "lists too long to stand in the journal: of all, of two halves, of four quarters; halves and all again, sorted"
+    assert len(found.objects) == 9, (
+        "lists too long to stand in the journal: of all, of two halves, of four quarters; halves and all again, sorted"
+    )
 
 
 def test_X3_census_is_the_same_on_every_engine(example, tmp_path):
     for folder in ("", "a", "a/b", "a/b/c", "d"):
         (tmp_path / "tree" / folder).mkdir()
         for n in range(4):
-            (tmp_path / "tree" / folder / f"m{n}.py").write_text(f"import os\n\ndef f{n}(x):\n    return x\n" + "\n" * n)
+            (tmp_path / "tree" / folder / f"m{n}.py").write_text(
+                f"import os\n\ndef f{n}(x):\n    return x\n" + "\n" * n
+            )
     (tmp_path / "tree" / "broken.py").write_text("def f(:\n")
     found = agreed(example("census.py").census, {"root": tmp_path / "tree"})
     assert len(found.futures) == 5
@@ -229,7 +245,9 @@ def drawn_call(draw, kind, pools, depth):
         pools["point"].append(made)
     elif kind == "outline":
         points = [*some_of(draw, pools["point"]), flows.Point(one_of(draw, ints), one_of(draw, pools["float"]))]
-        made = flows.outline(points, {"a": one_of(draw, ints), "b": 2}, (one_of(draw, ints), one_of(draw, [*ints, *pools["float"]])))
+        made = flows.outline(
+            points, {"a": one_of(draw, ints), "b": 2}, (one_of(draw, ints), one_of(draw, [*ints, *pools["float"]]))
+        )
         pools["float"] += [flows.area(made), made.pair[1]]
     elif kind == "text":
         made = flows.text(one_of(draw, ints), draw(st.sampled_from([1, 1000])))
@@ -263,7 +281,20 @@ def drawn_call(draw, kind, pools, depth):
 
 
 KINDS = [
-    *("numbers", "backwards", "total", "mean", "half", "table", "halves", "ends", "point", "outline", "text", "nothing"),
+    *(
+        "numbers",
+        "backwards",
+        "total",
+        "mean",
+        "half",
+        "table",
+        "halves",
+        "ends",
+        "point",
+        "outline",
+        "text",
+        "nothing",
+    ),
     *("fib", "count_down", "tree", "spread", "shaped", "plain", "nested"),
 ]
 
@@ -280,7 +311,11 @@ def workflows(draw, depth=0, failing=False):
         pools["point"].append(flows.point(1, 2))
         place = draw(st.integers(0, len(kinds) - 1)) if failing else -1
         for number, kind in enumerate(kinds):
-            node = draw(st.sampled_from(flows.FAILING))(one_of(draw, pools["int"])) if number == place else drawn_call(draw, kind, pools, depth)
+            node = (
+                draw(st.sampled_from(flows.FAILING))(one_of(draw, pools["int"]))
+                if number == place
+                else drawn_call(draw, kind, pools, depth)
+            )
             if nodes and draw(st.booleans()):
                 one_of(draw, nodes) >> node
             nodes.append(node)

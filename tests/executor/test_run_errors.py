@@ -81,7 +81,10 @@ def test_J3_a_run_id_that_is_taken_is_refused_and_says_how_to_go_on(store):
         return x
 
     assert run(fine, {"x": 1}, store=store, run_id="taken").result == 1
-    with pytest.raises(RunExists, match=r"has a run 'taken' already, of another plan: resume it \(promissory resume taken\), or give another name"):
+    with pytest.raises(
+        RunExists,
+        match=r"has a run 'taken' already, of another plan: resume it \(promissory resume taken\), or give another name",
+    ):
         run(flow, {"rows": [], "by": 1}, store=store, run_id="taken")
 
 

@@ -13,11 +13,17 @@ numbers = st.integers(0, 2**40)
 values = st.binary(max_size=6) | st.builds(Large, st.binary(min_size=32, max_size=32), st.integers(4097, 2**40))
 logs = st.none() | st.tuples(st.sampled_from(["runs/r/logs/w", "runs/other/logs/v"]), numbers, numbers).map(list)
 short = st.text(max_size=5)
-failures = st.tuples(short, short, short, short, st.none() | st.binary(max_size=5), st.lists(short, max_size=2), st.none() | st.just(0.5)).map(list)
-metas = st.tuples(numbers, numbers, st.sampled_from(["w", "v"]), st.sampled_from([1, 1, 1, 2]), logs | st.none() | st.none())
+failures = st.tuples(
+    short, short, short, short, st.none() | st.binary(max_size=5), st.lists(short, max_size=2), st.none() | st.just(0.5)
+).map(list)
+metas = st.tuples(
+    numbers, numbers, st.sampled_from(["w", "v"]), st.sampled_from([1, 1, 1, 2]), logs | st.none() | st.none()
+)
 done = st.tuples(st.just(DONE), st.integers(0, 2), st.integers(0, 5), values, metas)
 neighbours = st.tuples(st.integers(0, 2), st.integers(0, 5), st.lists(st.tuples(values, numbers), max_size=5)).map(
-    lambda row: [(DONE, row[0], row[1] + i, value, (number, 1, "w", 1, None)) for i, (value, number) in enumerate(row[2])]
+    lambda row: [
+        (DONE, row[0], row[1] + i, value, (number, 1, "w", 1, None)) for i, (value, number) in enumerate(row[2])
+    ]
 )
 others = st.one_of(
     st.tuples(st.just(EXPANDED), numbers, numbers, numbers, st.binary(max_size=5), st.booleans(), metas),
@@ -25,7 +31,9 @@ others = st.one_of(
     st.tuples(st.just(FAILED), numbers, numbers, failures, metas),
     st.tuples(st.just(ENDED), st.text(max_size=5), st.text(max_size=5), st.none()),
 )
-histories = st.lists(st.lists(done | others, max_size=4) | neighbours, max_size=6).map(lambda parts: [one for part in parts for one in part])
+histories = st.lists(st.lists(done | others, max_size=4) | neighbours, max_size=6).map(
+    lambda parts: [one for part in parts for one in part]
+)
 
 
 @QUICK
@@ -54,7 +62,15 @@ def test_J1_neighbours_become_one_row():
 
 
 def test_J1_a_row_ends_where_something_else_begins():
-    events = [plain(1, 0), plain(1, 2), plain(2, 3), plain(2, 4, worker="v"), plain(2, 5, attempt=2), plain(2, 6, log=["runs/r/logs/k", 0, 1]), plain(2, 7)]
+    events = [
+        plain(1, 0),
+        plain(1, 2),
+        plain(2, 3),
+        plain(2, 4, worker="v"),
+        plain(2, 5, attempt=2),
+        plain(2, 6, log=["runs/r/logs/k", 0, 1]),
+        plain(2, 7),
+    ]
     assert [tree[0] for tree in compact(events)] == [DONE_ROW, DONE_ROW, DONE_ROW, DONE_ROW, DONE, DONE, DONE_ROW]
     assert list(spread(compact(events))) == events
 

@@ -120,7 +120,10 @@ def test_R4_it_tells_of_nodes_in_frames(memory):
 
     run(emits, {"x": 1}, store=memory, run_id="one", echo=False)
     run(emits, {"x": 2}, store=memory, run_id="two", echo=False)
-    assert "main/emits/inner/work of run one) differs first in its input x" in told(memory, "two", "main/emits/inner/work")[1]
+    assert (
+        "main/emits/inner/work of run one) differs first in its input x"
+        in told(memory, "two", "main/emits/inner/work")[1]
+    )
     assert told(memory, "two", "main/emits/inner")[1] == "it stands for a workflow, whose tasks run in it"
 
 
@@ -165,7 +168,10 @@ def test_R4_a_failed_node_says_what_failed(failed):
 
 
 def test_R4_what_comes_after_a_failure_names_it(failed):
-    assert told(failed, "failed", "plain~2") == ("UPSTREAM_FAILED", "it did not run, since what it needs failed: main/breaks")
+    assert told(failed, "failed", "plain~2") == (
+        "UPSTREAM_FAILED",
+        "it did not run, since what it needs failed: main/breaks",
+    )
 
 
 @dynamic
@@ -188,7 +194,9 @@ def above_nested(x: int) -> list[int]:
     return [nested_failing(x), plain(x)]
 
 
-@pytest.mark.parametrize(("flow", "name"), [(above, "emits_failing"), (above_nested, "nested_failing")], ids=["dynamic", "workflow"])
+@pytest.mark.parametrize(
+    ("flow", "name"), [(above, "emits_failing"), (above_nested, "nested_failing")], ids=["dynamic", "workflow"]
+)
 def test_R4_what_failed_because_of_a_node_in_its_frame_names_that_node(memory, flow, name):
     run(flow, {"x": 1}, store=memory, run_id="one", echo=False)
     state, why = told(memory, "one", name)
@@ -295,7 +303,9 @@ def test_R4_a_node_that_waits_for_another_runs_call_says_so(project, gate, event
 
 
 def test_R4_after_a_resume_with_changed_code_it_tells_of_the_code_that_ran(write_module, memory):
-    source = SOURCE.replace('"1"', '"code"').replace("    return x\n\n@w", "    return x if x > 1 else int('broken')\n\n@w")
+    source = SOURCE.replace('"1"', '"code"').replace(
+        "    return x\n\n@w", "    return x if x > 1 else int('broken')\n\n@w"
+    )
     run(write_module("flow", source).flow, {"x": 1}, store=memory, run_id="one", echo=False)
     repaired = write_module("flow", source.replace("int('broken')", "7"))
     assert resume("one", store=memory, target=repaired.flow, echo=False).result == 7

@@ -126,10 +126,14 @@ def test_J7_a_run_that_succeeded_is_told_the_same_way_where_it_was_exported_to(s
 
 def test_J7_what_tasks_printed_goes_along(store, target):
     ended = run(deep, {"n": 2}, store=store)
-    said = {row.path: store.get_range(row.log[0], row.log[1], row.log[1] + row.log[2]) for row in ended.nodes() if row.log}
+    said = {
+        row.path: store.get_range(row.log[0], row.log[1], row.log[1] + row.log[2]) for row in ended.nodes() if row.log
+    }
     there = moved(store, ended.id, target)
     assert said
-    assert {row.path: target.get_range(row.log[0], row.log[1], row.log[1] + row.log[2]) for row in there.nodes() if row.log} == said
+    assert {
+        row.path: target.get_range(row.log[0], row.log[1], row.log[1] + row.log[2]) for row in there.nodes() if row.log
+    } == said
 
 
 def test_J7_a_run_that_failed_is_repaired_and_resumed_elsewhere_and_runs_nothing_again(store, target):
@@ -351,10 +355,14 @@ def test_J7_an_unknown_run_can_not_be_exported(store, target):
 def test_J7_a_rerun_is_whole_without_the_run_that_it_came_from(store, target):
     first = run(deep, {"n": 3}, store=store)
     second = rerun(first.id, "main/sub/step~2", store=store)
-    said = {row.path: store.get_range(row.log[0], row.log[1], row.log[1] + row.log[2]) for row in second.nodes() if row.log}
+    said = {
+        row.path: store.get_range(row.log[0], row.log[1], row.log[1] + row.log[2]) for row in second.nodes() if row.log
+    }
     there = moved(store, second.id, target)
     assert there.result == 6
-    assert {row.path: target.get_range(row.log[0], row.log[1], row.log[1] + row.log[2]) for row in there.nodes() if row.log} == said
+    assert {
+        row.path: target.get_range(row.log[0], row.log[1], row.log[1] + row.log[2]) for row in there.nodes() if row.log
+    } == said
     assert there.state == "SUCCEEDED"
     assert History(target, second.id).manifest.parent == (first.id, "main/sub/step~2")
 
@@ -431,4 +439,10 @@ def test_J7_functions_that_travel_by_value_go_along(project):
     export(project.store, "moved", Store(target))
     shutil.rmtree(project.folder / "store")
     (project.folder / "factory.py").unlink()
-    assert project.code("import promissory; print(promissory.resume('moved', engine='processes').result)", PROMISSORY_STORE=str(target)) == "9\n"
+    assert (
+        project.code(
+            "import promissory; print(promissory.resume('moved', engine='processes').result)",
+            PROMISSORY_STORE=str(target),
+        )
+        == "9\n"
+    )

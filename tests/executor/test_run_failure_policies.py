@@ -28,7 +28,16 @@ from promissory import (
     wait_for_input,
     workflow,
 )
-from promissory.errors import CompileError, DecorationError, DepthExceeded, GateTimeout, Rejected, RunFailed, WorkerLost, WorkflowCancelled
+from promissory.errors import (
+    CompileError,
+    DecorationError,
+    DepthExceeded,
+    GateTimeout,
+    Rejected,
+    RunFailed,
+    WorkerLost,
+    WorkflowCancelled,
+)
 from promissory.testing import MockClock, always_replay
 
 ENGINES = ["inline", "threads", "processes"]
@@ -261,7 +270,15 @@ def test_X6_a_dynamic_that_failed_stops_nothing_beside_it_where_the_root_runs_on
     assert noted(diary) == {"boom": 1, "alone 1": 1, "alone 2": 1}
     tasks.repair()
     assert again(ended, engine=engine).result == [0, 0]
-    assert noted(diary) == {"boom": 2, "alone 1": 1, "alone 2": 1, "level 1": 1, "level 2": 1, "level 3": 1, "level 4": 1}
+    assert noted(diary) == {
+        "boom": 2,
+        "alone 1": 1,
+        "alone 2": 1,
+        "level 1": 1,
+        "level 2": 1,
+        "level 3": 1,
+        "level 4": 1,
+    }
 
 
 def test_X6_what_runs_may_finish_and_counts_at_resume(store, diary, gate, eventually):
@@ -447,7 +464,12 @@ def test_X6_a_handler_may_be_a_dynamic(store, tasks, diary, engine):
 
     ended = carry(flow, store, engine=engine, count=3)
     assert ended.state == "FAILED"
-    assert noted(diary) == {"boom": 1, "clean 0 after ValueError": 1, "clean 1 after ValueError": 1, "clean 2 after ValueError": 1}
+    assert noted(diary) == {
+        "boom": 1,
+        "clean 0 after ValueError": 1,
+        "clean 1 after ValueError": 1,
+        "clean 2 after ValueError": 1,
+    }
 
 
 def test_X6_a_handler_may_be_a_workflow(store, tasks, diary, engine):
@@ -970,13 +992,19 @@ def flow() -> int:
 """
 
 
-def test_X6_a_handler_that_was_killed_runs_again_at_resume_and_the_run_fails_with_the_original_error(project, eventually):
+def test_X6_a_handler_that_was_killed_runs_again_at_resume_and_the_run_fails_with_the_original_error(
+    project, eventually
+):
     """What had failed is tried again by a resume, so the handler is too, when it fails again."""
     project.write("handled.py", MODULE)
     os.mkfifo(project.folder / "wait")
-    process = project.spawn("-c", "from promissory import run\nfrom handled import flow\nrun(flow, run_id='killed', echo=False)")
+    process = project.spawn(
+        "-c", "from promissory import run\nfrom handled import flow\nrun(flow, run_id='killed', echo=False)"
+    )
     descriptor = os.open(project.folder / "wait", os.O_WRONLY)  # opens once the handler's second task waits
-    eventually(lambda: states(attach("killed", store=project.store)).get("main/clean/first") == "SUCCEEDED", "the commit")
+    eventually(
+        lambda: states(attach("killed", store=project.store)).get("main/clean/first") == "SUCCEEDED", "the commit"
+    )
     process.kill()
     process.wait()
     os.close(descriptor)
@@ -1017,7 +1045,12 @@ def test_X6_every_failed_nested_workflow_has_its_own_handler_run(store, tasks, d
         return [one(1), one(2), one(3)]
 
     carry(flow, store)
-    assert noted(diary) == {"boom": 3, "clean 1 main/one/boom": 1, "clean 2 main/one~2/boom": 1, "clean 3 main/one~3/boom": 1}
+    assert noted(diary) == {
+        "boom": 3,
+        "clean 1 main/one/boom": 1,
+        "clean 2 main/one~2/boom": 1,
+        "clean 3 main/one~3/boom": 1,
+    }
 
 
 def test_X6_a_plain_call_runs_the_handler_too(tasks, diary):

@@ -102,7 +102,10 @@ def test_X6_the_remote_traceback_begins_in_the_authors_code(store):
         return x
 
     frames = frames_of(failed(fails, store, x=1).error.remote_traceback)
-    assert [(__file__ in frame, frame.rpartition(" in ")[2].rpartition(".")[2]) for frame in frames] == [(True, "fails"), (True, "deeper")]
+    assert [(__file__ in frame, frame.rpartition(" in ")[2].rpartition(".")[2]) for frame in frames] == [
+        (True, "fails"),
+        (True, "deeper"),
+    ]
 
 
 def test_X6_the_traceback_of_an_async_task_begins_in_the_authors_code(store):
@@ -157,7 +160,15 @@ def test_X6_an_exception_that_cannot_be_pickled_is_told_by_name_and_text(store):
 
 @pytest.mark.parametrize(
     "error",
-    [NoText(), ValueError("\udcff"), ValueError("a" * 3_000_000), ValueError(), KeyError("k"), RecursionError("deep"), MemoryError()],
+    [
+        NoText(),
+        ValueError("\udcff"),
+        ValueError("a" * 3_000_000),
+        ValueError(),
+        KeyError("k"),
+        RecursionError("deep"),
+        MemoryError(),
+    ],
     ids=["no text", "surrogate", "3 MB", "empty", "key", "recursion", "memory"],
 )
 def test_X6_whatever_a_body_raises_is_its_nodes_failure(store, error):

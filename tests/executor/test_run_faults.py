@@ -19,7 +19,14 @@ from promissory.executor.protocol.events import DONE, EXPANDED, SNAPSHOT
 from promissory.executor.records.inbox import send
 from promissory.executor.records.manifest import read_manifest
 from promissory.executor.store.keys import run_key, segment_key
-from promissory.executor.testing.enumeration import HOWS, RUN_ID, check_resumed, crash_at_operations, die_at, undisturbed
+from promissory.executor.testing.enumeration import (
+    HOWS,
+    RUN_ID,
+    check_resumed,
+    crash_at_operations,
+    die_at,
+    undisturbed,
+)
 from promissory.executor.testing.workloads import WORKLOADS, Workload, forget, said, say
 from promissory.planner.plan.model import Large
 from promissory.testing import Crashed, Fault, FaultyStore, MockClock, crash_at
@@ -27,7 +34,13 @@ from promissory.testing import Crashed, Fault, FaultyStore, MockClock, crash_at
 by_name = pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
 NESTED, RETRIED, CACHED = WORKLOADS[:3]
 
-AT_POINTS = {"run.manifest-written", "journal.segment-written", "journal.committed", "futures.before-write", "run.ended"}
+AT_POINTS = {
+    "run.manifest-written",
+    "journal.segment-written",
+    "journal.committed",
+    "futures.before-write",
+    "run.ended",
+}
 AT_POINTS |= {"worker.before-body", "worker.after-body", "worker.value-stored"}
 IN_WORKLOADS = dict.fromkeys(("nested", "retried", "looped", "mapped", "steered"), AT_POINTS)
 IN_WORKLOADS["cached"] = AT_POINTS | {"cache.before-write", "cache.written"}
@@ -53,13 +66,19 @@ def folders(tmp_path):
 def silent_threads(monkeypatch):
     """What has died says nothing on its threads either."""
     before = threading.excepthook
-    monkeypatch.setattr(threading, "excepthook", lambda told: None if issubclass(told.exc_type, Crashed) else before(told))
+    monkeypatch.setattr(
+        threading, "excepthook", lambda told: None if issubclass(told.exc_type, Crashed) else before(told)
+    )
 
 
 def begun(workload, store, **options):
     """Whether a workload died."""
     forget()
-    return died(lambda: run(workload.target, workload.inputs, store=store, run_id=RUN_ID, echo=False, durability="process", **options))
+    return died(
+        lambda: run(
+            workload.target, workload.inputs, store=store, run_id=RUN_ID, echo=False, durability="process", **options
+        )
+    )
 
 
 def resumed(store):
@@ -100,7 +119,9 @@ def operations(whole):
 
 @by_name
 @pytest.mark.parametrize("how", ["crash before", "crash after"])
-def test_J1_a_run_that_dies_at_any_operation_of_its_store_is_as_if_nothing_had_been(workload, how, new_url, operations, whole):
+def test_J1_a_run_that_dies_at_any_operation_of_its_store_is_as_if_nothing_had_been(
+    workload, how, new_url, operations, whole
+):
     assert crash_at_operations(workload, new_url, how, operations(how)) >= (12 if whole else 2)
 
 
@@ -111,14 +132,20 @@ def test_J4_a_run_whose_writes_are_torn_is_as_if_nothing_had_been(workload, new_
 
 
 @by_name
-@pytest.mark.parametrize("keys", ["objects/*", "plans/*", "cache/*", "leases/*", "manifest", "journal/*", "futures/*", "logs/*", "beat"])
-def test_J4_a_process_that_dies_over_a_half_written_key_leaves_a_run_that_is_as_if_nothing_had_been(workload, keys, new_url, whole):
+@pytest.mark.parametrize(
+    "keys", ["objects/*", "plans/*", "cache/*", "leases/*", "manifest", "journal/*", "futures/*", "logs/*", "beat"]
+)
+def test_J4_a_process_that_dies_over_a_half_written_key_leaves_a_run_that_is_as_if_nothing_had_been(
+    workload, keys, new_url, whole
+):
     """Futures files, cache entries, leases and beats too: their errors stop no run, a death does."""
     expected = undisturbed(workload, new_url())
     pattern = keys if keys.partition("/")[0] in ("objects", "plans", "cache", "leases") else f"runs/*/{keys}"
     for number in itertools.count(1, 3 if whole else 12):
         url = new_url()
-        fault = Fault("tear", at=number, verbs=("put_new", "put", "append"), keys=pattern, error=lambda: Crashed("torn"))
+        fault = Fault(
+            "tear", at=number, verbs=("put_new", "put", "append"), keys=pattern, error=lambda: Crashed("torn")
+        )
         if not begun(workload, FaultyStore(url, [fault])):
             break
         check_resumed(workload, url, expected, f"{workload.name}, torn {keys} {number}")
@@ -138,7 +165,9 @@ def test_J1_a_run_that_dies_at_any_named_point_is_as_if_nothing_had_been(workloa
     assert reached - {"inbox.obeyed"} == IN_WORKLOADS[workload.name]
 
 
-@pytest.mark.parametrize("point", ["futures.before-write", "worker.before-body", "worker.after-body", "worker.value-stored"])
+@pytest.mark.parametrize(
+    "point", ["futures.before-write", "worker.before-body", "worker.after-body", "worker.value-stored"]
+)
 def test_J1_later_passages_of_a_point_are_as_the_first(point, new_url):
     assert [die_at(NESTED, new_url, point, occurrence) for occurrence in (2, 5, 7)] == [1, 1, 1]
 
@@ -154,7 +183,11 @@ def test_J2_a_run_on_disk_that_dies_between_its_objects_and_the_segment_is_as_if
         url = folders()
         forget()
         with crash_at("journal.objects-synced", occurrence):
-            if not died(lambda url=url: run(workload.target, workload.inputs, store=url, run_id=RUN_ID, echo=False, durability="disk")):
+            if not died(
+                lambda url=url: run(
+                    workload.target, workload.inputs, store=url, run_id=RUN_ID, echo=False, durability="disk"
+                )
+            ):
                 break
         check_resumed(workload, url, expected, f"objects-synced {occurrence}")
     assert occurrence > 1
@@ -357,18 +390,29 @@ def test_J1_snapshots_are_made_of_a_run_of_many_events_and_only_the_newest_is_ke
 
 
 @pytest.mark.parametrize("workload", [CHAIN, NESTED], ids=lambda workload: workload.name)
-def test_J1_a_run_that_dies_between_a_snapshot_and_its_segment_is_as_if_nothing_had_been(many_snapshots, workload, new_url):
+def test_J1_a_run_that_dies_between_a_snapshot_and_its_segment_is_as_if_nothing_had_been(
+    many_snapshots, workload, new_url
+):
     assert [die_at(workload, new_url, "snapshot.written", occurrence) for occurrence in (1, 2)] == [1, 1]
 
 
 @pytest.mark.filterwarnings("ignore:can't write:RuntimeWarning")
 @pytest.mark.parametrize("how", HOWS)
-def test_J1_a_run_with_snapshots_that_dies_at_any_write_of_one_is_as_if_nothing_had_been(many_snapshots, how, new_url, events_of):
+def test_J1_a_run_with_snapshots_that_dies_at_any_write_of_one_is_as_if_nothing_had_been(
+    many_snapshots, how, new_url, events_of
+):
     expected = undisturbed(CHAIN, new_url())
     for number in itertools.count(1, 3):
         url = new_url()
         kind, when = ("tear", "before") if how == "tear" else ("crash", how.removeprefix("crash "))
-        fault = Fault(kind, at=number, verbs=("put_new", "delete"), keys="runs/*/snapshots/*", when=when, error=lambda: Crashed("torn"))
+        fault = Fault(
+            kind,
+            at=number,
+            verbs=("put_new", "delete"),
+            keys="runs/*/snapshots/*",
+            when=when,
+            error=lambda: Crashed("torn"),
+        )
         if not begun(CHAIN, FaultyStore(url, [fault])):
             break
         check_resumed(CHAIN, url, expected, f"{how}, snapshot {number}")
@@ -376,7 +420,9 @@ def test_J1_a_run_with_snapshots_that_dies_at_any_write_of_one_is_as_if_nothing_
 
 
 @pytest.mark.parametrize("damage", ["gone", "flipped", "cut", "empty"])
-def test_J4_a_snapshot_that_is_gone_or_damaged_costs_a_full_replay_and_nothing_else(many_snapshots, damage, new_url, events_of):
+def test_J4_a_snapshot_that_is_gone_or_damaged_costs_a_full_replay_and_nothing_else(
+    many_snapshots, damage, new_url, events_of
+):
     expected, url = undisturbed(CHAIN, new_url()), new_url()
     store = Store(url)
     with crash_at("snapshot.written", 4):
@@ -389,7 +435,9 @@ def test_J4_a_snapshot_that_is_gone_or_damaged_costs_a_full_replay_and_nothing_e
     if damage == "gone":
         store.delete(key)
     else:
-        store.put(key, {"flipped": data[:-9] + bytes([data[-9] ^ 1]) + data[-8:], "cut": data[:-1], "empty": b""}[damage])
+        store.put(
+            key, {"flipped": data[:-9] + bytes([data[-9] ^ 1]) + data[-8:], "cut": data[:-1], "empty": b""}[damage]
+        )
     check_resumed(CHAIN, url, expected, f"a snapshot that is {damage}")
 
 

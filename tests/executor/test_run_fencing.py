@@ -115,7 +115,9 @@ def taken_over(project, gate, eventually, events_of, engine, program="go.py"):
     old_gate, new_gate = gate("old"), gate("new")
     first = project.spawn(program, engine, WHO="first", GATE=old_gate.path)
     old_gate.reached()
-    eventually(lambda: sum(event[0] == DONE for event in events_of(project.store, "fenced")) == 2, "the commit of two steps")
+    eventually(
+        lambda: sum(event[0] == DONE for event in events_of(project.store, "fenced")) == 2, "the commit of two steps"
+    )
     first.send_signal(signal.SIGSTOP)
     second = project.spawn("again.py", engine, WHO="second", GATE=new_gate.path)
     new_gate.reached()
@@ -139,7 +141,9 @@ def test_J3_an_executor_that_wakes_after_the_run_has_ended_changes_nothing(flow,
     assert History(flow.store, "fenced").state == "SUCCEEDED"
     after = everything(flow.store)
     assert {key for key in before if after.get(key) != before[key]} == set(), "what was there is as it was"
-    assert not [key for key in after.keys() - before.keys() if not key.startswith("objects/")], "nothing new but objects that nobody names"
+    assert not [key for key in after.keys() - before.keys() if not key.startswith("objects/")], (
+        "nothing new but objects that nobody names"
+    )
     assert resume("fenced", store=flow.store).result == "second"
 
 
@@ -159,9 +163,13 @@ def test_J3_the_command_line_says_in_a_line_that_the_run_was_taken_over(flow, ga
     arguments = [COMMAND, "run", "--engine", engine, "--run-id", "fenced", "fenced.py", "flow", "--x", "0"]
     first = flow.spawn(*arguments, WHO="first", GATE=old_gate.path)
     old_gate.reached()
-    eventually(lambda: sum(event[0] == DONE for event in events_of(flow.store, "fenced")) == 2, "the commit of two steps")
+    eventually(
+        lambda: sum(event[0] == DONE for event in events_of(flow.store, "fenced")) == 2, "the commit of two steps"
+    )
     first.send_signal(signal.SIGSTOP)
-    second = flow.spawn(COMMAND, "resume", "--engine", engine, "--take-over", "fenced", WHO="second", GATE=new_gate.path)
+    second = flow.spawn(
+        COMMAND, "resume", "--engine", engine, "--take-over", "fenced", WHO="second", GATE=new_gate.path
+    )
     new_gate.reached()
     new_gate.open()
     output, errors = flow.finish(second)
@@ -182,7 +190,8 @@ def test_J3_what_a_fenced_executor_had_not_committed_is_in_no_cache(flow, gate, 
     flow.finish(first)
     assert "told" not in bodies(flow, "first")
     third = flow.code(
-        'import promissory; from fenced import told\nprint(promissory.run(told, {"who": "it", "x": 5}, echo=False).result)', WHO="third"
+        'import promissory; from fenced import told\nprint(promissory.run(told, {"who": "it", "x": 5}, echo=False).result)',
+        WHO="third",
     )
     assert third.strip() == "second"
 
@@ -280,7 +289,9 @@ def test_J3_of_a_first_executor_and_who_takes_over_before_its_first_segment_it_i
     assert slow.reached.wait(60)
     claiming, ended = Held(url, "put_new", "runs/*/journal/*"), []
     taker = threading.Thread(
-        target=lambda: ended.append(_outcome(lambda: resume("fenced", store=claiming.store, echo=False, take_over=True)))
+        target=lambda: ended.append(
+            _outcome(lambda: resume("fenced", store=claiming.store, echo=False, take_over=True))
+        )
     )
     taker.start()
     assert claiming.reached.wait(60)
@@ -304,7 +315,9 @@ def test_J3_the_last_word_of_who_was_overtaken_before_its_first_segment_does_not
     quick = start(waits, {"x": 1}, store=held.store, run_id="fenced", echo=False, durability="process")
     assert held.reached.wait(60)
     ended = []
-    winner = threading.Thread(target=lambda: ended.append(resume("fenced", store=url, echo=False, take_over=True, durability="process")))
+    winner = threading.Thread(
+        target=lambda: ended.append(resume("fenced", store=url, echo=False, take_over=True, durability="process"))
+    )
     winner.start()
     assert entered.wait(60)
     leave_first = threading.Timer(0, held.go.set)
@@ -329,7 +342,9 @@ def _outcome(action):
 
 
 @pytest.mark.parametrize("attempt", range(3))
-def test_J3_of_many_resumes_at_one_moment_one_carries_the_run_and_each_node_is_committed_once(tmp_path, attempt, events_of):
+def test_J3_of_many_resumes_at_one_moment_one_carries_the_run_and_each_node_is_committed_once(
+    tmp_path, attempt, events_of
+):
     url = str(tmp_path / "store")
     crashed(url)
     barrier, outcomes = threading.Barrier(6), []
@@ -355,7 +370,9 @@ def test_J3_of_two_resumes_that_read_the_same_journal_the_later_claim_is_fenced(
     crashed(url)
     slow, outcomes = Held(url, "put_new", "runs/*/journal/*"), []
     late = threading.Thread(
-        target=lambda: outcomes.append(_outcome(lambda: resume("fenced", store=slow.store, echo=False, durability="process")))
+        target=lambda: outcomes.append(
+            _outcome(lambda: resume("fenced", store=slow.store, echo=False, durability="process"))
+        )
     )
     late.start()
     assert slow.reached.wait(60)
@@ -369,9 +386,13 @@ def test_J3_of_two_resumes_that_read_the_same_journal_the_later_claim_is_fenced(
 
 def test_J3_a_lost_answer_to_ones_own_segment_is_not_another_executor(url):
     for verbs in (["put_new"], ["put_new", "get", "exists"]):
-        store = FaultyStore(f"{url}-{len(verbs)}", [Fault("fail", when="after", rate=0.5, verbs=verbs, keys="runs/*/journal/*")], seed=3)
+        store = FaultyStore(
+            f"{url}-{len(verbs)}", [Fault("fail", when="after", rate=0.5, verbs=verbs, keys="runs/*/journal/*")], seed=3
+        )
         assert run(added_twice, {"x": 0}, store=store, echo=False, durability="process").result == 2
-        twice = FaultyStore(f"{url}-{len(verbs)}-twice", [Fault("duplicate", verbs=["put_new"], keys="runs/*/journal/*")])
+        twice = FaultyStore(
+            f"{url}-{len(verbs)}-twice", [Fault("duplicate", verbs=["put_new"], keys="runs/*/journal/*")]
+        )
         assert run(added_twice, {"x": 0}, store=twice, echo=False, durability="process").result == 2
 
 
@@ -445,14 +466,28 @@ def test_J3_a_fenced_executor_does_not_go_on_with_the_run_when_its_successor_sto
         return then(first(x))
 
     def work():
-        outcomes.append(_outcome(lambda: run(flow, {"x": 0}, store=url, run_id="fenced", echo=False, durability="process")))
+        outcomes.append(
+            _outcome(lambda: run(flow, {"x": 0}, store=url, run_id="fenced", echo=False, durability="process"))
+        )
 
     old = threading.Thread(target=work)
     old.start()
     assert entered.wait(60)
-    eventually(lambda: find_end(Store(url), "fenced") == 1, "the first segment: a successor would lose the race for it, and come to the fault too early")
+    eventually(
+        lambda: find_end(Store(url), "fenced") == 1,
+        "the first segment: a successor would lose the race for it, and come to the fault too early",
+    )
     claimed = FaultyStore(
-        url, [Fault("fail", at=2, verbs=["put_new"], keys="runs/*/journal/*", error=lambda: OSError(28, "No space left on device"))]
+        url,
+        [
+            Fault(
+                "fail",
+                at=2,
+                verbs=["put_new"],
+                keys="runs/*/journal/*",
+                error=lambda: OSError(28, "No space left on device"),
+            )
+        ],
     )
     with pytest.raises(StoreError):
         resume("fenced", store=claimed, echo=False, take_over=True, durability="process")
@@ -468,7 +503,9 @@ def dated(url, shift, **changes):
     """Give a run's beat another date, and more."""
     store = Store(url)
     beat = read_beat(store, "fenced")
-    store.put(run_key("fenced", "beat"), json.dumps(asdict(replace(beat, time=time.time() + shift, **changes))).encode())
+    store.put(
+        run_key("fenced", "beat"), json.dumps(asdict(replace(beat, time=time.time() + shift, **changes))).encode()
+    )
 
 
 @pytest.mark.parametrize("shift", [-1e9, -3600, 3600, 1e9])

@@ -63,7 +63,9 @@ class Stage:
             assert self.leave.wait(60)
         elif who == "old" and self.leave.is_set():
             journal_thread = f"promissory journal {self.run_id}"
-            assert _until(lambda: not any(thread.name == journal_thread for thread in threading.enumerate())), "the old executor is told"
+            assert _until(lambda: not any(thread.name == journal_thread for thread in threading.enumerate())), (
+                "the old executor is told"
+            )
 
     def of(self, who):
         return [label for one, label, _, _ in self.bodies if one == who]
@@ -122,7 +124,11 @@ def url(tmp_path):
 
 def everything(url):
     """Each key with its bytes; but logs and temporary files, which name nothing, and beats, by which nothing is decided."""
-    files = [path for path in Path(url).rglob("*") if path.is_file() and "/logs/" not in str(path) and ".tmp-" not in path.name]
+    files = [
+        path
+        for path in Path(url).rglob("*")
+        if path.is_file() and "/logs/" not in str(path) and ".tmp-" not in path.name
+    ]
     files = [path for path in files if path.name != "beat"]
     return {str(path.relative_to(url)): path.read_bytes() for path in files}
 
@@ -433,7 +439,9 @@ def check_the_loser(old, url, before):
         old.wait(60)
     after = everything(url)
     assert {key for key in before if after.get(key) != before[key]} == set(), "what was there is as it was"
-    assert not [key for key in after.keys() - before.keys() if not key.startswith("objects/")], "nothing new but objects that nobody names"
+    assert not [key for key in after.keys() - before.keys() if not key.startswith("objects/")], (
+        "nothing new but objects that nobody names"
+    )
     assert [finding for finding in examine(Store(url), STAGE.run_id) if finding.severity != NOTE] == []
 
 
@@ -573,8 +581,6 @@ def test_J3_an_answer_that_the_old_executor_has_committed_is_not_asked_for_again
     old.cancel()
     with pytest.raises(Fenced):
         old.wait(60)
-
-
 
 
 def test_J3_an_answer_to_a_gate_that_the_old_executor_does_not_know_is_left_to_who_holds_the_run(url):
@@ -855,7 +861,13 @@ def by(project, who):
 
 
 FLOW = "SUCCEEDED|extra=10 sent=1 turns=9"
-HELD = [("inline", "turn 2.1"), ("inline", "refuge"), ("processes", "round 1"), ("processes", "goto sender"), ("threads", "instead")]
+HELD = [
+    ("inline", "turn 2.1"),
+    ("inline", "refuge"),
+    ("processes", "round 1"),
+    ("processes", "goto sender"),
+    ("threads", "instead"),
+]
 
 
 @pytest.mark.parametrize(("engine", "label"), HELD)
@@ -864,7 +876,11 @@ def test_J3_a_process_that_was_stopped_in_the_middle_of_it_wakes_and_changes_not
     old = author.spawn("go.py", engine, WHO="old", HELD=label, GATE=old_gate.path)
     old_gate.reached()
     old.send_signal(signal.SIGSTOP)
-    is_finished = {row.path for row in attach("fenced", store=author.store).nodes(items=True) if row.state in ("SUCCEEDED", "SKIPPED")}
+    is_finished = {
+        row.path
+        for row in attach("fenced", store=author.store).nodes(items=True)
+        if row.state in ("SUCCEEDED", "SKIPPED")
+    }
     assert author.python("again.py", engine, "fenced", WHO="new").strip() == FLOW
     url = author.store.url.removeprefix("file://")
     before = everything(url)
@@ -895,8 +911,12 @@ SIGNALLED = {
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize(("engine", "signals"), [("inline", [*SIGNALLED]), ("processes", ["goto", "cancel"])], ids=["inline", "processes"])
-def test_J1_killed_right_before_or_after_the_commit_of_a_signal_it_counts_once(author, gate, eventually, engine, signals, when):
+@pytest.mark.parametrize(
+    ("engine", "signals"), [("inline", [*SIGNALLED]), ("processes", ["goto", "cancel"])], ids=["inline", "processes"]
+)
+def test_J1_killed_right_before_or_after_the_commit_of_a_signal_it_counts_once(
+    author, gate, eventually, engine, signals, when
+):
     old = author.spawn("go.py", engine, *signals, WHO="old", WHEN=when, GATE=gate("old").path)
 
     def all_stand():
@@ -910,4 +930,6 @@ def test_J1_killed_right_before_or_after_the_commit_of_a_signal_it_counts_once(a
     assert dict(zip(signals, printed, strict=True)) == {what: SIGNALLED[what] for what in signals}
     again = Counter(line.partition(" ")[0] for line in by(author, "new") if line.endswith(" sender"))
     again["retry"] = min(again["retry"], 1)  # its second attempt may be in the same commit as the first
-    assert +again == Counter(signals) if when == "before" else set(+again) <= {"cancel", "retry"}, "a run that was cancelled asks again"
+    assert +again == Counter(signals) if when == "before" else set(+again) <= {"cancel", "retry"}, (
+        "a run that was cancelled asks again"
+    )

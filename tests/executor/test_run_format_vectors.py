@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from promissory.executor.cache.entries import Entry, entry_from_bytes, entry_to_bytes
-from promissory.executor.journal.segment import GENESIS, NO_SNAPSHOT, Segment, segment_digest, segment_from_bytes, segment_to_bytes
+from promissory.executor.journal.segment import (
+    GENESIS,
+    NO_SNAPSHOT,
+    Segment,
+    segment_digest,
+    segment_from_bytes,
+    segment_to_bytes,
+)
 from promissory.executor.protocol.events import (
     CHOSEN,
     CODE,
@@ -32,7 +39,15 @@ from promissory.planner.plan.model import Large
 PAGE = (Path(__file__).parents[2] / "docs" / "journal-format.md").read_text()
 MOMENT = 1_700_000_000_000_000
 NONCE = bytes(range(16))
-FAILURE = ["exception", "OSError", "busy", "", None, ["builtins:OSError", "builtins:Exception", "builtins:BaseException"], None]
+FAILURE = [
+    "exception",
+    "OSError",
+    "busy",
+    "",
+    None,
+    ["builtins:OSError", "builtins:Exception", "builtins:BaseException"],
+    None,
+]
 
 
 def shown(name):
@@ -79,7 +94,9 @@ def third():
     return Segment(2, 2, NONCE, segment_digest(segment_to_bytes(second())), NO_SNAPSHOT, MOMENT + 300_000, events)
 
 
-@pytest.mark.parametrize(("name", "segment"), [("segment 0", first()), ("segment 1", second()), ("segment 2", third())], ids=["0", "1", "2"])
+@pytest.mark.parametrize(
+    ("name", "segment"), [("segment 0", first()), ("segment 1", second()), ("segment 2", third())], ids=["0", "1", "2"]
+)
 def test_J4_a_segment_has_the_bytes_that_the_page_shows(name, segment):
     assert segment_to_bytes(segment) == shown(name)
     assert segment_from_bytes(shown(name), name) == segment

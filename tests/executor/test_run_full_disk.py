@@ -79,5 +79,7 @@ def test_J1_a_full_disk_is_a_clear_error_and_a_resume_succeeds(project, events_o
 def test_J1_the_process_whose_disk_was_full_can_resume_itself(project):
     """A notebook lives on: nobody works on the run any more, also if the last word of its heartbeat could not be written."""
     project.write("full.py", MODULE)
-    output = project.code(RUN + "\nfrom promissory import resume\nprint(resume('full').result)\n", FULL_FROM="3", BYTES="0")
+    output = project.code(
+        RUN + "\nfrom promissory import resume\nprint(resume('full').result)\n", FULL_FROM="3", BYTES="0"
+    )
     assert output.splitlines()[-1] == "4001"

@@ -59,7 +59,10 @@ def test_D1_each_expansion_is_a_file_that_reads_as_a_plan(store, events_of):
 
 def test_D1_the_header_has_depth_parent_and_index(store, events_of):
     ended = run(wrapped, {"n": 3}, store=store)
-    headers = {node_identity(h.parent, h.index): h for _, h in (futures_from_bytes(store.get(key)) for key in files(store, ended.id))}
+    headers = {
+        node_identity(h.parent, h.index): h
+        for _, h in (futures_from_bytes(store.get(key)) for key in files(store, ended.id))
+    }
     outer = node_identity(ROOT_IDENTITY, 1)
     inner = node_identity(outer, 0)
     assert (headers[outer].parent, headers[outer].index, headers[outer].depth) == (ROOT_IDENTITY, 1, 1)

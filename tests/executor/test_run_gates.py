@@ -81,7 +81,9 @@ def carry(target, store, *, engine="inline", clock=None, replays=True, **inputs)
 
 
 def begin(target, store, *, engine="inline", **options):
-    return start(target, options.pop("inputs", None), store=store, engine=engine, durability="process", echo=False, **options)
+    return start(
+        target, options.pop("inputs", None), store=store, engine=engine, durability="process", echo=False, **options
+    )
 
 
 def states(ended):
@@ -350,7 +352,9 @@ def test_G1_gates_of_one_name_in_a_map_are_answered_by_their_paths(store, eventu
 
     waiting = begin(flow, store, inputs={"ns": [10, 20, 30]})
     eventually(lambda: [row.state for row in waiting.nodes(items=True)].count("WAITING") == 3, "three gates")
-    with pytest.raises(GateNotFound, match=r"3 gates .* called how many: .*main/one\[[012]\]/how many, main/one\[[012]\]/how many"):
+    with pytest.raises(
+        GateNotFound, match=r"3 gates .* called how many: .*main/one\[[012]\]/how many, main/one\[[012]\]/how many"
+    ):
         waiting.answer("how many", 1)
     for k in (2, 0, 1):
         waiting.answer(f"main/one[{k}]/how many", k)
@@ -447,7 +451,9 @@ def test_G1_a_rejected_run_asks_again_when_it_is_resumed(store, eventually):
     waiting.answer("release", False)
     assert waiting.wait(60).state == "FAILED"
     resumed = []
-    thread = threading.Thread(target=lambda: resumed.append(resume(waiting.id, store=store, durability="process", echo=False)))
+    thread = threading.Thread(
+        target=lambda: resumed.append(resume(waiting.id, store=store, durability="process", echo=False))
+    )
     thread.start()
     there = attach(waiting.id, store=store)
     eventually(lambda: there.state == "RUNNING", "the new executor")
@@ -682,7 +688,9 @@ def nap() -> int:
 
 def command(project, *arguments):
     """What the command line says: exit code, output, errors."""
-    process = project.spawn("-c", "import sys\nfrom promissory.executor.cli.main import main\nmain(sys.argv[1:])", *arguments)
+    process = project.spawn(
+        "-c", "import sys\nfrom promissory.executor.cli.main import main\nmain(sys.argv[1:])", *arguments
+    )
     output, errors = project.finish(process)
     return process.returncode, output, errors
 
@@ -691,7 +699,8 @@ def waiting_run(project, eventually, engine="inline"):
     """A run of `both` in another process, which waits at both of its gates."""
     project.write("gated.py", MODULE)
     process = project.spawn(
-        "-c", f"from promissory import run\nfrom gated import both\nprint(run(both, run_id='gated', engine={engine!r}, echo=False).result)"
+        "-c",
+        f"from promissory import run\nfrom gated import both\nprint(run(both, run_id='gated', engine={engine!r}, echo=False).result)",
     )
     eventually(lambda: project.lines("diary"), "the run")
     eventually(lambda: list(states(attach("gated", store=project.store)).values()).count("WAITING") == 2, "both gates")
@@ -734,7 +743,9 @@ def test_G1_killed_while_it_waits_a_resume_waits_on_and_runs_nothing_again(proje
     process = waiting_run(project, eventually, engine)
     process.kill()
     process.wait()
-    again = project.spawn("-c", f"from promissory import resume\nprint(resume('gated', engine={engine!r}, echo=False).result)")
+    again = project.spawn(
+        "-c", f"from promissory import resume\nprint(resume('gated', engine={engine!r}, echo=False).result)"
+    )
     there = attach("gated", store=project.store)
     eventually(lambda: there.state == "RUNNING", "the new executor")
     there.answer("age", 1)
@@ -770,7 +781,9 @@ def test_G1_an_answer_that_was_committed_is_not_asked_for_again_after_a_kill(pro
 
 def test_G1_a_sleep_that_was_killed_goes_on_with_the_rest_of_its_time(project, eventually):
     project.write("gated.py", MODULE)
-    process = project.spawn("-c", "from promissory import run\nfrom gated import nap\nrun(nap, run_id='nap', echo=False)")
+    process = project.spawn(
+        "-c", "from promissory import run\nfrom gated import nap\nrun(nap, run_id='nap', echo=False)"
+    )
     eventually(lambda: project.lines("diary"), "the first task")
     eventually(lambda: states(attach("nap", store=project.store)).get("main/sleep") == "WAITING", "the sleep")
     process.kill()
@@ -792,7 +805,9 @@ def test_G1_a_sleep_that_was_killed_goes_on_with_the_rest_of_its_time(project, e
 
 def test_G1_a_sleep_that_ended_while_nobody_worked_is_over_at_resume(project, eventually):
     project.write("gated.py", MODULE)
-    process = project.spawn("-c", "from promissory import run\nfrom gated import nap\nrun(nap, run_id='nap', echo=False)")
+    process = project.spawn(
+        "-c", "from promissory import run\nfrom gated import nap\nrun(nap, run_id='nap', echo=False)"
+    )
     eventually(lambda: project.lines("diary"), "the first task")
     eventually(lambda: states(attach("nap", store=project.store)).get("main/sleep") == "WAITING", "the sleep")
     process.kill()

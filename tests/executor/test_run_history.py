@@ -38,7 +38,14 @@ def test_X8_every_node_of_every_frame_is_listed_with_its_path(ended):
     paths = [row.path for row in ended.nodes()]
     assert len(set(paths)) == len(paths)
     assert paths[:2] == ["main/pair", "main/pair~2"]
-    for name in ("main/pair/add", "main/pair/add~2", "main/pair/fib", "main/pair/fib/fib", "main/pair/fib/fib~2", "main/pair/fib/add"):
+    for name in (
+        "main/pair/add",
+        "main/pair/add~2",
+        "main/pair/fib",
+        "main/pair/fib/fib",
+        "main/pair/fib/fib~2",
+        "main/pair/fib/add",
+    ):
         assert name in paths
 
 
@@ -90,7 +97,10 @@ def test_X8_the_history_of_a_run_with_a_snapshot_is_whole(store):
 
 
 def test_J7_reading_a_history_needs_no_code_of_the_author(project):
-    project.write("flow.py", "from promissory import task, workflow\n@task\ndef f(x: int) -> int:\n    return x\n@workflow\ndef flow(x: int) -> int:\n    return f(f(x))\n")
+    project.write(
+        "flow.py",
+        "from promissory import task, workflow\n@task\ndef f(x: int) -> int:\n    return x\n@workflow\ndef flow(x: int) -> int:\n    return f(f(x))\n",
+    )
     project.code("from promissory import run; from flow import flow; run(flow, {'x': 1}, run_id='read')")
     (project.folder / "flow.py").unlink()
     assert History(project.store, "read").counts == {"SUCCEEDED": 2}

@@ -88,7 +88,11 @@ def test_J1_what_is_flushed_is_stored_and_what_is_not_is_nobodys(store):
     writing = journal(store, listener=heard.append)
     writing.append([event(1)])
     writing.flush()
-    assert [one for segment in segments(store) for one in segment.events] == [event(1)] == [one for events in heard for one in events]
+    assert (
+        [one for segment in segments(store) for one in segment.events]
+        == [event(1)]
+        == [one for events in heard for one in events]
+    )
     writing.close()
     writing.close()
 

@@ -161,7 +161,10 @@ def test_J4_a_resume_refuses_a_damaged_journal_before_anything_runs(store, faile
 
 
 def test_J4_a_damaged_manifest_and_plan_are_named(store, failed_run):
-    for key in (run_key(failed_run, "manifest"), *(key for folder in store.list("plans") for key in store.list(folder))):
+    for key in (
+        run_key(failed_run, "manifest"),
+        *(key for folder in store.list("plans") for key in store.list(folder)),
+    ):
         whole = store.get(key)
         for position in range(0, len(whole), 7):
             store.put(key, whole[:position] + bytes([whole[position] ^ 16]) + whole[position + 1 :])

@@ -64,7 +64,6 @@ def steps(flow, outcomes=None, room=4, policy=None):
     """How many instructions it takes to walk a plan; its tasks give what `outcomes` says by name: a failure, what it asks of the run, or (by default) a value."""
     outcomes = {"bad": FAILED, **(outcomes or {})}
 
-
     @workflow(**(policy or {}))
     def wf() -> None:
         flow()
@@ -222,8 +221,16 @@ CASES = {
     "S4 sent to what waits long": (sends_to_what_waits_long, {"send": asks("there")}, {}),
     "X6 frames that fail and are handled": (failing_frames_that_are_handled, {}, {}),
     "X9 tasks that fail and are handled": (failing_tasks_that_are_handled, {}, {}),
-    "X6 frames that fail and go on": (failing_frames_that_go_on, {}, {"failure_policy": FailurePolicy.FAIL_AFTER_EXECUTABLE_NODES_COMPLETE}),
-    "X6 a failure beside many": (a_failure_beside_many, {}, {"failure_policy": FailurePolicy.FAIL_AFTER_EXECUTABLE_NODES_COMPLETE}),
+    "X6 frames that fail and go on": (
+        failing_frames_that_go_on,
+        {},
+        {"failure_policy": FailurePolicy.FAIL_AFTER_EXECUTABLE_NODES_COMPLETE},
+    ),
+    "X6 a failure beside many": (
+        a_failure_beside_many,
+        {},
+        {"failure_policy": FailurePolicy.FAIL_AFTER_EXECUTABLE_NODES_COMPLETE},
+    ),
     "X6 a failure that ends many": (a_failure_beside_many, {}, {}),
     "X7 cleaning up one by one": (cleaning_up_one_by_one, {}, {}),
     "X7 cleaning up at once": (cleaning_up_at_once, {}, {}),
@@ -235,7 +242,9 @@ CASES = {
 def _costs(flow, outcomes, policy, room, sizes):
     found = []
     for n in sizes:
-        given = {**outcomes, "chunks": n // 8} if flow in (a_map_with_failed_items, a_map_with_few_at_a_time) else outcomes
+        given = (
+            {**outcomes, "chunks": n // 8} if flow in (a_map_with_failed_items, a_map_with_few_at_a_time) else outcomes
+        )
         counted, scheduler, ended = steps(lambda n=n: flow(n), given, room, policy)
         assert scheduler.ended and ended > 0
         assert scheduler.dead or not (scheduler.ready or scheduler.in_flight)
@@ -300,7 +309,9 @@ def test_X6_a_failure_at_the_bottom_costs_each_level_the_same():
         while calls := scheduler.take(1):
             call = calls[0]
             if call.frame.topology.callee(call.node).short_name == "down":
-                data = futures_to_bytes(files[left], FuturesHeader(call.frame.identity, call.node, call.frame.depth + 1))
+                data = futures_to_bytes(
+                    files[left], FuturesHeader(call.frame.identity, call.node, call.frame.depth + 1)
+                )
                 scheduler.expanded(call.frame.id, call.node, data)
                 left -= 1
             else:

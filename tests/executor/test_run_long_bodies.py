@@ -12,7 +12,22 @@ from pathlib import Path
 
 import pytest
 
-from promissory import Context, Loop, Retry, Store, attach, current_context, dynamic, map_task, rerun, resume, run, start, task, workflow
+from promissory import (
+    Context,
+    Loop,
+    Retry,
+    Store,
+    attach,
+    current_context,
+    dynamic,
+    map_task,
+    rerun,
+    resume,
+    run,
+    start,
+    task,
+    workflow,
+)
 from promissory.errors import ContextError, Fenced, RunTimeout, StoreError, WorkerLost
 from promissory.executor.maintenance.doctor import examine
 from promissory.executor.maintenance.export import export
@@ -144,7 +159,9 @@ def test_R5_what_was_written_before_the_last_worker_was_lost_is_read_by_a_resume
 
 @pytest.mark.parametrize("kind", ["disk", "memory"])
 def test_R2_what_was_written_before_a_time_out_ended_the_body_is_read_by_the_next_attempt(place, diary, kind):
-    ended = go(adder(diary, takes_for_ever, retries=1, timeout=0.3), {"numbers": [1, 2, 3, 4]}, place(kind), "processes")
+    ended = go(
+        adder(diary, takes_for_ever, retries=1, timeout=0.3), {"numbers": [1, 2, 3, 4]}, place(kind), "processes"
+    )
     assert (ended.result, noted(diary)) == (10, ["begins at 0", "begins at 2"])
 
 
@@ -487,7 +504,9 @@ def test_R5_outside_a_run_a_context_has_one_of_its_own():
 
     assert [counts(), counts()] == [2, 2]
     assert Context().checkpoint.read(default="nothing") == "nothing"
-    with pytest.raises(TypeError, match=r"checkpoint.write.* takes plain data, and Connection has no wire form: give a dataclass"):
+    with pytest.raises(
+        TypeError, match=r"checkpoint.write.* takes plain data, and Connection has no wire form: give a dataclass"
+    ):
         Context().checkpoint.write(Connection())
 
 
@@ -578,7 +597,10 @@ def test_J4_a_flipped_byte_is_told_with_its_key_and_is_no_nodes_failure(place, d
         with pytest.raises(StoreError) as caught:
             again(ended, engine)
         assert str(caught.value).startswith(f"{key}")
-        assert "It is a task's checkpoint: delete it, and the task begins with an older one, or at its beginning" in str(caught.value)
+        assert (
+            "It is a task's checkpoint: delete it, and the task begins with an older one, or at its beginning"
+            in str(caught.value)
+        )
         assert attach(ended.id, store=store).state == "INTERRUPTED"
     assert noted(diary) == ["begins at 0"]
 
@@ -799,7 +821,9 @@ def test_S2_a_killed_loop_goes_on_in_its_iteration_with_the_checkpoint_of_that(a
     assert author.went_on(engine) == "over"
     after = author.lines("said")[len(first) :]
     assert [line for line in after if line.startswith(("2", "3"))] == ["2 half of 2", "3 nothing"]
-    assert set(after) <= {"0 half of 0", "1 nothing", "2 half of 2", "3 nothing"}, "an iteration that was not committed yet may run again"
+    assert set(after) <= {"0 half of 0", "1 nothing", "2 half of 2", "3 nothing"}, (
+        "an iteration that was not committed yet may run again"
+    )
 
 
 # --- cancelled -------------------------------------------------------------------------------------------------------------------
@@ -925,7 +949,9 @@ def test_X10_a_body_of_a_cancelled_run_gives_its_node_back_too(store, diary, eve
         ("memory", "processes"),
     ],
 )
-def test_X10_what_was_written_before_a_node_was_given_back_is_read_when_it_begins_again(place, diary, eventually, kind, engine):
+def test_X10_what_was_written_before_a_node_was_given_back_is_read_when_it_begins_again(
+    place, diary, eventually, kind, engine
+):
     @task
     def gives_back(ctx: Context) -> str:
         found = ctx.checkpoint.read(default="nothing")
@@ -1109,7 +1135,9 @@ def test_X10_what_a_body_asked_for_before_it_gave_its_node_back_does_not_count(s
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("concurrency", [None, 1])
-def test_B4_items_give_themselves_back_and_what_is_done_is_not_done_again(store, diary, tmp_path, eventually, engine, concurrency):
+def test_B4_items_give_themselves_back_and_what_is_done_is_not_done_again(
+    store, diary, tmp_path, eventually, engine, concurrency
+):
     later = tmp_path / "later"
 
     @task
@@ -1290,7 +1318,15 @@ def test_X10_runs_that_were_stopped_timed_out_or_lost_a_worker_leave_no_descript
         store = Store(tmp_path / f"store{number}")
         for die in (kills_its_worker, takes_for_ever):
             policy = {"timeout": 0.1, "retries": 1} if die is takes_for_ever else {}
-            assert go(adder(tmp_path / f"{number}{die.__name__}", die, **policy), {"numbers": [1, 2, 3]}, store, "processes").result == 6
+            assert (
+                go(
+                    adder(tmp_path / f"{number}{die.__name__}", die, **policy),
+                    {"numbers": [1, 2, 3]},
+                    store,
+                    "processes",
+                ).result
+                == 6
+            )
         for engine in ENGINES:
             diary = tmp_path / f"diary{number}{engine}"
             going = begin(giver(diary), {}, store, engine)

@@ -32,7 +32,15 @@ from promissory import (
     unmapped,
     workflow,
 )
-from promissory.errors import CompileError, ContextError, IterationLimitExceeded, RunFailed, RunTimeout, TaskTimeout, TaskTypeError
+from promissory.errors import (
+    CompileError,
+    ContextError,
+    IterationLimitExceeded,
+    RunFailed,
+    RunTimeout,
+    TaskTimeout,
+    TaskTypeError,
+)
 from promissory.executor.history.history import History
 from promissory.testing import MockClock, always_replay
 
@@ -89,7 +97,9 @@ def fibonacci(diary, broken=(), **policy):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize(("limit", "result", "bodies"), [(100, 89, 12), (1000, 987, 17), (10, 8, 7), (1, 1, 3), (0, 1, 1)])
+@pytest.mark.parametrize(
+    ("limit", "result", "bodies"), [(100, 89, 12), (1000, 987, 17), (10, 8, 7), (1, 1, 3), (0, 1, 1)]
+)
 def test_S1_a_task_runs_again_until_it_returns(memory, diary, engine, limit, result, bodies):
     ended = go(fibonacci(diary), {"limit": limit}, memory, engine)
     assert (ended.state, ended.result) == ("SUCCEEDED", result)
@@ -175,7 +185,8 @@ def test_S1_loop_count_counts_iterations_from_one(memory, engine):
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
-    ("until", "broken", "results", "bodies"), [(20, 0, (200, 40000), 20), (20, 2, (200, 40000), 21), (1, 0, (10, 100), 1)]
+    ("until", "broken", "results", "bodies"),
+    [(20, 0, (200, 40000), 20), (20, 2, (200, 40000), 21), (1, 0, (10, 100), 1)],
 )
 def test_S1_what_follows_a_loop_gets_its_last_value(memory, diary, engine, until, broken, results, bodies):
     @task(retries=1)
@@ -415,7 +426,11 @@ def test_S1_plain_data_comes_to_the_next_iteration_as_it_was(memory, engine, nam
         ctx = current_context()
         if not ctx.loop_index:
             raise Loop(payload)
-        return f"{type(ctx.loop_result).__name__} {ctx.loop_result!r}" if name not in ("set",) else f"set {sorted(ctx.loop_result)}"
+        return (
+            f"{type(ctx.loop_result).__name__} {ctx.loop_result!r}"
+            if name not in ("set",)
+            else f"set {sorted(ctx.loop_result)}"
+        )
 
     if engine == "processes" and name not in ("tuple", "long", "dict of ints"):
         pytest.skip("the bytes are those of the other engine")
@@ -1136,7 +1151,11 @@ def test_S1_items_of_a_map_that_is_joined_to_the_list_of_another_loop(memory):
 
     @workflow
     def flow() -> list[int]:
-        return [length(counts(2)), *map_task(length)(xs=[counts(3), counts(1)])] if False else [length(counts(2)), length(counts(3))]
+        return (
+            [length(counts(2)), *map_task(length)(xs=[counts(3), counts(1)])]
+            if False
+            else [length(counts(2)), length(counts(3))]
+        )
 
     assert go(flow, {}, memory).result == [2, 3]
 
@@ -1175,10 +1194,17 @@ def test_S1_an_iteration_of_a_dynamic_is_what_it_emitted(memory, diary, engine):
     assert ended.result == 106  # 1, 6, 26, 106
     bodies = Counter(line.split()[0] for line in lines(diary))
     assert bodies == {"grows": 4, "double": 6, "add": 3}
-    assert [line for line in lines(diary) if line.startswith("grows")] == ["grows 0 1 0", "grows 1 6 0", "grows 2 26 0", "grows 3 106 0"]
+    assert [line for line in lines(diary) if line.startswith("grows")] == [
+        "grows 0 1 0",
+        "grows 1 6 0",
+        "grows 2 26 0",
+        "grows 3 106 0",
+    ]
 
 
-def test_S1_the_next_iteration_of_a_dynamic_begins_when_its_payload_is_there_and_all_of_the_last_has_ended(memory, diary):
+def test_S1_the_next_iteration_of_a_dynamic_begins_when_its_payload_is_there_and_all_of_the_last_has_ended(
+    memory, diary
+):
     @task
     def value_of(x: int) -> int:
         note(diary, "value", x)
@@ -1272,10 +1298,22 @@ def test_S1_promises_may_stand_anywhere_in_a_dynamics_payload(memory, shape):
             return repr(ctx.loop_result)
         p = inc(n)
         raise Loop(
-            {"list": [p, 1, p], "tuple": (p, "x"), "dict": {"a": p, "b": n}, "nested": {"a": [(p, {"b": p})]}, "input": [n, p]}[shape]
+            {
+                "list": [p, 1, p],
+                "tuple": (p, "x"),
+                "dict": {"a": p, "b": n},
+                "nested": {"a": [(p, {"b": p})]},
+                "input": [n, p],
+            }[shape]
         )
 
-    wanted = {"list": [6, 1, 6], "tuple": (6, "x"), "dict": {"a": 6, "b": 5}, "nested": {"a": [(6, {"b": 6})]}, "input": [5, 6]}[shape]
+    wanted = {
+        "list": [6, 1, 6],
+        "tuple": (6, "x"),
+        "dict": {"a": 6, "b": 5},
+        "nested": {"a": [(6, {"b": 6})]},
+        "input": [5, 6],
+    }[shape]
     assert go(rounds, {"n": 5}, memory).result == repr(wanted)
 
 
@@ -1407,7 +1445,10 @@ def test_S2_a_task_in_an_iteration_of_a_dynamic_is_retried_alone(memory, diary):
         return ctx.loop_result
 
     assert go(rounds, {}, memory).result == 4
-    assert Counter(lines(diary)) == {**{f"rounds {i}": 1 for i in range(5)}, **{f"flaky {i}": 1 + (i == 2) for i in range(4)}}
+    assert Counter(lines(diary)) == {
+        **{f"rounds {i}": 1 for i in range(5)},
+        **{f"flaky {i}": 1 + (i == 2) for i in range(4)},
+    }
 
 
 def test_D6_retries_of_a_dynamic_cover_the_body_of_each_iteration(memory, diary):
@@ -1658,7 +1699,9 @@ def test_J1_the_journal_tells_all_of_loops_in_a_map_after_every_round(memory, di
 
     @workflow
     def flow(limits: list[int]) -> tuple[list[int], list[int]]:
-        return map_task(fib, concurrency=concurrency)(limit=limits), map_task(grows, concurrency=concurrency)(limit=limits)
+        return map_task(fib, concurrency=concurrency)(limit=limits), map_task(grows, concurrency=concurrency)(
+            limit=limits
+        )
 
     with always_replay():
         assert go(flow, {"limits": [10, 100]}, memory).result == ([8, 89], [26, 106])
@@ -1717,7 +1760,11 @@ def test_X3_a_loop_leaves_the_same_bytes_on_every_engine(tmp_path, write_module,
             return map_task(rounds)(n=[n, 1])
         """,
     )
-    target, inputs = {"task": (module.long, {"n": 3000}), "dynamic": (module.rounds, {"n": 2}), "map": (module.mapped, {"n": 2})}[what]
+    target, inputs = {
+        "task": (module.long, {"n": 3000}),
+        "dynamic": (module.rounds, {"n": 2}),
+        "map": (module.mapped, {"n": 2}),
+    }[what]
     kept = []
     for engine in ALL_ENGINES:
         store = Store(tmp_path / engine)
@@ -1760,7 +1807,9 @@ def test_X5_each_iteration_has_its_own_log(memory):
         return 0
 
     ended = go(says, {}, memory)
-    said = [Store(memory).get_range(row.log[0], row.log[1], sum(row.log[1:])).decode() for row in ended.nodes(items=True)]
+    said = [
+        Store(memory).get_range(row.log[0], row.log[1], sum(row.log[1:])).decode() for row in ended.nodes(items=True)
+    ]
     assert said == ["iteration 0\n", "iteration 1\n", "iteration 2\n"]
 
 

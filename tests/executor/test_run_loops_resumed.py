@@ -254,7 +254,9 @@ def test_D6_a_dynamic_whose_body_fails_in_an_iteration_is_resumed_there(store, d
     assert (ended.state, ended.error.path) == ("FAILED", "main/many[=3]")
     broken.unlink()
     assert again(ended, store).result == 6
-    assert noted(diary) == Counter({**{f"many {i}": 1 + (i == 3) for i in range(6)}, **{f"inc {i}": 1 for i in range(6)}})
+    assert noted(diary) == Counter(
+        {**{f"many {i}": 1 + (i == 3) for i in range(6)}, **{f"inc {i}": 1 for i in range(6)}}
+    )
 
 
 # --- limits ----------------------------------------------------------------------------------------------------------------------
@@ -323,7 +325,9 @@ CHANGING = """
 def test_R6_after_a_code_change_committed_iterations_stay_and_the_next_ones_run_the_new_code(store, write_module):
     module = write_module("changing", CHANGING)
     ended = go(module.counts, {}, store)
-    module = write_module("changing", CHANGING.replace('"old"', '"new"').replace('raise OSError("to be repaired")', "pass"))
+    module = write_module(
+        "changing", CHANGING.replace('"old"', '"new"').replace('raise OSError("to be repaired")', "pass")
+    )
     resumed = again(ended, store)
     assert resumed.result == ["old"] * 3 + ["new"] * 3
     assert module.seen == [3, 4, 5]
@@ -425,7 +429,9 @@ KILLED = {
 
 def committed(store, run_id):
     """How many iterations of the first item, or of a frame's first node, are committed."""
-    events = [event for segment, _ in read_segments(store, run_id, 0, find_end(store, run_id)) for event in segment.events]
+    events = [
+        event for segment, _ in read_segments(store, run_id, 0, find_end(store, run_id)) for event in segment.events
+    ]
     return sum(event[2] == 0 and (event[0] == LOOPED or event[5]) for event in events if event[0] in (LOOPED, EXPANDED))
 
 
@@ -456,7 +462,10 @@ def test_J1_a_loop_killed_at_random_moments_until_it_is_through_runs_no_committe
     inputs = {"limits": [10, 100, 1000, 1500, 10**6, 10**9]}
     process = project.spawn("-c", RUN.format(target="mapped", inputs=inputs, engine="inline"))
     for at in (15, 45):
-        eventually(lambda at=at, process=process: len(project.lines("started")) >= at or process.poll() is not None, "some iterations")
+        eventually(
+            lambda at=at, process=process: len(project.lines("started")) >= at or process.poll() is not None,
+            "some iterations",
+        )
         threading.Event().wait(chance.random() * 0.02)
         process.send_signal(signal.SIGKILL)
         process.wait(60)
@@ -471,7 +480,9 @@ def test_J1_a_loop_killed_at_random_moments_until_it_is_through_runs_no_committe
     assert json.loads(output) == [8, 89, 987, 987, 832040, 701408733], errors
 
 
-@pytest.mark.parametrize("point", ["journal.segment-written", "worker.after-body", "worker.before-body", "worker.value-stored"])
+@pytest.mark.parametrize(
+    "point", ["journal.segment-written", "worker.after-body", "worker.before-body", "worker.value-stored"]
+)
 @pytest.mark.parametrize("occurrence", [1, 2, 4, 6])
 def test_J1_a_loop_dies_at_a_named_point_and_is_resumed(diary, broken, point, occurrence, monkeypatch):
     monkeypatch.setattr(journal, "COMMIT_INTERVAL", 0.0)
@@ -542,7 +553,9 @@ def held_at(diary, gate, index, last):
 
 def test_R6_a_run_that_is_stopped_between_iterations_goes_on_with_the_next(store, diary, gate):
     held = gate()
-    running = start(held_at(diary, held.path, 3, 6), {}, store=store, engine="threads", echo=False, durability="process")
+    running = start(
+        held_at(diary, held.path, 3, 6), {}, store=store, engine="threads", echo=False, durability="process"
+    )
     held.reached()
     running.stop()
     held.open()
@@ -556,7 +569,9 @@ def test_R6_a_run_that_is_stopped_between_iterations_goes_on_with_the_next(store
 
 def test_X8_a_paused_run_begins_no_iteration_and_unpaused_goes_on(store, diary, gate, eventually):
     held = gate()
-    running = start(held_at(diary, held.path, 3, 6), {}, store=store, engine="threads", echo=False, durability="process")
+    running = start(
+        held_at(diary, held.path, 3, 6), {}, store=store, engine="threads", echo=False, durability="process"
+    )
     held.reached()
     running.pause()
     eventually(lambda: running.state == "PAUSED", "the pause")
@@ -660,7 +675,9 @@ def test_R6_gc_keeps_the_payload_that_a_resume_will_need(store, diary, broken):
     assert again(ended, store).result == 5000
 
 
-def test_J7_a_run_that_failed_in_a_loop_is_whole_and_can_be_exported_and_resumed_elsewhere(store, tmp_path, diary, broken):
+def test_J7_a_run_that_failed_in_a_loop_is_whole_and_can_be_exported_and_resumed_elsewhere(
+    store, tmp_path, diary, broken
+):
     @task
     def counts() -> int:
         ctx = current_context()
@@ -733,7 +750,9 @@ def test_X8_a_path_of_an_iteration_that_never_was_is_not_found(store, diary):
 
 
 def test_R4_explain_takes_the_path_of_an_iteration_that_an_error_names(project):
-    project.write("says.py", SAYS.replace('print(f"iteration {ctx.loop_index}")', "assert ctx.loop_index < 2, 'too far'"))
+    project.write(
+        "says.py", SAYS.replace('print(f"iteration {ctx.loop_index}")', "assert ctx.loop_index < 2, 'too far'")
+    )
     project.code("import says; from promissory import run; run(says.says, {'last': 3}, run_id='mine', echo=False)")
     shown = project.python("-c", COMMAND, "explain", "mine", "main/says[=2]")
     assert "too far" in shown and "main/says" in shown

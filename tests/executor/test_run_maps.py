@@ -171,7 +171,12 @@ def items(ended):
         (lambda xs: parts.map(xs, unmapped(2)), list[int], [5, 4], [(2, 1), (2, 0)]),
         (lambda xs: forget.map(xs), list[int], [5, 4], [None, None]),
         (lambda xs: total(inc.map(inc.map(xs))), list[int], [1, 2, 3], 12),
-        (lambda xs: map_task(map_task(inc, concurrency=1), concurrency=1)(x=xs), list[list[int]], [[1], [], [2, 3]], [[2], [], [3, 4]]),
+        (
+            lambda xs: map_task(map_task(inc, concurrency=1), concurrency=1)(x=xs),
+            list[list[int]],
+            [[1], [], [2, 3]],
+            [[2], [], [3, 4]],
+        ),
         (lambda xs: map_task(map_task(map_task(inc)))(x=xs), list[list[list[int]]], [[[1], []], []], [[[2], []], []]),
         (lambda xs: total.map(grown.map(xs)), list[int], [0, 1, 2], [0, 1, 3]),
         (lambda xs: (inc.map(xs), inc.map(xs)[1]), list[int], [1, 2], ([2, 3], 3)),
@@ -180,7 +185,12 @@ def items(ended):
     ],
 )
 def test_B2_a_map_gives_the_results_in_the_order_of_the_items(engine, body, takes, given, result):
-    assert run(flow_of(body, takes), {"xs": given}, store="memory://maps", engine=engine, echo=False, max_parallelism=2).result == result
+    assert (
+        run(
+            flow_of(body, takes), {"xs": given}, store="memory://maps", engine=engine, echo=False, max_parallelism=2
+        ).result
+        == result
+    )
 
 
 @workflow
@@ -246,15 +256,28 @@ def test_B2_the_items_of_lists_in_a_list_are_mapped_as_one_list(engine):
     @workflow
     def work() -> tuple[list[int], list[int], list[float], list[int]]:
         rows = triangle(4)
-        return inc.map(flatten([[4, 5], [6]])), inc.map(flatten(rows)), half.map(flatten(rows)), inc.map(flatten([[1], rows[2], numbers(2)]))
+        return (
+            inc.map(flatten([[4, 5], [6]])),
+            inc.map(flatten(rows)),
+            half.map(flatten(rows)),
+            inc.map(flatten([[1], rows[2], numbers(2)])),
+        )
 
     ended = run(work, {}, store="memory://maps", engine=engine, echo=False)
     assert ended.result == ([5, 6, 7], [2, 3, 3, 4, 4, 4], [0.5, 1.0, 1.0, 1.5, 1.5, 1.5], [2, 3, 3, 1, 2])
-    assert [row.path for row in ended.nodes(items=True) if "inc[" in row.path] == ["main/inc[0]", "main/inc[1]", "main/inc[2]"]
+    assert [row.path for row in ended.nodes(items=True) if "inc[" in row.path] == [
+        "main/inc[0]",
+        "main/inc[1]",
+        "main/inc[2]",
+    ]
 
 
 def test_B2_flattened_and_plain_lists_go_together(store):
-    assert run(flow_of(lambda xs: add.map(flatten([xs, [3]]), [10, 20, 30])), {"xs": [1, 2]}, store=store).result == [11, 22, 33]
+    assert run(flow_of(lambda xs: add.map(flatten([xs, [3]]), [10, 20, 30])), {"xs": [1, 2]}, store=store).result == [
+        11,
+        22,
+        33,
+    ]
 
 
 def test_B2_empty_lists_in_a_list_have_no_items(store):
@@ -274,7 +297,9 @@ def test_B2_with_zip_shortest_the_shortest_list_ends_the_items(engine):
 
 
 def test_B2_with_zip_shortest_an_empty_list_means_no_items(store):
-    assert run(flow_of(lambda xs: map_task(add, zip="shortest")(xs, numbers(5000))), {"xs": []}, store=store).result == []
+    assert (
+        run(flow_of(lambda xs: map_task(add, zip="shortest")(xs, numbers(5000))), {"xs": []}, store=store).result == []
+    )
 
 
 def test_B2_items_pass_through_the_levels_of_a_mapped_workflow_on_their_own(store):
@@ -295,7 +320,9 @@ def test_B2_items_pass_through_the_levels_of_a_mapped_workflow_on_their_own(stor
             x = step(x, level)
         return x
 
-    assert run(flow_of(lambda xs: levels.map(xs)), {"xs": [1, 2, 3]}, store=store, engine="threads", max_parallelism=2).result == [12, 13, 14]
+    assert run(
+        flow_of(lambda xs: levels.map(xs)), {"xs": [1, 2, 3]}, store=store, engine="threads", max_parallelism=2
+    ).result == [12, 13, 14]
 
 
 # --- wrong at run time -------------------------------------------------------------------------------------------------------------
@@ -303,7 +330,9 @@ def test_B2_items_pass_through_the_levels_of_a_mapped_workflow_on_their_own(stor
 
 @every_engine
 def test_B2_lists_of_unequal_length_are_named(engine):
-    ended = run(flow_of(lambda xs: add.map(numbers(3), xs)), {"xs": [1, 2]}, store="memory://maps", engine=engine, echo=False)
+    ended = run(
+        flow_of(lambda xs: add.map(numbers(3), xs)), {"xs": [1, 2]}, store="memory://maps", engine=engine, echo=False
+    )
     assert ended.state == "FAILED"
     assert "have different lengths: a has 3, b has 2" in str(ended.error)
     assert ended.error.path == "main/add"
@@ -337,7 +366,10 @@ def test_B2_concurrency_is_reached_and_never_exceeded(engine, over, diary, event
     def busy(x: int) -> int:
         note(diary, "+", x)
         number = 1 + [line for line in diary.read_text().splitlines() if line.startswith("+")].index(f"+ {x}")
-        eventually(lambda: sum(line.startswith("+") for line in diary.read_text().splitlines()) >= 2 * ((number + 1) // 2), "its neighbour")
+        eventually(
+            lambda: sum(line.startswith("+") for line in diary.read_text().splitlines()) >= 2 * ((number + 1) // 2),
+            "its neighbour",
+        )
         note(diary, "-", x)
         return x
 
@@ -382,7 +414,9 @@ def test_B2_concurrency_holds_across_chunks(diary):
 
     active, lock = [0, 0], threading.Lock()
     flow = flow_of(lambda xs: total(map_task(busy, concurrency=2)(numbers(3000))))
-    assert run(flow, {"xs": []}, store="memory://maps", engine="threads", max_parallelism=8, echo=False).result == sum(range(3000))
+    assert run(flow, {"xs": []}, store="memory://maps", engine="threads", max_parallelism=8, echo=False).result == sum(
+        range(3000)
+    )
     assert active[1] <= 2
 
 
@@ -396,13 +430,26 @@ def test_B4_a_failed_item_does_not_stop_its_siblings_and_the_first_by_number_is_
         note(diary, x)
         return picky.function(x)
 
-    ended = run(flow_of(lambda xs: total(noisy.map(xs))), {"xs": [1, 2, -3, 4, -5, 6]}, store="memory://maps", engine=engine, echo=False)
+    ended = run(
+        flow_of(lambda xs: total(noisy.map(xs))),
+        {"xs": [1, 2, -3, 4, -5, 6]},
+        store="memory://maps",
+        engine=engine,
+        echo=False,
+    )
     assert noted(diary) == dict.fromkeys(("1", "2", "-3", "4", "-5", "6"), 1)
     assert (ended.state, ended.error.path) == ("FAILED", "main/noisy[2]")
     assert "-3 is negative (2 of 6 items failed)" in str(ended.error)
     assert type(ended.error.__cause__) is ValueError
     states = items(ended)
-    assert [states[f"noisy[{at}]"] for at in range(6)] == ["SUCCEEDED", "SUCCEEDED", "FAILED", "SUCCEEDED", "FAILED", "SUCCEEDED"]
+    assert [states[f"noisy[{at}]"] for at in range(6)] == [
+        "SUCCEEDED",
+        "SUCCEEDED",
+        "FAILED",
+        "SUCCEEDED",
+        "FAILED",
+        "SUCCEEDED",
+    ]
     assert (states["noisy"], states["total"]) == ("FAILED", "UPSTREAM_FAILED")
 
 
@@ -419,7 +466,10 @@ def test_B2_a_ratio_is_kept_at_its_limit_and_missed_just_below(engine, called, g
         assert ended.error.path.startswith(f"main/{called.name}[1]")
 
 
-@pytest.mark.parametrize(("count", "ratio", "may_fail"), [(10, 0.9, 1), (10, 0.7, 3), (3, 2 / 3, 1), (3, 1 / 3, 2), (100, 0.29, 71), (7, 0.0, 7), (5, 0.5, 2)])
+@pytest.mark.parametrize(
+    ("count", "ratio", "may_fail"),
+    [(10, 0.9, 1), (10, 0.7, 3), (3, 2 / 3, 1), (3, 1 / 3, 2), (100, 0.29, 71), (7, 0.0, 7), (5, 0.5, 2)],
+)
 def test_B2_the_ratio_is_exact(count, ratio, may_fail):
     flow = flow_of(lambda xs: map_task(picky, min_success_ratio=ratio)(xs))
     for failures, state in ((may_fail, "SUCCEEDED"), (may_fail + 1, "FAILED")):
@@ -429,7 +479,9 @@ def test_B2_the_ratio_is_exact(count, ratio, may_fail):
 
 
 def test_B2_ratios_of_nested_maps_count_apart(store):
-    flow = flow_of(lambda xs: map_task(map_task(picky, min_success_ratio=0.5), min_success_ratio=0.5)(xs), list[list[int]])
+    flow = flow_of(
+        lambda xs: map_task(map_task(picky, min_success_ratio=0.5), min_success_ratio=0.5)(xs), list[list[int]]
+    )
     assert run(flow, {"xs": [[1, -2], [-2], [3], []]}, store=store).result == [[1, None], None, [3], []]
 
 
@@ -465,7 +517,9 @@ def test_R1_an_item_may_ask_for_another_attempt(store, diary):
             raise Retry(after=60)
         return x
 
-    assert run(flow_of(lambda xs: polling.map(xs)), {"xs": [1, 2]}, store=store, clock=MockClock(), echo=False).result == [1, 2]
+    assert run(
+        flow_of(lambda xs: polling.map(xs)), {"xs": [1, 2]}, store=store, clock=MockClock(), echo=False
+    ).result == [1, 2]
 
 
 def test_R2_a_time_out_stops_one_item_only(store, gate):
@@ -477,7 +531,13 @@ def test_R2_a_time_out_stops_one_item_only(store, gate):
             open(path).close()
         return x
 
-    ended = run(flow_of(lambda xs: map_task(stuck, min_success_ratio=0.5)(xs)), {"xs": [0, 1, 2]}, store=store, engine="processes", echo=False)
+    ended = run(
+        flow_of(lambda xs: map_task(stuck, min_success_ratio=0.5)(xs)),
+        {"xs": [0, 1, 2]},
+        store=store,
+        engine="processes",
+        echo=False,
+    )
     assert ended.result == [0, None, 2]
 
 
@@ -492,7 +552,11 @@ def test_R3_items_share_cache_entries_with_plain_calls(tmp_path, engine, diary):
     assert run(cached, {"x": 2}, store=store, engine=engine, echo=False).result == 20
     ended = run(flow_of(lambda xs: cached.map(xs)), {"xs": [1, 2]}, store=store, engine=engine, echo=False)
     assert ended.result == [10, 20]
-    assert {row.path: row.cached for row in ended.nodes(items=True)} == {"main/cached": False, "main/cached[0]": False, "main/cached[1]": True}
+    assert {row.path: row.cached for row in ended.nodes(items=True)} == {
+        "main/cached": False,
+        "main/cached[0]": False,
+        "main/cached[1]": True,
+    }
     assert run(cached, {"x": 1}, store=store, engine=engine, echo=False).result == 10
     assert noted(diary) == {"1": 1, "2": 1}
 
@@ -503,7 +567,9 @@ def test_R3_two_constants_of_partial_are_two_cache_entries(store):
         return x * by
 
     for by in (2, 3):
-        assert run(flow_of(lambda xs, by=by: map_task(partial(times, by=by))(xs)), {"xs": [1, 2]}, store=store).result == [by, 2 * by]
+        assert run(
+            flow_of(lambda xs, by=by: map_task(partial(times, by=by))(xs)), {"xs": [1, 2]}, store=store
+        ).result == [by, 2 * by]
 
 
 def test_R3_of_equal_items_one_runs(store, diary):
@@ -525,7 +591,9 @@ def test_X2_a_pool_bounds_the_items(store, diary, eventually):
         return x
 
     flow = flow_of(lambda xs: query.map(xs))
-    assert run(flow, {"xs": list(range(20))}, store=store, engine="threads", pools={"db": 1}, max_parallelism=6, echo=False).result == list(range(20))
+    assert run(
+        flow, {"xs": list(range(20))}, store=store, engine="threads", pools={"db": 1}, max_parallelism=6, echo=False
+    ).result == list(range(20))
     assert at_most(diary) == 1
 
 
@@ -552,7 +620,13 @@ def largest_below(limit: int) -> int:
 
 @every_engine
 def test_S1_items_loop_each_alone(engine):
-    ended = run(flow_of(lambda xs: largest_below.map(xs)), {"xs": [10, 100, 1000, 1500]}, store="memory://maps", engine=engine, echo=False)
+    ended = run(
+        flow_of(lambda xs: largest_below.map(xs)),
+        {"xs": [10, 100, 1000, 1500]},
+        store="memory://maps",
+        engine=engine,
+        echo=False,
+    )
     assert ended.result == [8, 89, 987, 987]
     assert len(ended.nodes()) == 1
     rows = [row.path for row in ended.nodes(items=True)]
@@ -600,7 +674,13 @@ def skipping(x: int) -> int:
 @every_engine
 def test_S6_a_skipped_item_skips_the_map_or_is_none(engine):
     store = "memory://maps"
-    ended = run(flow_of(lambda xs: total(skipping.map(xs)), gives=int), {"xs": [1, 2, 3]}, store=store, engine=engine, echo=False)
+    ended = run(
+        flow_of(lambda xs: total(skipping.map(xs)), gives=int),
+        {"xs": [1, 2, 3]},
+        store=store,
+        engine=engine,
+        echo=False,
+    )
     assert items(ended) == {
         "skipping": "SKIPPED",
         "skipping[0]": "SUCCEEDED",
@@ -628,11 +708,19 @@ def cancelling(ctx: Context, x: int) -> int:
 
 @every_engine
 def test_S8_an_item_ends_the_run_as_any_task_does(engine):
-    ended = run(flow_of(lambda xs: total(ending.map(xs))), {"xs": [0, 1, 2]}, store="memory://maps", engine=engine, echo=False)
+    ended = run(
+        flow_of(lambda xs: total(ending.map(xs))), {"xs": [0, 1, 2]}, store="memory://maps", engine=engine, echo=False
+    )
     assert (ended.state, ended.reason) == ("TERMINATED", "enough")
     with pytest.raises(OutputUnavailable):
         _ = ended.result
-    ended = run(flow_of(lambda xs: total(cancelling.map(xs))), {"xs": [0, 1, 2]}, store="memory://maps", engine=engine, echo=False)
+    ended = run(
+        flow_of(lambda xs: total(cancelling.map(xs))),
+        {"xs": [0, 1, 2]},
+        store="memory://maps",
+        engine=engine,
+        echo=False,
+    )
     assert ended.state == "CANCELLED"
     with pytest.raises(WorkflowCancelled, match="no good") as caught:
         _ = ended.result
@@ -664,7 +752,9 @@ def asking(ctx: Context, x: int) -> int:
 
 @every_engine
 def test_S4_an_item_may_add_work_that_runs_before_what_follows_the_map(engine):
-    ended = run(flow_of(lambda xs: total(asking.map(xs))), {"xs": [1, 2]}, store="memory://maps", engine=engine, echo=False)
+    ended = run(
+        flow_of(lambda xs: total(asking.map(xs))), {"xs": [1, 2]}, store="memory://maps", engine=engine, echo=False
+    )
     assert ended.result == 3
     assert sum("inc" in path for path in items(ended)) == 2
 
@@ -713,7 +803,14 @@ def test_B3_a_hundred_thousand_items_take_bounded_memory(tmp_path):
 
 
 def test_X3_maps_leave_the_same_objects_on_every_engine(tmp_path):
-    flow = flow_of(lambda xs: (total(inc.map(numbers(1500))), map_task(picky, min_success_ratio=0.5)(xs), grown.map(xs), bytes_of.map([5000, 5001])))
+    flow = flow_of(
+        lambda xs: (
+            total(inc.map(numbers(1500))),
+            map_task(picky, min_success_ratio=0.5)(xs),
+            grown.map(xs),
+            bytes_of.map([5000, 5001]),
+        )
+    )
     found = []
     for engine in ENGINES:
         folder = tmp_path / engine
@@ -832,7 +929,11 @@ def test_J1_after_a_kill_in_the_middle_of_a_map_nothing_committed_runs_again(pro
     process.send_signal(signal.SIGKILL)
     process.wait()
     history = History(project.store, "r", True)
-    done = {int(row.path.partition("[")[2][:-1]) for row in history.nodes(items=True) if row.path.startswith("main/body[") and row.state == "SUCCEEDED"}
+    done = {
+        int(row.path.partition("[")[2][:-1])
+        for row in history.nodes(items=True)
+        if row.path.startswith("main/body[") and row.state == "SUCCEEDED"
+    }
     assert 0 < len(done) < 6000
     program = f"import killed; print(killed.resume('r', engine={engine!r}, echo=False, durability='process', take_over=True).result)"
     assert project.code(program).split() == [str(sum(range(6001)))]
@@ -881,7 +982,12 @@ def test_X8_items_of_later_chunks_are_numbered_on(store):
 
 
 def test_X6_a_failure_in_a_later_chunk_is_reported_with_its_number_in_the_list(store):
-    ended = run(flow_of(lambda xs: picky.map(xs)), {"xs": [-1 if x == 1700 else x for x in range(2000)]}, store=store, durability="process")
+    ended = run(
+        flow_of(lambda xs: picky.map(xs)),
+        {"xs": [-1 if x == 1700 else x for x in range(2000)]},
+        store=store,
+        durability="process",
+    )
     with pytest.raises(RunFailed, match=r"^main/picky\[1700\] failed: ValueError: -1 is negative"):
         _ = ended.result
 

@@ -15,7 +15,9 @@ ENGINES = ["inline", "threads", "processes"]
 @pytest.fixture(params=ENGINES)
 def ended(request):
     """A function (workflow, inputs) → how its run ended."""
-    return lambda target, **inputs: run(target, inputs, store=f"memory://{uuid.uuid4()}", engine=request.param, echo=False)
+    return lambda target, **inputs: run(
+        target, inputs, store=f"memory://{uuid.uuid4()}", engine=request.param, echo=False
+    )
 
 
 @task
@@ -89,7 +91,12 @@ def test_S6_what_fails_fails_the_merge_even_behind_a_value(ended):
 
     over = ended(work)
     assert over.state == "FAILED"
-    assert states(over) == {"value": "SUCCEEDED", "broken": "FAILED", "merge": "UPSTREAM_FAILED", "plus_one": "UPSTREAM_FAILED"}
+    assert states(over) == {
+        "value": "SUCCEEDED",
+        "broken": "FAILED",
+        "merge": "UPSTREAM_FAILED",
+        "plus_one": "UPSTREAM_FAILED",
+    }
 
 
 def test_S6_nested_plans_parts_and_literals_merge(ended):

@@ -48,12 +48,17 @@ TEXTS = [
 @pytest.mark.parametrize("engine", ["inline", "threads", "processes"])
 def test_X3_a_workflow_that_has_them_all_gives_the_callers_classes(store, engine):
     given = flows.example()
-    report = run(flows.everything, {"x": given, "start": Decimal("0.10"), "tag": 2.5}, store=store, engine=engine).result
+    report = run(
+        flows.everything, {"x": given, "start": Decimal("0.10"), "tag": 2.5}, store=store, engine=engine
+    ).result
     assert type(report) is flows.Report
     assert report.texts == TEXTS
     assert report.total == pytest.approx(1.5 - 1 / 3 + 1 + 2.5)
     assert (report.degrees, report.first) == (21.5, Decimal("0.10"))
-    assert repr(report.pages) == "[{'items': [Box(item=Decimal('0.10'), more=[Decimal('0')])]}, {'items': [Box(item=Decimal('1.0'), more=[Decimal('1931')])]}]"
+    assert (
+        repr(report.pages)
+        == "[{'items': [Box(item=Decimal('0.10'), more=[Decimal('0')])]}, {'items': [Box(item=Decimal('1.0'), more=[Decimal('1931')])]}]"
+    )
     assert report.chain == Node(1, Node(2, Node(1, Node(2, Node(3)))))
     assert given == flows.example()
     expected = flows.turned(flows.example())
@@ -66,7 +71,13 @@ def test_X3_a_workflow_that_has_them_all_gives_the_callers_classes(store, engine
 
 def test_X3_the_bytes_are_the_same_on_inline_and_processes(store):
     def kept(engine):
-        ended = run(flows.everything, {"x": flows.example(), "start": Decimal(1), "tag": 1}, store=store, engine=engine, run_id=engine)
+        ended = run(
+            flows.everything,
+            {"x": flows.example(), "start": Decimal(1), "tag": 1},
+            store=store,
+            engine=engine,
+            run_id=engine,
+        )
         assert ended.state == "SUCCEEDED"
         return {key: store.get(key) for folder in store.list("objects") for key in store.list(folder)}
 
@@ -214,7 +225,10 @@ def test_A10_a_class_registered_where_it_is_defined_works_across_processes(proje
 
 def test_A10_a_class_registered_by_an_entry_point_alone_works_across_processes(project):
     project.write("site/shop.py", MONEY)
-    project.write("site/shop_codecs.py", f"from promissory import register_codec\nfrom shop import Money\n\ndef register():\n    {REGISTER}\n")
+    project.write(
+        "site/shop_codecs.py",
+        f"from promissory import register_codec\nfrom shop import Money\n\ndef register():\n    {REGISTER}\n",
+    )
     project.write("site/shop-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: shop\nVersion: 1.0\n")
     project.write("site/shop-1.0.dist-info/entry_points.txt", "[promissory.codecs]\nshop = shop_codecs:register\n")
     project.write("flow.py", FLOW)

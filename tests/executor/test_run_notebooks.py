@@ -158,7 +158,12 @@ def test_X3_records_and_enums_of_cells_come_back_as_the_notebooks_own(notebook):
             return paired(Point(p.x + 1, Colour.RED))
     """)
     notebook.cell("pair = computed(twice, p=Point(1, Colour.RED))")
-    assert notebook.cell("type(pair) is Pair, type(pair.first) is Point, pair.first.colour is Colour.BLUE, pair.second == [Colour.RED], pair.first.x") == "(True, True, True, True, 3)"
+    assert (
+        notebook.cell(
+            "type(pair) is Pair, type(pair.first) is Point, pair.first.colour is Colour.BLUE, pair.second == [Colour.RED], pair.first.x"
+        )
+        == "(True, True, True, True, 3)"
+    )
 
 
 REFUSES = """
@@ -311,12 +316,18 @@ def test_R6_a_run_of_a_notebook_is_resumed_when_its_kernel_is_gone(notebook):
         def around(x: int) -> int:
             return waits(waits(x))
     """)
-    notebook.cell("os.environ['KERNEL'] = 'is there'\nended = run(around, {'x': 1}, engine='processes')\ndel os.environ['KERNEL']")
+    notebook.cell(
+        "os.environ['KERNEL'] = 'is there'\nended = run(around, {'x': 1}, engine='processes')\ndel os.environ['KERNEL']"
+    )
     name = notebook.cell("print(ended.id)")
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PROMISSORY_STORE")}
     for engine in ("processes", "inline"):
         said = subprocess.run(
-            [sys.executable, "-c", f"import json; from promissory import resume; print(json.dumps(resume({name!r}, engine={engine!r}).result))"],
+            [
+                sys.executable,
+                "-c",
+                f"import json; from promissory import resume; print(json.dumps(resume({name!r}, engine={engine!r}).result))",
+            ],
             cwd=notebook.folder,
             env=environment,
             capture_output=True,
@@ -328,9 +339,13 @@ def test_R6_a_run_of_a_notebook_is_resumed_when_its_kernel_is_gone(notebook):
 
 
 def test_A11_the_notebook_has_a_module_beside_it(notebook):
-    (notebook.folder / "beside_notebook.py").write_text("from promissory import task\n\n@task\ndef beside(x: int) -> int:\n    return -x\n")
+    (notebook.folder / "beside_notebook.py").write_text(
+        "from promissory import task\n\n@task\ndef beside(x: int) -> int:\n    return -x\n"
+    )
     notebook.cell("from beside_notebook import beside")
     assert notebook.cell("computed(beside, x=1)") == "-1"
-    (notebook.folder / "beside_notebook.py").write_text("from promissory import task\n\n@task\ndef beside(x: int) -> int:\n    return -1000 * x\n")
+    (notebook.folder / "beside_notebook.py").write_text(
+        "from promissory import task\n\n@task\ndef beside(x: int) -> int:\n    return -1000 * x\n"
+    )
     notebook.cell("import importlib, beside_notebook\nbeside = importlib.reload(beside_notebook).beside")
     assert notebook.cell("computed(beside, x=1)") == "-1000"

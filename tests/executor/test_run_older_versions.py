@@ -11,7 +11,18 @@ from promissory.executor.journal.segment import GENESIS, MAGIC, VERSION, segment
 from promissory.executor.journal.snapshots import get_snapshot
 from promissory.executor.maintenance.doctor import examine, is_whole
 from promissory.executor.maintenance.export import export
-from promissory.executor.protocol.events import CODE, DONE, ENDED, FAILED, PAUSED, RESUMED, RETRIED, SNAPSHOT, UNPAUSED, compact
+from promissory.executor.protocol.events import (
+    CODE,
+    DONE,
+    ENDED,
+    FAILED,
+    PAUSED,
+    RESUMED,
+    RETRIED,
+    SNAPSHOT,
+    UNPAUSED,
+    compact,
+)
 from promissory.executor.records.heartbeat import read_beat
 from promissory.executor.records.manifest import MAGIC as MANIFEST_MAGIC
 from promissory.executor.records.manifest import read_manifest
@@ -100,7 +111,10 @@ def without_parent(store, run_id="old"):
     """The manifest as it was before a run could come from another."""
     key = run_key(run_id, "manifest")
     version, kind, payload = unseal(store.get(key), MANIFEST_MAGIC, range(1, 2), key)
-    store.put(key, seal(MANIFEST_MAGIC, version, kind, pack([entry for entry in unpack(payload, key) if entry[0] != "parent"])))
+    store.put(
+        key,
+        seal(MANIFEST_MAGIC, version, kind, pack([entry for entry in unpack(payload, key) if entry[0] != "parent"])),
+    )
 
 
 def test_J4_a_run_of_version_1_is_resumed_and_runs_nothing_again(store):
@@ -128,7 +142,9 @@ def test_J4_a_run_that_version_1_began_and_this_one_ended_is_read_as_one(store):
     in_version_1(store)
     resume("old", store=store)
     assert resume("old", store=store).result == 5001
-    kinds = {event[0] for segment, _ in read_segments(store, "old", 0, find_end(store, "old")) for event in segment.events}
+    kinds = {
+        event[0] for segment, _ in read_segments(store, "old", 0, find_end(store, "old")) for event in segment.events
+    }
     assert {RESUMED, DONE, FAILED, ENDED} <= kinds
     assert attach("old", store=store).state == "SUCCEEDED"
     assert is_whole(list(examine(store, "old")))
@@ -138,7 +154,11 @@ def test_J4_a_snapshot_of_version_1_is_resumed_from(tmp_path):
     store = Store(f"memory://old-{tmp_path.name}")
     failed(store, n=5200, max_depth=6000)
     in_version_1(store)
-    first = next(segment.number for segment, _ in read_segments(store, "old", 0, find_end(store, "old")) if segment.events[0][0] == SNAPSHOT)
+    first = next(
+        segment.number
+        for segment, _ in read_segments(store, "old", 0, find_end(store, "old"))
+        if segment.events[0][0] == SNAPSHOT
+    )
     assert first > 0
     store.put(segment_key("old", 0), b"who resumes from the snapshot does not read what is before it")
     assert resume("old", store=store, durability="process", echo=False).result == 5001
@@ -166,7 +186,9 @@ KINDS = {"journal": (segment_key("old", 0), MAGIC), "manifest": (run_key("old", 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("reader", [lambda store: resume("old", store=store), lambda store: list(History(store, "old").nodes())])
+@pytest.mark.parametrize(
+    "reader", [lambda store: resume("old", store=store), lambda store: list(History(store, "old").nodes())]
+)
 def test_J4_a_run_of_a_newer_version_says_that_a_newer_promissory_is_needed(store, kind, reader):
     failed(store)
     key, magic = KINDS[kind]
@@ -203,4 +225,6 @@ def test_J4_code_that_changed_and_a_resume_of_version_1_are_told(store):
     assert read_manifest(store, "old").parent == ()
     assert store.exists(plan_key(read_manifest(store, "old").plan))
     assert read_beat(store, "old").over
-    assert CODE not in {event[0] for segment, _ in read_segments(store, "old", 0, find_end(store, "old")) for event in segment.events}
+    assert CODE not in {
+        event[0] for segment, _ in read_segments(store, "old", 0, find_end(store, "old")) for event in segment.events
+    }

@@ -714,14 +714,17 @@ def test_X9_killed_in_the_fallback_a_resume_runs_the_fallback_alone(project, eng
     project.write("rescued.py", MODULE)
     os.mkfifo(project.folder / "wait")
     process = project.spawn(
-        "-c", f"from promissory import run\nfrom rescued import flow\nrun(flow, run_id='killed', engine={engine!r}, echo=False)"
+        "-c",
+        f"from promissory import run\nfrom rescued import flow\nrun(flow, run_id='killed', engine={engine!r}, echo=False)",
     )
     descriptor = os.open(project.folder / "wait", os.O_WRONLY)  # opens once the fallback waits
     process.kill()
     process.wait()
     os.close(descriptor)
     os.unlink(project.folder / "wait")
-    assert project.code(f"from promissory import resume\nprint(resume('killed', engine={engine!r}, echo=False).result)").split() == ["3"]
+    assert project.code(
+        f"from promissory import resume\nprint(resume('killed', engine={engine!r}, echo=False).result)"
+    ).split() == ["3"]
     found = Counter(project.lines("diary"))
     assert found["fallback main/risky ValueError risky 1"] == 2
     assert found["risky"] <= 2

@@ -249,7 +249,9 @@ def test_X5_each_of_many_bodies_on_several_workers_has_its_own_text(store, capfd
     found = [row for row in run(flow, store=store, engine="processes", max_parallelism=2).nodes() if row.kind == "task"]
     assert [said(store, row) for row in found] == [f"{x} begins\n{x} ends\n" for x in range(100)]
     repeated = capfd.readouterr().err.splitlines()
-    assert sorted(repeated) == sorted(f"{row.path} | {x} {what}" for x, row in enumerate(found) for what in ("begins", "ends"))
+    assert sorted(repeated) == sorted(
+        f"{row.path} | {x} {what}" for x, row in enumerate(found) for what in ("begins", "ends")
+    )
 
 
 def test_X5_workers_that_served_another_run_keep_the_runs_apart(store):

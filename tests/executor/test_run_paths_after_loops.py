@@ -164,8 +164,15 @@ PATHS = {
     | at("main/rounds[1]/inner", {"/poll", "/noted"})
     | at("main/rounds[0][=1]/inner")
     | at("main/rounds[1][=1]/inner"),
-    a_loop_that_adds_tasks: {"main/adding[=0]", "main/adding", "main/adding/noted", "main/adding[=1]/noted"} | at("main/inner"),
-    a_loop_that_fails: {"main/failing[=0]", "main/failing", "main/rescue", "main/rescue/stands_in[=0]", "main/rescue/stands_in"}
+    a_loop_that_adds_tasks: {"main/adding[=0]", "main/adding", "main/adding/noted", "main/adding[=1]/noted"}
+    | at("main/inner"),
+    a_loop_that_fails: {
+        "main/failing[=0]",
+        "main/failing",
+        "main/rescue",
+        "main/rescue/stands_in[=0]",
+        "main/rescue/stands_in",
+    }
     | {"main/rescue/stands_in/noted", "main/rescue/stands_in[=1]/noted"}
     | at("main/inner"),
 }
@@ -270,7 +277,12 @@ def test_S1_futures_files_behind_a_loop_are_found_by_the_paths_that_are_listed(m
     assert ended.futures() == ["main/rounds", "main/rounds[=1]", "main/rounds[=2]"]
     assert len({ended.futures(path).literal(0) for path in ended.futures()}) == 3
     deep = run(climb, {"n": 3}, store=memory, echo=False)
-    assert deep.futures() == ["main/climb", "main/climb/climb", "main/climb/climb/climb", "main/climb/climb/climb/climb"]
+    assert deep.futures() == [
+        "main/climb",
+        "main/climb/climb",
+        "main/climb/climb/climb",
+        "main/climb/climb/climb/climb",
+    ]
 
 
 def test_X8_a_loop_below_a_deep_recursion_has_a_path_of_its_own_for_each_node(memory):
@@ -294,8 +306,14 @@ def test_X5_logs_of_the_first_iteration_print_what_was_said_inside_of_it_too(pro
     code = "from promissory import run\nfrom turns import turns\nrun(turns, {'n': 2}, run_id='turns', echo=False)"
     project.write("turns.py", TURNS)
     project.code(code)
-    assert command(project, "logs", "turns", "main/turns[=1]")[1].splitlines() == ["turn 1", "main/turns[=1]/noted | noted 1"]
-    assert command(project, "logs", "turns", "main/turns[=0]")[1].splitlines() == ["turn 0", "main/turns/noted | noted 0"]
+    assert command(project, "logs", "turns", "main/turns[=1]")[1].splitlines() == [
+        "turn 1",
+        "main/turns[=1]/noted | noted 1",
+    ]
+    assert command(project, "logs", "turns", "main/turns[=0]")[1].splitlines() == [
+        "turn 0",
+        "main/turns/noted | noted 0",
+    ]
 
 
 TURNS = """
@@ -327,7 +345,9 @@ def cancelling(ctx: Context, n: int) -> int:
     raise Loop()
 
 
-@pytest.mark.parametrize(("flow", "path"), [(failing, "main/failing[=2]"), (fails_in_items, "main/failing[0][=2]")], ids=["task", "item"])
+@pytest.mark.parametrize(
+    ("flow", "path"), [(failing, "main/failing[=2]"), (fails_in_items, "main/failing[0][=2]")], ids=["task", "item"]
+)
 def test_S2_whoever_asks_is_told_which_iteration_failed(memory, flow, path):
     ended = run(flow, {"n": 2}, store=memory, echo=False)
     assert ended.error.path == path
@@ -460,7 +480,9 @@ def gates_of(eventually):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize(("flow", "path"), [(ask_in_a_plan, "main/asking/ok"), (ask_in_an_arm, "main/way/asking/ok")], ids=["plan", "arm"])
+@pytest.mark.parametrize(
+    ("flow", "path"), [(ask_in_a_plan, "main/asking/ok"), (ask_in_an_arm, "main/way/asking/ok")], ids=["plan", "arm"]
+)
 def test_G1_behind_a_polling_loop_a_gate_takes_its_answer(memory, gates_of, flow, path, engine):
     waiting = begin(flow, memory, engine, n=3)
     assert [gate.path for gate in gates_of(waiting)] == [path]
@@ -479,7 +501,9 @@ def test_G1_behind_a_polling_loop_another_handle_answers_by_name_or_path(memory,
 def test_G1_each_item_behind_a_loop_takes_the_answer_that_is_its_own(memory, gates_of):
     waiting = begin(ask_in_items, memory, n=3)
     gates_of(waiting, 2)
-    with pytest.raises(GateNotFound, match=r"2 gates .* called ok: say which .*main/asking\[\d\]/ok, main/asking\[\d\]/ok"):
+    with pytest.raises(
+        GateNotFound, match=r"2 gates .* called ok: say which .*main/asking\[\d\]/ok, main/asking\[\d\]/ok"
+    ):
         waiting.answer("ok", 1)
     waiting.answer("main/asking[1]/ok", 100)
     waiting.answer("main/asking[0]/ok", 10)
@@ -505,7 +529,9 @@ def test_G1_below_a_deep_recursion_a_gate_takes_its_answer(memory, gates_of, by)
     assert waiting.wait(60).result == 60 + 12
 
 
-def test_G1_an_answer_that_comes_while_nobody_works_is_taken_at_resume_and_a_second_one_is_refused(memory, gates_of, eventually):
+def test_G1_an_answer_that_comes_while_nobody_works_is_taken_at_resume_and_a_second_one_is_refused(
+    memory, gates_of, eventually
+):
     waiting = begin(ask_in_items, memory, n=1)
     gates_of(waiting, 2)
     waiting.stop()
@@ -513,7 +539,9 @@ def test_G1_an_answer_that_comes_while_nobody_works_is_taken_at_resume_and_a_sec
     there = attach(waiting.id, store=memory)
     assert there.state == "INTERRUPTED"
     there.answer("main/asking[0]/ok", 10)
-    with pytest.raises(GateNotFound, match=r"main/asking\[0\]/ok of run .* has an answer already, which is still to be taken"):
+    with pytest.raises(
+        GateNotFound, match=r"main/asking\[0\]/ok of run .* has an answer already, which is still to be taken"
+    ):
         there.answer("main/asking[0]/ok", 99)
     there.answer("main/asking[1]/ok", 20)
     assert resume(waiting.id, store=memory, echo=False).result == [11, 25]
@@ -595,7 +623,8 @@ def command(project, *arguments):
 def waiting_elsewhere(project, eventually):
     project.write("asks.py", MODULE)
     process = project.spawn(
-        "-c", "from promissory import run\nfrom asks import items\nprint(run(items, {'n': 3}, run_id='asks', echo=False).result)"
+        "-c",
+        "from promissory import run\nfrom asks import items\nprint(run(items, {'n': 3}, run_id='asks', echo=False).result)",
     )
     eventually(lambda: project.store.exists(run_key("asks", "manifest")), "the run")
     eventually(lambda: len(list(History(project.store, "asks").gates())) == 2, "both gates")
@@ -622,4 +651,7 @@ def test_G1_killed_behind_a_loop_the_next_executor_takes_the_answers_of_the_comm
     code, _, errors = command(project, "answer", "asks", "main/asking[0]/ok", "99")
     assert (code, "has an answer already" in errors) == (2, True)
     assert command(project, "answer", "asks", "main/asking[1]/ok", "20")[0] == 0
-    assert project.code("from promissory import resume\nprint(resume('asks', echo=False).result)").split() == ["[13,", "25]"]
+    assert project.code("from promissory import resume\nprint(resume('asks', echo=False).result)").split() == [
+        "[13,",
+        "25]",
+    ]

@@ -199,7 +199,7 @@ def test_A2_none_reaches_a_task_that_takes_it():
 
 def test_A2_defaults_keywords_and_positional_only():
     @task
-    def spread(a: int, /, b: int = 10, *, c: list[int] = [1]) -> list[int]:  # noqa: B006
+    def spread(a: int, /, b: int = 10, *, c: list[int] = [1]) -> list[int]:
         c.append(a + b)
         return c
 

@@ -92,7 +92,9 @@ def test_X2_parallelism_is_counted_over_all_frames(store, diary):
     def flow() -> list[list[int]]:
         return [grows(0), grows(10), grows(20)]
 
-    assert run(flow, store=store, engine="processes", max_parallelism=2).result == [[x, x + 1, x + 2] for x in (0, 10, 20)]
+    assert run(flow, store=store, engine="processes", max_parallelism=2).result == [
+        [x, x + 1, x + 2] for x in (0, 10, 20)
+    ]
     assert most_at_once(diary) == 2
 
 
@@ -405,7 +407,10 @@ def test_X2_no_more_calls_at_one_time_than_memory_and_gpus_are_there_for(store, 
 
 @pytest.mark.parametrize(
     ("wanted", "said"),
-    [(Resources(memory="2GB"), "2,000,000,000 bytes of memory, and there are 1,000,000,000"), (Resources(gpu=2), "2 gpu, and there are 1")],
+    [
+        (Resources(memory="2GB"), "2,000,000,000 bytes of memory, and there are 1,000,000,000"),
+        (Resources(gpu=2), "2 gpu, and there are 1"),
+    ],
     ids=["memory", "gpu"],
 )
 @pytest.mark.parametrize("engine", ["inline", "threads", "processes"])
@@ -532,7 +537,9 @@ def test_J5_large_results_and_literals_of_dynamics_travel_too(in_memory):
         length(here, {"passed": passed})
         return grows(n - 1, here)
 
-    assert run(grows, {"n": 3, "passed": [1]}, store=in_memory, engine="processes", max_parallelism=2).result == large(1)
+    assert run(grows, {"n": 3, "passed": [1]}, store=in_memory, engine="processes", max_parallelism=2).result == large(
+        1
+    )
 
 
 def test_J5_what_bodies_said_is_in_a_store_in_memory(in_memory):
@@ -547,7 +554,9 @@ def test_J5_what_bodies_said_is_in_a_store_in_memory(in_memory):
 
     ended = run(flow, store=in_memory, engine="processes", max_parallelism=2, echo=False)
     rows = [row for row in ended.nodes() if row.kind == "task"]
-    assert [in_memory.get_range(row.log[0], row.log[1], row.log[1] + row.log[2]) for row in rows] == [b"said %d\n" % x for x in range(20)]
+    assert [in_memory.get_range(row.log[0], row.log[1], row.log[1] + row.log[2]) for row in rows] == [
+        b"said %d\n" % x for x in range(20)
+    ]
 
 
 def test_J5_a_lost_worker_of_a_store_in_memory(in_memory, tmp_path):
@@ -619,7 +628,9 @@ def test_X10_sys_exit_in_a_body_is_that_nodes_failure(store, engine, code):
 
 
 @pytest.mark.parametrize("engine", REAL_ENGINES)
-def test_X10_a_keyboard_interrupt_raised_in_a_body_stops_the_run_which_can_be_resumed(store, tmp_path, diary, events_of, engine):
+def test_X10_a_keyboard_interrupt_raised_in_a_body_stops_the_run_which_can_be_resumed(
+    store, tmp_path, diary, events_of, engine
+):
     repaired = tmp_path / "repaired"
 
     @task
@@ -690,7 +701,10 @@ def busy(project, eventually):
     """A program whose run is in two bodies that never return and hold their interpreters' locks; with it, the ids of their workers and of the children that they started."""
     project.write("busy.py", BUSY)
     process = project.spawn("busy.py", "run")
-    found = eventually(lambda: len(said := [line.split() for line in project.lines("diary") if line.startswith("busy")]) == 2 and said, "two busy bodies")
+    found = eventually(
+        lambda: len(said := [line.split() for line in project.lines("diary") if line.startswith("busy")]) == 2 and said,
+        "two busy bodies",
+    )
     eventually(lambda: project.lines("diary").count("step 3") == 1, "the last step")
     eventually(lambda: History(project.store, "busy").state and done(project) == 4, "the commit of what is done")
     return process, [int(pid) for _, *pids in found for pid in pids]
@@ -747,7 +761,10 @@ def test_X10_ctrl_c_at_a_terminal_reaches_everybody_in_the_group_and_is_told_onc
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     project.processes.append(process)
-    found = eventually(lambda: len(said := [line.split() for line in project.lines("diary") if line.startswith("busy")]) == 2 and said, "two busy bodies")
+    found = eventually(
+        lambda: len(said := [line.split() for line in project.lines("diary") if line.startswith("busy")]) == 2 and said,
+        "two busy bodies",
+    )
     os.killpg(process.pid, signal.SIGINT)
     pressed = time.monotonic()
     output, errors = project.finish(process)
@@ -755,7 +772,10 @@ def test_X10_ctrl_c_at_a_terminal_reaches_everybody_in_the_group_and_is_told_onc
     assert (process.returncode, output) == (130, "")
     assert "Traceback" not in errors
     assert errors.rstrip().endswith("promissory resume busy")
-    eventually(lambda: not any(is_alive(int(pid)) for _, *pids in found for pid in pids), "the end of workers and their children")
+    eventually(
+        lambda: not any(is_alive(int(pid)) for _, *pids in found for pid in pids),
+        "the end of workers and their children",
+    )
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
 
@@ -805,7 +825,9 @@ def test_X10_workers_end_with_their_executor_even_if_it_has_forked(project, even
 
 
 def test_X10_a_program_that_ends_while_a_run_goes_on_leaves_no_worker(project, eventually):
-    project.write("forks.py", FORKS.replace("multiprocessing.get_context", "raise SystemExit\n    multiprocessing.get_context"))
+    project.write(
+        "forks.py", FORKS.replace("multiprocessing.get_context", "raise SystemExit\n    multiprocessing.get_context")
+    )
     project.finish(project.spawn("forks.py"))
     (pid,) = project.lines("pid")
     eventually(lambda: not is_alive(int(pid)), "the worker's end")

@@ -198,7 +198,9 @@ def test_R6_the_futures_files_of_what_is_kept_are_there(store):
     first = first_run(recursive, store, n=3)
     second = again(first, "main/fib/fib~2/leaf")
     assert second.futures() == first.futures()
-    assert [second.futures(path).digest for path in second.futures()] == [first.futures(path).digest for path in first.futures()]
+    assert [second.futures(path).digest for path in second.futures()] == [
+        first.futures(path).digest for path in first.futures()
+    ]
 
 
 # --- of what kind of run ---
@@ -466,7 +468,11 @@ def test_R6_a_dynamic_that_is_run_again_emits_what_it_emits_today(tmp_path, writ
     write_module("regrown", source.replace("return one(x)\n        @w", "return one(one(one(x)))\n        @w"))
     second = rerun(first.id, "main/grow", store=tmp_path)
     assert (first.result, second.result) == (3, 5)
-    assert [row.path for row in second.nodes() if row.path.startswith("main/grow/")] == ["main/grow/one", "main/grow/one~2", "main/grow/one~3"]
+    assert [row.path for row in second.nodes() if row.path.startswith("main/grow/")] == [
+        "main/grow/one",
+        "main/grow/one~2",
+        "main/grow/one~3",
+    ]
     kept = rerun(first.id, "main/grow/one", store=tmp_path)
     assert kept.result == 3, "a committed futures file is kept"
 
@@ -490,12 +496,17 @@ def test_R6_functions_without_a_name_to_import_run_again_in_their_own_process(st
 @pytest.mark.parametrize("engine", ["processes"])
 def test_R6_a_rerun_in_processes_on_disk(project, engine):
     project.write("flows.py", BEFORE)
-    assert project.code("import promissory, flows; print(promissory.run(flows.flow, {'x': 1}, run_id='first').result)") == "4\n"
+    assert (
+        project.code("import promissory, flows; print(promissory.run(flows.flow, {'x': 1}, run_id='first').result)")
+        == "4\n"
+    )
     again = "import promissory\nif __name__ == '__main__': print(promissory.rerun('first', 'main/two', engine='processes', new_run_id='second').result)"
     project.write("again.py", again)
     assert project.python("again.py") == "4\n"
     history = History(project.store, "second")
-    assert {row.path: row.worker.partition("-")[0] for row in history.nodes()}["main/one"] == "inline", "it was taken from the first run"
+    assert {row.path: row.worker.partition("-")[0] for row in history.nodes()}["main/one"] == "inline", (
+        "it was taken from the first run"
+    )
 
 
 def test_R6_a_failure_of_a_rerun_names_its_own_run(store):

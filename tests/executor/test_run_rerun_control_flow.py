@@ -5,7 +5,21 @@ from collections import Counter
 
 import pytest
 
-from promissory import Context, Loop, NodeFailure, approve, conditional, dynamic, map_task, promise, rerun, resume, run, task, workflow
+from promissory import (
+    Context,
+    Loop,
+    NodeFailure,
+    approve,
+    conditional,
+    dynamic,
+    map_task,
+    promise,
+    rerun,
+    resume,
+    run,
+    task,
+    workflow,
+)
 from promissory.errors import RunNotFound
 from promissory.testing import Crashed, Fault, FaultyStore, MockClock, crash_at
 
@@ -140,7 +154,15 @@ LOOPS_BEGIN_AT = {
     "main/turns[=3]": ["turns 3[=3]", "last 3"],
     "main/turns[=2]/noted": ["turn 2", "turns 3[=3]", "last 3"],
     "main/turns[=2]/polls[=1]": ["polls 2[=1]", "polls 2[=2]", "turn 2", "turns 3[=3]", "last 3"],
-    "main/turns~2[1][=2]": ["turns 3[=2]", "polls 2[=0]", "polls 2[=1]", "polls 2[=2]", "turn 2", "turns 3[=3]", "last 3"],
+    "main/turns~2[1][=2]": [
+        "turns 3[=2]",
+        "polls 2[=0]",
+        "polls 2[=1]",
+        "polls 2[=2]",
+        "turn 2",
+        "turns 3[=3]",
+        "last 3",
+    ],
     "main/turns~2[0][=1]": ["turns 1[=1]", "last 1"],
 }
 
@@ -476,9 +498,17 @@ def test_R6_a_rerun_of_a_rerun_behind_a_handled_failure_runs_as_little(memory, f
         (by_ratio, "main/odd[0]", ["odd 1", "missing", "last"]),
         (by_ratio, "main/odd[1]", ["odd 2", "missing", "last"]),
         (by_ratio, "main/missing", ["missing", "last"]),
-        (above_a_workflow, "main/guarded", ["before 3", "bad 4", "handler main/guarded/bad", "fallback main/guarded/bad", "last"]),
+        (
+            above_a_workflow,
+            "main/guarded",
+            ["before 3", "bad 4", "handler main/guarded/bad", "fallback main/guarded/bad", "last"],
+        ),
         (above_a_workflow, "main/rescue", ["fallback main/guarded/bad", "last"]),
-        (above_a_recursion, "main/down/down/down/down/bad", ["bad 1", "fallback main/down/down/down/down/bad", "more 100", "last"]),
+        (
+            above_a_recursion,
+            "main/down/down/down/down/bad",
+            ["bad 1", "fallback main/down/down/down/down/bad", "more 100", "last"],
+        ),
         (above_a_recursion, "main/rescue/long_fallback/noted", ["more 100", "last"]),
         (above_a_loop, "main/fails_in_turn_2[=2]/bad", ["bad 3", "fallback main/fails_in_turn_2[=2]/bad", "last"]),
         (above_a_loop, "main/rescue/fallback", ["fallback main/fails_in_turn_2[=2]/bad", "last"]),
@@ -606,7 +636,8 @@ def odd_plan(n: int) -> int:
 
 
 @pytest.mark.parametrize(
-    ("item", "where"), [(odd_for_now, "main/odd_for_now[0]"), (odd_plan, "main/odd_plan[0]"), (odd_plan, "main/odd_plan[0]/odd_for_now")]
+    ("item", "where"),
+    [(odd_for_now, "main/odd_for_now[0]"), (odd_plan, "main/odd_plan[0]"), (odd_plan, "main/odd_plan[0]/odd_for_now")],
 )
 def test_B2_from_an_item_that_failed_and_is_repaired_the_list_has_its_value(memory, item, where):
     @workflow
@@ -627,7 +658,9 @@ def test_B2_from_an_item_that_failed_and_is_repaired_the_list_has_its_value(memo
 )
 def test_X8_of_a_rerun_from_behind_a_failure_attempts_and_reason_are_those_of_the_earlier_run(memory, flow, failed):
     first = kept(flow, memory, n=3)
-    before, after = ({row.path: row for row in ended.nodes(items=True)}[failed] for ended in (first, again_from(first, "main/last")))
+    before, after = (
+        {row.path: row for row in ended.nodes(items=True)}[failed] for ended in (first, again_from(first, "main/last"))
+    )
     assert (before.state, before.attempts, before.why) == (after.state, after.attempts, after.why)
     assert before.why.startswith("ValueError")
 
@@ -729,11 +762,20 @@ def test_J1_a_rerun_that_dies_at_any_commit_goes_on_without_what_it_had_taken(me
 def test_J1_a_rerun_that_dies_at_any_write_to_its_store_goes_on(tmp_path, point):
     first = kept(above_a_workflow, tmp_path, n=3)
     for number in range(1, 100):
-        fault = Fault("crash", at=number, verbs=("put_new", "put", "append"), when=point, error=lambda: Crashed("the store"))
+        fault = Fault(
+            "crash", at=number, verbs=("put_new", "put", "append"), when=point, error=lambda: Crashed("the store")
+        )
         name = f"dies-{number}"
         RAN.clear()
         try:
-            rerun(first.id, "main/rescue", store=FaultyStore(str(tmp_path), [fault]), new_run_id=name, echo=False, durability="process")
+            rerun(
+                first.id,
+                "main/rescue",
+                store=FaultyStore(str(tmp_path), [fault]),
+                new_run_id=name,
+                echo=False,
+                durability="process",
+            )
         except Crashed:
             pass
         else:
@@ -787,7 +829,9 @@ CALL = "import sys; from promissory.executor.cli.main import main; main(sys.argv
 @pytest.mark.parametrize("occurrence", [2, 4])
 def test_J1_a_rerun_ended_by_kill_9_goes_on_at_its_iteration(project, engine, occurrence):
     project.write("fails.py", MODULE)
-    project.code("from promissory import run\nfrom fails import flow\nassert run(flow, {'n': 1}, run_id='first', echo=False).result == 100")
+    project.code(
+        "from promissory import run\nfrom fails import flow\nassert run(flow, {'n': 1}, run_id='first', echo=False).result == 100"
+    )
     (project.folder / "diary").unlink()
     killed = project.spawn(
         "-c",
@@ -797,7 +841,9 @@ def test_J1_a_rerun_ended_by_kill_9_goes_on_at_its_iteration(project, engine, oc
     )
     project.finish(killed)
     assert killed.returncode in (-9, 0)
-    assert project.code(f"from promissory import resume\nprint(resume('second', engine={engine!r}, echo=False).result)").split() == ["100"]
+    assert project.code(
+        f"from promissory import resume\nprint(resume('second', engine={engine!r}, echo=False).result)"
+    ).split() == ["100"]
     assert set(project.lines("diary")) == {"polls 2", "polls 3", "polls 4"}
 
 

@@ -75,7 +75,13 @@ def test_J3_an_interrupt_counts_and_what_closing_raised_is_added_to_it(store):
 
 @pytest.mark.parametrize("part", ["inbox", "journal", "reuse", "heartbeat", "commits"])
 def test_J3_whichever_part_can_not_be_closed_the_others_are(store, monkeypatch, caplog, part):
-    owner = {"inbox": Inbox, "journal": execution_module.Journal, "reuse": execution_module.Reuse, "heartbeat": Heartbeat, "commits": Commits}[part]
+    owner = {
+        "inbox": Inbox,
+        "journal": execution_module.Journal,
+        "reuse": execution_module.Reuse,
+        "heartbeat": Heartbeat,
+        "commits": Commits,
+    }[part]
     before = owner.close
 
     def close(self):
@@ -135,7 +141,10 @@ def test_J3_two_threads_that_write_behind_share_one_pool():
 
     commits = Counted(Store("memory://pools"), "r")
     pools = set()
-    threads = [threading.Thread(target=lambda: (commits._write(lambda: None), pools.add(id(commits._behind)), made.append(1))) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: (commits._write(lambda: None), pools.add(id(commits._behind)), made.append(1)))
+        for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -173,7 +173,7 @@ def test_X1_each_attempt_gets_its_own_value(store, diary, engine):
         return [1]
 
     @task(retries=2)
-    def spoils(xs: list[int], more: list[int] = [10]) -> list[int]:  # noqa: B006
+    def spoils(xs: list[int], more: list[int] = [10]) -> list[int]:
         xs.append(2)
         more.append(20)
         if note(diary, xs, more) < 3:
@@ -395,7 +395,13 @@ A_FAILURE = Failure.of_exception(OSError("busy"))
 SECONDS = st.floats(0, 1e300)
 
 
-@given(st.lists(SECONDS, min_size=1, max_size=4), st.floats(1, 1e300), st.floats(0, 1), st.integers(0, 999_999), st.binary(max_size=40))
+@given(
+    st.lists(SECONDS, min_size=1, max_size=4),
+    st.floats(1, 1e300),
+    st.floats(0, 1),
+    st.integers(0, 999_999),
+    st.binary(max_size=40),
+)
 def test_R1_a_delay_is_never_negative_nor_for_ever_and_always_the_same(delays, backoff, jitter, used, identity):
     policy = Policy(retries=1_000_000, retry_delay=tuple(delays), backoff=backoff, jitter=jitter)
     delay = retry_delay(policy, A_FAILURE, used, identity)
@@ -544,8 +550,6 @@ def test_R1_an_exception_that_cannot_be_pickled_is_matched_across_processes(stor
     assert noted(diary) == {"begun": 2, "broken": 1}
 
 
-
-
 @pytest.mark.parametrize("engine", ["inline", "threads", "processes"])
 def test_R1_an_exception_class_made_in_a_function_is_matched(store, diary, engine):
     class Local(Exception):
@@ -609,7 +613,9 @@ def test_R1_exceptions_behind_a_scripts_main_guard_are_matched(project, engine):
 def test_R1_exceptions_of_a_script_that_the_command_runs_are_matched(project, engine):
     project.write("script.py", SCRIPT)
     arguments = [COMMAND, "run", "--engine", engine, "--store", str(project.folder / "store"), "script.py"]
-    done = subprocess.run(arguments, cwd=project.folder, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        arguments, cwd=project.folder, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
+    )
     assert (done.returncode, done.stdout.split()) == (0, ["1"]), done.stderr
     assert len(project.lines("begun")) == 2
 
@@ -769,7 +775,9 @@ def waiting(store, diary, eventually):
         clock = HandClock()
         going = start(flaky, {"x": 1}, store=store, run_id="waiting", clock=clock, echo=False)
         begun.append(going)
-        eventually(lambda: [row.state for row in History(store, going.id).nodes()] == ["RETRYING"], "a retry that waits")
+        eventually(
+            lambda: [row.state for row in History(store, going.id).nodes()] == ["RETRYING"], "a retry that waits"
+        )
         return going, clock
 
     yield begin
@@ -798,7 +806,9 @@ def test_X8_a_node_that_waits_for_another_attempt_is_retrying(store, waiting, di
 
 def test_X8_status_shows_a_node_that_waits(store, waiting):
     waiting()
-    done = subprocess.run([COMMAND, "status", "waiting", "--store", store.url], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [COMMAND, "status", "waiting", "--store", store.url], capture_output=True, text=True, timeout=60
+    )
     assert "1 RETRYING" in done.stdout, done.stderr
     assert "OSError: busy 1" in done.stdout
 
@@ -809,9 +819,13 @@ def test_X5_logs_show_what_failed_attempts_said(store, waiting, eventually):
         clock.advance(61)
         eventually(lambda attempt=attempt: has_ended(going, attempt), "the next attempt")
     going.wait(60)
-    done = subprocess.run([COMMAND, "logs", "waiting", "--store", store.url], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [COMMAND, "logs", "waiting", "--store", store.url], capture_output=True, text=True, timeout=60
+    )
     assert done.stdout.splitlines() == [f"main/flaky | attempt {n} says this" for n in (1, 2, 3)], done.stderr
-    done = subprocess.run([COMMAND, "logs", "waiting", "main/flaky", "--store", store.url], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [COMMAND, "logs", "waiting", "main/flaky", "--store", store.url], capture_output=True, text=True, timeout=60
+    )
     assert done.stdout.splitlines() == [f"attempt {n} says this" for n in (1, 2, 3)]
 
 
@@ -887,7 +901,9 @@ def test_R1_the_calendar_may_jump_while_a_retry_waits(waiting, diary, eventually
 
 
 @pytest.mark.parametrize(("jump", "waited"), [(-1_000_000.0, 60), (1_000_000.0, 0), (20.0, 40)])
-def test_R1_a_resume_waits_no_longer_than_the_delay_whatever_became_of_the_calendar(store, waiting, jump, waited, diary):
+def test_R1_a_resume_waits_no_longer_than_the_delay_whatever_became_of_the_calendar(
+    store, waiting, jump, waited, diary
+):
     going, clock = waiting()
     going.stop()
     going.wait(60)
@@ -900,7 +916,9 @@ def test_R1_a_resume_waits_no_longer_than_the_delay_whatever_became_of_the_calen
 # --- beside other failures -------------------------------------------------------------------------------------------------------
 
 
-def test_X6_a_run_that_fails_elsewhere_waits_for_no_retry_and_a_resume_has_the_rest_of_the_budget(store, tmp_path, diary):
+def test_X6_a_run_that_fails_elsewhere_waits_for_no_retry_and_a_resume_has_the_rest_of_the_budget(
+    store, tmp_path, diary
+):
     repaired = tmp_path / "repaired"
 
     @task(retries=2, retry_delay=1000)
@@ -952,8 +970,6 @@ def failing_run_and_resume(store, diary):
 
     ended = run(broken, {"x": 1}, store=store, echo=False)
     return resume(ended.id, store=store, echo=False)
-
-
 
 
 @pytest.mark.parametrize("events", [1, 2, 3, 4, 5])
@@ -1162,7 +1178,9 @@ def test_R2_each_attempt_has_the_whole_time(store, diary):
     assert run(slow, {"x": 1}, store=store, engine="processes", echo=False).result == 1
 
 
-@pytest.mark.parametrize(("retry_on", "begun"), [(None, 2), (TimeoutError, 2), (TaskTimeout, 2), (ValueError, 1)], ids=repr)
+@pytest.mark.parametrize(
+    ("retry_on", "begun"), [(None, 2), (TimeoutError, 2), (TaskTimeout, 2), (ValueError, 1)], ids=repr
+)
 def test_R2_a_time_out_is_an_exception_of_its_class(store, diary, retry_on, begun):
     @task(retries=1, timeout=0.15, retry_on=retry_on)
     def late(x: int) -> int:
@@ -1508,7 +1526,9 @@ def test_R6_a_retry_that_waits_runs_todays_code_after_a_resume(project, eventual
     process.kill()
     project.finish(process)
     project.write("killed.py", KILLED.replace('raise OSError(f"start {count}")', "return count"))
-    source = GO_ON.replace("ended.error.attempt", "ended.nodes()[0].attempts").replace("round(clock.monotonic())", "ended.result")
+    source = GO_ON.replace("ended.error.attempt", "ended.nodes()[0].attempts").replace(
+        "round(clock.monotonic())", "ended.result"
+    )
     assert project.code(source).split() == ["SUCCEEDED", "2", "2"]
 
 

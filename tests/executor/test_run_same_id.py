@@ -246,7 +246,12 @@ def test_R6_a_plan_that_differs_in_more_than_code_is_another_one(tmp_path, write
     assert old in BEFORE
     run(write_module("same_plan", BEFORE.replace("= True", "= False")).flow, {"x": 1}, store=tmp_path, run_id="same")
     with pytest.raises(RunExists, match="of another plan"):
-        run(write_module("same_plan", BEFORE.replace(old, new).replace("= True", "= False")).flow, {"x": 1}, store=tmp_path, run_id="same")
+        run(
+            write_module("same_plan", BEFORE.replace(old, new).replace("= True", "= False")).flow,
+            {"x": 1},
+            store=tmp_path,
+            run_id="same",
+        )
 
 
 # --- at one time ---
@@ -315,7 +320,9 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("engine", ["inline", "processes"])
-def test_R6_of_processes_that_start_a_run_at_one_time_one_carries_it_and_the_others_wait(project, gate, eventually, engine, events_of):
+def test_R6_of_processes_that_start_a_run_at_one_time_one_carries_it_and_the_others_wait(
+    project, gate, eventually, engine, events_of
+):
     project.write("program.py", PROGRAM)
     gates = [gate(str(number)) for number in range(3)]
     processes = [project.spawn("program.py", engine, GATE=one.path) for one in gates]
@@ -332,7 +339,12 @@ def test_R6_of_processes_that_start_a_run_at_one_time_one_carries_it_and_the_oth
 
 
 def test_R6_a_second_process_that_comes_later_waits_for_the_first_one(project, gate, eventually, events_of):
-    project.write("program.py", PROGRAM.replace("x + 1", "x + int(bool(open(os.environ['BODY']).read() is not None))").replace("range(20)", "range(1)"))
+    project.write(
+        "program.py",
+        PROGRAM.replace("x + 1", "x + int(bool(open(os.environ['BODY']).read() is not None))").replace(
+            "range(20)", "range(1)"
+        ),
+    )
     ways, body = [gate("one"), gate("two")], gate("body")
     first = project.spawn("program.py", "inline", GATE=ways[0].path, BODY=body.path)
     ways[0].reached()
@@ -356,6 +368,8 @@ def test_R6_a_run_whose_first_executor_is_killed_is_carried_on_by_the_next_call(
     first = project.spawn("dies.py", GATE=ways[0].path)
     project.finish(first)
     assert first.returncode == -9
-    project.write("lives.py", "import promissory, program\nprint(promissory.run(program.flow, {'x': 0}, run_id='same').result)")
+    project.write(
+        "lives.py", "import promissory, program\nprint(promissory.run(program.flow, {'x': 0}, run_id='same').result)"
+    )
     assert project.python("lives.py") == "20\n"
     assert promissory.attach("same", store=project.store).result == 20

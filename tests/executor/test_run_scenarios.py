@@ -67,7 +67,11 @@ def states(ended):
 def printed(ended):
     """What the bodies printed, in the order in which they began."""
     rows = sorted((row for row in ended.nodes(items=True) if row.log), key=lambda row: row.started)
-    return [line for row in rows for line in ended.store.get_range(row.log[0], row.log[1], sum(row.log[1:])).decode().splitlines()]
+    return [
+        line
+        for row in rows
+        for line in ended.store.get_range(row.log[0], row.log[1], sum(row.log[1:])).decode().splitlines()
+    ]
 
 
 # --- looping ---------------------------------------------------------------------------------------------------------------------
@@ -169,7 +173,8 @@ def guarded(diary, how):
 
 @both_engines
 @pytest.mark.parametrize(
-    ("how", "ran"), [("goto", ["risky", "emergency"]), ("well", ["risky", "normal"]), ("add", ["risky", "emergency", "normal"])]
+    ("how", "ran"),
+    [("goto", ["risky", "emergency"]), ("well", ["risky", "normal"]), ("add", ["risky", "emergency", "normal"])],
 )
 def test_scenario_14_goto_runs_the_handler_instead_of_what_follows_and_without_goto_before_it(diary, engine, how, ran):
     assert go(guarded(diary, how), engine).state == "SUCCEEDED"
@@ -210,7 +215,9 @@ def test_scenario_16_a_loop_over_its_limit_names_task_and_count_and_keeps_the_it
     assert isinstance(ended.error.__cause__, IterationLimitExceeded)
     assert re.search(r"main/polls has run 3 times .* allows 3\b", str(ended.error))
     assert lines(diary) == ["1", "2", "3"]
-    assert {path: state for path, state in states(ended).items() if "[=" in path} == {f"polls[={index}]": "SUCCEEDED" for index in range(3)}
+    assert {path: state for path, state in states(ended).items() if "[=" in path} == {
+        f"polls[={index}]": "SUCCEEDED" for index in range(3)
+    }
     assert states(ended)["polls"] == "FAILED"
 
 
@@ -327,7 +334,11 @@ def test_scenario_18_cancel_in_one_branch_gives_the_same_error_as_at_the_top(dia
     assert ended.state == "CANCELLED"
     with pytest.raises(WorkflowCancelled, match="Data validation failed") as caught:
         _ = ended.result
-    assert (type(caught.value), caught.value.task_id, caught.value.reason) == (WorkflowCancelled, "branch", "Data validation failed")
+    assert (type(caught.value), caught.value.task_id, caught.value.reason) == (
+        WorkflowCancelled,
+        "branch",
+        "Data validation failed",
+    )
     assert "join" not in lines(diary)
 
 
@@ -438,7 +449,9 @@ def test_scenario_23_in_three_rounds_of_a_loop_the_join_comes_after_both_in_each
 
     assert go(rounds, engine, n=3).result == 2
     ran = lines(diary)
-    assert Counter(ran) == {f"{name}.{index} {what}": 1 for name in "abcd" for index in range(3) for what in ("begins", "ends")}
+    assert Counter(ran) == {
+        f"{name}.{index} {what}": 1 for name in "abcd" for index in range(3) for what in ("begins", "ends")
+    }
     for index in range(3):
         one = ran[8 * index : 8 * index + 8]
         assert one[:2] == [f"a.{index} begins", f"a.{index} ends"]
@@ -555,7 +568,13 @@ def test_scenario_26_the_arm_that_is_not_chosen_does_not_run_nor_what_follows_in
 
     @workflow
     def flow(first: bool) -> str:
-        return conditional("choice").if_(promise(first).is_true()).then(follows(says("a"))).else_().then(follows(says("b")))
+        return (
+            conditional("choice")
+            .if_(promise(first).is_true())
+            .then(follows(says("a")))
+            .else_()
+            .then(follows(says("b")))
+        )
 
     ended = go(flow, engine, first=False)
     assert ended.result == "b"
@@ -709,7 +728,9 @@ def test_scenario_28_all_that_is_wrong_is_told_in_one_error_and_no_body_runs(dia
 
 
 @pytest.mark.parametrize("engine", ["inline", "threads", "processes"])
-def test_scenario_28_never_more_than_two_of_four_items_are_active_and_results_keep_their_order(diary, engine, eventually):
+def test_scenario_28_never_more_than_two_of_four_items_are_active_and_results_keep_their_order(
+    diary, engine, eventually
+):
     at_one_time = 1 if engine == "inline" else 2
 
     @task
@@ -724,7 +745,9 @@ def test_scenario_28_never_more_than_two_of_four_items_are_active_and_results_ke
         return map_task(giant, concurrency=2)(word=words)
 
     words = ["fee", "fi", "fo", "fum"]
-    ended = run(flow, {"words": words}, store=Store(None), engine=engine, max_parallelism=4, echo=False, durability="process")
+    ended = run(
+        flow, {"words": words}, store=Store(None), engine=engine, max_parallelism=4, echo=False, durability="process"
+    )
     assert ended.result == ["FEE", "FI", "FO", "FUM"]
     active, most = 0, 0
     for line in lines(diary):
@@ -914,10 +937,7 @@ def without_inputs() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [
-        pytest.param(wrong, id=wrong.name)
-        for wrong in (out_of_its_frame, carries_a_function, adds_and_skips)
-    ],
+    [pytest.param(wrong, id=wrong.name) for wrong in (out_of_its_frame, carries_a_function, adds_and_skips)],
 )
 def test_A7_what_is_refused_when_a_body_has_ended_names_the_line_that_asked_for_it(wrong):
     ended = go(wrong)
@@ -1036,7 +1056,9 @@ def mapped() -> list[int]:
 @pytest.mark.parametrize("what", ["raises", "mapped"])
 def test_A7_the_command_line_shows_the_authors_lines_and_none_of_ours(project, what):
     project.write("wrong.py", WRONG_PROGRAM)
-    process = project.spawn("-c", "import sys; from promissory.executor.cli.main import main; main(sys.argv[1:])", "run", "wrong.py", what)
+    process = project.spawn(
+        "-c", "import sys; from promissory.executor.cli.main import main; main(sys.argv[1:])", "run", "wrong.py", what
+    )
     _, errors = project.finish(process)
     assert re.search(r"wrong\.py(:|\", line )\d+", errors)
     assert not re.search(r"(executor|planner|click)/\w", errors.replace(str(project.folder), ""))

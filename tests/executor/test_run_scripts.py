@@ -106,27 +106,38 @@ def test_A10_a_script_that_reads_its_arguments_at_module_level(project, printed,
 
 @pytest.mark.parametrize("guard", ["", "if __name__ == '__main__':\n    "], ids=["without a guard", "with a guard"])
 def test_A10_a_script_that_ends_in_sys_exit_of_main(project, printed, runs, guard):
-    project.write("flow.py", f"import sys\n{FLOW}\ndef main():\n    print({RUN})\n    return 0\n\n{guard}sys.exit(main())\n")
+    project.write(
+        "flow.py", f"import sys\n{FLOW}\ndef main():\n    print({RUN})\n    return 0\n\n{guard}sys.exit(main())\n"
+    )
     assert printed("flow.py") == ["4"]
     assert runs() == 1
 
 
 def test_A10_a_script_that_asks_a_condition_before_it_runs(project, printed, runs):
-    project.write("flow.py", f"import sys\n{FLOW}\nif len(sys.argv) > 1:\n    for each in sys.argv[1:]:\n        print(run(flow, {{'x': int(each)}}, engine='processes').result)\n")
+    project.write(
+        "flow.py",
+        f"import sys\n{FLOW}\nif len(sys.argv) > 1:\n    for each in sys.argv[1:]:\n        print(run(flow, {{'x': int(each)}}, engine='processes').result)\n",
+    )
     assert printed("flow.py", "1", "2") == ["4", "5"]
     assert runs() == 2
 
 
 def test_A10_a_script_that_expects_the_worst_of_its_run(project, printed, runs):
     """Whatever it catches, what a worker leaves out is not caught as the run's failure, and not said twice."""
-    project.write("flow.py", f"{FLOW}\ntry:\n    print({RUN})\nexcept BaseException as error:\n    print('failed', error)\n    raise SystemExit(1)\nfinally:\n    print('over')\n")
+    project.write(
+        "flow.py",
+        f"{FLOW}\ntry:\n    print({RUN})\nexcept BaseException as error:\n    print('failed', error)\n    raise SystemExit(1)\nfinally:\n    print('over')\n",
+    )
     lines = printed("flow.py")
     assert lines == ["4", "over"]
     assert runs() == 1
 
 
 def test_A10_a_script_that_starts_a_run_in_the_background(project, printed, runs):
-    project.write("flow.py", f"from promissory import start\n{FLOW}\nrunning = start(flow, {{'x': 1}}, engine='processes')\nprint(running.wait(60).result)\n")
+    project.write(
+        "flow.py",
+        f"from promissory import start\n{FLOW}\nrunning = start(flow, {{'x': 1}}, engine='processes')\nprint(running.wait(60).result)\n",
+    )
     assert printed("flow.py") == ["4"]
     assert runs() == 1
 
@@ -156,7 +167,10 @@ def test_A10_an_imported_module_that_runs_by_itself_starts_no_run_in_workers(pro
 def test_A10_what_a_script_does_after_its_run_holds_up_no_worker(project, gate, runs):
     """It shows its result and waits for somebody, as a plot or a server does: that is not for workers to do."""
     held = gate()
-    project.write("flow.py", f"import faulthandler\nfaulthandler.dump_traceback_later(20, exit=True)\n{FLOW}\nprint({RUN}, flush=True)\nopen({held.path!r}).read()\n")
+    project.write(
+        "flow.py",
+        f"import faulthandler\nfaulthandler.dump_traceback_later(20, exit=True)\n{FLOW}\nprint({RUN}, flush=True)\nopen({held.path!r}).read()\n",
+    )
     process = project.spawn("flow.py", PYTHONPATH="")
     assert process.stdout.readline() == "4\n"
     held.reached()
@@ -167,12 +181,21 @@ def test_A10_what_a_script_does_after_its_run_holds_up_no_worker(project, gate, 
 
 
 def test_A10_a_script_that_reads_its_input_at_module_level(project, runs):
-    project.write("flow.py", f"{FLOW}\nfirst = int(input())\nprint(run(flow, {{'x': first}}, engine='processes').result)\nprint(input())\n")
+    project.write(
+        "flow.py",
+        f"{FLOW}\nfirst = int(input())\nprint(run(flow, {{'x': first}}, engine='processes').result)\nprint(input())\n",
+    )
     project.write("input.txt", "10\nall of it\n")
     with (project.folder / "input.txt").open() as given:
         environment = {**os.environ, "PROMISSORY_STORE": str(project.folder / "store")}
         ended = subprocess.run(
-            [sys.executable, "-B", "flow.py"], stdin=given, cwd=project.folder, env=environment, capture_output=True, text=True, timeout=60
+            [sys.executable, "-B", "flow.py"],
+            stdin=given,
+            cwd=project.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
     assert ended.stdout == "13\nall of it\n"
     assert runs() == 1
@@ -238,7 +261,9 @@ def test_A10_a_script_without_an_extension(project, printed, runs):
 
 
 def test_A10_a_script_that_is_a_link_to_one_elsewhere(project, printed, runs):
-    project.write("elsewhere/real.py", f"from beside import word\n{FLOW}\nif __name__ == '__main__':\n    print(word, {RUN})\n")
+    project.write(
+        "elsewhere/real.py", f"from beside import word\n{FLOW}\nif __name__ == '__main__':\n    print(word, {RUN})\n"
+    )
     project.write("elsewhere/beside.py", "word = 'found'\n")
     os.symlink("elsewhere/real.py", project.folder / "linked.py")
     assert printed("linked.py") == ["found 4"]
@@ -248,7 +273,9 @@ def test_A10_a_script_that_is_a_link_to_one_elsewhere(project, printed, runs):
 def test_A10_a_script_under_a_tool_that_runs_programs(project, printed, runs):
     """As a profiler or a debugger does it: `__main__` is the tool, and then the program."""
     project.write("flow.py", f"{FLOW}\nif __name__ == '__main__':\n    print({RUN})\n")
-    assert printed("-m", "trace", "--count", "--coverdir", str(project.folder / "cover"), "--summary", "flow.py")[0] == "4"
+    assert (
+        printed("-m", "trace", "--count", "--coverdir", str(project.folder / "cover"), "--summary", "flow.py")[0] == "4"
+    )
     assert printed("-c", "import runpy; runpy.run_path('flow.py', run_name='__main__')") == ["4"]
     assert runs() == 2
 
@@ -265,8 +292,14 @@ def test_A10_a_script_is_the_same_to_its_bodies_in_a_worker(project, printed):
 
 def test_A11_a_script_that_is_imported_by_what_it_imports(project, printed, runs):
     """Python has it twice then, as `__main__` and under its name; both are the same code."""
-    project.write("later.py", "from promissory import workflow\n\ndef made():\n    from flow import inc\n\n    @workflow\n    def later(x: int) -> int:\n        return inc(inc(x))\n\n    return later\n")
-    project.write("flow.py", f"import later\n{FLOW}\nif __name__ == '__main__':\n    print({RUN}, run(later.made(), {{'x': 5}}, engine='processes').result)\n")
+    project.write(
+        "later.py",
+        "from promissory import workflow\n\ndef made():\n    from flow import inc\n\n    @workflow\n    def later(x: int) -> int:\n        return inc(inc(x))\n\n    return later\n",
+    )
+    project.write(
+        "flow.py",
+        f"import later\n{FLOW}\nif __name__ == '__main__':\n    print({RUN}, run(later.made(), {{'x': 5}}, engine='processes').result)\n",
+    )
     assert printed("flow.py") == ["4 7"]
     assert runs() == 2
 
@@ -279,7 +312,9 @@ def test_A11_a_script_by_its_path_finds_what_is_beside_it(project, printed, runs
         "there and back/flow.py",
         "from pathlib import Path\nfrom beside import scaled\nfrom promissory import run\nfrom promissory import task\n\n"
         "@task\ndef work(x: int) -> str:\n    import lazily\n\n    return f'{scaled(x)} {lazily.WORD} {(Path(__file__).parent / 'data.txt').read_text()}'\n\n"
-        "if __name__ == '__main__':\n    print(run(work, {'x': 2}, engine='processes').result)\n".replace("'data.txt'", '"data.txt"'),
+        "if __name__ == '__main__':\n    print(run(work, {'x': 2}, engine='processes').result)\n".replace(
+            "'data.txt'", '"data.txt"'
+        ),
     )
     project.write("there and back/beside.py", "def scaled(x):\n    return 10 * x\n")
     project.write("there and back/lazily.py", "WORD = 'later'\n")
@@ -319,12 +354,21 @@ def test_A10_a_folder_that_is_a_program(project, printed, runs):
 
 
 def test_A11_a_namespace_package(project, printed, runs):
-    project.write("company/team/steps.py", "from promissory import task\nfrom .words import WORD\n\n@task\ndef told(x: int) -> str:\n    return f'{WORD} {x}'\n")
+    project.write(
+        "company/team/steps.py",
+        "from promissory import task\nfrom .words import WORD\n\n@task\ndef told(x: int) -> str:\n    return f'{WORD} {x}'\n",
+    )
     project.write("company/team/words.py", "WORD = 'namespace'\n")
-    project.write("flow.py", "from promissory import run\nfrom company.team.steps import told\n\nif __name__ == '__main__':\n    print(run(told, {'x': 1}, engine='processes').result)\n")
+    project.write(
+        "flow.py",
+        "from promissory import run\nfrom company.team.steps import told\n\nif __name__ == '__main__':\n    print(run(told, {'x': 1}, engine='processes').result)\n",
+    )
     assert printed("flow.py") == ["namespace 1"]
     assert runs() == 1
-    project.write("company/team/flow.py", "from promissory import run\nfrom .steps import told\n\nif __name__ == '__main__':\n    print(run(told, {'x': 2}, engine='processes').result)\n")
+    project.write(
+        "company/team/flow.py",
+        "from promissory import run\nfrom .steps import told\n\nif __name__ == '__main__':\n    print(run(told, {'x': 2}, engine='processes').result)\n",
+    )
     assert printed("-m", "company.team.flow") == ["namespace 2"]
     assert runs() == 2
 
@@ -345,8 +389,13 @@ def test_A11_a_src_layout_that_the_script_puts_on_the_path(project, printed, run
 
 @pytest.mark.parametrize("name", ["statistics", "wave"])
 def test_A11_a_module_of_the_users_called_like_a_standard_one(project, printed, runs, name):
-    project.write(f"{name}.py", "from promissory import task\n\n@task\ndef mine(x: int) -> str:\n    return f'mine {x}'\n")
-    project.write("flow.py", f"from {name} import mine\nfrom promissory import run\nprint(run(mine, {{'x': 1}}, engine='processes').result)\n")
+    project.write(
+        f"{name}.py", "from promissory import task\n\n@task\ndef mine(x: int) -> str:\n    return f'mine {x}'\n"
+    )
+    project.write(
+        "flow.py",
+        f"from {name} import mine\nfrom promissory import run\nprint(run(mine, {{'x': 1}}, engine='processes').result)\n",
+    )
     assert printed("flow.py") == ["mine 1"]
     assert runs() == 1
 
@@ -459,7 +508,10 @@ def test_X3_objects_of_the_script_that_have_no_wire_form_come_back_as_its_own(pr
 
 
 def test_X6_a_failure_shows_the_line_of_the_script(project, printed):
-    project.write("flow.py", f"{CLASSES}\nerror = run(refuses, {{'p': Point(1, Colour.RED)}}, engine='processes').error\nprint(error.remote_traceback)\n")
+    project.write(
+        "flow.py",
+        f"{CLASSES}\nerror = run(refuses, {{'p': Point(1, Colour.RED)}}, engine='processes').error\nprint(error.remote_traceback)\n",
+    )
     lines = printed("flow.py")
     assert any(line.endswith("in refuses") and "flow.py" in line for line in lines)
     assert '    raise Refused(p, "too red")' in lines

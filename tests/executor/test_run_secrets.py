@@ -103,7 +103,9 @@ def chosen(name: str) -> Secret:
 
 
 @task
-def logged_in(login: Login, access: Access, others: dict[str, Secret], named: dict[Secret, int], more: list[Secret]) -> list[int]:
+def logged_in(
+    login: Login, access: Access, others: dict[str, Secret], named: dict[Secret, int], more: list[Secret]
+) -> list[int]:
     every = [login.password, access.token, *others.values(), *named, *more]
     return [len(one.reveal()) for one in every]
 
@@ -126,7 +128,9 @@ def result_of_a_task(name: str) -> int:
 @workflow
 def in_everything(name: str) -> list[int]:
     token = Secret(NAME)
-    return logged_in(Login("me", token), Access("https://example.org", token), {"a": token}, {token: 1}, [token, chosen(name)])
+    return logged_in(
+        Login("me", token), Access("https://example.org", token), {"a": token}, {token: 1}, [token, chosen(name)]
+    )
 
 
 @dynamic
@@ -553,7 +557,9 @@ def unknown() -> int:
 
 
 def test_T4_an_unknown_secret_fails_the_node_with_the_way_out(engine, place):
-    with pytest.raises(RunFailed, match="the secret NOBODY_KNOWS_THIS is not known here: set the environment variable") as told:
+    with pytest.raises(
+        RunFailed, match="the secret NOBODY_KNOWS_THIS is not known here: set the environment variable"
+    ) as told:
         run(unknown, {}, store=place, engine=engine).result
     assert isinstance(told.value.__cause__, LookupError)
 
@@ -566,7 +572,9 @@ def test_T4_workers_find_secrets_in_files(engine, place, capfd, tmp_path, monkey
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "db.password").write_text("the-password-in-a-file\n")
     monkeypatch.setenv("PROMISSORY_SECRETS", str(tmp_path / "secrets"))
-    assert run(given, {"token": Secret("db.password")}, store=place, engine=engine).result == len("the-password-in-a-file")
+    assert run(given, {"token": Secret("db.password")}, store=place, engine=engine).result == len(
+        "the-password-in-a-file"
+    )
     assert_untold(place, capfd, value="the-password-in-a-file")
 
 

@@ -355,7 +355,12 @@ def test_S4_a_jump_skips_only_what_nothing_else_leads_to():
 def test_S4_a_jump_forward_skips_what_is_jumped_over_and_goes_on_behind_the_target():
     @workflow
     def work() -> str:
-        first, over, target, last = jumps("target"), say("over"), say("target").with_overrides(name="target"), say("last")
+        first, over, target, last = (
+            jumps("target"),
+            say("over"),
+            say("target").with_overrides(name="target"),
+            say("last"),
+        )
         first >> over >> target >> last
         return last
 
@@ -542,7 +547,9 @@ def test_A7_an_input_of_the_wrong_type_names_the_line_of_the_call():
 
 
 def test_S4_what_is_no_task_is_refused():
-    assert "next_task() takes a task or the name of a node, not <built-in function len>" in wrong(lambda ctx: ctx.next_task(len))
+    assert "next_task() takes a task or the name of a node, not <built-in function len>" in wrong(
+        lambda ctx: ctx.next_task(len)
+    )
 
 
 def test_S4_a_node_by_name_takes_no_inputs():
@@ -730,7 +737,12 @@ def test_S6_a_skipped_task_skips_who_wants_its_value_and_nobody_else():
     ended = carried(work)
     assert ended.result == "waits"
     assert RAN == ["skips", "waits"]
-    assert states(ended) == {"main/skips": "SKIPPED", "main/then": "SKIPPED", "main/say": "SUCCEEDED", "main/gather": "SKIPPED"}
+    assert states(ended) == {
+        "main/skips": "SKIPPED",
+        "main/then": "SKIPPED",
+        "main/say": "SUCCEEDED",
+        "main/gather": "SKIPPED",
+    }
     assert {row.path: row.why for row in ended.nodes()}["main/skips"] == "nothing to do"
 
 
@@ -1164,6 +1176,7 @@ def test_S_current_context_in_a_helper_is_the_tasks_own():
 
 
 # --- resume ---
+
 
 def test_J1_a_resume_does_not_repeat_what_was_asked_before_the_failure():
     @task

@@ -43,12 +43,23 @@ def test_S4_a_simulated_body_adds_work_in_each_of_its_iterations():
 
     ended = simulate(asking, {"asks": Asks(ask, 1), "added": 0, "follows": 5})
     assert ended.result == 5
-    assert [path.rpartition("/")[2] for path in ended.paths] == ["asks", "added", "asks[=1]", "added", "asks[=2]", "added", "follows"]
+    assert [path.rpartition("/")[2] for path in ended.paths] == [
+        "asks",
+        "added",
+        "asks[=1]",
+        "added",
+        "asks[=2]",
+        "added",
+        "follows",
+    ]
 
 
 def test_S7_what_a_simulated_body_writes_others_read():
     seen = []
-    outcomes = {"asks": Asks(lambda ctx: ctx.channel().add("n", 3), 1), "follows": Asks(lambda ctx: seen.append(ctx.channel().get("n")), 2)}
+    outcomes = {
+        "asks": Asks(lambda ctx: ctx.channel().add("n", 3), 1),
+        "follows": Asks(lambda ctx: seen.append(ctx.channel().get("n")), 2),
+    }
     assert simulate(asking, outcomes).result == 2
     assert seen == [3]
 
@@ -61,5 +72,7 @@ def test_S_what_a_simulated_body_may_not_ask_is_its_failure():
 
 @pytest.mark.parametrize("slip", ["aks", "main/aks", "aks[3]", "main/asks/inner"])
 def test_an_outcome_that_is_no_nodes_is_refused_with_the_names_that_there_are(slip):
-    with pytest.raises(SimulationError, match=r"which no node has as its name; there is: asking, asks, follows|there is: asks, follows"):
+    with pytest.raises(
+        SimulationError, match=r"which no node has as its name; there is: asking, asks, follows|there is: asks, follows"
+    ):
         simulate(asking, {slip: InTurn(1, 2), "follows": 2})

@@ -222,7 +222,12 @@ def test_simulate_the_text_tells_each_body_and_the_end():
 
 def test_simulate_X6_a_failure_ends_the_run_and_what_wanted_it_does_not_begin():
     ended = simulate(sub, {"inc": ValueError("no")}, {"x": 1})
-    assert (ended.state, ended.reason, ended.result, ended.paths) == ("FAILED", "main/inc: ValueError: no", None, ["main/inc"])
+    assert (ended.state, ended.reason, ended.result, ended.paths) == (
+        "FAILED",
+        "main/inc: ValueError: no",
+        None,
+        ["main/inc"],
+    )
 
 
 def test_simulate_R1_retries_come_after_delay_and_backoff():
@@ -262,10 +267,19 @@ def test_simulate_S1_a_loop_has_a_body_for_each_iteration():
 
 def test_simulate_S2_each_iteration_has_its_own_retries():
     ended = simulate(flaky, {"flaky": InTurn(OSError("a"), Loop(1), OSError("b"), 5)}, {"x": 1})
-    assert times(ended) == [(0, 0, "main/flaky"), (10, 10, "main/flaky"), (10, 10, "main/flaky[=1]"), (20, 20, "main/flaky[=1]")]
+    assert times(ended) == [
+        (0, 0, "main/flaky"),
+        (10, 10, "main/flaky"),
+        (10, 10, "main/flaky[=1]"),
+        (20, 20, "main/flaky[=1]"),
+    ]
 
 
-@pytest.mark.parametrize("declared", [Loop(1), Takes(1, Loop(1)), InTurn(Loop(1), Takes(2, Loop(2)))], ids=["one", "one that takes long", "the last"])
+@pytest.mark.parametrize(
+    "declared",
+    [Loop(1), Takes(1, Loop(1)), InTurn(Loop(1), Takes(2, Loop(2)))],
+    ids=["one", "one that takes long", "the last"],
+)
 def test_S1_a_loop_whose_declared_outcomes_have_no_end_is_told(declared):
     with pytest.raises(SimulationError, match=r"^main/inc(\[=1\])? loops for ever: .* Declare InTurn"):
         simulate(inc, {"inc": declared}, {"x": 1})
@@ -352,7 +366,9 @@ def test_simulate_several_outputs_are_given_by_name_as_a_run_gives_them():
 # --- places and time ---
 
 
-@pytest.mark.parametrize(("parallel", "ends"), [(1, [2, 4, 6, 8]), (2, [2, 2, 4, 4]), (3, [2, 2, 2, 4]), (100, [2, 2, 2, 2])])
+@pytest.mark.parametrize(
+    ("parallel", "ends"), [(1, [2, 4, 6, 8]), (2, [2, 2, 4, 4]), (3, [2, 2, 2, 4]), (100, [2, 2, 2, 2])]
+)
 def test_simulate_X2_so_many_bodies_run_at_one_time(parallel, ends):
     ended = simulate(wide, {"inc": Takes(2, 1)}, {"x": 1}, parallel=parallel)
     assert [step.end for step in ended.trace] == ends
@@ -399,7 +415,13 @@ def sizes(x: int) -> int:
         .if_(promise(inc(x)) > 5)
         .then(add(x, 1))
         .elif_(promise(x) < 9)
-        .then(conditional("inner").if_(promise(x) == 3).then(promise(add(x, 2)).with_overrides(name="middle")).else_().then(deep(x)))
+        .then(
+            conditional("inner")
+            .if_(promise(x) == 3)
+            .then(promise(add(x, 2)).with_overrides(name="middle"))
+            .else_()
+            .then(deep(x))
+        )
         .else_()
         .fail("too big")
     )
@@ -466,7 +488,12 @@ def test_simulate_B2_a_ratio_takes_none_for_what_failed_or_was_skipped():
     def lenient(xs: list[int]) -> list[int | None]:
         return map_task(inc, min_success_ratio=0.5)(x=xs)
 
-    assert simulate(lenient, {"inc": 1, "inc[0]": OSError(), "inc[2]": Skip()}, {"xs": [1, 2, 3, 4]}).result == [None, 1, None, 1]
+    assert simulate(lenient, {"inc": 1, "inc[0]": OSError(), "inc[2]": Skip()}, {"xs": [1, 2, 3, 4]}).result == [
+        None,
+        1,
+        None,
+        1,
+    ]
     assert simulate(lenient, {"inc": OSError("a"), "inc[1]": 1}, {"xs": [1, 2, 3]}).state == "FAILED"
 
 
@@ -508,7 +535,9 @@ def test_simulate_B2_lists_of_different_lengths_fail_the_map():
         return map_task(add)(a=xs, b=ys)
 
     ended = simulate(pairs, {"add": 1}, {"xs": [1, 2], "ys": [1, 2, 3]})
-    assert ended.reason.startswith("main/add: UnequalLengths: lists that are mapped together have different lengths: a has 2, b has 3")
+    assert ended.reason.startswith(
+        "main/add: UnequalLengths: lists that are mapped together have different lengths: a has 2, b has 3"
+    )
 
 
 def test_simulate_S1_items_loop_each_alone():
@@ -517,7 +546,9 @@ def test_simulate_S1_items_loop_each_alone():
 
 
 def test_simulate_B3_ten_thousand_items():
-    ended = simulate(each, {"inc": Takes(1, 1), "main/inc[9999]": Takes(1, 2)}, {"xs": list(range(10_000))}, parallel=100)
+    ended = simulate(
+        each, {"inc": Takes(1, 1), "main/inc[9999]": Takes(1, 2)}, {"xs": list(range(10_000))}, parallel=100
+    )
     assert (len(ended.trace), ended.seconds, sum(ended.result)) == (10_000, 100, 10_001)
 
 
@@ -584,10 +615,10 @@ def test_simulate_R1_what_a_body_may_not_ask_is_never_tried_again():
 
 
 def test_simulate_P4_an_outcome_behind_Asks_is_checked_like_any_other():
-    with pytest.raises(SimulationError, match="the outcome of main/flaky is none that it could have: outcome: expected int, got str"):
+    with pytest.raises(
+        SimulationError, match="the outcome of main/flaky is none that it could have: outcome: expected int, got str"
+    ):
         simulate(flaky, {"flaky": Asks(lambda ctx: None, "s")}, {"x": 1})
-
-
 
 
 def test_simulate_X9_a_fallback_of_a_nested_workflow():
@@ -596,7 +627,11 @@ def test_simulate_X9_a_fallback_of_a_nested_workflow():
         return promise(sub(x)).on_error(partial(mended, x=x))
 
     ended = simulate(saved, {"inc": InTurn(1, OSError("a")), "mended": Takes(2, 4)}, {"x": 1})
-    assert (ended.result, ended.paths, ended.seconds) == (4, ["main/sub/inc", "main/sub/inc~2", "main/rescue/mended"], 2)
+    assert (ended.result, ended.paths, ended.seconds) == (
+        4,
+        ["main/sub/inc", "main/sub/inc~2", "main/rescue/mended"],
+        2,
+    )
 
 
 def test_simulate_X9_a_fallback_of_an_arm():
@@ -661,12 +696,16 @@ def test_simulate_G1_a_gate_times_out(late):
 
 
 def test_simulate_G1_a_gate_that_waits_for_ever_is_told_with_its_name():
-    with pytest.raises(SimulationError, match=r"main/go waits for an answer, and none is declared: give outcomes=\{'go': …\}"):
+    with pytest.raises(
+        SimulationError, match=r"main/go waits for an answer, and none is declared: give outcomes=\{'go': …\}"
+    ):
         simulate(gated, {"inc": 1, "ok": True}, {"x": 1})
 
 
 def test_simulate_G1_an_answer_is_of_the_gates_type():
-    with pytest.raises(SimulationError, match="the answer to main/go is none that it could have: answer: expected bool, got str"):
+    with pytest.raises(
+        SimulationError, match="the answer to main/go is none that it could have: answer: expected bool, got str"
+    ):
         simulate(gated, {"inc": 1, "ok": True, "go": "yes"}, {"x": 1})
 
 
@@ -688,7 +727,10 @@ def test_simulate_G1_a_sleep_takes_the_value_that_was_declared():
     def later(x: int) -> None:
         sleep(inc(x)) >> nothing()
 
-    assert times(simulate(later, {"inc": Takes(1, 7), "nothing": None}, {"x": 1})) == [(0, 1, "main/inc"), (8, 8, "main/nothing")]
+    assert times(simulate(later, {"inc": Takes(1, 7), "nothing": None}, {"x": 1})) == [
+        (0, 1, "main/inc"),
+        (8, 8, "main/nothing"),
+    ]
 
 
 # --- which declaration counts ---
@@ -735,7 +777,11 @@ def test_simulate_a_path_that_no_node_can_have_is_refused(slip):
 
 @pytest.mark.parametrize(
     ("target", "name", "outcomes"),
-    [(nested, "sub", {"inc": 0, "deep": 2}), (nested, "main/sub", {"inc": 0, "deep": 2}), (sizes, "size", {"inc": 0, "add": 0, "deep": 2})],
+    [
+        (nested, "sub", {"inc": 0, "deep": 2}),
+        (nested, "main/sub", {"inc": 0, "deep": 2}),
+        (sizes, "size", {"inc": 0, "add": 0, "deep": 2}),
+    ],
     ids=["workflow", "path", "branch"],
 )
 def test_simulate_an_outcome_of_what_has_no_body_is_refused(target, name, outcomes):
@@ -757,13 +803,15 @@ def test_simulate_an_undeclared_node_is_told_with_what_to_give():
 
 def test_simulate_P4_an_outcome_of_another_type_is_told_to_the_last_element():
     with pytest.raises(
-        SimulationError, match=r"the outcome of main/numbers is none that it could have: outcome\[1\]: expected int, got str"
+        SimulationError,
+        match=r"the outcome of main/numbers is none that it could have: outcome\[1\]: expected int, got str",
     ):
         simulate(numbers, {"numbers": [1, "2"]}, {"n": 2})
 
 
 @pytest.mark.parametrize(
-    ("inputs", "says"), [({"x": "1"}, "x: expected int, got str"), ({"y": 1}, "it has no input 'y'"), (None, "it needs the input x")]
+    ("inputs", "says"),
+    [({"x": "1"}, "x: expected int, got str"), ({"y": 1}, "it has no input 'y'"), (None, "it needs the input x")],
 )
 def test_simulate_inputs_are_checked(inputs, says):
     with pytest.raises(InputError, match=says):
@@ -857,7 +905,11 @@ def first_item(xs: list[int]) -> int:
 DRAWN = {
     "values": (chain, {"inc": InTurn(Takes(2, 1), Takes(3, 2)), "add": 3}, {"x": 1}),
     "a failure": (chain, {"inc": InTurn(1, OSError("x")), "add": 3}, {"x": 1}),
-    "retries": (saved_by_value, {"flaky": InTurn(OSError("a"), Takes(2, Retry(after=3)), 7), "inc": Takes(1, 2), "add": 9}, {"x": 1}),
+    "retries": (
+        saved_by_value,
+        {"flaky": InTurn(OSError("a"), Takes(2, Retry(after=3)), 7), "inc": Takes(1, 2), "add": 9},
+        {"x": 1},
+    ),
     "retries that are spent": (saved_by_value, {"flaky": OSError("a"), "inc": 2, "add": 9}, {"x": 1}),
     "jitter": (jittery, {"jittery": InTurn(OSError(), OSError(), OSError(), 1)}, {"x": 1}),
     "a loop and a sleep": (slept, {"inc": Takes(1, 1), "loops": InTurn(Loop(1), Takes(4, Loop(2)), 3)}, {"x": 1}),
@@ -878,6 +930,8 @@ DRAWN = {
     "a handler": (tidy, {"inc": OSError("a"), "clean": None}, {"x": 1}),
     "an item that is not there": (first_item, {"inc": 1}, {"xs": [1]}),
 }
+
+
 @pytest.mark.parametrize("drawn", DRAWN)
 def test_simulate_a_real_run_ends_the_same_after_the_same_bodies_at_the_same_moments(drawn):
     target, outcomes, inputs = DRAWN[drawn]

@@ -33,7 +33,9 @@ def test_a_soak_takes_rounds_of_every_kind_and_a_seed_tells_them_again(project):
     rounds = {kind: int(count) for kind, count in counts.items() if kind in KINDS}
     assert sum(rounds.values()) == 6
     again = soak(project, "--rounds", "6", "--seed", "40")
-    assert [f"{kind}" for kind in KINDS if f" {kind}," in again[1]] == [f"{kind}" for kind in KINDS if f" {kind}," in first[1]]
+    assert [f"{kind}" for kind in KINDS if f" {kind}," in again[1]] == [
+        f"{kind}" for kind in KINDS if f" {kind}," in first[1]
+    ]
 
 
 def test_a_soak_ends_when_its_time_is_over(project):
@@ -89,7 +91,11 @@ store.is_passing = lambda error: False
     ("kind", "bug", "said"),
     [
         ("point", WRONG_RESULT, r"seed 7, point: \w+ gives .*, not -1"),
-        ("operation", BODIES_BEGIN_AGAIN, r"seed \d+, operation: \w+, .* operation \d+: ('.*' was committed, and began again|committed twice)"),
+        (
+            "operation",
+            BODIES_BEGIN_AGAIN,
+            r"seed \d+, operation: \w+, .* operation \d+: ('.*' was committed, and began again|committed twice)",
+        ),
         pytest.param(
             "flaky",
             NOT_PATIENT,

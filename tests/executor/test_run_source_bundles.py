@@ -167,9 +167,15 @@ def test_A11_a_bundle_of_a_script_has_what_it_imports_now_or_later(project, bund
 
 
 def test_A11_a_bundle_has_the_modules_of_closures_too(project, bundle):
-    project.write("factory.py", "from promissory import task\nfrom helper import word\n\ndef made(k):\n    @task\n    def told() -> str:\n        return word() * k\n\n    return told\n")
+    project.write(
+        "factory.py",
+        "from promissory import task\nfrom helper import word\n\ndef made(k):\n    @task\n    def told() -> str:\n        return word() * k\n\n    return told\n",
+    )
     project.write("helper.py", "def word():\n    return 'a'\n")
-    project.write("flow.py", "from promissory import run\nfrom factory import made\nprint(run(made(2), engine='processes').result)\n")
+    project.write(
+        "flow.py",
+        "from promissory import run\nfrom factory import made\nprint(run(made(2), engine='processes').result)\n",
+    )
     assert project.python("flow.py", PYTHONPATH="") == "aa\n"
     assert bundle() == ["factory.py", "flow.py", "helper.py"]
 
@@ -190,7 +196,9 @@ def test_A11_a_bundle_of_a_project_in_two_places(project, bundle):
 def test_A11_the_same_project_gives_the_same_bytes(written):
     """Another process, another hash seed, other times of files."""
     for seed in ("1", "2"):
-        written.python("-m", "pkg.flow", PYTHONPATH="", PYTHONHASHSEED=seed, PROMISSORY_STORE=str(written.folder / seed))
+        written.python(
+            "-m", "pkg.flow", PYTHONPATH="", PYTHONHASHSEED=seed, PROMISSORY_STORE=str(written.folder / seed)
+        )
         for number, name in enumerate(PROJECT):
             os.utime(written.folder / name, (10**9 + number, 10**9 + number))
     first, second = archives(written.folder / "1"), archives(written.folder / "2")
@@ -208,7 +216,10 @@ def test_A11_another_engine_gives_the_same_bundle(written):
 
 
 def test_A11_a_run_in_memory_has_no_bundle(project):
-    project.write("flow.py", "from promissory import run\nfrom promissory import task\n\n@task\ndef one() -> int:\n    return 1\n\nprint(run(one, store='memory://here', engine='processes').result)\n")
+    project.write(
+        "flow.py",
+        "from promissory import run\nfrom promissory import task\n\n@task\ndef one() -> int:\n    return 1\n\nprint(run(one, store='memory://here', engine='processes').result)\n",
+    )
     assert project.python("flow.py", PYTHONPATH="") == "1\n"
     assert not (project.folder / "store").exists()
 
@@ -315,7 +326,10 @@ def test_R6_a_run_of_a_namespace_package_goes_on_after_it_was_deleted(project, t
     )
     project.write("company/team/words.py", "WORD = 'namespace'\n")
     project.write("company/team/lazily.py", "def later(x):\n    return x\n")
-    project.code("from promissory import run; from company.team.tasks import fragile; run(fragile, {'x': 1}, run_id='one')", BROKEN="yes")
+    project.code(
+        "from promissory import run; from company.team.tasks import fragile; run(fragile, {'x': 1}, run_id='one')",
+        BROKEN="yes",
+    )
     shutil.move(project.folder / "store", tmp_path / "kept")
     shutil.rmtree(project.folder)
     assert resumed(tmp_path / "kept", engine) == "SUCCEEDED namespace 1"
@@ -323,9 +337,16 @@ def test_R6_a_run_of_a_namespace_package_goes_on_after_it_was_deleted(project, t
 
 def of_one_module(project, by):
     """The store of a run that failed, of a project of one module, which is gone."""
-    project.write("flow.py", f"import os\nfrom promissory import task\n\n@task\ndef work(x: int) -> int:\n    if 'BROKEN' in os.environ:\n        raise OSError\n    return x + {by}\n")
+    project.write(
+        "flow.py",
+        f"import os\nfrom promissory import task\n\n@task\ndef work(x: int) -> int:\n    if 'BROKEN' in os.environ:\n        raise OSError\n    return x + {by}\n",
+    )
     store = str(project.folder / f"store-{by}")
-    project.code("from promissory import run; from flow import work; run(work, {'x': 1}, run_id='one')", BROKEN="yes", PROMISSORY_STORE=store)
+    project.code(
+        "from promissory import run; from flow import work; run(work, {'x': 1}, run_id='one')",
+        BROKEN="yes",
+        PROMISSORY_STORE=store,
+    )
     (project.folder / "flow.py").unlink()
     return store
 
@@ -334,7 +355,9 @@ def of_one_module(project, by):
 def test_R6_two_projects_that_are_gone_go_on_in_one_process_with_their_own_code(project, engine):
     """Both call their module `flow`; what one left behind in the process is not the other's current code."""
     stores = [of_one_module(project, 10), of_one_module(project, 2000)]
-    said = project.code(f"from promissory import resume\nfor store in {stores!r}:\n    print(resume('one', store=store, engine={engine!r}).result)")
+    said = project.code(
+        f"from promissory import resume\nfor store in {stores!r}:\n    print(resume('one', store=store, engine={engine!r}).result)"
+    )
     assert said.split() == ["11", "2001"]
 
 

@@ -76,7 +76,9 @@ def compiled(project):
     """A project whose plan was compiled by a process that has ended; with it, the digest of its task."""
     project.write("helper.py", HELPER)
     project.write("flow.py", FLOW)
-    return project, project.code("from flow import flow, work; flow.compile().save('flow.plan'); print(work.callee().digest.hex()[:12])").strip()
+    return project, project.code(
+        "from flow import flow, work; flow.compile().save('flow.plan'); print(work.callee().digest.hex()[:12])"
+    ).strip()
 
 
 def test_A11_changed_code_is_a_mismatch_that_names_both_before_the_first_call(compiled):
@@ -206,7 +208,9 @@ def test_A11_two_files_of_one_module_name_that_no_path_leads_to(computed, tmp_pa
         for number in (1, 2):
             file = tmp_path / f"plugins-{number}" / "plugin.py"
             file.parent.mkdir()
-            file.write_text(f"from promissory import task\n\n@task\ndef work(x: int) -> int:\n    return x + {number}\n")
+            file.write_text(
+                f"from promissory import task\n\n@task\ndef work(x: int) -> int:\n    return x + {number}\n"
+            )
             spec = importlib.util.spec_from_file_location("plugin", file)
             sys.modules["plugin"] = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(sys.modules["plugin"])
@@ -311,12 +315,12 @@ def test_A11_a_function_that_nobody_stored_is_told(project, write_module):
 def test_A11_a_stored_function_that_is_no_function_is_told_and_not_believed(project, write_module):
     scaled, flow = write_module("closure", CLOSURE).made(3)
     flow.compile().save(project.folder / "flow.plan")
-    Store(project.folder / "store").put_new(code_key("one", scaled.callee().name, scaled.callee().digest, PYTHON), b"\xc1 no function")
+    Store(project.folder / "store").put_new(
+        code_key("one", scaled.callee().name, scaled.callee().digest, PYTHON), b"\xc1 no function"
+    )
     path, kind, said = json.loads(project.code(RUN_STORED.replace("ENGINE", "'processes'")))
     assert (path, kind) == ("main/scaled", "CodeNotFound")
     assert "scaled" in said
-
-
 
 
 def test_X2_a_kept_worker_that_has_gone_when_it_is_heard_to_be_stale_is_no_failed_start(computed, module, monkeypatch):

@@ -44,7 +44,10 @@ def test_X8_states_of_all_nodes_after_a_failure(store):
 
     ended = run(outer, {"x": 1}, store=store)
     found = states(ended)
-    assert found.pop("main/fine~4") in ("SUCCEEDED", "CANCELLED")  # whether it began before the failure is the scheduler's choice
+    assert found.pop("main/fine~4") in (
+        "SUCCEEDED",
+        "CANCELLED",
+    )  # whether it began before the failure is the scheduler's choice
     assert found == {
         "main/fine": "SUCCEEDED",
         "main/inner": "FAILED",

@@ -54,7 +54,12 @@ def test_J1_put_new_never_replaces_what_is_there(either, durable):
 def test_J1_the_other_verbs(either):
     either.put("a/x", b"1")
     either.put("a/x", b"23456")
-    assert (either.get("a/x"), either.get_range("a/x", 1, 3), either.exists("a/x"), either.exists("a/y")) == (b"23456", b"34", True, False)
+    assert (either.get("a/x"), either.get_range("a/x", 1, 3), either.exists("a/x"), either.exists("a/y")) == (
+        b"23456",
+        b"34",
+        True,
+        False,
+    )
     assert [either.append("log", b"ab"), either.append("log", b"cde"), either.append("log", b"")] == [0, 2, 5]
     assert either.get("log") == b"abcde"
     either.put("a/w", b"")
@@ -151,7 +156,13 @@ def test_J5_a_memory_store_costs_the_same_however_much_is_in_it():
     for size in (10, 500):
         for number in range(size):
             store.put_new(f"k/{number}", b"")
-        costs.append([calls_of(store.exists, "k/7"), calls_of(store.exists, "k/none"), calls_of(store.put_new, f"new/{size}", b"")])
+        costs.append(
+            [
+                calls_of(store.exists, "k/7"),
+                calls_of(store.exists, "k/none"),
+                calls_of(store.put_new, f"new/{size}", b""),
+            ]
+        )
     assert all(large < small + 100 for small, large in zip(*costs, strict=True)), costs
 
 

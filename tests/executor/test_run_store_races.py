@@ -65,7 +65,8 @@ def test_J1_of_four_processes_one_creates_a_key(project, gate):
     project.write("racer.py", SOURCE)
     gates = [gate(name) for name in "abcd"]
     processes = [
-        project.spawn("racer.py", str(project.folder / "store"), name, one.path) for name, one in zip("abcd", gates, strict=True)
+        project.spawn("racer.py", str(project.folder / "store"), name, one.path)
+        for name, one in zip("abcd", gates, strict=True)
     ]
     for one in gates:
         one.reached()

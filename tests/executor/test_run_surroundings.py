@@ -75,7 +75,17 @@ def as_seen_by_a_body():
     return {
         "folder": os.getcwd(),
         "environment": sorted(f"{name}={value}" for name, value in os.environ.items()),
-        "handlers": [str(signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGUSR1, signal.SIGCHLD, signal.SIGPIPE)],
+        "handlers": [
+            str(signal.getsignal(number))
+            for number in (
+                signal.SIGINT,
+                signal.SIGTERM,
+                signal.SIGALRM,
+                signal.SIGUSR1,
+                signal.SIGCHLD,
+                signal.SIGPIPE,
+            )
+        ],
         "timer": signal.getitimer(signal.ITIMER_REAL)[0],
         "mask": the_mask(),
         "streams": [sys.stdin.fileno(), sys.stdout.fileno(), sys.stderr.fileno(), sys.stdout.closed, sys.stderr.closed],
@@ -210,8 +220,17 @@ def test_R5_the_next_body_on_the_same_worker_finds_things_as_they_were(store, tm
     before, then, later = ended.result
     assert before == then == later
     rows = {row.path: row for row in ended.nodes()}
-    assert [rows[path].attempts for path in ("main/look", "main/spoils", "main/look~2", "main/looks_later")] == [1, 1, 1, 1]
-    assert [said(store, rows[path]) for path in ("main/look", "main/spoils", "main/look~2")] == ["I see\n", None, "I see\n"]
+    assert [rows[path].attempts for path in ("main/look", "main/spoils", "main/look~2", "main/looks_later")] == [
+        1,
+        1,
+        1,
+        1,
+    ]
+    assert [said(store, rows[path]) for path in ("main/look", "main/spoils", "main/look~2")] == [
+        "I see\n",
+        None,
+        "I see\n",
+    ]
 
 
 def test_R5_a_body_that_fails_has_its_traces_removed_too(store, tmp_path, monkeypatch):
@@ -301,7 +320,9 @@ def leak_files(count):
     return [os.open(os.devnull, os.O_RDONLY) for _ in range(count)]
 
 
-@pytest.mark.skipif(resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 6000, reason="a process may not open 6000 files here")
+@pytest.mark.skipif(
+    resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 6000, reason="a process may not open 6000 files here"
+)
 def test_R5_thousands_of_open_files_are_not_the_next_bodys(store):
     @task
     def leaks(x: int) -> int:
@@ -416,7 +437,10 @@ def test_R5_a_fork_whose_child_comes_back_from_the_body_counts_once(store, diary
     assert (lines[0], lines[-1], lines.count("before"), lines.count("after")) == ("before", "after", 1, 1)
     assert rows["main/then"].log is None
     echoed = capfd.readouterr().err.splitlines()
-    assert [line for line in echoed if line.endswith(("| before", "| after"))] == ["main/forks | before", "main/forks | after"]
+    assert [line for line in echoed if line.endswith(("| before", "| after"))] == [
+        "main/forks | before",
+        "main/forks | after",
+    ]
 
 
 def test_R5_a_forked_child_ends_with_the_code_that_it_gave(store):
@@ -473,7 +497,9 @@ def a_child():
 
 def a_child_of_a_child():
     """Its parent has ended, and was waited for."""
-    return int(subprocess.run(["sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo $!"], stdout=subprocess.PIPE, check=True).stdout)
+    return int(
+        subprocess.run(["sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo $!"], stdout=subprocess.PIPE, check=True).stdout
+    )
 
 
 def a_fork():

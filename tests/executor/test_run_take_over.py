@@ -81,7 +81,9 @@ def test_J3_a_stopped_process_still_holds_its_run(project, waiting):
     assert project.finish(process)[0].split() == ["5"]
 
 
-def test_J3_a_run_that_is_taken_over_ends_once_and_the_old_executor_stops(project, waiting, gate, eventually, events_of):
+def test_J3_a_run_that_is_taken_over_ends_once_and_the_old_executor_stops(
+    project, waiting, gate, eventually, events_of
+):
     process, held = waiting
     store = project.store
     eventually(lambda: sum(event[0] == DONE for event in events_of(store, "taken")) == 2, "the commit of two steps")
@@ -95,7 +97,9 @@ def test_J3_a_run_that_is_taken_over_ends_once_and_the_old_executor_stops(projec
     assert process.returncode == 0, errors
     assert output.startswith("Fenced run taken was taken over by another executor")
     beat = read_beat(store, "taken")
-    assert (beat.pid, beat.epoch, beat.over) == (new.pid, 2, False), "the loser's last word must not stand for the winner"
+    assert (beat.pid, beat.epoch, beat.over) == (new.pid, 2, False), (
+        "the loser's last word must not stand for the winner"
+    )
     assert History(store, "taken").state == "RUNNING"
     assert project.code(RESUME).startswith("RunIsLive"), "nobody may think that the run is free"
     new_gate.open()
@@ -131,10 +135,15 @@ def test_J3_of_two_resumes_at_one_time_one_carries_the_run(project, waiting, gat
     process.wait()
     held.open()
     gates = [gate("one"), gate("two")]
-    source = RESUME.replace("import RunIsLive", "import Fenced, RunIsLive").replace("except RunIsLive", "except (Fenced, RunIsLive)")
+    source = RESUME.replace("import RunIsLive", "import Fenced, RunIsLive").replace(
+        "except RunIsLive", "except (Fenced, RunIsLive)"
+    )
     both = [project.spawn("-c", source, GATE=one.path) for one in gates]
     for one, process in zip(gates, both, strict=True):
-        eventually(lambda one=one, process=process: process.poll() is not None or one._try(), "a resume at its gate, or refused")
+        eventually(
+            lambda one=one, process=process: process.poll() is not None or one._try(),
+            "a resume at its gate, or refused",
+        )
     for one in gates:
         if one._descriptor is not None:
             one.open()

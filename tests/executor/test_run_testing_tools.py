@@ -387,7 +387,10 @@ def test_a_whole_runs_timeout_goes_by_the_clock_of_the_test(memory):
 
 
 def test_an_unknown_point_is_refused_with_those_that_are():
-    with pytest.raises(ValueError, match=r"no point 'journal.comitted'; there are: run.manifest-written, "), crash_at("journal.comitted"):
+    with (
+        pytest.raises(ValueError, match=r"no point 'journal.comitted'; there are: run.manifest-written, "),
+        crash_at("journal.comitted"),
+    ):
         pass
 
 
@@ -522,13 +525,17 @@ def everything(n: int) -> tuple[list[list[int]], int, list[int]]:
 
 
 @pytest.mark.parametrize(
-    ("workload", "engine"), [*product(WORKLOADS, ("inline", "threads", "processes"))], ids=lambda one: getattr(one, "name", one)
+    ("workload", "engine"),
+    [*product(WORKLOADS, ("inline", "threads", "processes"))],
+    ids=lambda one: getattr(one, "name", one),
 )
 def test_the_journal_says_all_after_every_round_of_every_workload(workload, engine, tmp_path, monkeypatch):
     monkeypatch.setenv("PROMISSORY_DIARY", str(tmp_path / "diary"))
     forget()
     with always_replay():
-        ended = run(workload.target, workload.inputs, store=tmp_path / "store", engine=engine, echo=False, durability="process")
+        ended = run(
+            workload.target, workload.inputs, store=tmp_path / "store", engine=engine, echo=False, durability="process"
+        )
         assert ended.result == workload.result
 
 

@@ -62,7 +62,9 @@ NEVER_RETURN = [spins, sleeps, searches]
 
 
 @pytest.mark.parametrize("never_returns", NEVER_RETURN)
-def test_R2_a_body_that_never_returns_is_stopped_with_its_worker_and_its_children(store, diary, eventually, never_returns):
+def test_R2_a_body_that_never_returns_is_stopped_with_its_worker_and_its_children(
+    store, diary, eventually, never_returns
+):
     @task(timeout=0.3)
     def late(x: int) -> int:
         child = subprocess.Popen(["sleep", "1000"])
@@ -347,7 +349,9 @@ def test_R2_a_task_that_a_dynamic_calls_keeps_its_time_out(store):
     assert ended.error.path == "main/grows/late"
 
 
-@pytest.mark.parametrize("wrong", [0, -1, 0.0, math.inf, math.nan, "1", True, [1], timedelta(0), timedelta(seconds=-1)], ids=repr)
+@pytest.mark.parametrize(
+    "wrong", [0, -1, 0.0, math.inf, math.nan, "1", True, [1], timedelta(0), timedelta(seconds=-1)], ids=repr
+)
 @pytest.mark.parametrize("decorator", [task, dynamic])
 def test_R2_what_is_no_time_out_is_refused_at_decoration(decorator, wrong):
     with pytest.raises(DecorationError, match="timeout must be a number of seconds above 0") as told:
@@ -473,7 +477,9 @@ def test_R2_with_soft_time_outs_a_body_in_time_succeeds(store, diary, engine):
 
 @pytest.mark.parametrize("engine", ["inline", "threads"])
 @pytest.mark.parametrize("nested", [False, True], ids=["in the plan", "in an open frame"])
-def test_R2_a_resume_on_an_engine_that_cannot_stop_a_body_is_refused_before_anything_runs(store, tmp_path, diary, engine, nested):
+def test_R2_a_resume_on_an_engine_that_cannot_stop_a_body_is_refused_before_anything_runs(
+    store, tmp_path, diary, engine, nested
+):
     repaired = tmp_path / "repaired"
 
     @task(timeout=60)

@@ -57,7 +57,9 @@ def plans(draw):
                 nodes[draw(st.integers(0, len(nodes) - 1))] >> node
             nodes.append(node)
     for index in range(draw(st.integers(0, 3))):
-        made.add_workflow_output(f"y{index}", ints[draw(st.integers(0, len(ints) - 1))], float if draw(st.booleans()) else int)
+        made.add_workflow_output(
+            f"y{index}", ints[draw(st.integers(0, len(ints) - 1))], float if draw(st.booleans()) else int
+        )
     return made.compile()
 
 
@@ -101,7 +103,8 @@ def test_X2_a_joint_stands_exactly_where_a_plain_value_is_not_enough(plan):
     assert next(joints, None) is None
     for node in plan.nodes():
         simple = all(
-            (isinstance(b, int) and (b < 0 or results[b] == p.type)) or (isinstance(b, list) and b == [INPUT, 0] and p.type == INT)
+            (isinstance(b, int) and (b < 0 or results[b] == p.type))
+            or (isinstance(b, list) and b == [INPUT, 0] and p.type == INT)
             for b, p in zip(node.bindings, node.target.interface.parameters, strict=True)
         )
         assert bool(topology.simple[node.index]) == simple

@@ -7,7 +7,20 @@ from contextlib import nullcontext
 
 import pytest
 
-from promissory import FailurePolicy, Plan, Skip, Store, at_least, dynamic, map_task, promise, resume, run, task, workflow
+from promissory import (
+    FailurePolicy,
+    Plan,
+    Skip,
+    Store,
+    at_least,
+    dynamic,
+    map_task,
+    promise,
+    resume,
+    run,
+    task,
+    workflow,
+)
 from promissory.errors import CompileError, OutputUnavailable
 from promissory.testing import always_replay
 
@@ -102,8 +115,20 @@ TABLE = {
         (SKIP, BAD): "SUCCEEDED",
         (SKIP, SKIP): "SUCCEEDED",
     },
-    "any_failed": {(OK, OK): "SKIPPED", (OK, BAD): "SUCCEEDED", (BAD, BAD): "SUCCEEDED", (SKIP, BAD): "SUCCEEDED", (SKIP, SKIP): "SKIPPED"},
-    "all_failed": {(OK, OK): "SKIPPED", (OK, BAD): "SKIPPED", (BAD, BAD): "SUCCEEDED", (SKIP, BAD): "SKIPPED", (SKIP, SKIP): "SKIPPED"},
+    "any_failed": {
+        (OK, OK): "SKIPPED",
+        (OK, BAD): "SUCCEEDED",
+        (BAD, BAD): "SUCCEEDED",
+        (SKIP, BAD): "SUCCEEDED",
+        (SKIP, SKIP): "SKIPPED",
+    },
+    "all_failed": {
+        (OK, OK): "SKIPPED",
+        (OK, BAD): "SKIPPED",
+        (BAD, BAD): "SUCCEEDED",
+        (SKIP, BAD): "SKIPPED",
+        (SKIP, SKIP): "SKIPPED",
+    },
     "any_success": {
         (OK, OK): "SUCCEEDED",
         (OK, BAD): "SUCCEEDED",
@@ -128,7 +153,9 @@ TABLE = {
 }
 
 
-@pytest.mark.parametrize(("trigger", "fates", "becomes"), [(t, f, b) for t, rows in TABLE.items() for f, b in rows.items()])
+@pytest.mark.parametrize(
+    ("trigger", "fates", "becomes"), [(t, f, b) for t, rows in TABLE.items() for f, b in rows.items()]
+)
 def test_X7_what_becomes_of_a_node_by_its_trigger(store, trigger, fates, becomes):
     ended = carry(over(trigger, *fates), store)
     assert states(ended)["main/then"] == becomes
@@ -164,7 +191,9 @@ def test_X7_at_least_starts_only_when_all_before_it_have_ended(store, diary):
 
     @workflow
     def flow() -> None:
-        [promise(slow("a")), promise(slow("b")), promise(slow("c"))] >> promise(slow("then")).with_overrides(trigger=at_least(1))
+        [promise(slow("a")), promise(slow("b")), promise(slow("c"))] >> promise(slow("then")).with_overrides(
+            trigger=at_least(1)
+        )
 
     carry(flow, store)
     assert lines(diary)[-1] == "then"
@@ -256,7 +285,9 @@ def test_X7_a_parameter_that_can_be_neither_default_nor_none_is_refused_before_t
 def test_X7_none_failed_and_all_success_need_no_default():
     @workflow
     def flow() -> list[int]:
-        return [promise(count_up(fate(OK))).with_overrides(trigger=trigger) for trigger in ("none_failed", "all_success")]
+        return [
+            promise(count_up(fate(OK))).with_overrides(trigger=trigger) for trigger in ("none_failed", "all_success")
+        ]
 
     assert flow() == [2, 2]
 
@@ -339,7 +370,10 @@ def test_X7_a_nested_workflow_and_a_dynamic_may_have_triggers(store):
     @workflow
     def flow() -> list[list[int | None]]:
         bad = fate(BAD)
-        return [promise(inner(bad)).with_overrides(trigger="all_done"), promise(grown(bad)).with_overrides(trigger="any_failed")]
+        return [
+            promise(inner(bad)).with_overrides(trigger="all_done"),
+            promise(grown(bad)).with_overrides(trigger="any_failed"),
+        ]
 
     assert carry(flow, store).result == [[None, 2], [None, 3]]
 

@@ -59,7 +59,14 @@ def kills_itself():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-DEATHS = [(exits, None), (becomes_another_program, None), (crashes, signal.SIGSEGV), (crashes_in_c, signal.SIGSEGV), (os.abort, signal.SIGABRT), (kills_itself, signal.SIGKILL)]
+DEATHS = [
+    (exits, None),
+    (becomes_another_program, None),
+    (crashes, signal.SIGSEGV),
+    (crashes_in_c, signal.SIGSEGV),
+    (os.abort, signal.SIGABRT),
+    (kills_itself, signal.SIGKILL),
+]
 
 
 # --- what becomes of the task ----------------------------------------------------------------------------------------------------
@@ -83,7 +90,10 @@ def test_R5_a_body_that_ends_its_worker_begins_three_times_and_fails_as_worker_l
 
 @pytest.mark.parametrize(
     ("die", "how"),
-    [(exits, "ended by itself with exit code 7, 3 times; does it call os._exit()?"), (crashes, "was killed by SIGSEGV, 3 times; a library that it uses crashed")],
+    [
+        (exits, "ended by itself with exit code 7, 3 times; does it call os._exit()?"),
+        (crashes, "was killed by SIGSEGV, 3 times; a library that it uses crashed"),
+    ],
     ids=["exits", "crashes"],
 )
 def test_R5_the_failure_says_how_the_worker_ended_and_what_may_be_the_reason(store, die, how):
@@ -304,7 +314,11 @@ def test_R5_workers_killed_again_and_again_cost_one_body_each(store, diary, even
     going = start(flow, store=store, engine="processes", max_parallelism=2, echo=False)
     kills = 0
     for least in range(200, 1400, 200):
-        lines = eventually(lambda least=least: len(found := diary.read_text().splitlines() if diary.exists() else []) >= least and found)
+        lines = eventually(
+            lambda least=least: (
+                len(found := diary.read_text().splitlines() if diary.exists() else []) >= least and found
+            )
+        )
         try:
             os.kill(int(lines[-1].split()[0]), signal.SIGKILL)
         except ProcessLookupError:  # it ran alone, and has ended

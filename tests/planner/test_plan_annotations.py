@@ -92,7 +92,9 @@ def test_A10_postponed_and_plain_annotations_give_the_same_interface(write_modul
             return (row,)
     """
     plain = write_module("plain_annotations", source).use
-    text = write_module("text_annotations", "from __future__ import annotations\n" + "\n".join(line[8:] for line in source.splitlines())).use
+    text = write_module(
+        "text_annotations", "from __future__ import annotations\n" + "\n".join(line[8:] for line in source.splitlines())
+    ).use
     assert str(plain.signature.interface) == str(text.signature.interface)
 
 
@@ -109,7 +111,10 @@ def test_A10_a_name_that_never_comes_is_an_error_at_the_first_use(write_module):
     )
     with pytest.raises(DecorationError) as caught:
         module.use(1)
-    assert caught.value.message == "an annotation of use mentions a name that is not defined: name 'Nowhere' is not defined"
+    assert (
+        caught.value.message
+        == "an annotation of use mentions a name that is not defined: name 'Nowhere' is not defined"
+    )
     assert caught.value.where.file == module.__file__
     assert caught.value.way_out == "define or import it in the module"
 

@@ -18,7 +18,7 @@ def documented(first: int, /, second: str = "b", *, third: float = 1.0) -> list[
 
 
 @task
-def remember(item: int, into: list[int] = [], *, also: dict[str, int] = {}) -> list[int]:  # noqa: B006
+def remember(item: int, into: list[int] = [], *, also: dict[str, int] = {}) -> list[int]:
     into.append(item)
     also["n"] = also.get("n", 0) + 1
     return [*into, also["n"]]
@@ -29,7 +29,9 @@ def halve(x: float) -> float:
     return x / 2
 
 
-@pytest.mark.parametrize("decorator", [task, workflow, dynamic, task(strict=True), workflow(strict=True), dynamic(max_depth=3)])
+@pytest.mark.parametrize(
+    "decorator", [task, workflow, dynamic, task(strict=True), workflow(strict=True), dynamic(max_depth=3)]
+)
 def test_A1_name_docstring_and_signature_are_kept(decorator):
     made = decorator(documented)
     assert (made.__name__, made.__qualname__, made.__doc__) == ("documented", "documented", "What it does.")

@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from promissory.planner.active import current
 
 from promissory import Plan, Workflow, conditional, dynamic, task, workflow
 from promissory.errors import (
@@ -28,6 +27,7 @@ from promissory.errors import (
     StaticRecursion,
     WrongCall,
 )
+from promissory.planner.active import current
 from promissory.planner.plan.advice import advice
 from promissory.planner.plan.specs import Arm
 from promissory.planner.plan.verify import verify
@@ -188,7 +188,14 @@ def plan_of_size(name="size", bound=10, first=big, second=7, message="neither", 
     @workflow
     def sized(n: int) -> int:
         choice = conditional(name)
-        return choice.if_((n >= bound) if or_equal else (n > bound)).then(first(n)).elif_(n == 5).then(second).else_().fail(message)
+        return (
+            choice.if_((n >= bound) if or_equal else (n > bound))
+            .then(first(n))
+            .elif_(n == 5)
+            .then(second)
+            .else_()
+            .fail(message)
+        )
 
     return sized.compile()
 
@@ -245,7 +252,8 @@ def test_A5_reading_a_branch_imports_nothing_of_its_author(tmp_path):
     code = code.replace("__name__", repr(__name__))
     ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines() == [
-        "  size : int = branch(n > 10: plan size.1(in0=n), n == 5: plan size.2(), else: fail 'neither')", "False",
+        "  size : int = branch(n > 10: plan size.1(in0=n), n == 5: plan size.2(), else: fail 'neither')",
+        "False",
     ]
 
 
@@ -285,7 +293,9 @@ def test_B1_calls_inside_conditions_belong_outside_also_of_later_arms():
 
 def test_B1_a_call_in_the_condition_of_an_inner_branch_belongs_to_the_outer_arm():
     def body(n: int) -> int:
-        return conditional("c").if_(n > 3).then(conditional("d").if_(big(n) > 50).then(1).else_().then(2)).else_().then(n)
+        return (
+            conditional("c").if_(n > 3).then(conditional("d").if_(big(n) > 50).then(1).else_().then(2)).else_().then(n)
+        )
 
     plan = compiled(body)
     assert len(plan.graph) == 1
@@ -335,21 +345,7 @@ def test_B1_arms_may_be_written_statement_by_statement():
 
 def test_B1_a_statement_over_many_lines_is_one_statement():
     def body(n: int) -> int:
-        return (
-            conditional("c")
-            .if_(
-                n > 3
-            )
-            .then(
-                small(
-                    big(n)
-                )
-            )
-            .else_()
-            .then(
-                n
-            )
-        )
+        return conditional("c").if_(n > 3).then(small(big(n))).else_().then(n)
 
     assert len(compiled(body).shape.graphs) == 3
 
@@ -375,7 +371,9 @@ def test_B1_twelve_arms_stay_in_their_order():
     plan = compiled(body)
     arms = branch_of(plan).arms
     assert len(arms) == 13
-    assert [plan.shape.graphs[arm.graph].name for arm in arms] == [f"c.{number}" for number in range(1, 13)] + ["c.else"]
+    assert [plan.shape.graphs[arm.graph].name for arm in arms] == [f"c.{number}" for number in range(1, 13)] + [
+        "c.else"
+    ]
 
 
 def test_B1_a_branch_in_a_comprehension_has_a_name_of_its_own_each():
@@ -548,7 +546,8 @@ def test_P3_arms_of_different_types_are_an_error_with_the_line(problem_of):
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [(big, text), (big, lambda n: "a"), (text, lambda n: 1), (numbers, big), (flag, big), (row, big)]
+    ("first", "second"),
+    [(big, text), (big, lambda n: "a"), (text, lambda n: 1), (numbers, big), (flag, big), (row, big)],
 )
 def test_P3_arms_that_do_not_go_together_are_refused(problem_of, first, second):
     @workflow
@@ -670,7 +669,10 @@ def condition_text(made):
         (lambda n, ok, *_: ok & (n > 3), "(ok is true) & (n > 3)"),
         (lambda n, ok, *_: ok | (n > 3), "(ok is true) | (n > 3)"),
         (lambda n, ok, also, x, name, *_: name == "a", "name == 'a'"),
-        (lambda n, ok, also, x, name, row: (row.count == n) & row.done.is_true(), "(row.count == n) & (row.done is true)"),
+        (
+            lambda n, ok, also, x, name, row: (row.count == n) & row.done.is_true(),
+            "(row.count == n) & (row.done is true)",
+        ),
     ],
 )
 def test_P1_a_condition_may_be(made, said):
@@ -714,19 +716,37 @@ def problem_of_condition(made):
         (lambda n, *_: n, "a condition of 'c' is the promise of int, not a comparison"),
         (lambda n, ok, *_: ok, "a condition of 'c' is the promise of bool, not a comparison"),
         (lambda n, *_: numbers(n), "a condition of 'c' is the promise of list[int], not a comparison"),
-        (lambda n, *_: numbers(n) == [1], "a condition of 'c': numbers() is list[int], which can't be compared in a condition"),
-        (lambda n, *_: table(n) == {}, "a condition of 'c': table() is dict[str, int], which can't be compared in a condition"),
-        (lambda n, *_: row(n) == Row(1, True), "a condition of 'c': row() is Row, which can't be compared in a condition"),
-        (lambda n, *_: n.is_true(), "a condition of 'c': input n is int, and .is_true() and .is_false() are for a bool"),
+        (
+            lambda n, *_: numbers(n) == [1],
+            "a condition of 'c': numbers() is list[int], which can't be compared in a condition",
+        ),
+        (
+            lambda n, *_: table(n) == {},
+            "a condition of 'c': table() is dict[str, int], which can't be compared in a condition",
+        ),
+        (
+            lambda n, *_: row(n) == Row(1, True),
+            "a condition of 'c': row() is Row, which can't be compared in a condition",
+        ),
+        (
+            lambda n, *_: n.is_true(),
+            "a condition of 'c': input n is int, and .is_true() and .is_false() are for a bool",
+        ),
         (lambda n, *_: n == "a", "a condition of 'c': (‹promise input n: int› == 'a') compares int with str"),
         (lambda n, ok, *_: ok == 1, "a condition of 'c': (‹promise input ok: bool› == 1) compares bool with int"),
         (
             lambda n, ok, name: n == name,
             "a condition of 'c': (‹promise input n: int› == ‹promise input name: str›) compares int with str",
         ),
-        (lambda n, *_: n == Decimal("1"), "a condition of 'c': (‹promise input n: int› == Decimal('1')) compares int with Decimal"),
+        (
+            lambda n, *_: n == Decimal("1"),
+            "a condition of 'c': (‹promise input n: int› == Decimal('1')) compares int with Decimal",
+        ),
         (lambda n, *_: not (n > 3), "the condition (‹promise input n: int› > 3) has no truth value before the run"),
-        (lambda n, *_: (n > 3) and (n < 5), "the condition (‹promise input n: int› > 3) has no truth value before the run"),
+        (
+            lambda n, *_: (n > 3) and (n < 5),
+            "the condition (‹promise input n: int› > 3) has no truth value before the run",
+        ),
         (lambda n, *_: 3 < n < 5, "the condition (‹promise input n: int› > 3) has no truth value before the run"),
         (lambda n, *_: (n > 3) & True, "& and | join conditions, not bool"),
         (lambda n, *_: 3 in numbers(n), "`in numbers()` was asked for, but the value is not there before the run"),
@@ -949,7 +969,10 @@ def test_B1_inside_a_tasks_body_there_is_nothing_to_choose():
 def test_B1_two_branches_of_one_name_are_an_error(problem_of):
     @workflow
     def body(n: int) -> list[int]:
-        return [conditional("c").if_(n > 3).then(1).else_().then(2), conditional("c").if_(n > 4).then(1).else_().then(2)]
+        return [
+            conditional("c").if_(n > 3).then(1).else_().then(2),
+            conditional("c").if_(n > 4).then(1).else_().then(2),
+        ]
 
     problem = problem_of(body)
     assert isinstance(problem, DuplicateName)
@@ -974,7 +997,13 @@ def test_B1_branches_in_different_arms_may_have_one_name():
 
 def test_B1_nodes_of_arms_may_be_named_and_have_settings():
     def body(n: int) -> int:
-        return conditional("c").if_(n > 3).then(big(n).with_overrides(name="x", retries=2)).else_().then(small(n).with_overrides(name="x"))
+        return (
+            conditional("c")
+            .if_(n > 3)
+            .then(big(n).with_overrides(name="x", retries=2))
+            .else_()
+            .then(small(n).with_overrides(name="x"))
+        )
 
     assert compiled(body).show().count("  x : int") == 2
 
@@ -1067,7 +1096,9 @@ def used_in_a_condition(n, kept, keep):
     return conditional("c").if_(n > 3).then(keep(big(n))).elif_(kept[0] > 3).then(1).else_().then(2)  # here
 
 
-@pytest.mark.parametrize("use", [used_outside, used_in_another_arm, returned, given_by_another_branch, used_in_a_condition])
+@pytest.mark.parametrize(
+    "use", [used_outside, used_in_another_arm, returned, given_by_another_branch, used_in_a_condition]
+)
 def test_A6_what_an_arm_made_can_not_be_used_outside_of_it(problem_of, use):
     problem = problem_of(leaking(use))
     assert isinstance(problem, LeakedPromise)
@@ -1101,7 +1132,9 @@ def test_A6_a_workflow_that_calls_itself_in_an_arm_is_told_to_be_dynamic(problem
 
 
 @pytest.mark.parametrize(
-    "said", [lambda n: text(n), lambda n: str(n), lambda n: repr(n), lambda n: "no " + str(n)], ids=["promise", "str", "repr", "sum"]
+    "said",
+    [lambda n: text(n), lambda n: str(n), lambda n: repr(n), lambda n: "no " + str(n)],
+    ids=["promise", "str", "repr", "sum"],
 )
 def test_P2_the_message_of_a_failing_arm_can_not_be_made_of_a_promise(problem_of, said):
     @workflow
@@ -1123,7 +1156,9 @@ def test_P2_an_f_string_of_a_promise_as_a_message_raises(problem_of):
 
 
 @pytest.mark.parametrize(
-    "value", [lambda n: big, lambda n: lambda: big(n), lambda n: tens, lambda n: grown], ids=["task", "lambda", "workflow", "dynamic"]
+    "value",
+    [lambda n: big, lambda n: lambda: big(n), lambda n: tens, lambda n: grown],
+    ids=["task", "lambda", "workflow", "dynamic"],
 )
 def test_B1_a_function_where_its_call_is_wanted_says_so(problem_of, value):
     @workflow
@@ -1200,7 +1235,10 @@ def with_arm(number, **changes):
         (with_arm(0, takes=(-1,)), "is given"),
         (with_arm(2, takes=(0,)), "an arm that fails takes nothing"),
         (lambda spec: replace(spec, arms=spec.arms[:2]), "without a last resort it may give None"),
-        (lambda spec: replace(spec, arms=(*spec.arms, Arm(["==", 0, 1], None))), "an arm without condition is not the last"),
+        (
+            lambda spec: replace(spec, arms=(*spec.arms, Arm(["==", 0, 1], None))),
+            "an arm without condition is not the last",
+        ),
         (lambda spec: replace(spec, inputs=()), "no operand of a condition"),
     ],
 )

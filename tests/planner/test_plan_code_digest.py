@@ -42,7 +42,9 @@ OTHER = {
     "another function name": BASE.replace("def f(", "def g("),
     "another text": BASE.replace("return total", "return len('a')"),
     "another block": BASE.replace("    return total", "    if a:\n        total += 1\n    return total"),
-    "a statement moved out of its block": BASE.replace("    return total", "    if a:\n        total += 1\n        total += 2\n    return total"),
+    "a statement moved out of its block": BASE.replace(
+        "    return total", "    if a:\n        total += 1\n        total += 2\n    return total"
+    ),
     "async": BASE.replace("def f(", "async def f("),
 }
 
@@ -92,7 +94,9 @@ def test_A11_a_formatted_string_is_one_lexeme_on_every_python(body, text):
 
 def test_A11_a_form_feed_does_not_move_what_follows(write_module):
     plain = "@task\ndef f(a: int) -> str:\n    # note\n    return f'{a} is {a + 1}'\n"
-    assert digest_of(write_module, "plain_feed", plain) == digest_of(write_module, "with_feed", plain.replace("# note", "# no\x0cte"))
+    assert digest_of(write_module, "plain_feed", plain) == digest_of(
+        write_module, "with_feed", plain.replace("# note", "# no\x0cte")
+    )
 
 
 def test_A11_the_digest_ends_with_the_function():

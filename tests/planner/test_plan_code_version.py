@@ -48,7 +48,11 @@ def version(tmp_path, monkeypatch):
     written = set()
 
     def made(source, **files):
-        for name, text in {**FILES, **files, "flow": "from promissory import task, dynamic\n" + textwrap.dedent(source)}.items():
+        for name, text in {
+            **FILES,
+            **files,
+            "flow": "from promissory import task, dynamic\n" + textwrap.dedent(source),
+        }.items():
             path = tmp_path.joinpath(*name.split("."))
             path.parent.mkdir(parents=True, exist_ok=True)
             path.with_suffix(".py").write_text(textwrap.dedent(text), encoding="utf-8")
@@ -97,16 +101,28 @@ CHANGES = {
     "the task itself": (work("1"), work("2"), {}),
     "a helper": (work("1"), work("1").replace("deeper(x) * FACTOR", "deeper(x) + FACTOR"), {}),
     "a helper of a helper": (work("1"), work("1").replace("x + 100", "x + 200"), {}),
-    "a default of a helper": (work("1").replace("deeper(x):", "deeper(x, by=1):"), work("1").replace("deeper(x):", "deeper(x, by=2):"), {}),
+    "a default of a helper": (
+        work("1").replace("deeper(x):", "deeper(x, by=1):"),
+        work("1").replace("deeper(x):", "deeper(x, by=2):"),
+        {},
+    ),
     "a constant": (work("1"), work("1").replace("FACTOR = 3", "FACTOR = 4"), {}),
     "a constant within a table": (work("1"), work("1").replace("[1, 2]", "[1, 3]"), {}),
-    "a function imported by name": (work("add(x)"), work("add(x)"), {"helpers": FILES["helpers"].replace("x + 1", "x + 2")}),
+    "a function imported by name": (
+        work("add(x)"),
+        work("add(x)"),
+        {"helpers": FILES["helpers"].replace("x + 1", "x + 2")},
+    ),
     "a function of another module": (
         work("helpers.add(x)"),
         work("helpers.add(x)"),
         {"helpers": FILES["helpers"].replace("x + 1", "x + 2")},
     ),
-    "a constant of another module": (work("helpers.LIMIT"), work("helpers.LIMIT"), {"helpers": FILES["helpers"].replace("10", "20")}),
+    "a constant of another module": (
+        work("helpers.LIMIT"),
+        work("helpers.LIMIT"),
+        {"helpers": FILES["helpers"].replace("10", "20")},
+    ),
     "a method of a class": (
         work("shapes.Square(x).double()"),
         work("shapes.Square(x).double()"),
@@ -164,11 +180,22 @@ def made_by_one_factory(first, second):
 
 
 REACHED = {
-    "a lambda": (work("quick(x)") + "\nquick = lambda x: x + 1\n", work("quick(x)") + "\nquick = lambda x: x + 2\n", {}, {}),
-    "a helper behind functools.lru_cache": (CACHED_HELPER.replace("RESULT", "x"), CACHED_HELPER.replace("RESULT", "-x"), {}, {}),
+    "a lambda": (
+        work("quick(x)") + "\nquick = lambda x: x + 1\n",
+        work("quick(x)") + "\nquick = lambda x: x + 2\n",
+        {},
+        {},
+    ),
+    "a helper behind functools.lru_cache": (
+        CACHED_HELPER.replace("RESULT", "x"),
+        CACHED_HELPER.replace("RESULT", "-x"),
+        {},
+        {},
+    ),
     "the first of two functions of one factory": (made_by_one_factory(1, 2), made_by_one_factory(9, 2), {}, {}),
     "the second of two functions of one factory": (made_by_one_factory(1, 2), made_by_one_factory(1, 9), {}, {}),
-    "an inherited method": (work("shapes.Square(x).area()"),) * 2 + ({}, {"shapes": FILES["shapes"].replace("return 1", "return 2")}),
+    "an inherited method": (work("shapes.Square(x).area()"),) * 2
+    + ({}, {"shapes": FILES["shapes"].replace("return 1", "return 2")}),
     "what a property calls": (
         WITH_PROPERTY.replace("local(x) + ", ""),
         WITH_PROPERTY.replace("local(x) + ", "").replace("x + 100", "x + 200"),
@@ -181,10 +208,20 @@ REACHED = {
         {},
         {},
     ),
-    "a function that the body imports": (LAZY, LAZY, {"lazy": "def go(x):\n    return x\n"}, {"lazy": "def go(x):\n    return -x\n"}),
+    "a function that the body imports": (
+        LAZY,
+        LAZY,
+        {"lazy": "def go(x):\n    return x\n"},
+        {"lazy": "def go(x):\n    return -x\n"},
+    ),
     "a function in a table": (DISPATCH.replace("RESULT", "x"), DISPATCH.replace("RESULT", "-x"), {}, {}),
     "a function in a functools.partial": (PARTIAL.replace("RESULT", "x"), PARTIAL.replace("RESULT", "-x"), {}, {}),
-    "a module of a package by its dotted name": (BY_PACKAGE, BY_PACKAGE, TOOLS, {**TOOLS, "tools.inner": "def go(x):\n    return -x\n"}),
+    "a module of a package by its dotted name": (
+        BY_PACKAGE,
+        BY_PACKAGE,
+        TOOLS,
+        {**TOOLS, "tools.inner": "def go(x):\n    return -x\n"},
+    ),
     "a dataclass that is a constant": (INSTANCE.replace("RESULT", "1"), INSTANCE.replace("RESULT", "2"), {}, {}),
 }
 
@@ -213,9 +250,17 @@ SAME = {
     "what it does not call": (
         work("add(x)"),
         work("add(x)"),
-        {"helpers": FILES["helpers"].replace("def unused(x):\n            return x", "def unused(x):\n            return 3")},
+        {
+            "helpers": FILES["helpers"].replace(
+                "def unused(x):\n            return x", "def unused(x):\n            return 3"
+            )
+        },
     ),
-    "a constant that it does not mention": (work("add(x)"), work("add(x)"), {"helpers": FILES["helpers"].replace("10", "20")}),
+    "a constant that it does not mention": (
+        work("add(x)"),
+        work("add(x)"),
+        {"helpers": FILES["helpers"].replace("10", "20")},
+    ),
     "retries": (work("1"), work("1").replace("cache=True,", "cache=True, retries=3,"), {}),
 }
 
@@ -228,11 +273,17 @@ def test_R3_the_code_version_does_not_change_with(version, what):
 
 def test_R3_the_code_version_does_not_change_with_a_comment_in_a_class_that_is_used(version):
     before = version(work("shapes.Square(x).double()"))
-    assert version(work("shapes.Square(x).double()"), shapes=FILES["shapes"].replace("SIDES = 4", "SIDES = 4  # as ever")) == before
+    assert (
+        version(work("shapes.Square(x).double()"), shapes=FILES["shapes"].replace("SIDES = 4", "SIDES = 4  # as ever"))
+        == before
+    )
 
 
 def test_R3_the_code_version_is_the_same_in_every_process(version, tmp_path):
-    source = work("sum(add(i) for i in {1, 2}) + len(NAMES) + shapes.Square(1).double()") + "\nNAMES = {'a', 'b', 'c', 'd'}\n"
+    source = (
+        work("sum(add(i) for i in {1, 2}) + len(NAMES) + shapes.Square(1).double()")
+        + "\nNAMES = {'a', 'b', 'c', 'd'}\n"
+    )
     here = version(source)
     for seed in ("0", "1", "2"):
         told = subprocess.run(
@@ -246,7 +297,9 @@ def test_R3_the_code_version_is_the_same_in_every_process(version, tmp_path):
         assert told.stdout.strip() == here
 
 
-USES_ADD = "import helpers\n@task(cache=True, cache_version='code')\ndef work(x: int) -> int:\n    return helpers.add(x)\n"
+USES_ADD = (
+    "import helpers\n@task(cache=True, cache_version='code')\ndef work(x: int) -> int:\n    return helpers.add(x)\n"
+)
 
 
 @pytest.mark.xfail(strict=True, reason="a helper's text is read when the version is asked for, not when it was loaded")
@@ -271,7 +324,10 @@ def test_R3_the_code_version_changes_when_a_helpers_module_is_loaded_again(versi
 
 
 def test_R3_functions_that_call_each_other_have_a_code_version(version):
-    both = work("ping(x)") + "\ndef ping(x):\n    return pong(x - 1) if x else 0\ndef pong(x):\n    return ping(x - 1) if x else STOP\n"
+    both = (
+        work("ping(x)")
+        + "\ndef ping(x):\n    return pong(x - 1) if x else 0\ndef pong(x):\n    return ping(x - 1) if x else STOP\n"
+    )
     assert version(both.replace("STOP", "1")) != version(both.replace("STOP", "2"))
 
 
@@ -296,10 +352,16 @@ def multiplier(k, **policy):
     return times
 
 
-@pytest.mark.parametrize("policy", [{}, {"cache_version": "code"}, {"cache_version": "7"}], ids=["plain", "code", "written"])
+@pytest.mark.parametrize(
+    "policy", [{}, {"cache_version": "code"}, {"cache_version": "7"}], ids=["plain", "code", "written"]
+)
 def test_A11_closures_of_one_name_have_versions_of_their_own(policy):
-    assert multiplier(2, **policy).callee().policy.cache_version != multiplier(3, **policy).callee().policy.cache_version
-    assert multiplier(2, **policy).callee().policy.cache_version == multiplier(2, **policy).callee().policy.cache_version
+    assert (
+        multiplier(2, **policy).callee().policy.cache_version != multiplier(3, **policy).callee().policy.cache_version
+    )
+    assert (
+        multiplier(2, **policy).callee().policy.cache_version == multiplier(2, **policy).callee().policy.cache_version
+    )
 
 
 def test_A11_what_captured_something_without_bytes_cant_be_cached():
@@ -359,7 +421,8 @@ def test_A11_what_has_no_digest_cant_be_cached_for_one_call_either():
 
 
 @pytest.mark.parametrize(
-    "policy", [{"cache": 1}, {"cache_version": 2}, {"cache_version": ""}, {"cache_ignore": [1]}, {"cache_serialize": "yes"}]
+    "policy",
+    [{"cache": 1}, {"cache_version": 2}, {"cache_version": ""}, {"cache_ignore": [1]}, {"cache_serialize": "yes"}],
 )
 def test_R3_a_setting_of_another_kind_is_refused_where_it_is_written(policy):
     with pytest.raises(DecorationError, match=next(iter(policy))):

@@ -140,7 +140,12 @@ def test_S_outside_a_run_a_context_knows_nothing():
     context = current_context()
     assert (context.run_id, context.path, context.attempt, context.depth) == ("", "", 1, 0)
     assert (context.loop_index, context.loop_result) == (0, None)
-    assert (context.deadline, context.max_iterations, context.in_run, context.can_iterate()) == (None, None, False, True)
+    assert (context.deadline, context.max_iterations, context.in_run, context.can_iterate()) == (
+        None,
+        None,
+        False,
+        True,
+    )
 
 
 @pytest.mark.parametrize("name", ["cancelled", "checkpoint"])
@@ -148,7 +153,9 @@ def test_S_a_context_has_what_the_public_face_lists(name):
     assert hasattr(current_context(), name)
 
 
-@pytest.mark.parametrize("ask", [lambda x: x.terminate(), lambda x: x.cancel(), lambda x: x.next_iteration(), lambda x: x.next_task(a)])
+@pytest.mark.parametrize(
+    "ask", [lambda x: x.terminate(), lambda x: x.cancel(), lambda x: x.next_iteration(), lambda x: x.next_task(a)]
+)
 def test_S_outside_a_run_nothing_can_be_asked(ask):
     with pytest.raises(ContextError, match="needs a run, and this body was called as a plain function") as caught:
         ask(current_context())
@@ -167,7 +174,11 @@ def test_A8_tasks_are_put_in_order_by_name():
 def test_A8_a_chain_goes_through_a_list():
     with Workflow("x") as wf:
         a >> [b, c] >> d
-    assert lines(wf)[2:] == ["  b : str = task b() after a", "  c : str = task c() after a", "  d : str = task d() after b, c"]
+    assert lines(wf)[2:] == [
+        "  b : str = task b() after a",
+        "  c : str = task c() after a",
+        "  d : str = task d() after b, c",
+    ]
 
 
 def test_A8_a_task_named_twice_is_one_node():

@@ -73,7 +73,9 @@ def test_another_file_is_named_as_such():
 
 def test_a_newer_version_says_what_to_install():
     payload = SMALL[15:-32]
-    with pytest.raises(PlanFormatError, match="has format version 4; this reader knows up to 3: install a newer promissory to read it") as caught:
+    with pytest.raises(
+        PlanFormatError, match="has format version 4; this reader knows up to 3: install a newer promissory to read it"
+    ) as caught:
         Plan.from_bytes(seal(MAGIC, 4, PLAN_FILE, payload))
     assert caught.value.offset == 4
 
@@ -124,7 +126,9 @@ def test_arbitrary_bytes_are_refused(data):
         Plan.from_bytes(data)
 
 
-trees = st.recursive(st.none() | st.integers(-3, 300) | st.text(max_size=3) | st.binary(max_size=3), lambda t: st.lists(t, max_size=4))
+trees = st.recursive(
+    st.none() | st.integers(-3, 300) | st.text(max_size=3) | st.binary(max_size=3), lambda t: st.lists(t, max_size=4)
+)
 
 
 @given(st.sampled_from([PLAN_FILE, FUTURES_FILE]), trees)
@@ -141,4 +145,11 @@ def test_D1_a_header_of_another_form_is_refused(header):
 
 def test_D1_a_futures_file_carries_no_large_literals():
     with pytest.raises(PlanFormatError):
-        read_plan(seal(MAGIC, 1, FUTURES_FILE, pack([[b"p" * 16, 5, 2], shape_bytes(PLANS[0].shape), list(PLANS[0].literals), [b"x"]])))
+        read_plan(
+            seal(
+                MAGIC,
+                1,
+                FUTURES_FILE,
+                pack([[b"p" * 16, 5, 2], shape_bytes(PLANS[0].shape), list(PLANS[0].literals), [b"x"]]),
+            )
+        )

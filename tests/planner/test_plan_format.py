@@ -8,7 +8,13 @@ import pytest
 
 from promissory import Plan, dynamic, task, workflow
 from promissory.errors import PlanFormatError
-from promissory.planner.plan.format import FuturesHeader, callee_bytes, callee_from_bytes, futures_from_bytes, futures_to_bytes
+from promissory.planner.plan.format import (
+    FuturesHeader,
+    callee_bytes,
+    callee_from_bytes,
+    futures_from_bytes,
+    futures_to_bytes,
+)
 
 
 @task

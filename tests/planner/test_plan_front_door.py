@@ -21,10 +21,18 @@ FLOORS = ("planner", "executor", "typesys")
 
 
 def python(*arguments, folder, **environment):
-    return subprocess.run([sys.executable, "-B", *arguments], cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-B", *arguments],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
 
 
-@pytest.mark.parametrize("table, module", [(FACE, "promissory"), (ERRORS, "promissory.errors"), (PICKLED, "promissory.pickled")])
+@pytest.mark.parametrize(
+    "table, module", [(FACE, "promissory"), (ERRORS, "promissory.errors"), (PICKLED, "promissory.pickled")]
+)
 def test_each_name_of_the_tables_is_where_they_say(table, module):
     for name, where in table.items():
         thing = getattr(importlib.import_module(where), name)
@@ -33,7 +41,9 @@ def test_each_name_of_the_tables_is_where_they_say(table, module):
         assert defined in (where, "promissory.pickled") or name == "Opaque", (name, defined)
 
 
-@pytest.mark.parametrize("module", ["promissory", "promissory.errors", "promissory.testing", *(f"promissory.{floor}" for floor in FLOORS)])
+@pytest.mark.parametrize(
+    "module", ["promissory", "promissory.errors", "promissory.testing", *(f"promissory.{floor}" for floor in FLOORS)]
+)
 def test_a_face_lists_what_it_has_and_knows_nothing_else(module):
     face = importlib.import_module(module)
     assert set(face.__all__) <= set(dir(face))
@@ -43,8 +53,20 @@ def test_a_face_lists_what_it_has_and_knows_nothing_else(module):
 
 def test_a_face_is_typed_as_it_is():
     """What type checkers read of the faces and what they give are the same names: a checker does not take a name for granted."""
-    source = "\n".join(["import promissory, promissory.errors", *(f"promissory.{name}" for name in FACE), *(f"promissory.errors.{name}" for name in ERRORS), "promissory.tsk"])
-    ran = subprocess.run([sys.executable, "-m", "mypy", "--config-file=", "--strict", "--ignore-missing-imports", "-c", source], capture_output=True, text=True, cwd=ROOT)
+    source = "\n".join(
+        [
+            "import promissory, promissory.errors",
+            *(f"promissory.{name}" for name in FACE),
+            *(f"promissory.errors.{name}" for name in ERRORS),
+            "promissory.tsk",
+        ]
+    )
+    ran = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file=", "--strict", "--ignore-missing-imports", "-c", source],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
     if "No module named mypy" in ran.stderr:
         pytest.skip("mypy is not installed for this Python")
     assert ran.stdout.count("error:") == 1, ran.stdout
@@ -67,7 +89,11 @@ def test_no_module_is_loaded_under_two_names():
         if file and Path(file).resolve().is_relative_to(ours) and name != "__main__":
             seen.setdefault(Path(file).resolve(), set()).add(name)
     assert {path: names for path, names in seen.items() if len(names) > 1} == {}
-    assert [name for name in sys.modules if name.partition(".")[0] in FLOORS and hasattr(sys.modules[name], "__file__") and name in FLOORS] == []
+    assert [
+        name
+        for name in sys.modules
+        if name.partition(".")[0] in FLOORS and hasattr(sys.modules[name], "__file__") and name in FLOORS
+    ] == []
 
 
 def test_a_clone_without_symbolic_links_says_what_is_wrong(tmp_path):
@@ -121,7 +147,10 @@ def test_modules_of_the_users_own_travel_in_a_bundle(tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
     there.mkdir()
-    source = OWN.replace("    return x + STEP", "    import os\n    if 'BROKEN' in os.environ:\n        raise OSError\n    return x + STEP")
+    source = OWN.replace(
+        "    return x + STEP",
+        "    import os\n    if 'BROKEN' in os.environ:\n        raise OSError\n    return x + STEP",
+    )
     (here / "flow.py").write_text(source)
     (here / "planner.py").write_text("STEP = 10")
     (here / "executor.py").write_text("MORE = 100")
@@ -130,7 +159,11 @@ def test_modules_of_the_users_own_travel_in_a_bundle(tmp_path):
     ran = python("-c", begin, folder=here, BROKEN="1")
     assert ran.stdout == "FAILED\n", ran.stderr
     (here / "store").rename(there / "store")
-    ran = python("-c", "from promissory import resume\nprint(resume('r', engine='processes', store='store', echo=False).result)", folder=there)
+    ran = python(
+        "-c",
+        "from promissory import resume\nprint(resume('r', engine='processes', store='store', echo=False).result)",
+        folder=there,
+    )
     assert ran.stdout == "219\n", ran.stderr
 
 
@@ -152,7 +185,10 @@ def test_another_runner_is_chosen_by_name(tmp_path):
     """)
     (tmp_path / "flow.py").write_text(program)
     assert python("flow.py", folder=tmp_path, PYTHONPATH=str(tmp_path)).stdout == "2\n"
-    assert python("flow.py", folder=tmp_path, PYTHONPATH=str(tmp_path), PROMISSORY_RUNNER="loud").stdout == "flow {'x': 1}\n"
+    assert (
+        python("flow.py", folder=tmp_path, PYTHONPATH=str(tmp_path), PROMISSORY_RUNNER="loud").stdout
+        == "flow {'x': 1}\n"
+    )
     ran = python("flow.py", folder=tmp_path, PYTHONPATH=str(tmp_path), PROMISSORY_RUNNER="quiet")
     assert "no distribution that is installed gives a runner of that name. There are: loud" in ran.stderr
 
@@ -181,7 +217,11 @@ def test_a_wheel_from_an_sdist_holds_the_package_and_nothing_beside_it(tmp_path)
     made = python("-c", build.format("build_wheel"), str(tmp_path), folder=unpacked)
     assert made.returncode == 0, made.stderr
     site = tmp_path / "site"
-    subprocess.run([sys.executable, "-m", "zipfile", "-e", made.stdout.strip().splitlines()[-1], str(site)], cwd=tmp_path, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "zipfile", "-e", made.stdout.strip().splitlines()[-1], str(site)],
+        cwd=tmp_path,
+        check=True,
+    )
     assert sorted(path.name.partition("-")[0] for path in site.iterdir()) == ["promissory", "promissory"]
     assert (site / "promissory" / "planner" / "entities" / "task.py").is_file()
     assert (site / "promissory" / "py.typed").is_file()

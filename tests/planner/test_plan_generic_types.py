@@ -135,11 +135,17 @@ LITERALS = [
     (lambda: told_bare(Box(text(), [number()])), "Box(item='a', more=[1])"),
     (lambda: told_pair(Pair(number(), text())), "Pair(a=1, b='a')"),
     (lambda: told_tuple(Pair(number(), "b")), "(1, 'b')"),
-    (lambda: told_node(Node(number(), Node(2, Node(number())))), "Node(value=1, next=Node(value=2, next=Node(value=1, next=None)))"),
+    (
+        lambda: told_node(Node(number(), Node(2, Node(number())))),
+        "Node(value=1, next=Node(value=2, next=Node(value=1, next=None)))",
+    ),
     (lambda: told_either(Box(number())), "Box(item=1, more=[])"),
     (lambda: told_either(Box(text())), "Box(item='a', more=[])"),
     (lambda: told_either(boxed(1)), "Box(item=1, more=[2])"),
-    (lambda: told_nested(Box(Box(number()), [boxed(1), Box(3)])), "Box(item=Box(item=1, more=[]), more=[Box(item=1, more=[2]), Box(item=3, more=[])])"),
+    (
+        lambda: told_nested(Box(Box(number()), [boxed(1), Box(3)])),
+        "Box(item=Box(item=1, more=[]), more=[Box(item=1, more=[2]), Box(item=3, more=[])])",
+    ),
     (lambda: told_anything(Box(number(), ["b"])), "Box(item=1, more=['b'])"),
     (lambda: told_anything([Pair(number(), boxed(1))]), "[Pair(a=1, b=Box(item=1, more=[2]))]"),
     (lambda: told_anything(boxed(1)), "Box(item=1, more=[2])"),
@@ -177,7 +183,10 @@ def test_the_plan_shows_them_with_their_arguments():
     def flow(pair: Pair[int, str]) -> Box[float]:
         return Box(pair.a, [number()])
 
-    assert str(flow.compile()) == "plan flow(pair: Pair[int, str]) -> Box[float]\n  number : int = task number()\n  return Box[float](item=pair.a, more=[number])"
+    assert (
+        str(flow.compile())
+        == "plan flow(pair: Pair[int, str]) -> Box[float]\n  number : int = task number()\n  return Box[float](item=pair.a, more=[number])"
+    )
 
 
 REFUSED = [
@@ -187,10 +196,19 @@ REFUSED = [
     (lambda: told_ints(Box("x")), "told_ints(box=…) (at .item): expected int, got str"),
     (lambda: told_ints(Pair(number(), 1)), "told_ints(box=…) wants Box[int], but a Pair was given"),
     (lambda: told_ints(number()), "told_ints(box=…) wants Box[int], but number() gives int"),
-    (lambda: told_node(Node(1, Node(text()))), "told_node(node=…) (at .next) wants Node[int] | None, but Node with promises in it was given"),
+    (
+        lambda: told_node(Node(1, Node(text()))),
+        "told_node(node=…) (at .next) wants Node[int] | None, but Node with promises in it was given",
+    ),
     (lambda: told_pair(Pair(number(), number())), "told_pair(pair=…) (at .b) wants str, but number() gives int"),
-    (lambda: told_either(Box([number()])), "told_either(box=…) wants Box[int] | Box[str] | None, but Box with promises in it was given"),
-    (lambda: told_number("x"), "told_number(x=…): str is not compatible with the SupportsFloat protocol because it has no method named '__float__'"),
+    (
+        lambda: told_either(Box([number()])),
+        "told_either(box=…) wants Box[int] | Box[str] | None, but Box with promises in it was given",
+    ),
+    (
+        lambda: told_number("x"),
+        "told_number(x=…): str is not compatible with the SupportsFloat protocol because it has no method named '__float__'",
+    ),
 ]
 
 
@@ -273,7 +291,15 @@ def told_queue(queue: deque[int]) -> str:
     return repr(queue)
 
 
-@pytest.mark.parametrize("make", [lambda: told_queue(deque([number(), 2])), lambda: told_anything(deque([number()])), lambda: told_anything({Access.READ: deque([number()])})], ids=range(3))
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: told_queue(deque([number(), 2])),
+        lambda: told_anything(deque([number()])),
+        lambda: told_anything({Access.READ: deque([number()])}),
+    ],
+    ids=range(3),
+)
 def test_P2_a_promise_in_a_container_that_can_hold_none_is_an_error(problem_of, make):
     @workflow
     def flow() -> str:
@@ -310,12 +336,19 @@ def test_A10_none_of_them_is_a_class_that_nothing_knows():
     ) -> complex:
         return 1j
 
-    assert str(everything.signature.interface).startswith("(box: Box[int], pair: Pair[Box[str], None], amount: Decimal, who: UUID, when: Pattern[str]")
+    assert str(everything.signature.interface).startswith(
+        "(box: Box[int], pair: Pair[Box[str], None], amount: Decimal, who: UUID, when: Pattern[str]"
+    )
 
 
 def test_A10_defaults_of_them_are_fresh_for_each_call():
     @task
-    def collect(item: int, into: deque[int] = deque(maxlen=2), counts: Counter[str] = Counter("a"), box: Box[list[int]] = Box([1])) -> list[Any]:  # noqa: B006, B008
+    def collect(
+        item: int,
+        into: deque[int] = deque(maxlen=2),
+        counts: Counter[str] = Counter("a"),
+        box: Box[list[int]] = Box([1]),
+    ) -> list[Any]:
         into.append(item)
         counts["a"] += 1
         box.item.append(item)

@@ -129,4 +129,7 @@ def test_the_pinned_plan_reads_as_its_source_does():
 def test_D1_the_bytes_of_a_futures_file_are_pinned(flows):
     data = futures_to_bytes(flows.tiny.compile(), FuturesHeader(bytes(range(16)), 3, 2))
     assert data.hex() == FUTURES
-    assert futures_from_bytes(bytes.fromhex(FUTURES)) == (Plan.from_bytes(bytes.fromhex(VECTORS["tiny"][0])), FuturesHeader(bytes(range(16)), 3, 2))
+    assert futures_from_bytes(bytes.fromhex(FUTURES)) == (
+        Plan.from_bytes(bytes.fromhex(VECTORS["tiny"][0])),
+        FuturesHeader(bytes(range(16)), 3, 2),
+    )

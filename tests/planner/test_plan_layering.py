@@ -14,7 +14,14 @@ import promissory
 
 ROOT = Path(__file__).parents[2]
 SURFACE = ROOT / "tests" / "public_surface.txt"
-PACKAGES = ("promissory", "promissory.errors", "promissory.testing", "promissory.typesys", "promissory.planner", "promissory.executor")
+PACKAGES = (
+    "promissory",
+    "promissory.errors",
+    "promissory.testing",
+    "promissory.typesys",
+    "promissory.planner",
+    "promissory.executor",
+)
 LIGHT = ("promissory", "promissory.typesys", "promissory.planner", "promissory.errors")
 HEAVY = ("fsspec", "rich", "click", "typeguard", "cloudpickle", "numpy", "pandas")
 
@@ -36,7 +43,9 @@ def test_importing_a_floor_loads_nothing_heavy(package):
 
 def test_compiling_a_plan_loads_nothing_heavy(tmp_path):
     source = "from promissory import task, workflow\n@task\ndef inc(x: int) -> int:\n    return x\n@workflow\ndef flow(x: int) -> list[int]:\n    return [inc(x), 2]\n"
-    (tmp_path / "light_flow.py").write_text(source + f"flow.compile().to_bytes(); import sys; print([n for n in {HEAVY!r} if n in sys.modules])\n")
+    (tmp_path / "light_flow.py").write_text(
+        source + f"flow.compile().to_bytes(); import sys; print([n for n in {HEAVY!r} if n in sys.modules])\n"
+    )
     ran = subprocess.run([sys.executable, "light_flow.py"], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert ran.stdout.strip() == "[]"
 
@@ -66,7 +75,11 @@ def _bases(cls: type) -> str:
 
 def _members(cls: type) -> list[str]:
     lines = [f"def __init__{_signature(cls.__init__)}"] if "__init__" in vars(cls) else []
-    fields = [f"{name}: {_text(annotation)}" for name, annotation in inspect.get_annotations(cls).items() if not name.startswith("_")]
+    fields = [
+        f"{name}: {_text(annotation)}"
+        for name, annotation in inspect.get_annotations(cls).items()
+        if not name.startswith("_")
+    ]
     methods = []
     for name in sorted(vars(cls)):
         member = inspect.getattr_static(cls, name)
@@ -82,7 +95,13 @@ def _members(cls: type) -> list[str]:
 
 
 def _text(annotation: object) -> str:
-    return annotation if isinstance(annotation, str) else annotation.__name__ if type(annotation) is type else str(annotation)
+    return (
+        annotation
+        if isinstance(annotation, str)
+        else annotation.__name__
+        if type(annotation) is type
+        else str(annotation)
+    )
 
 
 def _signature(function: object) -> str:
@@ -106,15 +125,27 @@ def _signature(function: object) -> str:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_what_is_public_is_what_the_golden_file_says(package):
     """Written anew by running this file: a change here is a change that users see."""
-    pinned = {part.splitlines()[0]: part for part in ("# " + rest for rest in SURFACE.read_text(encoding="utf-8").split("# ")[1:])}
+    pinned = {
+        part.splitlines()[0]: part
+        for part in ("# " + rest for rest in SURFACE.read_text(encoding="utf-8").split("# ")[1:])
+    }
     expected = pinned.get(f"# {package}", "").rstrip("\n") + "\n"
-    assert "\n".join(difflib.unified_diff(expected.splitlines(), surface(package).splitlines(), "pinned", "found", lineterm="")) == ""
+    assert (
+        "\n".join(
+            difflib.unified_diff(expected.splitlines(), surface(package).splitlines(), "pinned", "found", lineterm="")
+        )
+        == ""
+    )
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_public_function_and_class_has_a_docstring(package):
     module = import_module(package)
-    described = [name for name in module.__all__ if inspect.isclass(getattr(module, name)) or inspect.isfunction(getattr(module, name))]
+    described = [
+        name
+        for name in module.__all__
+        if inspect.isclass(getattr(module, name)) or inspect.isfunction(getattr(module, name))
+    ]
     assert [name for name in described if not (getattr(module, name).__doc__ or "").strip()] == []
 
 

@@ -6,7 +6,15 @@ from typing import Any, NamedTuple
 import pytest
 
 from promissory import Plan, Workflow, conditional, dynamic, flatten, map_task, task, unmapped, workflow
-from promissory.errors import CompileErrors, EdgeTypeError, LeakedPromise, MapError, NestedCallError, PromiseError, WrongCall
+from promissory.errors import (
+    CompileErrors,
+    EdgeTypeError,
+    LeakedPromise,
+    MapError,
+    NestedCallError,
+    PromiseError,
+    WrongCall,
+)
 
 
 class Parts(NamedTuple):
@@ -100,7 +108,11 @@ def flow_of(body, result=Any):
 
 def test_B2_a_map_is_one_node_that_shows_what_it_maps_over():
     flow = flow_of(lambda xs: map_task(inc)(x=xs), list[int])
-    assert lines(flow) == ["plan flow(xs: list[int]) -> list[int]", "  inc : list[int] = map task inc(x=xs[*])", "  return inc"]
+    assert lines(flow) == [
+        "plan flow(xs: list[int]) -> list[int]",
+        "  inc : list[int] = map task inc(x=xs[*])",
+        "  return inc",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -116,14 +128,20 @@ def test_B2_a_map_is_one_node_that_shows_what_it_maps_over():
     ],
 )
 def test_B2_all_spellings_of_a_map_give_the_same_plan(body):
-    assert flow_of(body).compile().to_bytes() == flow_of(lambda xs: map_task(add)(a=xs, b=unmapped(3))).compile().to_bytes()
+    assert (
+        flow_of(body).compile().to_bytes()
+        == flow_of(lambda xs: map_task(add)(a=xs, b=unmapped(3))).compile().to_bytes()
+    )
 
 
 @pytest.mark.parametrize(
     ("body", "shown"),
     [
         (lambda xs: map_task(inc, concurrency=4)(x=xs), "list[int] = map task inc(x=xs[*]) 4 at a time"),
-        (lambda xs: map_task(inc, min_success_ratio=0.5)(x=xs), "list[int | None] = map task inc(x=xs[*]) 0.5 of them at least"),
+        (
+            lambda xs: map_task(inc, min_success_ratio=0.5)(x=xs),
+            "list[int | None] = map task inc(x=xs[*]) 0.5 of them at least",
+        ),
         (lambda xs: map_task(inc, min_success_ratio=1)(x=xs), "list[int] = map task inc(x=xs[*])"),
         (lambda xs: map_task(partial(add, 3))(xs), "list[int] = map task add(a=3, b=xs[*])"),
         (lambda xs: add.map(xs, xs), "list[int] = map task add(a=xs[*], b=xs[*])"),
@@ -147,7 +165,10 @@ def test_B2_a_map_shows_its_lists_its_constants_its_type_and_its_limits(body, sh
 
 def test_B2_a_list_literal_may_hold_promises():
     flow = flow_of(lambda xs: inc.map([1, inc(2), xs[0]]))
-    assert lines(flow)[1:3] == ["  inc   : int = task inc(x=2)", "  inc~2 : list[int] = map task inc(x=[1, inc, xs[0]][*])"]
+    assert lines(flow)[1:3] == [
+        "  inc   : int = task inc(x=2)",
+        "  inc~2 : list[int] = map task inc(x=[1, inc, xs[0]][*])",
+    ]
 
 
 def test_B2_a_map_of_a_map_is_a_map_over_a_nested_plan():
@@ -265,8 +286,14 @@ def test_P3_a_list_of_int_may_go_where_items_are_floats():
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (lambda xs: total.map(xs), "total.map(xs=…) wants list[list[int]], but input xs is list[int]: its items: int is not list[int]"),
-        (lambda xs: inc.map(half.map(xs)), "inc.map(x=…) wants list[int], but half() gives list[float]: its items: float is not int"),
+        (
+            lambda xs: total.map(xs),
+            "total.map(xs=…) wants list[list[int]], but input xs is list[int]: its items: int is not list[int]",
+        ),
+        (
+            lambda xs: inc.map(half.map(xs)),
+            "inc.map(x=…) wants list[int], but half() gives list[float]: its items: float is not int",
+        ),
         (lambda xs: inc.map([1, "a"]), "inc.map(x=…) (at [1]): expected int, got str"),
         (lambda xs: inc.map([True]), "inc.map(x=…) (at [0]): expected int, got bool"),
         (lambda xs: add.map(xs, unmapped("b")), "add.map(b=…): expected int, got str"),
@@ -305,7 +332,11 @@ def test_B2_with_a_ratio_below_one_the_items_may_be_none(problem_of):
 )
 def test_B2_what_is_no_list_is_refused_with_the_way_out(problem_of, given, kind, way_out):
     problem = problem_of(flow_of(lambda xs: inc.map(given)))
-    assert (type(problem), problem.message, problem.way_out) == (MapError, f"inc.map(x=…) wants a list, and was given a {kind}", way_out)
+    assert (type(problem), problem.message, problem.way_out) == (
+        MapError,
+        f"inc.map(x=…) wants a list, and was given a {kind}",
+        way_out,
+    )
     with pytest.raises(MapError, match=f"was given a {kind}"):
         inc.map(given)
 
@@ -317,15 +348,23 @@ def test_B2_a_promise_that_is_no_list_is_refused(problem_of):
 
 def test_B2_uneven_literal_lists_are_refused_before_anything_runs(problem_of):
     problem = problem_of(flow_of(lambda xs: add.map([1, 2, 3], [1, 2])))
-    assert (type(problem), problem.message) == (MapError, "add.map() was given lists of different lengths: a has 3, b has 2")
+    assert (type(problem), problem.message) == (
+        MapError,
+        "add.map() was given lists of different lengths: a has 3, b has 2",
+    )
 
 
 def test_B2_flattened_literal_lists_have_the_length_of_all_their_items(problem_of):
     problem = problem_of(flow_of(lambda xs: add.map(flatten([[1, 2], [3]]), [1, 2])))
-    assert (type(problem), problem.message) == (MapError, "add.map() was given lists of different lengths: a has 3, b has 2")
+    assert (type(problem), problem.message) == (
+        MapError,
+        "add.map() was given lists of different lengths: a has 3, b has 2",
+    )
 
 
-@pytest.mark.parametrize("body", [lambda xs: inc.map(flatten(xs)), lambda xs: inc.map(flatten([1, 2])), lambda xs: inc.map(flatten(3))])
+@pytest.mark.parametrize(
+    "body", [lambda xs: inc.map(flatten(xs)), lambda xs: inc.map(flatten([1, 2])), lambda xs: inc.map(flatten(3))]
+)
 def test_B2_only_lists_of_lists_are_flattened(problem_of, body):
     problem = problem_of(flow_of(body))
     assert type(problem) is MapError
@@ -333,7 +372,10 @@ def test_B2_only_lists_of_lists_are_flattened(problem_of, body):
 
 
 def test_B2_zip_is_equal_or_shortest(problem_of):
-    assert "zip is \"equal\" or \"shortest\", not 'longest'" in problem_of(flow_of(lambda xs: map_task(inc, zip="longest")(xs))).message
+    assert (
+        'zip is "equal" or "shortest", not \'longest\''
+        in problem_of(flow_of(lambda xs: map_task(inc, zip="longest")(xs))).message
+    )
     with pytest.raises(MapError, match="zip is"):
         map_task(inc, zip="longest")
 
@@ -353,7 +395,9 @@ def test_A2_a_plan_says_what_is_flattened_and_where_it_ends():
     assert Plan.from_bytes(plan.to_bytes()) == plan
 
 
-@pytest.mark.parametrize("body", [lambda xs: inc.map(unmapped(1)), lambda xs: always.map(), lambda xs: map_task(partial(inc, x=1))()])
+@pytest.mark.parametrize(
+    "body", [lambda xs: inc.map(unmapped(1)), lambda xs: always.map(), lambda xs: map_task(partial(inc, x=1))()]
+)
 def test_B2_a_map_over_nothing_is_refused(problem_of, body):
     problem = problem_of(flow_of(body))
     assert type(problem) is MapError
@@ -363,7 +407,11 @@ def test_B2_a_map_over_nothing_is_refused(problem_of, body):
 
 def test_B2_a_parameter_that_is_not_there_is_told_with_those_that_are(problem_of):
     problem = problem_of(flow_of(lambda xs: inc.map(y=xs)))
-    assert (type(problem), problem.message, problem.way_out) == (MapError, "inc has no parameter 'y' to map", "it has x")
+    assert (type(problem), problem.message, problem.way_out) == (
+        MapError,
+        "inc has no parameter 'y' to map",
+        "it has x",
+    )
 
 
 @pytest.mark.parametrize(
@@ -384,7 +432,9 @@ def test_A1_a_wrong_call_of_a_map_is_a_type_error(problem_of, body, message):
 
 @pytest.mark.parametrize("concurrency", [0, -1, True, 2.5, "2"])
 def test_B2_concurrency_is_a_number_of_items(concurrency):
-    with pytest.raises(MapError, match=r"^concurrency is how many items .* a whole number of at least 1, not ") as caught:
+    with pytest.raises(
+        MapError, match=r"^concurrency is how many items .* a whole number of at least 1, not "
+    ) as caught:
         map_task(inc, concurrency=concurrency)
     assert caught.value.where.file == __file__
 
@@ -417,8 +467,12 @@ def test_A7_what_is_wrong_with_several_maps_is_told_together_with_their_lines(pr
     assert isinstance(problem, CompileErrors)
     first = flow.function.__code__.co_firstlineno
     kinds = [MapError, MapError, MapError, EdgeTypeError, MapError]
-    assert [(type(one), one.where.line - first) for one in problem.problems[:5]] == list(zip(kinds, range(2, 7), strict=True))
-    assert [one.message for one in problem.problems[5:]] == ["the result of flow() wants list[int], but half() gives list[float]: its items: float is not int"]
+    assert [(type(one), one.where.line - first) for one in problem.problems[:5]] == list(
+        zip(kinds, range(2, 7), strict=True)
+    )
+    assert [one.message for one in problem.problems[5:]] == [
+        "the result of flow() wants list[int], but half() gives list[float]: its items: float is not int"
+    ]
 
 
 def test_P2_the_result_of_a_map_has_no_length_before_the_run(problem_of):

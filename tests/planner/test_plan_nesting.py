@@ -70,7 +70,11 @@ def test_A4_a_nested_workflow_is_traced_once_however_often_it_is_called():
     plan = outer.compile()
     assert len(runs) == 1
     assert [graph.name for graph in plan.shape.graphs] == ["outer", "middle", "inner"]
-    assert [(node.name, node.kind) for node in plan.nodes()] == [("middle", "plan"), ("middle~2", "plan"), ("inner", "plan")]
+    assert [(node.name, node.kind) for node in plan.nodes()] == [
+        ("middle", "plan"),
+        ("middle~2", "plan"),
+        ("inner", "plan"),
+    ]
 
 
 def test_A11_two_nested_workflows_of_one_name_stay_two():

@@ -59,7 +59,9 @@ def test_P1_a_later_call_may_be_ordered_before_an_earlier_one():
     plan.verify()
 
 
-@pytest.mark.parametrize("order", [lambda x: x >> log(), lambda x: log() >> x, lambda x: log() >> 3, lambda x: [log(), 3] >> log()])
+@pytest.mark.parametrize(
+    "order", [lambda x: x >> log(), lambda x: log() >> x, lambda x: log() >> 3, lambda x: [log(), 3] >> log()]
+)
 def test_P1_only_calls_can_be_ordered(order):
     with pytest.raises(PromiseError, match=r">> orders calls, and .* is not one") as caught:
         compile_with(order)

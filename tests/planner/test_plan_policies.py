@@ -202,20 +202,32 @@ def test_P1_an_override_changes_what_it_says_and_nothing_else(policy, given):
 # --- what is refused -------------------------------------------------------------------------------------------------------------
 
 WRONG = [
-    ("retries", [-1, 1.0, True, "3", None, 1_000_001, HUGE, [1]], "retries must be a whole number from 0 to 1,000,000, not"),
+    (
+        "retries",
+        [-1, 1.0, True, "3", None, 1_000_001, HUGE, [1]],
+        "retries must be a whole number from 0 to 1,000,000, not",
+    ),
     (
         "retry_delay",
         [-1, "1", None, True, [], (), [1, -1], ["1"], math.inf, math.nan, timedelta(seconds=-1), {1}, [[1]]],
         "retry_delay must be a number of seconds of at least 0, a timedelta, or a list of those, not",
     ),
     ("backoff", [0.5, 0, -1, "2", None, True, math.inf, math.nan, [2]], "backoff must be a number of at least 1, not"),
-    ("jitter", [-0.1, 1.1, "1", None, True, math.nan], "jitter must be a number from 0 to 1, the part of the delay that may change, not"),
+    (
+        "jitter",
+        [-0.1, 1.1, "1", None, True, math.nan],
+        "jitter must be a number from 0 to 1, the part of the delay that may change, not",
+    ),
     (
         "retry_on",
         ["OSError", OSError("x"), int, (OSError, int), [OSError, "ValueError"], {OSError}, 5, (OSError, None)],
         "retry_on must be an exception class, or several, not",
     ),
-    ("timeout", [0, -1, "1", True, math.inf, math.nan, [1], timedelta(0)], "timeout must be a number of seconds above 0, not"),
+    (
+        "timeout",
+        [0, -1, "1", True, math.inf, math.nan, [1], timedelta(0)],
+        "timeout must be a number of seconds above 0, not",
+    ),
     ("commit", ["all", "EACH", "", None, True, 1, ["each"]], 'commit must be "group" or "each", not'),
     ("pool", ["", 5, ["db"], True], "pool must be the name of a pool, not"),
     ("resources", ["2GiB", 2, {"cpu": 2}, (1, 2, 3)], "resources must be Resources"),
@@ -318,7 +330,9 @@ def test_P1_an_unknown_override_is_a_type_error_that_says_what_there_is(name):
     def flow() -> int:
         return work(1).with_overrides(**{name: 3})
 
-    with pytest.raises(TypeError, match=rf"with_overrides\(\) got an unexpected keyword argument '{name}'; there are: name, .*retries"):
+    with pytest.raises(
+        TypeError, match=rf"with_overrides\(\) got an unexpected keyword argument '{name}'; there are: name, .*retries"
+    ):
         flow.compile()
 
 
@@ -375,7 +389,11 @@ def test_P1_overrides_add_up_and_the_last_word_counts():
     def flow() -> int:
         return patient(1).with_overrides(retries=1, name="first").with_overrides(retries=2).with_overrides(timeout=5)
 
-    assert Plan.from_bytes(flow.compile().to_bytes()).shape.graphs[0].overrides[0] == {"name": "first", "retries": 2, "timeout": 5.0}
+    assert Plan.from_bytes(flow.compile().to_bytes()).shape.graphs[0].overrides[0] == {
+        "name": "first",
+        "retries": 2,
+        "timeout": 5.0,
+    }
 
 
 def test_P1_overrides_keep_with_their_node_when_order_edges_move_it():
@@ -522,7 +540,9 @@ def test_T1_bytes_with_a_bad_policy_are_no_plan(entries):
         Plan.from_bytes(data)
 
 
-@pytest.mark.parametrize("entries", [one for one in BAD_ENTRIES if one != {"retries": 0}], ids=repr)  # an override may say a default
+@pytest.mark.parametrize(
+    "entries", [one for one in BAD_ENTRIES if one != {"retries": 0}], ids=repr
+)  # an override may say a default
 def test_T1_bytes_with_a_bad_override_are_no_plan(entries):
     @workflow
     def flow() -> int:

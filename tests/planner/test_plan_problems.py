@@ -3,7 +3,15 @@
 import pytest
 
 from promissory import Workflow, task, workflow
-from promissory.errors import ArgumentValueError, CompileError, CompileErrors, DuplicateName, EdgeTypeError, OrderCycle, WrongCall
+from promissory.errors import (
+    ArgumentValueError,
+    CompileError,
+    CompileErrors,
+    DuplicateName,
+    EdgeTypeError,
+    OrderCycle,
+    WrongCall,
+)
 
 
 @task
@@ -43,7 +51,9 @@ def test_A7_several_problems_are_reported_together_in_the_order_of_the_source(pr
         (EdgeTypeError, "inc(x=…) wants int, but shout() gives str"),
         (EdgeTypeError, "the result of flow() wants str, but inc() gives int"),
     ]
-    assert [(one.where.file, one.where.line) for one in errors.problems[:4]] == [line_in(flow, offset) for offset in (2, 3, 5, 6)]
+    assert [(one.where.file, one.where.line) for one in errors.problems[:4]] == [
+        line_in(flow, offset) for offset in (2, 3, 5, 6)
+    ]
 
 
 def test_A7_the_text_numbers_the_problems_and_names_the_lines(problem_of):

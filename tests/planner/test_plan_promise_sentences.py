@@ -21,12 +21,18 @@ def branch(p):
 @pytest.mark.parametrize(
     ("misuse", "message"),
     [
-        (branch, "the truth of number() was asked for (if, while, not, and, or), but the value is not there before the run"),
+        (
+            branch,
+            "the truth of number() was asked for (if, while, not, and, or), but the value is not there before the run",
+        ),
         (len, "len() of number() was asked for, but the value is not there before the run"),
         (list, "number() can't be iterated or unpacked: how many items int has is not known before the run"),
         (lambda p: 1 + p, "arithmetic of number() was asked for, but the value is not there before the run"),
         (lambda p: p[1:2], "number()[…:…] takes a slice of a promise, but the value is not there before the run"),
-        (lambda p: p[p], "number()[number()] takes an item whose position is a promise itself, but the value is not there before the run"),
+        (
+            lambda p: p[p],
+            "number()[number()] takes an item whose position is a promise itself, but the value is not there before the run",
+        ),
         (hash, "number() was used as a key of a dict or a member of a set, but the value is not there before the run"),
         (lambda p: f"{p}", "number() was put into an f-string or format(), but the value is not there before the run"),
         (lambda p: p.real, "number() is a promise of int, which has no field 'real'; methods need the value"),

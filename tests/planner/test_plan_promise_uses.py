@@ -111,7 +111,10 @@ def test_P1_fields_items_and_keys_that_the_type_has_are_taken(body, type, path):
         (lambda x: row().prize, "Row has no field 'prize'"),
         (lambda x: row().maybe.names, "row().maybe is Inner | None: .names may not be there"),
         (lambda x: anything().price, "anything() is Any: its fields are not known"),
-        (lambda x: table().a, "table() is a promise of dict[str, list[int]], which has no field 'a'; methods need the value"),
+        (
+            lambda x: table().a,
+            "table() is a promise of dict[str, list[int]], which has no field 'a'; methods need the value",
+        ),
         (lambda x: x.prize, "Row has no field 'prize'"),
     ],
 )

@@ -63,16 +63,32 @@ def set_of_lists(x: set[list[int]]) -> int:
 
 
 REFUSED = [
-    (lambda x: x, "<lambda> can't be a {}: it is a lambda, which has no name that a plan could call it by", "write it with def"),
-    (generator, "generator can't be a {}: it is a generator, which has no result until it is iterated", "return a list"),
-    (async_generator, "async_generator can't be a {}: it is a generator, which has no result until it is iterated", "return a list"),
+    (
+        lambda x: x,
+        "<lambda> can't be a {}: it is a lambda, which has no name that a plan could call it by",
+        "write it with def",
+    ),
+    (
+        generator,
+        "generator can't be a {}: it is a generator, which has no result until it is iterated",
+        "return a list",
+    ),
+    (
+        async_generator,
+        "async_generator can't be a {}: it is a generator, which has no result until it is iterated",
+        "return a list",
+    ),
     (
         Holder.method,
         "Holder.method can't be a {}: it is a method, whose self would have to travel with each call",
         "write a function that takes what it needs",
     ),
     (starred, "starred can't be a {}: *numbers has no fixed set of typed inputs", "take a list: numbers: list[…]"),
-    (double_starred, "double_starred can't be a {}: **options has no fixed set of typed inputs", "take a dict: options: dict[str, …]"),
+    (
+        double_starred,
+        "double_starred can't be a {}: **options has no fixed set of typed inputs",
+        "take a dict: options: dict[str, …]",
+    ),
     (Holder.on_class, "@{} takes a plain function, not a method", "decorate a function at module level"),
     (Holder().method, "@{} takes a plain function, not a method", "decorate a function at module level"),
     (len, "@{} takes a plain function, not a builtin_function_or_method", "decorate a function at module level"),
@@ -83,7 +99,9 @@ REFUSED = [
 
 @pytest.mark.parametrize("decorator", [task, workflow, dynamic])
 @pytest.mark.parametrize(("function", "message", "way_out"), REFUSED, ids=range(len(REFUSED)))
-def test_A10_a_function_that_cannot_be_called_by_a_plan_is_refused_with_the_way_out(decorator, function, message, way_out):
+def test_A10_a_function_that_cannot_be_called_by_a_plan_is_refused_with_the_way_out(
+    decorator, function, message, way_out
+):
     kind = decorator.__name__
     with pytest.raises(DecorationError) as caught:
         decorator(function)
@@ -129,7 +147,10 @@ def test_A10_strict_says_which_parameters_lack_an_annotation():
 def test_A10_strict_names_the_class_that_would_travel_as_a_pickle():
     with pytest.raises(DecorationError) as caught:
         task(strict=True)(takes_unknown)
-    assert caught.value.message == "takes_unknown(x) is a Unknown, which has no wire form of its own and travels as a pickle"
+    assert (
+        caught.value.message
+        == "takes_unknown(x) is a Unknown, which has no wire form of its own and travels as a pickle"
+    )
     assert caught.value.way_out == "make it a dataclass, or say Opaque[Unknown] if you mean it"
 
 
@@ -172,7 +193,10 @@ def test_A10_None_as_the_default_of_an_int_says_what_to_annotate():
 def test_A10_an_annotation_without_wire_form_is_refused():
     with pytest.raises(DecorationError) as caught:
         task(set_of_lists)
-    assert caught.value.message == "set_of_lists(x): set[list[int]]: list[int] can't be a key or a member of a set, it is not hashable"
+    assert (
+        caught.value.message
+        == "set_of_lists(x): set[list[int]]: list[int] can't be a key or a member of a set, it is not hashable"
+    )
 
 
 @pytest.mark.parametrize("depth", [0, -1, 1.5, True, "3"])

@@ -136,7 +136,9 @@ def environment(seed: str) -> dict[str, str]:
     return {"PATH": os.defpath, "PYTHONPATH": root, "PYTHONHASHSEED": seed, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def compiled(folder: Path, *command: str, seed: str = "0", python: str = sys.executable, cwd: Path | None = None) -> list[str]:
+def compiled(
+    folder: Path, *command: str, seed: str = "0", python: str = sys.executable, cwd: Path | None = None
+) -> list[str]:
     ran = subprocess.run([python, *command], capture_output=True, text=True, cwd=cwd or folder, env=environment(seed))
     assert ran.returncode == 0, ran.stderr
     lines = ran.stdout.split()
@@ -174,7 +176,9 @@ def test_A5_python_dash_m_gives_the_same_bytes(folder, expected):
 
 
 def test_A5_the_folder_of_a_file_is_no_part_of_it(expected, tmp_path):
-    (tmp_path / "corpus.py").write_text("# moved down\n\n" + SOURCE.replace("from __future__", "\nfrom __future__"), encoding="utf-8")
+    (tmp_path / "corpus.py").write_text(
+        "# moved down\n\n" + SOURCE.replace("from __future__", "\nfrom __future__"), encoding="utf-8"
+    )
     assert compiled(tmp_path, "corpus.py") == expected
 
 
@@ -196,7 +200,9 @@ def test_A5_optimised_python_gives_the_same_bytes(folder, expected):
 def test_A5_every_python_found_gives_the_same_bytes(folder, expected, capsys):
     tried = pythons()
     with capsys.disabled():
-        print(f"\n[A5: the same plans under {len(tried)} interpreters: {', '.join(Path(one).name + ' ' + one for one in tried)}]")
+        print(
+            f"\n[A5: the same plans under {len(tried)} interpreters: {', '.join(Path(one).name + ' ' + one for one in tried)}]"
+        )
     assert [compiled(folder, "corpus.py", python=one, seed="7") for one in tried] == [expected] * len(tried)
 
 

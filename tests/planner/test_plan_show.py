@@ -35,7 +35,7 @@ class Row:
 
 
 @task
-def note(row: Row | None = None, *, tags: dict[str, Any] = {}) -> None:  # noqa: B006
+def note(row: Row | None = None, *, tags: dict[str, Any] = {}) -> None:
     pass
 
 

@@ -244,4 +244,7 @@ def test_A4_each_node_knows_the_line_of_its_call():
         )
 
     start = flow.function.__code__.co_firstlineno
-    assert [(node.where.file, node.where.line - start) for node in flow.compile().nodes()] == [(__file__, 2), (__file__, 3)]
+    assert [(node.where.file, node.where.line - start) for node in flow.compile().nodes()] == [
+        (__file__, 2),
+        (__file__, 3),
+    ]

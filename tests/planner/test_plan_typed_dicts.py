@@ -134,7 +134,9 @@ def test_P3_the_type_of_a_key_is_checked(problem_of):
     assert error.message == "add(x=…) wants int, but find()['title'] gives str"
 
 
-@pytest.mark.parametrize(("key", "said"), [("yaer", "'yaer'"), (0, "0"), (b"title", "b'title'"), (None, "None")], ids=str)
+@pytest.mark.parametrize(
+    ("key", "said"), [("yaer", "'yaer'"), (0, "0"), (b"title", "b'title'"), (None, "None")], ids=str
+)
 def test_P2_a_key_that_its_type_has_not_raises_at_once_and_names_those_it_has(problem_of, key, said):
     @workflow
     def flow() -> Any:
@@ -157,7 +159,15 @@ def test_P2_a_key_is_no_attribute(problem_of):
 
 @pytest.mark.parametrize(
     "use",
-    [len, list, dict, lambda movie: movie["title":], lambda movie: "title" in movie, lambda movie: movie.get("title"), lambda movie: movie | movie],
+    [
+        len,
+        list,
+        dict,
+        lambda movie: movie["title":],
+        lambda movie: "title" in movie,
+        lambda movie: movie.get("title"),
+        lambda movie: movie | movie,
+    ],
     ids=range(7),
 )
 def test_P2_everything_else_that_a_dict_can_do_raises_at_once(problem_of, use):
@@ -203,12 +213,21 @@ LITERALS = [
     (lambda: told(find("M", number())), "{'title': 'M', 'year': 1931}"),
     (lambda: told(anything("movie")), "{'title': 'M'}"),
     (lambda: told({"title": find("M", 5)["title"], "year": find("M", 5)["year"]}), "{'title': 'M', 'year': 5}"),
-    (lambda: told_all([find("M"), {"title": text()}, None, {"title": "N", "year": number()}]), "[{'title': 'M'}, {'title': 'M'}, None, {'title': 'N', 'year': 1931}]"),
-    (lambda: told_review({"movie": {"title": text()}, "stars": [number(), 0.5]}), "{'movie': {'title': 'M'}, 'stars': [1931.0, 0.5]}"),
+    (
+        lambda: told_all([find("M"), {"title": text()}, None, {"title": "N", "year": number()}]),
+        "[{'title': 'M'}, {'title': 'M'}, None, {'title': 'N', 'year': 1931}]",
+    ),
+    (
+        lambda: told_review({"movie": {"title": text()}, "stars": [number(), 0.5]}),
+        "{'movie': {'title': 'M'}, 'stars': [1931.0, 0.5]}",
+    ),
     (lambda: told_review({"movie": find("M", 5), "stars": []}), "{'movie': {'title': 'M', 'year': 5}, 'stars': []}"),
     (lambda: told_page({"items": [number(), 2], "next": number()}), "{'items': [1931.0, 2.0], 'next': 1931.0}"),
     (lambda: told_anything({"title": text()}), "{'title': 'M'}"),
-    (lambda: told_anything([find("M", 5), {"movie": find("M")}]), "[{'title': 'M', 'year': 5}, {'movie': {'title': 'M'}}]"),
+    (
+        lambda: told_anything([find("M", 5), {"movie": find("M")}]),
+        "[{'title': 'M', 'year': 5}, {'movie': {'title': 'M'}}]",
+    ),
     (lambda: told_either({"title": text()}), "{'title': 'M'}"),
     (lambda: told_either({"name": text()}), "{'name': 'M'}"),
     (lambda: told_either({"k": number()}), "{'k': 1931}"),
@@ -263,7 +282,10 @@ def test_A5_the_order_in_which_a_literal_was_written_is_not_part_of_the_plan():
 
 REFUSED = [
     (lambda: told({"year": number()}), "told(movie=…) wants Movie, but a dict was given: the key 'title' is missing"),
-    (lambda: told({"title": text(), "yaer": number()}), "told(movie=…) wants Movie, but a dict was given: it has no key 'yaer'"),
+    (
+        lambda: told({"title": text(), "yaer": number()}),
+        "told(movie=…) wants Movie, but a dict was given: it has no key 'yaer'",
+    ),
     (lambda: told({"title": text(), 5: number()}), "told(movie=…) wants Movie, but a dict was given: it has no key 5"),
     (lambda: told({"title": text(), "year": text()}), "told(movie=…) (at ['year']) wants int, but text() gives str"),
     (lambda: told({"title": number()}), "told(movie=…) (at ['title']) wants str, but number() gives int"),
@@ -273,7 +295,10 @@ REFUSED = [
     (lambda: told({}), "told(movie=…): expected Movie, and the key 'title' is missing"),
     (lambda: told([text()]), "told(movie=…) wants Movie, but list with promises in it was given"),
     (lambda: told(text()), "told(movie=…) wants Movie, but text() gives str"),
-    (lambda: told_all([{"title": text()}, {"title": number()}]), "told_all(movies=…) (at [1]) wants Movie | None, but dict with promises in it was given"),
+    (
+        lambda: told_all([{"title": text()}, {"title": number()}]),
+        "told_all(movies=…) (at [1]) wants Movie | None, but dict with promises in it was given",
+    ),
     (
         lambda: told_review({"movie": {"title": number()}, "stars": []}),
         "told_review(review=…) (at ['movie']['title']) wants str, but number() gives int",
@@ -296,8 +321,14 @@ def test_P3_what_does_not_fit_is_named_with_its_place(problem_of, make, sentence
 RUN_TIME = [
     (lambda: told({"title": anything("number")}), "told(movie=…)['title']: expected str, got int"),
     (lambda: told({"title": "M", "year": anything("movie")}), "told(movie=…)['year']: expected int, got dict"),
-    (lambda: told_review({"movie": {"title": anything("number")}, "stars": []}), "told_review(review=…)['movie']['title']: expected str, got int"),
-    (lambda: told_review({"movie": anything("wrong"), "stars": []}), "told_review(review=…)['movie']: expected Movie, which has no key 'yaer'"),
+    (
+        lambda: told_review({"movie": {"title": anything("number")}, "stars": []}),
+        "told_review(review=…)['movie']['title']: expected str, got int",
+    ),
+    (
+        lambda: told_review({"movie": anything("wrong"), "stars": []}),
+        "told_review(review=…)['movie']: expected Movie, which has no key 'yaer'",
+    ),
     (lambda: told(anything("wrong")), "told(movie=…): expected Movie, which has no key 'yaer'"),
     (lambda: told(anything("number")), "told(movie=…): expected Movie, got int"),
 ]
@@ -323,7 +354,9 @@ def test_P4_a_task_that_returns_another_dict_than_it_declares_fails():
 
     with pytest.raises(RunFailed) as caught:
         result_of(flow)
-    assert "wrong() returned something else than it declares: result: expected Movie, which has no key 'yaer'" in str(caught.value)
+    assert "wrong() returned something else than it declares: result: expected Movie, which has no key 'yaer'" in str(
+        caught.value
+    )
 
 
 # --- plans that others wrote ---------------------------------------------------------------------------------------------------------
@@ -339,11 +372,15 @@ def plan_with(binding):
     plan = two.compile()
     graph, data = plan.shape.graphs[0], pack([binding])
     begin = graph.offsets[-2]
-    changed = replace(graph, bindings=graph.bindings[:begin] + data, offsets=array("I", [*graph.offsets[:-1], begin + len(data)]))
+    changed = replace(
+        graph, bindings=graph.bindings[:begin] + data, offsets=array("I", [*graph.offsets[:-1], begin + len(data)])
+    )
     return replace(plan, shape=replace(plan.shape, graphs=(changed,)))
 
 
-@pytest.mark.parametrize("binding", [[RECORD, None, [0, [TUPLE, [1]]]], [RECORD, None, [0, [TUPLE, []]]]], ids=["there", "missing"])
+@pytest.mark.parametrize(
+    "binding", [[RECORD, None, [0, [TUPLE, [1]]]], [RECORD, None, [0, [TUPLE, []]]]], ids=["there", "missing"]
+)
 def test_a_plan_with_a_typed_dict_of_promises_is_verified(binding):
     plan_with(binding).verify()
 

@@ -25,15 +25,29 @@ def marked() -> dict[tuple[str, int], str]:
 
 def compare(reported: dict[tuple[str, int], str]) -> None:
     expected = marked()
-    unexpected = [f"{file}:{line}: {message}" for (file, line), message in sorted(reported.items()) if (file, line) not in expected]
-    accepted = [f"{file}:{line}: {text}" for (file, line), text in sorted(expected.items()) if (file, line) not in reported]
+    unexpected = [
+        f"{file}:{line}: {message}"
+        for (file, line), message in sorted(reported.items())
+        if (file, line) not in expected
+    ]
+    accepted = [
+        f"{file}:{line}: {text}" for (file, line), text in sorted(expected.items()) if (file, line) not in reported
+    ]
     assert (unexpected, accepted) == ([], []), "errors that should not be there, and lines that should have one"
 
 
 def test_P5_mypy_reads_the_samples_as_they_are_marked():
     if find_spec("mypy") is None:
         pytest.skip("mypy is not installed for this Python")
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-warn-unused-ignores", "--no-error-summary", "--follow-imports=silent"]
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--no-warn-unused-ignores",
+        "--no-error-summary",
+        "--follow-imports=silent",
+    ]
     ran = subprocess.run([*command, "--config-file=", *map(str, SAMPLES)], capture_output=True, text=True, cwd=ROOT)
     reported = {}
     for line in ran.stdout.splitlines():

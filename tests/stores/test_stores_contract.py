@@ -98,7 +98,10 @@ def test_J5_a_listing_of_more_than_a_thousand_keys_is_whole(place):
     """S3 gives a thousand at a time."""
     store = place.store()
     names = [f"runs/r/journal/{number:020d}" for number in range(1010)]
-    threads = [threading.Thread(target=lambda part=part: [store.put_new(name, b"") for name in names[part::8]]) for part in range(8)]
+    threads = [
+        threading.Thread(target=lambda part=part: [store.put_new(name, b"") for name in names[part::8]])
+        for part in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -115,7 +118,9 @@ def test_J5_a_key_is_no_folder_of_keys_that_begin_like_it(place, request):
     assert store.list("a/10") == []
 
 
-@pytest.mark.parametrize("name", ["with space", "ünïcode", "plus+and%25", "a=b,c", "quote'\"", "hash#and?query", "[brackets]", "star*"])
+@pytest.mark.parametrize(
+    "name", ["with space", "ünïcode", "plus+and%25", "a=b,c", "quote'\"", "hash#and?query", "[brackets]", "star*"]
+)
 def test_J5_a_store_may_lie_under_any_name(place, name):
     """What is special in a URL, a glob or an XML document is part of a name here."""
     if place.family == "file":
@@ -206,7 +211,12 @@ def test_X5_a_log_that_is_not_there_is_named(place):
 
 def test_X5_nothing_appended_is_nothing_lost(place):
     store = place.store()
-    assert [store.append(LOG, b""), store.append(LOG, b"ab"), store.append(LOG, b""), store.append(LOG, b"c")] == [0, 0, 2, 2]
+    assert [store.append(LOG, b""), store.append(LOG, b"ab"), store.append(LOG, b""), store.append(LOG, b"c")] == [
+        0,
+        0,
+        2,
+        2,
+    ]
     assert store.get(LOG) == b"abc"
 
 
@@ -291,7 +301,8 @@ def test_J1_of_many_processes_one_creates_each_of_fifty_keys(place, project):
         pytest.skip("memory is one process's own")
     project.write("racer.py", RACER)
     racers = {
-        name: project.spawn("racer.py", place.url, name, stdin=True) for name in ("ABCDEFGH" if place.family in ("file", "s3") else "ABC")
+        name: project.spawn("racer.py", place.url, name, stdin=True)
+        for name in ("ABCDEFGH" if place.family in ("file", "s3") else "ABC")
     }
     for racer in racers.values():
         assert racer.stdout.readline() == "ready\n", racer.stderr.read()
@@ -306,4 +317,6 @@ def test_J1_of_many_processes_one_creates_each_of_fifty_keys(place, project):
             assert winners.setdefault(number, name) == name
     assert sorted(winners) == list(range(KEYS))
     store = place.store()
-    assert {number: store.get(f"race/{number}") for number in winners} == {number: name.encode() * 100 for number, name in winners.items()}
+    assert {number: store.get(f"race/{number}") for number in winners} == {
+        number: name.encode() * 100 for number, name in winners.items()
+    }

@@ -116,7 +116,11 @@ def test_T4_credentials_are_in_no_error_of_any_verb(cloud, faults, credentials):
         for action in actions:
             with pytest.raises(StoreError) as told:
                 action()
-            text = "".join(traceback.format_exception(told.value)) + repr(told.value) + repr(pickle.dumps(StoreError(str(told.value))))
+            text = (
+                "".join(traceback.format_exception(told.value))
+                + repr(told.value)
+                + repr(pickle.dumps(StoreError(str(told.value))))
+            )
             for secret in credentials:
                 assert secret not in text
 

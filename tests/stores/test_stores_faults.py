@@ -57,7 +57,9 @@ def test_J6_a_server_that_is_busy_and_says_so_in_html_is_asked_again(cloud, stor
 
         def strike(self, handler):
             handler._answer(
-                503, {"Content-Type": "text/html"}, b"<html><body>the balancer has nobody to ask, your request is invalid now</body></html>"
+                503,
+                {"Content-Type": "text/html"},
+                b"<html><body>the balancer has nobody to ask, your request is invalid now</body></html>",
             )
 
     for action in (lambda: store.put_new("a/new", b"1"), lambda: store.get("a/warm"), lambda: store.list("a")):
@@ -187,7 +189,9 @@ def test_J6_nobody_there_is_told_with_the_address(on_s3, free_port, monkeypatch)
         Store(on_s3.url, patience=0.1).get("a/k")
 
 
-@pytest.mark.parametrize(("status", "code"), [(403, "AccessDenied"), (403, "AuthorizationFailure"), (401, "Unauthorized")])
+@pytest.mark.parametrize(
+    ("status", "code"), [(403, "AccessDenied"), (403, "AuthorizationFailure"), (401, "Unauthorized")]
+)
 def test_J6_what_is_forbidden_is_told_at_once_with_the_way_out(cloud, store, faults, status, code, request):
     actions = [
         ("write", lambda: store.put_new("a/new", b"1")),
@@ -199,7 +203,9 @@ def test_J6_what_is_forbidden_is_told_at_once_with_the_way_out(cloud, store, fau
     for verb, action in actions:
         cloud.proxy.forget()
         cloud.proxy.fail(lambda request, body: faults.Answer(status, code))
-        with pytest.raises(StoreError, match=f"can't {verb} .* in the store {cloud.url}: .*credentials come from the environment"):
+        with pytest.raises(
+            StoreError, match=f"can't {verb} .* in the store {cloud.url}: .*credentials come from the environment"
+        ):
             action()
         assert len(cloud.proxy.requests) == 1, verb
 
@@ -217,7 +223,9 @@ def test_J6_a_bucket_that_is_not_there_is_told_at_once(cloud):
     cloud.url = f"{cloud.family}://no-such-bucket-here/prefix"
     store = cloud.store()
     cloud.proxy.forget()
-    with pytest.raises(StoreError, match=f"can't write a/new in the store {cloud.url}: .*(bucket|container|no-such-bucket-here)"):
+    with pytest.raises(
+        StoreError, match=f"can't write a/new in the store {cloud.url}: .*(bucket|container|no-such-bucket-here)"
+    ):
         store.put_new("a/new", b"1")
     assert len(cloud.proxy.requests) <= 2
 

@@ -105,7 +105,11 @@ def test_J6_a_request_that_fails_is_made_once_by_the_library(cloud, faults):
         lambda: store.delete("a/warm"),
         lambda: store.list("a"),
     ]
-    for fault in (faults.Answer(500, "InternalError"), faults.Answer(503, "SlowDown"), faults.Answer(429, "TooManyRequests")):
+    for fault in (
+        faults.Answer(500, "InternalError"),
+        faults.Answer(503, "SlowDown"),
+        faults.Answer(429, "TooManyRequests"),
+    ):
         for number, action in enumerate(actions):
             cloud.proxy.forget()
             cloud.proxy.fail(lambda request, body, fault=fault: fault)

@@ -211,7 +211,9 @@ def test_J3_several_that_begin_one_run_at_one_time_have_one_result(cloud):
     def begin():
         together.wait(60)
         try:
-            results.append(run(sort, {"numbers": NUMBERS[:50], "threshold": 100}, store=cloud.url, run_id="same").result)
+            results.append(
+                run(sort, {"numbers": NUMBERS[:50], "threshold": 100}, store=cloud.url, run_id="same").result
+            )
         except (Fenced, RunIsLive) as error:
             problems.append(error)
 

@@ -29,7 +29,8 @@ def forgetful(on_s3, another_proxy, monkeypatch):
 
 def test_J5_a_server_that_takes_no_notice_of_the_condition_is_refused(on_s3, forgetful):
     with pytest.raises(
-        UnsupportedStore, match=r"lets two writers create one key .* so it can't be shared. Use another one; or, .* say so: single\+s3://"
+        UnsupportedStore,
+        match=r"lets two writers create one key .* so it can't be shared. Use another one; or, .* say so: single\+s3://",
     ):
         run(twice, {"x": 1}, store=on_s3.url)
     assert [key for key in on_s3.contents() if "/runs/" in key] == []
@@ -80,10 +81,13 @@ def test_J5_a_store_that_cannot_be_written_is_told_before_anything_runs(cloud, f
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://host/x", "http://host/x", "https://host/x", "sftp://host/x", "hdfs://host/x", "zip://x", "nonsense://x"]
+    "url",
+    ["ftp://host/x", "http://host/x", "https://host/x", "sftp://host/x", "hdfs://host/x", "zip://x", "nonsense://x"],
 )
 def test_J5_what_cannot_create_atomically_is_refused_with_both_ways_out(url):
-    with pytest.raises(UnsupportedStore, match=r"can't be shared: .* Use file://, s3://, gs:// or abfs://; or, .* say so: single\+"):
+    with pytest.raises(
+        UnsupportedStore, match=r"can't be shared: .* Use file://, s3://, gs:// or abfs://; or, .* say so: single\+"
+    ):
         Store(url)
 
 
@@ -133,7 +137,9 @@ def test_J5_a_library_that_is_not_installed_is_named(monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "aiobotocore.httpsession", None)
-    with pytest.raises(UnsupportedStore, match=r"needs a library that is not installed .*: pip install 'promissory\[s3\]'"):
+    with pytest.raises(
+        UnsupportedStore, match=r"needs a library that is not installed .*: pip install 'promissory\[s3\]'"
+    ):
         Store("s3://bucket/prefix")
 
 

@@ -38,7 +38,13 @@ def reveal(monkeypatch, *values):
 
 def test_T4_a_secret_is_its_name_in_every_form():
     secret = Secret("API_TOKEN")
-    assert (repr(secret), secret.name, secret == Secret("API_TOKEN"), secret == Secret("OTHER"), secret == "API_TOKEN") == (
+    assert (
+        repr(secret),
+        secret.name,
+        secret == Secret("API_TOKEN"),
+        secret == Secret("OTHER"),
+        secret == "API_TOKEN",
+    ) == (
         "Secret('API_TOKEN')",
         "API_TOKEN",
         True,
@@ -61,7 +67,9 @@ def test_T4_a_name_may_be_what_environments_and_containers_have(name):
     assert Secret(name).name == name
 
 
-@pytest.mark.parametrize("name", ["", "1a", "a b", "a/b", "../a", ".a", "-a", "ä", "a" * 129, "a\n", "a=b", None, 5, b"A"])
+@pytest.mark.parametrize(
+    "name", ["", "1a", "a b", "a/b", "../a", ".a", "-a", "ä", "a" * 129, "a\n", "a=b", None, 5, b"A"]
+)
 def test_T4_what_cannot_be_a_name_is_refused(name):
     with pytest.raises(ValueError, match=r"can't name a secret: letters, digits, '_', '\.' and '-' can"):
         Secret(name)
@@ -147,7 +155,8 @@ def test_T4_a_resolver_that_gives_no_text_is_told_so():
 
 def test_T4_an_unknown_secret_is_told_with_every_way_out(folder):
     with pytest.raises(
-        SecretNotFound, match="the secret NOT_HERE is not known here: set the environment variable NOT_HERE, put it into the file"
+        SecretNotFound,
+        match="the secret NOT_HERE is not known here: set the environment variable NOT_HERE, put it into the file",
     ) as told:
         Secret("NOT_HERE").reveal()
     assert str(folder / "NOT_HERE") in str(told.value)

@@ -217,7 +217,8 @@ def test_a_tree_that_is_no_value_of_any_is_a_format_error(tree):
 
 
 @pytest.mark.parametrize(
-    "tree", [[ENUM, "os:environ", "PATH"], [ENUM, "string:ascii_letters", 0], [RECORD, "fractions:Fraction", ["a"], [1]]]
+    "tree",
+    [[ENUM, "os:environ", "PATH"], [ENUM, "string:ascii_letters", 0], [RECORD, "fractions:Fraction", ["a"], [1]]],
 )
 def test_T1_a_name_on_the_wire_reaches_only_what_it_says_it_is(tree):
     with pytest.raises(FormatError):

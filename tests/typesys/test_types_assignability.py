@@ -124,14 +124,18 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("source", "target"), ALLOWED, ids=[f"{i}-{type_of(a)} to {type_of(b)}" for i, (a, b) in enumerate(ALLOWED)])
+@pytest.mark.parametrize(
+    ("source", "target"), ALLOWED, ids=[f"{i}-{type_of(a)} to {type_of(b)}" for i, (a, b) in enumerate(ALLOWED)]
+)
 def test_P3_what_may_be_passed(source, target):
     assert why_not(type_of(source), type_of(target)) is None
     assert assignable(type_of(source), type_of(target))
 
 
 @pytest.mark.parametrize(
-    ("source", "target", "reason"), REFUSED, ids=[f"{i}-{type_of(a)} to {type_of(b)}" for i, (a, b, _) in enumerate(REFUSED)]
+    ("source", "target", "reason"),
+    REFUSED,
+    ids=[f"{i}-{type_of(a)} to {type_of(b)}" for i, (a, b, _) in enumerate(REFUSED)],
 )
 def test_P3_what_may_not_be_passed_and_why(source, target, reason):
     assert why_not(type_of(source), type_of(target)) == reason

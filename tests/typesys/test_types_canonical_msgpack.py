@@ -12,7 +12,13 @@ from promissory.typesys.canonical import digest, pack, pack_map, unpack, unpack_
 QUICK = settings(max_examples=150, deadline=None, database=None, derandomize=True)
 
 trees = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.integers(-(2**80), 2**80) | st.floats(allow_nan=False) | st.text() | st.binary(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(-(2**80), 2**80)
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.binary(),
     lambda inner: st.lists(inner, max_size=4),
     max_leaves=12,
 )

@@ -62,7 +62,10 @@ def test_a_short_file_says_how_many_bytes_are_there():
 
 
 def test_another_kind_of_file_is_refused():
-    assert refusal(seal(b"GIF8", 1, 1, PAYLOAD)) == "a plan begins with b'GIF8', not with b'PRMS': this is some other file (at byte 0)"
+    assert (
+        refusal(seal(b"GIF8", 1, 1, PAYLOAD))
+        == "a plan begins with b'GIF8', not with b'PRMS': this is some other file (at byte 0)"
+    )
 
 
 def test_a_newer_version_says_what_to_do():
@@ -73,7 +76,8 @@ def test_a_newer_version_says_what_to_do():
 
 def test_a_version_that_never_was_is_refused():
     assert (
-        refusal(seal(MAGIC, 0, 1, PAYLOAD)) == "a plan has format version 0; this reader knows up to 2: it was never released (at byte 4)"
+        refusal(seal(MAGIC, 0, 1, PAYLOAD))
+        == "a plan has format version 0; this reader knows up to 2: it was never released (at byte 4)"
     )
 
 
@@ -83,7 +87,9 @@ def test_an_older_version_is_read():
 
 def test_damage_is_told_from_the_rest():
     damaged = WHOLE[:16] + b"X" + WHOLE[17:]
-    assert refusal(damaged) == f"a plan is damaged: its check sum does not match its bytes (at byte {15 + len(PAYLOAD)})"
+    assert (
+        refusal(damaged) == f"a plan is damaged: its check sum does not match its bytes (at byte {15 + len(PAYLOAD)})"
+    )
 
 
 def test_a_length_beyond_all_memory_is_only_cut_short():

@@ -7,7 +7,17 @@ from typing import Any, Literal
 
 import pytest
 
-from promissory.typesys import AnnotationError, FormatError, ParseError, TypeMismatch, assignable, check, codec_of, type_of, why_not
+from promissory.typesys import (
+    AnnotationError,
+    FormatError,
+    ParseError,
+    TypeMismatch,
+    assignable,
+    check,
+    codec_of,
+    type_of,
+    why_not,
+)
 from promissory.typesys.canonical import pack, unpack
 from promissory.typesys.infer import Inference
 from promissory.typesys.parse import parse_json, parse_text, to_json
@@ -191,7 +201,10 @@ def test_P4_a_mismatch_says_where_and_what(value, annotation, sentence):
     assert str(caught.value) == sentence
 
 
-@pytest.mark.parametrize(("value", "sentence"), [(1, "expected Access, got int"), (Mode.A, "expected Access, got Mode"), ("READ", "expected Access, got str")])
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [(1, "expected Access, got int"), (Mode.A, "expected Access, got Mode"), ("READ", "expected Access, got str")],
+)
 def test_P4_a_value_of_any_that_is_something_else_is_refused(value, sentence):
     with pytest.raises(TypeMismatch) as caught:
         transcode(codec_of(Any).lower(value), ANY, type_of(Access))
@@ -320,7 +333,11 @@ def test_T1_a_tree_that_is_no_value_is_a_format_error_or_at_least_a_member(tree)
     assert found in Access
 
 
-@pytest.mark.parametrize("tree", [[6, "re:RegexFlag", "I"], [6, "re:RegexFlag", None], [6, "re:RegexFlag", [1]], [6, "re:Pattern", 1]], ids=str)
+@pytest.mark.parametrize(
+    "tree",
+    [[6, "re:RegexFlag", "I"], [6, "re:RegexFlag", None], [6, "re:RegexFlag", [1]], [6, "re:Pattern", 1]],
+    ids=str,
+)
 def test_T1_a_value_of_any_that_is_no_flag_is_a_format_error(tree):
     with pytest.raises(FormatError):
         codec_of(Any).decode(pack(tree))

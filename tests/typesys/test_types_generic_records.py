@@ -4,7 +4,19 @@ import enum
 import sys
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, NotRequired, Optional, TypedDict, TypeVar, TypeVarTuple
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    NewType,
+    NotRequired,
+    Optional,
+    TypedDict,
+    TypeVar,
+    TypeVarTuple,
+)
 
 import pytest
 
@@ -14,7 +26,19 @@ from promissory.typesys.infer import Inference
 from promissory.typesys.parse import parse_json, to_json
 from promissory.typesys.transcode import fits, step_type, transcode
 from promissory.typesys.type_format import type_bytes, type_from_bytes
-from promissory.typesys.types import ANY, INT, STR, Definition, Field, RecordType, RefType, class_name, full_name, short_name, union
+from promissory.typesys.types import (
+    ANY,
+    INT,
+    STR,
+    Definition,
+    Field,
+    RecordType,
+    RefType,
+    class_name,
+    full_name,
+    short_name,
+    union,
+)
 from promissory.typesys.wire import codec_for
 
 T = TypeVar("T")
@@ -199,7 +223,9 @@ def test_one_that_has_no_arguments_is_one_of_any():
     assert fields_of(Box) == [("item", "Any"), ("more", "list[Any]")]
 
 
-@pytest.mark.parametrize("arguments", [(Color, Literal[Color.RED]), (Row, Opaque[Row]), (Color, Opaque[Color])], ids=str)
+@pytest.mark.parametrize(
+    "arguments", [(Color, Literal[Color.RED]), (Row, Opaque[Row]), (Color, Opaque[Color])], ids=str
+)
 def test_arguments_that_differ_give_types_that_differ(arguments):
     one, other = arguments
     both = type_of(tuple[Box[one], Box[other]]).items
@@ -226,7 +252,9 @@ def test_two_classes_of_one_name_are_refused_as_arguments_too():
 
     first, second = make(int), make(str)
     assert travel(Box(first(1)), Box[first]) == Box(first(1))
-    with pytest.raises(AnnotationError, match=r"two classes are both called .*Made, and a plan tells classes apart by name; rename one"):
+    with pytest.raises(
+        AnnotationError, match=r"two classes are both called .*Made, and a plan tells classes apart by name; rename one"
+    ):
         type_of(tuple[Box[first], Box[second]])
 
 
@@ -406,7 +434,10 @@ def test_generic_records_in_the_new_syntax(write_module, postponed):
     assert fields_of(Box[int]) == [("item", "int"), ("more", "list[int]")]
     assert fields_of(Box) == [("item", "Any"), ("more", "list[Any]")]
     assert fields_of(Pair[int, str]) == [("a", "int"), ("b", "str")]
-    assert [(f.name, str(f.type), f.required) for f in type_of(Page[str]).fields] == [("items", "list[str]", True), ("next", "str", False)]
+    assert [(f.name, str(f.type), f.required) for f in type_of(Page[str]).fields] == [
+        ("items", "list[str]", True),
+        ("next", "str", False),
+    ]
     assert fields_of(module.Bounded[int]) == [("item", "int")]
     for annotation, value in (
         (Box[int], Box(1, [2])),
@@ -477,7 +508,13 @@ def test_A10_postponed_annotations_say_the_same(write_module):
 
 NAME = "m:Box[int]"
 BOX = RecordType(NAME, (Definition(NAME, "dataclass", (Field("item", INT),)),))
-NODE = RecordType("m:N[m:R]", (Definition("m:N[m:R]", "namedtuple", (Field("next", RefType("m:N[m:R]")), Field("row", RefType("m:R")))), Definition("m:R", "dataclass", ())))
+NODE = RecordType(
+    "m:N[m:R]",
+    (
+        Definition("m:N[m:R]", "namedtuple", (Field("next", RefType("m:N[m:R]")), Field("row", RefType("m:R")))),
+        Definition("m:R", "dataclass", ()),
+    ),
+)
 
 
 @pytest.mark.parametrize(
@@ -486,8 +523,21 @@ NODE = RecordType("m:N[m:R]", (Definition("m:N[m:R]", "namedtuple", (Field("next
         (BOX, "9313aa" + NAME.encode().hex() + "9193aa" + NAME.encode().hex() + "c29193a4" + b"item".hex() + "03c3"),
         (
             NODE,
-            "9313a8" + b"m:N[m:R]".hex() + "9293a8" + b"m:N[m:R]".hex() + "c39293a4" + b"next".hex() + "9214a8" + b"m:N[m:R]".hex() + "c393a3" + b"row".hex()
-            + "9214a3" + b"m:R".hex() + "c393a3" + b"m:R".hex() + "c290",
+            "9313a8"
+            + b"m:N[m:R]".hex()
+            + "9293a8"
+            + b"m:N[m:R]".hex()
+            + "c39293a4"
+            + b"next".hex()
+            + "9214a8"
+            + b"m:N[m:R]".hex()
+            + "c393a3"
+            + b"row".hex()
+            + "9214a3"
+            + b"m:R".hex()
+            + "c393a3"
+            + b"m:R".hex()
+            + "c290",
         ),
     ],
     ids=["Box[int]", "N[R]"],
@@ -577,7 +627,11 @@ def test_in_a_union_a_value_takes_the_arm_that_has_its_items(annotation, values)
 # --- what may go where -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("source", "target"), [(Box[int], Box[str]), (Box[str], Pair[str]), (Box[Row], Box[int]), (list[Node[int]], list[Node[str]])], ids=str)
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [(Box[int], Box[str]), (Box[str], Pair[str]), (Box[Row], Box[int]), (list[Node[int]], list[Node[str]])],
+    ids=str,
+)
 def test_P3_one_of_other_arguments_may_not_be_passed(source, target):
     assert not assignable(type_of(source), type_of(target))
 

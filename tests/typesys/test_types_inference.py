@@ -13,7 +13,17 @@ import pytest
 
 from promissory import Opaque, type_of
 from promissory.typesys.infer import Inference, mentions_opaque
-from promissory.typesys.types import INT, Definition, EnumType, Field, ListType, LiteralType, RecordType, RefType, UnionType
+from promissory.typesys.types import (
+    INT,
+    Definition,
+    EnumType,
+    Field,
+    ListType,
+    LiteralType,
+    RecordType,
+    RefType,
+    UnionType,
+)
 
 UserId = NewType("UserId", int)
 

@@ -112,4 +112,6 @@ def test_a_second_codec_for_a_class_or_a_name_is_refused():
 def test_a_named_type_that_this_process_does_not_know_is_an_error_that_names_it():
     with pytest.raises(AnnotationError) as caught:
         family_named("shop.Money")
-    assert str(caught.value).startswith("no codec is registered for the type 'shop.Money'; the module that calls register_codec has to be imported")
+    assert str(caught.value).startswith(
+        "no codec is registered for the type 'shop.Money'; the module that calls register_codec has to be imported"
+    )

@@ -102,7 +102,9 @@ ROUND_TRIPS = [
 ]
 
 
-@pytest.mark.parametrize(("annotation", "values"), ROUND_TRIPS, ids=[f"{i}-{type_of(a)}" for i, (a, _) in enumerate(ROUND_TRIPS)])
+@pytest.mark.parametrize(
+    ("annotation", "values"), ROUND_TRIPS, ids=[f"{i}-{type_of(a)}" for i, (a, _) in enumerate(ROUND_TRIPS)]
+)
 def test_what_is_shown_as_json_is_read_back(annotation, values):
     codec = codec_of(annotation)
     for value in values:
@@ -175,7 +177,10 @@ def test_a_missing_field_is_named():
 def test_a_missing_field_with_a_default_says_why_it_must_be_written():
     with pytest.raises(ParseError) as caught:
         parse_json({"price": 1}, type_of(Row))
-    assert str(caught.value) == "value: Row needs the field 'tags' (its class has a default, which is not known here: write it out)"
+    assert (
+        str(caught.value)
+        == "value: Row needs the field 'tags' (its class has a default, which is not known here: write it out)"
+    )
 
 
 def test_a_time_of_another_kind_is_refused_in_one_sentence():

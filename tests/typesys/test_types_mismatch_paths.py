@@ -74,7 +74,12 @@ PATHS = [
     ([Color.RED, 1], list[Color], "[1]", "expected Color, got int"),
     ([None, [1, "a"]], list[list[int] | None], "[1][1]", "expected int, got str"),
     ([1, "a", None], list[int | str], "[2]", "expected int | str, got None"),
-    ({"a": [1, (2, {3: "x"})]}, dict[str, list[int | tuple[int, dict[int, int]]]], "['a'][1][1][3]", "expected int, got str"),
+    (
+        {"a": [1, (2, {3: "x"})]},
+        dict[str, list[int | tuple[int, dict[int, int]]]],
+        "['a'][1][1][3]",
+        "expected int, got str",
+    ),
 ]
 
 

@@ -10,7 +10,18 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from promissory.typesys import AnnotationError, FormatError, Opaque, ParseError, TypeMismatch, assignable, check, codec_of, type_of, why_not
+from promissory.typesys import (
+    AnnotationError,
+    FormatError,
+    Opaque,
+    ParseError,
+    TypeMismatch,
+    assignable,
+    check,
+    codec_of,
+    type_of,
+    why_not,
+)
 from promissory.typesys.canonical import pack, unpack
 from promissory.typesys.infer import Inference, mentions_opaque
 from promissory.typesys.parse import parse_json, parse_text, to_json
@@ -74,7 +85,11 @@ VALUES = [
     (Queue, Queue(deque([1]), Counter("ab"), OrderedDict(x=Queue())), "Queue"),
     (list[deque[int]], [deque([1]), deque()], "list[deque[int]]"),
     (dict[str, Counter[int]], {"a": Counter([1, 1])}, "dict[str, Counter[int]]"),
-    (tuple[deque[int], OrderedDict[str, int]], (deque([1]), OrderedDict(a=1)), "tuple[deque[int], OrderedDict[str, int]]"),
+    (
+        tuple[deque[int], OrderedDict[str, int]],
+        (deque([1]), OrderedDict(a=1)),
+        "tuple[deque[int], OrderedDict[str, int]]",
+    ),
     (deque[int] | list[int] | None, deque([1]), "deque[int] | list[int] | None"),
 ]
 IDS = [f"{i}-{text}" for i, (_, _, text) in enumerate(VALUES)]
@@ -182,9 +197,17 @@ def test_the_classes_inside_are_kept_and_those_that_nothing_knows_reported():
     assert mentions_opaque(type_of(deque[Opaque[Model]]))
 
 
-@pytest.mark.parametrize("inner", [deque[int], OrderedDict[str, int], Counter[str], MappingProxyType[str, int]], ids=str)
+@pytest.mark.parametrize(
+    "inner", [deque[int], OrderedDict[str, int], Counter[str], MappingProxyType[str, int]], ids=str
+)
 def test_none_of_them_can_be_a_key_or_a_member_of_a_set(inner):
-    for annotation in (set[inner], dict[inner, int], frozenset[tuple[int, inner]], Counter[inner], OrderedDict[inner, int]):
+    for annotation in (
+        set[inner],
+        dict[inner, int],
+        frozenset[tuple[int, inner]],
+        Counter[inner],
+        OrderedDict[inner, int],
+    ):
         with pytest.raises(AnnotationError, match=r"can't be a key or a member of a set, it is not hashable"):
             type_of(annotation)
 
@@ -313,7 +336,11 @@ def test_P3_what_may_not_be_passed_and_why(source, target, reason):
     assert why_not(type_of(source), type_of(target)) == reason
 
 
-@pytest.mark.parametrize(("source", "target"), [(deque[str], deque[int]), (Counter[int], Counter[str]), (OrderedDict[str, int], OrderedDict[str, str])], ids=str)
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [(deque[str], deque[int]), (Counter[int], Counter[str]), (OrderedDict[str, int], OrderedDict[str, str])],
+    ids=str,
+)
 def test_P3_containers_of_other_items_may_not_be_passed(source, target):
     assert not assignable(type_of(source), type_of(target))
 
@@ -405,7 +432,10 @@ def test_T1_a_tree_that_is_no_value_is_a_format_error(annotation, tree):
         codec_of(annotation).decode(pack(tree))
 
 
-@pytest.mark.parametrize("name", ["collections.deque", "collections.OrderedDict", "collections.Counter", "types.MappingProxyType", "re.Pattern"])
+@pytest.mark.parametrize(
+    "name",
+    ["collections.deque", "collections.OrderedDict", "collections.Counter", "types.MappingProxyType", "re.Pattern"],
+)
 def test_T1_a_family_over_another_type_than_its_own_is_refused_or_can_be_printed(name):
     for wire in (3, 0, [10, 3], [12, []], [12, [3]], [11, 3, 5]):
         try:

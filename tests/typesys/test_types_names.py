@@ -114,7 +114,14 @@ def test_A5_a_class_of_the_main_script_has_its_name_in_a_spawned_process_too(pro
 
 
 def test_what_was_typed_in_has_the_name_main(project):
-    assert python(project, "-c", "from promissory.typesys.names import qualified_name\nclass A: pass\nprint(qualified_name(A))") == "__main__:A"
+    assert (
+        python(
+            project,
+            "-c",
+            "from promissory.typesys.names import qualified_name\nclass A: pass\nprint(qualified_name(A))",
+        )
+        == "__main__:A"
+    )
 
 
 @pytest.mark.parametrize("thing", [Fraction, os.path.join, Outer, Outer.Inner, Outer.method, dataclass])

@@ -10,7 +10,17 @@ from uuid import UUID, uuid5
 
 import pytest
 
-from promissory.typesys import AnnotationError, FormatError, ParseError, TypeMismatch, assignable, check, codec_of, type_of, why_not
+from promissory.typesys import (
+    AnnotationError,
+    FormatError,
+    ParseError,
+    TypeMismatch,
+    assignable,
+    check,
+    codec_of,
+    type_of,
+    why_not,
+)
 from promissory.typesys.canonical import pack, unpack_canonical
 from promissory.typesys.parse import parse_json, parse_text, to_json
 from promissory.typesys.transcode import fits, transcode
@@ -288,8 +298,15 @@ def test_P3_each_may_be_passed_as_itself_as_any_and_as_optional(annotation):
 @pytest.mark.parametrize("annotation", FAMILIES, ids=[cls.__name__ for cls in FAMILIES])
 def test_what_python_can_hash_may_be_a_key_and_the_rest_is_refused(annotation):
     if not issubclass(annotation, Hashable):
-        for container in (set[annotation], dict[annotation, int], frozenset[tuple[int, annotation]], dict[annotation | None, int]):
-            with pytest.raises(AnnotationError, match="bytearray can't be a key or a member of a set, it is not hashable"):
+        for container in (
+            set[annotation],
+            dict[annotation, int],
+            frozenset[tuple[int, annotation]],
+            dict[annotation | None, int],
+        ):
+            with pytest.raises(
+                AnnotationError, match="bytearray can't be a key or a member of a set, it is not hashable"
+            ):
                 type_of(container)
         return
     values = [value for cls, value in VALUES if cls is annotation]
@@ -332,7 +349,12 @@ def test_a_text_is_read_as_its_type(text, annotation, value):
 
 
 def test_a_text_is_written_as_the_encoder_writes_its_value():
-    for text, annotation, tree in ((" 1.0 ", Decimal, "1.0"), ("1e5", Decimal, "1E+5"), ("2/4", Fraction, "1/2"), ("0.5", Fraction, "1/2")):
+    for text, annotation, tree in (
+        (" 1.0 ", Decimal, "1.0"),
+        ("1e5", Decimal, "1E+5"),
+        ("2/4", Fraction, "1/2"),
+        ("0.5", Fraction, "1/2"),
+    ):
         assert parse_text(text, type_of(annotation)) == tree
 
 
@@ -356,7 +378,9 @@ def test_a_json_value_that_does_not_fit_is_refused_with_the_reason(value, annota
     assert str(caught.value) == sentence
 
 
-@pytest.mark.parametrize(("text", "annotation"), [("abc", Decimal), ("", Decimal), ("1.5.5", Decimal), ("1/0", Fraction), ("", Fraction)])
+@pytest.mark.parametrize(
+    ("text", "annotation"), [("abc", Decimal), ("", Decimal), ("1.5.5", Decimal), ("1/0", Fraction), ("", Fraction)]
+)
 def test_a_text_that_is_no_number_is_a_parse_error(text, annotation):
     for read in (parse_text, parse_json):
         with pytest.raises(ParseError) as caught:

@@ -77,7 +77,9 @@ GOOD = [
 ]
 
 
-@pytest.mark.parametrize(("text", "annotation", "value"), GOOD, ids=[f"{i}-{type_of(a)}" for i, (_, a, _) in enumerate(GOOD)])
+@pytest.mark.parametrize(
+    ("text", "annotation", "value"), GOOD, ids=[f"{i}-{type_of(a)}" for i, (_, a, _) in enumerate(GOOD)]
+)
 def test_a_text_is_read_as_its_type(text, annotation, value):
     again = read(text, annotation)
     assert again == value
@@ -96,14 +98,20 @@ BAD = [
     ("soon", timedelta, "'soon' is not timedelta: it isn't JSON (Expecting value: line 1 column 1 (char 0))"),
     ("x", int | float, "'x' is not int | float"),
     ("[1", list[int], "'[1' is not list[int]: it isn't JSON (Expecting ',' delimiter: line 1 column 3 (char 2))"),
-    ("x" * 100, list[int], f"'{'x' * 57}…' is not list[int]: it isn't JSON (Expecting value: line 1 column 1 (char 0))"),
+    (
+        "x" * 100,
+        list[int],
+        f"'{'x' * 57}…' is not list[int]: it isn't JSON (Expecting value: line 1 column 1 (char 0))",
+    ),
     ('{"a": 1}', list[int], "value: expected list[int], got an object"),
     ("[1, true]", list[int], "[1]: expected int, got bool"),
     ("1", Opaque[int], "value: a Opaque[int] travels as a pickle and can't be given as text"),
 ]
 
 
-@pytest.mark.parametrize(("text", "annotation", "sentence"), BAD, ids=[f"{i}-{type_of(a)}" for i, (_, a, _) in enumerate(BAD)])
+@pytest.mark.parametrize(
+    ("text", "annotation", "sentence"), BAD, ids=[f"{i}-{type_of(a)}" for i, (_, a, _) in enumerate(BAD)]
+)
 def test_a_text_that_does_not_fit_is_refused_with_the_reason(text, annotation, sentence):
     with pytest.raises(ParseError) as caught:
         parse_text(text, type_of(annotation))

@@ -62,7 +62,9 @@ def test_a_value_goes_to_any_and_back_and_to_json_and_back(annotation, value):
     there = transcode(tree, codec.type, ANY)
     assert pack(there) == codec_of(Any).encode(value)
     assert pack(transcode(there, ANY, codec.type)) == codec.encode(value)
-    if annotation is not re.Pattern:  # in JSON text and bytes look alike: the type has to say which of them the pattern is of
+    if (
+        annotation is not re.Pattern
+    ):  # in JSON text and bytes look alike: the type has to say which of them the pattern is of
         assert pack(parse_json(to_json(tree, codec.type), codec.type)) == codec.encode(value)
     assert fits(unpack(pack(tree)), codec.type)
     check(value, annotation)

@@ -84,7 +84,10 @@ hashable = [
     (Access, st.integers(0, 15).map(Access)),
     (timezone, st.timedeltas(timedelta(hours=-23), timedelta(hours=23)).map(timezone)),
     (Key[int], st.builds(Key, integers)),
-    (int | Decimal | Access | UUID, integers | st.decimals(allow_nan=False) | st.integers(0, 15).map(Access) | st.uuids()),
+    (
+        int | Decimal | Access | UUID,
+        integers | st.decimals(allow_nan=False) | st.integers(0, 15).map(Access) | st.uuids(),
+    ),
 ]
 patterns = st.builds(re.compile, st.text("ab.|", max_size=4), st.sampled_from([0, re.IGNORECASE]))
 leaves = [*hashable, (None, st.none()), (datetime, st.datetimes()), (time, st.times()), (re.Pattern[str], patterns)]
@@ -96,14 +99,23 @@ def containers(inner):
         inner.map(lambda p: (list[p[0]], st.lists(p[1], max_size=4))),
         inner.map(lambda p: (tuple[p[0], ...], st.lists(p[1], max_size=4).map(tuple))),
         st.tuples(inner, inner).map(lambda ps: (tuple[ps[0][0], ps[1][0]], st.tuples(ps[0][1], ps[1][1]))),
-        st.tuples(keys, inner).map(lambda ps: (dict[ps[0][0], ps[1][0]], st.dictionaries(ps[0][1], ps[1][1], max_size=4))),
+        st.tuples(keys, inner).map(
+            lambda ps: (dict[ps[0][0], ps[1][0]], st.dictionaries(ps[0][1], ps[1][1], max_size=4))
+        ),
         keys.map(lambda p: (set[p[0]], st.sets(p[1], max_size=4))),
         keys.map(lambda p: (frozenset[p[0]], st.frozensets(p[1], max_size=4))),
         inner.map(lambda p: (p[0] | None if p[0] is not None else None, st.none() | p[1])),
         inner.map(lambda p: (deque[p[0]], st.builds(deque, st.lists(p[1], max_size=4), st.none() | st.integers(0, 5)))),
-        st.tuples(keys, inner).map(lambda ps: (OrderedDict[ps[0][0], ps[1][0]], st.dictionaries(ps[0][1], ps[1][1], max_size=4).map(OrderedDict))),
+        st.tuples(keys, inner).map(
+            lambda ps: (
+                OrderedDict[ps[0][0], ps[1][0]],
+                st.dictionaries(ps[0][1], ps[1][1], max_size=4).map(OrderedDict),
+            )
+        ),
         keys.map(lambda p: (Counter[p[0]], st.dictionaries(p[1], integers, max_size=4).map(Counter))),
-        st.tuples(inner, inner).map(lambda ps: (Both[ps[0][0], ps[1][0]], st.builds(Both, ps[0][1], st.none() | ps[1][1]))),
+        st.tuples(inner, inner).map(
+            lambda ps: (Both[ps[0][0], ps[1][0]], st.builds(Both, ps[0][1], st.none() | ps[1][1]))
+        ),
         inner.map(lambda p: (Page[p[0]], st.builds(page, st.lists(p[1], max_size=3), st.lists(p[1], max_size=1)))),
         keys.map(lambda p: (Key[p[0]], st.builds(Key, p[1]))),
     )

@@ -184,7 +184,9 @@ def test_P4_a_value_that_does_not_follow_the_protocol_is_refused_when_it_is_writ
 
 
 @pytest.mark.parametrize(
-    ("annotation", "value"), [(a, v) for a, v in BAD if a in (HasSize, HasName, Closes, SupportsFloat, SupportsIndex)], ids=range(6)
+    ("annotation", "value"),
+    [(a, v) for a, v in BAD if a in (HasSize, HasName, Closes, SupportsFloat, SupportsIndex)],
+    ids=range(6),
 )
 def test_P4_a_value_of_any_that_does_not_follow_the_protocol_is_refused_when_it_is_read(annotation, value):
     data = codec_of(Any).encode(value)
@@ -218,7 +220,10 @@ def test_P4_a_protocol_in_a_record_or_a_container_of_any_kind_is_asked_for_too(a
 def test_P4_the_message_names_the_item_and_what_it_lacks():
     with pytest.raises(TypeMismatch) as caught:
         codec_of(list[SupportsFloat]).encode([1.0, "a"])
-    assert str(caught.value) == "item 1 of list is not compatible with the SupportsFloat protocol because it has no method named '__float__'"
+    assert (
+        str(caught.value)
+        == "item 1 of list is not compatible with the SupportsFloat protocol because it has no method named '__float__'"
+    )
 
 
 def test_a_protocol_is_any_on_the_wire():

@@ -198,7 +198,9 @@ def test_two_classes_of_one_name_in_one_annotation_are_refused():
     with pytest.raises(AnnotationError) as caught:
         codec_of(tuple[first, second])
     name = f"{__name__}:{first.__qualname__}"
-    assert str(caught.value) == f"two classes are both called {name}, and a plan tells classes apart by name; rename one"
+    assert (
+        str(caught.value) == f"two classes are both called {name}, and a plan tells classes apart by name; rename one"
+    )
 
 
 @pytest.mark.parametrize("tree", [[], [1, "b"], [1, "b", [], 4], 5, None, "abcd"])

@@ -277,7 +277,11 @@ def leak(one):
 register_codec(Leaky, wire=int, to_wire=leak, from_wire=leak)
 
 
-@pytest.mark.parametrize(("annotation", "value", "path"), [(Leaky, Leaky(1), ""), (list[Leaky], [Leaky(1)], "[0]: "), (Any, {"a": Leaky(1)}, "['a']: ")], ids=range(3))
+@pytest.mark.parametrize(
+    ("annotation", "value", "path"),
+    [(Leaky, Leaky(1), ""), (list[Leaky], [Leaky(1)], "[0]: "), (Any, {"a": Leaky(1)}, "['a']: ")],
+    ids=range(3),
+)
 def test_P4_a_to_wire_that_raises_is_a_mismatch_that_names_the_class_and_the_reason(annotation, value, path):
     for ask in (codec_of(annotation).encode, lambda value: check(value, annotation)):
         with pytest.raises(TypeMismatch) as caught:
@@ -285,7 +289,9 @@ def test_P4_a_to_wire_that_raises_is_a_mismatch_that_names_the_class_and_the_rea
         assert str(caught.value) == f"{path}a Leaky can't be written down: LookupError: no Leaky(1)"
 
 
-@pytest.mark.parametrize(("annotation", "tree"), [(Leaky, 1), (list[Leaky], [1]), (Any, [5, f"{__name__}:Leaky", 1])], ids=range(3))
+@pytest.mark.parametrize(
+    ("annotation", "tree"), [(Leaky, 1), (list[Leaky], [1]), (Any, [5, f"{__name__}:Leaky", 1])], ids=range(3)
+)
 def test_a_from_wire_that_raises_is_a_format_error_that_names_the_reason(annotation, tree):
     with pytest.raises(FormatError, match="can't be read: LookupError: no 1"):
         codec_of(annotation).decode(pack(tree))
@@ -370,7 +376,9 @@ def test_a_local_class_without_a_name_is_refused_with_the_way_out():
 
     with pytest.raises(AnnotationError) as caught:
         register_codec(Local, wire=str, to_wire=value_of, from_wire=Local)
-    assert str(caught.value).endswith("Local is defined inside a function, where no worker finds it: define it at module level, or give a name")
+    assert str(caught.value).endswith(
+        "Local is defined inside a function, where no worker finds it: define it at module level, or give a name"
+    )
     register_codec(Local, wire=str, to_wire=value_of, from_wire=Local, name="test:Local")
     assert travel(Local("a"), Local) == Local("a")
 
@@ -464,9 +472,13 @@ def test_an_installed_package_registers_by_its_entry_point(installed, fresh, ent
 
 def test_a_value_of_any_finds_the_codec_of_an_installed_package(installed, fresh):
     installed("shop_codecs:register")
-    data = fresh("from shop import Money; from typing import Any; from promissory.typesys import codec_of; print(codec_of(Any).encode([Money(5)]).hex())")
+    data = fresh(
+        "from shop import Money; from typing import Any; from promissory.typesys import codec_of; print(codec_of(Any).encode([Money(5)]).hex())"
+    )
     assert bytes.fromhex(data) == pack([0, [[5, "shop:Money", 5]]])
-    again = fresh(f"from typing import Any; from promissory.typesys import codec_of; print(codec_of(Any).decode(bytes.fromhex('{data}'))[0].cents)")
+    again = fresh(
+        f"from typing import Any; from promissory.typesys import codec_of; print(codec_of(Any).decode(bytes.fromhex('{data}'))[0].cents)"
+    )
     assert again == "5"
 
 
@@ -497,7 +509,11 @@ def test_packages_are_looked_for_only_when_something_is_not_known(installed, fre
 
 @pytest.mark.parametrize(
     ("entry", "reason"),
-    [("shop_broken", "OSError: no shop today"), ("shop_nowhere", "No module named 'shop_nowhere'"), ("shop_codecs:nothing", "nothing")],
+    [
+        ("shop_broken", "OSError: no shop today"),
+        ("shop_nowhere", "No module named 'shop_nowhere'"),
+        ("shop_codecs:nothing", "nothing"),
+    ],
 )
 def test_an_entry_point_that_cannot_be_loaded_is_named_with_the_reason(installed, fresh, entry, reason):
     installed(entry)
@@ -514,7 +530,10 @@ def test_an_entry_point_that_cannot_be_loaded_is_named_with_the_reason(installed
 
 
 def test_a_type_whose_module_registers_it_is_found_by_its_name(write_module, fresh):
-    write_module("found_by_name", "class Money(int):\n    pass\n\nfrom promissory import register_codec\nregister_codec(Money, wire=int, to_wire=int, from_wire=Money)\n")
+    write_module(
+        "found_by_name",
+        "class Money(int):\n    pass\n\nfrom promissory import register_codec\nregister_codec(Money, wire=int, to_wire=int, from_wire=Money)\n",
+    )
     said = fresh("""
         from promissory.typesys.canonical import pack
         from promissory.typesys.types import INT, NamedType

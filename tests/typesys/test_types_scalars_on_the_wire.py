@@ -52,7 +52,9 @@ SCALARS = [
 ]
 
 
-@pytest.mark.parametrize(("annotation", "values"), SCALARS, ids=[f"{i}-{a.__name__}" for i, (a, _) in enumerate(SCALARS)])
+@pytest.mark.parametrize(
+    ("annotation", "values"), SCALARS, ids=[f"{i}-{a.__name__}" for i, (a, _) in enumerate(SCALARS)]
+)
 def test_a_scalar_comes_back_equal_and_of_its_class(annotation, values):
     for value in values:
         again = travel(value, annotation)
@@ -68,7 +70,11 @@ def test_minus_zero_stays_minus_zero():
 def test_every_nan_has_the_same_bytes():
     negative = struct.unpack(">d", bytes.fromhex("fff8000000000000"))[0]
     payload = struct.unpack(">d", bytes.fromhex("7ff8000000001234"))[0]
-    for wrap, annotation in ((lambda x: x, float), (lambda x: [x], list[float]), (lambda x: {"k": x}, dict[str, float])):
+    for wrap, annotation in (
+        (lambda x: x, float),
+        (lambda x: [x], list[float]),
+        (lambda x: {"k": x}, dict[str, float]),
+    ):
         codec = codec_of(annotation)
         assert codec.encode(wrap(negative)) == codec.encode(wrap(payload)) == codec.encode(wrap(math.nan))
     assert math.isnan(travel(payload, float))

@@ -135,7 +135,9 @@ def test_a_record_inside_itself_is_seen_from_outside_as_itself():
     tree_type = type_of(Tree)
     assert step_type(tree_type, "left") == type_of(Tree | None)
     assert step_type(tree_type, "parts") == type_of(dict[str, tuple[Tree, ...]])
-    inner, found = select(codec_of(Tree).lower(Tree(1, None, {"a": (Tree(2),)})), tree_type, ["parts", ["a"], 0, "value"])
+    inner, found = select(
+        codec_of(Tree).lower(Tree(1, None, {"a": (Tree(2),)})), tree_type, ["parts", ["a"], 0, "value"]
+    )
     assert (inner, str(found)) == (2, "int")
 
 

@@ -92,7 +92,9 @@ def test_P4_another_class_is_refused(annotation, value, sentence):
 
 
 @pytest.mark.parametrize("annotation", [datetime, date, time])
-@pytest.mark.parametrize("text", ["", "soon", "2024-13-01", "25:00", "2024-01-01T00:00:00[Nowhere/At_All]", "[", "[fold=1]"])
+@pytest.mark.parametrize(
+    "text", ["", "soon", "2024-13-01", "25:00", "2024-01-01T00:00:00[Nowhere/At_All]", "[", "[fold=1]"]
+)
 def test_a_text_that_is_no_time_is_a_format_error(annotation, text):
     with pytest.raises(FormatError):
         codec_of(annotation).decode(codec_of(str).encode(text))

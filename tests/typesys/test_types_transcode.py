@@ -95,7 +95,10 @@ SAMPLES = [
     (date, [date(2024, 1, 1)]),
     (Path, [Path("a/b")]),
     (Path | str, [Path("a"), "a"]),
-    (Any, [1, 1.5, "a", None, [1], ("a",), {"a": 1}, {1, 2}, Color.RED, Row(1.0), date(2024, 1, 1), Tree(1, [Tree(2)])]),
+    (
+        Any,
+        [1, 1.5, "a", None, [1], ("a",), {"a": 1}, {1, 2}, Color.RED, Row(1.0), date(2024, 1, 1), Tree(1, [Tree(2)])],
+    ),
 ]
 
 
@@ -110,7 +113,9 @@ def test_what_is_assignable_can_be_written_as_the_target_and_is_an_equal_value(s
             try:
                 wanted.encode(value)
             except TypeMismatch:
-                assert "Any" in f"{given.type}", f"{value!r} of {given.type} is assignable to {wanted.type} but does not fit"
+                assert "Any" in f"{given.type}", (
+                    f"{value!r} of {given.type} is assignable to {wanted.type} but does not fit"
+                )
                 with pytest.raises(TypeMismatch):
                     transcode(given.lower(value), given.type, wanted.type)
                 continue
@@ -125,7 +130,9 @@ def test_a_tree_written_as_any_is_what_the_value_itself_gives(source, values):
         assert pack(transcode(codec.lower(value), codec.type, type_of(Any))) == codec_of(Any).encode(value)
 
 
-@pytest.mark.parametrize(("annotation", "values"), SAMPLES, ids=[f"{i}-{type_of(a)}" for i, (a, _) in enumerate(SAMPLES)])
+@pytest.mark.parametrize(
+    ("annotation", "values"), SAMPLES, ids=[f"{i}-{type_of(a)}" for i, (a, _) in enumerate(SAMPLES)]
+)
 def test_a_value_of_any_becomes_its_own_type_with_the_same_bytes(annotation, values):
     codec = codec_of(annotation)
     for value in values:
@@ -189,7 +196,13 @@ def test_an_opaque_value_keeps_its_bytes():
         ((1, "a"), Any, tuple[int, int], "[1]", "expected int, got str"),
         ({"a": "x"}, Any, dict[str, int], "['a']", "expected int, got str"),
         ({"a": "x"}, dict[str, Any], dict[str, int], "['a']", "expected int, got str"),
-        ({"a": [{"b": "x"}]}, dict[str, Any], dict[str, list[dict[str, int]]], "['a'][0]['b']", "expected int, got str"),
+        (
+            {"a": [{"b": "x"}]},
+            dict[str, Any],
+            dict[str, list[dict[str, int]]],
+            "['a'][0]['b']",
+            "expected int, got str",
+        ),
         ([10**400], list[int], list[float], "[0]", "expected float, got an int too large for one"),
         (Row("x"), Any, Row, ".price", "expected float, got str"),
         ((1,), Any, list[int], "", "expected list[int], got tuple"),

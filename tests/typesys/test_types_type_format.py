@@ -61,7 +61,10 @@ GOLDEN = [
         RecordType("m:R", (Definition("m:R", "dataclass", (Field("x", INT), Field("y", STR, False))),)),
         "9313a36d3a529193a36d3a52c29293a17803c393a17905c2",
     ),
-    (RecordType("m:P", (Definition("m:P", "namedtuple", (Field("x", INT),)),)), "9313a36d3a509193a36d3a50c39193a17803c3"),
+    (
+        RecordType("m:P", (Definition("m:P", "namedtuple", (Field("x", INT),)),)),
+        "9313a36d3a509193a36d3a50c39193a17803c3",
+    ),
     (
         RecordType("m:T", (Definition("m:T", "dataclass", (Field("left", union([RefType("m:T"), NONE])),)),)),
         "9313a36d3a549193a36d3a54c29193a46c6566749210929214a36d3a5401c3",
@@ -84,7 +87,10 @@ GOLDEN = [
         RecordType("m:D", (Definition("m:D", "typeddict", (Field("a", INT), Field("b", STR, False))),)),
         "9313a36d3a449193a36d3a44029293a16103c393a16205c2",
     ),
-    (RecordType("m:G[int]", (Definition("m:G[int]", "dataclass", (Field("x", INT),)),)), "9313a86d3a475b696e745d9193a86d3a475b696e745dc29193a17803c3"),
+    (
+        RecordType("m:G[int]", (Definition("m:G[int]", "dataclass", (Field("x", INT),)),)),
+        "9313a86d3a475b696e745d9193a86d3a475b696e745dc29193a17803c3",
+    ),
 ]
 
 
@@ -103,12 +109,21 @@ literals = st.lists(st.sampled_from([None, True, b"x", 1, "a", "b"]), min_size=1
 enums = st.builds(
     EnumType,
     names,
-    st.lists(st.tuples(st.text("AB", min_size=1), st.none() | st.integers() | st.text()), unique_by=lambda m: m[0]).map(tuple),
+    st.lists(st.tuples(st.text("AB", min_size=1), st.none() | st.integers() | st.text()), unique_by=lambda m: m[0]).map(
+        tuple
+    ),
 )
 flags = st.builds(
     FlagType, names, st.lists(st.tuples(st.text("AB", min_size=1), st.integers()), unique_by=lambda m: m[0]).map(tuple)
 )
-leaves = scalars | literals | enums | flags | st.builds(OpaqueType, names) | st.builds(NamedType, st.just("datetime.date"), st.just(STR))
+leaves = (
+    scalars
+    | literals
+    | enums
+    | flags
+    | st.builds(OpaqueType, names)
+    | st.builds(NamedType, st.just("datetime.date"), st.just(STR))
+)
 
 
 def containers(inner):
@@ -122,9 +137,13 @@ def containers(inner):
 
 
 mentioning = st.recursive(leaves | st.builds(RefType, names), containers, max_leaves=6)
-fields = st.lists(st.builds(Field, st.text("xyz", min_size=1), mentioning, st.booleans()), max_size=3, unique_by=lambda f: f.name)
+fields = st.lists(
+    st.builds(Field, st.text("xyz", min_size=1), mentioning, st.booleans()), max_size=3, unique_by=lambda f: f.name
+)
 kinds = st.sampled_from(["dataclass", "namedtuple", "typeddict"])
-definitions = st.fixed_dictionaries({name: st.builds(Definition, st.just(name), kinds, fields.map(tuple)) for name in NAMES})
+definitions = st.fixed_dictionaries(
+    {name: st.builds(Definition, st.just(name), kinds, fields.map(tuple)) for name in NAMES}
+)
 types = st.builds(closed, mentioning, definitions)
 
 
@@ -244,7 +263,11 @@ def test_a_record_whose_definitions_are_complete_and_in_order_is_read():
         [19, "m:B", [MENTIONS_B, MENTIONS_NOTHING]],  # superfluous
         [19, "m:B", [MENTIONS_NOTHING, MENTIONS_NOTHING]],  # twice
         [12, [[19, "m:B", [MENTIONS_NOTHING]], [20, "m:B"]]],  # mentioned outside of the definitions
-        [19, "m:A", [["m:A", False, [["b", [19, "m:B", [MENTIONS_NOTHING]], True]]]]],  # in full where a mention belongs
+        [
+            19,
+            "m:A",
+            [["m:A", False, [["b", [19, "m:B", [MENTIONS_NOTHING]], True]]]],
+        ],  # in full where a mention belongs
     ],
     ids=["another", "missing", "order", "superfluous", "twice", "outside", "in full"],
 )
@@ -254,7 +277,13 @@ def test_T1_a_record_with_other_definitions_than_it_needs_is_a_format_error(tree
 
 
 def test_T1_a_map_where_a_type_belongs_is_a_format_error():
-    for data in (pack_map({"a": 1}), b"\x81\x00\x03", b"\x81\x00\x0a", b"\x82\x00\x0a\x01\x03", b"\x92\x0a\x81\x00\x0a"):
+    for data in (
+        pack_map({"a": 1}),
+        b"\x81\x00\x03",
+        b"\x81\x00\x0a",
+        b"\x82\x00\x0a\x01\x03",
+        b"\x92\x0a\x81\x00\x0a",
+    ):
         with pytest.raises(FormatError):
             type_from_bytes(data)
 

@@ -7,13 +7,34 @@ from typing import Any, Generic, NotRequired, Required, TypedDict, TypeVar
 
 import pytest
 
-from promissory.typesys import AnnotationError, FormatError, ParseError, TypeMismatch, assignable, check, codec_of, type_of, why_not
+from promissory.typesys import (
+    AnnotationError,
+    FormatError,
+    ParseError,
+    TypeMismatch,
+    assignable,
+    check,
+    codec_of,
+    type_of,
+    why_not,
+)
 from promissory.typesys.canonical import pack, unpack
 from promissory.typesys.infer import Inference
 from promissory.typesys.parse import parse_json, parse_text, to_json
 from promissory.typesys.transcode import fits, select, step_type, transcode
 from promissory.typesys.type_format import type_bytes, type_from_bytes
-from promissory.typesys.types import ANY, FLOAT, INT, STR, Definition, Field, ListType, RecordType, RefType, VarTupleType
+from promissory.typesys.types import (
+    ANY,
+    FLOAT,
+    INT,
+    STR,
+    Definition,
+    Field,
+    ListType,
+    RecordType,
+    RefType,
+    VarTupleType,
+)
 from promissory.typesys.wire import codec_for
 
 T = TypeVar("T")
@@ -282,10 +303,15 @@ def test_two_classes_of_one_name_in_one_annotation_are_refused():
     assert travel({"value": "a"}, second) == {"value": "a"}
     with pytest.raises(AnnotationError) as caught:
         type_of(tuple[first, second])
-    assert str(caught.value) == f"two classes are both called {__name__}:{first.__qualname__}, and a plan tells classes apart by name; rename one"
+    assert (
+        str(caught.value)
+        == f"two classes are both called {__name__}:{first.__qualname__}, and a plan tells classes apart by name; rename one"
+    )
 
 
-@pytest.mark.parametrize("annotation", [set[Movie], dict[Movie, int], frozenset[tuple[int, Movie]], dict[Movie | None, int]], ids=str)
+@pytest.mark.parametrize(
+    "annotation", [set[Movie], dict[Movie, int], frozenset[tuple[int, Movie]], dict[Movie | None, int]], ids=str
+)
 def test_a_typed_dict_cannot_be_a_key_or_a_member_of_a_set(annotation):
     with pytest.raises(AnnotationError) as caught:
         type_of(annotation)
@@ -301,8 +327,35 @@ NODE = RecordType("m:N", (Definition("m:N", "typeddict", (Field("next", RefType(
 @pytest.mark.parametrize(
     ("type_", "expected"),
     [
-        (MOVIE, "9313a7" + b"m:Movie".hex() + "9193a7" + b"m:Movie".hex() + "02" + "92" + "93a5" + b"title".hex() + "05c3" + "93a4" + b"year".hex() + "03c2"),
-        (NODE, "9313a3" + b"m:N".hex() + "9193a3" + b"m:N".hex() + "02" + "91" + "93a4" + b"next".hex() + "9214a3" + b"m:N".hex() + "c2"),
+        (
+            MOVIE,
+            "9313a7"
+            + b"m:Movie".hex()
+            + "9193a7"
+            + b"m:Movie".hex()
+            + "02"
+            + "92"
+            + "93a5"
+            + b"title".hex()
+            + "05c3"
+            + "93a4"
+            + b"year".hex()
+            + "03c2",
+        ),
+        (
+            NODE,
+            "9313a3"
+            + b"m:N".hex()
+            + "9193a3"
+            + b"m:N".hex()
+            + "02"
+            + "91"
+            + "93a4"
+            + b"next".hex()
+            + "9214a3"
+            + b"m:N".hex()
+            + "c2",
+        ),
     ],
     ids=["Movie", "N"],
 )
@@ -416,8 +469,13 @@ def test_P3_one_of_another_version_is_refused():
     def movie(kind, *fields):
         return RecordType("m:Movie", (Definition("m:Movie", kind, fields),))
 
-    assert why_not(movie("typeddict", *fields), movie("dataclass", *fields)) == "one is a typeddict, the other a dataclass"
-    assert why_not(movie("typeddict", fields[0]), movie("typeddict", *fields)) == "the two Movie have other fields: title and title, year"
+    assert (
+        why_not(movie("typeddict", *fields), movie("dataclass", *fields)) == "one is a typeddict, the other a dataclass"
+    )
+    assert (
+        why_not(movie("typeddict", fields[0]), movie("typeddict", *fields))
+        == "the two Movie have other fields: title and title, year"
+    )
 
 
 def test_a_key_that_may_be_missing_in_one_version_and_not_in_another_is_refused_or_written_as_the_other():

@@ -25,10 +25,15 @@ def _to_complex(pair: tuple[float, float]) -> complex:
 
 declare(Family(Decimal, named("decimal.Decimal", STR), str, Decimal))
 declare(Family(Fraction, named("fractions.Fraction", STR), str, _to_fraction))
-declare(Family(complex, named("complex", TupleType((FLOAT, FLOAT))), lambda value: (value.real, value.imag), _to_complex))
+declare(
+    Family(complex, named("complex", TupleType((FLOAT, FLOAT))), lambda value: (value.real, value.imag), _to_complex)
+)
 declare(Family(UUID, named("uuid.UUID", STR), str, UUID))
 declare(
     Family(
-        range, named("range", TupleType((INT, INT, INT))), lambda value: (value.start, value.stop, value.step), lambda bounds: range(*bounds)
+        range,
+        named("range", TupleType((INT, INT, INT))),
+        lambda value: (value.start, value.stop, value.step),
+        lambda bounds: range(*bounds),
     )
 )

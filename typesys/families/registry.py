@@ -80,7 +80,9 @@ def replace(family: Family) -> None:
         if old is not None:
             if old.cls.__qualname__ != family.cls.__qualname__ or old.cls.__module__ != family.cls.__module__:
                 _by_name[family.type.name] = old
-                raise AnnotationError(f"the name {family.type.name!r} stands for {old.cls.__module__}.{old.cls.__qualname__} already: give another one")
+                raise AnnotationError(
+                    f"the name {family.type.name!r} stands for {old.cls.__module__}.{old.cls.__qualname__} already: give another one"
+                )
             _by_class.pop(old.cls, None)
         declare(family)
 
@@ -116,7 +118,9 @@ def family_named(name: str) -> Family:
             raise AnnotationError(f"no codec is registered for the type {name!r}: {error}") from None
         family = _by_name.get(name)
     if family is None:
-        raise AnnotationError(f"no codec is registered for the type {name!r}; the module that calls register_codec has to be imported, or found by an entry point")
+        raise AnnotationError(
+            f"no codec is registered for the type {name!r}; the module that calls register_codec has to be imported, or found by an entry point"
+        )
     return family
 
 
@@ -146,7 +150,9 @@ def discover() -> bool:
             if callable(loaded):
                 loaded()
         except Exception as error:
-            raise AnnotationError(f"the codecs of {entry.value} (entry point {entry.name!r}) can't be loaded: {type(error).__name__}: {error}") from error
+            raise AnnotationError(
+                f"the codecs of {entry.value} (entry point {entry.name!r}) can't be loaded: {type(error).__name__}: {error}"
+            ) from error
     return True
 
 

@@ -82,4 +82,8 @@ def _offset_from_wire(parts: tuple[int, str | None]) -> timezone:
 
 
 declare(Family(ZoneInfo, named("zoneinfo.ZoneInfo", STR), _zone_to_text, ZoneInfo))
-declare(Family(timezone, named("datetime.timezone", TupleType((INT, union([STR, NONE])))), _offset_to_wire, _offset_from_wire))
+declare(
+    Family(
+        timezone, named("datetime.timezone", TupleType((INT, union([STR, NONE])))), _offset_to_wire, _offset_from_wire
+    )
+)

@@ -63,7 +63,9 @@ class WorkerProcess:
 
     def __init__(self) -> None:
         if not sys.executable:
-            raise EngineError("this program does not know where its Python is (sys.executable is empty), so it can't start worker processes")
+            raise EngineError(
+                "this program does not know where its Python is (sys.executable is empty), so it can't start worker processes"
+            )
         self.name = ""
         self.sent: dict[int, Batch] = {}
         self._number = 0
@@ -84,7 +86,16 @@ class WorkerProcess:
         self._ending = mmap.mmap(flag.fileno(), 1)
         self._said = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
         fcntl.fcntl(self._said, fcntl.F_SETFL, fcntl.fcntl(self._said, fcntl.F_GETFL) | os.O_APPEND)
-        command = [sys.executable, *_interpreter_options(), "-P", "-m", "promissory.executor.engines.processes.main", str(self._receiver.fileno()), str(writing), str(flag.fileno())]
+        command = [
+            sys.executable,
+            *_interpreter_options(),
+            "-P",
+            "-m",
+            "promissory.executor.engines.processes.main",
+            str(self._receiver.fileno()),
+            str(writing),
+            str(flag.fileno()),
+        ]
         try:
             self._process = subprocess.Popen(
                 command,

@@ -45,7 +45,12 @@ from promissory.executor.engines.processes.messages import (
 )
 from promissory.executor.engines.processes.output import Output
 from promissory.executor.engines.processes.stale_modules import are_current
-from promissory.executor.engines.processes.surroundings import Surroundings, has_children, set_environment, standard_streams
+from promissory.executor.engines.processes.surroundings import (
+    Surroundings,
+    has_children,
+    set_environment,
+    standard_streams,
+)
 from promissory.executor.errors import StoreError
 from promissory.executor.protocol.messages import FAILURE
 from promissory.executor.store.keys import log_key

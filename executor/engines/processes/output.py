@@ -94,4 +94,7 @@ class Output:
             return
         *whole, self._line = (self._line + piece).split(b"\n")
         if whole:
-            self._echo(with_path(self._path, [line.decode("utf-8", "replace") for line in whole]), self._position - len(self._line))
+            self._echo(
+                with_path(self._path, [line.decode("utf-8", "replace") for line in whole]),
+                self._position - len(self._line),
+            )

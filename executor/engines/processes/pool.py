@@ -79,7 +79,9 @@ class Processes:
     def open(self, setup: Setup) -> None:
         """Get ready for a run. Raises `EngineError` if it is open: an engine carries one run at a time."""
         if self._setup is not None:
-            raise EngineError("this engine carries a run already; give each run an engine of its own, or the engine's name")
+            raise EngineError(
+                "this engine carries a run already; give each run an engine of its own, or the engine's name"
+            )
         self._setup = setup
         self._opening = _opening(setup)
         self._selector = selectors.DefaultSelector()
@@ -223,7 +225,9 @@ class Processes:
             worker = self._start(fresh=True)
             worker.reserved = batch
             return True
-        workers = [worker for worker in self._workers if worker.opened and not worker.doomed and worker.reserved is None]
+        workers = [
+            worker for worker in self._workers if worker.opened and not worker.doomed and worker.reserved is None
+        ]
         idle = [worker for worker in workers if not worker.sent]
         if idle and not is_full:
             return idle[-1].give(batch)
@@ -339,7 +343,9 @@ class Processes:
             self._failed_starts += 1
             if words[0] is not None and self._failed_starts <= _STARTED_AGAIN:
                 return  # something killed it, which says nothing about the next one
-            raise EngineError(f"a worker process ended before it was ready: {words[2].strip()[-2000:] or f'exit code {words[1]}, signal {words[0]}'}")
+            raise EngineError(
+                f"a worker process ended before it was ready: {words[2].strip()[-2000:] or f'exit code {words[1]}, signal {words[0]}'}"
+            )
         if worker.sent:
             running, *behind = worker.sent.values()
             self._queue.extendleft(reversed(behind))
@@ -362,7 +368,19 @@ class Processes:
             echo(with_path(batch.path, rest.decode("utf-8", "replace").splitlines()))
         now = time.time_ns() // 1000
         begun = worker.since
-        return [frame, index, status, payload, begun - self._setup.created, now - begun, worker.name, attempt, log.address(), None, None]
+        return [
+            frame,
+            index,
+            status,
+            payload,
+            begun - self._setup.created,
+            now - begun,
+            worker.name,
+            attempt,
+            log.address(),
+            None,
+            None,
+        ]
 
     # --- time-outs ---
 
@@ -381,7 +399,9 @@ class Processes:
             batch = worker.first
             worker.kill()
             if not self._take_last(worker):
-                failure = Failure.of_executor("TaskTimeout", f"its body was stopped after {batch.timeout:g} s, which is its time-out")
+                failure = Failure.of_executor(
+                    "TaskTimeout", f"its body was stopped after {batch.timeout:g} s, which is its time-out"
+                )
                 self._outcomes.append(self._answer_for(worker, batch, FAILURE, failure.to_tree()))
                 worker.answered()
             self._queue.extendleft(reversed(worker.take_back()))

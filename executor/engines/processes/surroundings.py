@@ -17,7 +17,19 @@ from typing import Any, Final
 
 _WATCHED: Final = tuple(
     getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGCHLD", "SIGUSR1", "SIGUSR2", "SIGPIPE", "SIGQUIT", "SIGVTALRM", "SIGPROF")
+    for name in (
+        "SIGINT",
+        "SIGTERM",
+        "SIGHUP",
+        "SIGALRM",
+        "SIGCHLD",
+        "SIGUSR1",
+        "SIGUSR2",
+        "SIGPIPE",
+        "SIGQUIT",
+        "SIGVTALRM",
+        "SIGPROF",
+    )
     if hasattr(signal, name)
 )
 _MANY: Final = 128
@@ -36,7 +48,9 @@ class Surroundings:
     """
 
     def __init__(self) -> None:
-        self._descriptors = [(fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10), _file_behind(number)) for number in range(3)]
+        self._descriptors = [
+            (fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10), _file_behind(number)) for number in range(3)
+        ]
         self._streams: tuple[Any, ...] = (sys.stdin, sys.stdout, sys.stderr)
         self._limit = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.note()
