@@ -1,1 +1,1 @@
-"""What promissory costs, beside its peers, in one run: `python -m benchmarks`."""
+"""The costs of promissory beside those of its peers, in one run: `python -m benchmarks`."""

@@ -46,7 +46,8 @@ def render(found: list[Measure]) -> str:
     """The measures as a table in Markdown, each peer with its ratio to ours."""
     base = {one.workload: one.median for one in found if one.system == ours.SYSTEM}
     lines = [
-        f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}, {time.strftime('%Y-%m-%d')}.",
+        f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}, "
+        f"{time.strftime('%Y-%m-%d')}.",
         "",
         "| workload | system | µs | a | n | spread | × promissory | |",
         "|---|---|---:|---|---:|---:|---:|---|",
@@ -55,7 +56,8 @@ def render(found: list[Measure]) -> str:
         ratio = f"{one.median / base[one.workload]:.1f}"
         spread = f"{one.lowest:.1f}–{one.highest:.1f}"
         lines.append(
-            f"| {one.workload} | {one.system} | {one.median:.1f} | {one.unit} | {one.count:,} | {spread} | {ratio} | {one.note} |"
+            f"| {one.workload} | {one.system} | {one.median:.1f} | {one.unit} | {one.count:,} | {spread} | "
+            f"{ratio} | {one.note} |"
         )
     return "\n".join(lines)
 

@@ -33,7 +33,7 @@ def measure(
     warm_up: bool = True,
     note: str = "",
 ) -> Measure:
-    """Time a body that does `count` units of work; µs a unit."""
+    """Time a body that does `count` units of work. Gives µs a unit."""
     if warm_up:
         body()
     times = []

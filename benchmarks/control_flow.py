@@ -1,6 +1,8 @@
-"""`python -m benchmarks.control_flow [--write] [--large]`: what an iteration of a loop and an item of a map cost, in time and in memory, beside a loop of Python and peers' maps in the same run.
+"""`python -m benchmarks.control_flow [--write] [--large]`: the costs of a loop's iteration and of a map's item, in time
+and in memory, beside a loop of Python and peers' maps in the same run.
 
-Each measure has a process of its own, so that its memory is its own: what is told is how much its peak grew above what it had when everything was imported and a small run was over.
+Each measure has a process of its own, so that its memory is its own. The memory told is the growth of the process's
+peak above that after everything was imported and a small run was over.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ LARGE = 1_000_000
 
 
 def peak() -> float:
-    """The most memory that this process has had, in MiB."""
+    """The largest memory that this process has had, in MiB."""
     return (
         next(
             int(line.split()[1])
@@ -122,7 +124,8 @@ def render(counts: tuple[int, ...]) -> str:
             found = measured("ours", what, count, engine)
             assert found is not None
             lines.append(
-                f"| {what} | promissory, {engine} | {count:,} | {found['seconds'] / count * 1e6:.1f} | {found['memory']:.0f} | {found['plan']:.0f} | 1.0 |"
+                f"| {what} | promissory, {engine} | {count:,} | {found['seconds'] / count * 1e6:.1f} | "
+                f"{found['memory']:.0f} | {found['plan']:.0f} | 1.0 |"
             )
             if what == "map" and count == counts[0]:
                 for system, among in (("dask", "processes"), ("flytekit", "inline")):
@@ -130,7 +133,8 @@ def render(counts: tuple[int, ...]) -> str:
                     if other is not None:
                         ratio = other["seconds"] / found["seconds"]
                         lines.append(
-                            f"| {what} | {system} | {count:,} | {other['seconds'] / count * 1e6:.1f} | {other['memory']:.0f} | | {ratio:.1f} |"
+                            f"| {what} | {system} | {count:,} | {other['seconds'] / count * 1e6:.1f} | "
+                            f"{other['memory']:.0f} | | {ratio:.1f} |"
                         )
     return "\n".join(lines)
 

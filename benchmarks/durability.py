@@ -1,6 +1,8 @@
-"""`python -m benchmarks.durability [--write]`: what durability costs, what a resume costs as a run grows, and how many requests a run makes of an object store.
+"""`python -m benchmarks.durability [--write]`: the costs of durability, the costs of a resume as a run grows, and the
+number of requests that a run makes of an object store.
 
-Ratios against ourselves, measured in one run. Requests are counted at the store's own border, where each verb is one request or, for a log, the few that its parts take.
+Ratios are against ourselves, measured in one run. Requests are counted at the store's own border, where each verb is
+one request or, for a log, the few that its parts take.
 """
 
 from __future__ import annotations
@@ -114,7 +116,8 @@ def requests() -> list[tuple[int, int, dict[str, int]]]:
             assert promissory.run(plan, store=store, echo=False).state == "SUCCEEDED"
             verbs: dict[str, int] = {}
             for verb, _ in store.operations:
-                if verb != "sync":  # no request where a server answers for what it took
+                # A server that answers for the bytes it took needs no request for this verb.
+                if verb != "sync":
                     verbs[verb] = verbs.get(verb, 0) + 1
         found.append((count, sum(verbs.values()), verbs))
     return found

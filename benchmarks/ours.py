@@ -1,4 +1,4 @@
-"""The workloads on promissory. Everything that runs keeps its journal on disk, synced, unless its name says otherwise."""
+"""The workloads on promissory. Every run keeps its journal on disk, synced, unless its name says otherwise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import promissory
 from benchmarks.clock import Measure, measure
 from promissory import Plan, dynamic, task, workflow
-from promissory.planner.plan.format import shape_from_bytes
+from promissory.planner.plan.shape_format import shape_from_bytes
 
 SYSTEM = "promissory"
 
@@ -141,12 +141,15 @@ def measures() -> Iterator[Measure]:
 
 
 def calls(n: int) -> int:
-    """How many calls a recursive fib makes."""
+    """Count the calls that a recursive fib makes."""
     return 1 if n < 2 else 1 + calls(n - 1) + calls(n - 2)
 
 
 def resume(name: str, target: object, finished: int) -> Measure:
-    """Resume a run that stopped after so many finished nodes. Each run can be resumed once only, so each is made anew."""
+    """Resume a run that stopped after so many finished nodes.
+
+    Each run can be resumed once only, so each is made anew.
+    """
     import time
 
     times = []

@@ -1,4 +1,5 @@
-"""The workloads on dask.delayed: with its synchronous scheduler, and over processes on a local cluster of `distributed`. Keeps nothing."""
+"""The workloads on dask.delayed: with its synchronous scheduler, and over processes on a local cluster of
+`distributed`. dask keeps nothing."""
 
 from __future__ import annotations
 
@@ -51,8 +52,11 @@ def measures() -> Iterator[Measure]:
 
 
 def over_processes() -> Iterator[Measure]:
-    """The same on a cluster of this machine. Its optimiser would make one task of a chain, so it is turned off; and it knows the results of a graph that it has seen, so each
-    run has a graph of its own, made before."""
+    """The same on a cluster of this machine.
+
+    Its optimiser would make one task of a chain, so the optimiser is turned off. The cluster knows the results of a
+    graph that it has seen, so each run has a graph of its own, made before.
+    """
     from distributed import Client, LocalCluster
 
     with (

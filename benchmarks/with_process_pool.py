@@ -1,4 +1,7 @@
-"""The workloads over processes on `concurrent.futures.ProcessPoolExecutor`, which keeps nothing and knows no dependencies: a chain waits for each task."""
+"""The workloads over processes on `concurrent.futures.ProcessPoolExecutor`.
+
+A pool keeps nothing and knows no dependencies: a chain waits for each task.
+"""
 
 from __future__ import annotations
 

@@ -11,19 +11,19 @@ from promissory import approve, sleep, task, workflow
 
 @task
 def draft(title: str) -> str:
-    """What is to be published."""
+    """Write the text that is to be published."""
     return f"Draft: {title}"
 
 
 @task
 def publish(text: str) -> str:
-    """It is out."""
+    """Publish the text."""
     return text.replace("Draft", "Published")
 
 
 @workflow
 def release(title: str = "Plans that survive") -> str:
-    """A text that somebody has agreed to."""
+    """Publish a text that somebody has agreed to."""
     agreed = approve(draft(title), "ship", timeout=3600)
     settled = sleep(0.05)
     published = publish(agreed)

@@ -2,7 +2,8 @@
 
     python examples/cached_answer.py
 
-`look_up` ends the run well when it finds the answer: what it gives is the run's result, and the expensive task is never started.
+`look_up` ends the run well when it finds the answer. The answer is then the run's result, and the expensive task is
+never started.
 """
 
 from promissory import Context, task, workflow
@@ -12,7 +13,7 @@ KNOWN = {"what is six by seven": 42}
 
 @task
 def look_up(ctx: Context, question: str) -> str:
-    """The question, if its answer is not known yet."""
+    """Give the question, if its answer is not known yet."""
     if question in KNOWN:
         ctx.terminate(f"the answer to {question!r} is known", outputs=KNOWN[question])
     return question
@@ -20,13 +21,13 @@ def look_up(ctx: Context, question: str) -> str:
 
 @task
 def work_out(question: str) -> int:
-    """The answer, after a lot of work."""
+    """Find the answer, with a lot of work."""
     return len(question)
 
 
 @workflow
 def answer(question: str) -> int:
-    """The answer to a question."""
+    """Answer a question."""
     return work_out(look_up(question))
 
 

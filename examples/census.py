@@ -3,8 +3,9 @@
     promissory run examples/census.py                       # the standard library of the running Python
     promissory run examples/census.py --root src --top 5
 
-One dynamic a folder looks what is in it and calls a task for each file and itself for each folder; what they find is added up folder by folder. So the plan
-grows as the tree is discovered, and each folder leaves a futures file. Kill it in the middle and `promissory resume RUN`: no file that was counted is read again.
+One dynamic for each folder lists its contents and calls a task for each file and itself for each folder. Their counts
+are added up folder by folder. So the plan grows as the tree is discovered, and each folder leaves a futures file. Kill
+it in the middle and run `promissory resume RUN`: no file that was counted is read again.
 """
 
 import ast
@@ -19,7 +20,7 @@ from promissory import dynamic, task, workflow
 
 @dataclass
 class Function:
-    """Where a function is, and how long."""
+    """A function: its place and its length."""
 
     lines: int
     name: str
@@ -28,7 +29,7 @@ class Function:
 
 @dataclass
 class Count:
-    """What was found in a file, or in a folder and everything below it."""
+    """The counts of a file, or of a folder and everything below it."""
 
     files: int
     unreadable: int
@@ -68,11 +69,11 @@ class Report:
 
 
 KEPT = 10
-"""How many of the longest functions are kept on the way up."""
+"""So many of the longest functions are kept on the way up."""
 
 
 def count_source(source: bytes, file: str) -> Count:
-    """What is in one file's source. A file that does not parse counts its lines only."""
+    """Count the source of one file. Of a file that does not parse only the lines are counted."""
     lines = len(source.splitlines())
     try:
         with warnings.catch_warnings():
@@ -97,12 +98,12 @@ def count_source(source: bytes, file: str) -> Count:
 
 
 def longest_of(functions: list[Function]) -> list[Function]:
-    """The longest functions, in an order that does not depend on who found them first."""
+    """Sort the longest functions, in an order that does not depend on which task found them first."""
     return sorted(functions, key=lambda function: (-function.lines, function.file, function.name))[:KEPT]
 
 
 def add(counts: list[Count]) -> Count:
-    """All of it together."""
+    """Add counts up."""
     total = Count(0, 0, 0, 0, 0, 0, [])
     for count in counts:
         total.files += count.files
@@ -117,7 +118,10 @@ def add(counts: list[Count]) -> Count:
 
 
 def contents(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The Python files and the folders directly in a folder, in order; links and caches are left out, and what can't be listed."""
+    """List the Python files and the folders directly in a folder, in order.
+
+    Links, caches and unreadable entries are left out.
+    """
     try:
         entries = sorted(entry for entry in folder.iterdir() if not entry.is_symlink())
     except OSError:
@@ -132,7 +136,7 @@ def contents(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def count_path(path: Path, root: Path) -> Count:
-    """Read and count one file; one that has gone meanwhile, or can't be read, counts as unreadable."""
+    """Read and count one file. A file that has gone meanwhile, or can't be read, counts as unreadable."""
     try:
         source = path.read_bytes()
     except OSError:
@@ -148,13 +152,13 @@ def count_file(path: Path, root: Path) -> Count:
 
 @task
 def add_up(counts: list[Count]) -> Count:
-    """The sum of the counts of a folder's files and folders."""
+    """Add up the counts of a folder's files and folders."""
     return add(counts)
 
 
 @dynamic
 def count_folder(folder: Path, root: Path) -> Count:
-    """A folder: a task for each file in it, and this again for each folder in it."""
+    """Count a folder: a task for each file in it, and this dynamic again for each folder in it."""
     files, folders = contents(folder)
     found = [count_file(file, root) for file in files] + [count_folder(inner, root) for inner in folders]
     return add_up(found)
@@ -162,7 +166,7 @@ def count_folder(folder: Path, root: Path) -> Count:
 
 @task
 def report(root: Path, names: list[str], counts: list[Count], top: int) -> Report:
-    """The table that people read."""
+    """Make the table that people read."""
     total = add(counts)
     rows = [
         Folder(
@@ -192,10 +196,11 @@ def report(root: Path, names: list[str], counts: list[Count], top: int) -> Repor
 
 @dynamic
 def take_census(root: Path, top: int) -> Report:
-    """The root: a row of the report for each folder in it, and one for its own files."""
+    """Count the root: a row of the report for each folder in it, and one for its own files."""
     if not root.is_dir():
         raise NotADirectoryError(f"{root} is not a folder")
-    root = root.resolve()  # a resume may begin in another folder
+    # A resume may begin in another folder.
+    root = root.resolve()
     files, folders = contents(root)
     names = [".", *(folder.name for folder in folders)]
     counts = [add_up([count_file(file, root) for file in files]), *(count_folder(folder, root) for folder in folders)]
@@ -215,7 +220,7 @@ def census(root: Path = STANDARD_LIBRARY, top: int = 10) -> Report:
 
 
 def straight_loop(root: Path) -> Count:
-    """The same totals, counted by a plain loop: what the census is checked against."""
+    """Count the same totals in a plain loop, to check the census against them."""
     found: list[Count] = []
     todo = [root]
     while todo:

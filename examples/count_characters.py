@@ -1,10 +1,11 @@
-"""Count the letters that two words share: a first dynamic, and what value semantics means.
+"""Count the letters that two words share: a first dynamic, and the meaning of value semantics.
 
     python examples/count_characters.py
     promissory run examples/count_characters.py --s1 Pear --s2 Earth
 
-A dynamic sees its inputs as values, so it may loop over them; the tasks that it calls become a plan, the futures file. The tasks here change the list that they are
-given, on purpose: each consumer of a value gets its own copy, so no task sees what another did to it.
+A dynamic sees its inputs as values, so it may loop over them. The tasks that it calls become a plan, the futures file.
+The tasks here change the list that they are given, on purpose: each consumer of a value gets its own copy, so no task
+sees the changes of another.
 """
 
 from promissory import dynamic, task, workflow
@@ -12,7 +13,7 @@ from promissory import dynamic, task, workflow
 
 @task
 def index_of(letter: str) -> int:
-    """The place of a letter in the alphabet."""
+    """Give the place of a letter in the alphabet."""
     return ord(letter) - ord("a") if letter.isascii() and letter.isalpha() else 26
 
 
@@ -25,7 +26,7 @@ def mark(counts: list[int], index: int) -> list[int]:
 
 @task
 def shared(counts1: list[int], counts2: list[int]) -> int:
-    """How many letters the two counts have in common."""
+    """Count the letters that two counts have in common."""
     common = 0
     while counts1:
         common += min(counts1.pop(), counts2.pop())
@@ -34,7 +35,7 @@ def shared(counts1: list[int], counts2: list[int]) -> int:
 
 @dynamic
 def count_common(s1: str, s2: str) -> int:
-    """One task a letter: how many there will be is known only here, at run time."""
+    """Call one task for each letter. The number of letters is known only here, at run time."""
     counts1 = counts2 = [0] * 27
     for letter in s1.lower():
         counts1 = mark(counts1, index_of(letter))
@@ -45,7 +46,7 @@ def count_common(s1: str, s2: str) -> int:
 
 @workflow
 def start_wf(s1: str, s2: str) -> int:
-    """How many letters two words have in common."""
+    """Count the letters that two words have in common."""
     return count_common(s1=s1, s2=s2)
 
 

@@ -2,8 +2,8 @@
 
     python examples/error_handler.py
 
-`load` jumps to `quarantine` when it can't use its file: `publish`, which only follows `load`, is skipped, and `report` runs in either case. Because a jump is the only way to `quarantine`, it does not
-start by itself.
+`load` jumps to `quarantine` when it can't use its file: `publish`, which only follows `load`, is skipped, and `report`
+runs in either case. Because a jump is the only way to `quarantine`, that node does not start by itself.
 """
 
 from promissory import Context, Workflow, task
@@ -19,19 +19,19 @@ def load(ctx: Context, file: str) -> None:
 
 @task
 def publish() -> None:
-    """All is well."""
+    """Publish the file."""
     print("publish")
 
 
 @task
 def quarantine() -> None:
-    """Something is not."""
+    """Put the file aside."""
     print("quarantine")
 
 
 @task
 def report() -> None:
-    """Whatever happened."""
+    """Report in either case."""
     print("report")
 
 

@@ -2,8 +2,9 @@
 
     promissory run examples/merge_sort.py sort_file --path numbers.txt
 
-`merge_sort` decides, from the size of its list, whether to sort it here or to split it and have both halves sorted by `merge_sort_remotely`, which calls it again. Each level of the recursion
-is a futures file; `promissory futures RUN` lists them. How deep it may go is limited: 100 levels, unless the run says otherwise.
+`merge_sort` decides, from the size of its list, whether to sort it here or to split it and have both halves sorted by
+`merge_sort_remotely`, which calls `merge_sort` again. Each level of the recursion is a futures file;
+`promissory futures RUN` lists them. The depth is limited: 100 levels, unless the run says otherwise.
 """
 
 import random
@@ -16,13 +17,13 @@ from promissory import dynamic, task, workflow
 
 @task
 def read_numbers(path: Path) -> list[int]:
-    """The numbers of a text file, separated by white space."""
+    """Read the numbers of a text file, separated by white space."""
     return [int(word) for word in path.read_text().split()]
 
 
 @task
 def split(numbers: list[int]) -> tuple[list[int], list[int]]:
-    """Both halves of a list."""
+    """Split a list into halves."""
     middle = len(numbers) // 2
     return numbers[:middle], numbers[middle:]
 
@@ -35,7 +36,7 @@ def sort_locally(numbers: list[int]) -> list[int]:
 
 @task
 def merge(sorted_list1: list[int], sorted_list2: list[int]) -> list[int]:
-    """One sorted list of two."""
+    """Merge two sorted lists."""
     merged = []
     left, right = iter(sorted_list1), iter(sorted_list2)
     a, b = next(left, None), next(right, None)
@@ -63,7 +64,7 @@ def merge_sort_remotely(numbers: list[int], threshold: int) -> list[int]:
 
 @dynamic
 def merge_sort(numbers: list[int], threshold: int) -> list[int]:
-    """Sort here what is small, hand on what is not."""
+    """Sort a small list here, and hand on a larger one."""
     if len(numbers) <= threshold:
         return sort_locally(numbers=numbers)
     return merge_sort_remotely(numbers=numbers, threshold=threshold)
@@ -71,7 +72,7 @@ def merge_sort(numbers: list[int], threshold: int) -> list[int]:
 
 @workflow
 def sort_file(path: Path, threshold: int = 50) -> list[int]:
-    """The numbers of a file, sorted.
+    """Sort the numbers of a file.
 
     Lists of at most `threshold` numbers are sorted in one task.
     """

@@ -3,8 +3,9 @@
     python examples/paged_api.py
     promissory run examples/paged_api.py fetch_all --url http://127.0.0.1:8000
 
-The number of pages is not known before the last one, so the task asks for another iteration until there is no next page. Page 3 is busy the first time: it is asked for again, and pages 1 and 2
-are not. As a program the example brings the API with it, on a port of its own.
+The number of pages is not known before the last one, so the task asks for another iteration until there is no next
+page. Page 3 is busy the first time: this page is asked for again, and pages 1 and 2 are not. As a program the example
+brings the API with it, on a port of its own.
 """
 
 import json
@@ -18,7 +19,7 @@ from promissory import Context, Loop, task, workflow
 
 @task(retries=2, retry_on=(OSError,), timeout=30)
 def fetch_pages(ctx: Context, url: str) -> list[str]:
-    """The items of all pages, one page an iteration."""
+    """Collect the items of all pages, one page an iteration."""
     items, page = ctx.loop_result or ([], 1)
     with urllib.request.urlopen(f"{url}/items?page={page}") as answer:
         found = json.load(answer)
@@ -30,13 +31,13 @@ def fetch_pages(ctx: Context, url: str) -> list[str]:
 
 @task
 def count(items: list[str]) -> dict[str, int]:
-    """How often each item is there."""
+    """Count each item."""
     return {item: items.count(item) for item in sorted(set(items))}
 
 
 @workflow
 def fetch_all(url: str) -> dict[str, int]:
-    """What an API has, page by page."""
+    """Count the items of an API, page by page."""
     return count(fetch_pages(url))
 
 

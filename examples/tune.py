@@ -2,8 +2,8 @@
 
     python examples/tune.py
 
-`tune` is a dynamic: an iteration tries the middle and both its neighbours, beside each other, and the next one begins when all three are scored. A search of a million steps would need no more memory
-than one of three.
+`tune` is a dynamic: an iteration tries the middle and both its neighbours, beside each other, and the next one begins
+when all three are scored. A search of a million steps would need no more memory than one of three.
 """
 
 from promissory import Context, Loop, dynamic, map_task, task, workflow
@@ -11,20 +11,20 @@ from promissory import Context, Loop, dynamic, map_task, task, workflow
 
 @task
 def score(x: float) -> float:
-    """How good a parameter is; best at 2."""
+    """Score a parameter; the best is 2."""
     return -((x - 2.0) ** 2)
 
 
 @task
 def narrow(middle: float, width: float, scores: list[float]) -> tuple[float, float]:
-    """The next middle and width: towards the best of three."""
+    """Move the middle to the best of three. If the middle is the best already, take a quarter of the width."""
     best = max(range(3), key=scores.__getitem__)
     return middle + (best - 1) * width, width if best != 1 else width / 4
 
 
 @dynamic(max_iterations=100)
 def search(ctx: Context, middle: float, width: float) -> float:
-    """The best parameter, to three digits."""
+    """Find the best parameter, to three digits."""
     if ctx.loop_result is not None:
         middle, width = ctx.loop_result
     if width < 0.001:
@@ -35,7 +35,7 @@ def search(ctx: Context, middle: float, width: float) -> float:
 
 @workflow
 def tune(start: float = 0.0) -> float:
-    """The parameter with the best score."""
+    """Find the parameter with the best score."""
     return search(start, 1.0)
 
 

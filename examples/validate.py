@@ -1,8 +1,9 @@
-"""Cancel a run when its input is not fit for it.
+"""Cancel a run whose input is unfit.
 
     python examples/validate.py
 
-A task that cancels does not complete, and stores nothing; nothing new starts, and the caller gets `WorkflowCancelled` with the reason and the task's name, however deep it was.
+A task that cancels does not complete, and stores nothing. No further node starts, and the caller gets
+`WorkflowCancelled` with the reason and the task's name, however deep the task was.
 """
 
 from promissory import Context, task, workflow
@@ -10,7 +11,7 @@ from promissory import Context, task, workflow
 
 @task
 def validate(ctx: Context, rows: list[int]) -> list[int]:
-    """The rows, if all of them can be used."""
+    """Give the rows, if all of them can be used."""
     bad = [row for row in rows if row < 0]
     if bad:
         ctx.cancel(f"{len(bad)} rows are below zero")
@@ -19,13 +20,13 @@ def validate(ctx: Context, rows: list[int]) -> list[int]:
 
 @task
 def process(rows: list[int]) -> int:
-    """What is made of them."""
+    """Process the rows."""
     return sum(rows)
 
 
 @workflow
 def checked(rows: list[int]) -> int:
-    """Rows that are processed only if all are fit."""
+    """Process rows only if all are fit."""
     return process(validate(rows))
 
 

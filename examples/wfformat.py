@@ -1,9 +1,11 @@
-"""Replays a real workflow run: reads a WfFormat 1.5 instance (https://wfcommons.org) and runs it as a dynamic plan, one node a task with the dependencies that the run had.
+"""Replays a real workflow run: reads a WfFormat 1.5 instance (https://wfcommons.org) and runs it as a dynamic plan, one
+node for each task with the dependencies that the run had.
 
     promissory run examples/wfformat.py --instance montage.json --scale 0.001
 
-Bodies sleep for the seconds that the task really took, times `scale`, and hand on the files it wrote, by name and size. The report compares the time it took with what no machine could beat:
-the critical path, and the work divided by the processors.
+Bodies sleep for the seconds that the task really took, times `scale`, and hand on the files that the task wrote, by
+name and size. The report compares the time of the replay with times that no machine could beat: the critical path, and
+the work divided by the processors.
 """
 
 import json
@@ -17,7 +19,7 @@ from promissory import dynamic, task, workflow
 
 @dataclass
 class Job:
-    """A task of the instance: how long it took, and which files it reads and writes, with their sizes in bytes."""
+    """A task of the instance: its duration, and the files that it reads and writes, with their sizes in bytes."""
 
     id: str
     program: str
@@ -29,7 +31,7 @@ class Job:
 
 @dataclass
 class Instance:
-    """A run that somebody had: its tasks, each behind its parents."""
+    """A run of the past: its tasks, each behind its parents."""
 
     name: str
     makespan: float
@@ -39,7 +41,7 @@ class Instance:
 
 @dataclass
 class Done:
-    """What a task hands on: its files; and when and where its body ran (seconds since the epoch)."""
+    """The result of a task: its files, and when and where its body ran (seconds since the epoch)."""
 
     id: str
     files: dict[str, int]
@@ -50,7 +52,7 @@ class Done:
 
 @dataclass
 class Report:
-    """How the replay went. Times are seconds; `critical_path` and `work` are those of the scaled instance."""
+    """The outcome of the replay. Times are seconds; `critical_path` and `work` are those of the scaled instance."""
 
     instance: str
     tasks: int
@@ -66,7 +68,7 @@ class Report:
 
 @task
 def read(instance: Path) -> Instance:
-    """The instance of a file, its tasks in an order in which each stands behind its parents."""
+    """Read the instance of a file, its tasks in an order in which each stands behind its parents."""
     described = json.loads(instance.read_text())
     if not str(described.get("schemaVersion", "")).startswith("1.5"):
         raise ValueError(f"{instance} is WfFormat {described.get('schemaVersion')}, and this reads 1.5")
@@ -96,7 +98,7 @@ def read(instance: Path) -> Instance:
 
 @task
 def perform(job: Job, given: list[str], parents: list[Done], scale: float) -> Done:
-    """One task: all that it reads has to be there; then it takes its time."""
+    """Do one task. All files that it reads have to be there; then it takes its time."""
     began = time.time()
     there = set(given).union(*(parent.files for parent in parents))
     missing = [name for name in job.reads if name not in there]
@@ -108,7 +110,7 @@ def perform(job: Job, given: list[str], parents: list[Done], scale: float) -> Do
 
 @task
 def report(instance: Instance, done: list[Done], scale: float) -> Report:
-    """What came out, after checking that each task ran once and none before its parents."""
+    """Report the outcome, after checking that each task ran once and none before its parents."""
     by_id = {one.id: one for one in done}
     assert len(done) == len(by_id) == len(instance.jobs), "a task ran twice or not at all"
     longest: dict[str, float] = {}
@@ -135,7 +137,7 @@ def report(instance: Instance, done: list[Done], scale: float) -> Report:
 
 @dynamic
 def replay(instance: Instance, scale: float) -> Report:
-    """One node for each task of the instance, behind its parents."""
+    """Make one node for each task of the instance, behind its parents."""
     done: dict[str, Done] = {}
     for job in instance.jobs:
         given = [name for name in job.reads if name in instance.given]

@@ -1,6 +1,7 @@
 """The face: `run`, `start`, `attach`, `resume`, `rerun`, and the plain call of a workflow.
 
-Each imports what carries it out when it is called: a program that only decorates functions, or sends its workflows elsewhere, pays for nothing of the executor.
+Each function imports the modules that carry it out when it is called, so a program that only decorates functions, or
+sends its workflows elsewhere, pays nothing for the executor.
 """
 
 from __future__ import annotations
@@ -32,27 +33,31 @@ def run(
 
     Args:
         target: a workflow, dynamic or task, or a compiled plan.
-        inputs: its inputs by name, as Python values.
+        inputs: the target's inputs by name, as Python values.
         store: a URL or path; by default `PROMISSORY_STORE`, else `./.promissory`.
-        run_id: the run's name; by default the workflow's with the time. Where a run of this name with the same plan and the same inputs is there already, it is that run: waited for if
-            somebody works on it, resumed if it was interrupted, given as it is if it has ended.
+        run_id: the run's name; by default the workflow's with the time. If a run of this name with the same plan and
+            the same inputs exists already, that run is taken: it is waited for if an executor works on it, resumed if
+            it was interrupted, and returned as it is if it has ended.
         engine: `inline`, `threads` or `processes`, or an engine object.
         max_depth: how deep dynamics may nest; by default 100.
         max_nodes: how many nodes the run may have; by default 1,000,000.
         max_futures_bytes: how many bytes one futures file may have; by default 256 MiB.
-        max_parallelism: how many bodies may run at one time, over all frames; by default as many as the engine finds sensible here.
+        max_parallelism: how many bodies may run at one time, over all frames; by default as many as the engine finds
+            sensible here.
         pools: how many calls of each pool (`@task(pool=…)`) may run at one time; a pool that is not named has no limit.
-        resources: the memory and graphics processors that tasks may use together; by default what this machine has.
-        soft_timeouts: let an engine that can't stop a body (inline, threads) run tasks with time-outs: one that comes late fails when it returns.
-        timeout: seconds that the whole run may take. Then nothing new starts, what runs is stopped where that can be done, and the run fails as `RunTimeout`; it can be
-            resumed.
-        durability: "disk" syncs what it acknowledges; "process" survives the death of processes, not of the machine.
-        echo: repeat what tasks print on standard error.
+        resources: the memory and graphics processors that tasks may use together; by default all that this machine has.
+        soft_timeouts: let an engine that can't stop a body (inline, threads) run tasks with time-outs: a body that
+            comes late fails when it returns.
+        timeout: seconds that the whole run may take. Then nothing new starts, running bodies are stopped where that can
+            be done, and the run fails as `RunTimeout`; it can be resumed.
+        durability: "disk" syncs data before it is acknowledged; with "process" a run survives the death of processes,
+            not of the machine.
+        echo: repeat the output of tasks on standard error.
         on_progress: called after each commit, from another thread.
-        clock: whose time retries and `timeout` go by; a test gives `promissory.testing.MockClock()`.
+        clock: the clock of retries and `timeout`; a test gives `promissory.testing.MockClock()`.
 
     Returns:
-        The run, ended: `.result` is what the function would have returned, or raises what went wrong.
+        The run, ended: `.result` is the result that the function would have returned, or raises the error of the run.
 
     Raises:
         CompileError: the workflow does not compile.
@@ -87,7 +92,8 @@ def start(
 ) -> Run:
     """Like `run`, but returns at once; the run goes on in a thread of this process.
 
-    Takes what `run` takes. The thread does not keep the process alive: a program that ends without `.wait()` interrupts the run, which can be resumed.
+    Takes the arguments of `run`. The thread does not keep the process alive: a program that ends without `.wait()`
+    interrupts the run, which can be resumed.
 
     >>> from promissory import task
     >>> @task
@@ -102,11 +108,11 @@ def start(
 
 
 def attach(run_id: str, *, store: Store | str | Path | None = None, target: Target | None = None) -> Run:
-    """A run that is there already, whoever works on it: to look at it, wait for it, tell it what to do, or have its result.
+    """A run that exists already, in any process: to look at it, wait for it, give it commands, or have its result.
 
     Args:
         run_id: the run.
-        store: where it lies, as for `run`.
+        store: the run's store, as for `run`.
         target: the workflow, if its own classes shall decode the result; by default they are imported by name.
 
     Raises:
@@ -135,23 +141,23 @@ def resume(
     on_change: Callable[[Change], None] | None = None,
     **options: Unpack[RunOptions],
 ) -> Run:
-    """Go on with a run whose executor is gone, or which failed: what is committed stays, the rest runs.
+    """Go on with a run whose executor is gone, or which failed: committed results stay, the rest runs.
 
     Args:
         run_id: the run.
         target: the workflow, if its own classes shall decode the result; by default they are imported by name.
         take_over: take the run away from an executor that seems to live.
         strict_code: refuse if any code changed since the run began.
-        on_change: told of each callable whose code changed.
+        on_change: called with each callable whose code changed.
         options: as for `run`; limits that are not given stay as the run had them last.
 
     Returns:
-        The run, ended, as `run` gives it. One that had succeeded already runs nothing.
+        The run, ended, as `run` gives it. For a run that had succeeded already nothing runs.
 
     Raises:
         RunNotFound: the store has no such run.
-        RunIsLive: its executor seems to live.
-        CodeChanged: what is left to run has another interface now.
+        RunIsLive: the run's executor seems to live.
+        CodeChanged: a callable that is left to run has another interface now.
         JournalError: the journal is damaged; the message names the key.
         StoreError, Fenced, KeyboardInterrupt: the run stopped again; it can be resumed.
 
@@ -185,7 +191,8 @@ def rerun(
     new_run_id: str | None = None,
     **options: Unpack[RunOptions],
 ) -> Run:
-    """Run a node of an earlier run, and what depends on it, once more, as a new run; everything else is taken from the earlier one.
+    """Run a node of an earlier run, and the nodes that depend on it, once more, as a new run. All other results are
+    taken from the earlier run.
 
     Args:
         run_id: the earlier run; it stays as it is.
@@ -199,7 +206,7 @@ def rerun(
 
     Raises:
         RunNotFound: there is no such run, or no such node in it.
-        CodeChanged: what is to run has another interface now.
+        CodeChanged: a callable that is to run has another interface now.
 
     >>> from promissory import task, workflow
     >>> factor = [2]
@@ -220,7 +227,7 @@ def rerun(
 
 
 def call(target: Entity[..., Any] | Workflow, values: dict[str, Any]) -> Any:
-    """A plain call of a workflow or dynamic: compiled and run in this process, in memory; its native result."""
+    """A plain call of a workflow or dynamic, compiled and run in this process, in memory. Returns the native result."""
     from promissory.executor.execution import launch
 
     return launch.call(target, values)

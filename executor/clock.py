@@ -1,4 +1,5 @@
-"""The time that a run goes by: when a delay is over, when the whole run is late. A test gives a run another one (`promissory.testing.MockClock`)."""
+"""The clock of a run: it tells when a delay is over, and when the whole run is late. A test gives a run another clock
+(`promissory.testing.MockClock`)."""
 
 from __future__ import annotations
 
@@ -7,24 +8,24 @@ import time
 from typing import Final, Protocol
 
 _LOOK_UP: Final = 1.0
-"""Seconds after which whoever waits looks around, though nothing has happened."""
+"""Seconds after which `wait` returns, though nothing has happened."""
 
 
 class Clock(Protocol):
-    """What a run loop asks of time."""
+    """The moments and waits that a run loop needs."""
 
     def monotonic(self) -> float:
         """Seconds that never go back."""
 
     def time(self) -> float:
-        """Seconds since the epoch, for what outlives this process; may jump."""
+        """Seconds since the epoch, for moments that outlive this process. They may jump."""
 
     def wait(self, event: threading.Event, seconds: float) -> None:
-        """Wait for an event, at most so long, or less. Nothing runs meanwhile."""
+        """Wait for an event, at most for some seconds, or less. Nothing runs meanwhile."""
 
 
 class SystemClock:
-    """The machine's.
+    """The machine's clock.
 
     >>> SystemClock().monotonic() <= SystemClock().monotonic()
     True

@@ -1,19 +1,20 @@
-"""Named places at which a test may have the process die (`promissory.testing.crash_at`). In a run that is no test, passing one costs a comparison.
+"""Crash points: named places at which a test may have the process die (`promissory.testing.crash_at`). In a run that is
+no test, passing a point costs a comparison.
 
 ================================ =========================================================================
-point                            what has happened, and what has not
+point                            state of the run at the point
 ================================ =========================================================================
 run.manifest-written             the run exists; its journal has nothing
-journal.objects-synced           what a segment names is safe; the segment is not written
-journal.segment-written          it is written; nobody has been told
-journal.committed                its listeners have been told; nobody who waits for it
+journal.objects-synced           the objects that a segment names are durable; the segment is not written
+journal.segment-written          the segment is written; nothing has been told of it
+journal.committed                the listener has been told; callers that wait have not
 snapshot.written                 the state is stored; no segment names it
 futures.before-write             a futures file is committed; its file is not written
 cache.before-write               a result is committed; no cache entry has it
 cache.written                    the entry is there; a lease on it, if there is one, is still held
 resume.claimed                   the run was taken over; nothing new has run
 inbox.obeyed                     a command has taken effect; it still lies in the inbox
-run.ended                        the end is committed; nobody has been told
+run.ended                        the end is committed; nothing has been told of it
 worker.before-body               arguments are decoded; the body has not begun
 worker.after-body                the body has ended; nothing of it is stored
 worker.value-stored              its value is stored; no outcome tells of it
@@ -44,13 +45,13 @@ POINTS: Final = (
 
 
 class Crashed(BaseException):
-    """The process would have died here. Nothing handles it."""
+    """The process would have died here. No code handles this exception."""
 
 
 watcher: Callable[[str], None] | None = None
 
 
 def reached(point: str) -> None:
-    """The process has come to a point."""
+    """Note that the process has come to a point."""
     if watcher is not None:
         watcher(point)

@@ -1,15 +1,17 @@
-"""What a run can end with, and what can be wrong around it. Each message says what happened, where, and the way out."""
+"""The errors that a run can end with, and those of the executor around it. Each message tells the event, the place and
+the way out."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
+from promissory._names import publish
 from promissory.typesys.errors import FormatError
 
 
 class ExecutorError(Exception):
-    """Anything that this package raises."""
+    """The base class of the executor's errors."""
 
 
 class RunFailed(ExecutorError):
@@ -17,11 +19,11 @@ class RunFailed(ExecutorError):
 
     Attributes:
         path: the node's path in the run.
-        attempt: which of its attempts failed, from 1.
+        attempt: the number of the attempt that failed, from 1.
         run_id: the run, which `promissory resume` takes once the cause is repaired.
         remote_traceback: the traceback where the body ran, as text.
 
-    The original exception is `__cause__`, of its own type where that can be had.
+    The original exception is `__cause__`, of its own type if that can be loaded.
     """
 
     def __init__(
@@ -39,11 +41,11 @@ class RunFailed(ExecutorError):
 
 
 class RunTimeout(RunFailed, TimeoutError):
-    """The whole run took longer than it may (rule R2). What was committed stays; it can be resumed."""
+    """The whole run took longer than it may (rule R2). Committed results stay; the run can be resumed."""
 
 
 class RemoteError(ExecutorError):
-    """Stands for an exception whose own class can't be had here. `type_name` is its class."""
+    """Stands for an exception whose own class can't be loaded here. `type_name` is that class."""
 
     def __init__(self, type_name: str, message: str) -> None:
         super().__init__(f"{type_name}: {message}" if message else type_name)
@@ -55,7 +57,7 @@ class TaskTypeError(ExecutorError, TypeError):
 
 
 class LimitExceeded(ExecutorError):
-    """A limit was reached: which one, where, and how to raise it (rule D9)."""
+    """A limit was reached. The message names the limit, the place, and how to raise it (rule D9)."""
 
 
 class DepthExceeded(LimitExceeded, RecursionError):
@@ -87,7 +89,8 @@ class BranchFailed(ExecutorError):
 
 
 class SignalRefused(ExecutorError, LookupError):
-    """A task asked its run for what can't be: a jump to a node that is not there or has started, a channel's key that holds something else (rules S4, S7)."""
+    """A task made an impossible request of its run: a jump to a node that is not there or has started, a channel's key
+    that holds another kind of value (rules S4, S7)."""
 
 
 class GateNotFound(ExecutorError, LookupError):
@@ -95,18 +98,19 @@ class GateNotFound(ExecutorError, LookupError):
 
 
 class GateTimeout(ExecutorError, TimeoutError):
-    """Nobody answered a gate in time (rule G1)."""
+    """A gate got no answer in time (rule G1)."""
 
 
 class Rejected(ExecutorError):
-    """What was to be approved was rejected (rule G1)."""
+    """A gate that waited for an approval was rejected (rule G1)."""
 
 
 class OutputUnavailable(ExecutorError, LookupError):
-    """An output that the run can't have: it was ended early, or what gives it was skipped (rules S5, X7).
+    """An output that the run can't have: the run was ended early, or the node that gives the output was skipped (rules
+    S5, X7).
 
     Attributes:
-        output: its name.
+        output: the output's name.
     """
 
     def __init__(self, message: str, output: str = "") -> None:
@@ -118,7 +122,7 @@ class WorkflowCancelled(ExecutorError):
     """A task cancelled its run (rule S6).
 
     Attributes:
-        reason: as the task said it.
+        reason: the reason that the task gave.
         node: the task's path.
         task_id: the task's name.
     """
@@ -139,7 +143,7 @@ class CodeMismatch(ExecutorError):
 
 
 class CodeNotFound(ExecutorError):
-    """A worker can't import what the plan calls."""
+    """A worker can't import a callable of the plan."""
 
 
 class TaskTimeout(ExecutorError, TimeoutError):
@@ -164,7 +168,7 @@ class WorkerLost(ExecutorError):
 
 
 class ResourcesUnavailable(ExecutorError):
-    """A task asks for more than there is where the run goes on."""
+    """A task asks for more than the machine has on which the run goes on."""
 
 
 class RunCancelled(ExecutorError):
@@ -172,7 +176,8 @@ class RunCancelled(ExecutorError):
 
 
 class StoreError(ExecutorError, OSError):
-    """The store can't be read or written: full, read-only, gone. What was acknowledged is still there; the run can be resumed."""
+    """The store can't be read or written: it is full, read-only or gone. Acknowledged data is still there; the run can
+    be resumed."""
 
 
 class UnsupportedStore(StoreError):
@@ -200,7 +205,8 @@ class RunExists(ExecutorError):
 
 
 class RunInterrupted(ExecutorError):
-    """The run has not ended, and nobody works on it: it was stopped, or its executor is gone. It can be resumed."""
+    """The run has not ended, and no executor works on it: it was stopped, or its executor is gone. It can be
+    resumed."""
 
 
 class RunIsNotLive(ExecutorError):
@@ -215,7 +221,7 @@ class Fenced(ExecutorError):
     """Another executor took this run over; nothing that this one writes counts any more (rule J3).
 
     Attributes:
-        segment: the number that the other one took; 0 if this one had not begun.
+        segment: the segment's number that the other executor took; 0 if this one had not begun.
     """
 
     def __init__(self, message: str, segment: int = -1) -> None:
@@ -228,7 +234,8 @@ class JournalError(FormatError, ExecutorError):
 
 
 class DoesNotFit(ExecutorError, ValueError):
-    """An event of a journal can't have happened where it stands: the journal is of another run, or was changed on purpose."""
+    """An event of a journal can't have happened where it stands: the journal is of another run, or was changed on
+    purpose."""
 
 
 class CodeChanged(ExecutorError):
@@ -270,3 +277,6 @@ def limit_error(kind: str, message: str) -> ExecutorError:
     }
     found = classes.get(kind)
     return RemoteError(kind, message) if found is None else found(message)
+
+
+publish(globals())

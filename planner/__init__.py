@@ -1,4 +1,4 @@
-"""From Python functions to a plan. Imports `typesys`, and nothing of `executor`."""
+"""The planner: from Python functions to a plan. It imports `typesys`, and nothing of `executor`."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from promissory.planner.nodes.merge import merge as merge
     from promissory.planner.plan.failure_policy import FailurePolicy as FailurePolicy
     from promissory.planner.plan.model import Interface as Interface
-    from promissory.planner.plan.model import Plan as Plan
     from promissory.planner.plan.node_failure import NodeFailure as NodeFailure
+    from promissory.planner.plan.plan import Plan as Plan
     from promissory.planner.plan.policy import Resources as Resources
     from promissory.planner.plan.triggers import at_least as at_least
     from promissory.planner.tracing.promise import Promise as Promise
@@ -49,7 +49,7 @@ _WHERE: Final = {
     "Interface": "promissory.planner.plan.model",
     "Loop": "promissory.planner.body.signals",
     "NodeFailure": "promissory.planner.plan.node_failure",
-    "Plan": "promissory.planner.plan.model",
+    "Plan": "promissory.planner.plan.plan",
     "Promise": "promissory.planner.tracing.promise",
     "Resources": "promissory.planner.plan.policy",
     "Retry": "promissory.planner.body.signals",

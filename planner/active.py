@@ -1,4 +1,4 @@
-"""What goes on where code stands: a workflow is traced, a task's body runs, or neither."""
+"""The activity at the place where code stands: a workflow is traced, a task's body runs, or neither."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class InTaskBody:
-    """Marks that a task's body is running: tasks are plain functions there, workflows and dynamics can't be called."""
+    """A mark that a task's body is running: tasks are plain functions there, workflows and dynamics can't be called."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -1,7 +1,7 @@
-"""One class a mistake: what happened, where (the author's file and line), and the way out.
+"""One class for each kind of mistake. An error says what happened, where (the author's file and line), and the way out.
 
-Every class here is a `CompileError`. Tracing raises misuse at once and collects everything else, so one compile tells all that is wrong: a single problem
-is raised as itself, several as `CompileErrors`.
+Every class here but `PlanFormatError` is a `CompileError`. Tracing raises misuse at once and collects everything else,
+so one compile tells all that is wrong: a single problem is raised as itself, several as `CompileErrors`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from promissory._names import publish
 from promissory.typesys.errors import FormatError
 
 _PACKAGE: Final = Path(__file__).parent.parent
@@ -23,7 +24,7 @@ _OURS: Final = (
     f"{_PACKAGE}{os.sep}",
     *(f"{(_PACKAGE / floor).resolve()}{os.sep}" for floor in ("planner", "typesys", "executor")),
 )
-"""Where our files are, also where the floors stand behind symbolic links."""
+"""The folders of our files, also those in which the floors stand behind symbolic links."""
 
 _LIBRARIES: Final = tuple(
     {sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
@@ -42,12 +43,13 @@ class Where:
 
 
 def is_ours(file: str) -> bool:
-    """Whether a source file belongs to these packages."""
+    """Tell whether a source file belongs to these packages."""
     return file.startswith(_OURS)
 
 
 def user_line() -> Where | None:
-    """What the author was doing: the innermost line on the stack that is neither ours nor a library's (`copy`, `random`), if there is one."""
+    """Find the author's line that is running: the innermost line on the stack that is neither ours nor a library's
+    (`copy`, `random`). Without such a line, the innermost line of a library, if there is one."""
     frame: FrameType | None = sys._getframe(1)
     library: Where | None = None
     while frame is not None:
@@ -62,7 +64,7 @@ def user_line() -> Where | None:
 
 
 def is_authors(file: str) -> bool:
-    """Whether a source file is neither ours nor a library's."""
+    """Tell whether a source file is neither ours nor a library's."""
     return _kind_of_file(file) == "author"
 
 
@@ -74,13 +76,13 @@ def _kind_of_file(file: str) -> str:
 
 
 def authors_lines(error: BaseException) -> list[str]:
-    """The lines of an author's code that an error came through, the last one being where it was raised."""
+    """List the lines of an author's code that an error came through. The last line is the one that raised the error."""
     frames = traceback.extract_tb(error.__traceback__)
     return [f"{frame.filename}:{frame.lineno}: {frame.line}" for frame in frames if is_authors(frame.filename)]
 
 
 def raised_at(error: BaseException) -> Where | None:
-    """The innermost line of an author's code that an error came through."""
+    """Find the innermost line of an author's code that an error came through."""
     at, found = error.__traceback__, None
     while at is not None:
         if is_authors(at.tb_frame.f_code.co_filename):
@@ -93,13 +95,13 @@ class CompileError(Exception):
     """A mistake in a workflow's source, found before anything ran.
 
     Attributes:
-        message: what happened, in a sentence.
+        message: the problem, in a sentence.
         where: the author's file and line.
-        way_out: what to do instead.
+        way_out: the advice for the author.
         problems: every problem of this compile (itself, unless there are several).
     """
 
-    passes_through_encoding = True  # tells the encoder of values not to wrap it
+    passes_through_encoding = True  # The encoder of values does not wrap this error.
 
     def __init__(self, message: str, *, where: Where | None = None, way_out: str | None = None) -> None:
         self.message = message
@@ -121,7 +123,8 @@ class CompileError(Exception):
 
 
 class CompileErrors(CompileError):
-    """Several problems of one compile, in the order in which they were found: of each graph the calls, then the results, the choices and what they hold."""
+    """Several problems of one compile, in the order in which they were found: for each graph the calls, then the
+    results, the choices and their arms."""
 
     def __init__(self, problems: list[CompileError]) -> None:
         self._problems = tuple(problems)
@@ -138,7 +141,7 @@ class CompileErrors(CompileError):
 
 
 def raise_all(problems: list[CompileError]) -> None:
-    """Raise what was collected, if anything was."""
+    """Raise the problems that were collected, if there are any."""
     if len(problems) == 1:
         raise problems[0]
     if problems:
@@ -154,7 +157,7 @@ class WrongCall(CompileError, TypeError):
 
 
 class EdgeTypeError(CompileError, TypeError):
-    """What is passed is not of the type that is wanted (rule P3)."""
+    """An argument whose type is not the type that is wanted (rule P3)."""
 
 
 class ArgumentValueError(CompileError, TypeError):
@@ -162,11 +165,14 @@ class ArgumentValueError(CompileError, TypeError):
 
 
 class PromiseError(CompileError, TypeError):
-    """Something was done with a promise that needs its value, which is not there before the run (rule P2)."""
+    """An operation on a promise that needs its value, which is not there before the run (rule P2)."""
 
 
 class PromiseAttributeError(PromiseError, AttributeError):
-    """A field or method that a promise of this type does not have. An `AttributeError`, so that `hasattr` and debuggers work."""
+    """A field or method that a promise of this type does not have.
+
+    The error is an `AttributeError`, so that `hasattr` and debuggers work.
+    """
 
 
 class LeakedPromise(PromiseError):
@@ -198,23 +204,26 @@ class PlanError(CompileError, ValueError):
 
 
 class PlanFormatError(FormatError):
-    """Bytes that are no plan: cut short, damaged, of a newer version, or not canonical. Nothing was executed or imported."""
+    """Bytes that are no plan: cut short, damaged, of a newer version, or not canonical.
+
+    Nothing was executed or imported.
+    """
 
 
 class ContextError(CompileError, RuntimeError):
-    """A body asked for something that needs a run, and there is none."""
+    """A request of a body that needs a run, where there is none."""
 
 
 class SignalError(CompileError, ValueError):
-    """A body asked its run for things that contradict each other, or that can't be."""
+    """Requests of a body to its run that contradict each other, or that are impossible."""
 
 
 class BranchError(CompileError, ValueError):
-    """A `conditional` that is not finished, or has arms that don't go together (rule B1)."""
+    """A `conditional` that is not finished, or whose arms don't go together (rule B1)."""
 
 
 class MapError(CompileError, ValueError):
-    """A map over what is no list, over unequal lists, or with settings that can't be (rule B2)."""
+    """A map over a value that is no list, over unequal lists, or with impossible settings (rule B2)."""
 
 
 class UnknownTarget(CompileError, LookupError):
@@ -226,4 +235,7 @@ class UnreachableNode(CompileError, ValueError):
 
 
 class GateError(CompileError, ValueError):
-    """A gate with a name, type or time-out that can't be (rule G1)."""
+    """A gate with an impossible name, type or time-out (rule G1)."""
+
+
+publish(globals())

@@ -10,7 +10,8 @@
 >>> twice(x=1)
 3
 
-Each name is imported when it is first asked for (PEP 562): a worker process imports this package before anything else and needs next to nothing of it.
+Each name is imported when it is first asked for (PEP 562), because a worker process imports this package before
+anything else and needs next to nothing of it.
 """
 
 import os
@@ -51,8 +52,8 @@ if TYPE_CHECKING:
     from promissory.planner.nodes.merge import merge as merge
     from promissory.planner.plan.failure_policy import FailurePolicy as FailurePolicy
     from promissory.planner.plan.model import Interface as Interface
-    from promissory.planner.plan.model import Plan as Plan
     from promissory.planner.plan.node_failure import NodeFailure as NodeFailure
+    from promissory.planner.plan.plan import Plan as Plan
     from promissory.planner.plan.policy import Resources as Resources
     from promissory.planner.plan.triggers import at_least as at_least
     from promissory.planner.tracing.promise import Promise as Promise
@@ -110,7 +111,8 @@ __all__ = [
 
 if os.path.isfile(os.path.join(os.path.dirname(__file__), "planner")):
     raise ImportError(
-        f"{os.path.dirname(__file__)} was checked out without symbolic links, and its packages are behind such links. Have git make them: "
+        f"{os.path.dirname(__file__)} was checked out without symbolic links, and its packages are behind such "
+        "links. Have git make them: "
         "git config core.symlinks true && git checkout -- promissory (on Windows in developer mode)"
     )
 

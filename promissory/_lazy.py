@@ -1,4 +1,7 @@
-"""Modules whose names are imported when they are first asked for: a worker process imports this package before anything else, and needs next to nothing of it."""
+"""Modules whose names are imported when they are first asked for.
+
+A worker process imports this package before anything else, and needs next to nothing of it.
+"""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -6,11 +9,11 @@ from typing import Any
 
 
 def lazily(module: dict[str, Any], where: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """`__getattr__` and `__dir__` of a module whose names are imported when they are first asked for (PEP 562).
+    """Make `__getattr__` and `__dir__` of a module whose names are imported when they are first asked for (PEP 562).
 
     Args:
-        module: its variables.
-        where: the module that has each name.
+        module: the module's variables.
+        where: for each name, the module that has it.
     """
 
     def get(name: str) -> Any:

@@ -1,10 +1,12 @@
-"""Where public things are: the one table behind `promissory`, `promissory.errors` and what is written down of them.
+"""The places of public names: the one table behind `promissory`, `promissory.errors` and the names that are written
+down.
 
-What is ours stands in plans, journals and pickles under its public name (`promissory:NodeFailure`, `promissory.errors:TaskTypeError`), so that files may move. A name that was published is never
-to mean something else.
+Classes and functions of this package stand in plans, journals and pickles under their public names
+(`promissory:NodeFailure`, `promissory.errors:TaskTypeError`), so that files may move. A name that was published is
+never to mean something else.
 """
 
-from typing import Final
+from typing import Any, Final
 
 FACE: Final = {
     "Context": "promissory.planner.body.context",
@@ -14,7 +16,7 @@ FACE: Final = {
     "Loop": "promissory.planner.body.signals",
     "NodeFailure": "promissory.planner.plan.node_failure",
     "Opaque": "promissory.typesys.infer",
-    "Plan": "promissory.planner.plan.model",
+    "Plan": "promissory.planner.plan.plan",
     "Promise": "promissory.planner.tracing.promise",
     "Resources": "promissory.planner.plan.policy",
     "Retry": "promissory.planner.body.signals",
@@ -133,7 +135,7 @@ PICKLED: Final = {
     "rebuilt": "promissory.planner.functions.by_value",
     "Signal": "promissory.planner.body.signals",
 }
-"""What pickles name beside the public things."""
+"""The names that pickles use beside the public ones."""
 
 PUBLIC: Final[dict[str, dict[str, str]]] = {
     "promissory": FACE,
@@ -143,6 +145,24 @@ PUBLIC: Final[dict[str, dict[str, str]]] = {
 """The modules that give names, with the modules that have them."""
 
 WRITTEN: Final = {
-    (where, name): f"{module}:{name}" for module, names in PUBLIC.items() for name, where in names.items()
+    **{(where, name): f"{module}:{name}" for module, names in PUBLIC.items() for name, where in names.items()},
+    **{("promissory", name): f"promissory:{name}" for name in FACE},
+    **{("promissory.errors", name): f"promissory.errors:{name}" for name in ERRORS},
 }
-"""What is written down for the thing of a name in a module of ours."""
+"""The written form of a thing, by the module that it says it is of, and its name."""
+
+
+def publish(variables: dict[str, Any]) -> None:
+    """Have the exceptions of a module say that they are of the public module that gives them.
+
+    A traceback names the module of its exception's class, and is stored with a failure; and an author imports a class
+    from where a traceback says that it is.
+
+    Args:
+        variables: of the module, at its end.
+    """
+    for module, names in PUBLIC.items():
+        for name, where in names.items():
+            thing = variables.get(name)
+            if where == variables["__name__"] and isinstance(thing, type) and issubclass(thing, BaseException):
+                thing.__module__ = module

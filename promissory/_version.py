@@ -1,4 +1,4 @@
-"""The version of this distribution: the one place that says it."""
+"""The version of this distribution, which is said here and nowhere else."""
 
 from typing import Final
 

@@ -1,4 +1,7 @@
-"""What can go wrong: each class names one kind of mistake, and its message says what happened, where, and the way out."""
+"""Errors of this package.
+
+Each class names one kind of mistake, and its message says what happened, where, and the way out.
+"""
 
 from typing import TYPE_CHECKING
 

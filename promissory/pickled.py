@@ -1,4 +1,4 @@
-"""What stored pickles name. Nothing here is to be renamed: old pickles ask for it."""
+"""Names in stored pickles. Nothing here is to be renamed, because old pickles ask for it."""
 
 from promissory._lazy import lazily
 from promissory._names import PICKLED

@@ -1,6 +1,7 @@
-"""For tests of workflows: a store with faults, a clock that a test moves, crashes at named points, and walks through plans without bodies.
+"""Tools for tests of workflows: a store with faults, a clock that a test moves, crashes at named points, and walks
+through plans without bodies.
 
-What is here is told in `promissory.executor.testing`.
+`promissory.executor.testing` describes each of them.
 """
 
 from promissory.executor.testing import Asks as Asks

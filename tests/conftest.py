@@ -1,6 +1,19 @@
 """How the suite runs, and fixtures that all of it shares: waiting, other processes, gates that bodies wait at.
 
-Long enumerations take samples unless `--whole` asks for each; an interrupt is one, however the suite was started.
+The suite has three tiers.
+
+- `pytest` runs the fast tier. Every rule has a test in it. A test that takes the engine as a parameter runs on one
+  engine: the first, which is mostly `inline`; in the folder `tests/executor/engines` the last, which is mostly
+  `processes`. Kills, races, fuzzing and servers of object stores stay in the tier as samples. The tier takes at most
+  four minutes on two idle cores with `-n auto`.
+- `pytest --full` runs all tests. Long enumerations take samples.
+- `pytest --whole` runs all tests, and a run dies at every moment of an enumeration.
+
+`@pytest.mark.full` keeps a test out of the fast tier: the test is deselected, not skipped. A single parameter set
+bears the marker too: `pytest.param(…, marks=pytest.mark.full)`. `@pytest.mark.full(keep=n)` leaves n of a test's
+parameter sets in the fast tier, spread evenly over all of them.
+
+An interrupt (SIGINT) interrupts, however the suite was started.
 """
 
 import os
@@ -10,15 +23,20 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 PATIENCE = 60.0
+_ENGINES = Path(__file__).parent / "executor" / "engines"
 
 
 def pytest_addoption(parser):
+    parser.addoption("--full", action="store_true", help="Run all tests, not only the fast tier.")
     parser.addoption(
-        "--whole", action="store_true", help="Let a run die at every moment of an enumeration, not at samples of them."
+        "--whole",
+        action="store_true",
+        help="Run all tests, and let a run die at every moment of an enumeration, not at samples of them.",
     )
 
 
@@ -26,10 +44,53 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if config.getoption("--whole") and config.getoption("--timeout") is None:
         config.option.timeout = 3600
-    if (
-        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    ):  # as a shell starts what runs behind it; no child could ever be interrupted
+    # A shell starts its background jobs with SIGINT ignored. Children inherit that, and no test could interrupt them.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--full") or config.getoption("--whole"):
+        return
+    left_out = _of_the_full_tier(items) | _of_further_engines(items)
+    if left_out:
+        config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _of_the_full_tier(items):
+    """Tests with the marker `full`; of a test marked with `keep=n`, all parameter sets but n."""
+    left_out, sampled = set(), {}
+    for item in items:
+        markers = list(item.iter_markers("full"))
+        if any("keep" not in marker.kwargs for marker in markers):
+            left_out.add(item)
+        elif markers:
+            sampled.setdefault((item.parent, item.originalname, markers[0].kwargs["keep"]), []).append(item)
+    for (_, _, keep), sets in sampled.items():
+        kept = {sets[number * len(sets) // keep] for number in range(min(keep, len(sets)))}
+        left_out.update(item for item in sets if item not in kept)
+    return left_out
+
+
+def _of_further_engines(items):
+    """Of tests that differ in nothing but the engine that they run on, all but one."""
+    alike = {}
+    for item in items:
+        parameters = dict(item.callspec.params) if hasattr(item, "callspec") else {}
+        if "engine" in parameters:
+            del parameters["engine"]
+            alike.setdefault((item.parent, item.originalname, repr(sorted(parameters.items()))), []).append(item)
+    left_out = set()
+    for same in alike.values():
+        left_out.update(same[:-1] if same[0].path.is_relative_to(_ENGINES) else same[1:])
+    return left_out
+
+
+@pytest.fixture(scope="session")
+def full(request):
+    """Whether more than the fast tier is to run."""
+    return request.config.getoption("--full") or request.config.getoption("--whole")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""What a value is: annotation → type, assignability, value ⇄ wire bytes. The ground floor; imports nothing of the others."""
+"""Types of values: annotation → type, assignability, value ⇄ wire bytes.
+
+The ground floor, which imports nothing of the others.
+"""
 
 from typing import TYPE_CHECKING, Final
 

@@ -1,9 +1,9 @@
-"""May a value of type A be passed where B is wanted; if not, why.
+"""Assignability: whether a value of type A may be passed where B is wanted, and if not, why.
 
 The rules, beyond equality:
 
-- `int` goes where `float` is wanted (PEP 484), also inside containers; `bool` does not go where `int` is wanted: on the wire they are two
-  types, and `True` where a number was meant is a mistake more often than not.
+- `int` goes where `float` is wanted (PEP 484), also inside containers; `bool` does not go where `int` is wanted: on the
+  wire they are two types, and `True` where a number was meant is a mistake more often than not.
 - Anything goes where `Any` is wanted; `Any` goes anywhere and is checked at run time.
 - A type goes where a union holds an arm for it; a union goes where each of its arms goes.
 - Containers go where their items go: every value is a copy, so nobody can write through the wider view.
@@ -44,7 +44,7 @@ from promissory.typesys.types import (
 
 
 def assignable(source: Type, target: Type) -> bool:
-    """Whether a value of type `source` may be passed where `target` is wanted.
+    """Tell whether a value of type `source` may be passed where `target` is wanted.
 
     >>> from promissory import type_of
     >>> assignable(type_of(list[int]), type_of(list[float] | None))
@@ -54,7 +54,7 @@ def assignable(source: Type, target: Type) -> bool:
 
 
 def why_not(source: Type, target: Type) -> str | None:
-    """The reason why not, as part of a sentence; None if it may.
+    """Give the reason why a value of type `source` may not be passed, as part of a sentence; None if it may be.
 
     >>> from promissory import type_of
     >>> why_not(type_of(tuple[int, str]), type_of(tuple[int, int]))
@@ -117,7 +117,8 @@ def why_not(source: Type, target: Type) -> str | None:
                 return f"the two {source} have other fields: {', '.join(given_names)} and {', '.join(wanted_names)}"
             return None if source.name == target.name and source.kind != "typeddict" else _fields(source, target)
         case OpaqueType(name), OpaqueType():
-            return None  # classes that nothing knows: whether one is the other is seen at run time
+            # Nothing knows these classes. Whether one is the other is seen at run time.
+            return None
     return f"{source} is not {target}"
 
 
@@ -125,7 +126,10 @@ _compared: ContextVar[frozenset[tuple[Type, Type]]] = ContextVar("compared", def
 
 
 def _fields(source: RecordType, target: RecordType) -> str | None:
-    """Why the fields of one record don't go where those of another are wanted; what is being compared already is taken to fit (records may mention themselves)."""
+    """Give the reason why the fields of one record don't go where those of another are wanted.
+
+    Records may mention themselves, so a pair that is being compared already is taken to fit.
+    """
     before = _compared.get()
     if (source, target) in before:
         return None

@@ -1,12 +1,14 @@
 """Canonical msgpack, digests, and the sealed envelope that every stored file wears.
 
-Owns the bytes below any meaning: how a tree of plain objects becomes one byte string and no other, what its
-digest is, and how a file says which kind and version it is and proves that it is whole. Knows nothing of types, plans or runs.
+This module owns the bytes below any meaning: how a tree of plain objects becomes one byte string and no other, how such
+a string is digested, and how a file says which kind and version it is and proves that it is whole. It knows nothing of
+types, plans or runs.
 
 Why msgpack: it keeps `int` and `float`, `str` and `bytes` apart, and its decoder is C. It is not canonical by
 itself, so: maps are written with sorted string keys, integers beyond 64 bits are extension 1 (two's complement,
 big-endian, shortest), and NaN is one bit pattern (the encoder of values sees to that). Where canonicity must be
-*proved* (plans, headers, journal), the reader packs what it read and compares; values are proved by their digest.
+*proved* (plans, headers, journal), the reader packs the tree that it read and compares. Values are proved by
+their digest.
 
 Envelope (all integers big-endian)::
 
@@ -31,7 +33,8 @@ import msgpack
 from promissory.typesys.errors import FormatError
 
 INLINE_LIMIT: Final = 4096
-"""Bytes up to which a value is written wherever it is named; above it it is an object, named by digest."""
+"""A value of up to this many bytes is written wherever it is named. A larger value is an object, named by its
+digest."""
 
 EXT_BIG_INT: Final = 1
 _HEADER: Final = struct.Struct(">4sHBQ")
@@ -51,7 +54,10 @@ _UNREADABLE: Final = (
 
 
 def _new_packer() -> Any:
-    """One for all threads: packing runs no Python code, so the interpreter lock is held from beginning to end."""
+    """Make the packer for all threads.
+
+    Packing runs no Python code, so the interpreter lock is held from beginning to end.
+    """
     return msgpack.Packer(use_bin_type=True, unicode_errors="surrogatepass", autoreset=True)
 
 
@@ -59,9 +65,9 @@ _packer = _new_packer()
 
 
 def pack(tree: Any) -> bytes:
-    """The canonical bytes of a tree of None, bool, int, float, str, bytes, list and tuple.
+    """Write a tree of None, bool, int, float, str, bytes, list and tuple as canonical bytes.
 
-    Dictionaries are `pack_map`'s, which sorts their keys. Integers may have any size.
+    Dictionaries are for `pack_map`, which sorts their keys. Integers may have any size.
 
     >>> pack([1, 2.0, "a", 2**70]).hex()
     '9401cb4000000000000000a161c70901400000000000000000'
@@ -72,7 +78,8 @@ def pack(tree: Any) -> bytes:
     except OverflowError:
         packed = _packer.pack(_with_big_ints(tree))
     if len(packed) > _KEEP_BUFFER:
-        _packer = _new_packer()  # a packer keeps its largest buffer for ever
+        # A packer keeps its largest buffer for ever, so a new one takes its place.
+        _packer = _new_packer()
     return packed
 
 
@@ -85,7 +92,7 @@ def _with_big_ints(tree: Any) -> Any:
 
 
 def pack_map(entries: dict[str, Any]) -> bytes:
-    """Canonical bytes of a map with string keys, in bytewise order of the keys.
+    """Write a map with string keys as canonical bytes, in bytewise order of the keys.
 
     >>> pack_map({"b": 1, "a": 2}) == pack_map({"a": 2, "b": 1})
     True
@@ -107,7 +114,7 @@ def _big_int(code: int, data: bytes) -> int:
 
 
 def unpack(data: bytes | memoryview, what: str = "value") -> Any:
-    """The tree whose bytes these are. Bounded by the length of the bytes; runs no code.
+    """Read the tree of some bytes. The work is bounded by the length of the bytes, and runs no code.
 
     Raises `FormatError` for anything that is not one complete msgpack item.
 
@@ -130,7 +137,7 @@ def _unreadable(what: str, data: bytes | memoryview, error: BaseException) -> Fo
 
 
 def unpack_each(data: bytes, what: str) -> Iterator[Any]:
-    """The trees whose bytes follow each other. Raises `FormatError`.
+    """Read the trees whose bytes follow each other. Raises `FormatError`.
 
     >>> list(unpack_each(pack(1) + pack([2]), "numbers"))
     [1, [2]]
@@ -147,7 +154,7 @@ def unpack_each(data: bytes, what: str) -> Iterator[Any]:
 
 
 def unpack_canonical(data: bytes, what: str) -> Any:
-    """Like `unpack`, and proves that these are the only bytes that this tree has."""
+    """Read a tree as `unpack` does, and prove that the tree has no other bytes."""
     try:
         tree = msgpack.unpackb(
             data,
@@ -155,7 +162,8 @@ def unpack_canonical(data: bytes, what: str) -> Any:
             unicode_errors="surrogatepass",
             ext_hook=_big_int,
             object_pairs_hook=_ordered,
-            timestamp=3,  # gives a datetime, which `pack` refuses: no extension but our own
+            # With 3 a timestamp is a datetime, which `pack` refuses: no extension is allowed but our own.
+            timestamp=3,
         )
     except msgpack.ExtraData as extra:
         raise FormatError(what, "has bytes after its end", offset=len(data) - len(extra.extra)) from None
@@ -196,7 +204,7 @@ def _reason(error: BaseException) -> str:
 
 
 def digest(domain: str, *parts: bytes) -> bytes:
-    """BLAKE2b-256 over a domain prefix and the parts: 32 bytes.
+    """Give the BLAKE2b-256 over a domain prefix and the parts: 32 bytes.
 
     The prefix keeps a value and a plan of equal bytes apart (as redun's hashing does with its record types).
 
@@ -210,7 +218,7 @@ def digest(domain: str, *parts: bytes) -> bytes:
 
 
 def seal(magic: bytes, version: int, kind: int, payload: bytes) -> bytes:
-    """Wrap a payload: who it is in front, a check sum over all of it behind."""
+    """Wrap a payload: magic, version and kind in front, a check sum over all of it behind."""
     header = _HEADER.pack(magic, version, kind, len(payload))
     state = blake2b(header, digest_size=_CHECK_SUM_SIZE)
     state.update(payload)
@@ -218,7 +226,7 @@ def seal(magic: bytes, version: int, kind: int, payload: bytes) -> bytes:
 
 
 def is_cut_short(data: bytes) -> bool:
-    """Whether sealed bytes are fewer than they say.
+    """Tell whether sealed bytes are fewer than their header says.
 
     >>> sealed = seal(b"TEST", 1, 1, b"payload")
     >>> is_cut_short(sealed), is_cut_short(sealed[:-1])
@@ -232,14 +240,14 @@ def is_cut_short(data: bytes) -> bool:
     payload = data[_HEADER.size : -_CHECK_SUM_SIZE]
     return (
         seal(magic, version, kind, payload) != _HEADER.pack(magic, version, kind, len(payload)) + data[_HEADER.size :]
-    )  # else it is its length that is damaged
+    )  # Otherwise the length itself is damaged.
 
 
 def unseal(data: bytes, magic: bytes, versions: range, what: str) -> tuple[int, int, bytes]:
-    """(version, kind, payload) of sealed bytes.
+    """Give (version, kind, payload) of sealed bytes.
 
-    Raises `FormatError`, with the offset, if they are another kind of file, cut short, longer than they say,
-    changed anywhere, or of a version that this reader does not know.
+    Raises `FormatError`, with the offset, if the bytes are another kind of file, cut short, longer than their header
+    says, changed anywhere, or of a version that this reader does not know.
     """
     if len(data) < _HEADER.size:
         raise FormatError(what, f"is cut short: {len(data)} bytes are less than a header", offset=len(data))

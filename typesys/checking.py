@@ -1,6 +1,7 @@
 """Run-time check of a value against an annotation, to the last element.
 
-The encoder is the check (`promissory.typesys.wire`); what goes beyond wire types (protocols, callables, generics of foreign classes) is typeguard's (`promissory.typesys.opaque`).
+The encoder is the check (`promissory.typesys.wire`). Annotations beyond wire types (protocols, callables, generics of
+foreign classes) are checked by typeguard (`promissory.typesys.opaque`).
 """
 
 from __future__ import annotations

@@ -1,14 +1,16 @@
-"""What can be wrong with an annotation, a value, or bytes. One class a kind of mistake."""
+"""Errors about annotations, values and bytes: one class for each kind of mistake."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from promissory._names import publish
+
 
 class FormatError(ValueError):
-    """Bytes that are not what they should be: cut short, damaged, of a newer version, or not canonical.
+    """Bytes that do not have the form that they should have: cut short, damaged, of a newer version, or not canonical.
 
-    `what` names the thing (a plan, a value, a segment), `offset` is the first byte where it went wrong.
+    `what` names the thing (a plan, a value, a segment), `offset` is the first byte that is wrong.
     """
 
     def __init__(self, what: str, problem: str, offset: int = 0) -> None:
@@ -22,7 +24,7 @@ class FormatError(ValueError):
 
 
 class TypeMismatch(TypeError):
-    """A value is not of the type it was declared to have; says where in the value.
+    """A value is not of the type that it was declared to have. The error says where in the value.
 
     `path` leads from the value to the bad element, e.g. ``['rows'][17].price``.
     """
@@ -33,11 +35,11 @@ class TypeMismatch(TypeError):
         super().__init__(problem, path)
 
     def inside(self, step: str) -> TypeMismatch:
-        """The same mismatch seen from one level further out."""
+        """Give the same mismatch as seen from one level further out."""
         return TypeMismatch(self.problem, step + self.path)
 
     def at(self, root: str) -> str:
-        """The sentence a user reads, with `root` as the name of the whole value.
+        """Word the mismatch for a user, with `root` as the name of the whole value.
 
         >>> TypeMismatch("expected float, got str").inside(".price").inside("[17]").at("result")
         'result[17].price: expected float, got str'
@@ -49,7 +51,7 @@ class TypeMismatch(TypeError):
 
 
 class AnnotationError(TypeError):
-    """An annotation that cannot be given a type: what it is, and what to write instead."""
+    """An annotation that cannot be given a type. The message says what to write instead."""
 
 
 class ParseError(ValueError):
@@ -57,8 +59,11 @@ class ParseError(ValueError):
 
 
 class OpaqueWarning(UserWarning):
-    """A class that nothing knows travels as a pickle; the warning names the parameter."""
+    """A class without a known wire form travels as a pickle. The warning names the parameter."""
 
 
 class UntypedWarning(UserWarning):
-    """A parameter or result without annotation is `Any`; the warning names it."""
+    """A parameter or result without annotation is `Any`. The warning names it."""
+
+
+publish(globals())

@@ -1,7 +1,7 @@
 """Python annotation → `Type`.
 
-Owns the reading of annotations: what each one means on the wire, and which of the author's classes it mentions (a decoder needs
-them to build values). Knows nothing of values or bytes.
+This module owns the reading of annotations: their meaning on the wire, and the author's classes that they mention (a
+decoder needs the classes to build values). It knows nothing of values or bytes.
 """
 
 from __future__ import annotations
@@ -15,9 +15,20 @@ from dataclasses import dataclass, field
 from types import GenericAlias
 from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
+from promissory.typesys.class_annotations import (
+    class_hints,
+    field_annotations,
+    is_protocol,
+    is_record_class,
+    is_required,
+    is_required_key,
+    substituted,
+    type_variables,
+)
 from promissory.typesys.errors import AnnotationError
 from promissory.typesys.families import registry
 from promissory.typesys.names import qualified_name
+from promissory.typesys.spelling import full_name, spelling
 from promissory.typesys.types import (
     ANY,
     BOOL,
@@ -45,11 +56,9 @@ from promissory.typesys.types import (
     VarTupleType,
     children,
     closed,
-    full_name,
-    spelling,
-    union,
     walk,
 )
+from promissory.typesys.unions import union
 
 
 class _OpaqueMark:
@@ -98,14 +107,16 @@ _ABSTRACT: dict[Any, tuple[type, ...]] = {
     abc.MutableSet: (set,),
     **dict.fromkeys((abc.Mapping, abc.MutableMapping), (dict,)),
 }
-"""Abstract collections stand for the concrete ones that a value of them may be: a `Sequence` is a list or a tuple."""
+"""Abstract collections stand for the concrete collections that their values may be: a `Sequence` is a list or a
+tuple."""
 _MAX_NESTING: Final = 64
 _interned: dict[Type, Type] = {}
 
 
 @dataclass(slots=True)
 class Inference:
-    """What one annotation, or a whole signature, told: the classes it mentions by name, those that nothing knows, and the protocols, which are `Any` on the wire."""
+    """The findings about one annotation, or a whole signature: the classes that it mentions by name, the classes
+    without known wire form, and the protocols, which are `Any` on the wire."""
 
     classes: dict[str, Any] = field(default_factory=dict)
     unknown: list[Any] = field(default_factory=list)
@@ -114,7 +125,7 @@ class Inference:
     _begun: set[str] = field(default_factory=set)
 
     def infer(self, annotation: Any) -> Type:
-        """The type of an annotation. Equal types are one object, so `is` is a fast first test.
+        """Infer the type of an annotation. Equal types are one object, so `is` is a fast first test.
 
         Raises `AnnotationError`.
         """
@@ -122,10 +133,14 @@ class Inference:
         return _interned.setdefault(inferred, inferred)
 
     def _infer(self, annotation: Any, room: int) -> Type:
-        """The type of an annotation, with records by name; `room` is how much deeper it may nest."""
+        """Infer the type of an annotation, with records by name.
+
+        `room` is the number of levels by which it may still nest.
+        """
         try:
             scalar = _SCALARS.get(annotation) or _BARE.get(annotation)
-        except TypeError:  # not hashable: Annotated[…, []], Literal[[]]
+        # The annotation is not hashable: Annotated[…, []], Literal[[]].
+        except TypeError:
             scalar = None
         if scalar is not None:
             return scalar
@@ -179,7 +194,7 @@ class Inference:
             return self._infer(annotation.__supertype__, inside)
         if type(origin).__name__ == "TypeAliasType":
             return self._infer(
-                _substituted(origin.__value__, dict(zip(origin.__type_params__, args, strict=False))), inside
+                substituted(origin.__value__, dict(zip(origin.__type_params__, args, strict=False))), inside
             )
         if type(annotation).__name__ == "TypeAliasType":
             return self._infer(annotation.__value__, inside)
@@ -192,7 +207,7 @@ class Inference:
             return self._family(family, args, inside)
         if isinstance(annotation, type) and origin is None:
             return self._class(annotation, inside)
-        if isinstance(origin, type) and _is_record_class(origin):
+        if isinstance(origin, type) and is_record_class(origin):
             return self._class(origin, inside, args)
         if is_protocol(origin):
             self.protocols.append(annotation)
@@ -220,7 +235,7 @@ class Inference:
             members = tuple((m.name, m.value if type(m.value) in (str, int) else None) for m in cls)
             return EnumType(self._class_name(cls), members)
         if dataclasses.is_dataclass(cls):
-            required = {given.name: _is_required(given) for given in dataclasses.fields(cls)}
+            required = {given.name: is_required(given) for given in dataclasses.fields(cls)}
             return self._record(cls, "dataclass", required, room, args)
         if issubclass(cls, tuple) and hasattr(cls, "_fields"):
             defaults = getattr(cls, "_field_defaults", {})
@@ -229,7 +244,7 @@ class Inference:
             return self._record(
                 cls,
                 "typeddict",
-                {name: _is_required_key(cls, name, hint) for name, hint in _class_hints(cls).items()},
+                {name: is_required_key(cls, name, hint) for name, hint in class_hints(cls).items()},
                 room,
                 args,
             )
@@ -241,12 +256,16 @@ class Inference:
     def _record(
         self, cls: type[Any], kind: RecordKind, required: dict[str, bool], room: int, args: tuple[Any, ...]
     ) -> Type:
-        """A mention of a record, which is defined the first time it is met. One that is generic is another record for each of its arguments."""
+        """Mention a record, and define it at its first mention.
+
+        A generic record is another record for each of its arguments.
+        """
         name = self._class_name(cls)
-        parameters = _parameters(cls)
+        parameters = type_variables(cls)
         if any(type(parameter).__name__ != "TypeVar" for parameter in parameters):
             raise AnnotationError(
-                f"{cls.__qualname__} is generic over something else than plain type variables, which has no wire form; write out its fields"
+                f"{cls.__qualname__} is generic over something else than plain type variables, which has no "
+                "wire form; write out its fields"
             )
         if args:
             name += f"[{', '.join(self._argument_name(self._infer(argument, room)) for argument in args)}]"
@@ -259,7 +278,7 @@ class Inference:
         return RefType(name)
 
     def _argument_name(self, argument: Type) -> str:
-        """What an argument of a generic record is called in its name: enough to tell it from any other."""
+        """Name an argument of a generic record in the record's name, so that it differs from any other argument."""
         for inner in walk(argument):
             if isinstance(inner, OpaqueType) or (
                 isinstance(inner, EnumType) and len(inner.members) < len(self.classes[inner.name])
@@ -322,105 +341,18 @@ class Inference:
                 todo.extend(children(inner))
 
 
-def _class_hints(cls: type[Any]) -> dict[str, Any]:
-    try:
-        own = {parameter.__name__: parameter for parameter in getattr(cls, "__type_params__", ())}
-        return typing.get_type_hints(cls, localns={**own, cls.__name__: cls}, include_extras=True)
-    except NameError as error:
-        raise AnnotationError(
-            f"a field of {cls.__qualname__} is annotated with a name that is not known: {error}"
-        ) from None
-
-
-def _parameters(cls: type[Any]) -> tuple[Any, ...]:
-    """The type variables of a generic class, inherited ones too."""
-    found: tuple[Any, ...] = getattr(cls, "__parameters__", ()) or getattr(cls, "__type_params__", ())
-    return found
-
-
-def _declared(cls: type[Any], arguments: dict[Any, Any]) -> dict[str, dict[Any, Any]]:
-    """What the type variables of each field's own class stand for: a base class's are given where it is inherited from."""
-    found: dict[str, dict[Any, Any]] = {}
-    for base in getattr(cls, "__orig_bases__", ()) if "__orig_bases__" in vars(cls) else cls.__bases__:
-        origin = get_origin(base) or base
-        if not isinstance(origin, type) or origin in (object, typing.Generic, tuple, dict):
-            continue
-        parameters = _parameters(origin)
-        given = [_substituted(argument, arguments) for argument in get_args(base)] or [Any] * len(parameters)
-        found.update(_declared(origin, dict(zip(parameters, given, strict=False))))
-    inherited = set(found)
-    for name in vars(cls).get("__annotations__", {}):
-        if not (
-            typing.is_typeddict(cls) and name in inherited
-        ):  # a TypedDict's annotations hold those of its bases too
-            found[name] = arguments
-    return found
-
-
-def _is_required_key(cls: Any, name: str, hint: Any) -> bool:
-    """Whether a key of a TypedDict must be there; Python doesn't notice `NotRequired` in annotations that are text."""
-    origin = get_origin(hint)
-    while origin is not None and origin in (
-        typing.Required,
-        typing.NotRequired,
-        getattr(typing, "ReadOnly", None),
-        Annotated,
-    ):
-        if origin in (typing.Required, typing.NotRequired):
-            return origin is typing.Required
-        hint = get_args(hint)[0]
-        origin = get_origin(hint)
-    return name in cls.__required_keys__
-
-
-def _substituted(hint: Any, arguments: dict[Any, Any]) -> Any:
-    """An annotation of a generic class with its type variables replaced."""
-    if not arguments:
-        return hint
-    if isinstance(hint, TypeVar):
-        return arguments.get(hint, hint)
-    parameters = getattr(hint, "__parameters__", ())
-    if not parameters:
-        return hint
-    return hint[tuple(arguments.get(parameter, parameter) for parameter in parameters)]
-
-
-def _is_record_class(cls: type[Any]) -> bool:
-    return (
-        dataclasses.is_dataclass(cls)
-        or typing.is_typeddict(cls)
-        or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
-    )
-
-
-def is_protocol(cls: Any) -> bool:
-    """Whether a class is a protocol itself, and not something that follows one."""
-    return bool(getattr(cls, "_is_protocol", False))
-
-
-def field_annotations(cls: type[Any], args: tuple[Any, ...]) -> dict[str, Any]:
-    """The annotations of a record's fields, with the arguments of a generic one in the place of its type variables."""
-    arguments = dict(zip(_parameters(cls), args or (Any,) * len(_parameters(cls)), strict=False))
-    known = _declared(cls, arguments)
-    return {name: _substituted(hint, known.get(name, arguments)) for name, hint in _class_hints(cls).items()}
-
-
-def _is_required(given: dataclasses.Field[Any]) -> bool:
-    return given.default is dataclasses.MISSING and given.default_factory is dataclasses.MISSING
-
-
 def _text(annotation: Any) -> str:
     return annotation.__qualname__ if isinstance(annotation, type) and not get_args(annotation) else str(annotation)
 
 
 def type_of(annotation: Any) -> Type:
-    """The wire type of an annotation.
+    """Infer the wire type of an annotation.
 
     Args:
         annotation: anything that may stand behind a parameter's colon; strings must have been resolved.
 
     Raises:
-        AnnotationError: it has no wire form; the message says what to write instead.
+        AnnotationError: the annotation has no wire form; the message says what to write instead.
 
     >>> print(type_of(dict[str, tuple[int, ...]]))
     dict[str, tuple[int, ...]]
@@ -431,5 +363,5 @@ def type_of(annotation: Any) -> Type:
 
 
 def mentions_opaque(type: Type) -> bool:
-    """Whether a value of this type may hold a pickle, so that equal values may have different bytes."""
+    """Tell whether a value of this type may hold a pickle, so that equal values may have different bytes."""
     return any(isinstance(inner, OpaqueType) for inner in walk(type))

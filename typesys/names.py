@@ -1,7 +1,8 @@
-"""The name by which another process would import a thing: `package.module:Outer.thing`.
+"""Names of things: `package.module:Outer.thing`, the name by which another process would import a thing.
 
-One rule for functions, classes and records: a file's module name is the one an import would give it, also when the file
-was started as a script. So a plan compiled under `__main__` has the same bytes as one compiled from the module.
+One rule holds for functions, classes and records: a file's module name is the name an import would give it, also when
+the file was started as a script. So a plan compiled under `__main__` has the same bytes as one compiled from the
+module.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from promissory._names import WRITTEN
+from promissory.typesys.older_names import OLDER_NAMES
 
 _classes_made_in_functions: WeakValueDictionary[str, Any] = WeakValueDictionary()
 
 
 def import_name(path: Path) -> tuple[str, Path]:
-    """(module name, the folder that must be on `sys.path`) of a Python file.
+    """Give (module name, the folder that must be on `sys.path`) of a Python file.
 
     A file inside packages (folders with `__init__.py`) is named from the outermost one.
 
@@ -41,7 +43,10 @@ def import_name(path: Path) -> tuple[str, Path]:
 
 
 def module_name(module: str) -> str:
-    """The importable name of a module: `__main__` is called by its file's name, or by what `python -m` was given."""
+    """Give the importable name of a module.
+
+    `__main__` is called by its file's name, or by the argument of `python -m`.
+    """
     if module not in ("__main__", "__mp_main__"):
         return module
     main = sys.modules["__main__"]
@@ -53,7 +58,7 @@ def module_name(module: str) -> str:
 
 
 def qualified_name(thing: Any) -> str:
-    """`module:qualname` of a class or function.
+    """Give `module:qualname` of a class or function.
 
     >>> from fractions import Fraction
     >>> qualified_name(Fraction)
@@ -69,7 +74,9 @@ def qualified_name(thing: Any) -> str:
 
 
 def written_name(thing: Any) -> str | None:
-    """The name under which a class or function of this package is written down, wherever it lies; None for anything else.
+    """Give the name under which a class or function of this package is written down, whichever file it lies in.
+
+    None for anything else.
 
     >>> from promissory import NodeFailure
     >>> written_name(NodeFailure)
@@ -82,9 +89,11 @@ def written_name(thing: Any) -> str | None:
 
 
 def is_importable(thing: type | FunctionType) -> bool:
-    """Whether an import in another process would give this very class or function, if this process is the program that defines it.
+    """Tell whether an import in another process would give this very class or function, if this process is the program
+    that defines it.
 
-    Importing a program's file carries out what stands at its own level, but not what stands behind `if __name__ == "__main__":`, nor what was defined anew further down.
+    Importing a program's file carries out the statements at its own level, but not those behind
+    `if __name__ == "__main__":`. A definition that is replaced further down is not the one that the import gives.
     """
     name = qualified_name(thing)
     module, _, qualname = name.partition(":")
@@ -102,7 +111,8 @@ def is_importable(thing: type | FunctionType) -> bool:
 
 @lru_cache(64)
 def _last_definitions(file: str, changed: int, size: int) -> dict[str, int]:
-    """The names that importing a file defines, with the line at which each is defined last (its first decorator's)."""
+    """List the names that importing a file defines, with the line at which each is defined last (its first
+    decorator's)."""
     try:
         tree = ast.parse(Path(file).read_bytes())
     except (OSError, SyntaxError, ValueError):
@@ -119,14 +129,26 @@ def _last_definitions(file: str, changed: int, size: int) -> dict[str, int]:
 
 
 class NotFound(LookupError):
-    """No import gives the thing of this name; the message says what failed."""
+    """No import gives the thing of this name. The message says what failed."""
 
 
 def find(name: str) -> Any:
     """Import the thing that `qualified_name` named. Runs the module's code if it was not loaded yet.
 
+    A value of version 0.1 may name a class of this package by the module in which the class lay then. Such a name is
+    looked up in the table of those days, but only if nothing else bears it.
+
     Raises `NotFound`.
     """
+    try:
+        return _found(name)
+    except NotFound:
+        if name not in OLDER_NAMES:
+            raise
+    return _found(OLDER_NAMES[name])
+
+
+def _found(name: str) -> Any:
     local = _classes_made_in_functions.get(name)
     if local is not None:
         return local
@@ -135,7 +157,8 @@ def find(name: str) -> Any:
         thing: Any = sys.modules["__main__"] if module == module_name("__main__") else importlib.import_module(module)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # whatever the module's own code raises, sys.exit() too
+    # The module's own code may raise anything, `SystemExit` too.
+    except BaseException as error:
         said = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
         raise NotFound(f"cannot import module {module!r} to find {qualname!r}: {said}") from error
     for part in qualname.split("."):
@@ -151,4 +174,5 @@ def find(name: str) -> Any:
     return thing
 
 
-find.__module__ = "promissory.pickled"  # as pickles name it
+# Pickles name this function so.
+find.__module__ = "promissory.pickled"

@@ -1,7 +1,7 @@
-"""Values of classes that nothing knows: a cloudpickle, checked by typeguard against the annotation.
+"""Values of classes without a known wire form: a cloudpickle, checked by typeguard against the annotation.
 
-A pickle is loaded only where user code runs anyway (in workers, and in the process that asks for its result), and its bytes are never
-an identity: they differ by hash seed and line number.
+A pickle is loaded only where user code runs anyway (in workers, and in the process that asks for its result). The bytes
+of a pickle are never an identity: they differ by hash seed and line number.
 """
 
 from __future__ import annotations
@@ -21,19 +21,21 @@ from promissory.typesys.older_names import OLDER_MODULES, OLDER_NAMES
 
 
 def lower_opaque(value: Any, name: str | None, lookup: Callable[[str], Any]) -> bytes:
-    """The pickle of a value; checked against the annotation `name` stands for, if there is one."""
+    """Pickle a value. If `name` stands for an annotation, check the value against it."""
     from promissory.typesys.names import NotFound
 
     if name is not None:
         try:
             annotation = lookup(name)
         except NotFound:
-            annotation = None  # the annotation has no importable name (a generic): it was checked where it is known
+            # The annotation has no importable name (a generic). It was checked where it is known.
+            annotation = None
         if annotation is not None:
             check_opaque(value, annotation)
     try:
         data = dumps(value)
-    except Exception as error:  # a class's own __reduce__ may raise anything
+    # A class's own __reduce__ may raise anything.
+    except Exception as error:
         if isinstance(error, TypeMismatch) or getattr(error, "passes_through_encoding", False):
             raise
         raise TypeMismatch(
@@ -43,18 +45,23 @@ def lower_opaque(value: Any, name: str | None, lookup: Callable[[str], Any]) -> 
 
 
 def lift_opaque(tree: Any) -> Any:
-    """The value of a pickle."""
+    """Load the value of a pickle."""
     if type(tree) is not bytes:
         raise FormatError("an opaque value", "is not a pickle")
     return loads(tree)
 
 
 _NAMED: Final = b"P2"
-"""What a pickle begins with in which things of ours bear their public names. One without it is older, and names the modules that they lay in."""
+"""The first bytes of a pickle in which classes and functions of this package bear their public names. A pickle without
+them is older, and names the modules of its time."""
 
 
 def dumps(value: Any) -> bytes:
-    """The cloudpickle of a value. What the program's own file defines is named as an import would name it, and not copied: so it is the same thing on the other side."""
+    """Pickle a value with cloudpickle.
+
+    Definitions of the program's own file are named as an import would name them, and not copied, so they are the same
+    on the other side.
+    """
     buffer = io.BytesIO(_NAMED)
     buffer.seek(len(_NAMED))
     _pickler_class()(buffer, protocol=5).dump(value)
@@ -62,7 +69,7 @@ def dumps(value: Any) -> bytes:
 
 
 def dumps_by_name(value: Any) -> bytes:
-    """The pickle of a value whose class has to be importable where it is loaded: nothing is copied but data."""
+    """Pickle a value whose class has to be importable where the pickle is loaded. Nothing is copied but data."""
     buffer = io.BytesIO(_NAMED)
     buffer.seek(len(_NAMED))
     _PicklerByName(buffer, protocol=5).dump(value)
@@ -70,7 +77,10 @@ def dumps_by_name(value: Any) -> bytes:
 
 
 def loads(data: bytes) -> Any:
-    """The value of a pickle. A module name that is the program's own means the program, which is not imported a second time."""
+    """Load the value of a pickle.
+
+    The program's own module name means the program, which is not imported a second time.
+    """
     if data[: len(_NAMED)] == _NAMED:
         return _Unpickler(io.BytesIO(memoryview(data)[len(_NAMED) :])).load()
     return _OlderUnpickler(io.BytesIO(data)).load()
@@ -84,7 +94,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 class _OlderUnpickler(_Unpickler):
-    """Of pickles that name things of ours by modules of then."""
+    """An unpickler of pickles that name things of this package by the modules of their time."""
 
     def find_class(self, module: str, name: str) -> Any:
         written = OLDER_NAMES.get(f"{module}:{name}")
@@ -109,7 +119,8 @@ class _PicklerByName(pickle.Pickler):
 def _pickler_class() -> Any:
     import cloudpickle
 
-    importlib.import_module("promissory.pickled")  # cloudpickle copies functions of modules that are not loaded
+    # cloudpickle copies functions of modules that are not loaded.
+    importlib.import_module("promissory.pickled")
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         def reducer_override(self, obj: Any) -> Any:
@@ -140,7 +151,10 @@ def _pickler_class() -> Any:
 
 
 def _is_defined_inside(function: types.FunctionType) -> bool:
-    """Whether a function has no name of its own in a module that an import gives: it travels by value, and uses the module's variables, not copies of them."""
+    """Tell whether a function has no name of its own in a module that an import gives.
+
+    Such a function travels by value, and uses the module's variables, not copies of them.
+    """
     module = sys.modules.get(function.__module__)
     if module is None or function.__module__ in ("__main__", "__mp_main__") or vars(module) is not function.__globals__:
         return False
@@ -151,7 +165,8 @@ def _is_defined_inside(function: types.FunctionType) -> bool:
 
 
 def code_of_file(filename: str, make: Callable[..., types.CodeType], arguments: tuple[Any, ...]) -> types.CodeType:
-    """A code object that names its file. cloudpickle 3.1.3 and later drop the name, and with it the source of nested functions and the lines of a traceback."""
+    """Make a code object that names its file. cloudpickle 3.1.3 and later drop the name, and with it the source of
+    nested functions and the lines of a traceback."""
     return make(*arguments).replace(co_filename=filename)
 
 
@@ -180,7 +195,8 @@ def _function_state(function: types.FunctionType) -> tuple[dict[str, Any], dict[
         try:
             contents.append([cell.cell_contents])
         except ValueError:
-            contents.append([])  # not assigned yet
+            # The variable is not assigned yet.
+            contents.append([])
     return attributes, dict(vars(function)), contents
 
 
@@ -204,7 +220,8 @@ def check_opaque(value: Any, annotation: Any) -> None:
     try:
         if isinstance(annotation, type) and isinstance(value, annotation):
             return
-    except TypeError:  # a TypedDict, or a Protocol that isn't made for isinstance: typeguard knows how
+    # The annotation is a TypedDict, or a Protocol that isn't made for isinstance. typeguard can check both.
+    except TypeError:
         pass
     from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 

@@ -1,6 +1,6 @@
 """Text or JSON → the wire tree of a type (command line, HTTP, form fields), and a tree → JSON.
 
-Needs none of the author's classes, so a server or a command line reads inputs and shows results without importing anything.
+No class of the author's is needed, so a server or a command line reads inputs and shows results without imports.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 def parse_text(text: str, type: Type) -> Any:
-    """The tree of a value that a person typed: text as it is, numbers, `true`/`no`, ISO dates, else JSON.
+    """Read a value that a person typed: text as it is, numbers, `true`/`no`, ISO dates, else JSON.
 
-    Raises `ParseError` with what was wanted.
+    Raises `ParseError`, which says what was wanted.
 
     >>> from promissory import type_of
     >>> parse_text("[3, 1, 2]", type_of(list[int]))
@@ -144,7 +144,7 @@ def _one_nan(number: float) -> float:
 
 
 def parse_json(value: Any, type: Type) -> Any:
-    """The tree of a decoded JSON value of this type. Raises `ParseError` with the path.
+    """Read a decoded JSON value of this type. Raises `ParseError` with the path.
 
     >>> from promissory import type_of
     >>> parse_json({"a": 1}, type_of(dict[str, float]))
@@ -223,10 +223,12 @@ def _json(value: Any, type: Type, at: str) -> Any:
             if family is None or any(
                 isinstance(inner, EnumType | FlagType | RecordType | OpaqueType | NamedType) for inner in walk(wire)
             ):
-                return _json(value, wire, at)  # what only a worker knows is judged by its wire form
+                # Only a worker knows more of such a value. Here its wire form decides.
+                return _json(value, wire, at)
             try:
                 return codec_for(wire).lower(family.to_wire(family.from_wire(_lift(_json(value, wire, at), wire))))
-            except Exception as error:  # whatever the family's own code raises for what is no value of it
+            # The family's own code may raise anything for a value that is none of the family's.
+            except Exception as error:
                 reason = "" if isinstance(error, ParseError) or not str(error) else f": {error}"
                 given = "what was given" if name == "Secret" else _shortened(repr(value))
                 raise ParseError(f"{at or 'value'}: {given} is not a {type}{reason}") from None
@@ -276,7 +278,7 @@ def _record(value: dict[str, Any], type: RecordType, at: str) -> list[Any]:
 
 
 def _flag(value: int | str, members: dict[str, int], at: str) -> int:
-    """`READ|WRITE`, or the number that it stands for."""
+    """Read `READ|WRITE`, or the number for which it stands."""
     if isinstance(value, int):
         return value
     if value.lstrip("-").isdecimal():
@@ -290,7 +292,7 @@ def _flag(value: int | str, members: dict[str, int], at: str) -> int:
 
 
 def _flag_text(value: int, members: tuple[tuple[str, int], ...]) -> str | int:
-    """The members that are set; the number itself if they don't make it up."""
+    """Give the members that are set, or the number itself if it has bits that are no member's."""
     names = [name for name, bit in members if bit and value & bit == bit]
     total = 0
     for name in names:
@@ -299,7 +301,7 @@ def _flag_text(value: int, members: tuple[tuple[str, int], ...]) -> str | int:
 
 
 def to_json(tree: Any, type: Type) -> Any:
-    """A tree as JSON: what `json.dumps` takes, and what `parse_json` reads back.
+    """Show a tree as JSON: a value for `json.dumps`, which `parse_json` reads back.
 
     >>> from promissory import type_of
     >>> to_json([["a", 1.5]], type_of(dict[str, float]))
@@ -338,7 +340,7 @@ def to_json(tree: Any, type: Type) -> Any:
 
 
 def _text_keys(key: Type) -> bool:
-    """Whether a dict's keys can be the keys of a JSON object and be read back."""
+    """Tell whether a dict's keys can be the keys of a JSON object and be read back."""
     return isinstance(key, IntType | StrType | EnumType) or (
         isinstance(key, NamedType) and isinstance(key.wire, StrType)
     )

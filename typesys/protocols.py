@@ -1,6 +1,8 @@
-"""Values against annotations that mention protocols, which are `Any` on the wire: whether a value follows one is asked of typeguard, at every place where an annotation says so.
+"""Values against annotations that mention protocols, which are `Any` on the wire. typeguard decides whether a value
+follows a protocol, at every place where an annotation asks for one.
 
-typeguard looks into the containers that it knows; into the fields of records and into other containers it is led from here.
+typeguard looks into the containers that it knows. Into the fields of records and into other containers it is led from
+here.
 """
 
 from __future__ import annotations
@@ -10,8 +12,8 @@ from collections.abc import Mapping
 from types import UnionType
 from typing import Any, get_args, get_origin
 
+from promissory.typesys.class_annotations import field_annotations, is_protocol
 from promissory.typesys.errors import TypeMismatch
-from promissory.typesys.infer import field_annotations, is_protocol
 from promissory.typesys.opaque import check_opaque
 from promissory.typesys.records import is_record
 

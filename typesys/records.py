@@ -1,8 +1,9 @@
 """Dataclasses and NamedTuples, taken apart and put together.
 
-A dataclass is rebuilt through its constructor where that takes every field, so that what `__post_init__` derives is there again; then each
-field is set to exactly what was written, should `__post_init__` have changed it. Where the constructor can't (`InitVar`, `init=False`
-without default), the fields are set on a bare instance, as `copy` and `pickle` do.
+A dataclass is rebuilt through its constructor where that takes every field, so that the values which `__post_init__`
+derives are there again. Then each field is set to exactly the value that was written, should `__post_init__` have
+changed it. Where the constructor can't take every field (`InitVar`, `init=False` without default), the fields are set
+on a bare instance, as `copy` and `pickle` do.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from typing import Any
 
 
 def is_record(cls: type) -> bool:
-    """Whether values of this class are written field by field."""
+    """Tell whether values of this class are written field by field."""
     return dataclasses.is_dataclass(cls) or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
 
 
 def field_names(cls: type) -> tuple[str, ...]:
-    """The fields of a record class in order.
+    """List the fields of a record class in order.
 
     >>> from typing import NamedTuple
     >>> class Point(NamedTuple):
@@ -36,7 +37,7 @@ def field_names(cls: type) -> tuple[str, ...]:
 
 
 def reader(cls: type, names: tuple[str, ...]) -> Callable[[Any], list[Any]]:
-    """A function from an instance to the list of its fields' values."""
+    """Make a function from an instance to the list of its fields' values."""
     if issubclass(cls, tuple):
         return list
     if not names:
@@ -49,7 +50,7 @@ def reader(cls: type, names: tuple[str, ...]) -> Callable[[Any], list[Any]]:
 
 
 def builder(cls: type, names: tuple[str, ...]) -> Callable[[list[Any]], Any]:
-    """A function from the list of fields' values to an instance."""
+    """Make a function from the list of fields' values to an instance."""
     if issubclass(cls, tuple):
         return lambda values: tuple.__new__(cls, values)
     constructible = _constructor_takes(cls) == set(names)
@@ -66,7 +67,7 @@ def builder(cls: type, names: tuple[str, ...]) -> Callable[[list[Any]], Any]:
 
 
 def _constructor_takes(cls: type) -> set[str]:
-    """The names of what the constructor takes; empty if it takes anything that has no name."""
+    """Name the parameters of the constructor. Empty if it takes arguments without a name of their own."""
     try:
         parameters = list(inspect.signature(cls).parameters.values())
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""`register_codec`: how a user's own class gets a wire form."""
+"""`register_codec`: a wire form for a user's own class."""
 
 from __future__ import annotations
 
@@ -24,21 +24,24 @@ def register_codec(
     subclasses: bool = False,
     hashable: bool = True,
 ) -> None:
-    """Give a class a wire form: how its values become values of a simpler annotation, and come back.
+    """Give a class a wire form: its values become values of a simpler annotation, and come back.
 
-    Call it where the class is defined, or in a function that the entry point group `promissory.codecs` of your package names, so that every worker knows it too.
+    Call this where the class is defined, or in a function that the entry point group `promissory.codecs` of your
+    package names, so that every worker knows the class too.
 
     Args:
         cls: the class.
-        wire: the annotation of what its values are written as: any that has a wire form itself.
+        wire: the annotation of the simpler values; any that has a wire form itself.
         to_wire: a value of the class → a value of `wire`.
         from_wire: the other way.
-        name: what plans call it; by default `module:Class`, by which a worker can import it. A name that was used is never to mean something else.
-        subclasses: take instances of subclasses too; they come back as what `from_wire` gives.
+        name: the name of the class in plans; by default `module:Class`, by which a worker can import it. A name that
+            was used is never to mean another class.
+        subclasses: take instances of subclasses too; they come back as `from_wire` makes them.
         hashable: whether values may be keys of dicts and members of sets.
 
     Raises:
-        AnnotationError: the class has a wire form already (a dataclass, an enum), the name is another class's, or `wire` has no wire form.
+        AnnotationError: the class has a wire form already (a dataclass, an enum), the name is another class's, or
+            `wire` has no wire form.
 
     >>> from promissory.typesys import codec_of
     >>> class Celsius:
@@ -60,7 +63,8 @@ def register_codec(
         )
     if name is None and "<locals>" in chosen:
         raise AnnotationError(
-            f"{chosen} is defined inside a function, where no worker finds it: define it at module level, or give a name"
+            f"{chosen} is defined inside a function, where no worker finds it: define it at module level, or "
+            "give a name"
         )
     registry.replace(
         registry.Family(cls, registry.named(chosen, written), to_wire, from_wire, subclasses, hashable, annotation=wire)

@@ -13,12 +13,12 @@ Lower = Callable[[Any], Any]
 
 
 def said(value: Any) -> str:
-    """What a value is, as an error message says it."""
+    """Name a value's class as an error message does."""
     return "None" if value is None else type(value).__name__
 
 
 def lower_int(value: Any) -> int:
-    """An int, or a value of a subclass of it; no bool."""
+    """Take an int, or a value of a subclass of int, but no bool."""
     if type(value) is int:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
@@ -27,7 +27,7 @@ def lower_int(value: Any) -> int:
 
 
 def lower_float(value: Any) -> float:
-    """A float, or an int as one; NaN is always the same NaN."""
+    """Take a float, or an int as a float. NaN is always the same NaN."""
     if type(value) is float:
         return value if value == value else math.nan
     if isinstance(value, float | int) and not isinstance(value, bool):
@@ -40,14 +40,14 @@ def lower_float(value: Any) -> float:
 
 
 def lower_exact_float(value: Any) -> float:
-    """A float, and no int."""
+    """Take a float, and no int."""
     if type(value) is float:
         return value if value == value else math.nan
     raise TypeMismatch(f"expected float, got {said(value)}")
 
 
 def scalar(wanted: type) -> Lower:
-    """Takes text or bytes, and values of their subclasses as plain ones."""
+    """Make a function that takes text or bytes, and values of their subclasses as plain ones."""
 
     def lower(value: Any) -> Any:
         if type(value) is wanted:
@@ -60,7 +60,7 @@ def scalar(wanted: type) -> Lower:
 
 
 def exactly(wanted: type) -> Lower:
-    """Takes values of exactly this class."""
+    """Make a function that takes values of exactly this class."""
 
     name = "None" if wanted is type(None) else wanted.__name__
 
@@ -73,7 +73,7 @@ def exactly(wanted: type) -> Lower:
 
 
 def literal(type_: LiteralType, values: tuple[Any, ...]) -> Lower:
-    """Takes the values of a literal."""
+    """Make a function that takes the values of a literal."""
     allowed = {(type(value), value) for value in values}
 
     def lower(value: Any) -> Any:

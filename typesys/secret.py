@@ -1,8 +1,12 @@
-"""Secrets: only the name travels. Plans, inputs, values and the store hold `Secret("API_TOKEN")`; the value is looked up where it is used, and never written down (rule T4).
+"""Secrets: only the name travels.
 
-Looked up in this order: resolvers that the program registered; the environment; a file of that name in the folder `PROMISSORY_SECRETS` (by default `/run/secrets`, where containers have them).
+Plans, inputs, values and the store hold `Secret("API_TOKEN")`. The value is looked up where it is used, and never
+written down (rule T4).
 
-What was revealed in a process is known to `masked`, so that logs and error messages show stars instead.
+A value is looked up in this order: resolvers that the program registered; the environment; a file of that name in the
+folder `PROMISSORY_SECRETS` (by default `/run/secrets`, where containers have them).
+
+`masked` knows the values that were revealed in its process, so that logs and error messages show stars instead.
 """
 
 from __future__ import annotations
@@ -17,22 +21,23 @@ from typing import Final
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 _STARS: Final = "***"
 _SHORTEST: Final = 4
-"""Fewer characters are not masked: they would turn up everywhere."""
+"""Values of fewer characters are not masked: they would turn up everywhere."""
 
 Resolver = Callable[[str], str | None]
 _resolvers: list[Resolver] = []
 _revealed: set[str] = set()
 _hidden: tuple[str, ...] = ()
-"""What is not to be written down, the longest first. Replaced, never changed: other threads look through it."""
+"""The texts that are not to be written down, the longest first. The tuple is replaced, never changed, because other
+threads look through it."""
 _listeners: list[Callable[[str], None]] = []
 
 
 class SecretNotFound(LookupError):
-    """Nobody here knows the value of a secret."""
+    """No resolver, variable or file of this process has the value of a secret."""
 
 
 class Secret:
-    """The name of something that only the worker may know.
+    """The name of a value that only the worker may know.
 
     Args:
         name: letters, digits, `_`, `.`, `-`.
@@ -54,12 +59,13 @@ class Secret:
     def __init__(self, name: str) -> None:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ValueError(
-                "what was given can't name a secret: letters, digits, '_', '.' and '-' can. Give the name, never the value"
+                "what was given can't name a secret: letters, digits, '_', '.' and '-' can. Give the name, "
+                "never the value"
             )
         self.name = name
 
     def reveal(self) -> str:
-        """The value. Raises `SecretNotFound`."""
+        """Give the value. Raises `SecretNotFound`."""
         value = _found(self.name)
         if value not in _revealed:
             _revealed.add(value)
@@ -83,7 +89,8 @@ def _found(name: str) -> str:
         value = resolver(name)
         if value is not None and not isinstance(value, str):
             raise TypeError(
-                f"the resolver {getattr(resolver, '__qualname__', resolver)} gave {type(value).__name__} for the secret {name}, not str"
+                f"the resolver {getattr(resolver, '__qualname__', resolver)} gave {type(value).__name__} for "
+                f"the secret {name}, not str"
             )
         if value is not None:
             return value
@@ -96,19 +103,24 @@ def _found(name: str) -> str:
         raise SecretNotFound(f"the secret {name} lies in the file {folder / name}, which is no UTF-8 text") from None
     except OSError:
         raise SecretNotFound(
-            f"the secret {name} is not known here: set the environment variable {name}, put it into the file {folder / name}, or register a resolver "
+            f"the secret {name} is not known here: set the environment variable {name}, put it into the file "
+            f"{folder / name}, or register a resolver "
             "(promissory.typesys.secret.register_resolver)"
         ) from None
 
 
 def register_resolver(resolver: Resolver) -> None:
-    """Have a function asked for secrets before the environment is: it gives the value of a name, or None. Call it in the module of the tasks, so that workers do too."""
+    """Register a function that is asked for secrets before the environment is.
+
+    It gives the value of a name, or None. Call this in the module of the tasks, so that workers register it too.
+    """
     if resolver not in _resolvers:
         _resolvers.append(resolver)
 
 
 def note_revealed(value: str) -> None:
-    """A value is not to be written down by this process from now on, neither as it is nor as Python and JSON write it between quotes, nor any longer line of it."""
+    """Keep a value from being written down by this process from now on: the value as it is, its forms between the
+    quotes of Python and JSON, and any longer line of it."""
     global _hidden
     forms = {value, repr(value)[1:-1], json.dumps(value)[1:-1], *value.splitlines()}
     found = {form for form in forms if len(form) >= _SHORTEST}
@@ -118,12 +130,12 @@ def note_revealed(value: str) -> None:
 
 
 def on_reveal(listener: Callable[[str], None]) -> None:
-    """Have a function told of each value that is revealed in this process, the first time."""
+    """Register a function that is told of each value revealed in this process, the first time."""
     _listeners.append(listener)
 
 
 def masked(text: str) -> str:
-    """A text without the values that were revealed in this process.
+    """Replace the values that were revealed in this process by stars.
 
     >>> masked("nothing to hide")
     'nothing to hide'
@@ -134,7 +146,11 @@ def masked(text: str) -> str:
 
 
 def masked_bytes(data: bytes, ended: bool = False) -> tuple[bytes, bytes]:
-    """Bytes without the values that were revealed, and the end of them that may be the beginning of one, to be put before what follows; nothing if they have `ended`."""
+    """Mask the values that were revealed.
+
+    Also give the end of the bytes that may be the beginning of a value, to be put before the bytes that follow; nothing
+    if the bytes have `ended`.
+    """
     hidden = [form.encode("utf-8", "surrogatepass") for form in _hidden]
     if not hidden:
         return data, b""
@@ -146,13 +162,14 @@ def masked_bytes(data: bytes, ended: bool = False) -> tuple[bytes, bytes]:
             break
         if first >= position:
             found += [data[position:first], _STARS.encode()]
-        position = max(position, last)  # values that overlap are one place
+        # Values that overlap are one place.
+        position = max(position, last)
     end = max(end, position)
     return b"".join([*found, data[position:end]]), data[end:]
 
 
 def without_rest(data: bytes) -> bytes:
-    """Bytes that begin in the middle of something, without what may be the rest of a value."""
+    """Drop the beginning of bytes that may be the rest of a value, where the bytes begin in the middle of a text."""
     for form in (form.encode("utf-8", "surrogatepass") for form in _hidden):
         for length in range(min(len(form) - 1, len(data)), 0, -1):
             if data.startswith(form[-length:]):
@@ -162,7 +179,7 @@ def without_rest(data: bytes) -> bytes:
 
 
 def holds_secret(data: bytes) -> bool:
-    """Whether bytes hold a value that was revealed in this process."""
+    """Tell whether bytes hold a value that was revealed in this process."""
     return any(form.encode("utf-8", "surrogatepass") in data for form in _hidden)
 
 
@@ -174,7 +191,7 @@ def _places(data: bytes, form: bytes) -> Iterator[int]:
 
 
 def _overlap(data: bytes, form: bytes) -> int:
-    """How many bytes at the end of data are the beginning of a value."""
+    """Count the bytes at the end of data that are the beginning of a value."""
     for length in range(min(len(form) - 1, len(data)), 0, -1):
         if data.endswith(form[:length]):
             return length

@@ -1,7 +1,8 @@
-"""Values of `Any`: wire trees that say themselves what they are.
+"""Values of `Any`: wire trees that name the kinds of their values.
 
-Scalars stand as they are (msgpack keeps None, bool, int, float, str and bytes apart); everything else is an array that begins with its kind.
-Records and enums carry the name of their class, which a worker imports when it lifts the value.
+Scalars stand as they are, since msgpack keeps None, bool, int, float, str and bytes apart. Every other value is an
+array that begins with its kind. Records and enums carry the name of their class, which a worker imports when it lifts
+the value.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ _PLAIN: Final = frozenset((type(None), bool, int, str, bytes))
 
 
 def lower_any(value: Any) -> Any:
-    """The self-describing tree of any value: scalars as they are, everything else as an array that begins with its kind."""
+    """Lower any value into a self-describing tree: scalars as they are, everything else as an array that begins with
+    its kind."""
     kind = type(value)
     if kind in _PLAIN:
         return value
@@ -58,19 +60,23 @@ def lower_any(value: Any) -> Any:
 
 
 def written(family: registry.Family, value: Any) -> Any:
-    """What a value of a family rides on. Raises `TypeMismatch` if the family's own code can't write it down."""
+    """Give the simpler value as which a family's value is written.
+
+    Raises `TypeMismatch` if the family's own code can't write it.
+    """
     try:
         return family.to_wire(value)
     except TypeMismatch:
         raise
-    except Exception as error:  # the code of a registered family may raise anything
+    # The code of a registered family may raise anything.
+    except Exception as error:
         raise TypeMismatch(
             f"a {type(value).__name__} can't be written down: {type(error).__name__}: {error}"
         ) from error
 
 
 class _FamilyWire:
-    """A family's wire type, for values that say themselves what they are: they have to be written as it."""
+    """A family's wire type for self-describing values, which have to be written as it."""
 
     def __init__(self, family: registry.Family) -> None:
         from promissory.typesys.wire import codec_for
@@ -104,7 +110,7 @@ def _inside(step: str, value: Any) -> Any:
 
 
 def _found(name: str, fits: Callable[[Any], bool]) -> Any:
-    """A class by name; nothing else that may go by that name."""
+    """Find a class by name. Nothing else with that name will do."""
     cls = find(name)
     if not isinstance(cls, type) or not fits(cls):
         raise FormatError("a value of Any", f"names {name}, which is no class of its kind")
@@ -112,7 +118,7 @@ def _found(name: str, fits: Callable[[Any], bool]) -> Any:
 
 
 def lift_any(tree: Any) -> Any:
-    """The value of a self-describing tree. Records, enums and opaque values import their classes."""
+    """Lift the value of a self-describing tree. Records, enums and opaque values import their classes."""
     if type(tree) is not list:
         return tree
     kind = tree[0]
@@ -140,7 +146,7 @@ def lift_any(tree: Any) -> Any:
 
 
 def each(values: Iterable[Any], lower: Callable[[Any], Any]) -> list[Any]:
-    """Every item lowered; a mismatch says which item it was."""
+    """Lower every item. A mismatch says which item it was."""
     try:
         return [lower(value) for value in values]
     except TypeMismatch:
@@ -153,7 +159,7 @@ def each(values: Iterable[Any], lower: Callable[[Any], Any]) -> list[Any]:
 
 
 def holds_opaque(tree: Any) -> bool:
-    """Whether a tree that `lower_any` made has a pickle somewhere in it."""
+    """Tell whether a tree that `lower_any` made holds a pickle anywhere."""
     todo = [tree]
     while todo:
         current = todo.pop()
@@ -174,6 +180,6 @@ def holds_opaque(tree: Any) -> bool:
 
 
 def sorted_once(trees: Iterable[Any]) -> list[Any]:
-    """The members of a set: each once, in the order of their bytes."""
+    """Give the members of a set: each once, in the order of their bytes."""
     by_bytes = {pack(tree): tree for tree in trees}
     return [by_bytes[key] for key in sorted(by_bytes)]

@@ -1,7 +1,8 @@
-"""A wire tree of one type, written as another: what an edge of a plan does when its two ends differ.
+"""A wire tree of one type, written as another: the work of a plan's edge whose two ends differ.
 
-Works on trees alone, so it needs none of the author's classes. `transcode` follows the rules of `promissory.typesys.assignable`; where a value of `Any` goes
-to a narrower type, it is the run-time check, and raises `TypeMismatch` with the path. `select` follows a path such as `p.rows[17]`.
+The functions work on trees alone, so they need none of the author's classes. `transcode` follows the rules of
+`promissory.typesys.assignable`. Where a value of `Any` goes to a narrower type, `transcode` is the run-time check, and
+raises `TypeMismatch` with the path.
 """
 
 from __future__ import annotations
@@ -50,14 +51,11 @@ from promissory.typesys.types import (
     class_name,
 )
 
-Step = int | str | list[Any]
-"""One step of a path: an index, a record's field name, or [key] of a dict."""
-
 _SCALARS = (NoneType, BoolType, IntType, FloatType, StrType, BytesType)
 
 
 def transcode(tree: Any, source: Type, target: Type) -> Any:
-    """The tree of the same value as a `target`.
+    """Give the tree of the same value as a `target`.
 
     Args:
         tree: a wire tree of type `source`.
@@ -65,7 +63,7 @@ def transcode(tree: Any, source: Type, target: Type) -> Any:
         target: a type that `source` is assignable to.
 
     Raises:
-        TypeMismatch: a value of `Any` turned out to be something else.
+        TypeMismatch: a value of `Any` turned out to be of another type.
 
     >>> from promissory import type_of
     >>> transcode([1, 2], type_of(list[int]), type_of(list[float]))
@@ -127,7 +125,7 @@ def _at(step: str, tree: Any, source: Type, target: Type) -> Any:
 
 
 def _key(tree: Any, source: Field, target: Field) -> Any:
-    """A key of a TypedDict: where it may be missing, it is an array of none or one."""
+    """Transcode a key of a TypedDict. A key that may be missing is an array of none or one."""
     present = [tree] if source.required else tree
     found = [_at(f"[{source.name!r}]", one, source.type, target.type) for one in present]
     if not target.required:
@@ -148,7 +146,7 @@ def _entries(pairs: list[list[Any]]) -> list[list[Any]]:
 
 
 def _arm(tree: Any, source: Type, arms: tuple[Type, ...]) -> list[Any]:
-    """The arm of a union for a value: its own type if it is one, else the first that takes it."""
+    """Choose the arm of a union for a value: its own type if that is an arm, else the first that takes the value."""
     if source in arms:
         return [arms.index(source), tree]
     mismatch: TypeMismatch | None = None
@@ -156,7 +154,8 @@ def _arm(tree: Any, source: Type, arms: tuple[Type, ...]) -> list[Any]:
         if assignable(source, target):
             try:
                 return [arm, transcode(tree, source, target)]
-            except TypeMismatch as error:  # a value of Any inside, that another arm may take
+            # A value of Any inside does not fit this arm. Another arm may take it.
+            except TypeMismatch as error:
                 mismatch = mismatch or error
     raise mismatch or TypeMismatch(f"expected one of {', '.join(map(str, arms))}, got {source}")
 
@@ -205,7 +204,7 @@ def _said(tree: Any) -> str:
 
 
 def _from_any(tree: Any, target: Type, exact: bool = False) -> Any:
-    """A self-describing tree as a `target`; `exact` without int as float, as unions choose an arm."""
+    """Give a self-describing tree as a `target`. `exact` takes no int as float, which is how unions choose an arm."""
     kind = tree[0] if type(tree) is list else None
 
     def inner(step: str, one: Any, wanted: Type) -> Any:
@@ -262,7 +261,7 @@ def _from_any(tree: Any, target: Type, exact: bool = False) -> Any:
 
 
 def _present(tree: Any, fields: tuple[Field, ...], parts: tuple[Type, ...]) -> Iterator[tuple[Field, Any]]:
-    """The keys of a TypedDict that are there, with their values."""
+    """Give the keys of a TypedDict that are there, with their values."""
     for field, part, one in zip(fields, parts, tree, strict=True):
         if part is field.type:
             yield field, one
@@ -271,7 +270,7 @@ def _present(tree: Any, fields: tuple[Field, ...], parts: tuple[Type, ...]) -> I
 
 
 def _keys_from_any(pairs: Any, target: RecordType, inner: Callable[[str, Any, Type], Any]) -> list[Any]:
-    """A dict of self-describing values as a TypedDict."""
+    """Give a dict of self-describing values as a TypedDict."""
     found = {key: one for key, one in pairs if type(key) is str}
     unknown = [key for key, _ in pairs if key not in [field.name for field in target.fields]]
     if unknown:
@@ -293,7 +292,7 @@ def _scalar_fits(tree: Any, target: Type) -> bool:
 
 
 def fits(tree: Any, type: Type) -> bool:
-    """Whether a tree is one that the encoder of a type could have made, as far as its form tells.
+    """Tell whether the encoder of a type could have made a tree, as far as the tree's form tells.
 
     >>> from promissory import type_of
     >>> fits(["a", 1], type_of(tuple[str, int])), fits(1, type_of(float))
@@ -343,58 +342,3 @@ def fits(tree: Any, type: Type) -> bool:
                 for one in tree
             )
     return False
-
-
-# --- paths -----------------------------------------------------------------------------------------------------------------------
-
-
-def step_type(type: Type, step: Step) -> Type | None:
-    """The type at one step into a value of this type; None if there is no such step.
-
-    >>> from promissory import type_of
-    >>> print(step_type(type_of(dict[str, int]), ["a"]))
-    int
-    """
-    match type, step:
-        case ((ListType(item) | VarTupleType(item)), int()):
-            return item
-        case TupleType(items), int() if -len(items) <= step < len(items):
-            return items[step]
-        case RecordType(kind="typeddict", fields=fields), list():
-            return next((field.type for field in fields if [field.name] == step), None)
-        case RecordType(kind="dataclass" | "namedtuple", fields=fields), str():
-            return next((field.type for field in fields if field.name == step), None)
-        case RecordType(kind="namedtuple", fields=fields), int() if -len(fields) <= step < len(fields):
-            return fields[step].type
-        case DictType(_, value), list():
-            return value
-    return None
-
-
-def select(tree: Any, type: Type, path: list[Step]) -> tuple[Any, Type]:
-    """The tree and type at the end of a path. Raises `TypeMismatch` where the value has no such element."""
-    walked = ""
-    for step in path:
-        inner = step_type(type, step)
-        assert inner is not None, "verified plans have paths that their types allow"
-        try:
-            if isinstance(step, str):
-                assert isinstance(type, RecordType)
-                tree = tree[[field.name for field in type.fields].index(step)]
-                walked += f".{step}"
-            elif isinstance(step, int):
-                tree = tree[step]
-                walked += f"[{step}]"
-            elif isinstance(type, RecordType):
-                at = [field.name for field in type.fields].index(step[0])
-                tree = tree[at] if type.parts[at] is type.fields[at].type else next(iter(tree[at]))
-                walked += f"[{step[0]!r}]"
-            else:
-                tree = next(value for key, value in tree if key == step[0] and key.__class__ is step[0].__class__)
-                walked += f"[{step[0]!r}]"
-        except IndexError:
-            raise TypeMismatch(f"has no item {step}: it has {len(tree)} items", walked) from None
-        except StopIteration:
-            raise TypeMismatch(f"has no key {step[0]!r}", walked) from None  # type: ignore[index]
-        type = inner
-    return tree, type

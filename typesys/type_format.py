@@ -1,6 +1,7 @@
 """A `Type` as a tree for plans, and back. Bounded: a tree nested deeper than types may be is refused.
 
-Each type is an array that begins with its code; records, enums and opaque types carry the name by which a worker imports the class.
+Each type is an array that begins with its code. Records, enums and opaque types carry the name by which a worker
+imports the class.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ from promissory.typesys.types import (
     VarTupleType,
     children,
     reachable,
-    union,
     walk,
 )
+from promissory.typesys.unions import union
 
 _SIMPLE: Final[tuple[Type, ...]] = (ANY, NONE, BOOL, INT, FLOAT, STR, BYTES)
 _SIMPLE_CODE: Final = {type: code for code, type in enumerate(_SIMPLE)}
@@ -62,7 +63,7 @@ _MAX_DEPTH: Final = 200
 
 @lru_cache(4096)
 def type_bytes(type: Type) -> bytes:
-    """The canonical bytes of a type.
+    """Write a type as canonical bytes.
 
     >>> from promissory import type_of
     >>> type_bytes(type_of(list[int])).hex()
@@ -111,7 +112,7 @@ def _definition_tree(one: Definition) -> list[Any]:
 
 @lru_cache(4096)
 def type_from_bytes(data: bytes) -> Type:
-    """The type whose bytes these are. Raises `FormatError`."""
+    """Read the type of some bytes. Raises `FormatError`."""
     tree = unpack_canonical(data, "a type")
     try:
         type = _type(tree, _MAX_DEPTH)
@@ -127,10 +128,11 @@ def type_from_bytes(data: bytes) -> Type:
 
 
 def renamed(data: bytes, name_of: Callable[[str], str]) -> bytes:
-    """The canonical bytes of a type whose classes have other names.
+    """Rewrite the bytes of a type with other names of its classes.
 
     >>> from promissory import NodeFailure, type_of
-    >>> "news:Failure" in str(type_from_bytes(renamed(type_bytes(type_of(NodeFailure)), lambda name: "news:Failure")).name)
+    >>> other = renamed(type_bytes(type_of(NodeFailure)), lambda name: "news:Failure")
+    >>> "news:Failure" in str(type_from_bytes(other).name)
     True
     """
     return type_bytes(_type(_renamed(unpack_canonical(data, "a type"), name_of), _MAX_DEPTH))

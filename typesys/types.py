@@ -1,7 +1,8 @@
 """The closed set of wire types.
 
-A type says what bytes a value has, and nothing about the Python that made it: types are frozen, hashable, comparable, printable as
-Python would write them, and can be read from a plan by a process that has none of the author's classes.
+A type says which bytes a value has, and nothing about the Python that made the value. Types are frozen, hashable,
+comparable, printable as Python would write them, and can be read from a plan by a process that has none of the author's
+classes.
 
 ============== ===================================== =========================================================
 class          fields                                wire form of a value (msgpack)
@@ -26,11 +27,11 @@ FlagType       name, members (name, int)             the integer of the members 
 RecordType     name, definitions                     array, one entry a field in order; a key that a TypedDict may lack
                                                      is an array of none or one
 RefType        name of a record, inside definitions  as that record
-NamedType      name, wire                            as `wire`: a family of `promissory.typesys.families` gives it meaning
+NamedType      name, wire                            as `wire`; `promissory.typesys.families` has the meaning
 OpaqueType     name                                  bin: a cloudpickle
 ============== ===================================== =========================================================
 
-New families of Python types (arrays, decimals, files) are `NamedType`s: one file in `typesys/codecs`, no change here.
+New families of Python types (arrays, decimals, files) are `NamedType`s: one file in `typesys/families`, no change here.
 """
 
 from __future__ import annotations
@@ -205,7 +206,8 @@ class FlagType(Type):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a record: its name, its type, and whether its class has no default for it (of a TypedDict: whether it must be there)."""
+    """A field of a record: its name, its type, and whether its class has no default for it (of a TypedDict: whether the
+    key must be there)."""
 
     name: str
     type: Type
@@ -214,7 +216,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What a record is. Its fields mention records, itself too, by name."""
+    """The definition of a record. Its fields mention records by name, the record itself too."""
 
     name: str
     kind: RecordKind
@@ -223,10 +225,11 @@ class Definition:
 
 @dataclass(frozen=True, match_args=False)
 class RecordType(Type):
-    """A dataclass, NamedTuple or TypedDict. One that is generic has its arguments in its name: `shop:Box[int]`.
+    """A dataclass, NamedTuple or TypedDict. A generic record has its arguments in its name: `shop:Box[int]`.
 
-    `definitions` holds every record that can be reached from it, each once, in order of their names; so a type is complete in itself, as large as what its
-    author wrote, and the same from wherever it is reached. `fields` gives the fields as types that are complete themselves.
+    `definitions` holds every record that can be reached from this one, each once, in order of their names. So a type is
+    complete in itself, as large as what its author wrote, and the same from wherever it is reached. `fields` gives the
+    fields as types that are complete themselves.
     """
 
     __match_args__ = ("name", "kind", "fields")
@@ -242,18 +245,19 @@ class RecordType(Type):
 
     @property
     def kind(self) -> RecordKind:
-        """Which kind of class it is."""
+        """The kind of the record's class."""
         return self._definition.kind
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
-        """Its fields in order."""
+        """The record's fields in order."""
         known = {one.name: one for one in self.definitions}
         return tuple(Field(field.name, closed(field.type, known), field.required) for field in self._definition.fields)
 
     @cached_property
     def parts(self) -> tuple[Type, ...]:
-        """The types of what its wire form holds, in order: those of its fields, but for a key that may be missing an array of none or one."""
+        """The types of the wire form's elements, in order: those of the fields, but an array of none or one for a key
+        that may be missing."""
         optional = self.kind == "typeddict"
         return tuple(
             VarTupleType(field.type) if optional and not field.required else field.type for field in self.fields
@@ -285,7 +289,8 @@ class NamedType(Type):
 
 
 ARGUMENTS: dict[str, Callable[[Type], tuple[Type, ...]]] = {}
-"""How generic families (`deque[int]`) are printed: their arguments, from their wire type. Filled by `promissory.typesys.families`."""
+"""The printing of generic families (`deque[int]`): a function from the wire type to the arguments. Filled by
+`promissory.typesys.families`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,59 +301,15 @@ class OpaqueType(Type):
         return f"Opaque[{self.name if '[' in self.name else short_name(self.name)}]"
 
 
-ANY, NONE, BOOL, INT, FLOAT, STR, BYTES = (
-    AnyType(),
-    NoneType(),
-    BoolType(),
-    IntType(),
-    FloatType(),
-    StrType(),
-    BytesType(),
-)
-
-_ORDER: dict[type[Type], int] = {
-    kind: position
-    for position, kind in enumerate(
-        (
-            BoolType,
-            IntType,
-            FloatType,
-            StrType,
-            BytesType,
-            LiteralType,
-            EnumType,
-            FlagType,
-            NamedType,
-            RecordType,
-            TupleType,
-        )
-        + (VarTupleType, ListType, DictType, SetType, FrozenSetType, OpaqueType, AnyType, NoneType)
-    )
-}
-_ORDER[RefType] = _ORDER[RecordType]
-
-
-def union(arms: list[Type]) -> Type:
-    """The canonical union: flattened, each arm once, in one order however it was written; `Any` swallows the rest.
-
-    >>> print(union([NONE, STR, union([INT, STR])]))
-    int | str | None
-    """
-    flat: dict[Type, None] = {}
-    for arm in arms:
-        for one in arm.arms if isinstance(arm, UnionType) else (arm,):
-            flat[one] = None
-    if ANY in flat:
-        return ANY
-    ordered = sorted(flat, key=lambda arm: (_ORDER[type(arm)], spelling(arm)))
-    return ordered[0] if len(ordered) == 1 else UnionType(tuple(ordered))
+ANY, NONE, BOOL = AnyType(), NoneType(), BoolType()
+INT, FLOAT, STR, BYTES = IntType(), FloatType(), StrType(), BytesType()
 
 
 _QUALIFIED = re.compile(r"(?:[\w.<>]+:)?(?:[\w<>]+\.)*(\w+)")
 
 
 def short_name(name: str) -> str:
-    """`pkg.module:Outer.Class` as a reader says it.
+    """Shorten `pkg.module:Outer.Class` to the name that a reader says.
 
     >>> short_name("pkg.module:Outer.Class"), short_name("shop:Box[shop:Apple]")
     ('Class', 'Box[Apple]')
@@ -359,7 +320,7 @@ def short_name(name: str) -> str:
 
 
 def class_name(name: str) -> str:
-    """The name of a record's class, without what it is a generic of.
+    """Give the name of a record's class, without its generic arguments.
 
     >>> class_name("shop:Box[int]")
     'shop:Box'
@@ -367,38 +328,8 @@ def class_name(name: str) -> str:
     return name.partition("[")[0]
 
 
-def full_name(type: Type) -> str:
-    """A type as Python writes it, with the full names of classes: no two types have one text.
-
-    >>> from promissory import type_of
-    >>> full_name(type_of(dict[str, list[int] | None]))
-    'dict[str, list[int] | None]'
-    """
-    match type:
-        case RecordType() | RefType() | EnumType() | FlagType() | OpaqueType():
-            return type.name
-        case NamedType(name, wire):
-            arguments = ARGUMENTS.get(name)
-            return name if arguments is None else f"{name}[{', '.join(map(full_name, arguments(wire)))}]"
-        case ListType(item):
-            return f"list[{full_name(item)}]"
-        case SetType(item):
-            return f"set[{full_name(item)}]"
-        case FrozenSetType(item):
-            return f"frozenset[{full_name(item)}]"
-        case VarTupleType(item):
-            return f"tuple[{full_name(item)}, ...]"
-        case TupleType(items):
-            return f"tuple[{', '.join(map(full_name, items)) or '()'}]"
-        case DictType(key, value):
-            return f"dict[{full_name(key)}, {full_name(value)}]"
-        case UnionType(arms):
-            return " | ".join(map(full_name, arms))
-    return str(type)
-
-
 def children(type: Type) -> tuple[Type, ...]:
-    """The types directly inside a type."""
+    """Give the types directly inside a type."""
     match type:
         case ListType(item) | VarTupleType(item) | SetType(item) | FrozenSetType(item):
             return (item,)
@@ -415,25 +346,8 @@ def children(type: Type) -> tuple[Type, ...]:
     return ()
 
 
-def spelling(type: Type) -> str:
-    """A type in full, the same for a record and a mention of it: what types are sorted by."""
-    match type:
-        case RecordType() | RefType():
-            return type.name
-        case OpaqueType(name):
-            return f"Opaque[{name}]"
-        case NamedType(name, wire):
-            return f"{name}[{spelling(wire)}]" if name in ARGUMENTS else name
-        case EnumType(name, members) | FlagType(name, members):
-            return f"{name}{members!r}"
-        case LiteralType(values):
-            return repr(values)
-    inner = children(type)
-    return f"{type.__class__.__name__}[{', '.join(map(spelling, inner))}]" if inner else type.__class__.__name__
-
-
 def closed(type: Type, known: Mapping[str, Definition]) -> Type:
-    """A type in which each mention of a record stands as the record itself, with the definitions that it needs."""
+    """Replace each mention of a record in a type by the record itself, with the definitions that it needs."""
     match type:
         case RefType(name):
             return RecordType(name, reachable(name, known))
@@ -457,7 +371,7 @@ def closed(type: Type, known: Mapping[str, Definition]) -> Type:
 
 
 def reachable(name: str, known: Mapping[str, Definition]) -> tuple[Definition, ...]:
-    """The definitions that a record needs, in order of their names. Raises `KeyError` if one is missing."""
+    """Collect the definitions that a record needs, in order of their names. Raises `KeyError` if one is missing."""
     found: dict[str, Definition] = {}
     todo = [name]
     while todo:
@@ -471,7 +385,7 @@ def reachable(name: str, known: Mapping[str, Definition]) -> tuple[Definition, .
 
 
 def walk(type: Type) -> Iterator[Type]:
-    """A type and everything inside it.
+    """Give a type and every type inside it.
 
     >>> from promissory import type_of
     >>> [str(t) for t in walk(type_of(dict[str, int]))]

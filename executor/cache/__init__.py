@@ -1,1 +1,1 @@
-"""Memoised outcomes: what makes calls equal, entries and leases, looking up beside the scheduler."""
+"""Memoised outcomes: entries and leases in the store, and lookups beside the scheduler."""

@@ -1,10 +1,11 @@
-"""Memoised outcomes in the store: an entry a key, and leases for calls that are to run once at a time (rule R3).
+"""Memoised outcomes in the store: one entry a key, and leases for calls that are to run once at a time (rule R3).
 
-An entry is written once its outcome is committed, never before: whoever sees it sees what can't be lost. An entry that is damaged, or whose value is gone, counts as none and is
-written anew.
+An entry is written once its outcome is committed, never before, so an outcome that another run takes can't be lost any
+more. An entry that is damaged, or whose value is gone, counts as missing and is written anew.
 
-A lease says which run is at work on a call. It is the next number under the key, taken with put-if-absent, so of two that find the last one free, one gets it. It is free again when it
-was given back, or when that run's executor is gone; so a holder that dies frees it.
+A lease says which run is at work on a call. It is the next number under the key, taken with put-if-absent: of two runs
+that find the last lease free, one gets the next. A lease is free again when it was given back, or when its run's
+executor is gone; so a holder that dies frees it.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ class Entry:
     """A memoised outcome.
 
     Attributes:
-        fields: of the call, by which `explain` tells calls apart.
-        value: what it gave; None where this is a futures file.
-        futures: the futures file that it emitted.
+        fields: the fields of the call, by which `explain` tells calls apart.
+        value: the call's result; None if the entry holds a futures file.
+        futures: the futures file that the call emitted; None if the entry holds a value.
         run_id, path: the call that made it.
         created: µs since the epoch.
     """
@@ -59,7 +60,7 @@ class Entry:
 
     @property
     def key(self) -> bytes:
-        """The key under which it lies."""
+        """The key under which the entry lies."""
         return result_key(self.fields) if self.futures is None else futures_key_of(self.fields)
 
 
@@ -77,7 +78,7 @@ def entry_to_bytes(entry: Entry) -> bytes:
 
 
 def entry_from_bytes(data: bytes, key: str) -> Entry:
-    """The entry whose bytes these are. Raises `FormatError`."""
+    """Decode the bytes of an entry. Raises `FormatError`."""
     _, _, payload = unseal(data, MAGIC, range(1, VERSION + 1), key)
     tree = unpack_canonical(payload, key)
     try:
@@ -102,7 +103,7 @@ def entry_from_bytes(data: bytes, key: str) -> Entry:
 
 
 def read_entry(store: Store, key: bytes) -> Entry | None:
-    """The entry of a key; None if there is none that can be used."""
+    """The entry of a key; None if no usable one is there."""
     name = cache_entry_key(key)
     try:
         entry = entry_from_bytes(store.get(name), name)
@@ -122,7 +123,7 @@ def values_in(entry: Entry) -> list[Large]:
 
 
 def _is_whole(store: Store, value: Large) -> bool:
-    """Whether an object can be had. Where reading is cheap it is read: a damaged one would stop every run that takes it."""
+    """Whether an object can be had. A near store reads it, as a damaged object would stop every run that takes it."""
     try:
         return store.get_value(value) is not None if store.is_near else store.exists(object_key(value.digest))
     except StoreError:
@@ -130,7 +131,7 @@ def _is_whole(store: Store, value: Large) -> bool:
 
 
 def write_entry(store: Store, settled: Settled, run_id: str, created: int) -> None:
-    """Keep an outcome that is committed."""
+    """Write the entry of an outcome that is committed."""
     reached("cache.before-write")
     entry = Entry(settled.fields, settled.value, settled.futures, run_id, settled.path, created)
     name, data = cache_entry_key(entry.key), entry_to_bytes(entry)
@@ -140,7 +141,7 @@ def write_entry(store: Store, settled: Settled, run_id: str, created: int) -> No
 
 
 def entries(store: Store) -> Iterator[tuple[str, Entry | None]]:
-    """Every entry of a store with its key; None for one that can't be read."""
+    """Every entry of a store with its key; None for an entry that can't be read."""
     for folder in store.list(CACHE):
         for key in store.list(folder):
             try:
@@ -155,34 +156,33 @@ def entries(store: Store) -> Iterator[tuple[str, Entry | None]]:
 
 
 def take_lease(store: Store, key: bytes, run_id: str, epoch: int) -> bool:
-    """Whether this run may work on a call that is to run once at a time; if not, another run is at it."""
+    """Take the lease on a call that is to run once at a time. Returns False if another run is at work on the call."""
     number, holder = _last_lease(store, key)
     if holder is not None and _holds(store, holder):
         return bool(holder["run"] == run_id and holder["epoch"] == epoch)
     mine = {"run": run_id, "epoch": epoch, "nonce": secrets.token_hex(8)}
     taken = store.put_new(lease_key(key, number + 1), json.dumps(mine).encode(), durable=False)
     if taken and number > 0:
-        store.delete(
-            lease_key(key, number - 1)
-        )  # never the newest but one: somebody slow may be about to take the number after it
+        # Keep the previous lease: a slow writer may still be about to create its successor.
+        store.delete(lease_key(key, number - 1))
     return taken
 
 
 def at_work(store: Store, key: bytes) -> str | None:
-    """The run that is at work on a call that is to run once at a time; None if there is none."""
+    """The run at work on a call that is to run once at a time; None if no run is."""
     _, holder = _last_lease(store, key)
     return str(holder["run"]) if holder is not None and _holds(store, holder) else None
 
 
 def give_back(store: Store, key: bytes, run_id: str, epoch: int) -> None:
-    """This run is not at work on the call any more: it has ended, or it failed."""
+    """Give this run's lease on a call back: the call has ended, or it failed."""
     number, holder = _last_lease(store, key)
     if holder is not None and holder["run"] == run_id and holder["epoch"] == epoch:
         store.put(lease_key(key, number), b"{}")
 
 
 def _last_lease(store: Store, key: bytes) -> tuple[int, dict[str, Any] | None]:
-    """The number of the newest lease, -1 if there was none, and what it says, None if it was given back."""
+    """The number of the newest lease, -1 if there was none, and its holder, None if it was given back."""
     keys = [one for one in store.list(lease_key(key, 0).rpartition("/")[0]) if one.rpartition("/")[2].isdecimal()]
     if not keys:
         return -1, None

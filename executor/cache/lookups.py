@@ -1,7 +1,9 @@
-"""Looks calls up in the cache before they run, beside the scheduler: at once where the store is near, on threads where each look is a way over a network.
+"""Lookups of calls in the cache, before they run and beside the scheduler: at once on a near store, on threads if the
+store is behind a network.
 
-What this run itself has done is known before it is stored: whoever is woken by a call's end finds its outcome. Of equal calls of this run that are to run once at a time, the first leads and
-the others follow: they are set aside until it has an outcome. If another run is at work on it, the leader is looked up again after a while.
+Outcomes of this run are known before they are stored, so a call that is woken by an equal call's end finds its outcome.
+Of equal calls of this run that are to run once at a time, the first leads and the others follow: they are set aside
+until the leader has an outcome. If another run is at work on the call, the leader is looked up again after a while.
 """
 
 from __future__ import annotations
@@ -29,11 +31,13 @@ HIT, RUN, FOLLOW, LATER = range(4)
 
 
 class Found(NamedTuple):
-    """What became of a call that was looked up.
+    """The result of a lookup.
 
     Attributes:
-        verdict: HIT: there is an outcome; RUN: it has to run; FOLLOW: an equal call of this run is at it; LATER: another run is.
-        entry: the outcome.
+        call: the call that was looked up.
+        verdict: HIT: there is an outcome; RUN: the call has to run; FOLLOW: an equal call of this run is at work;
+            LATER: another run is.
+        entry: the outcome, of a HIT.
     """
 
     call: Call
@@ -45,9 +49,9 @@ class Lookups:
     """The cache as one executor uses it.
 
     Args:
-        store: where entries lie.
-        run_id, epoch: of the executor.
-        wake: has the run loop look for what was found; called from other threads.
+        store: the store of the entries.
+        run_id, epoch: the executor's run and epoch.
+        wake: has the run loop ask for `found`; called from other threads.
     """
 
     def __init__(self, store: Store, run_id: str, epoch: int, wake: Callable[[], None]) -> None:
@@ -62,7 +66,7 @@ class Lookups:
         self._followers: dict[bytes, list[Key]] = {}
 
     def begin(self, call: Call) -> None:
-        """Look a call up; what is found comes out of `found`."""
+        """Look a call up. The result comes out of `found`."""
         loop = None if call.payload is None else (call.iteration, call.payload)
         fields = fields_of(call.frame, call.node, loop)
         key, me = result_key(fields), (call.frame.id, call.node)
@@ -81,7 +85,7 @@ class Lookups:
     def _look_and_tell(self, call: Call, fields: Fields, once: bool) -> None:
         try:
             self._found.append(self._look(call, fields, once))
-        except BaseException as error:  # whoever asks for what was found gets it
+        except BaseException as error:  # `found` raises it
             self._found.append(error)
         self._wake()
 
@@ -91,7 +95,7 @@ class Lookups:
         if entry is None and once:
             if not take_lease(self._store, key, self._run_id, self._epoch):
                 return Found(call, LATER)
-            entry = read_entry(self._store, key)  # the last holder may have written it just before it let go
+            entry = read_entry(self._store, key)  # the last holder may have written the entry just before it let go
         if entry is None and call.frame.topology.is_dynamic(call.node):
             own = self._own.get(futures_key_of(fields))
             entry = read_entry(self._store, futures_key_of(fields)) if own is None else self._entry(own)
@@ -103,7 +107,7 @@ class Lookups:
         return Entry(settled.fields, settled.value, settled.futures, self._run_id, settled.path, 0)
 
     def found(self) -> list[Found]:
-        """What was found since the last call. Raises what a look ran into."""
+        """The results since the last call. Raises the error of a lookup."""
         results = []
         while self._found:
             one = self._found.popleft()
@@ -113,7 +117,7 @@ class Lookups:
         return results
 
     def settle(self, settled: Settled) -> bool:
-        """Take an outcome of this run's; whether it is to be kept for others once it is committed."""
+        """Take an outcome of this run. Returns whether it is to be kept for other runs once it is committed."""
         if settled.futures is not None:
             if not _is_for_others(settled.futures):
                 return False
@@ -128,32 +132,32 @@ class Lookups:
             self._own.popitem(last=False)
 
     def followers(self, fields: Fields) -> list[Key]:
-        """The calls that waited for an outcome of this one, which is there."""
+        """The calls that waited for the outcome of an equal call, which is there now."""
         key = result_key(fields)
         self._leaders.pop(key, None)
         return self._followers.pop(key, [])
 
     def keep(self, settled: Settled) -> None:
-        """Write an outcome that is committed, and let go of what others waited for."""
+        """Write an outcome that is committed, and give back the lease for which other runs waited."""
         write_entry(self._store, settled, self._run_id, time.time_ns() // 1000)
         if settled.once and settled.futures is None:
             give_back(self._store, result_key(settled.fields), self._run_id, self._epoch)
 
     def close(self) -> None:
-        """Look no more."""
+        """End the threads that look calls up."""
         if self._threads is not None:
             self._threads.shutdown(wait=True, cancel_futures=True)
 
 
 def keep_all(store: Store, run_id: str, settled: Iterable[Settled]) -> None:
-    """Write outcomes of a run that has ended, and which a crash may have kept from the cache."""
+    """Write the outcomes of a run that has ended, which a crash may have kept from the cache."""
     for one in settled:
         if one.futures is None or _is_for_others(one.futures):
             write_entry(store, one, run_id, time.time_ns() // 1000)
 
 
 def is_inside(frame: Frame | None, node: Key) -> bool:
-    """Whether a frame is part of what a node stands for: a call in it that waited for that node would wait for itself."""
+    """Whether a node stands for a frame, however deep. A call in it that waited for that node would wait for itself."""
     while frame is not None:
         if frame.parent is not None and (frame.parent.id, frame.slot) == node:
             return True
@@ -162,7 +166,8 @@ def is_inside(frame: Frame | None, node: Key) -> bool:
 
 
 def _is_current(futures: bytes) -> bool:
-    """Whether what a futures file calls is still the code that it was made of. If some of it was repaired since, the body is to run again."""
+    """Whether the callables of a futures file still have the code that it was made of. If one was repaired since, the
+    body is to run again."""
     plan, _ = futures_from_bytes(futures)
     for callee in plan.shape.callees:
         try:
@@ -174,6 +179,6 @@ def _is_current(futures: bytes) -> bool:
 
 
 def _is_for_others(futures: bytes) -> bool:
-    """Whether all that a futures file calls can be imported elsewhere; what travels by value belongs to its run."""
+    """Whether all callables of a futures file can be imported elsewhere: functions by value belong to their run."""
     plan, _ = futures_from_bytes(futures)
     return all(has_import_name(callee) for callee in plan.shape.callees)

@@ -1,4 +1,5 @@
-"""What was done already, by this run or another, is not done again: calls are looked up before they run, and outcomes are kept for others when they are committed."""
+"""The reuse of outcomes of this run and of others: calls are looked up before they run, and outcomes are kept for
+others when they are committed."""
 
 from __future__ import annotations
 
@@ -20,11 +21,11 @@ class Reuse:
     """The cache, between the scheduler and the calls of one run.
 
     Args:
-        manifest: the run's.
-        scheduler: its state.
-        clock: whose time it goes by.
-        open_lookups: makes what looks into the cache, at the first call that may be there.
-        submit: has calls run that are not there.
+        manifest: the run's manifest.
+        scheduler: the run's scheduler.
+        clock: the run's clock.
+        open_lookups: makes the `Lookups`, at the first call that may be cached.
+        submit: has the calls run whose outcomes are not there.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Reuse:
         return self._lookups
 
     def begin_with_replayed(self) -> None:
-        """Keep what a replay found, which a crash may have kept from the cache."""
+        """Keep the outcomes that a replay found, which a crash may have kept from the cache."""
         if self._scheduler.settled:
             self._opened()
             self.settle()
@@ -60,10 +61,10 @@ class Reuse:
         lookups = self._opened()
         for call in calls:
             lookups.begin(call)
-            self._take_found(lookups)  # at once, where the store is near
+            self._take_found(lookups)  # on a near store the result is there at once
 
     def go_on(self) -> None:
-        """Go on with what was found since the last call."""
+        """Go on with the lookups that have ended since the last call."""
         if self._lookups is not None:
             self.settle()
             self._take_found(self._lookups)
@@ -95,13 +96,13 @@ class Reuse:
             self._submit([found.call])
 
     def _bring_back(self, fields: Any) -> None:
-        """Calls that waited for an equal one may be looked up again."""
+        """Have calls that waited for an equal call looked up again."""
         assert self._lookups is not None
         for frame, index in self._lookups.followers(fields):
             self._scheduler.returned(frame, index)
 
     def settle(self) -> None:
-        """What this run has done is known to its own calls at once, and to be kept for others."""
+        """Take new outcomes of this run: its own calls know them at once, and they are to be kept for other runs."""
         if self._scheduler.settled and self._lookups is not None:
             settled, self._scheduler.settled = self._scheduler.settled, []
             for one in settled:
@@ -112,23 +113,23 @@ class Reuse:
 
     @property
     def has_to_keep(self) -> bool:
-        """Whether there is something that `to_keep` would give."""
+        """Whether `to_keep` would return any outcome."""
         return bool(self._to_keep)
 
     def to_keep(self) -> list[Settled]:
-        """What is to be kept for others once all events so far are committed; given once."""
+        """The outcomes to be kept for other runs once all events so far are committed. Each is returned once."""
         self.settle()
         kept, self._to_keep = self._to_keep, []
         return kept
 
     def close(self) -> None:
-        """End what looks."""
+        """End the lookups."""
         if self._lookups is not None:
             self._lookups.close()
 
 
 def _rebased(futures: bytes, call: Call) -> bytes:
-    """A futures file that another call emitted, as this call's own."""
+    """A futures file that another call emitted, with the header of this call."""
     plan, _ = futures_from_bytes(futures)
     parent, place = call.frame.slot_of(call.node, call.iteration)
     return futures_to_bytes(plan, FuturesHeader(parent, place, call.frame.depth + 1))

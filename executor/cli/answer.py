@@ -22,7 +22,8 @@ from promissory.typesys.parse import parse_text
 @click.argument("name", metavar="NAME", required=False)
 @click.argument("value", metavar="VALUE", required=False)
 def command(run_id: str, name: str | None, value: str | None, store: str) -> None:
-    """Answer a gate: what `wait_for_input` waits for, or yes or no for what is to be approved. Without NAME, tell which gates wait."""
+    """Answer a gate: what `wait_for_input` waits for, or yes or no for what is to be approved. Without NAME, tell which
+    gates wait."""
     opened = open_store(store)
     read_manifest(opened, run_id)
     if name is None:

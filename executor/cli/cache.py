@@ -50,7 +50,8 @@ def _list(store: str, task: str | None, as_json: bool) -> None:
 @click.option("--all", "everything", is_flag=True, help="All of them.")
 @click.argument("which", metavar="TASK|KEY", required=False)
 def _remove(store: str, which: str | None, everything: bool) -> None:
-    """Remove cached results: of a task (a name, or its end), or by the beginning of a key, as `ls` shows it. Their values go with the next `gc`."""
+    """Remove cached results: of a task (a name, or its end), or by the beginning of a key, as `ls` shows it. Their
+    values go with the next `gc`."""
     if (which is None) is not everything:
         raise click.UsageError("say which: a task, the beginning of a key, or --all")
     opened = open_store(store)
@@ -66,7 +67,8 @@ def _remove(store: str, which: str | None, everything: bool) -> None:
             removed += 1
     if which is not None and not removed:
         raise click.UsageError(
-            f"no cached result is of a task {which!r}, or has a key that begins so (8 characters at least); `promissory cache ls` shows what there is"
+            f"no cached result is of a task {which!r}, or has a key that begins so (8 characters at least); "
+            "`promissory cache ls` shows what there is"
         )
     say(f"{counted(removed, 'cached result')} removed")
 

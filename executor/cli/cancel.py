@@ -14,6 +14,7 @@ from promissory.executor.execution.cancel import cancel_run
 @click.option("--reason", default="cancelled from the command line", show_default=True, help="Why, for the record.")
 @click.argument("run_id", metavar="RUN")
 def command(run_id: str, store: str, reason: str) -> None:
-    """End a run as CANCELLED: nothing new starts, what runs is ended where its engine can do that. Also a run that nobody works on."""
+    """End a run as CANCELLED: nothing new starts, what runs is ended where its engine can do that. Also a run that
+    nobody works on."""
     state = cancel_run(open_store(store), run_id, reason)
     say(f"run {run_id} is {state}")

@@ -1,4 +1,4 @@
-"""`promissory check`: compile everything in some files and tell all that is wrong."""
+"""`promissory check`: compile everything in some files and tell every problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`promissory doctor`: what is wrong with a run, if anything."""
+"""`promissory doctor`: the damage of a run, if there is any."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from promissory.executor.maintenance.doctor import examine, is_whole
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.argument("run_id", metavar="RUN")
 def command(run_id: str, store: str, as_json: bool) -> int:
-    """Read and check every key of a run, and tell all that is wrong, with what to do about it. Exit code 1 if something is lost."""
+    """Read and check every key of a run, and tell all that is wrong, with what to do about it. Exit code 1 if something
+    is lost."""
     findings = list(examine(open_store(store), run_id))
     whole = is_whole(findings)
     if as_json:

@@ -16,7 +16,8 @@ from promissory.executor.history.explain import explain
 @click.argument("run_id", metavar="RUN")
 @click.argument("node")
 def command(run_id: str, node: str, store: str, as_json: bool) -> None:
-    """Say why NODE (a path) ran, was taken from the cache, or has not run; of a cached task that ran, the first thing that differed from an earlier call."""
+    """Say why NODE (a path) ran, was taken from the cache, or has not run; of a cached task that ran, the first thing
+    that differed from an earlier call."""
     found = explain(open_store(store), run_id, node)
     if as_json:
         click.echo(json.dumps({"node": found.path, "state": found.state, "reasons": found.reasons}, indent=2))

@@ -1,4 +1,4 @@
-"""`promissory export`: a store with one run and all it refers to."""
+"""`promissory export`: a store with one run and all that it refers to."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from promissory.executor.maintenance.export import export
 @click.argument("run_id", metavar="RUN")
 @click.argument("target", metavar="DIR")
 def command(run_id: str, target: str, store: str) -> None:
-    """Copy a run, and all it refers to, into the store DIR (a folder or URL): there it can be looked at and resumed, on another machine too."""
+    """Copy a run, and all it refers to, into the store DIR (a folder or URL): there it can be looked at and resumed, on
+    another machine too."""
     opened = open_store(target)
     copied = export(open_store(store), run_id, opened)
     say(
-        f"{counted(copied, 'file')} of run {run_id} are in {opened.url}; to go on there: promissory resume {run_id} --store {target}"
+        f"{counted(copied, 'file')} of run {run_id} are in {opened.url}; "
+        f"to go on there: promissory resume {run_id} --store {target}"
     )

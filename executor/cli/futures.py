@@ -1,4 +1,4 @@
-"""`promissory futures`: the futures files of a run, and what is in them."""
+"""`promissory futures`: the futures files of a run, and the plans in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`promissory gc`: remove what nothing refers to."""
+"""`promissory gc`: remove the keys to which nothing refers."""
 
 from __future__ import annotations
 

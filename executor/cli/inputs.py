@@ -1,4 +1,4 @@
-"""Parameters of a workflow as options of the command, made from its types."""
+"""The inputs of a workflow as options of the command, made from its types."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ else:
 
 
 class _TypedText(_BytesParameter):
-    """Text that is parsed as a type; gives the value's bytes."""
+    """Text that is parsed as a type. Gives the bytes of the value."""
 
     def __init__(self, type: Type) -> None:
         self._type = type
@@ -52,10 +52,10 @@ def inputs_from_command_line(
 
     Args:
         plan: the plan that is to run.
-        workflow: what the command is called in its help.
+        workflow: the name of the command in its help.
         documentation: the workflow's docstring.
-        arguments: what stood behind the workflow on the command line.
-        given: JSON, or @file, for what is not given as options.
+        arguments: the arguments behind the workflow on the command line.
+        given: JSON, or @file, for inputs that are not given as options.
 
     Raises `click.UsageError`; shows `--help`.
     """
@@ -112,7 +112,7 @@ _OURS = frozenset(
 
 
 def _dashed(argument: str, names: set[str]) -> str:
-    """An option of an input written as its Python name, as the command spells it."""
+    """An argument with an input's option spelled as the command spells it, if it was written with the Python name."""
     option, equals, value = argument.partition("=")
     name = option.removeprefix("--").removeprefix("no-").removeprefix("no_")
     return option.replace("_", "-") + equals + value if option.startswith("--") and name in names else argument

@@ -1,4 +1,4 @@
-"""From what a person typed (a file, a module, a plan) to something that can be run."""
+"""The loading of targets: from a file, a module or a plan, as typed, to a workflow that can be run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def load(what: str) -> ModuleType | Plan:
 
     Raises:
         PlanFormatError: the plan is damaged or of a newer version.
-        click.UsageError: there is no such thing, or its own code fails when it is imported.
+        click.UsageError: there is no such file or module, or its own code fails when it is imported.
     """
     path = Path(what)
     if is_file(path):
@@ -44,7 +44,7 @@ def load(what: str) -> ModuleType | Plan:
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is such a file. Raises `click.UsageError` for what can't be a path."""
+    """Whether there is such a file. Raises `click.UsageError` for a text that can't be a path."""
     try:
         return path.is_file()
     except (OSError, ValueError) as error:
@@ -66,7 +66,8 @@ def _import_file(path: Path) -> ModuleType:
     file = getattr(loaded, "__file__", None)
     if loaded is not None and (file is None or Path(file).resolve() != path.resolve()):
         raise click.UsageError(
-            f"{path} would be imported as {name!r}, and a module of that name is loaded already ({file or 'built in'}): rename it"
+            f"{path} would be imported as {name!r}, and a module of that name is loaded already "
+            f"({file or 'built in'}): rename it"
         )
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
@@ -79,7 +80,7 @@ def _import_file(path: Path) -> ModuleType:
 
 def _import(name: str, said: str) -> ModuleType:
     try:
-        with redirect_stdout(sys.stderr):  # standard output is the result's alone
+        with redirect_stdout(sys.stderr):  # standard output is for the result alone
             return importlib.import_module(name)
     except CompileError:
         raise
@@ -87,14 +88,14 @@ def _import(name: str, said: str) -> ModuleType:
         if error.name == name:
             raise click.UsageError(f"there is no file or module {said}") from None
         raise click.UsageError(f"{said} can't be imported: {_where(error)}") from None
-    except BaseException as error:  # whatever the author's module raises, sys.exit() too
+    except BaseException as error:  # the author's module may raise anything, sys.exit() too
         if isinstance(error, KeyboardInterrupt):
             raise
         raise click.UsageError(f"{said} can't be imported: {_where(error)}") from None
 
 
 def _where(error: BaseException) -> str:
-    """What the author's module raised, with the author's own lines."""
+    """The error that the author's module raised, with the author's own lines."""
     at = "".join(f"\n  {line}" for line in authors_lines(error))
     if isinstance(error, SyntaxError):
         at += f"\n  {error.filename}:{error.lineno}: {(error.text or '').strip()}"
@@ -102,7 +103,7 @@ def _where(error: BaseException) -> str:
 
 
 def runnables(module: ModuleType) -> dict[str, Runnable]:
-    """What a module offers to run, by name: its own workflows and dynamics in order, then its tasks."""
+    """The callables of a module that can be run, by name: its own workflows and dynamics in order, then its tasks."""
     found: dict[str, Runnable] = {}
     for name, thing in vars(module).items():
         if isinstance(thing, Workflow):
@@ -114,7 +115,7 @@ def runnables(module: ModuleType) -> dict[str, Runnable]:
 
 
 def choose(module: ModuleType, name: str | None) -> Runnable:
-    """The workflow of a name; without one, the only workflow (or the only dynamic) that there is."""
+    """The workflow of a name; without a name, the only workflow (or the only dynamic) that there is."""
     offered = runnables(module)
     if name is not None:
         if name in offered:
@@ -136,7 +137,7 @@ def choose(module: ModuleType, name: str | None) -> Runnable:
 
 
 def find_code(manifest: Manifest, file: str | None) -> None:
-    """Have a run's code found where it was, or, if that has moved, in a file."""
+    """Have a run's code found where it was, or, if it has moved, in a file."""
     if file is not None:
         load(file)
     else:

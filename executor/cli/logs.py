@@ -1,4 +1,4 @@
-"""`promissory logs`: what the tasks of a run printed and logged."""
+"""`promissory logs`: the output and log records of a run's tasks."""
 
 from __future__ import annotations
 
@@ -50,23 +50,23 @@ def command(run_id: str, node: str | None, store: str, follow: bool) -> None:
 
 
 class Printed:
-    """What has been printed of each worker's log. A log is what one body after the other said, so what lies behind the last body that ended is what the next one says.
+    """The printed part of each worker's log. A log holds the output of one body after the other, so the part behind the
+    last body that ended belongs to the running one.
 
     Args:
-        store: where logs lie.
-        prefix: path of the node to print; None for all.
+        store: the store of the logs.
+        prefix: the path of the node to print; None for all nodes.
     """
 
     def __init__(self, store: Store, prefix: str | None) -> None:
         self._store = store
         self._prefix = prefix
-        self._inside = (
-            () if prefix is None else (prefix + "/", prefix + "[", prefix.removesuffix("[=0]") + "/")
-        )  # in a first iteration paths don't name it
+        # Paths inside a first iteration don't name the iteration.
+        self._inside = () if prefix is None else (prefix + "/", prefix + "[", prefix.removesuffix("[=0]") + "/")
         self._up_to: dict[str, int] = {}
 
     def ended(self, history: History) -> None:
-        """Print what nodes said that have ended since."""
+        """Print the output of nodes that have ended since."""
         rows = [
             row
             for row in (*history.failed_attempts(), *history.nodes(items=True))
@@ -79,7 +79,7 @@ class Printed:
             self._print(path, key, max(offset, self._up_to.get(key, 0)), offset + length)
 
     def going_on(self, history: History, path: str, worker: str) -> None:
-        """Print the whole lines that a body has said so far."""
+        """Print the whole lines that a body has written so far."""
         key = log_key(history.manifest.run_id, worker)
         begin = self._up_to.get(key, 0)
         try:

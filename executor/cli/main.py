@@ -1,7 +1,8 @@
-"""The command `promissory`: its commands by name, and what becomes of errors.
+"""The command `promissory`: its commands by name, and the exit codes of errors.
 
-Commands are imported when they are used, so that `promissory --help` is quick. A mistake of the user's is told in words, without a traceback of ours:
-exit code 1 if a run failed, 2 if the command was used wrongly, 3 if a plan does not check, 130 if it was interrupted.
+Commands are imported when they are used, so that `promissory --help` is quick. A user's mistake is told in words,
+without a traceback of this package: exit code 1 if a run failed, 2 if the command was used wrongly, 3 if a plan does
+not check, 130 if it was interrupted.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ COMMANDS = (
 
 
 class _Commands(click.Group):
-    """Finds the command NAME in the module of that name."""
+    """Finds each command in the module of its name."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -76,7 +77,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def run_command(arguments: list[str] | None = None) -> int:
-    """Run a command; its exit code."""
+    """Run a command. Returns its exit code."""
     sys.set_int_max_str_digits(0)  # a result may be any number
     try:
         result: Any = promissory.main(arguments, prog_name="promissory", standalone_mode=False)
@@ -91,7 +92,7 @@ def run_command(arguments: list[str] | None = None) -> int:
         _say("interrupted", *getattr(cause, "__notes__", ()))
         return 130
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has enough
+        sys.stderr.close()  # the reader of the output has read enough
         return 0
     except (CompileError, PlanFormatError) as error:
         _say(str(error))
@@ -104,7 +105,7 @@ def run_command(arguments: list[str] | None = None) -> int:
         return 1
     except Exception as error:
         lines = authors_lines(error)
-        if lines:  # the author's own code raised it while it was traced
+        if lines:  # the author's own code raised the error while it was traced
             _say(f"{type(error).__name__}: {error}", *lines)
             return 3
         if not isinstance(error, OSError | UnicodeError):

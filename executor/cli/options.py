@@ -19,7 +19,7 @@ Decorator = Callable[[Any], Any]
 
 
 class _Pool(click.ParamType):  # type: ignore[type-arg]
-    """NAME=N."""
+    """The places of a pool, written NAME=N."""
 
     name = "NAME=N"
 
@@ -32,11 +32,11 @@ class _Pool(click.ParamType):  # type: ignore[type-arg]
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What `run`, `resume` and `rerun` were told about how to carry a run.
+    """The options of `run`, `resume` and `rerun` that say how to carry a run.
 
     Attributes:
-        given: what was said, as `promissory.run` takes it.
-        memory, gpu: the bytes and the graphics processors that there are, which may be none; None if nothing was said.
+        given: the options that were given, as `promissory.run` takes them.
+        memory, gpu: the bytes and the graphics processors that there are, which may be none; None if not given.
         as_json: print the result as JSON.
         quiet: say nothing.
     """
@@ -48,7 +48,7 @@ class Running:
     quiet: bool
 
     def options(self, on_progress: Callable[[Progress], None] | None) -> tuple[Options, Limited]:
-        """How the run is to be carried, and within which limits."""
+        """The options of the executor, and the run's limits."""
         options, limits = options_of({**self.given, "echo": not self.quiet, "on_progress": on_progress})
         memory, gpu = (
             options.memory if self.memory is None else self.memory,
@@ -58,7 +58,7 @@ class Running:
 
 
 def memory_of(text: str | None) -> int | None:
-    """The memory that there is, as the command line says it."""
+    """The bytes of a memory size, as the command line gives it."""
     try:
         return None if text is None else memory_bytes(text)
     except ValueError as error:
@@ -66,7 +66,7 @@ def memory_of(text: str | None) -> int | None:
 
 
 def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`--store URL`."""
+    """Add the option `--store URL` to a command."""
     return click.option(
         "--store",
         default=default_store,
@@ -75,7 +75,7 @@ def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def running_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What `run`, `resume` and `rerun` take, given to the command as `running`. Made of `RunOptions`."""
+    """Add the options of `run`, `resume` and `rerun`, made of `RunOptions`, to a command, which gets `running`."""
 
     @functools.wraps(function)
     def wrapped(
@@ -107,7 +107,7 @@ def running_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _options(name: str, hint: Any) -> list[Decorator]:
-    """The options of the command line for one of `RunOptions`; none if it is not for the command line."""
+    """The options of the command line for one of `RunOptions`; none if the command line has no such option."""
     said = next((one for one in getattr(hint, "__metadata__", ()) if isinstance(one, Said)), None)
     if said is None:
         return []

@@ -1,4 +1,4 @@
-"""What a person sees: the result on stdout; progress, tables and messages."""
+"""The output for people: the result and tables on stdout, messages on stderr."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from promissory.typesys.types import ListType, NoneType, RecordType, StrType, Ty
 
 
 def say(message: str) -> None:
-    """A message, on stderr (above the progress view, if there is one); nobody has to read it."""
+    """Write a message on stderr, above the progress view if there is one. An stderr that nothing reads does no harm."""
     echo(f"{message}\n")
 
 
 def show(text: str) -> None:
-    """A text, on stdout; what the terminal's encoding lacks is written with backslashes."""
+    """Write a text on stdout. Characters that the terminal's encoding lacks are written with backslashes."""
     try:
         click.echo(text)
     except UnicodeEncodeError:
@@ -29,7 +29,7 @@ def show(text: str) -> None:
 
 
 def print_result(outputs: list[tuple[str, Type, bytes]], as_json: bool) -> None:
-    """The result of a run, on stdout: text as it is, records as a table, else JSON."""
+    """Print the result of a run on stdout: text as it is, records as a table, anything else as JSON."""
     if len(outputs) == 1:
         _, type, data = outputs[0]
         tree = unpack(data)
@@ -65,7 +65,7 @@ def _print_records(tree: Any, type: Type) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(width=None if sys.stdout.isatty() else 100_000)  # what goes to a file or pipe is whole
+    console = Console(width=None if sys.stdout.isatty() else 100_000)  # a file or pipe gets whole lines
     if isinstance(type, RecordType):
         table = Table(title=str(type), show_header=False)
         table.add_column()
@@ -103,7 +103,7 @@ def _cell(tree: Any, type: Type) -> str:
 
 
 def counted(count: int, what: str) -> str:
-    """A number of things.
+    """A number with its noun.
 
     >>> counted(1, "node"), counted(2000, "node")
     ('1 node', '2,000 nodes')
@@ -136,7 +136,7 @@ def lasted(microseconds: int) -> str:
 
 
 def print_table(headers: list[str], rows: list[list[str]], title: str | None = None) -> None:
-    """A table on stdout: drawn on a terminal, plain and tab-separated elsewhere."""
+    """Print a table on stdout: drawn on a terminal, plain and tab-separated elsewhere."""
     if not sys.stdout.isatty():
         if title:
             click.echo(title)

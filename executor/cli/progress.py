@@ -1,4 +1,5 @@
-"""The progress view on a terminal: how far the run is, what each worker does and for how long, what waits and what was sent again."""
+"""The progress view on a terminal: how far the run is, the body of each worker and for how long it has run, calls that
+wait and calls that were sent again."""
 
 from __future__ import annotations
 
@@ -16,21 +17,21 @@ _ROWS: Final = 12
 
 @contextmanager
 def progress_view(title: str) -> Iterator[Callable[[Progress], None] | None]:
-    """A view on stderr if that is a terminal; gives what is to be told how the run stands."""
+    """A view on stderr if that is a terminal. Gives the function that is to be told how the run stands."""
     if not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
     from rich.live import Live
 
-    console = Console(file=sys.stderr)  # the stream itself: what sys.stderr is will change while tasks are listened to
+    console = Console(file=sys.stderr)  # the stream itself, because a stand-in takes its place while bodies run
     view = View(title)
     with Live(view, console=console, transient=True, redirect_stdout=False, refresh_per_second=8):
         yield view.take
 
 
 class View:
-    """What is drawn.
+    """The view that is drawn.
 
     Args:
         title: the workflow's name.
@@ -53,7 +54,7 @@ class View:
         self._running: tuple[tuple[str, str, int], ...] = ()
 
     def take(self, progress: Progress) -> None:
-        """The run stands like this now."""
+        """Show how the run stands now."""
         self._running = progress.running
         done, total = progress.done + progress.items_done, progress.nodes + progress.items
         self._bar.update(self._task, completed=done, total=total, more=beside(progress, progress.expanded))
@@ -65,7 +66,7 @@ class View:
 
 
 def beside(stands: Standing, expanded: int = 0) -> str:
-    """What stands beside the bar.
+    """The words beside the bar.
 
     >>> beside(Standing(7, 9, waiting=3, lost=1, retrying=2, gates=1, items_done=40, items=5000), 1200)
     '40 of 5,000 items, 1,200 futures files, 3 wait, 1 gate waits, 2 to be tried again, 1 sent again'
@@ -81,7 +82,7 @@ def beside(stands: Standing, expanded: int = 0) -> str:
 
 
 def worker_table(running: tuple[tuple[str, str, int], ...]) -> Any:
-    """Workers with what they do: the ones that have been at it longest."""
+    """A table of the workers whose bodies have run longest."""
     from rich.table import Table
     from rich.text import Text
 

@@ -24,8 +24,8 @@ from promissory.executor.records.progress import Progress
 @click.argument("earlier", metavar="RUN")
 @click.argument("file", required=False)
 def command(earlier: str, from_: str, file: str | None, running: Running, store: str, run_id: str | None) -> int:
-    """Run NODE of an earlier run, and what depends on it, as a new run with today's code; all else is taken from the earlier one. FILE is needed only if the workflow's file has
-    moved."""
+    """Run NODE of an earlier run, and what depends on it, as a new run with today's code; all else is taken from the
+    earlier one. FILE is needed only if the workflow's file has moved."""
     opened = open_store(store)
     manifest = read_manifest(opened, earlier)
     plan = read_plan(opened, manifest)

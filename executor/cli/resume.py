@@ -34,7 +34,8 @@ def command(
     take_over: bool,
     strict_code: bool,
 ) -> int:
-    """Go on with a run: what is committed stays, the rest runs. FILE is needed only if the workflow's file has moved."""
+    """Go on with a run: what is committed stays, the rest runs. FILE is needed only if the workflow's file has
+    moved."""
     opened = open_store(store)
     manifest = read_manifest(opened, run_id)
     plan = read_plan(opened, manifest)

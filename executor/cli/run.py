@@ -26,7 +26,8 @@ from promissory.planner.functions.entity import Entity
 
 @click.command(
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
-    epilog="The workflow's own inputs stand after its name: promissory run flow.py report --year 2026. Add --help there to see them.",
+    epilog="The workflow's own inputs stand after its name: promissory run flow.py report --year 2026. "
+    "Add --help there to see them.",
 )
 @running_options
 @store_option
@@ -89,7 +90,7 @@ def command(
 
 
 def carry(begin: Callable[[Callable[[Progress], None] | None], Run], name: str, plan: Plan, running: Running) -> int:
-    """Carry a run to its end with a progress bar; print its result or its error; the exit code."""
+    """Carry a run to its end with a progress bar, and print its result or its error. Returns the exit code."""
     if running.quiet:
         run = begin(None)
     else:

@@ -51,7 +51,8 @@ def command(run_id: str, store: str, all_nodes: bool, items: bool, as_json: bool
     click.echo(f"state    {history.state}{f' ({history.end[1]})' if history.end and history.end[1] else ''}")
     click.echo(f"created  {ago(manifest.created)} by {manifest.user} on {manifest.host}, Python {manifest.python}")
     click.echo(
-        f"lasted   {lasted(history.ended_at - manifest.created)}{f', resumed {history.resumes - 1} times' if history.resumes > 1 else ''}"
+        f"lasted   {lasted(history.ended_at - manifest.created)}"
+        f"{f', resumed {history.resumes - 1} times' if history.resumes > 1 else ''}"
     )
     for name in history.changed_code:
         click.echo(f"changed  {name} runs newer code than the run began with")
@@ -84,7 +85,7 @@ _MAPS: Final = 10
 
 
 def _watch(history: History, silent: bool) -> None:
-    """Look on until no executor works on the run: drawn on a terminal, elsewhere a line whenever something has changed."""
+    """Look on until no executor works on the run: drawn on a terminal, elsewhere one line for each change."""
     if sys.stdout.isatty() and not silent:
         from rich.live import Live
 
@@ -108,7 +109,10 @@ def _line(history: History) -> str:
     beat = history.beat
     assert beat is not None
     more = beside(beat)
-    return f"{history.state} {beat.done:,}/{beat.nodes:,} nodes, {counted(len(beat.running), 'task')} at work{f', {more}' if more else ''}"
+    return (
+        f"{history.state} {beat.done:,}/{beat.nodes:,} nodes, {counted(len(beat.running), 'task')} at work"
+        f"{f', {more}' if more else ''}"
+    )
 
 
 def _drawn(history: History) -> Any:
@@ -123,14 +127,14 @@ def _drawn(history: History) -> Any:
 
 
 def _remark(row: NodeRow) -> str:
-    """What stands behind a node: how far it is, and why it is as it is."""
+    """The remark behind a node: how far it is, and why it is in its state."""
     parts = [f"{row.items[0]:,} of {row.items[1]:,} items"] if row.items is not None else []
     parts += [f"{counted(row.iterations, 'iteration')} before"] if row.iterations else []
     return "; ".join([*parts, *([row.why] if row.why else [])])
 
 
 def _items(history: History) -> None:
-    """How far maps are that are under way."""
+    """Print how far the maps are that are under way."""
     under_way = [
         (history.path(*key), *counts) for key, counts in history.items.items() if key in history.scheduler.maps
     ]

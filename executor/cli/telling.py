@@ -1,4 +1,5 @@
-"""What `pause`, `unpause` and `stop` share: a command to a run's executor, in another process, and what is said when it was obeyed."""
+"""The commands `pause`, `unpause` and `stop`: each sends a command to a run's executor in another process, and tells
+when it was obeyed."""
 
 from __future__ import annotations
 
@@ -12,13 +13,13 @@ from promissory.executor.records.manifest import read_manifest
 
 
 def telling(name: str, help: str, said: str, way_on: str | None = None) -> click.Command:
-    """The command that tells a run something.
+    """The command that sends a command to a run.
 
     Args:
-        name: what it is told.
-        help: for `--help`.
+        name: the command that is sent.
+        help: the text for `--help`.
         said: how the run stands afterwards.
-        way_on: the command by which it goes on; None if it does.
+        way_on: the command by which the run goes on afterwards; None if it goes on by itself.
     """
 
     @click.command(name, help=help)

@@ -1,6 +1,7 @@
-"""Whether user code is being imported to find functions in it: meanwhile no runs are started.
+"""The guard of imports: while user code is imported to find functions in it, no runs are started.
 
-In a worker that is so whenever it runs no body. What starts a run there is a statement of the user's own program or module; it is left out (`promissory.executor.code.importer`).
+A worker is in that state whenever it runs no body. A statement of the user's own program or module that would start a
+run there is left out (`promissory.executor.code.importer`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ importing: ContextVar[bool] = ContextVar("promissory_importing", default=False)
 
 
 class StartedInWorker(BaseException):
-    """A module's own statement starts a run while the module is imported to find functions. Not for programs to catch."""
+    """A module's own statement starts a run while the module is imported to find functions. Not to be caught."""
 
 
 class _Worker:

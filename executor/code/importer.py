@@ -1,7 +1,10 @@
-"""How a worker imports the user's modules, and the program that started the run under the name that an import would give its file, never as `__main__` (rule A11).
+"""The import of the user's modules in a worker. The program that started the run is imported under the name that an
+import would give its file, never as `__main__` (rule A11).
 
-A module may start runs at its own level: a program without `if __name__ == "__main__":` does. In a worker such a statement is left out, and with it what only acts and defines nothing
-(prints, loops, waiting for somebody): what stands behind it and defines something is carried out all the same, and what can't be for want of the run's result is left out too.
+A module may start runs at its own level: a program without `if __name__ == "__main__":` does. In a worker such a
+statement is left out. Of the statements behind it, those that only act and define nothing (prints, loops, waiting for
+input) are left out too; those that define something are carried out all the same, except where they fail for want of
+the run's result.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ loaded_files: dict[str, tuple[str, int, int]] = {}
 
 
 def file_state(file: str) -> tuple[str, int, int]:
-    """What tells that a file has changed."""
+    """The state of a file by which a change of it is noticed."""
     try:
         found = os.stat(file)
     except OSError:
@@ -49,7 +52,8 @@ class UserLoader(importlib.machinery.SourceFileLoader):
     """Loads one of the user's files.
 
     Args:
-        forgiving: go on behind any statement that fails, as a program's may that reads its input; otherwise only behind one that starts a run.
+        forgiving: go on behind any statement that fails, as a statement of a program that reads its input may;
+            otherwise only behind a statement that starts a run.
     """
 
     def __init__(self, name: str, file: str, forgiving: bool) -> None:
@@ -57,7 +61,7 @@ class UserLoader(importlib.machinery.SourceFileLoader):
         self._forgiving = forgiving
 
     def exec_module(self, module: ModuleType) -> None:
-        """Carry out the file, but for statements that start a run."""
+        """Carry out the file, except for statements that start a run."""
         loaded_files[module.__name__] = file_state(self.path)
         try:
             super().exec_module(module)
@@ -69,7 +73,7 @@ class UserLoader(importlib.machinery.SourceFileLoader):
             self._go_on(module, error)
 
     def _go_on(self, module: ModuleType, first: BaseException) -> None:
-        """Carry out what is defined behind the statement that raised."""
+        """Carry out the definitions behind the statement that raised."""
         tree = ast.parse(self.get_data(self.path), self.path)
         behind = _line_in(self.path, first.__traceback__)
         flags = _future_flags(tree)
@@ -80,13 +84,13 @@ class UserLoader(importlib.machinery.SourceFileLoader):
                     exec(code, vars(module))
                 except (KeyboardInterrupt, GeneratorExit):
                     raise
-                except BaseException:  # left out; whoever misses what it would have defined is told
+                except BaseException:  # the statement is left out; a use of its names raises an error that says so
                     continue
         vars(module).setdefault("__getattr__", _missing(module, first))
 
 
 def _line_in(file: str, trace: TracebackType | None) -> int:
-    """The line of a file's own level at which something was raised."""
+    """The line of a file's own level at which an exception was raised."""
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == file and trace.tb_frame.f_code.co_name == "<module>":
             return trace.tb_lineno
@@ -104,7 +108,7 @@ def _future_flags(tree: ast.Module) -> int:
 
 
 def _defines(statement: ast.stmt) -> bool:
-    """Whether a statement is there for what it defines, also behind a condition."""
+    """Whether a statement defines a name, also behind a condition."""
     if isinstance(statement, ast.If | ast.Try):
         return any(isinstance(inner, _DEFINING[:5]) for inner in ast.walk(statement))
     return isinstance(statement, _DEFINING)
@@ -113,7 +117,8 @@ def _defines(statement: ast.stmt) -> bool:
 def _missing(module: ModuleType, first: BaseException) -> Any:
     def get(name: str) -> Any:
         raise AttributeError(
-            f"module {module.__name__!r} has no attribute {name!r}: a statement of it was left out in a worker ({type(first).__name__}: {first})"
+            f"module {module.__name__!r} has no attribute {name!r}: a statement of it was left out in a worker "
+            f"({type(first).__name__}: {first})"
         )
 
     return get
@@ -143,12 +148,12 @@ class ScriptFinder:
 
 
 class UserFinder:
-    """Finds what Python's own finder finds on `sys.path`, and has the user's files loaded by `UserLoader`."""
+    """Finds the modules that Python's own finder finds on `sys.path`, and has `UserLoader` load the user's files."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """The spec of a module of the user's."""
+        """The spec of one of the user's modules."""
         found = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if (
             found is None
@@ -162,10 +167,11 @@ class UserFinder:
 
 
 class ModuleFinder:
-    """Finds modules that the executor's process has from files which `sys.path` does not lead to (tests, files loaded by path); asked last.
+    """Finds modules that the executor's process has from files which `sys.path` does not lead to (tests, files loaded
+    by path). It is asked last.
 
     Args:
-        files: of the modules, by name.
+        files: the modules' files, by name.
     """
 
     def __init__(self, files: dict[str, str]) -> None:
@@ -174,7 +180,7 @@ class ModuleFinder:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """The spec of a known module, or of a package that one is said to be in."""
+        """The spec of a known module, or of a package in which a known module lies."""
         file = self._files.get(fullname)
         if file is not None and Path(file).is_file():
             return importlib.util.spec_from_file_location(fullname, file, loader=UserLoader(fullname, file, False))
@@ -185,7 +191,7 @@ class ModuleFinder:
 
 @contextmanager
 def no_runs_begin() -> Iterator[None]:
-    """In this block, modules of the user's that are imported start no runs. In a worker that is so anyway."""
+    """A block in which the user's modules start no runs when they are imported. In a worker that is so anyway."""
     finder = UserFinder()
     try:
         place = sys.meta_path.index(importlib.machinery.PathFinder)

@@ -1,4 +1,4 @@
-"""A table of what was used lately: bounded, and as quick to ask as a dictionary."""
+"""A table of recently used entries: bounded, and as quick to ask as a dictionary."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ V = TypeVar("V")
 class Recent(Generic[K, V]):
     """Keeps at least the `size` entries that were used last, and at most twice as many.
 
-    Entries lie in two generations. One that is asked for is of the younger; when that is full the older one is dropped and the younger takes its place. So nothing is moved or counted at each
-    look, as it would be in a list of all entries by their last use.
+    Entries lie in two generations. An entry that is asked for moves to the younger generation. When that is full, the
+    older one is dropped and the younger takes its place. So there is no list of all entries by their last use, which
+    would have to be kept in order at each look.
 
     >>> recent = Recent[str, int](2)
     >>> for name in "abcdef":
@@ -27,7 +28,7 @@ class Recent(Generic[K, V]):
         self._old: dict[K, V] = {}
 
     def get(self, key: K) -> V | None:
-        """What is kept under a key; None if nothing is, or not any more."""
+        """The value that is kept under a key; None if none is, or not any more."""
         found = self._young.get(key)
         if found is None:
             found = self._old.get(key)
@@ -36,7 +37,7 @@ class Recent(Generic[K, V]):
         return found
 
     def put(self, key: K, value: V) -> dict[K, V]:
-        """Keep a value. Gives what is dropped for it."""
+        """Keep a value. Returns the entries that are dropped for it."""
         dropped: dict[K, V] = {}
         if len(self._young) >= self._size:
             dropped, self._old, self._young = self._old, self._young, {}

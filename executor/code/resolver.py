@@ -1,7 +1,9 @@
-"""From the name and digest of a callee to the function: what a worker calls, proved to be what the plan was made of (rule A11).
+"""The resolver of functions: from a callee's name and digest to the function that a worker calls, proved to be the one
+that the plan was made of (rule A11).
 
-Looked for in this order: what this process has seen in a plan; what an import finds; what an import finds once the run's source bundle is unpacked; what was stored by
-value. A function whose code is other than the plan's is never called.
+A worker takes the first of these: a function that this process has seen in a plan; a function that was stored by value;
+a function that an import finds; a function that an import finds once the run's source bundle is unpacked. A function
+whose code is other than the plan's is never called.
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ from promissory.planner.functions.by_value import (
     travels_by_value,
 )
 from promissory.planner.functions.entity import Entity
-from promissory.planner.plan.format import callee_from_bytes
 from promissory.planner.plan.model import BY_VALUE_SIZE, Callee
+from promissory.planner.plan.shape_format import callee_from_bytes
 from promissory.typesys.names import NotFound
 
 _KEPT_DEFINITIONS = 4096
@@ -35,7 +37,7 @@ _OTHER_PYTHONS = tuple(f"cpython 3.{minor}" for minor in range(11, 20))
 
 
 class Refused(Exception):
-    """A call that a worker can't make: its code is missing or other than planned, or a value is of another type."""
+    """A call that a worker can't make: the code is missing or other than planned, or a value is of another type."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -46,8 +48,8 @@ class Code:
     """Finds functions for a worker.
 
     Args:
-        store: where code lies that no import reaches.
-        run_id: the run that it belongs to.
+        store: the store of the code that no import reaches.
+        run_id: the run that the code belongs to.
         bundle: digest of the run's source bundle; empty if it has none.
 
     Attributes:
@@ -82,7 +84,8 @@ class Code:
         if not has_import_name(callee):
             raise Refused(
                 "CodeNotFound",
-                f"{callee.name} is defined where no import reaches it, and was not stored by value: it is known only in the process that compiled it",
+                f"{callee.name} is defined where no import reaches it, and was not stored by value: "
+                "it is known only in the process that compiled it",
             )
         return matching(callee, self._imported(callee))
 
@@ -102,16 +105,15 @@ class Code:
                 if python != PYTHON and self._store.exists(code_key(self._run_id, callee.name, callee.digest, python)):
                     raise Refused(
                         "CodeMismatch",
-                        f"{callee.name} was stored by value by {python}, and this worker is {PYTHON}: run it with {python}",
+                        f"{callee.name} was stored by value by {python}, and this worker is {PYTHON}: "
+                        f"run it with {python}",
                     ) from None
             return None
         try:
             return load_entity(data)
         except OtherPython as problem:
             raise Refused("CodeMismatch", f"{callee.name} can't be loaded: {problem}") from None
-        except (
-            Exception
-        ) as error:  # whatever loading runs: imports of what isn't installed here, a class's __setstate__
+        except Exception as error:  # loading runs imports of modules that may be missing here, and any __setstate__
             raise Refused(
                 "CodeNotFound",
                 f"{callee.name} travelled by value and can't be loaded here: {type(error).__name__}: {error}",
@@ -120,9 +122,11 @@ class Code:
     def ship(
         self, functions: Iterable[tuple[Callee, Entity[..., Any]]], replacing: bool = False, must: bool = True
     ) -> None:
-        """Store the functions that no import reaches, by value, all or none; `replacing` what an earlier executor stored of them.
+        """Store the functions that no import reaches, by value, all or none. With `replacing`, those that an earlier
+        executor stored are replaced.
 
-        Raises `CantTravel`, unless nobody needs them elsewhere (`must` is false): then those that can't travel stay here.
+        Raises `CantTravel` for a function that can't travel, unless no other process needs it (`must` is false): then
+        it stays here.
         """
         found: dict[str, bytes] = {}
         for callee, entity in functions:
@@ -144,7 +148,7 @@ class Code:
 
 
 def missing_modules_from(store: Store, bundle: bytes, scheduler: Any) -> None:
-    """Have a run's bundle at hand if a module that it calls is not there any more."""
+    """Unpack a run's bundle if a module that the run calls is not there any more."""
     for frame in scheduler.frames.values():
         for callee in frame.topology.code.callees:
             if has_import_name(callee):
@@ -156,7 +160,7 @@ def missing_modules_from(store: Store, bundle: bytes, scheduler: Any) -> None:
 
 
 def has_import_name(callee: Callee) -> bool:
-    """Whether a callee's name is one that an import may find."""
+    """Whether an import may find a callee by its name."""
     return (
         "<locals>" not in callee.name
         and len(callee.digest) != BY_VALUE_SIZE
@@ -165,7 +169,7 @@ def has_import_name(callee: Callee) -> bool:
 
 
 def matching(callee: Callee, entity: Entity[..., Any]) -> Entity[..., Any]:
-    """The entity, proved to be the one that the plan was made of. Raises `Refused`."""
+    """The entity, if it is the one that the plan was made of. Raises `Refused` otherwise."""
     found = entity.callee()
     if found.digest != callee.digest:
         raise Refused(
@@ -182,11 +186,12 @@ def matching(callee: Callee, entity: Entity[..., Any]) -> Entity[..., Any]:
 
 
 def imported(callee: Callee) -> Entity[..., Any]:
-    """The entity under a callee's name, whatever its code is now. Raises `Refused`."""
+    """The entity that an import finds under a callee's name, with any code. Raises `Refused`."""
     if len(callee.digest) == BY_VALUE_SIZE:
         raise Refused(
             "CodeNotFound",
-            f"{callee.name} captured something that has no bytes of its own, so it is known only in the process that compiled it",
+            f"{callee.name} captured something that has no bytes of its own, "
+            "so it is known only in the process that compiled it",
         )
     try:
         with no_runs_begin():

@@ -1,9 +1,11 @@
-"""Source bundles: the modules of the user's own project as an archive, so that a run can go on where the project isn't (rule A11, `code/` in the store).
+"""Source bundles: the modules of the user's own project as an archive, so that a run can go on where the project isn't
+(rule A11, `code/` in the store).
 
-What belongs to it: modules that this process has loaded from the project's folder, those that they import (also inside functions, so found by reading and not by loading), and
-all files of the packages among them, since packages read data beside their code. What is installed does not belong to it. An archive of the same files has the same bytes.
+A bundle holds the modules that this process has loaded from the project's folder, the modules that they import (also
+inside functions, so they are found by reading and not by loading), and all files of the packages among them, since
+packages read data beside their code. Installed modules are not in it. An archive of the same files has the same bytes.
 
-A worker imports from the bundle only what it finds nowhere else.
+A worker imports from the bundle only modules that it finds nowhere else.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
+from promissory.executor.code.older_modules import serve_imports_of
 from promissory.executor.errors import NotInStore, StoreError
 from promissory.executor.store.keys import bundle_key
 from promissory.executor.store.store import Store
@@ -31,12 +34,12 @@ from promissory.typesys.canonical import digest
 from promissory.typesys.names import import_name
 
 LARGEST: Final = 64 << 20
-"""Bytes of a bundle; above, data files stay out."""
+"""The bytes that the files of a bundle may have. If they have more, data files stay out."""
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 
 def bundle_of(modules: Mapping[str, str]) -> bytes:
-    """The archive of the project that these modules (name, file) are part of; empty if none is the user's own."""
+    """The archive of the project of these modules (name, file); empty if none of them is the user's own."""
     roots: dict[Path, list[Path]] = {}
     for name, file in modules.items():
         root = _root(name, Path(file))
@@ -46,9 +49,8 @@ def bundle_of(modules: Mapping[str, str]) -> bytes:
     for root, begin in sorted(roots.items()):
         for path in _project_files(root, begin):
             name = path.relative_to(root).as_posix()
-            if not any(
-                "\ud800" <= character <= "\udfff" for character in name
-            ):  # a name that is no text has no place in an archive
+            # A name that is no text has no place in an archive.
+            if not any("\ud800" <= character <= "\udfff" for character in name):
                 contents.setdefault(name, path.read_bytes())
     if sum(map(len, contents.values())) > LARGEST:
         contents = {name: data for name, data in contents.items() if name.endswith(".py")}
@@ -56,7 +58,8 @@ def bundle_of(modules: Mapping[str, str]) -> bytes:
 
 
 def _root(name: str, file: Path) -> Path | None:
-    """The folder from which a module is imported under its name, also below namespace packages; None if it is not the user's own."""
+    """The folder from which a module is imported under its name, also below namespace packages; None if the module is
+    not the user's own."""
     if not file.is_file() or is_installed(file):
         return None
     above = file.resolve().parents
@@ -147,7 +150,8 @@ def _installed_folders() -> tuple[str, ...]:
 
 @lru_cache(65536)
 def is_installed(file: Path | str) -> bool:
-    """Whether a file belongs to Python, to an installed package or to us: there, or not there, wherever the run goes on."""
+    """Whether a file belongs to Python, to an installed package or to this package. A bundle brings no such file: it is
+    installed, or not, where the run goes on."""
     text = os.path.realpath(file)
     if "/site-packages/" in text or "/dist-packages/" in text or is_ours(text):
         return True
@@ -155,7 +159,7 @@ def is_installed(file: Path | str) -> bool:
 
 
 def keep_bundle(store: Store, modules: Mapping[str, str]) -> bytes:
-    """Store the bundle of a project; its digest, empty if there is nothing to bundle."""
+    """Store the bundle of a project. Returns its digest, empty if there is nothing to bundle."""
     archive = bundle_of(modules)
     if not archive:
         return b""
@@ -171,7 +175,7 @@ _unpacked: dict[bytes, tempfile.TemporaryDirectory[str]] = {}
 
 
 def leave_other_bundles(name: bytes) -> None:
-    """Forget the modules of other runs' bundles: what is found there belongs to those runs, and a name may mean something else in this one."""
+    """Forget the modules of other runs' bundles: in this run their names may mean other modules."""
     with _lock:
         for other in [one for one in _unpacked if one != name]:
             folder = _unpacked.pop(other)
@@ -184,7 +188,8 @@ def leave_other_bundles(name: bytes) -> None:
 
 
 def unpacked(store: Store, name: bytes) -> bool:
-    """Have a bundle's modules found by imports that find nothing else; False if they are already, or the bundle is not in the store."""
+    """Unpack a bundle, so that imports that find no other module find its modules. Returns False if it is unpacked
+    already, or is not in the store."""
     with _lock:
         if name in _unpacked:
             return False
@@ -208,4 +213,5 @@ def unpacked(store: Store, name: bytes) -> bool:
         _unpacked[name] = folder
         sys.path.append(folder.name)
         importlib.invalidate_caches()
+        serve_imports_of(Path(folder.name))
     return True

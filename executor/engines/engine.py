@@ -1,7 +1,7 @@
 """The `Engine` protocol, and engines by name.
 
-An engine moves batches of bytes to workers and outcomes back. What is ready, what is sent again and what has failed is the scheduler's to say; an engine
-only reports.
+An engine moves batches of bytes to workers and outcomes back. The scheduler decides which calls are ready, are sent
+again or have failed; an engine only reports.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from promissory.executor.store.store import Store
 from promissory.typesys.canonical import pack
 
 Interruptible = Callable[[], AbstractContextManager[None]]
-"""Gives a block in which Ctrl-C may be raised."""
+"""Makes a block in which Ctrl-C may be raised."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What an engine's workers need to know of the run.
+    """The facts of a run that an engine's workers need.
 
     Attributes:
-        store: where objects and logs go.
+        store: the store of objects and logs.
         run_id: the run.
         epoch: the executor's epoch; logs of different epochs have different names.
         created: when the run was created, in µs since the epoch.
-        echo: whether to repeat what bodies print on standard error.
+        echo: whether to repeat the output of bodies on standard error.
         parallel: how many bodies may run at one time.
         script: (module name, file) of the program that defines the workflow, if it has a file.
         modules: (name, file) of the modules that the plan's functions were imported from.
@@ -47,12 +47,13 @@ class Setup:
 
 
 class Batch(NamedTuple):
-    """What one worker gets at a time.
+    """The invocations that one worker gets at a time.
 
     Attributes:
-        content: what a worker runs (`promissory.executor.protocol.messages`), as a tree that nobody changes; for a worker elsewhere as bytes (`data`).
+        content: the invocations (`promissory.executor.protocol.messages`), as a tree that is never changed; a worker
+            elsewhere gets it as bytes (`data`).
         calls: (frame, index, attempt) of each invocation in it, in order.
-        path: of the node that is called, the first one.
+        path: the path of the first node that is called.
         timeout: seconds that its one body may take; None for no limit.
         alone: run it on a worker that has run nothing yet, with nothing beside it in that worker.
     """
@@ -65,13 +66,13 @@ class Batch(NamedTuple):
 
     @property
     def data(self) -> bytes:
-        """The content as bytes."""
+        """The content of the batch as bytes."""
         return pack(self.content)
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What a worker is doing: which node, since when (µs since the epoch)."""
+    """A running body: its node, its worker, and its beginning (µs since the epoch)."""
 
     frame: int
     index: int
@@ -83,11 +84,12 @@ class Engine(Protocol):
     """Carries batches to workers.
 
     Attributes:
-        name: as it is chosen on the command line.
+        name: the name by which the engine is chosen on the command line.
         largest_batch: how many invocations one batch may hold.
-        ahead: how many calls a worker is given at least, so that it has the next one when it is done with one.
+        ahead: how many calls a worker is given at least, so that it has the next call when it is done with one.
         remote: whether its workers are other processes, to which functions and values have to travel.
-        stops_bodies: whether a body that takes too long can be stopped; if not, a run with time-outs needs `soft_timeouts` (rule R2).
+        stops_bodies: whether a body that takes too long can be stopped; if not, a run with time-outs needs
+            `soft_timeouts` (rule R2).
     """
 
     name: str
@@ -97,7 +99,7 @@ class Engine(Protocol):
     stops_bodies: bool
 
     def slots(self, wanted: int | None) -> int:
-        """How many bodies can run at one time, if `wanted` are asked for; None for as many as is sensible here."""
+        """How many bodies can run at one time, if `wanted` are asked for. None asks for as many as is sensible here."""
 
     def open(self, setup: Setup) -> None:
         """Get ready for a run."""
@@ -106,9 +108,11 @@ class Engine(Protocol):
         """Have a batch run. Never blocks."""
 
     def wait(self, timeout: float, interruptible: Interruptible) -> list[Any]:
-        """Outcomes (trees, as `promissory.executor.protocol.messages` has them) as soon as there are any, or none after `timeout` seconds.
+        """Outcomes (trees, as `promissory.executor.protocol.messages` has them) as soon as there are any, or none after
+        `timeout` seconds.
 
-        A worker that ended without an outcome gives one with the status LOST for the invocation that it was running.
+        For a worker that ended without an outcome there is one with the status LOST, of the invocation that it was
+        running.
         """
 
     def wake(self) -> None:
@@ -118,16 +122,17 @@ class Engine(Protocol):
         """Outcomes that `wait` could not give because it was interrupted."""
 
     def recall(self) -> None:
-        """Take back what no worker has begun: it comes out of `wait` with the status UNSTARTED."""
+        """Take back the calls that no worker has begun: they come out of `wait` with the status UNSTARTED."""
 
     def announce_end(self, ending: bool) -> None:
-        """Tell bodies, where they can be told, that the run is to end (`Context.cancelled`), or that it is not. Called from any thread."""
+        """Tell bodies, where that can be done, that the run is to end (`Context.cancelled`), or that it is not. Called
+        from any thread."""
 
     def running(self) -> list[Running]:
-        """What runs now. Called from another thread."""
+        """The bodies that run now. Called from another thread."""
 
     def close(self) -> None:
-        """Leave the run: what still runs is stopped, where that can be done."""
+        """Leave the run. Bodies that still run are stopped, where that can be done."""
 
 
 def cores() -> int:

@@ -1,4 +1,5 @@
-"""Runs everything in the calling thread, one batch at a time. No processes, no pickles: for debugging, tests and small work."""
+"""The engine `inline`: everything runs in the calling thread, one batch at a time. It needs no processes and no
+pickles: for debugging, tests and small work."""
 
 from __future__ import annotations
 
@@ -30,11 +31,11 @@ class Inline:
         self._ending = False
 
     def slots(self, wanted: int | None) -> int:
-        """One, whatever is wanted."""
+        """One place, whatever number is wanted."""
         return 1
 
     def open(self, setup: Setup) -> None:
-        """Make the worker. Raises `EngineError` if it is open: an engine carries one run at a time."""
+        """Make the worker. Raises `EngineError` if the engine is open already: an engine carries one run at a time."""
         if self._capture is not None:
             raise EngineError(
                 "this engine carries a run already; give each run an engine of its own, or the engine's name"
@@ -69,10 +70,10 @@ class Inline:
         return self.salvage()
 
     def wake(self) -> None:
-        """Nothing to wake: `wait` runs a body, or returns."""
+        """Do nothing: `wait` runs a body, or returns at once."""
 
     def salvage(self) -> list[Any]:
-        """What the batch that was interrupted had done."""
+        """The outcomes of a batch that was interrupted."""
         outcomes, self._outcomes = self._outcomes, []
         return outcomes
 
@@ -82,7 +83,7 @@ class Inline:
             self._outcomes += unstarted(self._batches.popleft().calls)
 
     def announce_end(self, ending: bool) -> None:
-        """The body that runs may ask."""
+        """Note whether the run is to end; the running body may ask."""
         self._ending = ending
 
     def running(self) -> list[Running]:
@@ -92,7 +93,7 @@ class Inline:
         return [] if now is None or worker is None else [Running(now[0], now[1], worker.name, now[2])]
 
     def close(self) -> None:
-        """Stop listening to what bodies say."""
+        """Stop listening to the output of bodies."""
         self._batches.clear()
         self._ending = False
         if self._capture is not None:

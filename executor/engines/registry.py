@@ -26,7 +26,8 @@ def engine_named(engine: str | Engine) -> Engine:
     if engine == "processes":
         if os.name != "posix":
             raise EngineError(
-                "worker processes are not supported on this system yet; use threads (engine='threads', --engine threads)"
+                "worker processes are not supported on this system yet; "
+                "use threads (engine='threads', --engine threads)"
             )
         from promissory.executor.engines.processes.pool import Processes
 

@@ -1,7 +1,8 @@
-"""Runs bodies in threads of this process: for tasks that wait for the network or release the interpreter's lock.
+"""The engine `threads`: bodies run in threads of this process. It is for tasks that wait for the network or release the
+interpreter's lock.
 
-Python can't stop a thread: a body that never returns keeps its thread until the process ends, and a time-out is noticed only when the body returns (rule R2). The
-process's working directory, environment and modules are everybody's.
+Python can't stop a thread: a body that never returns keeps its thread until the process ends, and a time-out is noticed
+only when the body returns (rule R2). All bodies share the process's working directory, environment and modules.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Threads:
         self._begin()
 
     def _begin(self) -> None:
-        """Nothing asked, nothing done. What threads of an earlier run still do goes where nobody looks."""
+        """Begin with empty tables. Threads of an earlier run keep the old ones, so their late outcomes go unread."""
         self._queue: SimpleQueue[Batch | None] = SimpleQueue()
         self._outcomes: deque[Any] = deque()
         self._raised: deque[BaseException] = deque()
@@ -44,11 +45,11 @@ class Threads:
         self._ending = threading.Event()
 
     def slots(self, wanted: int | None) -> int:
-        """What is wanted; by default four more than there are processors, since threads are for what waits."""
+        """The number that is wanted; by default four more than the processors, since threads are for waiting tasks."""
         return wanted or cores() + 4
 
     def open(self, setup: Setup) -> None:
-        """Get ready; threads are started when there is work for them. Raises `EngineError` if it is open."""
+        """Get ready; threads are started when there is work for them. Raises `EngineError` if the engine is open."""
         if self._setup is not None:
             raise EngineError(
                 "this engine carries a run already; give each run an engine of its own, or the engine's name"
@@ -82,7 +83,7 @@ class Threads:
         threading.Thread(target=_work, args=work, name=f"promissory {name}", daemon=True).start()
 
     def wait(self, timeout: float, interruptible: Interruptible) -> list[Any]:
-        """What threads have done, one outcome at least unless the time is over."""
+        """The outcomes that threads have put down, one at least unless the time is over."""
         if not self._outcomes:
             with interruptible():
                 self._came.wait(timeout)
@@ -96,7 +97,7 @@ class Threads:
         self._came.set()
 
     def salvage(self) -> list[Any]:
-        """What is there."""
+        """The outcomes that are there."""
         outcomes = []
         while self._outcomes:
             outcomes.append(self._outcomes.popleft())
@@ -104,7 +105,7 @@ class Threads:
         return outcomes
 
     def recall(self) -> None:
-        """Empty the queue."""
+        """Give back the batches that are still queued."""
         with suppress(Empty):
             while True:
                 batch = self._queue.get_nowait()
@@ -112,14 +113,14 @@ class Threads:
                     self._outcomes.extend(unstarted(batch.calls))
 
     def announce_end(self, ending: bool) -> None:
-        """Bodies may ask."""
+        """Note whether the run is to end; running bodies may ask."""
         if ending:
             self._ending.set()
         else:
             self._ending.clear()
 
     def running(self) -> list[Running]:
-        """What each thread does."""
+        """The body that each thread runs."""
         found = []
         for worker in list(self._workers):
             now = worker.now
@@ -128,9 +129,9 @@ class Threads:
         return found
 
     def close(self) -> None:
-        """Let idle threads end. One whose body still runs ends after it; what it gives counts no more."""
+        """Let idle threads end. A thread whose body still runs ends after it, and the body's outcome counts no more."""
         self.recall()
-        self._ending.set()  # for bodies that run on
+        self._ending.set()  # tells bodies that still run
         for _ in self._workers:
             self._queue.put(None)
         self._setup = None

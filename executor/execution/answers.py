@@ -1,4 +1,5 @@
-"""Answering a gate from outside its run (rule G1): finding it in what is committed, checking the answer, sending it."""
+"""Answers to gates from outside their runs (rule G1): the gate is found in the committed journal, the answer is checked
+and sent."""
 
 from __future__ import annotations
 
@@ -16,13 +17,14 @@ from promissory.typesys.wire import codec_for
 
 _LOOK: Final = 0.05
 _SOON: Final = 5.0
-"""Seconds that a gate may take to come up after a run that goes on was asked for it."""
+"""Seconds that a run that goes on has to reach the gate that was asked for."""
 
 
 def answer(store: Store, run_id: str, name: str, value: Any, patience: float = 30.0) -> bool:
-    """Give a gate its answer; whether an executor has taken it. Of a run that nobody works on, the next executor takes it.
+    """Give a gate its answer. Returns whether an executor has taken it; if no executor works on the run, the next one
+    takes it.
 
-    Raises what `Run.answer` raises.
+    Raises the errors of `Run.answer`.
     """
 
     def encode(gate: Gate) -> bytes:
@@ -35,7 +37,7 @@ def answer(store: Store, run_id: str, name: str, value: Any, patience: float = 3
 
 
 def send_answer(store: Store, run_id: str, name: str, encode: Callable[[Gate], bytes], patience: float = 30.0) -> bool:
-    """As `answer`, with the answer as bytes, which may depend on the type that is wanted."""
+    """As `answer`, with the answer as bytes, which may depend on the type that the gate wants."""
     gate = _find(store, run_id, name)
     key = send(store, run_id, "answer", gate=_exact(gate), value=encode(gate))
     given_up = time.monotonic() + patience
@@ -46,7 +48,8 @@ def send_answer(store: Store, run_id: str, name: str, encode: Callable[[Gate], b
         if time.monotonic() > given_up:
             store.delete(key)
             raise TimeoutError(
-                f"the executor of run {run_id} has not looked for {patience:g} s: a body keeps it busy. The answer is withdrawn"
+                f"the executor of run {run_id} has not looked for {patience:g} s: a body keeps it busy. "
+                "The answer is withdrawn"
             )
         time.sleep(_LOOK)
     return True
@@ -77,7 +80,8 @@ def _find(store: Store, run_id: str, name: str) -> Gate:
             return found[0]
         if len(found) > 1:
             raise GateNotFound(
-                f"{len(found)} gates of run {run_id} are called {name}: say which by its path: {', '.join(gate.path for gate in found[:10])}"
+                f"{len(found)} gates of run {run_id} are called {name}: say which by its path: "
+                f"{', '.join(gate.path for gate in found[:10])}"
             )
         if not history.is_live or time.monotonic() > given_up:
             said = ", ".join(f"{gate.path} ({gate.wants})" for gate in gates[:10])

@@ -1,4 +1,5 @@
-"""Ending a run for good from outside: its executor is told to; where it has none, the end is written in its place."""
+"""Cancelling a run from outside: its executor is told to end it. For a run without an executor the end is written
+here."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from contextlib import suppress
 
 from promissory.executor.clock import SystemClock
 from promissory.executor.errors import RunIsNotLive
-from promissory.executor.execution.loop import resumed_event
+from promissory.executor.execution.first_events import resumed_event
 from promissory.executor.history.recovery import next_epoch, recover
 from promissory.executor.history.summary import ending
 from promissory.executor.journal.writer import Journal, LostRace
@@ -17,14 +18,15 @@ from promissory.executor.store.store import Store
 
 
 def cancel_run(store: Store, run_id: str, reason: str) -> str:
-    """Cancel a run; the state in which it has ended.
+    """Cancel a run. Returns the state in which it has ended.
 
-    Raises `RunNotFound`, `JournalError`, `StoreError`, `TimeoutError` (its executor does not answer), `Fenced` (another executor took it over just now).
+    Raises `RunNotFound`, `JournalError`, `StoreError`, `TimeoutError` (its executor does not answer), `Fenced` (another
+    executor took it over just now).
     """
     manifest = read_manifest(store, run_id)
     with suppress(RunIsNotLive):
         tell(store, run_id, "cancel", reason)
-    while (ended := ending(store, run_id)) is None:  # it had no executor, or lost it
+    while (ended := ending(store, run_id)) is None:  # the run had no executor, or lost it
         recovered = recover(store, manifest, SystemClock())
         epoch = next_epoch(recovered)
         journal = Journal(store, run_id, epoch, recovered.tail, True, lambda events: None)

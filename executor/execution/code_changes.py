@@ -1,6 +1,7 @@
-"""Resume after a code change (rule R6): committed results stay; what hasn't run runs the code that is there now.
+"""Changed code at a resume (rule R6): committed results stay, and calls that have not run yet run today's code.
 
-Compares every callable that the run may still call with what an import finds today. Refused where an interface changed: its arguments are bound already, and would not fit.
+Every callable that the run may still call is compared with the function that an import finds today. A changed interface
+is refused, because the call's arguments are bound already and would not fit.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from promissory.executor.code.resolver import Refused, imported
 from promissory.executor.errors import CodeChanged
 from promissory.executor.scheduler.frame import PENDING, Frame
 from promissory.executor.scheduler.scheduler import Scheduler
-from promissory.executor.scheduler.topology import ShapeCode
+from promissory.executor.scheduler.shape_code import ShapeCode
 from promissory.planner.functions.entity import Entity
 from promissory.planner.plan.model import MAP, Callee, Graph, Interface, Shape, graphs_opened
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A callable whose code is other than when the run began."""
+    """A callable whose code has changed since the run began."""
 
     name: str
     old: bytes
@@ -30,10 +31,11 @@ Current = list[tuple[Callee, Entity[..., Any]]]
 
 
 def adopt_current_code(scheduler: Scheduler, strict: bool) -> tuple[list[Change], Current]:
-    """Have the scheduler call today's code; gives what changed, and the functions that this process has for what is still called.
+    """Have the scheduler call today's code. Returns the changes, and the functions that this process has for the
+    callables that are still called.
 
     Raises:
-        CodeChanged: an interface changed, or anything did and `strict` is set. Nothing has run.
+        CodeChanged: an interface changed, or any code did and `strict` is set. Nothing has run.
     """
     codes: dict[int, tuple[ShapeCode, set[int]]] = {}
     for frame in scheduler.frames.values():
@@ -52,9 +54,8 @@ def adopt_current_code(scheduler: Scheduler, strict: bool) -> tuple[list[Change]
             entity = found[key]
             new = old if entity is None else entity.callee()
             if new.digest == old.digest:
-                callees[number] = (
-                    new if _fits(old.interface, new.interface) else old
-                )  # its decorator may be another one
+                # Equal code may have another decorator today, whose policy counts.
+                callees[number] = new if _fits(old.interface, new.interface) else old
                 continue
             changes[old.name] = Change(old.name, old.digest, new.digest)
             if not _fits(old.interface, new.interface):
@@ -65,7 +66,8 @@ def adopt_current_code(scheduler: Scheduler, strict: bool) -> tuple[list[Change]
     if refused:
         listed = "; ".join(dict.fromkeys(refused))
         raise CodeChanged(
-            f"the interface of what this run still calls has changed, so its inputs would not fit: {listed}. Start a new run"
+            f"the interface of what this run still calls has changed, so its inputs would not fit: {listed}. "
+            "Start a new run"
         )
     if strict and changes:
         raise CodeChanged(
@@ -77,7 +79,8 @@ def adopt_current_code(scheduler: Scheduler, strict: bool) -> tuple[list[Change]
 
 
 def _current(old: Callee) -> Entity[..., Any] | None:
-    """What an import finds under a callee's name now; None where it finds nothing: a worker knows it, or will say what is wrong."""
+    """The function that an import finds under a callee's name today. None if it finds none: a worker may know the
+    function, or else reports the problem."""
     try:
         return imported(old)
     except Refused:

@@ -1,4 +1,5 @@
-"""Commands to a run that goes on: obeyed between two rounds of its loop, and acknowledged once what they did is committed."""
+"""Commands to a run that goes on: obeyed between two rounds of its loop, and acknowledged once their effects are
+committed."""
 
 from __future__ import annotations
 
@@ -32,18 +33,18 @@ def _always() -> bool:
 
 
 class Commands:
-    """What one run is commanded.
+    """The commands to one run.
 
     Args:
-        store: where answers are put.
-        scheduler: the run's.
-        record: has all that was done so far recorded in the journal.
-        tell: has others told at once how the run stands.
-        announce: has bodies told whether the run is to end.
+        store: the store into which answers are put.
+        scheduler: the run's scheduler.
+        record: records all events so far in the journal.
+        tell: tells other processes at once how the run stands.
+        announce: tells bodies whether the run is to end.
 
     Attributes:
-        stopped: why it was stopped, once it was.
-        cancelled: why it was cancelled from outside, once it was.
+        stopped: the reason of a stop; None before one.
+        cancelled: the reason of a cancel from outside; None before one.
     """
 
     def __init__(
@@ -67,25 +68,26 @@ class Commands:
     def take(
         self, command: Command, acknowledge: Callable[[], None] = _nothing, stands: Callable[[], bool] = _always
     ) -> None:
-        """Take a command; `acknowledge` is called once its effect is committed, `stands` says whether it has not been withdrawn. From any thread."""
+        """Take a command. `acknowledge` is called once its effect is committed; `stands` tells whether the command has
+        not been withdrawn. From any thread."""
         self._waiting.append((command, acknowledge, stands))
 
     def __bool__(self) -> bool:
-        """Whether any waits."""
+        """Whether a command waits."""
         return bool(self._waiting)
 
     @property
     def end_the_run(self) -> bool:
-        """Whether one was obeyed that ends the run."""
+        """Whether a command that ends the run was obeyed."""
         return bool(self._at_the_end)
 
     @property
     def want_the_end(self) -> bool:
-        """Whether one was given that ends the run, be it obeyed yet or not."""
+        """Whether a command that ends the run was given, obeyed yet or not."""
         return self.end_the_run or any(command.command in _ENDS for command, _, _ in list(self._waiting))
 
     def obey(self, journal: Journal) -> None:
-        """Do what was commanded. What ends the run is acknowledged when it has ended."""
+        """Obey the waiting commands. A command that ends the run is acknowledged when the run has ended."""
         scheduler = self._scheduler
         obeyed: list[Callable[[], None]] = []
         while self._waiting:
@@ -122,7 +124,7 @@ class Commands:
                 acknowledge()
 
     def close(self) -> None:
-        """The run has ended: so is acknowledged what ended it."""
+        """Acknowledge the commands that ended the run, now that it has ended."""
         reached("inbox.obeyed")
         for acknowledge in self._at_the_end:
             acknowledge()

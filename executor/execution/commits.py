@@ -1,6 +1,8 @@
-"""What follows from commits: what may be seen, what may go on, what is written for others. Told by the journal's thread; the run loop says beforehand what it waits for.
+"""The consequences of commits: progress that may be seen, nodes that may go on, files and cache entries that are
+written for others. The journal's thread tells of commits; the run loop says beforehand which of them it waits for.
 
-What is given to the journal and what comes back are counted, in events of the scheduler: a mark says where the run stood when so many had been given, and is reached when as many have come back.
+Events of the scheduler are counted when they are given to the journal, and when they come back committed. A mark says
+where the run stood when a number of events had been given. The mark is reached when as many have come back.
 """
 
 from __future__ import annotations
@@ -36,13 +38,14 @@ from promissory.planner.plan.model import Value
 
 _OF_THE_SCHEDULER: Final = TOLD - {RESUMED}
 _HELD: Final = frozenset((DONE, EXPANDED, FAILED, LOOPED, SKIPPED, SIGNALLED))
-"""What may be held back until it is committed."""
+"""The kinds of events whose nodes may be held back until they are committed."""
 
 
 class Mark(NamedTuple):
-    """Where the run stood: how many nodes were done, and known; and what becomes true when all before it is committed.
+    """Where the run stood at a moment, and what may be done when all events before it are committed.
 
     Attributes:
+        done, nodes: how many nodes were done, and how many were known.
         settled: outcomes that may be kept for other runs then.
         ended_frames: nodes that stand for frames, and are committed then.
     """
@@ -60,11 +63,11 @@ class Commits:
         store, run_id: the run.
 
     Attributes:
-        keep: writes an outcome into the cache; set by whoever looks there.
-        shown: nodes done, and known, as far as is committed.
-        expanded: futures files that are committed.
-        stored: nodes that were held back, and are committed: what follows them may start.
-        snapshot: the newest state that the journal names, which the next one makes superfluous.
+        keep: writes an outcome into the cache; set when the cache is opened.
+        shown: how many nodes are done, and how many are known, as far as is committed.
+        expanded: how many futures files are committed.
+        stored: nodes that were held back and are committed now, so that the nodes after them may start.
+        snapshot: the newest snapshot that the journal names. It is dropped when the next one is committed.
     """
 
     def __init__(self, store: Store, run_id: str) -> None:
@@ -83,7 +86,7 @@ class Commits:
     # --- the run loop's side ---
 
     def gives(self, events: Iterable[Event], mark: Mark | None = None) -> None:
-        """These events are about to be given to the journal; after them the run stands like this."""
+        """Count events that are about to be given to the journal; `mark` says where the run stands after them."""
         count = 0
         for event in events:
             if event[0] in _OF_THE_SCHEDULER:
@@ -94,22 +97,22 @@ class Commits:
                 self._marks.append((self._given, mark))
 
     def stands(self, mark: Mark) -> None:
-        """The run stands like this, after the events that were given already."""
+        """Mark where the run stands after the events that were given already."""
         with self._lock:
             self._marks.append((self._given, mark))
         self._reach_marks()
 
     def close(self) -> None:
-        """Wait for what is being written."""
+        """Wait for the writes that are under way."""
         self._behind.close()
 
     # --- the journal's side ---
 
     def take(self, events: tuple[Event, ...], holding: Collection[Key]) -> None:
-        """These events are committed. `holding` are the nodes that are held back until they are."""
+        """Act on committed events. `holding` are the nodes that are held back until theirs are."""
         for event in events:
             kind = event[0]
-            if kind == DONE and not holding:  # most are
+            if kind == DONE and not holding:  # the commonest case, taken first
                 self._back += 1
                 continue
             if kind == SNAPSHOT:
@@ -147,7 +150,7 @@ class Commits:
 
 
 def write_futures(store: Store, run_id: str, data: bytes) -> None:
-    """Put a futures file where people and tools look for it. Its bytes are in the journal already."""
+    """Put a futures file where people and tools look for it. The journal already holds its bytes."""
     reached("futures.before-write")
     _, header = futures_from_bytes(data)
     key = futures_key(run_id, node_identity(header.parent, header.index))

@@ -1,4 +1,5 @@
-"""The outputs of a run that a task ended early (rule S5): what the task gave, and of the others what is there."""
+"""The outputs of a run that a task ended early (rule S5): those that the task gave, and of the others those that are
+there."""
 
 from __future__ import annotations
 
@@ -17,9 +18,9 @@ from promissory.typesys.types import ANY
 
 
 def early_outputs(store: Store, scheduler: Scheduler) -> tuple[list[Any], str]:
-    """The outputs, as they stand in the event of the run's end, None for one that is not there; and what is wrong with those that the task gave.
+    """The outputs, as they stand in the event of the run's end, and the problems of those that the task gave.
 
-    Raises `StoreError`.
+    An output that is not there is None. Raises `StoreError`.
     """
     root = scheduler.frames.get(0)
     if root is None:
@@ -46,7 +47,7 @@ def early_outputs(store: Store, scheduler: Scheduler) -> tuple[list[Any], str]:
 
 
 def _by_name(given: bytes | None, outputs: tuple[Output, ...]) -> dict[str, Any]:
-    """What was given for which output, as trees of `Any`."""
+    """The outputs that the task gave, by name, as trees of `Any`."""
     if given is None:
         return {}
     tree = unpack(given)

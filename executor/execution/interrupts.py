@@ -1,7 +1,8 @@
 """Ctrl-C at a safe moment.
 
-Python raises `KeyboardInterrupt` between any two instructions, also in the middle of the scheduler's bookkeeping. While a run is carried in the main thread, an
-interrupt is raised at once only where bodies run; anywhere else it waits until the bookkeeping is done.
+Python raises `KeyboardInterrupt` between any two instructions, also in the middle of the scheduler's bookkeeping. While
+a run is carried in the main thread, an interrupt is raised at once only where bodies run; anywhere else the interrupt
+waits until the bookkeeping is done.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ class Interrupts:
         self._waiting = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._welcome or self._waiting:  # who presses twice doesn't want to wait
+        if self._welcome or self._waiting:  # a second Ctrl-C says that the user does not want to wait
             raise KeyboardInterrupt
         self._waiting = True
 
     def welcome(self) -> Interrupts:
-        """Interrupts are raised in a `with` block of this, the one that was waiting first."""
+        """Raise interrupts at once in a `with` block of this; one that waits is raised when the block begins."""
         return self
 
     def __enter__(self) -> None:
@@ -45,7 +46,7 @@ class Interrupts:
 
 @contextmanager
 def deferred_interrupts() -> Iterator[Interrupts]:
-    """Take over Ctrl-C, where it has Python's own meaning and this is the main thread; elsewhere nothing changes."""
+    """Take over Ctrl-C if this is the main thread and Ctrl-C has Python's own meaning; otherwise change nothing."""
     interrupts = Interrupts()
     mine = (
         threading.current_thread() is threading.main_thread()

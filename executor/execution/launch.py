@@ -1,7 +1,7 @@
-"""How runs begin, go on and are called again: what `promissory.executor.api` shows, carried out.
+"""The launch of runs: they begin, go on, or run a part again, as `promissory.executor.api` offers it.
 
-Preparing a new run, taking one over and running a part of one again each write what a run of this executor begins with, and end in one execution with its journal
-(`promissory.executor.execution.prepare.new_execution`).
+Preparing a new run, taking a run over and running a part of a run again each write the beginning of a run of this
+executor. Each ends in one execution with its journal (`promissory.executor.execution.prepare.new_execution`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from promissory.executor.engines.registry import engine_named
 from promissory.executor.errors import Fenced, RunExists, RunIsLive
 from promissory.executor.execution.code_changes import Change
 from promissory.executor.execution.options import Limited, Options, RunOptions, options_of
+from promissory.executor.execution.own_run import OwnRun
 from promissory.executor.execution.prepare import Target, codecs_of, opened_store, prepare
 from promissory.executor.execution.rerun import prepare_rerun
-from promissory.executor.execution.run import OwnRun, Run
+from promissory.executor.execution.run import Run
 from promissory.executor.execution.take_over import take_over_run
 from promissory.executor.history.summary import ending
 from promissory.executor.protocol.limits import Limits
@@ -38,7 +39,7 @@ def begin(
     given: RunOptions,
     background: bool,
 ) -> Run:
-    """Begin a run, and carry it to its end or leave it to a thread. Raises what `promissory.run` says."""
+    """Begin a run, and carry it to its end or leave it to a thread. Raises the errors of `promissory.run`."""
     options, limits = options_of(given)
     opened = opened_store(store)
     try:
@@ -55,27 +56,27 @@ def begin(
     except Fenced as error:
         if run_id is None or error.segment != 0:
             raise
-        there = attach(
-            run_id, store=opened, target=target
-        ).wait()  # another process started it at the same moment, and was quicker
+        # Another process started the run at the same moment, and wrote its first segment first.
+        there = attach(run_id, store=opened, target=target).wait()
         if ending(opened, run_id) is None:
             raise
         return there
 
 
 def join(run_id: str, store: Store, target: Target | None, options: Options, limits: Limited, background: bool) -> Run:
-    """The run of a name that is there already: waited for if somebody works on it, resumed if it was interrupted, given as it is if it has ended."""
+    """The run of a name that exists already: it is waited for if an executor works on it, resumed if it was
+    interrupted, and returned as it is if it has ended."""
     there = attach(run_id, store=store, target=target)
     while ending(store, run_id) is None:
         if is_live(store, run_id) or await_first_beat(store, run_id):
             if background:
                 return there
             there.wait()
-            continue  # it has ended; or its executor is gone, and it is to be resumed
+            continue  # the run has ended; or its executor is gone, and the run is to be resumed
         try:
             return resume_with(run_id, options, limits, store=store, target=target, background=background)
         except RunIsLive:
-            continue  # another process goes on with it
+            continue  # another process goes on with the run
         except Fenced as error:
             if error.segment != 0:
                 raise
@@ -100,7 +101,7 @@ def resume(
     strict_code: bool,
     on_change: Callable[[Change], None] | None,
 ) -> Run:
-    """Go on with a run. Raises what `promissory.resume` says."""
+    """Go on with a run. Raises the errors of `promissory.resume`."""
     options, limits = options_of(given)
     return resume_with(
         run_id,
@@ -132,14 +133,14 @@ def resume_with(
     beat = read_beat(opened, run_id)
     if beat is not None and beat.is_live(opened, run_id) and not take_over:
         raise RunIsLive(
-            f"run {run_id} is being worked on by process {beat.pid} of {beat.host}. Wait for it, stop it, or take the run over "
-            "(take_over=True, --take-over): it will then stop by itself"
+            f"run {run_id} is being worked on by process {beat.pid} of {beat.host}. Wait for it, stop it, or take the "
+            "run over (take_over=True, --take-over): it will then stop by itself"
         )
     prepared = take_over_run(
         opened, manifest, options, limits, target=target, strict_code=strict_code, on_change=on_change
     )
     if not isinstance(prepared, OwnRun):
-        return prepared  # it has succeeded already
+        return prepared  # the run has succeeded already
     return prepared.carry_in_background() if background else prepared.carry()
 
 
@@ -152,7 +153,7 @@ def rerun(
     target: Target | None,
     new_run_id: str | None,
 ) -> Run:
-    """Run a part of a run again. Raises what `promissory.rerun` says."""
+    """Run a part of a run again. Raises the errors of `promissory.rerun`."""
     options, limits = options_of(given)
     return prepare_rerun(
         opened_store(store), run_id, from_, options, limits, target=target, new_run_id=new_run_id
@@ -160,15 +161,15 @@ def rerun(
 
 
 def call(target: Entity[..., Any] | Workflow, values: dict[str, Any]) -> Any:
-    """A plain call of a workflow or dynamic: compiled and run in this process, in memory; its native result."""
+    """A plain call of a workflow or dynamic, compiled and run in this process, in memory. Returns the native result."""
     options = Options(engine=engine_named("inline"), durability="process", beat=False, soft_timeouts=True)
     prepared = prepare(cast(Target, target), values, Store(None), Limits(), None, options)
     limited = with_timeouts(prepared.plan.shape)
     if limited:
         where = user_line()
         warnings.warn_explicit(
-            f"{', '.join(limited)}: a plain call runs in this process, where a body can't be stopped; one that comes late fails when it returns. "
-            "promissory.run(…, engine='processes') keeps time-outs",
+            f"{', '.join(limited)}: a plain call runs in this process, where a body can't be stopped; "
+            "one that comes late fails when it returns. promissory.run(…, engine='processes') keeps time-outs",
             RuntimeWarning,
             "<unknown>" if where is None else where.file,
             0 if where is None else where.line,

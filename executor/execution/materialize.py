@@ -21,6 +21,28 @@ from promissory.typesys.type_format import type_bytes
 from promissory.typesys.types import NONE, ListType, Type
 from promissory.typesys.wire import codec_for
 
+_BATCH_SECONDS: Final = 0.005
+_LARGEST_BATCH: Final = 256
+
+
+class BatchSize:
+    """The number of calls in a batch: as many as take about 5 ms, so that a crash loses little, and moving batches
+    takes little time.
+
+    >>> size = BatchSize()
+    >>> size.measure(0.001, 1)
+    >>> size.calls
+    2
+    """
+
+    def __init__(self) -> None:
+        self.calls = 1
+
+    def measure(self, seconds: float, count: int) -> None:
+        """Note that `count` outcomes came after some seconds. A batch grows twofold at most."""
+        if count:
+            self.calls = max(1, min(_LARGEST_BATCH, 2 * self.calls, int(_BATCH_SECONDS * count / max(seconds, 1e-9))))
+
 
 def batch_of(
     calls: Sequence[Call], carry_from: Store | None = None, run_id: str = "", channel: Mapping[str, bytes] | None = None
@@ -28,8 +50,9 @@ def batch_of(
     """A batch of calls.
 
     Args:
-        calls: what to run, in order.
-        carry_from: the executor's store, if workers can't reach it: what they would read there goes along (rule J5).
+        calls: the calls, in order.
+        carry_from: the executor's store, if workers can't reach it: the objects that they would read there go along
+            (rule J5).
         run_id: the run.
         channel: the run's channel, as bodies see it.
     """
@@ -80,7 +103,7 @@ def batch_of(
 
 
 class _Parcel:
-    """What a batch takes along beside its invocations: values that several of them take an item of, and the names of all objects."""
+    """The baggage of a batch, beside its invocations: lists that several of them use, and the names of all objects."""
 
     __slots__ = ("_numbers", "objects", "shared")
 
@@ -90,7 +113,7 @@ class _Parcel:
         self._numbers: dict[tuple[int, int], int] = {}
 
     def argument(self, value: Value) -> Any:
-        """A value as an argument."""
+        """A value as it stands in an argument."""
         if value.__class__ is bytes:
             return value
         assert isinstance(value, Large)
@@ -98,7 +121,7 @@ class _Parcel:
         return value_argument(value)
 
     def number(self, frame: Frame, at: int) -> int:
-        """Which of the shared values a frame's input is."""
+        """The number under which a frame's input stands among the shared values."""
         key = (frame.id, at)
         if key not in self._numbers:
             self._numbers[key] = len(self.shared)
@@ -133,7 +156,7 @@ def _argument(frame: Frame, binding: Any, simple: bool, parcel: _Parcel) -> Any:
 
 
 def _careful_argument(frame: Frame, binding: Any, simple: bool, parameter: Parameter, parcel: _Parcel) -> Any:
-    """An argument in a frame where something may not be there: an item of a map, or what comes from a node that failed."""
+    """An argument in a frame where a value may be missing: an item of a map, or the value of a node that failed."""
     if frame.part is not None and binding.__class__ is list and binding[0] == INPUT:
         return (
             _item(frame, binding, parameter.type, parcel)
@@ -158,7 +181,7 @@ def _item(frame: Frame, binding: Binding, wanted: Type, parcel: _Parcel) -> list
 
 
 def _hidden(call: Call, parcel: _Parcel) -> tuple[int, list[Any]]:
-    """What runs on a worker and is no code of the author's."""
+    """The definition and arguments of an invocation that runs no code of the author's."""
     frame, index, topology = call.frame, call.node, call.frame.topology
     kind = topology.kind(index)
     if kind == BRANCH:
@@ -190,12 +213,12 @@ def _hidden(call: Call, parcel: _Parcel) -> tuple[int, list[Any]]:
 
 
 def _value_or_none(frame: Frame, leaf: Binding) -> Value | None:
-    """A leaf's value; None of an item of a map that did not succeed."""
+    """A leaf's value; None for an item of a map that did not succeed."""
     return None if frame.part is not None and frame.misses(leaf) else frame.value(leaf)
 
 
 def _carry_code(frame: Frame, index: int, carried: dict[str, bytes], store: Store, run_id: str) -> None:
-    """The code of a call, if no import reaches that."""
+    """Carry the code of a call, if no import reaches that code."""
     if not frame.topology.is_call(index):
         return
     callee = frame.topology.callee(index)
@@ -207,13 +230,14 @@ def _carry_code(frame: Frame, index: int, carried: dict[str, bytes], store: Stor
 def assembled_argument(
     binding: Binding, topology: Topology, value_of: Any, argument: Callable[[Value], Any] = value_argument
 ) -> Any:
-    """A binding with all its leaves' values, to be assembled where the call runs. `value_of` gives a plain binding's value, `argument` makes it one."""
+    """A binding with all its leaves' values, to be assembled where the call runs. `value_of` gives a plain binding's
+    value; `argument` makes an argument of the value."""
     sources = []
     for leaf in leaves(binding):
         plain = _without_path(leaf)
         type = topology.leaf_type(leaf)
         found = value_of(_whole(plain))
-        if found is None:  # of an item that did not succeed
+        if found is None:  # an item of a map that did not succeed
             found, type = _NOTHING, NONE
         sources.append([plain, argument(found), None if type is None else type_bytes(type)])
     return [ASSEMBLE, binding, sources]

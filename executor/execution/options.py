@@ -1,4 +1,5 @@
-"""How a run is to be carried: what `run`, `start`, `resume` and the command line let the caller choose beside the limits. Not part of the run itself: a resume may choose otherwise."""
+"""The options of an executor: `run`, `start`, `resume` and the command line let the caller choose them, beside the
+limits. They are no part of the run itself: a resume may choose others."""
 
 from __future__ import annotations
 
@@ -22,17 +23,17 @@ Durability = Literal["disk", "process"]
 
 
 Limited = tuple[int | None, int | None, int | None]
-"""Depth, nodes and bytes of futures files, each None if nothing was said."""
+"""Depth, nodes and bytes of futures files, each None if no limit was given."""
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What the command line says of an option.
+    """An option on the command line.
 
     Attributes:
-        help: in its list of options.
+        help: its text in the list of options.
         least: the smallest number that makes sense.
-        default: what is meant where nothing is said, if that is another than in Python.
+        default: the default on the command line, if it is another than in Python.
     """
 
     help: str
@@ -41,9 +42,9 @@ class Said:
 
 
 class RunOptions(TypedDict, total=False):
-    """What `run`, `start`, `resume` and `rerun` take by name, all of it optional; told under `promissory.run`.
+    """The keyword arguments of `run`, `start`, `resume` and `rerun`, all optional; `promissory.run` describes them.
 
-    The command line makes its options of those that are `Said` there.
+    The command line makes its options of the arguments that are annotated with `Said`.
     """
 
     engine: Annotated[str | Engine, Said("Who runs the tasks: processes, threads, inline.", default="processes")]
@@ -73,17 +74,18 @@ class Options:
     """How a run is carried.
 
     Attributes:
-        engine: who runs the bodies.
-        max_parallelism: how many bodies may run at one time, over all frames; None for as many as the engine finds sensible.
+        engine: runs the bodies.
+        max_parallelism: how many bodies may run at one time, over all frames; None for as many as the engine finds
+            sensible.
         pools: how many calls of each pool may run at one time.
-        memory, gpu: bytes and graphics processors that bodies may use together; None for what this machine has.
-        soft_timeouts: let engines that can't stop a body run one that has a time-out, and fail it if it comes late.
+        memory, gpu: bytes and graphics processors that bodies may use together; None for all that this machine has.
+        soft_timeouts: let engines that can't stop a body run a body that has a time-out, and fail it if it comes late.
         timeout: seconds that the whole run may take; None for no limit.
         durability: "disk" or "process".
-        echo: repeat what bodies print on standard error.
-        on_progress: told after each commit, and now and then between.
+        echo: repeat the output of bodies on standard error.
+        on_progress: called after each commit, and now and then between commits.
         beat: say in the store that this executor lives.
-        clock: whose time delays and time-outs of the run go by; None for the machine's.
+        clock: the clock of the run's delays and time-outs; None for the machine's.
     """
 
     engine: Engine
@@ -100,7 +102,7 @@ class Options:
     clock: Clock | None = None
 
     def __post_init__(self) -> None:
-        """Raise `InputError` for what makes no sense."""
+        """Raise `InputError` for an option that makes no sense."""
         wanted = self.max_parallelism
         if wanted is not None and (wanted.__class__ is not int or wanted < 1):
             raise InputError(f"max_parallelism is a whole number of at least 1, not {wanted!r}")
@@ -120,12 +122,13 @@ class Options:
         return max(1, self.engine.slots(self.max_parallelism))
 
     def capacity(self) -> Capacity:
-        """What bodies may use together."""
+        """The capacity that bodies may use together."""
         return capacity_here(self.parallel, self.memory, self.gpu, self.pools)
 
 
 def options_of(given: RunOptions) -> tuple[Options, Limited]:
-    """What a caller chose, checked. Raises `TypeError` for an unknown name, `InputError` for what makes no sense, `StartedInWorker` where user code is being imported."""
+    """The caller's options, checked. Raises `TypeError` for an unknown name, `InputError` for a value that makes no
+    sense, `StartedInWorker` where user code is being imported."""
     unknown = given.keys() - RunOptions.__annotations__.keys()
     if unknown:
         raise TypeError(
@@ -144,7 +147,7 @@ def options_of(given: RunOptions) -> tuple[Options, Limited]:
 
 
 def given_resources(resources: Resources | None) -> tuple[int | None, int | None]:
-    """The memory and graphics processors that a caller says there are; what is 0 was not said."""
+    """The memory and graphics processors that a caller says there are. A number of 0 was not given."""
     if resources is None:
         return None, None
     if not isinstance(resources, Resources):

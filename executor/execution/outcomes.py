@@ -1,10 +1,11 @@
-"""An outcome that came back from a worker → the event of the scheduler that it is."""
+"""Outcomes that came back from workers → events of the scheduler."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from promissory.executor.protocol.events import Meta, check_asked, value_of
+from promissory.executor.protocol.event_decoding import check_asked
+from promissory.executor.protocol.events import Meta, value_of
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.messages import (
     ARM,
@@ -25,17 +26,18 @@ _KINDS: Final = {VALUE: "value", FUTURES: "futures", LOOP: "loop", SKIP: "skip",
 
 
 def apply(scheduler: Scheduler, outcome: list[Any], now: float, calendar: float) -> None:
-    """Tell the scheduler of an outcome (a tree, as `promissory.executor.protocol.messages` has it) of a call that was begun.
+    """Tell the scheduler of an outcome (a tree, as `promissory.executor.protocol.messages` has it) of a call that was
+    begun.
 
     Args:
-        now: of the run's clock.
-        calendar: seconds since the epoch.
+        now: the moment of the run's clock.
+        calendar: the moment in seconds since the epoch.
     """
     frame, index, status, payload, started, duration, worker, attempt, log, _, asked = outcome
     meta: Meta = (started, duration, worker, attempt, log)
     if asked is not None:
         result = value_of(payload) if status in (VALUE, LOOP) else payload
-        at = asked.pop("at", "")  # for an error; the journal doesn't tell it
+        at = asked.pop("at", "")  # the author's line, for an error: the journal has no place for it
         scheduler.signalled(frame, index, (_KINDS[status], result), check_asked(asked), meta, at=at)
     elif status == VALUE:
         scheduler.done(frame, index, value_of(payload), meta)

@@ -1,4 +1,4 @@
-"""What a run begins with: its plan, inputs, code and manifest in the store; then it can be carried."""
+"""The beginning of a run: its plan, inputs, code and manifest are put into the store; then it can be carried."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from promissory.executor.crash_points import reached
 from promissory.executor.engines.engine import Engine
 from promissory.executor.errors import EngineError, InputError, RunExists
 from promissory.executor.execution.code_changes import Current
-from promissory.executor.execution.loop import Execution, resumed_event
+from promissory.executor.execution.first_events import resumed_event
+from promissory.executor.execution.loop import Execution
 from promissory.executor.execution.options import Options
-from promissory.executor.execution.run import OwnRun, default_store
+from promissory.executor.execution.own_run import OwnRun
+from promissory.executor.execution.run import default_store
 from promissory.executor.journal.reader import Tail
 from promissory.executor.protocol.limits import Limits
 from promissory.executor.records.manifest import Manifest, new_manifest, read_manifest, write_manifest
@@ -34,7 +36,8 @@ from promissory.planner.errors import is_ours
 from promissory.planner.functions import registry
 from promissory.planner.functions.entity import Entity
 from promissory.planner.plan.format import digest_without_code, plan_digest, plan_from_bytes
-from promissory.planner.plan.model import Large, Plan, Shape, Value
+from promissory.planner.plan.model import Large, Shape, Value
+from promissory.planner.plan.plan import Plan
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.names import import_name, module_name
 from promissory.typesys.wire import Codec, codec_for
@@ -50,7 +53,7 @@ def prepare(
     run_id: str | None,
     options: Options,
 ) -> OwnRun:
-    """Compile a target, encode its inputs, and write what its run begins with."""
+    """Compile a target, encode its inputs, and write the beginning of its run."""
     plan = target if isinstance(target, Plan) else compile_plan(target)
     encoded = encode_inputs(plan, target, inputs or {})
     return prepare_encoded(
@@ -76,7 +79,7 @@ def prepare_encoded(
     source: tuple[str, ...],
     options: Options,
 ) -> OwnRun:
-    """Write what a run begins with: code that no import reaches, plan, inputs, manifest. Then it can be carried."""
+    """Write the beginning of a run: code that no import reaches, plan, inputs, manifest. Then it can be carried."""
     name = run_name(run_id, plan.name)
     if not options.engine.stops_bodies and not options.soft_timeouts:
         refuse_timeouts(plan.shape, options.engine.name)
@@ -98,7 +101,8 @@ def prepare_encoded(
     manifest = new_manifest(name, plan.name, digest, values, options.engine.name, limits, source, bundle)
     if not write_manifest(store, manifest):
         raise RunExists(
-            f"the store {store.url} has a run {name!r} already{_difference(store, manifest, plan)}: resume it (promissory resume {name}), or give another name",
+            f"the store {store.url} has a run {name!r} already{_difference(store, manifest, plan)}: "
+            f"resume it (promissory resume {name}), or give another name",
             is_same=not _difference(store, manifest, plan),
         )
     reached("run.manifest-written")
@@ -110,7 +114,8 @@ def prepare_encoded(
 
 
 def _difference(store: Store, manifest: Manifest, plan: Plan) -> str:
-    """In what a run that is there already differs from one that was to begin; nothing if only its code has other digests (rule R6)."""
+    """The difference between a run that exists already and the one that was to begin, in words; empty if only the
+    digests of its code differ (rule R6)."""
     there = read_manifest(store, manifest.run_id)
     if there.plan != manifest.plan and digest_without_code(
         plan_from_bytes(store.get(plan_key(there.plan)))
@@ -129,7 +134,7 @@ def new_execution(
     epoch: int = 1,
     tail: Tail | None = None,
 ) -> Execution:
-    """An executor's work on a run, with what its caller chose: the one place where an execution and its journal are made."""
+    """An executor's work on a run, with the caller's options. All executions and their journals are made here."""
     scheduler.admission.capacity = options.capacity()
     scheduler.hard_timeouts = options.engine.stops_bodies or options.soft_timeouts
     return Execution(
@@ -152,7 +157,8 @@ def new_execution(
 
 
 def _keep_code(store: Store, run_id: str, plan: Plan, source: tuple[str, ...], engine: Engine) -> bytes:
-    """Store what other processes need of the code: functions that no import reaches, and the user's own modules. Gives the source bundle's digest."""
+    """Store the code that other processes need: functions that no import reaches, and the user's own modules. Returns
+    the source bundle's digest."""
     if not (engine.remote or store.outlives_the_process):
         return b""
     code = Code(store, run_id, b"")
@@ -171,7 +177,8 @@ def _keep_code(store: Store, run_id: str, plan: Plan, source: tuple[str, ...], e
 
 
 def _modules(plan: Plan) -> tuple[tuple[str, str], ...]:
-    """The modules that this process has the plan's functions from, by name, for workers that an import of the name alone would not lead there."""
+    """The names and files of the modules from which this process has the plan's functions. Workers need the files where
+    an import of the name alone would find another module."""
     found: dict[str, str] = {}
     for entity in plan.origin.entities:
         name = entity.function.__module__
@@ -182,7 +189,8 @@ def _modules(plan: Plan) -> tuple[tuple[str, str], ...]:
 
 
 def keep_current_code(store: Store, run_id: str, engine: Engine, current: Current) -> None:
-    """Have workers find the functions as this process has them now: cells that were run again, a program that defines them anew."""
+    """Put the functions as this process has them now where workers find them: those of cells that were run again, or of
+    a program that defines them anew."""
     code = Code(store, run_id, b"")
     for callee, entity in current:
         registry.remember(callee, entity)
@@ -194,7 +202,7 @@ def keep_current_code(store: Store, run_id: str, engine: Engine, current: Curren
 
 
 def _script(source: tuple[str, ...]) -> tuple[str, str] | None:
-    """The module name and file of the program that defines the workflow; so workers know which file may start runs by itself."""
+    """The module name and file of the workflow's program: so workers know which file may start runs by itself."""
     main = getattr(sys.modules["__main__"], "__file__", None)
     for file in (main, *source[:1]):
         if file and file.endswith(".py") and Path(file).is_file() and not is_ours(str(Path(file).resolve())):
@@ -203,7 +211,7 @@ def _script(source: tuple[str, ...]) -> tuple[str, str] | None:
 
 
 def run_name(wanted: str | None, workflow: str) -> str:
-    """The name of a new run. Raises `InputError` for one that can't be."""
+    """The name of a new run. Raises `InputError` for a name that can't be one."""
     if wanted is not None:
         if not is_run_id(wanted):
             raise InputError(f"{wanted!r} can't name a run: letters, digits, '.', '_' and '-' can")
@@ -219,7 +227,7 @@ def opened_store(store: Store | str | Path | None) -> Store:
 
 
 def codecs_of(target: Target) -> dict[str, Codec]:
-    """The codec of each output by name, with the author's classes where the target has them."""
+    """The codec of each output by name, with the author's classes if the target has them."""
     if isinstance(target, Plan):
         return {output.name: codec_for(output.type) for output in target.outputs}
     if isinstance(target, Workflow):
@@ -235,7 +243,7 @@ def _source(target: Target) -> tuple[str, ...]:
 
 
 def encode_inputs(plan: Plan, target: Target, inputs: Mapping[str, Any]) -> dict[str, bytes]:
-    """The inputs of a run as bytes, defaults filled in. Raises `InputError` with all that is wrong."""
+    """The inputs of a run as bytes, defaults filled in. Raises `InputError` with every problem."""
     codecs = [codec_for(p.type) for p in plan.inputs] if isinstance(target, Plan) else list(target.signature.codecs)
     known = {p.name for p in plan.inputs}
     problems = [f"it has no input {name!r}" for name in inputs if name not in known]

@@ -1,4 +1,4 @@
-"""How the run of a scheduler stands, in numbers."""
+"""The standing of a scheduler's run, in numbers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""A new run that takes from an earlier one all but a node and what depends on it.
+"""Reruns: a new run that takes all results of an earlier one, except those of a node and of the nodes that depend on
+it.
 
-The earlier run's journal is replayed into the new run without the events of what is to run again: the scheduler is a state machine, and events whose causes are all there make a state that is
-good. Frames get new numbers, in the order in which they are opened again.
+The earlier run's journal is replayed into the new run without the events of the nodes that are to run again. The
+scheduler is a state machine, so events whose causes are all there make a valid state. Frames get new numbers, in the
+order in which they are opened again.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ from typing import Any, Final
 from promissory.executor.code.resolver import missing_modules_from
 from promissory.executor.errors import RunExists
 from promissory.executor.execution.code_changes import adopt_current_code
-from promissory.executor.execution.loop import code_event, resumed_event
+from promissory.executor.execution.first_events import code_event, resumed_event
 from promissory.executor.execution.options import Limited, Options, check_limits
+from promissory.executor.execution.own_run import OwnRun
 from promissory.executor.execution.prepare import (
     Target,
     codecs_of,
@@ -23,7 +26,6 @@ from promissory.executor.execution.prepare import (
     refuse_timeouts,
     run_name,
 )
-from promissory.executor.execution.run import OwnRun
 from promissory.executor.history.history import History
 from promissory.executor.journal.reader import find_end, read_segments
 from promissory.executor.protocol.events import (
@@ -55,14 +57,14 @@ _TAKEN: Final = frozenset((DONE, EXPANDED, OPENED, FAILED, COLLAPSED, LOOPED, SK
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a rerun takes from the earlier run.
+    """The part of an earlier run that a rerun takes.
 
     Attributes:
-        again: for each frame of it, the nodes (and joints) that are to run again.
-        above: the nodes that stand for a frame in which one is to run again.
+        again: for each frame of the earlier run, the nodes (and joints) that are to run again.
+        above: the nodes that stand for a frame in which a node is to run again.
         gone: frames that are opened anew, if at all.
         numbers: the new number of each frame that is kept, as far as is known.
-        loops: how many iterations stay of the node that runs again, and of those above it.
+        loops: how many iterations stay of the node that runs again, and of the nodes above it.
     """
 
     again: dict[int, set[int]]
@@ -73,7 +75,8 @@ class Kept:
 
 
 def to_run_again(history: History, frame: int, node: int, iteration: int = 0) -> Kept:
-    """What has to run again if a node does, from some iteration on: what follows it in its frame, the nodes that stand for that frame, what follows those, and so on up."""
+    """The nodes that have to run again if a node does, from an iteration on: those that follow it in its frame, the
+    node that stands for that frame, those that follow that node, and so on up."""
     again: dict[int, set[int]] = {}
     above: set[Key] = set()
     loops = {(frame, node): iteration}
@@ -87,7 +90,7 @@ def to_run_again(history: History, frame: int, node: int, iteration: int = 0) ->
     gone: set[int] = set()
     for id in history.frames():
         parent, slot = history.parent(id)
-        # of a map other chunks stay, of a loop the iterations before
+        # Other chunks of a map stay, and so do earlier iterations of a loop.
         beside = (parent, slot) in above and (
             history.opened[id].part is not None
             or any(id < kept and history.parent(kept) == (parent, slot) for kept in again)
@@ -99,7 +102,7 @@ def to_run_again(history: History, frame: int, node: int, iteration: int = 0) ->
 
 
 def kept_events(history: History, kept: Kept, events: Iterator[Event]) -> Iterator[Event]:
-    """The events of an earlier run that a new one begins with, with the frames' new numbers."""
+    """The events of an earlier run that the new run begins with, under the frames' new numbers."""
     numbers = kept.numbers
     iterations = dict.fromkeys(kept.loops, 0)
     for event in events:
@@ -129,7 +132,7 @@ def kept_events(history: History, kept: Kept, events: Iterator[Event]) -> Iterat
 
 
 def _later(event: Event, by: int) -> Event:
-    """An event with its beginning told from another moment."""
+    """An event whose beginning is told relative to another moment."""
     if meta_of(event) is None:
         return event
     started, *rest = event[-1]
@@ -146,7 +149,7 @@ def prepare_rerun(
     target: Target | None = None,
     new_run_id: str | None = None,
 ) -> OwnRun:
-    """Write what the new run begins with, and what it takes from the earlier one; then it can be carried.
+    """Write the new run's beginning, and the events that it takes from the earlier run; then it can be carried.
 
     Raises `RunNotFound`, `CodeChanged`, `EngineError`, `RunExists`, `JournalError`.
     """
@@ -167,7 +170,7 @@ def prepare_rerun(
         replay(scheduler, event)
         taken.append(event)
     begins = resumed_event(1, run_limits)
-    replay(scheduler, begins)  # what failed and was not handled is tried again
+    replay(scheduler, begins)  # nodes whose failure was not handled are tried again
     replayed(scheduler)
     scheduler.settled.clear()
     scheduler.afresh.update(
@@ -197,10 +200,10 @@ def prepare_rerun(
     if store.exists(run_key(name, "manifest")):
         raise RunExists(f"the store {store.url} has a run {name!r} already: give another name")
     for key in store.list(run_key(name, "journal")):
-        store.delete(key)  # of one that died before it was a run
+        store.delete(key)  # left by a rerun that died before its manifest was written
     execution = new_execution(store, manifest, scheduler, options, plan)
     changed: list[Any] = [code_event(change.name, change.old, change.new) for change in changes]
-    later = earlier.created - manifest.created  # times are told from the beginning of a run
+    later = earlier.created - manifest.created  # times are told relative to the creation of a run
     execution.claims((*(_later(event, later) for event in taken), begins, *changed))
     if not write_manifest(store, manifest):
         raise RunExists(f"the store {store.url} has a run {name!r} already: give another name")

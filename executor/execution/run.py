@@ -1,10 +1,9 @@
-"""Run: what a caller holds of a run, live or long over."""
+"""`Run`: a caller's handle on a run, live or long over."""
 
 from __future__ import annotations
 
 import os
 import shlex
-import threading
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
@@ -14,20 +13,17 @@ from promissory.executor.errors import (
     RunCancelled,
     RunFailed,
     RunInterrupted,
-    RunIsNotLive,
     RunTimeout,
-    StoreError,
     WorkflowCancelled,
 )
 from promissory.executor.execution.answers import answer
-from promissory.executor.execution.loop import Execution
 from promissory.executor.history.history import History, NodeRow
 from promissory.executor.history.summary import ENDED_WELL, Ending, standing_of_run
 from promissory.executor.protocol.events import value_of
 from promissory.executor.protocol.failure import Failure
-from promissory.executor.records.inbox import Command, tell
+from promissory.executor.records.inbox import tell
 from promissory.executor.store.store import Store
-from promissory.planner.plan.model import Plan
+from promissory.planner.plan.plan import Plan
 from promissory.typesys.types import ANY
 from promissory.typesys.wire import Codec, codec_for
 
@@ -37,23 +33,23 @@ _LIMITS = ("DepthExceeded", "NodesExceeded", "FuturesTooLarge", "IterationLimitE
 
 
 def resume_command(run_id: str, store: Store) -> str:
-    """What to type to go on with a run."""
+    """The command line that goes on with a run."""
     return go_on_command("resume", run_id, store)
 
 
 def go_on_command(command: str, run_id: str, store: Store) -> str:
-    """What to type to tell a run something."""
+    """The command line that gives a run a command."""
     elsewhere = store.url != Store(default_store()).url
     return f"promissory {command} {run_id}" + (f" --store {shlex.quote(store.url)}" if elsewhere else "")
 
 
 def default_store() -> str:
-    """Where runs are kept if nothing is said: `PROMISSORY_STORE`, else `./.promissory`."""
+    """The store of runs for which none is named: `PROMISSORY_STORE`, else `./.promissory`."""
     return os.environ.get("PROMISSORY_STORE") or "./.promissory"
 
 
 class Outputs(dict[str, Any]):
-    """The outputs of a run by name. Asking for one that the run can't have raises `OutputUnavailable`."""
+    """The outputs of a run by name. Asking for an output that the run can't have raises `OutputUnavailable`."""
 
     def __init__(self, found: Mapping[str, Any], why: str) -> None:
         super().__init__(found)
@@ -64,7 +60,7 @@ class Outputs(dict[str, Any]):
 
 
 class Cause(NamedTuple):
-    """What brought a run's end about.
+    """The cause of a run's end.
 
     Attributes:
         segment: the segment that tells of the end.
@@ -81,10 +77,11 @@ class Run:
     """A run of a workflow, as `run`, `start`, `resume` and `attach` give it.
 
     Attributes:
-        id: its name, which `promissory resume` takes.
-        store: where it lies.
+        id: the run's name, which `promissory resume` takes.
+        store: the run's store.
 
-    What it says is read when it is asked for: a run that failed here and was resumed by somebody else tells of that.
+    State, outputs and nodes are read when they are asked for. So a run that failed here, and was resumed by another
+    process, tells of that.
 
     >>> from promissory import task
     >>> import promissory
@@ -106,11 +103,11 @@ class Run:
     # --- how it goes ---
 
     def wait(self, timeout: float | None = None) -> Run:
-        """Wait for the end of a run that goes on in the background or in another process; gives the run itself.
+        """Wait for the end of a run that goes on in the background or in another process. Returns the run itself.
 
         Raises:
-            TimeoutError: it has not ended after `timeout` seconds; it goes on.
-            Fenced, StoreError: its executor had to stop.
+            TimeoutError: the run has not ended after `timeout` seconds; it goes on.
+            Fenced, StoreError: the run's executor had to stop.
         """
         given_up = None if timeout is None else time.monotonic() + timeout
         while self.state in ("RUNNING", "PAUSED"):
@@ -120,10 +117,11 @@ class Run:
         return self
 
     def pause(self, reason: str = "") -> None:
-        """Have nothing new start, until `unpause`; what runs may finish. A run of another process has taken note when this returns.
+        """Start nothing new until `unpause`; running bodies may finish. A run of another process has taken note when
+        this returns.
 
         Raises:
-            RunIsNotLive: nobody works on the run.
+            RunIsNotLive: no executor works on the run.
         """
         self._command("pause", reason)
 
@@ -132,27 +130,30 @@ class Run:
         self._command("unpause", "")
 
     def stop(self, reason: str = "stopped by its owner") -> None:
-        """Start nothing new, let what runs finish, and leave the run INTERRUPTED: `resume` goes on with it. Raises `RunIsNotLive`."""
+        """Start nothing new, let running bodies finish, and leave the run INTERRUPTED: `resume` goes on with it. Raises
+        `RunIsNotLive`."""
         self._command("stop", reason)
 
     def cancel(self, reason: str = "cancelled by its owner") -> None:
-        """Start nothing new, end what runs where the engine can do that, and end as CANCELLED. A run that has ended stays as it is. Raises `RunIsNotLive`."""
+        """Start nothing new, end running bodies where the engine can do that, and end as CANCELLED. A run that has
+        ended stays as it is. Raises `RunIsNotLive`."""
         self._command("cancel", reason)
 
     def _command(self, command: str, reason: str) -> None:
         tell(self.store, self.id, command, reason)
 
     def answer(self, name: str, value: Any) -> None:
-        """Answer a gate: what `wait_for_input(name)` waits for, or whether `approve(…, name)` may go on.
+        """Answer a gate: give the value that `wait_for_input(name)` waits for, or say whether `approve(…, name)` may go
+        on.
 
         Args:
-            name: of the gate, or its path.
-            value: of the type that the gate wants; True or False for an approval.
+            name: the gate's name, or its path.
+            value: a value of the type that the gate wants; True or False for an approval.
 
         Raises:
-            RunIsNotLive: the run has ended. A run that is interrupted takes the answer when it is resumed.
-            GateNotFound: no gate of this name waits; the message says which do.
-            TypeError: the value is not what the gate wants.
+            RunIsNotLive: the run has ended. An interrupted run takes the answer when it is resumed.
+            GateNotFound: no gate of this name waits; the message names the gates that do.
+            TypeError: the value is not of the type that the gate wants.
         """
         answer(self.store, self.id, name, value)
 
@@ -163,11 +164,12 @@ class Run:
 
     @property
     def reason(self) -> str:
-        """Why it ended as it did."""
+        """Why the run ended as it did."""
         return self._stands().reason
 
     def _stands(self) -> Ending:
-        """How the run stands. An end that nothing can follow is read once; any other holds as long as no segment is newer."""
+        """How the run stands. An end that nothing can follow is read once; any other standing holds as long as no
+        segment is newer."""
         if self._last is not None and self._last.state in ENDED_WELL:
             return self._last
         found = standing_of_run(self.store, self.id)
@@ -176,7 +178,7 @@ class Run:
         return self._last
 
     def _cause_of(self, ending: Ending) -> Cause:
-        """What brought an end about: read once for each end."""
+        """The cause of an end, read once for each end."""
         if self._cause is None or self._cause.segment != ending.segment:
             history = History(self.store, self.id)
             failure = history.first_failure() if ending.state == "FAILED" else None
@@ -186,7 +188,7 @@ class Run:
 
     @property
     def error(self) -> RunFailed | RunCancelled | WorkflowCancelled | RunInterrupted | None:
-        """What went wrong, if something did. The original exception is its cause."""
+        """The error that ended the run; None if none did. Its `__cause__` is the original exception."""
         stands = self._stands()
         if stands.state == "INTERRUPTED":
             why = f" ({stands.reason})" if stands.reason else ""
@@ -223,19 +225,18 @@ class Run:
         way_out = f"; to go on: {resume_command(self.id, self.store)}" if self.store.outlives_the_process else ""
         return RunTimeout(f"run {self.id}: {reason}{way_out}", path="main", run_id=self.id)
 
-    # --- what it gave ---
+    # --- outputs ---
 
     @property
     def outputs(self) -> dict[str, Any]:
-        """Its outputs by name, as Python. Raises what `result` raises."""
+        """The run's outputs by name, as Python values. Raises the errors of `result`."""
         self.wait()
         error = self.error
         if error is not None:
             raise error
         found = self.encoded_outputs()
-        if (
-            len(found) == 1 and not self._codecs and found[0] is not None
-        ):  # of a task that ended a workflow without outputs early
+        if len(found) == 1 and not self._codecs and found[0] is not None:
+            # The workflow has no outputs of its own: a task gave this one when it ended the run early.
             return {"result": _ANY.decode(found[0])}
         there = {
             name: codec.decode(data)
@@ -245,7 +246,7 @@ class Run:
         return Outputs(there, self.why_unavailable() if len(there) < len(self._codecs) else "")
 
     def why_unavailable(self) -> str:
-        """Why an output is not there, of a run that has ended well."""
+        """Why a run that has ended well lacks an output."""
         stands = self._stands()
         if stands.state == "TERMINATED":
             return f"the run was ended early ({stands.reason})" if stands.reason else "the run was ended early"
@@ -256,7 +257,8 @@ class Run:
         return f"what gives it was skipped{f' ({said})' if said else ''}"
 
     def encoded_outputs(self) -> list[bytes | None]:
-        """Its outputs as they are stored, in order, None for one that it does not have; needs none of the author's classes."""
+        """The run's outputs as they are stored, in order, None for an output that it lacks. None of the author's
+        classes is needed."""
         stands = self._stands()
         if stands.outputs is None:
             raise RunFailed(f"run {self.id} is {stands.state} and has no result", path="main", run_id=self.id)
@@ -264,13 +266,14 @@ class Run:
 
     @property
     def result(self) -> Any:
-        """What the function would have returned: the one output, None if there is none, a dict if there are several.
+        """The result that the function would have returned: the one output, None if there is none, a dict if there are
+        several.
 
         Raises:
             RunFailed: a node failed; the cause is the original exception.
-            RunCancelled: it was cancelled; WorkflowCancelled, if one of its tasks did that.
-            OutputUnavailable: it ended well, and what gives its one output did not run.
-            RunInterrupted: it has not ended, and nobody works on it.
+            RunCancelled: the run was cancelled; WorkflowCancelled, if one of its tasks did that.
+            OutputUnavailable: the run ended well, and the node that gives its one output did not run.
+            RunInterrupted: the run has not ended, and no executor works on it.
         """
         outputs = self.outputs
         if len(self._codecs) == 1:
@@ -279,18 +282,19 @@ class Run:
             return outputs.get("result")
         return outputs or None
 
-    # --- what is known of it ---
+    # --- nodes and futures files ---
 
     def nodes(self, *, items: bool = False) -> list[NodeRow]:
         """Every node that is committed or known: path, state, attempts, times, depth, worker, why.
 
         Args:
-            items: give a row also to each item of a map (`score[17]`) and to each iteration of a loop that has ended (`fib[=7]`).
+            items: also give a row to each item of a map (`score[17]`) and to each ended iteration of a loop
+                (`fib[=7]`).
         """
         return list(History(self.store, self.id, items).nodes(items))
 
     def futures(self, path: str | None = None) -> Any:
-        """The paths of the nodes that emitted futures files; with a path, that futures file as a `Plan`."""
+        """The paths of the nodes that emitted futures files. With a path, the futures file of that node as a `Plan`."""
         history = History(self.store, self.id)
         if path is None:
             return history.futures_paths()
@@ -299,97 +303,3 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<run {self.id} {self.state}>"
-
-
-class OwnRun(Run):
-    """A run that this process carries, or has carried.
-
-    Args:
-        execution: its work on the run.
-        plan: holds the functions that no import reaches.
-    """
-
-    def __init__(
-        self, run_id: str, store: Store, codecs: Mapping[str, Codec], execution: Execution, plan: Plan
-    ) -> None:
-        super().__init__(run_id, store, codecs)
-        self.plan = plan
-        self._execution = execution
-        self._thread: threading.Thread | None = None
-        self._raised: BaseException | None = None
-        self._is_over = False
-
-    def carry(self) -> OwnRun:
-        """Carry it to its end, here."""
-        execution = self._execution
-        try:
-            ended = execution.run()
-            self._last = ended
-        except BaseException as error:
-            self._last = Ending("INTERRUPTED", "", None, execution.journal.newest)
-            self._say_how_to_go_on(error)
-            raise
-        finally:
-            self._is_over = True
-        scheduler, failure = execution.scheduler, None
-        if scheduler.failure is not None and ended.state == "FAILED":
-            failure = (scheduler.failure.path, scheduler.failure.failure, scheduler.failure.attempt)
-        self._cause = Cause(self._last.segment, failure, scheduler.cancelled)
-        return self
-
-    def _say_how_to_go_on(self, error: BaseException) -> None:
-        if not self.store.outlives_the_process:
-            return
-        command = resume_command(self.id, self.store)
-        if isinstance(error, KeyboardInterrupt):
-            error.add_note(f"run {self.id} is interrupted and can be resumed: {command}")
-        elif isinstance(error, StoreError):
-            error.add_note(
-                f"run {self.id} is interrupted; what was acknowledged is safe. Repair the store, then: {command}"
-            )
-
-    def carry_in_background(self) -> OwnRun:
-        """Carry it to its end in a thread."""
-
-        def work() -> None:
-            try:
-                self.carry()
-            except BaseException as error:  # whoever waits for the run gets it
-                self._raised = error
-
-        self._thread = threading.Thread(target=work, name=f"promissory run {self.id}", daemon=True)
-        self._thread.start()
-        return self
-
-    def wait(self, timeout: float | None = None) -> Run:
-        """Wait for the end of a run that goes on in the background; gives the run itself. Told at `Run.wait`."""
-        if self._thread is not None:
-            self._thread.join(timeout)
-            if self._thread.is_alive():
-                raise TimeoutError(f"run {self.id} has not ended after {timeout} s")
-        if self._raised is not None:
-            raise self._raised
-        return super().wait(timeout)  # somebody else may go on with it
-
-    def answer(self, name: str, value: Any) -> None:
-        """Answer a gate. Told at `Run.answer`."""
-        if not self._is_over:
-            self._execution.flush()
-        super().answer(name, value)
-
-    def _command(self, command: str, reason: str) -> None:
-        if not self._is_over:
-            self._execution.command(Command(command, reason, "its own process", time.time_ns() // 1000))
-        elif self.state in ("RUNNING", "PAUSED"):  # somebody else goes on with it
-            super()._command(command, reason)
-        elif command in ("pause", "unpause"):
-            raise RunIsNotLive(f"run {self.id} is {self.state}: there is nobody to {command} it")
-
-    def _stands(self) -> Ending:
-        if not self._is_over:
-            return Ending("PAUSED" if self._execution.scheduler.paused else "RUNNING", "", None, -1)
-        try:
-            return super()._stands()
-        except StoreError:
-            assert self._last is not None
-            return self._last  # the store that this run had to stop for

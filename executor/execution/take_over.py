@@ -1,4 +1,5 @@
-"""Taking a run over: its state back from the journal, today's code, and the first segment of a new executor, after which nobody else may write."""
+"""Taking a run over: its state is read back from the journal, today's code is adopted, and a new executor writes its
+first segment, after which no other may write."""
 
 from __future__ import annotations
 
@@ -11,10 +12,11 @@ from promissory.executor.code.source_bundle import leave_other_bundles
 from promissory.executor.crash_points import reached
 from promissory.executor.execution.code_changes import Change, adopt_current_code
 from promissory.executor.execution.commits import write_futures
-from promissory.executor.execution.loop import code_event, resumed_event
+from promissory.executor.execution.first_events import code_event, resumed_event
 from promissory.executor.execution.options import Limited, Options, check_limits
+from promissory.executor.execution.own_run import OwnRun
 from promissory.executor.execution.prepare import Target, codecs_of, keep_current_code, new_execution, refuse_timeouts
-from promissory.executor.execution.run import OwnRun, Run
+from promissory.executor.execution.run import Run
 from promissory.executor.history.recovery import next_epoch, recover
 from promissory.executor.history.summary import ENDED_WELL
 from promissory.executor.journal.writer import LostRace
@@ -34,11 +36,11 @@ def take_over_run(
     strict_code: bool = False,
     on_change: Callable[[Change], None] | None = None,
 ) -> Run:
-    """Make a run this executor's own, ready to be carried; the run itself if it has succeeded already.
+    """Make a run this executor's own, ready to be carried. A run that has succeeded already is returned as it is.
 
     Raises:
-        CodeChanged, EngineError, JournalError, StoreError: it is as it was.
-        Fenced: another executor was quicker.
+        CodeChanged, EngineError, JournalError, StoreError: the run is as it was.
+        Fenced: another executor took the run over first.
     """
     run_id = manifest.run_id
     probe(store)
@@ -66,7 +68,7 @@ def take_over_run(
         try:
             execution.journal.claim((resumed_event(epoch, scheduler.limits), *changed))
         except LostRace:
-            continue  # what the old executor has just written counts: read it too
+            continue  # the old executor's newest segment counts: read it too
         break
     reached("resume.claimed")
     clear(store, run_id)

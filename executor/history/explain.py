@@ -1,6 +1,8 @@
-"""Why a node ran, was taken from the cache, or has not run (rule R4). Reads the journal and the cache; runs nothing.
+"""The explanation of a node: why it ran, was taken from the cache, or has not run (rule R4). Reads the journal and the
+cache; runs nothing.
 
-The inputs of a call are in no event of their own: the journal is replayed up to the moment before its outcome, when the scheduler still holds them.
+No event holds the inputs of a call. So the journal is replayed up to the moment before the call's outcome, when the
+scheduler still holds them.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ _SHOWN: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A node, its state, and why it is so, the first reason first."""
+    """A node, its state, and the reasons of that state, the first one first."""
 
     path: str
     state: str
@@ -45,7 +47,7 @@ def explain(store: Store, run_id: str, path: str) -> Explanation:
 
 
 def _of_iteration(history: History, frame: int, index: int, iteration: int) -> Explanation:
-    """Of an iteration that another one followed."""
+    """The explanation of an iteration that another iteration followed."""
     attempt = history.iteration_metas[frame, index][iteration][3]
     reasons = list(_tries(history, frame, index, iteration))
     reasons.append(f"it ran: attempt {attempt} ended the iteration, and another iteration followed")
@@ -123,7 +125,8 @@ def _not_run(store: Store, history: History, frame: int, index: int, row: NodeRo
         waits = [one for one in waits if one.state in ("FAILED", "UPSTREAM_FAILED")]
         yield f"it did not run, since what it needs failed: {', '.join(one.path for one in waits)}"
     elif row.state == "CANCELLED":
-        yield f"it did not run: the run ended {history.state}{f' ({history.end[1]})' if history.end and history.end[1] else ''} before its turn came"
+        why = f" ({history.end[1]})" if history.end and history.end[1] else ""
+        yield f"it did not run: the run ended {history.state}{why} before its turn came"
     elif row.state == "READY" and (other := _at_work_elsewhere(store, history, frame, index)) is not None:
         yield f"an equal call is at work in run {other}, and of equal calls one runs (cache_serialize)"
     elif row.state == "READY":
@@ -137,14 +140,14 @@ def _not_run(store: Store, history: History, frame: int, index: int, row: NodeRo
 
 
 def _at_work_elsewhere(store: Store, history: History, frame: int, index: int) -> str | None:
-    """The run that has the lease on a call, if that is another one."""
+    """The run that has the lease on a call, if it is another run."""
     fields, is_cached = _fields(store, history, frame, index)
     run_id = at_work(store, result_key(fields)) if fields is not None and is_cached else None
     return None if run_id == history.manifest.run_id else run_id
 
 
 def _about_cache(store: Store, history: History, row: NodeRow, fields: Fields | None, is_cached: bool) -> Iterator[str]:
-    """Of a call that ran although it may be cached: what was there, and in what it differed."""
+    """The reasons why a call ran although it may be cached: the nearest entry, and its first difference."""
     if fields is None:
         return
     if not is_cached:
@@ -163,7 +166,7 @@ def _about_cache(store: Store, history: History, row: NodeRow, fields: Fields | 
     if not earlier:
         yield "the cache had no result of this task"
         return
-    run_id = history.manifest.run_id  # what the same node of an earlier run had is what people compare with
+    run_id = history.manifest.run_id  # people compare a call with the same node of an earlier run
     nearest = max(
         earlier,
         key=lambda entry: (
@@ -174,7 +177,10 @@ def _about_cache(store: Store, history: History, row: NodeRow, fields: Fields | 
         ),
     )
     name, ours, theirs = _first_difference(nearest.fields, fields)
-    yield f"the cache had no equal call; the nearest one ({nearest.path} of run {nearest.run_id}) differs first in its {name}: {theirs} there, {ours} here"
+    yield (
+        f"the cache had no equal call; the nearest one ({nearest.path} of run {nearest.run_id}) "
+        f"differs first in its {name}: {theirs} there, {ours} here"
+    )
 
 
 def _agreement(entry: Entry, fields: Fields) -> int:
@@ -196,7 +202,7 @@ def _shown(name: str, told: bytes | None) -> str:
 
 
 def _fields(store: Store, history: History, frame: int, index: int) -> tuple[Fields | None, bool]:
-    """The fields of a call when it had its inputs, and whether its policy says that it is cached."""
+    """The fields of a call at the moment when it had its inputs, and whether its policy says that it is cached."""
     manifest = history.manifest
     scheduler = Scheduler(manifest.limits)
     scheduler.open_root(history.plan, tuple(manifest.inputs[p.name] for p in history.plan.inputs))

@@ -1,4 +1,5 @@
-"""Nodes as people see them: one row each, in a state of rule X8. Made from a `History`; reads nothing itself."""
+"""The rows of nodes as people see them: one row a node, in a state of rule X8. Rows are made from a `History`; this
+module reads nothing itself."""
 
 from __future__ import annotations
 
@@ -29,20 +30,21 @@ class NodeRow:
     """One node of a run.
 
     Attributes:
-        path: where it is, for people and for the command line.
-        state: as rule X8 names it.
-        called: what it calls.
+        path: the node's text path, for people and for the command line.
+        state: the state, as rule X8 names it.
+        called: the callable that the node calls.
         kind: task, dynamic, plan, map, branch, gate, rescue or merge.
         depth: how many dynamics it is nested in.
-        attempts: how often its body was begun; 0 if its outcome came from the cache. Of a loop: in the iteration that it is in.
+        attempts: how often its body was begun; 0 if its outcome came from the cache. For a loop: in its current
+            iteration.
         started: µs since the epoch; 0 if it has not started.
         duration: µs of its last attempt's body.
-        worker: who ran it.
-        log: (key, offset, length) of what it printed.
-        why: of a failure, what it was; of a node that waits for another attempt or was skipped, why.
-        cached: its outcome was taken from the cache.
-        iterations: how many iterations of a loop have ended; 0 of what does not loop.
-        items: of a map: how many items have ended, and how many there are; None of anything else.
+        worker: the worker that ran it.
+        log: (key, offset, length) of its output.
+        why: the failure of a failed node; the reason of a node that was skipped or waits for another attempt.
+        cached: whether its outcome was taken from the cache.
+        iterations: how many iterations of a loop have ended; 0 for a node that does not loop.
+        items: how many items of a map have ended, and how many there are; None for any other node.
         spent: µs in bodies, of all its attempts, iterations and items.
     """
 
@@ -67,7 +69,7 @@ class Rows:
     """The rows of one look at a run.
 
     Args:
-        history: what the journal tells.
+        history: the run, as its journal tells it.
         items: whether each item of a map and each iteration of a loop gets a row of its own.
     """
 
@@ -83,7 +85,7 @@ class Rows:
             yield from self.of_frame(id)
 
     def of_frame(self, id: int) -> Iterator[tuple[NodeRow, tuple[int, int]]]:
-        """The nodes of a frame; of the items of a map only if they are wanted."""
+        """The nodes of a frame. Items of a map are among them only if they are wanted."""
         frame = self._history.opened[id]
         if frame.part is not None and not self._items:
             return
@@ -124,7 +126,7 @@ class Rows:
         return replace(row, spent=spent) if spent else row
 
     def _skipped_with(self, frame: Frame, index: int) -> str:
-        """Which node that was skipped took this one along."""
+        """The reason of a skipped node: the skipped node before it."""
         before = [
             one
             for one, takes in frame.topology.before(index).items()
@@ -180,7 +182,7 @@ class Rows:
         return "READY" if not frame.cells[index] and frame.counts(index) else "PENDING"
 
     def _is_of_now(self, key: tuple[int, int]) -> bool:
-        """Whether what runs is not an attempt that has failed since: the journal may be younger than the beat."""
+        """Whether the beat's attempt still runs: the journal may be younger than the beat, and tell of its failure."""
         tried = self._history.last_try(key)
         return tried is None or self._running[key][1] >= self._history.manifest.created + tried[1][0] + tried[1][1]
 
@@ -215,7 +217,7 @@ class Rows:
 
 
 def _called(frame: Frame, index: int) -> tuple[str, str]:
-    """What a node calls, and its kind."""
+    """The name of a node's callable, and the node's kind."""
     topology = frame.topology
     graph, kind = topology.graph, topology.kind(index)
     if kind == CALL:

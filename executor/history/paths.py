@@ -1,4 +1,5 @@
-"""Text paths of nodes: rendered for people by walking up, found again by walking down. They are never stored as keys."""
+"""Text paths of nodes: rendered for people by walking up, found again by walking down. They are never stored as
+keys."""
 
 from __future__ import annotations
 
@@ -12,12 +13,12 @@ if TYPE_CHECKING:
     from promissory.executor.history.history import History
 
 _WHOLE: Final = 50
-"""Up to this depth a path is shown whole."""
+"""The depth up to which a path is shown whole."""
 _SUFFIXES: Final = re.compile(r"(.*?)((?:\[=?\d+\])*)", re.DOTALL)
 
 
 def frame_path(history: History, id: int) -> str:
-    """The path of what a frame stands for."""
+    """The path of the node that a frame stands for."""
     chain = []
     while id not in history.frame_paths:
         chain.append(id)
@@ -39,14 +40,15 @@ def _step(history: History, id: int, index: int, path: str) -> str:
 
 
 def node_path(history: History, id: int, index: int) -> str:
-    """A node's path; where it would be long it is shortened in the middle, and its frame and index behind `#` make it exact."""
+    """A node's path. A long path is shortened in the middle; the node's frame and index behind `#` make it exact."""
     above = frame_path(history, id)
     path = _step(history, id, index, above)
     return path if history.opened[id].depth <= _WHOLE and "…" not in above else f"{path}#{id}.{index}"
 
 
 def find(history: History, path: str) -> tuple[int, int, int | None]:
-    """The frame and index of a node by its text path, and the iteration that it names. Raises `RunNotFound` with what is there instead."""
+    """The frame and index of a node by its text path, and the iteration that the path names; None if it names none.
+    Raises `RunNotFound`, whose message names the nodes that are there."""
     exact = re.search(r"#(\d+)\.(\d+)(?:\[=(\d+)\])?$", path)
     run_id = history.manifest.run_id
     if exact:
@@ -82,7 +84,7 @@ def _inside(history: History, id: int, index: int, named: int | None) -> int | N
 
 
 def _node(history: History, id: int, part: str, said: str) -> tuple[int, int, int | None]:
-    """The node of a frame that a part of a path names, with an item's number and an iteration's."""
+    """The node of a frame that a part of a path names, perhaps with the numbers of an item and of an iteration."""
     names = history.opened[id].topology.names
     match = _SUFFIXES.fullmatch(part)
     name, suffixes = (part, "") if part in names or match is None else (match[1], match[2])
@@ -101,7 +103,8 @@ def _node(history: History, id: int, part: str, said: str) -> tuple[int, int, in
         id, index = found
     if iteration is not None and iteration > history.iterations.get((id, index), 0):
         raise RunNotFound(
-            f"{said}/{name} has no iteration {iteration} in run {history.manifest.run_id}: it has had {history.iterations.get((id, index), 0)}"
+            f"{said}/{name} has no iteration {iteration} in run {history.manifest.run_id}: "
+            f"it has had {history.iterations.get((id, index), 0)}"
         )
     return id, index, iteration
 

@@ -21,7 +21,8 @@ from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.scheduler.snapshot import load
 from promissory.executor.store.keys import segment_key
 from promissory.executor.store.store import Store
-from promissory.planner.plan.model import Plan, Value
+from promissory.planner.plan.model import Value
+from promissory.planner.plan.plan import Plan
 from promissory.typesys.errors import FormatError
 
 

@@ -1,4 +1,5 @@
-"""A run in one line, read from its manifest, its beat and its newest segment: the cost does not grow with the run."""
+"""Summaries of runs: a run in one line, read from its manifest, its beat and its newest segment. The cost does not grow
+with the run."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from promissory.executor.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What is known of a run at a glance. Times are µs; `nodes` and `done` are as of its last beat."""
+    """A run at a glance. Times are µs; `nodes` and `done` are as of its last beat."""
 
     run_id: str
     workflow: str
@@ -37,10 +38,10 @@ class Ending(NamedTuple):
     """How a run ended, or stands.
 
     Attributes:
-        state: of rule X8.
-        reason: why.
-        outputs: as they stand in the journal; None while there are none.
-        segment: the newest one when this was so; -1 if there was none.
+        state: the state, as rule X8 names it.
+        reason: the reason of that state.
+        outputs: the outputs, as they stand in the journal; None while there are none.
+        segment: the number of the newest segment at that moment; -1 if there was none.
     """
 
     state: str
@@ -71,7 +72,7 @@ def _newest_segment(store: Store, run_id: str) -> Segment | None:
         key = segment_key(run_id, number)
         try:
             data = store.get(key)
-            if not is_torn(data):  # else it was never written
+            if not is_torn(data):  # a torn segment counts as never written
                 return segment_from_bytes(data, key)
         except NotInStore:
             continue
@@ -100,7 +101,7 @@ def _summarise(store: Store, run_id: str) -> tuple[Summary, Segment | None]:
 
 
 def summaries(store: Store) -> Iterator[Summary]:
-    """The summaries of all runs of a store; what is no run is passed over, what can't be read is DAMAGED."""
+    """The summaries of all runs of a store. Other folders are passed over; a run that can't be read is DAMAGED."""
     for key in store.list(RUNS):
         try:
             yield summarise(store, key.rpartition("/")[2])

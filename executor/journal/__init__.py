@@ -1,1 +1,1 @@
-"""The run's log: written by one executor, read by anybody."""
+"""The run's journal: one executor writes it, any process reads it."""

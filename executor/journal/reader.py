@@ -1,4 +1,4 @@
-"""The journal's reading end: how long it is, its segments, checked and chained, and what they name."""
+"""The journal's reading end: its length, its segments, checked and chained, and the keys that they name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from promissory.planner.plan.model import Large
 
 
 def keys_named(run_id: str, event: Event) -> Iterator[str]:
-    """The keys that an event names, which have to be safe before it is."""
+    """The keys that an event names. They have to be durable before the event is."""
     if event[0] == SNAPSHOT:
         if isinstance(event[1], Large):
             yield snapshot_key(run_id, event[1].digest)
@@ -29,7 +29,8 @@ def keys_named(run_id: str, event: Event) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """Where a journal goes on: the number of its last segment, and what the newest whole one says."""
+    """The end of a journal, where the next segment is written: the number of the last segment, and the epoch, snapshot
+    and digest of the newest whole one."""
 
     number: int
     epoch: int
@@ -38,21 +39,22 @@ class Tail:
 
     @classmethod
     def of(cls, segment: Segment, data: bytes) -> Tail:
-        """The tail that a segment is."""
+        """The tail of a journal that ends with this segment."""
         return cls(segment.number, segment.epoch, segment.snapshot, segment_digest(data))
 
 
 def find_end(store: Store, run_id: str, hint: int = 0) -> int:
     """How many segments a journal has, by galloping from a number that is known to exist.
 
-    A listing is never a source, but it is a check: a segment behind the end means that one before it is missing. Raises `JournalError`.
+    A listing is never the source of that number, but it is a check: a segment behind the end means that a segment
+    before it is missing. Raises `JournalError`.
     """
     end = _gallop(store, run_id, hint)
     folder = segment_key(run_id, 0).rpartition("/")[0]
     while behind := [key for key in store.list(folder) if is_segment(key) and key >= segment_key(run_id, end)]:
         if not store.exists(segment_key(run_id, end)):
             raise JournalError(segment_key(run_id, end), f"is missing, and {behind[0]} comes after it")
-        end = _gallop(store, run_id, end)  # written just now
+        end = _gallop(store, run_id, end)  # a running executor wrote the segment just now
     return end
 
 
@@ -77,8 +79,9 @@ def _gallop(store: Store, run_id: str, hint: int) -> int:
 def read_segments(store: Store, run_id: str, first: int, end: int) -> Iterator[tuple[Segment, bytes]]:
     """Segments `first` to `end`, each with its bytes, checked and chained.
 
-    A torn segment (shorter than it says) was never written: what is behind it follows what is before it. Nothing is ever removed or written over, so two
-    executors that find one can't take a good one for it.
+    A torn segment (shorter than its header says) counts as never written: the segment behind it follows the segment
+    before it. Nothing is ever removed or written over, so of two executors that find a torn segment neither can take a
+    good one for it.
 
     Raises `JournalError`, which names the key, for any other damage.
     """
@@ -109,6 +112,6 @@ def newest_snapshot(store: Store, run_id: str, end: int) -> int:
     for number in range(end - 1, -1, -1):
         key = segment_key(run_id, number)
         data = store.get(key)
-        if not is_torn(data):  # else the one before it knows
+        if not is_torn(data):  # a torn segment says nothing: the segment before it names the newest snapshot
             return max(0, segment_from_bytes(data, key).snapshot)
     return 0

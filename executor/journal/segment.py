@@ -7,15 +7,16 @@ from typing import Final
 
 from promissory.executor.errors import JournalError
 from promissory.executor.protocol import decoding as fields
-from promissory.executor.protocol.events import FAILED, RETRIED, SNAPSHOT, Event, compact, spread, with_names_of_today
+from promissory.executor.protocol.event_decoding import spread
+from promissory.executor.protocol.events import FAILED, RETRIED, SNAPSHOT, Event, compact, with_names_of_today
 from promissory.typesys.canonical import digest, is_cut_short, pack, seal, unpack_canonical, unseal
 from promissory.typesys.errors import FormatError
 
 MAGIC: Final = b"PRMJ"
 VERSION: Final = 4
-"""Since version 4 things of this package bear their public names in failures and snapshots."""
+"""Since version 4, failures and snapshots hold the public names of this package's classes."""
 _OF_ANY_NAMES: Final = 3
-"""The version of segments in which nothing bears a name."""
+"""The version of segments that hold no name of a class."""
 NO_SNAPSHOT: Final = -1
 GENESIS: Final = bytes(32)
 _WITH_NAMES: Final = frozenset((FAILED, RETRIED, SNAPSHOT))
@@ -26,14 +27,15 @@ class Segment:
     """Some events of a run, written at once.
 
     Attributes:
-        number: its place in the journal, from 0.
-        epoch: which executor wrote it; each resume has a higher one.
-        nonce: 16 random bytes of that executor, to know one's own writing again.
+        number: the segment's place in the journal, from 0.
+        epoch: the epoch of the executor that wrote it; each resume has a higher one.
+        nonce: 16 random bytes of that executor, by which it recognises its own segments.
         previous: the digest of the segment before it.
         snapshot: the number of the newest segment that holds a snapshot, itself included; -1 if there is none.
         time: µs since the epoch, for people.
-        events: what happened.
-        names_are_older: whether it, or the snapshot that it names, may name things of this package as they were called before.
+        events: the events, in order.
+        names_are_older: whether the segment, or the snapshot that it names, may hold names that this package's classes
+            bore before they had public ones.
     """
 
     number: int
@@ -54,12 +56,12 @@ def segment_to_bytes(segment: Segment) -> bytes:
 
 
 def segment_digest(data: bytes) -> bytes:
-    """What the next segment remembers of this one."""
+    """The digest of a segment, which the next segment holds as `previous`."""
     return digest("segment", data)
 
 
 def segment_from_bytes(data: bytes, key: str) -> Segment:
-    """The segment whose bytes these are. Raises `JournalError`, which names the key."""
+    """Decode the bytes of a segment. Raises `JournalError`, which names the key."""
     try:
         version, _, payload = unseal(data, MAGIC, range(1, VERSION + 1), key)
         number, epoch, nonce, previous, snapshot, time, trees = fields.items(unpack_canonical(payload, key), 7)
@@ -87,5 +89,5 @@ def segment_from_bytes(data: bytes, key: str) -> Segment:
 
 
 def is_torn(data: bytes) -> bool:
-    """Whether bytes are the beginning of a segment that was never written to its end; a damaged one has its whole length."""
+    """Whether bytes are a segment that was not written to its end. A damaged segment has its full length."""
     return MAGIC.startswith(data[:4]) and is_cut_short(data)

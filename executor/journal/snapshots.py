@@ -1,4 +1,4 @@
-"""States of the scheduler in their run's folder: kept, named by a segment, dropped when a newer one replaces them."""
+"""Snapshots of the scheduler in their run's folder: a segment names each; a newer snapshot replaces an older one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from promissory.typesys.canonical import INLINE_LIMIT, digest
 
 
 def put_snapshot(store: Store, run_id: str, data: bytes) -> Value:
-    """Store a state in its run's folder; the value that a segment names it by: itself if it is small."""
+    """Store a snapshot in its run's folder, and return the value by which a segment names it. A small snapshot is that
+    value itself, and nothing is stored."""
     if len(data) <= INLINE_LIMIT:
         return data
     name = digest("value", data)
@@ -19,23 +20,23 @@ def put_snapshot(store: Store, run_id: str, data: bytes) -> Value:
 
 
 def drop_snapshot(store: Store, run_id: str, state: Value) -> None:
-    """Remove a state that a newer one replaces. What a replay needs is in the segments."""
+    """Remove a snapshot that a newer one replaces. A replay never depends on it: the segments hold every event."""
     if isinstance(state, Large):
         try:
             store.delete(snapshot_key(run_id, state.digest))
         except StoreError:
-            return  # it stays, until it is collected
+            return  # the snapshot stays until garbage is collected
 
 
 def get_snapshot(store: Store, run_id: str, state: Value) -> bytes:
-    """The bytes of a state. Raises `StoreError` if they are not there or damaged."""
+    """The bytes of a snapshot. Raises `StoreError` if they are missing or damaged."""
     if isinstance(state, bytes):
         return state
     key = snapshot_key(run_id, state.digest)
     try:
         data = store.get(key)
     except NotInStore:
-        return store.get_value(state)  # version 1 of the journal has them among the objects
+        return store.get_value(state)  # version 1 of the journal kept snapshots among the objects
     if digest("value", data) != state.digest:
         raise StoreError(f"{key} in the store {store.url} is damaged: its digest does not match its bytes")
     return data

@@ -1,10 +1,13 @@
-"""The run's log: segments under contiguous numbers, written with put-if-absent, many events at a time.
+"""The journal's writing end: segments under contiguous numbers, written with put-if-absent, many events at a time.
 
-Committing runs beside the scheduler: a thread takes what has gathered when the oldest event of it is as old as max(20 ms, what the last commit took), at 1 MiB,
-or when somebody waits for it. Before a segment is written, the objects that it names are made durable (payload before pointer).
+Commits run beside the scheduler. A thread writes the gathered events when the oldest of them is as old as max(20 ms,
+the duration of the last commit), when they take 1 MiB, or when a caller waits for them. Before a segment is written,
+the objects that it names are made durable (payload before pointer).
 
-Who may write is settled by the numbers alone, without clocks, as Delta and SlateDB do it: an executor that takes a run over writes the next segment with a higher
-epoch. Whoever then finds its own next number taken reads the winner: my nonce, it was me (a retried write); a higher epoch, I am fenced and stop.
+The numbers alone settle which executor may write, without clocks, as in Delta and SlateDB: an executor that takes a run
+over writes the next segment with a higher epoch. An executor that finds its next number taken reads the segment that
+stands there. If that has its own nonce, a retried write had succeeded before; if it has a higher epoch, the executor is
+fenced and stops.
 """
 
 from __future__ import annotations
@@ -45,22 +48,24 @@ def _nobody() -> None:
 
 
 class LostRace(Exception):
-    """Somebody with a lower epoch wrote under the number that was to be written."""
+    """An executor with a lower epoch wrote the segment whose number was to be written."""
 
 
 class Journal:
-    """The writing end.
+    """The writing end of one run's journal.
 
     Args:
-        store: where it lies.
-        run_id: of which run.
-        epoch: of this executor.
+        store: the run's store.
+        run_id: the run.
+        epoch: the epoch of this executor.
         tail: the segment after which to write; None for a new run.
-        durable: sync what is acknowledged, so that it survives the machine's death and not only the processes'.
+        durable: sync each segment before it is acknowledged, so that it survives the machine's death and not only the
+            process's.
         listener: is told the events of each commit, in order, from the committing thread.
 
     Attributes:
-        when_stopped: called, from the committing thread, when it can't go on; whoever calls next gets its error.
+        when_stopped: called, from the committing thread, when that thread can't go on; the next caller of the journal
+            gets its error.
     """
 
     def __init__(
@@ -95,8 +100,8 @@ class Journal:
         """Write the first segment of this executor, which takes the run over.
 
         Raises:
-            LostRace: an executor of a lower epoch wrote just before; what it wrote counts, and has to be read first.
-            Fenced: an executor of the same or a higher epoch was quicker.
+            LostRace: an executor of a lower epoch wrote just before; its segment counts, and has to be read first.
+            Fenced: an executor of the same or a higher epoch wrote first.
         """
         self._write(events)
 
@@ -108,7 +113,7 @@ class Journal:
     # --- the scheduler's side ---
 
     def append(self, events: list[Event]) -> None:
-        """Take events; they are committed soon. Raises what the committing thread ran into."""
+        """Take events; they are committed soon. Raises the error that stopped the committing thread."""
         size = 0
         for event in events:
             if event[0] == DONE:
@@ -137,7 +142,8 @@ class Journal:
             self._thread.start()
 
     def wants_snapshot(self) -> bool:
-        """Whether enough has happened: 10,000 events, and as many bytes as the last snapshot had, so that snapshots cost a constant share."""
+        """Whether enough has happened since the last snapshot: 10,000 events, and as many bytes as that snapshot had,
+        so that snapshots cost a constant share."""
         return (
             self._events_since_snapshot >= SNAPSHOT_EVENTS and self._bytes_since_snapshot >= self._last_snapshot_bytes
         )
@@ -149,7 +155,7 @@ class Journal:
         self._last_snapshot_bytes = len(state) if isinstance(state, bytes) else state.size
 
     def flush(self) -> None:
-        """Wait until everything taken so far is committed. Raises `Fenced`, `StoreError`."""
+        """Wait until every event taken so far is committed. Raises `Fenced`, `StoreError`."""
         with self._condition:
             target = self._appended
             while self._committed < target:
@@ -160,7 +166,7 @@ class Journal:
             self._raise_error()
 
     def close(self) -> None:
-        """End the committing thread; what was not flushed is dropped."""
+        """End the committing thread. Events that were not flushed are dropped."""
         with self._condition:
             self._closed = True
             self._condition.notify_all()
@@ -168,11 +174,11 @@ class Journal:
             self._thread.join()
 
     def check(self) -> None:
-        """Raise what the committing thread ran into, if it did."""
+        """Raise the error that stopped the committing thread, if one did."""
         self._raise_error()
 
     def look_for_successor(self) -> None:
-        """Raise `Fenced` if another executor has taken the run over: who writes nothing would not find out."""
+        """Raise `Fenced` if another executor has taken the run over. Without writing, this one would not find out."""
         key = segment_key(self._run_id, self._next)
         if self._store.exists(key):
             found = self._store.get(key)
@@ -180,11 +186,11 @@ class Journal:
                 self._check_fence(segment_from_bytes(found, key))
 
     def _check_fence(self, winner: Segment) -> None:
-        """Raise `Fenced` if a segment that stands where this executor would write is of another one, of no lower epoch."""
+        """Raise `Fenced` if another executor, of no lower epoch, wrote the segment that this one was to write."""
         if winner.epoch >= self.epoch and winner.nonce != self._nonce:
             raise Fenced(
-                f"run {self._run_id} was taken over by another executor (epoch {winner.epoch}, this one has {self.epoch}); "
-                "nothing that this one does counts any more",
+                f"run {self._run_id} was taken over by another executor "
+                f"(epoch {winner.epoch}, this one has {self.epoch}); nothing that this one does counts any more",
                 self._next,
             )
 
@@ -214,7 +220,7 @@ class Journal:
             begun = time.monotonic()
             try:
                 self._commit(events)
-            except BaseException as error:  # it belongs to whoever waits for the commit
+            except BaseException as error:  # the caller that waits for the commit raises it
                 with self._condition:
                     self._error = error
                     self._condition.notify_all()
@@ -226,7 +232,7 @@ class Journal:
                 self._condition.notify_all()
 
     def _commit(self, events: list[Event]) -> None:
-        """Write events; a snapshot stands in a segment of its own."""
+        """Write events. A snapshot gets a segment of its own."""
         batch: list[Event] = []
         for event in events:
             if event[0] == SNAPSHOT:
@@ -247,7 +253,8 @@ class Journal:
             reached("journal.objects-synced")
         if self._next and self._store.is_near and not self._store.exists(segment_key(self._run_id, self._next - 1)):
             raise StoreError(
-                f"the journal of run {self._run_id} is gone from the store {self._store.url}: what was acknowledged was removed by somebody"
+                f"the journal of run {self._run_id} is gone from the store {self._store.url}: "
+                "what was acknowledged was removed by somebody"
             )
         now = time.time_ns() // 1000
         segment = Segment(self._next, self.epoch, self._nonce, self._previous, self._snapshot, now, events)

@@ -1,1 +1,1 @@
-"""What can be done with runs that are over: check, copy, collect."""
+"""Maintenance of runs and stores: check a run, copy it, collect garbage."""

@@ -1,4 +1,5 @@
-"""What is wrong with a run, if anything: every key of it is read and checked, and all that is found is told, not only the first (`promissory doctor`)."""
+"""The doctor: every key of a run is read and checked, and all damage is told, not only the first (`promissory
+doctor`)."""
 
 from __future__ import annotations
 
@@ -41,13 +42,13 @@ NOTE, WARNING, ERROR = "note", "warning", "error"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that was found.
+    """A finding about one key.
 
     Attributes:
-        severity: note (nothing is wrong), warning (it mends itself or costs only time), error (something is lost).
-        key: what it is about.
-        problem: what is so.
-        way_out: what to do about it; empty if nothing.
+        severity: note (nothing is wrong), warning (it mends itself or costs only time), error (data is lost).
+        key: the key.
+        problem: the problem, as a predicate of the key.
+        way_out: the remedy; empty if none is needed.
     """
 
     severity: str
@@ -60,7 +61,7 @@ _RESTORE: Final = "restore it from a copy of the store"
 
 
 def examine(store: Store, run_id: str) -> Iterator[Finding]:
-    """All that is to be said of a run. Raises `RunNotFound`."""
+    """All findings about a run. Raises `RunNotFound`."""
     try:
         manifest = read_manifest(store, run_id)
     except JournalError as error:
@@ -93,7 +94,7 @@ def examine(store: Store, run_id: str) -> Iterator[Finding]:
 
 
 def is_whole(findings: list[Finding]) -> bool:
-    """Whether nothing of the run is lost."""
+    """Whether the findings tell of no loss."""
     return all(finding.severity != ERROR for finding in findings)
 
 
@@ -127,12 +128,12 @@ def _examine_beginning(store: Store, manifest: Manifest) -> Iterator[Finding]:
 
 
 def _way_out(error: Exception, otherwise: str) -> str:
-    """What to do about bytes that can't be read; those of a newer version need no repair."""
+    """The remedy for bytes that can't be read. Bytes of a newer version need no repair."""
     return "" if "newer promissory" in str(error) else otherwise
 
 
 def _examine_journal(store: Store, run_id: str, events: list[Event]) -> Iterator[Finding]:
-    """Segment after segment, by their numbers; what is whole is added to `events`."""
+    """Examine segment after segment, by their numbers. The events of whole segments are added to `events`."""
     there = [key.rpartition("/")[2] for key in store.list(run_key(run_id, "journal"))]
     strange = [name for name in there if not is_segment(name)]
     for name in strange:
@@ -188,7 +189,8 @@ def _examine_journal(store: Store, run_id: str, events: list[Event]) -> Iterator
             yield Finding(
                 ERROR,
                 key,
-                f"is of epoch {segment.epoch}, and one before it of epoch {epoch}: an executor that was fenced has written",
+                f"is of epoch {segment.epoch}, and one before it of epoch {epoch}: "
+                "an executor that was fenced has written",
                 _RESTORE,
             )
         previous, epoch, after_damage = segment_digest(data), max(epoch, segment.epoch), False

@@ -1,4 +1,5 @@
-"""A store with one run and all it refers to: `show`, `status`, `logs` and `resume` work on it wherever it is taken (rule J7)."""
+"""The export of a run: a store with one run and all keys that it refers to. `show`, `status`, `logs` and `resume` work
+on it wherever it is taken (rule J7)."""
 
 from __future__ import annotations
 
@@ -24,19 +25,20 @@ from promissory.executor.store.keys import (
     segment_key,
 )
 from promissory.executor.store.store import Store
-from promissory.planner.plan.model import Large, Plan, Value
+from promissory.planner.plan.model import Large, Value
+from promissory.planner.plan.plan import Plan
 from promissory.typesys.canonical import digest
 
 
 def export(source: Store, run_id: str, target: Store) -> int:
-    """Copy a run to another store; how many keys were copied.
+    """Copy a run to another store. Returns how many keys were copied.
 
-    What is needed first is written first and the manifest last, so a copy that was cut short is no run.
+    A key is written before the keys that refer to it, and the manifest last, so a copy that was cut short is no run.
 
     Raises:
         RunNotFound: the store has no such run.
         RunExists: the other store has a run of this name that is not a copy of this one.
-        JournalError, StoreError: it can't be read, or not be written.
+        JournalError, StoreError: the run can't be read, or not be written.
     """
     manifest_key = run_key(run_id, "manifest")
     read_manifest(source, run_id)
@@ -46,7 +48,8 @@ def export(source: Store, run_id: str, target: Store) -> int:
     for key in (segment_key(run_id, number) for number in range(there)):
         if source.get(key) != target.get(key):
             raise RunExists(
-                f"the run {run_id!r} has gone on in the store {target.url} since it was exported there: export into a store of its own"
+                f"the run {run_id!r} has gone on in the store {target.url} since it was exported there: "
+                "export into a store of its own"
             )
     copied = 0
     for key in dict.fromkeys(keys_of(source, run_id)):
@@ -60,7 +63,8 @@ def export(source: Store, run_id: str, target: Store) -> int:
             raise
         if (wanted := digest_in(key)) is not None and wanted != digest("value", data).hex():
             raise StoreError(
-                f"{key} in the store {source.url} is damaged: its digest does not match its bytes. `promissory doctor {run_id}` tells all"
+                f"{key} in the store {source.url} is damaged: its digest does not match its bytes. "
+                f"`promissory doctor {run_id}` tells all"
             )
         if is_log(key):
             _append_rest(target, key, data)
@@ -69,25 +73,26 @@ def export(source: Store, run_id: str, target: Store) -> int:
         else:
             target.put_same(key, data)
         copied += 1
-    target.put_new(run_key(run_id, "beat"), b"{}")  # nobody works on a copy
+    target.put_new(run_key(run_id, "beat"), b"{}")  # no executor works on a copy
     target.put_new(manifest_key, source.get(manifest_key))
     return copied + 2
 
 
 def can_be_missing(run_id: str, key: str) -> bool:
-    """Whether a run is whole without a key: a log that was never written, a futures file that is written behind, a checkpoint, a state that a replay does without."""
+    """Whether a run is whole without a key: a log that was never written, a futures file that is written behind, a
+    checkpoint, a snapshot that no replay depends on."""
     return is_log(key) or key.startswith(
         (run_key(run_id, FUTURES), run_key(run_id, CHECKPOINTS), run_key(run_id, "snapshots"), run_key(run_id, "code"))
     )
 
 
 def digest_in(key: str) -> str | None:
-    """The digest that an object's key says; None of any other key."""
+    """The digest in an object's key; None for any other key."""
     return key.rpartition("/")[2] if key.startswith(f"{OBJECTS}/") else None
 
 
 def _append_rest(target: Store, key: str, data: bytes) -> None:
-    """Bring a log up to date, which may have grown since an earlier export."""
+    """Append the part of a log that the target lacks: the log may have grown since an earlier export."""
     try:
         there = len(target.get(key))
     except NotInStore:
@@ -97,7 +102,8 @@ def _append_rest(target: Store, key: str, data: bytes) -> None:
 
 
 def keys_of(store: Store, run_id: str) -> Iterator[str]:
-    """The keys of a run and of all it refers to, some more than once, some of them perhaps not there. Raises `RunNotFound`, `JournalError`."""
+    """The keys of a run and all keys that it refers to, some more than once, some of them perhaps missing. Raises
+    `RunNotFound`, `JournalError`."""
     manifest = read_manifest(store, run_id)
     yield run_key(run_id, "manifest")
     yield plan_key(manifest.plan)
@@ -124,7 +130,7 @@ def keys_of(store: Store, run_id: str) -> Iterator[str]:
         try:
             yield from _large(values_of(get_snapshot(store, run_id, newest[1])))
         except NotInStore:
-            return  # a replay of all segments does without
+            return  # a replay of all segments needs no snapshot
 
 
 def _of_plan(plan: Plan) -> Iterator[str]:
@@ -132,7 +138,7 @@ def _of_plan(plan: Plan) -> Iterator[str]:
 
 
 def _of_event(event: Event) -> Iterator[str]:
-    """What an event refers to beside the objects that it names: logs, and the outputs of the run."""
+    """The keys that an event refers to, apart from the objects that it names: logs, and the outputs of the run."""
     if event[0] == ENDED and event[3] is not None:
         yield from _large(value_of(tree) for tree in event[3] if tree is not None)
     meta = meta_of(event)

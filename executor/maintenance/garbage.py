@@ -1,7 +1,9 @@
-"""What nothing in a store refers to: values of runs that were removed, states that newer ones replaced, leases and temporary files that killed processes left (`promissory gc`).
+"""The garbage of a store, to which nothing refers: values of runs that were removed, snapshots that newer ones
+replaced, leases and temporary files that killed processes left (`promissory gc`).
 
-Found by marking: every run and every cache entry names what it needs. A run that goes on is the danger, since its newest values are named by nothing yet: so nothing is collected while one
-does, nor what is younger than asked for, and a run that begins meanwhile ends the collection.
+Garbage is found by marking: every run and every cache entry names the keys that it needs. A run that goes on is the
+danger, since nothing names its newest values yet. So nothing is collected while a run goes on, no key is collected that
+is younger than asked for, and a run that begins meanwhile ends the collection.
 """
 
 from __future__ import annotations
@@ -20,18 +22,19 @@ from promissory.executor.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """Something that nothing refers to: its key and when it was written (seconds since the epoch)."""
+    """A key to which nothing refers, and when it was written (seconds since the epoch)."""
 
     key: str
     changed: float
 
 
 def garbage(store: Store, older_than: float, without: Sequence[str] = ()) -> list[Garbage]:
-    """What nothing in a store refers to, and is older than so many seconds; as if the runs `without` were not there.
+    """The keys of a store to which nothing refers, and which are older than `older_than` seconds, as if the runs
+    `without` were not there.
 
     Raises:
         RunIsLive: a run goes on.
-        JournalError: a run can't be read, so nobody knows what it needs.
+        JournalError: a run can't be read, so it is not known which keys it needs.
     """
     before = time.time() - older_than
     runs = [run_id for run_id in _runs(store) if run_id not in without]
@@ -46,7 +49,8 @@ def garbage(store: Store, older_than: float, without: Sequence[str] = ()) -> lis
 
 
 def remove(store: Store, found: list[Garbage]) -> int:
-    """Remove what `garbage` found; how much that was. Raises `RunIsLive` if a run has begun since; what is left stays."""
+    """Remove the keys that `garbage` found. Returns how many were removed. Raises `RunIsLive` if a run has begun since;
+    the keys that are left stay."""
     for count, one in enumerate(found):
         if count % 256 == 0:
             _refuse_live(store, _runs(store))
@@ -55,7 +59,7 @@ def remove(store: Store, found: list[Garbage]) -> int:
 
 
 def remove_run(store: Store, run_id: str) -> None:
-    """Remove a run: its folder, the manifest first, so that what is left after a crash is garbage. Raises `RunNotFound`, `RunIsLive`."""
+    """Remove a run's folder, the manifest first, so that a crash leaves garbage. Raises `RunNotFound`, `RunIsLive`."""
     if not store.exists(run_key(run_id, "manifest")):
         raise RunNotFound(f"there is no run {run_id!r} in the store {store.url}")
     _refuse_live(store, [run_id])

@@ -1,1 +1,2 @@
-"""What the parts say to each other, as data: events, calls and outcomes, failures, limits. No I/O, no state."""
+"""The messages between the executor's parts, as data: events, calls and outcomes, failures, limits. No I/O, no
+state."""

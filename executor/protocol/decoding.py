@@ -1,4 +1,4 @@
-"""What decoders of this package ask of a field: that it is of its type and within bounds, before anything is done with it (rule T1)."""
+"""The checks of decoded fields: a field is of its type and within bounds before a decoder uses it (rule T1)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LARGEST = 1 << 62
 
 
 def count(field: Any) -> int:
-    """A whole number from 0. Raises `ValueError` for anything else, as all of these do."""
+    """A whole number from 0. Raises `ValueError` for any other field, as each check here does."""
     if field.__class__ is not int or not 0 <= field < _LARGEST:
         raise ValueError(f"a count was expected, not {shown(field)}")
     number: int = field
@@ -33,7 +33,7 @@ def whole(field: Any) -> int:
 
 
 def truth(field: Any) -> bool:
-    """A truth. Raises `ValueError` for anything else."""
+    """True or false."""
     if field.__class__ is not bool:
         raise ValueError(f"{shown(field)} is neither true nor false")
     return bool(field)
@@ -64,7 +64,7 @@ def data(field: Any, size: int | None = None) -> bytes:
 
 
 def items(field: Any, length: int | None = None) -> list[Any]:
-    """A list, of a length if one is given. (A tuple is one that has not been written yet.)"""
+    """A list, of a length if one is given. (A tuple is a list that has not been written yet.)"""
     if field.__class__ not in (list, tuple) or (length is not None and len(field) != length):
         raise ValueError(f"a list{'' if length is None else f' of {length}'} was expected, not {shown(field)}")
     found: list[Any] = field if field.__class__ is list else list(field)
@@ -83,7 +83,7 @@ def value(field: Any) -> Value:
 
 
 def shown(field: Any) -> str:
-    """What a field is, in few characters."""
+    """A field for people, in few characters."""
     if field.__class__ in (int, float, str, bytes) and not (field.__class__ is int and field.bit_length() > 64):
         said = repr(field[:16]) if isinstance(field, str | bytes) else repr(field)
         return f"{said}…" if isinstance(field, str | bytes) and len(field) > 16 else said

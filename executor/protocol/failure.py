@@ -1,7 +1,7 @@
-"""Failure: what a worker or the scheduler says of a node that failed, as data that travels and is stored.
+"""Failures: a worker's or the scheduler's account of why a node failed, as data that travels and is stored.
 
-The text of an error is never part of an identity. The exception itself travels as a pickle beside it, which is loaded only in the process that submitted the run, when
-it asks for the result.
+The text of an error is never part of an identity. The exception itself travels as a pickle beside the text. The pickle
+is loaded only in the process that submitted the run, when that process asks for the result.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from promissory.typesys.opaque import dumps_by_name, loads
 from promissory.typesys.secret import holds_secret, masked
 
 _WAYS_OUT: Final[dict[int, str]] = {
-    signal.SIGKILL: "did it use more memory than there is? Give it less to do at a time, or say what it needs: @task(resources=Resources(memory=…))",
+    signal.SIGKILL: "did it use more memory than there is? Give it less to do at a time, or say what it needs: "
+    "@task(resources=Resources(memory=…))",
     signal.SIGSEGV: "a library that it uses crashed",
 }
 LastWords = tuple[int | None, int | None, str]
-"""How a worker ended: the signal that ended it or None, its exit code or None, and what it said last."""
+"""A worker's end: the signal that ended it or None, its exit code or None, and its last output."""
 
 
 def _signal_name(number: int) -> str:
@@ -40,10 +41,11 @@ class Failure:
     Attributes:
         kind: "exception" for the body's own, else the name of a class of `promissory.errors`.
         type_name: the exception's class.
-        message: what it said.
-        traceback: where it was raised, from the author's code on.
+        message: the exception's text.
+        traceback: where the exception was raised, from the author's code on.
         pickled: the exception, if it can be pickled.
-        mro: names (`module:qualname`) of its class and the classes above it, which say whether it is worth another attempt.
+        mro: names (`module:qualname`) of the exception's class and the classes above it, which decide whether the
+            failure is worth another attempt.
         after: seconds after which the body asks for another attempt; None if it did not say.
     """
 
@@ -57,7 +59,7 @@ class Failure:
 
     @classmethod
     def of_executor(cls, kind: str, message: str) -> Failure:
-        """A failure that is not the body's."""
+        """A failure that the executor found, and no body raised."""
         return cls(kind, kind, masked(message), mro=_mro_of(type(limit_error(kind, ""))))
 
     @classmethod
@@ -98,7 +100,7 @@ class Failure:
         )
 
     def without_budget(self, retries: int) -> Failure:
-        """This failure as the last one: of a body that asked for another attempt, why there is none."""
+        """This failure as the last one. If the body asked for another attempt, it says why there is none."""
         if self.kind != "retry":
             return self
         why = f"its {retries} retries are spent" if retries else "it has no retries: @task(retries=…)"
@@ -107,11 +109,11 @@ class Failure:
         )
 
     def exception(self) -> BaseException:
-        """The exception, of its own class where that can be had. Loads its pickle."""
+        """The exception, of its own class if that can be loaded. Loads the pickle."""
         if self.pickled is not None:
             try:
                 loaded = loads(self.pickled)
-            except Exception:  # the class is not importable here: what it said is still known
+            except Exception:  # the class can't be imported here, but the text of the exception is still known
                 return RemoteError(self.type_name, self.message)
             if isinstance(loaded, BaseException):
                 return loaded
@@ -125,12 +127,12 @@ class Failure:
         return f"{self.type_name}: {self.message}" if self.message else self.type_name
 
     def to_tree(self) -> list[Any]:
-        """For outcomes and the journal."""
+        """The failure's tree, for outcomes and the journal."""
         return [self.kind, self.type_name, self.message, self.traceback, self.pickled, list(self.mro), self.after]
 
     @classmethod
     def from_tree(cls, tree: list[Any]) -> Failure:
-        """What `to_tree` gave; version 1 of the journal has the first five fields."""
+        """The failure whose tree `to_tree` gave. Version 1 of the journal has the first five fields."""
         kind, type_name, message, trace, pickled, *rest = tree
         mro, after = rest or ((), None)
         return cls(kind, type_name, message, trace, pickled, tuple(mro), after)
@@ -145,7 +147,7 @@ _LONGEST_PICKLE: Final = 1 << 20
 
 
 def _shortened(text: str) -> str:
-    """A text that every reader of the journal can bear: its beginning and its end."""
+    """The beginning and the end of a text, short enough for every reader of the journal."""
     if len(text) <= _LONGEST_TEXT:
         return text
     half = _LONGEST_TEXT // 2
@@ -155,7 +157,7 @@ def _shortened(text: str) -> str:
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as unsayable:  # its own __str__ raises
+    except Exception as unsayable:  # the exception's own __str__ raised
         return f"(its text can't be had: {type(unsayable).__name__})"
 
 
@@ -165,14 +167,14 @@ def _pickled(error: BaseException) -> bytes | None:
         if holds_secret(data):
             return None
         return data if len(data) <= _LONGEST_PICKLE and type(loads(data)) is type(error) else None
-    except Exception:  # whatever the exception's own __reduce__ or constructor raises: it just has no pickle
+    except Exception:  # the exception's own __reduce__ or constructor may raise: the failure then has no pickle
         return None
 
 
 def authors_traceback(error: BaseException) -> str:
-    """The traceback of an error as its author wants to see it: from the author's first line on, without our own lines.
+    """The traceback of an error as an author wants to see it: from the author's first line on, without our own lines.
 
-    An error that says itself what to do and comes from no line of an author is told without a traceback.
+    An error that names its remedy and comes from no line of an author gets no traceback.
     """
     told = traceback.TracebackException.from_exception(error, compact=True)
     _leave_out_ours(told, told.stack, isinstance(error, CompileError))

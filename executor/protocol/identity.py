@@ -1,4 +1,4 @@
-"""Who a node is: a hash of where it stands, and of nothing else."""
+"""The identity of a node: a hash of its place in the run, and of nothing else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 
 def node_identity(parent: bytes, index: int) -> bytes:
-    """A node's identity: never an attempt, a time, an order of arrival or a text path."""
+    """A node's identity. No attempt, time, order of arrival or text path is part of it."""
     return blake2b(parent + index.to_bytes(8, "big"), digest_size=16, person=b"promissory node").digest()
 
 

@@ -1,4 +1,5 @@
-"""The limits of a run, checked by the scheduler; each is an error that names it, says where, and how to raise it (rule D9).
+"""The limits of a run, checked by the scheduler. Each has an error that names it, its place and how to raise it (rule
+D9).
 
 ==================== =========== ================================================================
 limit                default     counts
@@ -31,11 +32,11 @@ class Limits:
     max_iterations: ClassVar[int] = 10_000_000
 
     def to_tree(self) -> list[int]:
-        """For manifest, journal and snapshots: what a run can be given."""
+        """The limits that a run can be given, as a tree for the manifest, the journal and snapshots."""
         return [self.max_depth, self.max_nodes, self.max_futures_bytes]
 
     def changed(self, max_depth: int | None, max_nodes: int | None, max_futures_bytes: int | None) -> Limits:
-        """These limits with others where one is given."""
+        """These limits, with each one replaced that is given."""
         return Limits(
             self.max_depth if max_depth is None else max_depth,
             self.max_nodes if max_nodes is None else max_nodes,
@@ -48,9 +49,9 @@ class Limits:
             return None
         return Failure.of_executor(
             "DepthExceeded",
-            f"dynamics are nested {depth} deep ({path}), and this run allows {self.max_depth}. Does the recursion end? If it does, "
-            f"allow more: max_depth={_higher(self.max_depth)} in Python, --max-depth {_higher(self.max_depth)} on the command line "
-            "(`resume` with it goes on from here)",
+            f"dynamics are nested {depth} deep ({path}), and this run allows {self.max_depth}. "
+            f"Does the recursion end? If it does, allow more: max_depth={_higher(self.max_depth)} in Python, "
+            f"--max-depth {_higher(self.max_depth)} on the command line (`resume` with it goes on from here)",
         )
 
     def own_depth(self, name: str, depth: int, allowed: int, path: str) -> Failure | None:
@@ -69,7 +70,8 @@ class Limits:
             return None
         return Failure.of_executor(
             "NodesExceeded",
-            f"{path} brings the run to {count:,} nodes, and it allows {self.max_nodes:,}: raise max_nodes, or do more in each task",
+            f"{path} brings the run to {count:,} nodes, and it allows {self.max_nodes:,}: "
+            "raise max_nodes, or do more in each task",
         )
 
     def items(self, count: int, path: str) -> Failure | None:
@@ -78,18 +80,20 @@ class Limits:
             return None
         return Failure.of_executor(
             "ItemsExceeded",
-            f"{path} maps over {count:,} items, and a map may have {self.max_items:,}: let each item be a list, and map over those",
+            f"{path} maps over {count:,} items, and a map may have {self.max_items:,}: "
+            "let each item be a list, and map over those",
         )
 
     def iterations(self, done: int, allowed: int | None, callee: Callee, path: str) -> Failure | None:
-        """The failure of a loop that wants another iteration after so many."""
+        """The failure of a loop that wants another iteration after its last allowed one."""
         limit = self.max_iterations if allowed is None else allowed
         if done < limit:
             return None
         said = f"its decorator allows {allowed:,}" if allowed is not None else f"a loop may have {limit:,}"
         return Failure.of_executor(
             "IterationLimitExceeded",
-            f"{path} has run {done:,} times and asks for another iteration, and {said}. Does the loop end? If it does, allow more: @{callee.kind}(max_iterations={_higher(limit)}) on "
+            f"{path} has run {done:,} times and asks for another iteration, and {said}. "
+            f"Does the loop end? If it does, allow more: @{callee.kind}(max_iterations={_higher(limit)}) on "
             f"{callee.short_name}, then `resume`; ctx.can_iterate() tells a body whether there is another",
         )
 

@@ -1,27 +1,30 @@
-"""What goes to a worker and what comes back, as bytes: a batch of invocations, a batch of outcomes.
+"""The messages to a worker and from it, as bytes: a batch of invocations, a batch of outcomes.
 
 ::
 
     batch      [definitions, invocations, carried, shared, channel]
-                                                    definitions: callees, complete in themselves (promissory.planner.plan.format)
-                                                    carried: [key, bytes] of what the worker can't read in a store
-                                                    shared: values that many invocations take an item of
-                                                    channel: [key, bytes] of the run's channel, as it is now
+               definitions: callees, complete in themselves (promissory.planner.plan.format)
+               carried: [key, bytes] of the objects that the worker can't read in a store
+               shared: values that many invocations take an item of
+               channel: [key, bytes] of the run's channel, as it is now
     invocation [definition, frame, index, arguments, path, [parent identity, place], depth, attempt, time-out, loop]
                loop: nil, or [iteration, payload as an argument or nil, how many iterations there may be]
                definition JOINT: `arguments` is [one argument, bytes of the type that is wanted]
                           DECIDE: [conditions, [[argument, bytes of its type]…]]
-                          CUT: [[argument, name, whether it is a list of lists]…] of the lists that are mapped, whether the shortest one ends them all
+                          CUT: [[argument, name, whether it is a list of lists]…] of the lists that are mapped,
+                               whether the shortest one ends them all
                           JOIN: lists to be made one
     argument   nil                                  the parameter's default
                bytes                                a value
                [0, digest, size]                    a value that is an object
                [1, binding, [[leaf, value, type]…]] a binding to be assembled from these leaves (type nil: a literal)
-               [2, n, k, type]                      item k of the list that is shared value n; type: of the item, nil if it is the parameter's
+               [2, n, k, type]                      item k of the list that is shared value n;
+                                                    type: of the item, nil if it is the parameter's
 
     outcome    [frame, index, status, payload, started µs, duration µs, worker, attempt, log, carried, asked]
-               carried: [key, bytes] of what the worker can't write to a store; nil where it shares one (rule J5)
-               asked: what the body asked of its run (`promissory.executor.scheduler.requests`), and "at", the author's line that did; nil if nothing
+               carried: [key, bytes] of the objects that the worker can't write to a store; nil if it shares one (J5)
+               asked: the body's requests of its run (`promissory.executor.scheduler.requests`), and "at", the author's
+                      line that made them; nil if there are none
 
 ============ ==================================================
 status       payload
@@ -37,7 +40,7 @@ CANCEL       the reason
 ARM          which arm of a branch, -1 for none
 ITEMS        [count, [part of each list, a value]] of each chunk of a map
 ENDED        nil: the body has ended the run, and has no value
-ITERATION    the futures file of one iteration of a dynamic: what it gives is the payload of the next
+ITERATION    the futures file of one iteration of a dynamic: its result is the payload of the next
 ============ ==================================================
 """
 
@@ -52,20 +55,21 @@ from promissory.typesys.canonical import pack
 VALUE, FUTURES, FAILURE, UNSTARTED, LOST, LOOP, SKIP, CANCEL, ARM, ITEMS, ITERATION, ENDED = range(12)
 JOINT, DECIDE, CUT, JOIN = range(-1, -5, -1)
 NONE_GIVEN, HAS, LACKS = range(3)
-"""Of a task that a body asked for: it got no inputs and needs none, it got all, it lacks some."""
+"""The inputs of a task that a body asked for: NONE_GIVEN if it got none and needs none, HAS if it got all, LACKS if
+some are missing."""
 OBJECT, ASSEMBLE, ITEM = range(3)
 
 
 def unstarted(calls: Iterable[tuple[int, int, int]]) -> list[Any]:
-    """The outcomes of (frame, index, attempt)s that no worker has begun."""
+    """The outcomes of calls, each (frame, index, attempt), that no worker has begun."""
     return [[frame, index, UNSTARTED, None, 0, 0, "", attempt, None, None, None] for frame, index, attempt in calls]
 
 
 def value_argument(value: Value) -> Any:
-    """A value as an argument."""
+    """A value as it stands in an argument."""
     return value if isinstance(value, bytes) else [OBJECT, value.digest, value.size]
 
 
 def leaf_key(leaf: Binding) -> bytes:
-    """What a leaf is looked up by among an argument's sources."""
+    """The key under which a leaf is looked up among an argument's sources."""
     return pack(leaf if leaf.__class__ is int else leaf[:2])

@@ -1,1 +1,1 @@
-"""What a run keeps beside its journal: manifest, beat, inbox, checkpoints."""
+"""The records of a run beside its journal: manifest, beat, inbox, checkpoints."""

@@ -1,7 +1,9 @@
-"""What attempts leave for those after them, as it lies in the store (`promissory.planner.body.checkpoint`).
+"""Checkpoints in the store: data that an attempt leaves for the attempts after it
+(`promissory.planner.body.checkpoint`).
 
-Each executor of a run has a key of its own for it, by its epoch: a body of one that was taken over may write on, and replaces nothing that its successor's bodies wrote. A checkpoint
-stays until its run is removed: whoever ends well and is not committed before a crash comes back to it.
+Each executor of a run writes a node's checkpoint under a key of its own, by its epoch. A body of an executor that was
+taken over may write on, and then replaces nothing that its successor's bodies wrote. A checkpoint stays until its run
+is removed: a body that ended well, but was not committed before a crash, comes back to it.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ def checkpoint_of(store: Store, run_id: str, identity: bytes, epoch: int) -> Che
 
 
 def newest(store: Store, run_id: str, identity: bytes) -> dict[str, bytes]:
-    """The newest that was written of a checkpoint, sealed, by its key; nothing if none was. What a machine died over is as if never written."""
+    """The newest whole version of a checkpoint, sealed, by its key; empty if there is none. A version that a machine
+    was writing when it died counts as never written."""
     for key in sorted(store.list(checkpoints_folder(run_id, identity)), reverse=True):
         try:
             data = store.get(key)
@@ -48,7 +51,7 @@ def is_torn(data: bytes) -> bool:
 
 
 def content(data: bytes, key: str) -> bytes:
-    """What a checkpoint's bytes hold. Raises `StoreError`, which names the key and a way out."""
+    """The content of a checkpoint's sealed bytes. Raises `StoreError`, which names the key and a way out."""
     try:
         return unseal(data, MAGIC, range(VERSION, VERSION + 1), key)[2]
     except FormatError as error:

@@ -1,7 +1,8 @@
 """Liveness: whether a run's executor is still there (rule J3).
 
-The beat is overwritten every five seconds. It decides when to *try* a take-over and what `status` says, never who wins: that is settled by the journal's numbers. On the
-executor's own machine its process is asked for as well, so a run that was killed shows at once.
+The executor overwrites its beat every five seconds. The beat decides when another executor *tries* a take-over and what
+`status` says; which executor wins is settled by the journal's numbers. On the executor's own machine its process is
+looked for as well, so a run that was killed shows at once.
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ _LOOK: Final = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beat(Standing):
-    """What an executor last said of itself, and how its run stands.
+    """An executor's last report on itself and on how its run stands.
 
     Attributes:
-        epoch: its epoch.
-        host, pid, birth: its process; `birth` tells two processes of one pid apart.
+        epoch: the executor's epoch.
+        host, pid, birth: the executor's process; `birth` tells two processes of one pid apart.
         time: seconds since the epoch.
-        over: it has ended by itself.
-        running: frame, index, worker and beginning (µs since the epoch) of what runs, the first few.
-        ending: it was told to stop or cancel, and does.
+        over: whether the executor has ended by itself.
+        running: frame, index, worker and beginning (µs since the epoch) of the first few running bodies.
+        ending: whether the executor was told to stop or cancel, and does.
     """
 
     epoch: int
@@ -64,11 +65,11 @@ class Beat(Standing):
 
 
 _beating: set[tuple[str, str, int]] = set()
-"""The runs that this process works on, with the epoch."""
+"""The runs that this process works on, each with its store and epoch."""
 
 
 def _birth(pid: int) -> str | None:
-    """When a process of this machine began, as the kernel counts; empty where that can't be known, None if it is gone."""
+    """When a process of this machine began, by the kernel's count; empty if that can't be known, None if it is gone."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
@@ -88,7 +89,7 @@ def _birth(pid: int) -> str | None:
 
 
 def read_beat(store: Store, run_id: str) -> Beat | None:
-    """The last beat of a run; None if there is none that can be read."""
+    """The last beat of a run; None if no beat can be read."""
     try:
         beat = Beat(**json.loads(store.get(run_key(run_id, "beat")).decode()))
         _check(beat)
@@ -126,15 +127,16 @@ def _check(beat: Beat) -> None:
 
 
 def is_live(store: Store, run_id: str) -> bool:
-    """Whether somebody may be working on a run."""
+    """Whether an executor may be working on a run."""
     beat = read_beat(store, run_id)
     return beat is not None and beat.is_live(store, run_id)
 
 
 def await_first_beat(store: Store, run_id: str) -> bool:
-    """Of a run that was begun just now: wait for its executor to say that it lives; whether it did.
+    """Wait for the first beat of a run that was begun just now. Returns whether its executor lives.
 
-    Between a run's manifest and its first beat there is a moment; what has no beat and is older than that has lost its executor.
+    A run's first beat comes a moment after its manifest. A run without a beat that is older than that moment has lost
+    its executor.
     """
     while is_beginning(store, run_id):
         time.sleep(_LOOK)
@@ -142,7 +144,7 @@ def await_first_beat(store: Store, run_id: str) -> bool:
 
 
 def is_beginning(store: Store, run_id: str) -> bool:
-    """Whether a run was begun just now and its executor has said nothing yet."""
+    """Whether a run was begun just now and its executor has not beaten yet."""
     return (
         not store.exists(run_key(run_id, "beat"))
         and time.time() - store.changed(run_key(run_id, "manifest")) < _FIRST_BEAT
@@ -153,9 +155,9 @@ class Heartbeat:
     """Beats for a run until it is closed.
 
     Args:
-        look: gives how the run stands, what runs, and whether it was told to end.
-        overtaken: is told that another executor beats for the run.
-        broken: is told what the beating thread died of, if it is nothing that the store may raise.
+        look: gives how the run stands, the running bodies, and whether the run was told to end.
+        overtaken: is called when another executor beats for the run.
+        broken: is called with the error that ended the beating thread, unless it is a `StoreError`.
     """
 
     def __init__(
@@ -197,7 +199,7 @@ class Heartbeat:
         last = read_beat(self._store, self._run_id)
         if last is not None and last.epoch > self._epoch:
             self._overtaken()
-            return  # the word is another's
+            return  # this executor was fenced: the beat belongs to its successor
         standing, running, ending = self._look()
         pid = os.getpid()
         beat = Beat(
@@ -214,15 +216,15 @@ class Heartbeat:
         self._store.put(self._key, json.dumps(asdict(beat)).encode())
 
     def soon(self) -> None:
-        """What runs has changed: beat now, unless the last beat is only just over."""
+        """Beat now, since other bodies may run than before, unless the last beat is only just over."""
         if time.monotonic() - self._last > self._soon:
             self._last = time.monotonic()
             self._wake.set()
 
     def now(self) -> None:
-        """Beat: something has changed that others wait to see."""
+        """Beat at once, since a change has come that other processes wait to see."""
         self._last = time.monotonic()
-        with suppress(StoreError):  # a missed beat is only a missed beat
+        with suppress(StoreError):  # a missed beat does no harm: the next one follows
             self._beat(False)
 
     def _beat_for_ever(self) -> None:
@@ -236,13 +238,13 @@ class Heartbeat:
             except Crashed:
                 return
             except StoreError:
-                continue  # the journal will run into it and say so; a missed beat is only a missed beat
-            except Exception as error:  # without a beat others would take the run for dead
+                continue  # a missed beat does no harm, and the journal meets the same fault and reports it
+            except Exception as error:  # without beats, other executors would take the run for dead
                 self._broken(error)
                 return
 
     def close(self) -> None:
-        """Say that this executor has ended by itself."""
+        """End the beats; the last one says that this executor has ended by itself."""
         self._over.set()
         self._wake.set()
         self._thread.join()
@@ -250,4 +252,4 @@ class Heartbeat:
         try:
             self._beat(True)
         except StoreError:
-            return  # the process is about to be gone, which tells the same
+            return  # the process is about to be gone, which shows the same

@@ -1,6 +1,8 @@
-"""Commands to a run from other processes: small sealed files in the run's folder, which its executor looks for, obeys and removes (rule J3).
+"""Commands to a run from other processes: small sealed files in the run's folder, which its executor looks for, obeys
+and removes (rule J3).
 
-A command is acknowledged when it has gone: before that its effect was committed. What can't be read is removed with a warning; it can't be a command of ours.
+A command is acknowledged by its removal, and its effect is committed before that. A file that can't be read is removed
+with a warning, since it can't be a command of ours.
 """
 
 from __future__ import annotations
@@ -34,12 +36,12 @@ COMMANDS: Final = ("pause", "unpause", "stop", "cancel", "answer")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What somebody wants of a run.
+    """A command to a run.
 
     Attributes:
         command: one of COMMANDS.
         reason: why, in words.
-        sender: who asks: user, host and process.
+        sender: user, host and process that sent it.
         time: µs since the epoch.
         gate: the path of the gate that is answered.
         value: the answer, encoded.
@@ -62,7 +64,7 @@ def command_to_bytes(command: Command) -> bytes:
 
 
 def command_from_bytes(data: bytes, key: str) -> Command:
-    """The command whose bytes these are. Raises `FormatError`.
+    """Decode the bytes of a command. Raises `FormatError`.
 
     >>> command = Command("pause", "", "me", 1)
     >>> command_from_bytes(command_to_bytes(command), "a command") == command
@@ -89,7 +91,7 @@ def command_from_bytes(data: bytes, key: str) -> Command:
 
 
 def send(store: Store, run_id: str, command: str, reason: str = "", gate: str = "", value: bytes = b"") -> str:
-    """Put a command into a run's inbox; gives its key, which is gone once it was obeyed."""
+    """Put a command into a run's inbox. Returns its key, which is gone once the command was obeyed."""
     said = Command(command, reason, _sender(), time.time_ns() // 1000, gate, value)
     key = inbox_key(run_id, f"{said.time:020d}-{secrets.token_hex(8)}")
     store.put_new(key, command_to_bytes(said))
@@ -105,13 +107,13 @@ def _sender() -> str:
 
 
 def waiting(store: Store, run_id: str) -> list[tuple[str, Command]]:
-    """The commands in a run's inbox, the first one first."""
+    """The commands in a run's inbox, in the order in which they were sent."""
     found = []
     for key in store.list(inbox_key(run_id)):
         try:
             found.append((key, command_from_bytes(store.get(key), key)))
         except StoreError:
-            continue  # obeyed just now, or no file
+            continue  # the command was obeyed just now, or the key is no file
         except FormatError as error:
             _log.warning("%s: it is removed from the inbox", error)
             store.delete(key)
@@ -119,11 +121,12 @@ def waiting(store: Store, run_id: str) -> list[tuple[str, Command]]:
 
 
 def tell(store: Store, run_id: str, command: str, reason: str = "", patience: float = 30.0) -> None:
-    """Send a command, and wait until it was obeyed; until the run is over, where it says that.
+    """Send a command, and wait until it was obeyed: a command that ends the run, until the run is over.
 
     Raises:
-        RunIsNotLive: nobody works on the run, so nobody would obey; or its executor was gone before it did.
-        TimeoutError: its executor lives and has not looked for `patience` seconds: a body keeps it busy. The command is withdrawn.
+        RunIsNotLive: no executor works on the run, so none would obey; or the executor was gone before it did.
+        TimeoutError: the executor lives and has not looked for `patience` seconds, because a body keeps it busy. The
+            command is withdrawn.
     """
     await_first_beat(store, run_id)
     beat = read_beat(store, run_id)
@@ -136,12 +139,13 @@ def tell(store: Store, run_id: str, command: str, reason: str = "", patience: fl
         if now is None or not now.is_live(store, run_id):
             store.delete(key)
             if command in ("stop", "cancel"):
-                return  # it is over
+                return  # the run is over, as it was told to be
             raise RunIsNotLive(f"run {run_id} has ended before it could be told to {command}")
         if time.monotonic() > given_up and not now.ending:
-            store.delete(key)  # whoever finds it gone does not obey it
+            store.delete(key)  # an executor that finds the command gone does not obey it
             raise TimeoutError(
-                f"the executor of run {run_id} has not looked for {patience:g} s: a body keeps it busy. The command to {command} it is withdrawn"
+                f"the executor of run {run_id} has not looked for {patience:g} s: a body keeps it busy. "
+                f"The command to {command} it is withdrawn"
             )
         time.sleep(_LOOK)
     after = read_beat(store, run_id)
@@ -150,7 +154,7 @@ def tell(store: Store, run_id: str, command: str, reason: str = "", patience: fl
 
 
 def clear(store: Store, run_id: str) -> None:
-    """Remove what was said to an executor that is gone; answers stay for the next one."""
+    """Remove the commands to an executor that is gone. Answers to gates stay for the next executor."""
     for key, command in waiting(store, run_id):
         if command.command != "answer":
             store.delete(key)
@@ -160,8 +164,8 @@ class Inbox:
     """Looks for commands, in a thread, until it is closed.
 
     Args:
-        obey: is told of each, with its key, once.
-        broken: is told what the looking thread died of, if it is nothing that the store may raise.
+        obey: is called once for each command, with its key.
+        broken: is called with the error that ended the looking thread, unless it is a `StoreError`.
     """
 
     def __init__(
@@ -184,7 +188,7 @@ class Inbox:
             except Crashed:
                 return
             except StoreError:
-                continue  # the journal will run into it and say so
+                continue  # the journal meets the same fault and reports it
             except Exception as error:  # a run that hears no commands could not be stopped
                 self._broken(error)
                 return
@@ -198,6 +202,6 @@ class Inbox:
                 self._obey(key, command)
 
     def close(self) -> None:
-        """Look no more."""
+        """End the looking thread."""
         self._over.set()
         self._thread.join()

@@ -1,4 +1,5 @@
-"""What is known of a run from its beginning: plan, inputs, options, who and where. Written once, before the first segment."""
+"""The manifest of a run: its plan, inputs and options, and the user and machine that began it. It is written once,
+before the first segment."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ from promissory.executor.protocol.limits import Limits
 from promissory.executor.store.keys import is_run_id, plan_key, run_key, segment_key
 from promissory.executor.store.store import Store
 from promissory.planner.plan.format import digest_of_file, plan_from_bytes
-from promissory.planner.plan.model import Plan, Value
+from promissory.planner.plan.model import Value
+from promissory.planner.plan.plan import Plan
 from promissory.typesys.canonical import is_cut_short, pack, seal, unpack_canonical, unseal
 from promissory.typesys.errors import FormatError
 
@@ -31,16 +33,16 @@ class Manifest:
     """The beginning of a run.
 
     Attributes:
-        run_id: its name.
+        run_id: the run's name.
         workflow: the plan's name.
         plan: the plan's digest.
         inputs: values by name.
         engine: name of the engine it began on.
-        limits: its limits at the beginning.
+        limits: the run's limits at the beginning.
         created: µs since the epoch.
-        user, host, python, promissory: who and what.
+        user, host, python, promissory: the user, the machine and the versions that began it.
         bundle: digest of the source bundle; empty if there is none.
-        parent: the run and the path of the node that this one was begun from by `rerun`; empty for any other run.
+        parent: the run, and the path of the node in it, from which `rerun` began this run; empty for any other run.
         source: the file that holds the workflow, and the folders that were put on `sys.path` for it.
     """
 
@@ -104,7 +106,7 @@ def write_manifest(store: Store, manifest: Manifest) -> bool:
     entries["limits"] = manifest.limits.to_tree()
     payload = pack([[name, entries[name]] for name in sorted(entries)])
     key, data = run_key(manifest.run_id, "manifest"), seal(MAGIC, VERSION, 1, payload)
-    if store.put_new(key, data) or store.get(key) == data:  # mine, though the storage said that it was there already
+    if store.put_new(key, data) or store.get(key) == data:  # equal bytes are ours: a retried write had succeeded before
         return True
     if not _was_never_begun(store, manifest.run_id, store.get(key)):
         return False
@@ -113,7 +115,7 @@ def write_manifest(store: Store, manifest: Manifest) -> bool:
 
 
 def _was_never_begun(store: Store, run_id: str, data: bytes) -> bool:
-    """Whether a manifest is the half of one that a machine was writing when it died: then nothing else of the run was written."""
+    """Whether a manifest is cut short because its machine died while writing it, before anything else of the run."""
     return is_cut_short(data) and not store.exists(segment_key(run_id, 0))
 
 
@@ -143,7 +145,8 @@ def read_manifest(store: Store, run_id: str) -> Manifest:
         ) from None
     if _was_never_begun(store, run_id, data):
         raise RunNotFound(
-            f"the run {run_id!r} in the store {store.url} was never begun: its manifest was not written to its end. Start it again under this name"
+            f"the run {run_id!r} in the store {store.url} was never begun: its manifest was not written to its end. "
+            "Start it again under this name"
         )
     try:
         _, _, payload = unseal(data, MAGIC, range(1, VERSION + 1), key)

@@ -1,4 +1,5 @@
-"""How a run stands while it goes on, in numbers: what its executor tells others in its beats, and whoever looks on."""
+"""The standing of a run while it goes on, in numbers: its executor tells other processes in its beats, and the
+caller."""
 
 from __future__ import annotations
 
@@ -10,13 +11,13 @@ class Standing:
     """How a run stands.
 
     Attributes:
-        done, nodes: nodes that are done, and known, of all frames so far.
+        done, nodes: how many nodes are done, and how many are known, over all frames so far.
         waiting: calls that are ready and wait for a pool or for memory.
         lost: calls that are sent again because their worker was lost.
         retrying: calls that wait for another attempt.
-        paused: nothing new starts for the time being.
+        paused: whether the run is paused, so that nothing new starts.
         gates: gates that wait.
-        items_done, items: items of the maps that are under way: that have ended, and all.
+        items_done, items: how many items of the maps under way have ended, and how many there are.
     """
 
     done: int = 0
@@ -32,11 +33,11 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress(Standing):
-    """What is committed of a run, for progress bars: a `Standing`, and what is told to nobody else.
+    """The committed progress of a run, for progress bars: a `Standing`, and figures that only the caller is told.
 
     Attributes:
         expanded: futures files so far.
-        running: what workers do at this moment: (worker, path, since when in µs since the epoch).
+        running: the running bodies: (worker, path, beginning in µs since the epoch).
     """
 
     expanded: int = 0

@@ -9,14 +9,15 @@ from promissory.executor.protocol.identity import node_identity
 from promissory.executor.scheduler import propagation as endings
 from promissory.executor.scheduler.frame import DONE, OPEN, Frame, Repeat
 from promissory.planner.plan.format import FuturesHeader
-from promissory.planner.plan.model import Plan, Value
+from promissory.planner.plan.model import Value
+from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.specs import Rescue
 
 if TYPE_CHECKING:
-    from promissory.executor.scheduler.scheduler import Scheduler
+    from promissory.executor.scheduler.state import State
 
 
-def open_nested(scheduler: Scheduler, frame: Frame, index: int, child: int | None = None) -> None:
+def open_nested(scheduler: State, frame: Frame, index: int, child: int | None = None) -> None:
     """Open the frame of a nested plan, if the run may have that many nodes."""
     topology = frame.topology
     target = topology.graph.targets[index]
@@ -34,7 +35,7 @@ def open_nested(scheduler: Scheduler, frame: Frame, index: int, child: int | Non
     open_graph(scheduler, id, frame, index, target, tuple(inputs))
 
 
-def open_fallback(scheduler: Scheduler, frame: Frame, index: int, child: int | None = None) -> None:
+def open_fallback(scheduler: State, frame: Frame, index: int, child: int | None = None) -> None:
     """Open the frame of what stands in for a node that failed."""
     spec = frame.topology.graph.specs[index]
     source = frame.topology.rescues(index)
@@ -47,7 +48,7 @@ def open_fallback(scheduler: Scheduler, frame: Frame, index: int, child: int | N
     open_graph(scheduler, id, frame, index, spec.graph, inputs)
 
 
-def open_graph(scheduler: Scheduler, id: int, frame: Frame, index: int, graph: int, inputs: tuple[Value, ...]) -> None:
+def open_graph(scheduler: State, id: int, frame: Frame, index: int, graph: int, inputs: tuple[Value, ...]) -> None:
     """Open the frame of a graph of the plan that a node is in."""
     topology = frame.topology
     nested = scheduler.topologies.get(topology.shape, graph, topology.code)
@@ -71,7 +72,7 @@ def open_graph(scheduler: Scheduler, id: int, frame: Frame, index: int, graph: i
 
 
 def splice(
-    scheduler: Scheduler,
+    scheduler: State,
     id: int,
     frame: Frame,
     index: int,

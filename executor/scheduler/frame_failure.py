@@ -16,10 +16,10 @@ from promissory.executor.scheduler.calls import Key
 from promissory.executor.scheduler.frame import BADLY, CANCELLED, ENDED, FAILED, OPEN, PENDING, UPSTREAM_FAILED, Frame
 
 if TYPE_CHECKING:
-    from promissory.executor.scheduler.scheduler import Scheduler
+    from promissory.executor.scheduler.state import State
 
 
-def begin(scheduler: Scheduler, frame: Frame) -> None:
+def begin(scheduler: State, frame: Frame) -> None:
     """A frame begins to fail."""
     if not scheduler.failing:
         scheduler.busy.clear()
@@ -39,7 +39,7 @@ def begin(scheduler: Scheduler, frame: Frame) -> None:
         freeze(scheduler, frame)
 
 
-def freeze(scheduler: Scheduler, frame: Frame) -> None:
+def freeze(scheduler: State, frame: Frame) -> None:
     """A frame and all below it start nothing new but what handles failures."""
     todo = [frame]
     while todo:
@@ -51,12 +51,12 @@ def freeze(scheduler: Scheduler, frame: Frame) -> None:
             todo.extend(one.inside())
 
 
-def look_at(scheduler: Scheduler, frame: Frame) -> None:
+def look_at(scheduler: State, frame: Frame) -> None:
     """A frame that fails may have come a step further."""
     heapq.heappush(scheduler.unsettled, -frame.id)
 
 
-def begins_to_run(scheduler: Scheduler, frame: Frame) -> None:
+def begins_to_run(scheduler: State, frame: Frame) -> None:
     """While frames fail: a call of a frame begins to run, or a frame right below it has come to be busy."""
     at: Frame | None = frame
     while at is not None:
@@ -67,7 +67,7 @@ def begins_to_run(scheduler: Scheduler, frame: Frame) -> None:
         at = at.parent
 
 
-def runs_no_more(scheduler: Scheduler, frame: Frame) -> None:
+def runs_no_more(scheduler: State, frame: Frame) -> None:
     """While frames fail: a call of a frame, or a frame right below it, is busy no more."""
     at: Frame | None = frame
     while at is not None:
@@ -82,7 +82,7 @@ def runs_no_more(scheduler: Scheduler, frame: Frame) -> None:
         at = at.parent
 
 
-def leaves(scheduler: Scheduler, frame: Frame) -> None:
+def leaves(scheduler: State, frame: Frame) -> None:
     """While frames fail: a frame is open no more."""
     was_busy = scheduler.busy.pop(frame.id, 0) > 0
     if scheduler.failing.pop(frame.id, None) is not None:
@@ -92,7 +92,7 @@ def leaves(scheduler: Scheduler, frame: Frame) -> None:
         runs_no_more(scheduler, frame.parent)
 
 
-def settle(scheduler: Scheduler) -> None:
+def settle(scheduler: State) -> None:
     """Bring frames that fail to their end, as far as they have come."""
     while scheduler.unsettled:
         first = heapq.heappop(scheduler.unsettled)
@@ -103,7 +103,7 @@ def settle(scheduler: Scheduler) -> None:
             look_at(scheduler, frame)
 
 
-def _is_cleaning_up(scheduler: Scheduler, frame: Frame) -> bool:
+def _is_cleaning_up(scheduler: State, frame: Frame) -> bool:
     """Whether a node that may run although its frame fails runs, or could start."""
     handling = scheduler.cleaning[frame.id]
     while handling and frame.state(handling[-1]) in ENDED:
@@ -111,7 +111,7 @@ def _is_cleaning_up(scheduler: Scheduler, frame: Frame) -> bool:
     return any(frame.is_going(index) for index in reversed(handling))
 
 
-def _settle_frame(scheduler: Scheduler, frame: Frame) -> bool:
+def _settle_frame(scheduler: State, frame: Frame) -> bool:
     """One step of a frame that fails; False if there is none."""
     topology = frame.topology
     if frame.frozen:
@@ -142,7 +142,7 @@ def _settle_frame(scheduler: Scheduler, frame: Frame) -> bool:
     return True
 
 
-def collapse(scheduler: Scheduler, frame: Frame) -> None:
+def collapse(scheduler: State, frame: Frame) -> None:
     """A frame that fails has ended: the node that it stands for has failed."""
     failed = frame.failing
     assert failed is not None
@@ -160,7 +160,7 @@ def collapse(scheduler: Scheduler, frame: Frame) -> None:
         drop(scheduler, frame)  # else a resume goes on in it
 
 
-def _has_failed(scheduler: Scheduler, frame: Frame) -> None:
+def _has_failed(scheduler: State, frame: Frame) -> None:
     """A frame fails no more: it has failed."""
     if scheduler.failing.pop(frame.id, None) is not None:
         scheduler.cleaning.pop(frame.id, None)
@@ -182,7 +182,7 @@ def _leads_out(frame: Frame, index: int) -> bool:
     return False
 
 
-def drop(scheduler: Scheduler, frame: Frame) -> None:
+def drop(scheduler: State, frame: Frame) -> None:
     """Forget a frame and all below it."""
     gone = [frame]
     for one in gone:
@@ -197,7 +197,7 @@ def drop(scheduler: Scheduler, frame: Frame) -> None:
     scheduler.has_dropped = True
 
 
-def tell_above(scheduler: Scheduler) -> None:
+def tell_above(scheduler: State) -> None:
     """A run has failed: what frames stand for that failed late, and whose end no event tells of, has failed with them."""
     for frame in list(scheduler.failing.values()):
         parent, failed = frame.parent, frame.failing
@@ -207,7 +207,7 @@ def tell_above(scheduler: Scheduler) -> None:
             endings.frame_fails(scheduler, parent, failed)
 
 
-def forgive(scheduler: Scheduler) -> None:
+def forgive(scheduler: State) -> None:
     """A resume: what failed and is not handled is to be tried again."""
     for frame in list(scheduler.frames.values()):
         if frame.failing is not None and not mapped.is_settled(scheduler, frame):
@@ -222,7 +222,7 @@ def forgive(scheduler: Scheduler) -> None:
     scheduler.dead = scheduler.stopping = False
 
 
-def _forgive_frame(scheduler: Scheduler, frame: Frame) -> None:
+def _forgive_frame(scheduler: State, frame: Frame) -> None:
     topology = frame.topology
     failures = frame.failures or {}
     again = {index for index in failures if endings.is_unhandled(frame, index)}

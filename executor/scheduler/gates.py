@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from promissory.executor.protocol.events import DONE as DONE_EVENT
 from promissory.executor.protocol.events import GATED, NO_META
 from promissory.executor.protocol.failure import Failure
+from promissory.executor.scheduler import completion
 from promissory.executor.scheduler.frame import OPEN, Frame
 from promissory.planner.plan.model import Value
 from promissory.planner.plan.specs import Gate
@@ -17,7 +18,7 @@ from promissory.typesys.types import BOOL, Type
 from promissory.typesys.wire import codec_for
 
 if TYPE_CHECKING:
-    from promissory.executor.scheduler.scheduler import Scheduler
+    from promissory.executor.scheduler.state import State
 
 YES = pack(True)
 _NOTHING = pack(None)
@@ -56,7 +57,7 @@ def none_of(type: Type) -> bytes:
     return codec_for(type).encode(None)
 
 
-def begin(scheduler: Scheduler, frame: Frame, index: int, now: float, calendar: float) -> None:
+def begin(scheduler: State, frame: Frame, index: int, now: float, calendar: float) -> None:
     """A gate begins to wait."""
     spec = frame.topology.graph.specs[index]
     assert isinstance(spec, Gate)
@@ -82,13 +83,13 @@ def duration(frame: Frame, index: int) -> float:
     return max(0.0, asked) if math.isfinite(asked) else math.inf
 
 
-def wait(scheduler: Scheduler, frame: Frame, index: int, until: float) -> None:
+def wait(scheduler: State, frame: Frame, index: int, until: float) -> None:
     """A gate waits."""
     frame.set_state(index, OPEN)
     scheduler.waiting[frame.id, index] = Waiting(frame, index, until)
 
 
-def due(scheduler: Scheduler, frame: Frame, index: int) -> None:
+def due(scheduler: State, frame: Frame, index: int) -> None:
     """The moment has come: a sleep is over, an answer is late."""
     waiting = scheduler.waiting.pop((frame.id, index))
     if waiting.spec.what == "sleep":
@@ -98,14 +99,14 @@ def due(scheduler: Scheduler, frame: Frame, index: int) -> None:
     scheduler.fail(frame, index, Failure.of_executor("GateTimeout", message), NO_META)
 
 
-def found(scheduler: Scheduler, exact: str) -> Waiting | None:
+def found(scheduler: State, exact: str) -> Waiting | None:
     """The gate with this path, frame and index (`main/ok#0.3`), if it waits for an answer."""
     match = _KEY.search(exact)
     waiting = None if match is None else scheduler.waiting.get((int(match[1]), int(match[2])))
     return waiting if waiting is not None and waiting.wants is not None else None
 
 
-def answer(scheduler: Scheduler, waiting: Waiting, value: Value, sender: str = "") -> None:
+def answer(scheduler: State, waiting: Waiting, value: Value, sender: str = "") -> None:
     """A gate has its answer: a value of the type that it wants."""
     key = (waiting.frame.id, waiting.node)
     if scheduler.waiting.pop(key, None) is None:
@@ -124,6 +125,6 @@ def answer(scheduler: Scheduler, waiting: Waiting, value: Value, sender: str = "
         scheduler.fail(waiting.frame, waiting.node, Failure.of_executor("Rejected", message), NO_META)
 
 
-def _done(scheduler: Scheduler, frame: Frame, index: int, value: Value) -> None:
+def _done(scheduler: State, frame: Frame, index: int, value: Value) -> None:
     scheduler.log.append((DONE_EVENT, frame.id, index, value, NO_META))
-    scheduler.complete(frame, index, value, False)
+    completion.complete(scheduler, frame, index, value, False)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from promissory.executor.protocol.events import FAILED as FAILED_EVENT
 from promissory.executor.protocol.events import ITEMS, NO_META, OPENED, Meta, value_of
+from promissory.executor.scheduler import completion
 from promissory.executor.scheduler import frame_failure as failing
 from promissory.executor.scheduler import propagation as endings
 from promissory.executor.scheduler.frame import FAILED, OPEN, PENDING, SKIPPED, FailedNode, Frame, Part
@@ -20,7 +21,7 @@ from promissory.planner.plan.model import Value
 from promissory.planner.plan.specs import Map
 
 if TYPE_CHECKING:
-    from promissory.executor.scheduler.scheduler import Scheduler
+    from promissory.executor.scheduler.state import State
 
 EMPTY = b"\x90"
 """An empty list."""
@@ -81,7 +82,7 @@ class Mapping:
         return self.failed > 0 and self.total - self.failed < self.spec.min_success_ratio * self.total - _CLOSE
 
 
-def is_settled(scheduler: Scheduler, frame: Frame) -> bool:
+def is_settled(scheduler: State, frame: Frame) -> bool:
     """Whether a frame is, or is in, a failed item of a map that does without it."""
     while frame.parent is not None:
         parent = frame.parent
@@ -92,7 +93,7 @@ def is_settled(scheduler: Scheduler, frame: Frame) -> bool:
     return False
 
 
-def begin(scheduler: Scheduler, frame: Frame, index: int, chunks: list[Any], meta: Meta) -> None:
+def begin(scheduler: State, frame: Frame, index: int, chunks: list[Any], meta: Meta) -> None:
     """The lists of a map were cut: (count, [part of each list]) of each chunk, as trees."""
     counts = [count for count, _ in chunks]
     problem = scheduler.limits.items(sum(counts), frame.path_of(index))
@@ -105,12 +106,12 @@ def begin(scheduler: Scheduler, frame: Frame, index: int, chunks: list[Any], met
         frame, index, [(count, [value_of(tree) for tree in parts]) for count, parts in chunks], counts
     )
     if not chunks:
-        scheduler.complete(frame, index, EMPTY, True)
+        completion.complete(scheduler, frame, index, EMPTY, True)
     else:
         scheduler.ready.append((frame, index))
 
 
-def open_next(scheduler: Scheduler, frame: Frame, index: int, child: int | None = None) -> None:
+def open_next(scheduler: State, frame: Frame, index: int, child: int | None = None) -> None:
     """Open a map's next chunk, if there is one."""
     mapping = scheduler.maps[frame.id, index]
     if mapping.next >= len(mapping.chunks):
@@ -152,12 +153,12 @@ def open_next(scheduler: Scheduler, frame: Frame, index: int, child: int | None 
         scheduler.ready.append((frame, index))
 
 
-def _mapping(scheduler: Scheduler, frame: Frame) -> Mapping:
+def _mapping(scheduler: State, frame: Frame) -> Mapping:
     assert frame.parent is not None
     return scheduler.maps[frame.parent.id, frame.slot]
 
 
-def begin_items(scheduler: Scheduler, frame: Frame) -> None:
+def begin_items(scheduler: State, frame: Frame) -> None:
     """A chunk begins: what waits for nothing is ready, as far as so many items may be under way."""
     first = frame.topology.first
     if _mapping(scheduler, frame).spec.concurrency is None:
@@ -166,7 +167,7 @@ def begin_items(scheduler: Scheduler, frame: Frame) -> None:
         items_are_ready(scheduler, frame, first[::-1])
 
 
-def items_are_ready(scheduler: Scheduler, frame: Frame, indices: list[int]) -> None:
+def items_are_ready(scheduler: State, frame: Frame, indices: list[int]) -> None:
     """These nodes of a chunk wait for nothing but, maybe, for others to end; the first is to be the first."""
     before = len(scheduler.ready)
     for index in indices:
@@ -174,7 +175,7 @@ def items_are_ready(scheduler: Scheduler, frame: Frame, indices: list[int]) -> N
     scheduler.ready[before:] = scheduler.ready[: before - 1 : -1] if before else scheduler.ready[::-1]
 
 
-def find_under_way(scheduler: Scheduler, frame: Frame, asleep: set[tuple[int, int]]) -> None:
+def find_under_way(scheduler: State, frame: Frame, asleep: set[tuple[int, int]]) -> None:
     """After a replay: the items of a chunk that have begun and not ended."""
     under_way = _mapping(scheduler, frame).under_way
     under_way.update(
@@ -184,7 +185,7 @@ def find_under_way(scheduler: Scheduler, frame: Frame, asleep: set[tuple[int, in
     )
 
 
-def item_is_ready(scheduler: Scheduler, frame: Frame, index: int) -> None:
+def item_is_ready(scheduler: State, frame: Frame, index: int) -> None:
     """An item (or what is before or behind it) waits for nothing but, maybe, for others to end."""
     mapping = _mapping(scheduler, frame)
     limit = mapping.spec.concurrency
@@ -197,7 +198,7 @@ def item_is_ready(scheduler: Scheduler, frame: Frame, index: int) -> None:
         mapping.queue.append((frame, index))
 
 
-def item_ended(scheduler: Scheduler, frame: Frame, index: int) -> None:
+def item_ended(scheduler: State, frame: Frame, index: int) -> None:
     """An item has ended, however: another may begin."""
     mapping = _mapping(scheduler, frame)
     mapping.ended += 1
@@ -232,7 +233,7 @@ def _make_ready_in_order(ready: list[tuple[Frame, int]], frame: Frame, index: in
     ready.insert(len(ready) - low, (frame, index))
 
 
-def item_ended_badly(scheduler: Scheduler, frame: Frame, index: int, state: int, failed: FailedNode | None) -> None:
+def item_ended_badly(scheduler: State, frame: Frame, index: int, state: int, failed: FailedNode | None) -> None:
     """An item failed or was skipped; or what makes an item's input, or the list of what they give, failed."""
     topology = frame.topology
     assert frame.parent is not None
@@ -269,7 +270,7 @@ def _end_in_chunk(frame: Frame, index: int, state: int, failed: FailedNode | Non
         frame.drop_taken(index)
 
 
-def _look_at_chunk(scheduler: Scheduler, frame: Frame, mapping: Mapping) -> None:
+def _look_at_chunk(scheduler: State, frame: Frame, mapping: Mapping) -> None:
     """A chunk with items that did not succeed is kept when only its list is left to make."""
     if frame.remaining > 1:
         return
@@ -278,7 +279,7 @@ def _look_at_chunk(scheduler: Scheduler, frame: Frame, mapping: Mapping) -> None
     _go_on(scheduler, mapping)
 
 
-def chunk_done(scheduler: Scheduler, frame: Frame, value: Value) -> tuple[Frame, int, Value, bool] | None:
+def chunk_done(scheduler: State, frame: Frame, value: Value) -> tuple[Frame, int, Value, bool] | None:
     """A chunk has its list. Gives the map's node and value if that was all of it."""
     mapping = _mapping(scheduler, frame)
     assert frame.part is not None
@@ -287,13 +288,13 @@ def chunk_done(scheduler: Scheduler, frame: Frame, value: Value) -> tuple[Frame,
     return _next(scheduler, mapping)
 
 
-def _go_on(scheduler: Scheduler, mapping: Mapping) -> None:
+def _go_on(scheduler: State, mapping: Mapping) -> None:
     ended = _next(scheduler, mapping)
     if ended is not None:
-        scheduler.complete(*ended)
+        completion.complete(scheduler, *ended)
 
 
-def _next(scheduler: Scheduler, mapping: Mapping) -> tuple[Frame, int, Value, bool] | None:
+def _next(scheduler: State, mapping: Mapping) -> tuple[Frame, int, Value, bool] | None:
     """What comes next once all items have ended: the map fails, is skipped, takes None for what did not succeed, or joins its lists."""
     frame, index = mapping.frame, mapping.index
     if mapping.ended < mapping.total:
@@ -325,13 +326,13 @@ def _next(scheduler: Scheduler, mapping: Mapping) -> tuple[Frame, int, Value, bo
     return None
 
 
-def _drop_inner(scheduler: Scheduler, frame: Frame) -> None:
+def _drop_inner(scheduler: State, frame: Frame) -> None:
     """The frames of items that failed are kept no more: the map does without them."""
     for inner in frame.inside():
         failing.drop(scheduler, inner)
 
 
-def _fall_short(scheduler: Scheduler, mapping: Mapping) -> None:
+def _fall_short(scheduler: State, mapping: Mapping) -> None:
     frame, index = mapping.frame, mapping.index
     assert mapping.worst is not None
     failed = mapping.worst[1]
@@ -342,13 +343,13 @@ def _fall_short(scheduler: Scheduler, mapping: Mapping) -> None:
     endings.fail_node(scheduler, frame, index, failed)
 
 
-def forget(scheduler: Scheduler, frame: Frame, index: int) -> None:
+def forget(scheduler: State, frame: Frame, index: int) -> None:
     """A map's node has ended badly, and that stands: its frames go."""
     for one in scheduler.maps.pop((frame.id, index)).open.values():
         failing.drop(scheduler, one)
 
 
-def forgive(scheduler: Scheduler) -> None:
+def forgive(scheduler: State) -> None:
     """A resume: items that failed are to be tried again if their map can't succeed without them."""
     forgiven = []
     for mapping in scheduler.maps.values():
@@ -367,7 +368,7 @@ def forgive(scheduler: Scheduler) -> None:
         frame.recount()
 
 
-def loaded(scheduler: Scheduler) -> None:
+def loaded(scheduler: State) -> None:
     """After a snapshot: maps whose items have all ended go on from there."""
     for frame in scheduler.frames.values():
         if frame.part is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from promissory.executor.protocol.events import Meta
 from promissory.executor.protocol.failure import Failure
+from promissory.executor.scheduler import completion
 from promissory.executor.scheduler import frame_failure as failing
 from promissory.executor.scheduler import maps as mapped
 from promissory.executor.scheduler.frame import (
@@ -33,7 +34,7 @@ from promissory.planner.plan.triggers import admits_failure, verdict
 from promissory.typesys.wire import codec_for
 
 if TYPE_CHECKING:
-    from promissory.executor.scheduler.scheduler import Scheduler
+    from promissory.executor.scheduler.state import State
 
 
 def handles(topology: Topology, index: int, of: int | None = None) -> bool:
@@ -47,7 +48,7 @@ def handles(topology: Topology, index: int, of: int | None = None) -> bool:
 # --- nodes ---
 
 
-def fail(scheduler: Scheduler, frame: Frame, index: int, failure: Failure, meta: Meta) -> None:
+def fail(scheduler: State, frame: Frame, index: int, failure: Failure, meta: Meta) -> None:
     """A node has failed for good by itself."""
     key = (frame.id, index)
     failed = FailedNode(frame.exact_path_of(index, scheduler.iteration(*key)), frame.id, index, failure, meta[3])
@@ -55,19 +56,19 @@ def fail(scheduler: Scheduler, frame: Frame, index: int, failure: Failure, meta:
     fail_node(scheduler, frame, index, failed)
 
 
-def fail_node(scheduler: Scheduler, frame: Frame, index: int, failed: FailedNode) -> None:
+def fail_node(scheduler: State, frame: Frame, index: int, failed: FailedNode) -> None:
     """A node has failed, by itself or because its frame has."""
     scheduler.ending.append((frame, index, FAILED, failed))
     _end_all(scheduler)
 
 
-def end(scheduler: Scheduler, frame: Frame, index: int, state: int) -> None:
+def end(scheduler: State, frame: Frame, index: int, state: int) -> None:
     """A node is SKIPPED or CANCELLED."""
     scheduler.ending.append((frame, index, state, None))
     _end_all(scheduler)
 
 
-def _end_all(scheduler: Scheduler) -> None:
+def _end_all(scheduler: State) -> None:
     """Work off what ends, and what that ends, without recursion."""
     if scheduler.is_ending:
         return
@@ -79,7 +80,7 @@ def _end_all(scheduler: Scheduler) -> None:
         scheduler.is_ending = False
 
 
-def _end_one(scheduler: Scheduler, frame: Frame, index: int, state: int, failed: FailedNode | None) -> None:
+def _end_one(scheduler: State, frame: Frame, index: int, state: int, failed: FailedNode | None) -> None:
     if frame.state(index) in ENDED or frame.id not in scheduler.frames:
         return
     key = (frame.id, index)
@@ -98,7 +99,7 @@ def _end_one(scheduler: Scheduler, frame: Frame, index: int, state: int, failed:
         mapped.forget(scheduler, frame, index)
 
 
-def mark(scheduler: Scheduler, frame: Frame, index: int, state: int, failed: FailedNode | None) -> None:
+def mark(scheduler: State, frame: Frame, index: int, state: int, failed: FailedNode | None) -> None:
     """A node has ended in this state."""
     if frame.topology.standby and frame.is_going(index):
         frame.going -= 1
@@ -115,7 +116,7 @@ def mark(scheduler: Scheduler, frame: Frame, index: int, state: int, failed: Fai
         frame.drop_taken(index)  # what failed may be tried again, and keeps its inputs
 
 
-def _after(scheduler: Scheduler, frame: Frame, fallen: Iterable[int]) -> None:
+def _after(scheduler: State, frame: Frame, fallen: Iterable[int]) -> None:
     """What a frame comes to after nodes of it have ended badly."""
     _fail_unhandled(scheduler, frame, fallen)
     if frame.failing is not None:
@@ -123,15 +124,15 @@ def _after(scheduler: Scheduler, frame: Frame, fallen: Iterable[int]) -> None:
     if frame.remaining and frame.topology.standby:
         release_standby(scheduler, frame)
     if frame.remaining == 0 and frame.id in scheduler.frames:
-        scheduler.leave(frame)
+        completion.leave(scheduler, frame)
 
 
-def release(scheduler: Scheduler, frame: Frame, index: int) -> None:
+def release(scheduler: State, frame: Frame, index: int) -> None:
     """A node is done: what becomes of those that wait for it, where triggers or failures have a say."""
     _fail_unhandled(scheduler, frame, spread(scheduler, frame, [index]))
 
 
-def _fail_unhandled(scheduler: Scheduler, frame: Frame, fallen: Iterable[int]) -> None:
+def _fail_unhandled(scheduler: State, frame: Frame, fallen: Iterable[int]) -> None:
     """A frame fails of the first node that has failed and that nothing in it handles."""
     for index in fallen:
         if frame.failing is None and is_unhandled(frame, index):
@@ -139,7 +140,7 @@ def _fail_unhandled(scheduler: Scheduler, frame: Frame, fallen: Iterable[int]) -
             frame_fails(scheduler, frame, frame.failures[index])
 
 
-def spread(scheduler: Scheduler, frame: Frame, ended: list[int], doomed: int | None = None) -> list[int]:
+def spread(scheduler: State, frame: Frame, ended: list[int], doomed: int | None = None) -> list[int]:
     """What becomes of what follows nodes that have ended; gives those that have failed with them.
 
     Args:
@@ -208,7 +209,10 @@ def _verdict(frame: Frame, index: int) -> str:
     states = {one: frame.state(one) for one in before}
     failed = sum(state in BADLY for state in states.values())
     skipped = [one for one, state in states.items() if state == SKIPPED]
-    if frame.topology.rescues(index) is not None:
+    source = frame.topology.rescues(index)
+    if source is not None:
+        if states[source] == CANCELLED:
+            return "fail"  # it was never tried to its end, because its frame failed: there is nothing to stand in for
         return "skip" if skipped else "run"
     if failed and not handles(frame.topology, index):
         return "fail"
@@ -251,7 +255,7 @@ def value_for(frame: Frame, index: int, binding: Binding, parameter: Parameter) 
     return parameter.default if parameter.default is not None else codec_for(parameter.type).encode(None)
 
 
-def release_standby(scheduler: Scheduler, frame: Frame) -> None:
+def release_standby(scheduler: State, frame: Frame) -> None:
     """Nodes on standby that nothing can send the run to any more are skipped: nothing of the frame goes on, and what is left waits for them."""
     if frame.going:
         return
@@ -267,7 +271,7 @@ def release_standby(scheduler: Scheduler, frame: Frame) -> None:
 # --- what a frame comes to ---
 
 
-def frame_fails(scheduler: Scheduler, frame: Frame, failed: FailedNode) -> None:
+def frame_fails(scheduler: State, frame: Frame, failed: FailedNode) -> None:
     """Nothing in a frame handles a failure: it fails, and what is above it, as far as nothing there handles it."""
     while frame.failing is None:
         frame.failing, frame.mixed = failed, True
@@ -283,7 +287,7 @@ def frame_fails(scheduler: Scheduler, frame: Frame, failed: FailedNode) -> None:
         frame = parent
 
 
-def dooms(scheduler: Scheduler, frame: Frame, index: int, failed: FailedNode) -> bool:
+def dooms(scheduler: State, frame: Frame, index: int, failed: FailedNode) -> bool:
     """A node will fail, since the frame that it stands for does; whether the frame that it is in fails, too."""
     frame.mixed = True
     frame.failures = frame.failures or {}
@@ -297,6 +301,6 @@ def may_start(frame: Frame, index: int) -> bool:
     return not frame.frozen or frame.exempt or handles(frame.topology, index)
 
 
-def is_of_the_runs_failure(scheduler: Scheduler, frame: Frame, index: int) -> bool:
+def is_of_the_runs_failure(scheduler: State, frame: Frame, index: int) -> bool:
     """Whether a node handles a failure of which the run fails: it may end nothing otherwise (rule X6)."""
     return scheduler.failure is not None and (frame.exempt or handles(frame.topology, index))

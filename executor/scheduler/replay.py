@@ -25,9 +25,9 @@ from promissory.executor.protocol.events import (
     Event,
 )
 from promissory.executor.protocol.failure import Failure
+from promissory.executor.scheduler import completion, gates
 from promissory.executor.scheduler import expansion as opening
 from promissory.executor.scheduler import frame_failure as failing
-from promissory.executor.scheduler import gates
 from promissory.executor.scheduler import maps as mapped
 from promissory.executor.scheduler import propagation as endings
 from promissory.executor.scheduler.calls import Sleeping, Tries
@@ -90,7 +90,7 @@ def _take(scheduler: Scheduler, event: Event) -> None:
     if kind == DONE:
         if (event[1], event[2]) in scheduler.waiting:  # a gate's answer
             waiting = scheduler.waiting.pop((event[1], event[2]))
-            scheduler.complete(waiting.frame, waiting.node, event[3], False)
+            completion.complete(scheduler, waiting.frame, waiting.node, event[3], False)
         else:
             scheduler.done(event[1], event[2], event[3], event[4])
     elif kind == RESUMED:

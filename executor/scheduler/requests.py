@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from promissory.executor.protocol.events import SIGNALLED, Meta
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.messages import HAS, LACKS
+from promissory.executor.scheduler import completion
 from promissory.executor.scheduler import expansion as opening
 from promissory.executor.scheduler import propagation as endings
 from promissory.executor.scheduler.frame import DONE, ENDED, PENDING, SKIPPED, Frame, Repeat
@@ -30,7 +31,7 @@ from promissory.planner.body.channel import merged
 from promissory.planner.plan.format import futures_from_bytes
 
 if TYPE_CHECKING:
-    from promissory.executor.scheduler.scheduler import Scheduler
+    from promissory.executor.scheduler.state import State
 
 
 class Refused(Exception):
@@ -38,7 +39,7 @@ class Refused(Exception):
 
 
 def take(
-    scheduler: Scheduler,
+    scheduler: State,
     frame: Frame,
     index: int,
     outcome: tuple[str, Any],
@@ -78,7 +79,7 @@ def take(
 
 
 def _follow(
-    scheduler: Scheduler,
+    scheduler: State,
     frame: Frame,
     index: int,
     outcome: tuple[str, Any],
@@ -111,7 +112,7 @@ def _follow(
         opening.splice(scheduler, id, frame, index, plan, header, repeat, bool(asked.get("loops")), signalled=True)
         _leave_to_nodes(scheduler, id, asked)
     elif id < 0:
-        scheduler.complete(frame, index, payload, False)
+        completion.complete(scheduler, frame, index, payload, False)
     else:
         plan, header = futures_from_bytes(asked["futures"])
         opening.splice(scheduler, id, frame, index, plan, header, frame.repeat, False, signalled=True)
@@ -121,14 +122,14 @@ def _follow(
             scheduler.make_ready(frame, (node,))
 
 
-def _leave_to_nodes(scheduler: Scheduler, id: int, asked: dict[str, Any]) -> None:
+def _leave_to_nodes(scheduler: State, id: int, asked: dict[str, Any]) -> None:
     """Calls that stand for nodes which are there are left to them."""
     for _, call, node in asked.get("next", ()):
         if node >= 0 and call >= 0:
             endings.end(scheduler, scheduler.frames[id], call, SKIPPED)
 
 
-def _looked_up(scheduler: Scheduler, frame: Frame, index: int, asked: dict[str, Any], path: str) -> dict[str, Any]:
+def _looked_up(scheduler: State, frame: Frame, index: int, asked: dict[str, Any], path: str) -> dict[str, Any]:
     """The targets that are nodes of the frame, by number. Raises `Refused`."""
     if "next" not in asked:
         return asked
@@ -143,7 +144,7 @@ def _looked_up(scheduler: Scheduler, frame: Frame, index: int, asked: dict[str, 
     return {**asked, "next": targets}
 
 
-def _node_of(scheduler: Scheduler, frame: Frame, index: int, name: str, must: bool, jumps: bool, lacks: bool) -> int:
+def _node_of(scheduler: State, frame: Frame, index: int, name: str, must: bool, jumps: bool, lacks: bool) -> int:
     topology = frame.topology
     if frame.part is not None:
         if must:
@@ -182,7 +183,7 @@ def _node_of(scheduler: Scheduler, frame: Frame, index: int, name: str, must: bo
     )
 
 
-def _first_waiting(scheduler: Scheduler, frame: Frame, index: int, name: str, only_asleep: bool) -> int | None:
+def _first_waiting(scheduler: State, frame: Frame, index: int, name: str, only_asleep: bool) -> int | None:
     """The first node of this name, but for the one that asks, that has not started.
 
     Nodes in front that are neither waiting nor ready any more are passed over for good, so that many requests cost no more than the nodes that they find.
@@ -209,7 +210,7 @@ def _is_behind(topology: Topology, node: int, index: int) -> bool:
     return any(one in above for one in topology.followers(index))
 
 
-def _has_not_started(scheduler: Scheduler, frame: Frame, index: int) -> bool:
+def _has_not_started(scheduler: State, frame: Frame, index: int) -> bool:
     key = (frame.id, index)
     tables = (scheduler.in_flight, scheduler.tries, scheduler.loops, scheduler.holding)
     return frame.state(index) == PENDING and not any(key in table for table in tables)
@@ -250,7 +251,7 @@ def _send_to(frame: Frame, index: int, node: int, jumps: bool) -> bool:
     return is_free
 
 
-def _skip_followers(scheduler: Scheduler, frame: Frame, index: int, target: int) -> None:
+def _skip_followers(scheduler: State, frame: Frame, index: int, target: int) -> None:
     """Skip what follows a node that jumped away, as far as nothing else leads there."""
     topology = frame.topology
     found: list[int] = []

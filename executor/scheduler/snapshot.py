@@ -20,8 +20,9 @@ from promissory.executor.scheduler.frame import CANCELLED, FailedNode, Frame, Pa
 from promissory.executor.scheduler.maps import Mapping
 from promissory.executor.scheduler.replay import find_ready
 from promissory.executor.scheduler.scheduler import ROOT_IDENTITY, Scheduler
-from promissory.planner.plan.format import older_shape_from_bytes, shape_bytes, shape_from_bytes
 from promissory.planner.plan.model import Value
+from promissory.planner.plan.older_shapes import older_shape_from_bytes
+from promissory.planner.plan.shape_format import shape_bytes, shape_from_bytes
 from promissory.typesys.canonical import pack, unpack, unpack_each
 from promissory.typesys.errors import FormatError
 

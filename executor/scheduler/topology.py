@@ -30,18 +30,17 @@ from __future__ import annotations
 from array import array
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
-from itertools import accumulate
-from typing import Any, Final
+from typing import Final
 
-from promissory.planner.plan.format import callee_bytes, shape_bytes
+from promissory.executor.scheduler.chunk_graph import graph_of_chunk
+from promissory.executor.scheduler.shape_code import ShapeCode
+from promissory.planner.plan.interfaces import target_interface
 from promissory.planner.plan.model import (
     CALL,
     ERROR,
     GATE,
     INPUT,
-    LIST,
     MAP,
     MERGE,
     NODE,
@@ -50,7 +49,6 @@ from promissory.planner.plan.model import (
     Binding,
     Callee,
     Graph,
-    Output,
     Parameter,
     Shape,
     leaves,
@@ -61,9 +59,6 @@ from promissory.planner.plan.node_failure import failure_type
 from promissory.planner.plan.policy import Policy, overridden
 from promissory.planner.plan.specs import Map
 from promissory.planner.plan.triggers import DEFAULT
-from promissory.planner.plan.verify import target_interface
-from promissory.typesys.canonical import digest, pack
-from promissory.typesys.infer import mentions_opaque
 from promissory.typesys.types import ListType, Type
 
 Counts = bytearray | array  # type: ignore[type-arg]
@@ -289,66 +284,10 @@ class Topology:
         if found is None:
             if len(self._chunks) >= _CHUNKS_KEPT:
                 self._chunks.clear()
-            found = self._chunks[key] = self._chunk(index, count)
+            items, is_plain = graph_of_chunk(self, index, count)
+            found = self._chunks[key] = Topology(self.shape, self.number, self.code, items, plain=is_plain)
+            found.chunk_of = key
         return found
-
-    def _chunk(self, index: int, count: int) -> Topology:
-        spec, graph = self.graph.specs[index], self.graph
-        assert isinstance(spec, Map)
-        interface = target_interface(self.shape, graph, index)
-        one = (
-            self.shape.graphs[graph.targets[index]].inputs
-            if spec.over_graph
-            else self.callee(index).interface.parameters
-        )
-        inputs = tuple(
-            replace(parameter, type=self._given_type(index, at) if at in spec.mapped else own.type, default=own.default)
-            for at, (parameter, own) in enumerate(zip(interface.parameters, one, strict=True))
-        )
-        given = self.plan_inputs[index]
-        rows = [
-            pack(
-                [
-                    None if binding is None else [INPUT, at, [item]] if at in spec.mapped else [INPUT, at]
-                    for at, binding in enumerate(given)
-                ]
-            )
-            for item in range(count)
-        ]
-        assert isinstance(interface.result, ListType)
-        policy = {
-            name: value
-            for name, value in graph.overrides.get(index, {}).items()
-            if name not in ("name", "trigger", "standby")
-        }
-        items = Graph(
-            graph.name,
-            inputs,
-            (Output("result", interface.result, [LIST, list(range(count))]),),
-            bytes([PLAN if spec.over_graph else CALL]) * count,
-            array("I", [graph.targets[index]]) * count,
-            array("I", accumulate(map(len, rows), initial=0)),
-            b"".join(rows),
-            {},
-            dict.fromkeys(range(count), policy) if policy else {},
-        )
-        made = Topology(
-            self.shape, self.number, self.code, items, plain=not spec.over_graph and self._cached_target(index, policy)
-        )
-        made.chunk_of = (index, count)
-        return made
-
-    def _cached_target(self, index: int, policy: dict[str, Any]) -> bool:
-        return bool(policy.get("cache", self.callee(index).policy.cache))
-
-    def _given_type(self, index: int, at: int) -> Type:
-        """The type of the list of items that a mapped parameter is given."""
-        binding = self.plan_inputs[index][at]
-        type = self.leaf_type(binding)
-        wanted = target_interface(self.shape, self.graph, index).parameters[at].type
-        given = type if isinstance(type, ListType) else wanted
-        spec = self.graph.specs[index]
-        return given.item if isinstance(spec, Map) and at in spec.flat and isinstance(given, ListType) else given
 
     def result_type(self, index: int) -> Type:
         """The type of what a node or joint gives."""
@@ -429,38 +368,6 @@ def _small(counts: list[int]) -> Counts:
     return bytearray(counts) if max(counts, default=0) < 255 else array("I", counts)
 
 
-class ShapeCode:
-    """The callees of a shape as this run calls them; a resume after a code change replaces some (rule R6)."""
-
-    def __init__(self, shape: Shape) -> None:
-        self.digest = digest("shape", shape_bytes(shape))
-        self._overridden = {name for graph in shape.graphs for entries in graph.overrides.values() for name in entries}
-        self.use(shape.callees)
-
-    def use(self, callees: tuple[Callee, ...]) -> None:
-        """Call these from now on."""
-        self.callees = callees
-        self.definitions = [callee_bytes(callee) for callee in callees]
-        self.governed = [
-            callee.policy.timeout is not None
-            or callee.policy.pool is not None
-            or callee.policy.resources is not None
-            or callee.policy.cache
-            for callee in callees
-        ]
-        self.plain = [
-            callee.kind == "task" and not governed for callee, governed in zip(callees, self.governed, strict=True)
-        ]
-        self.limits_loops = "max_iterations" in self._overridden or any(
-            callee.policy.max_iterations is not None for callee in callees
-        )
-        self.caches = "cache" in self._overridden or any(callee.policy.cache for callee in callees)
-        self.commits_each = "commit" in self._overridden or any(callee.policy.commit == "each" for callee in callees)
-        wide = [callee for callee in callees if callee.policy.resources is not None and callee.policy.resources.cpu > 1]
-        self.weighted = bool(wide) or "resources" in self._overridden
-        self.keyed = [not any(mentions_opaque(p.type) for p in callee.interface.parameters) for callee in callees]
-
-
 _KEPT: Final = 256
 _ANCESTRIES_KEPT: Final = 16
 _CHUNKS_KEPT: Final = 64
@@ -469,7 +376,7 @@ _CHUNKS_KEPT: Final = 64
 class Topologies:
     """The topologies used last. Frames hold their own; this table only lets frames of one shape share.
 
-    Shapes are one object for equal bytes while they are in use (`promissory.planner.plan.format.shape_from_bytes`), so they are told apart by identity.
+    Shapes are one object for equal bytes while they are in use (`promissory.planner.plan.shape_format.shape_from_bytes`), so they are told apart by identity.
     """
 
     def __init__(self) -> None:

@@ -1,1 +1,1 @@
-"""Where everything that a run is lies: keys and bytes under one URL."""
+"""The store of all data of runs: keys and bytes under one URL."""

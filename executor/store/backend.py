@@ -1,17 +1,18 @@
-"""What a kind of storage has to be able to do for a store, and which one a URL means.
+"""The `Backend` protocol, which each kind of storage implements for a store, and the storage that a URL means.
 
-========================= ======================= ================================================================
-URL                       storage                 of two writers of one key at one time
-========================= ======================= ================================================================
-`/a/path`, `file://`      `promissory.executor.store.local_files`  one creates (hard link)
-`memory://name`           `promissory.executor.store.memory`       one creates (a lock); this process only
-`s3://bucket/prefix`      `promissory.executor.store.object_store` one creates (If-None-Match); needs promissory[s3]
-`gs://bucket/prefix`      `promissory.executor.store.object_store` one creates (ifGenerationMatch=0); needs promissory[gs]
-`abfs://container/prefix` `promissory.executor.store.object_store` one creates (If-None-Match); needs promissory[abfs]
-`single+URL`              `promissory.executor.store.object_store` both may: any fsspec URL, for one writer at a time
-========================= ======================= ================================================================
+========================= ================ ================================================================
+URL                       module           of two writers of one key at one time
+========================= ================ ================================================================
+`/a/path`, `file://`      `local_files`    one creates (hard link)
+`memory://name`           `memory`         one creates (a lock); this process only
+`s3://bucket/prefix`      `object_store`   one creates (If-None-Match); needs promissory[s3]
+`gs://bucket/prefix`      `object_store`   one creates (ifGenerationMatch=0); needs promissory[gs]
+`abfs://container/prefix` `object_store`   one creates (If-None-Match); needs promissory[abfs]
+`single+URL`              `object_store`   both may: any fsspec URL, for one writer at a time
+========================= ================ ================================================================
 
-Credentials come from the environment, as each library reads them; a URL that holds some is refused, since URLs are stored and shown.
+Credentials come from the environment, as each library reads them. A URL that holds credentials is refused, since URLs
+are stored and shown.
 """
 
 from __future__ import annotations
@@ -47,11 +48,11 @@ _MISTYPED: Final = re.compile(r"(s3|gs|gcs|abfs|az):/*")
 
 
 class Backend(Protocol):
-    """What a kind of storage can do. Keys are relative, with `/`.
+    """A kind of storage, by its verbs. Keys are relative, with `/`.
 
     Attributes:
         near: whether a verb takes microseconds, and not a way over a network.
-        lasting: whether another process finds what this one leaves.
+        lasting: whether another process finds the keys that this one leaves.
         grows: whether a key can be added to at its end.
     """
 
@@ -74,7 +75,7 @@ class Backend(Protocol):
 
 
 def is_passing(error: OSError) -> bool:
-    """Whether an error of a storage may be gone when the same is tried again (rule J6).
+    """Whether an error of a storage may be gone when the same verb is tried again (rule J6).
 
     >>> is_passing(TimeoutError()), is_passing(PermissionError(13, "Permission denied"))
     (True, False)
@@ -113,13 +114,15 @@ def _object_store(url: str, scheme: str, single: bool) -> tuple[str, Backend]:
     before, at, _ = rest.rpartition("@")
     if (at and ":" in before) or "#" in rest or "?" in rest:
         raise UnsupportedStore(
-            f"a {scheme}:// store is given with credentials or options in its URL, which is stored and shown: put them into the environment"
+            f"a {scheme}:// store is given with credentials or options in its URL, which is stored and shown: "
+            "put them into the environment"
         )
     if not rest.partition("/")[0]:
         raise UnsupportedStore(f"the store {url} names no bucket: write {scheme}://BUCKET/PREFIX")
     if scheme not in _FAMILIES and not single:
         raise UnsupportedStore(
-            f"the store {url} can't be shared: {scheme}:// can't create a key so that of two writers one wins. Use file://, s3://, gs:// or abfs://; or, if only "
+            f"the store {url} can't be shared: {scheme}:// can't create a key so that of two writers one wins. "
+            "Use file://, s3://, gs:// or abfs://; or, if only "
             f"one process at a time will ever work with this store, say so: {SINGLE}{url}"
         )
     from promissory.executor.store.object_store import ObjectStore

@@ -1,8 +1,10 @@
 """fsspec's file systems for object stores, built so that one verb is one request whose end is known.
 
-Endpoint and credentials come from the environment, as each library reads them; none is ever passed, so none is in what a file system says of itself. Three things are turned off, in each
-library where it hides: listing caches (they would hide what another process wrote), the library's own retries, and aiohttp's silent second try after a lost connection. With the
-last two on, a creation can lose to itself without anybody knowing. The switches are partly private names of the libraries; a test counts requests, and fails if one has gone.
+Endpoint and credentials come from the environment, as each library reads them. None is ever passed, so the text form of
+a file system holds none. Three features are turned off, in each library where they hide: listing caches (they would
+hide keys that another process wrote), the library's own retries, and aiohttp's silent second try after a lost
+connection. With the last two on, a creation could lose to itself unnoticed. The switches are partly private names of
+the libraries; a test counts requests, and fails if a switch has gone.
 
 ============ ==================================================================================================
 family       environment
@@ -26,20 +28,20 @@ _LARGEST: Final = 5 << 30
 _PLAIN: Final = {"use_listings_cache": False, "skip_instance_cache": True}
 
 IN_ONE_REQUEST: Final = {"s3": {"chunksize": _LARGEST}, "gs": {"chunksize": _LARGEST << 10}, "abfs": {}}
-"""What keeps a library from sending a large value in parts."""
+"""The options that keep each library from sending a large value in parts."""
 
 
 def file_system(url: str, family: str | None) -> tuple[Any, str]:
     """The file system of a URL, and the path in it.
 
     Args:
-        url: without credentials.
-        family: `s3`, `gs`, `abfs`; None for whatever else fsspec knows.
+        url: the URL, without credentials.
+        family: `s3`, `gs`, `abfs`; None for any other that fsspec knows.
 
     Raises:
-        UnsupportedStore: its library is not installed, or can't make sense of the environment.
+        UnsupportedStore: the URL's library is not installed, or can't make sense of the environment.
     """
-    # aiohttp warns of every body above 1 MiB that is given whole; to give it in parts is what is to be avoided here
+    # aiohttp warns of each body above 1 MiB that is given whole. Here bodies are given whole on purpose.
     warnings.filterwarnings("ignore", "Sending a large body directly", ResourceWarning)
     try:
         if family is None:

@@ -1,4 +1,5 @@
-"""What a worker reads and writes that shares no store with its executor: contents that travel with batches and outcomes (rule J5)."""
+"""The storage of a worker that shares no store with its executor: contents travel with batches and outcomes (rule
+J5)."""
 
 from __future__ import annotations
 
@@ -9,12 +10,12 @@ from promissory.executor.store.keys import is_replaced
 
 
 class Carried:
-    """What a batch brought, and what its outcomes take along.
+    """The contents that a batch brought, and those that its outcomes take along.
 
-    A log's offsets are those in the executor's store, since only this worker adds to it.
+    A log's offsets are those in the executor's store, since only this worker adds to the log.
 
     Attributes:
-        send: takes what is to be stored at once, whatever becomes of the outcome: what may be replaced.
+        send: takes a content that may be replaced. That content is stored at once, even if the outcome never comes.
     """
 
     near = True
@@ -28,11 +29,11 @@ class Carried:
         self.send: Callable[[str, bytes], None] | None = None
 
     def bring(self, contents: list[list[Any]]) -> None:
-        """Have these keys to read from now on, and no others."""
+        """Take the keys that may be read from now on; no others may."""
         self._brought = dict(map(tuple, contents))
 
     def taken(self) -> list[list[Any]]:
-        """[key, bytes] of what was written since the last call; parts of a log follow each other."""
+        """[key, bytes] of each content written since the last call; parts of a log follow each other."""
         written, self._written = self._written, []
         return written
 

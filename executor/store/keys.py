@@ -1,4 +1,4 @@
-"""The names of things in a store. The only module that knows them; none is longer than an object store's key limit.
+"""The keys of a store. No other module knows them, and none is longer than an object store's key limit.
 
 ::
 
@@ -6,15 +6,15 @@
     code/<aa>/<digest>.zip                 source bundles
     plans/<aa>/<digest>.plan
     cache/<aa>/<key>                       outcome of a cached call
-    leases/<aa>/<key>/<%08d>               who is at work on a cached call that others wait for
-    runs/<run id>/manifest                 plan, inputs, options, who, versions
+    leases/<aa>/<key>/<%08d>               the run at work on a cached call that others wait for
+    runs/<run id>/manifest                 plan, inputs, options, user and machine, versions
     runs/<run id>/journal/<%020d>          segments
     runs/<run id>/code/<key>               functions that travel by value
-    runs/<run id>/snapshots/<digest>       the scheduler's state, which a segment names
+    runs/<run id>/snapshots/<digest>       the scheduler's state; a segment names it
     runs/<run id>/inbox/<nonce>            commands from other processes
     runs/<run id>/futures/<aa>/<id>.futures
     runs/<run id>/checkpoints/<aa>/<id>/<%08d>   how far attempts have come, by the epoch of the executor
-    runs/<run id>/logs/<worker>            what tasks printed
+    runs/<run id>/logs/<worker>            output of tasks
     runs/<run id>/beat                     liveness
 """
 
@@ -56,7 +56,7 @@ def plan_key(digest: bytes) -> str:
 
 
 def run_key(run_id: str, name: str) -> str:
-    """The key of something in a run's folder."""
+    """The key of a file in a run's folder."""
     return f"{RUNS}/{run_id}/{name}"
 
 
@@ -66,12 +66,12 @@ def segment_key(run_id: str, number: int) -> str:
 
 
 def snapshot_key(run_id: str, digest: bytes) -> str:
-    """The key of a snapshot of a run's state. A run's own, and no object: what it holds differs by engine."""
+    """The key of a snapshot of a run's state. It lies in the run's folder: its content differs by engine."""
     return f"{RUNS}/{run_id}/snapshots/{digest.hex()}"
 
 
 def inbox_key(run_id: str, nonce: str = "") -> str:
-    """The key of a command to a run's executor; the folder of all without one."""
+    """The key of a command to a run's executor; without a nonce, the folder of all commands."""
     return f"{RUNS}/{run_id}/inbox/{nonce}".rstrip("/")
 
 
@@ -88,7 +88,7 @@ def lease_key(digest: bytes, number: int) -> str:
 
 
 def is_segment(key: str) -> bool:
-    """Whether a key in a journal's folder is that of a segment; anything else was put there by somebody.
+    """Whether a key in a journal's folder is that of a segment. This package puts nothing else there.
 
     >>> is_segment(segment_key("census-1", 7)), is_segment("runs/census-1/journal/notes.txt")
     (True, False)
@@ -104,13 +104,13 @@ def futures_key(run_id: str, identity: bytes) -> str:
 
 
 def checkpoints_folder(run_id: str, identity: bytes) -> str:
-    """Where the checkpoints of a node, item or iteration lie, one of each executor."""
+    """The folder of the checkpoints of a node, item or iteration, one of each executor."""
     name = identity.hex()
     return f"{RUNS}/{run_id}/{CHECKPOINTS}/{name[:2]}/{name}"
 
 
 def checkpoint_key(run_id: str, identity: bytes, epoch: int) -> str:
-    """The key of what attempts leave that an executor of this epoch has begun."""
+    """The key of the checkpoint of attempts that an executor of this epoch has begun."""
     return f"{checkpoints_folder(run_id, identity)}/{epoch:08d}"
 
 
@@ -138,7 +138,8 @@ def is_log(key: str) -> bool:
 
 
 def code_key(run_id: str, name: str, digest: bytes, python: str) -> str:
-    """The key of a function that travels by value: which one, for which Python. A run's own, since it is more than its digest tells: the globals that it uses come along."""
+    """The key of a function that travels by value, for one version of Python. It lies in the run's folder, because its
+    digest doesn't tell all of it: the globals that it uses come along."""
     key = blake2b(b"code\0" + name.encode() + b"\0" + digest + python.encode(), digest_size=32).hexdigest()
     return f"{RUNS}/{run_id}/code/{key}"
 

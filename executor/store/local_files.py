@@ -1,7 +1,8 @@
-"""A store on a local (or network) file system.
+"""Storage on a local (or network) file system.
 
-Atomic create: write a temporary file in the same folder, sync it, `link` it to its name (which fails if the name is taken), unlink the temporary, sync the folder.
-So a key appears with its whole content or not at all, and of two writers one wins, also on NFS.
+A key is created atomically: write a temporary file in the same folder, sync it, `link` it to its name (which fails if
+the name is taken), unlink the temporary, sync the folder. So a key appears with its whole content or not at all, and of
+two writers one wins, also on NFS.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _TEMPORARY = ".tmp-"
 
 
 class LocalFiles:
-    """Files below a folder, which is made when first written to."""
+    """Files below a folder. The folder is made when the first key is written."""
 
     near = True
     lasting = True
@@ -42,7 +43,7 @@ class LocalFiles:
         temporary = f"{folder}/{_TEMPORARY}{secrets.token_hex(8)}"
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        except FileNotFoundError:  # somebody removed the folder
+        except FileNotFoundError:  # the folder was removed meanwhile
             self._folders.discard(folder)
             _make_folders(folder)
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
@@ -78,7 +79,8 @@ class LocalFiles:
         return True
 
     def _create_without_links(self, path: str, data: bytes, durable: bool) -> bool:
-        """For file systems without hard links: exclusive, but a crash may leave a torn file, which its check sum shows."""
+        """Create a file on a file system without hard links. One writer wins, but a crash may leave a torn file, which
+        its check sum shows."""
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except FileExistsError:
@@ -167,7 +169,8 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _make_folders(folder: str) -> None:
-    """Make a folder and those above it, each synced into its parent: it is rare, and a folder that a crash forgets takes all in it along."""
+    """Make a folder and those above it, each synced into its parent. This is rare, and a folder that a crash forgets
+    takes all its files along."""
     missing = []
     while folder and not os.path.isdir(folder):
         missing.append(folder)

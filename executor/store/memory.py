@@ -1,4 +1,4 @@
-"""A store in this process's memory: for tests, and for plain calls, which leave nothing behind."""
+"""Storage in this process's memory: for tests, and for plain calls, which leave nothing behind."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Private:
-    """A table that nobody else sees. A plain call has one, and so loads no file system."""
+    """A table of one store's own. A plain call has such a table, and so loads no file system."""
 
     near = True
     lasting = False
@@ -133,7 +133,7 @@ class Memory:
         return modified
 
     def exists(self, key: str) -> bool:
-        return self._path(key) in self._fs.store  # its own exists() looks at every key
+        return self._path(key) in self._fs.store  # fsspec's own exists() looks at every key
 
     def delete(self, key: str) -> None:
         try:

@@ -1,12 +1,16 @@
-"""A store in an object store: S3, Google Cloud Storage, Azure Blob Storage; or, for one writer at a time, anything else that fsspec knows.
+"""Storage in an object store: S3, Google Cloud Storage, Azure Blob Storage; or, for one writer at a time, any other
+storage that fsspec knows.
 
-A key is created under a condition that the server checks (`If-None-Match: *`, `ifGenerationMatch=0`), in one request, so it appears whole or not at all and of two writers one wins. "It is
-there already" is never taken on trust: the answer to my own creation may have been lost and a library may have asked again, so what is there is read, and bytes that are mine were
-written by me (what two may contend for holds a nonce).
+A key is created under a condition that the server checks (`If-None-Match: *`, `ifGenerationMatch=0`), in one request.
+So the key appears whole or not at all, and of two writers one wins. The answer that a key is there already is never
+taken on trust: the answer to this writer's own creation may have been lost, and a library may have asked again. So the
+content is read, and bytes equal to this writer's own count as written by it (a content that two writers may contend for
+holds a nonce).
 
 An object can't grow, so a log is a folder of parts, each named by the offset at which it begins.
 
-Every error of the libraries leaves this file as an `OSError`; those that may pass are `TimeoutError` or `ConnectionError`.
+Every error of the libraries leaves this module as an `OSError`; errors that may pass are `TimeoutError` or
+`ConnectionError`.
 """
 
 from __future__ import annotations
@@ -38,7 +42,7 @@ _AGAIN: Final = frozenset(
 )
 _CONNECTION_TROUBLE: Final = frozenset(
     (
-        "ClientError",  # aiohttp's; botocore's has a response, and is known by that
+        "ClientError",  # that of aiohttp; that of botocore is recognised by its response
         "HTTPClientError",
         "EndpointConnectionError",
         "ConnectionClosedError",
@@ -60,8 +64,8 @@ class ObjectStore:
     """Keys below a bucket and prefix.
 
     Args:
-        url: where.
-        family: `s3`, `gs` or `abfs`; None for what can't create under a condition.
+        url: the bucket and prefix.
+        family: `s3`, `gs` or `abfs`; None for a storage that can't create under a condition.
     """
 
     near = False
@@ -166,7 +170,7 @@ class ObjectStore:
 
     def exists(self, key: str) -> bool:
         try:
-            if self._family == "gs":  # its info() asks three times
+            if self._family == "gs":  # gcsfs's info() asks the server three times
                 self._ask(lambda: self._fs.cat_file(self._path(key), start=0, end=1))
             else:
                 self._ask(lambda: self._fs.info(self._path(key)))
@@ -183,10 +187,10 @@ class ObjectStore:
             return
 
     def sync(self, keys: Iterable[str]) -> None:
-        return  # what a server has answered for is safe
+        return  # a key is durable once the server has answered
 
     def _ask(self, action: Callable[[], T]) -> T:
-        """What an action gives; whatever a library raises becomes an `OSError` that says whether it may pass."""
+        """The result of an action. Any error of a library becomes an `OSError` whose class says whether it may pass."""
         try:
             return action()
         except Exception as error:
@@ -194,7 +198,8 @@ class ObjectStore:
 
 
 def _as_os_error(error: Exception, family: str | None) -> OSError:
-    """What an error of a library means: by the server's status and code, which stand in it or in what it was made of, and only then by its class."""
+    """The meaning of a library's error. It is found by the server's status and code, which stand in the error or in one
+    of its causes, and only then by the error's class."""
     chain: list[BaseException] = []
     one: BaseException | None = error
     while one is not None and one not in chain:
@@ -226,9 +231,9 @@ def _as_os_error(error: Exception, family: str | None) -> OSError:
 
 
 def _answer(error: BaseException) -> tuple[int, str]:
-    """The HTTP status and the code that an error has of the server, wherever its library keeps them; 0 and nothing if it has none."""
+    """The HTTP status and the code that the server gave, wherever the library's error keeps them; 0 and "" if none."""
     if type(error).__module__.startswith("aiohttp"):
-        return 0, ""  # what is wrong with an answer, in numbers of its own
+        return 0, ""  # aiohttp's numbers are its own, and say what is wrong with an answer
     response = getattr(error, "response", None)
     if isinstance(response, dict):
         said, meta = response.get("Error", {}), response.get("ResponseMetadata", {})
@@ -242,7 +247,8 @@ def _answer(error: BaseException) -> tuple[int, str]:
 
 
 def _told_by_gs(error: BaseException) -> int:
-    """The status of an error that gcsfs tells in words only: it makes a plain OSError of 403, and a ValueError of whatever says "invalid"."""
+    """The status of an error that gcsfs tells in words only: it makes a plain OSError of 403, and a ValueError of any
+    answer that says "invalid"."""
     if type(error) is OSError and str(error).startswith("Forbidden"):
         return 403
     return 503 if type(error) is ValueError else 0

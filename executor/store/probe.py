@@ -1,6 +1,7 @@
-"""Whether a store really creates a key at most once: some servers that speak S3 take no notice of the condition, and two executors on them could both believe that a run is theirs.
+"""The probe of a store: it proves that a key is created at most once. Some servers that speak S3 take no notice of the
+condition, so two executors on them could both believe that a run is theirs.
 
-Looked at once a process and store, before anything is written there.
+A store is probed once a process, before anything is written there.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ _proved: set[str] = set()
 
 
 def probe(store: Store) -> None:
-    """Prove that a store creates atomically. Raises `UnsupportedStore` if it does not; nothing is asked of one for a single writer, or of this machine's.
+    """Prove that a store creates atomically. Raises `UnsupportedStore` if it does not. A store for a single writer, or
+    on this machine, is not asked.
 
     >>> probe(Store(None))
     """
@@ -26,7 +28,8 @@ def probe(store: Store) -> None:
         second = store.put_new(key, b"2")
         if not first or second or store.get(key) != b"1":
             raise UnsupportedStore(
-                f"the store {store.url} lets two writers create one key (its server takes no notice of the condition), so it can't be shared. Use another one; or, "
+                f"the store {store.url} lets two writers create one key (its server takes no notice of the condition), "
+                "so it can't be shared. Use another one; or, "
                 f"if only one process at a time will ever work with it, say so: single+{store.url}"
             )
     finally:

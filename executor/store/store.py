@@ -1,14 +1,16 @@
-"""The store: everything that a run is, under one URL, behind a few verbs.
+"""The store: all data of runs, under one URL, behind a few verbs.
 
-`put_new` is the one primitive that safety rests on: it creates a key with its whole content, or tells that the key is there already, and of two writers at
-one time exactly one creates. fsspec's own exclusive mode is check-then-write on local disks (12 of 200 races had two winners), so local files go
-through `promissory.executor.store.local_files`; memory holds a lock of this process; object stores create under a condition (`promissory.executor.store.object_store`).
+Safety rests on one primitive, `put_new`: it creates a key with its whole content, or tells that the key is there
+already, and of two writers at one time exactly one creates. fsspec's own exclusive mode is check-then-write on local
+disks (12 of 200 races had two winners), so local files go through `promissory.executor.store.local_files`; memory holds
+a lock of this process; object stores create under a condition (`promissory.executor.store.object_store`).
 
-What may pass by itself (a time-out, a connection reset, a server that is busy) is tried again with growing delays, and never becomes a node's failure (rule J6). A
-creation that is tried again can lose to itself: then what is there is read, and bytes that are mine were written by me.
+An error that may pass by itself (a time-out, a connection reset, a busy server) is waited out: the verb is tried again
+with growing delays, and the error never becomes a node's failure (rule J6). A creation that is tried again can lose to
+itself: then the content is read, and bytes equal to this writer's own count as written by it.
 
-Objects that workers write are not synced one by one: the journal syncs all that a segment names, just before it writes the segment (payload before
-pointer, rule J2).
+Objects that workers write are not synced one by one: the journal syncs all objects that a segment names, just before it
+writes the segment (payload before pointer, rule J2).
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ Errors = list[OSError]
 Listing = list[str]
 
 PATIENCE: Final = 60.0
-"""Seconds for which what may pass is tried again."""
+"""Seconds for which a verb is tried again after an error that may pass."""
 _FIRST_DELAY: Final = 0.02
 _LONGEST_DELAY: Final = 5.0
 
@@ -40,14 +42,15 @@ class Store:
     """Runs, plans and values under one URL.
 
     Args:
-        url: a path, `file:///path`, `s3://bucket/prefix`, `gs://bucket/prefix`, `abfs://container/prefix` or `memory://name`; None for memory that nobody else sees. Of any other
-            fsspec URL, `single+URL` makes a store for one writer at a time.
+        url: a path, `file:///path`, `s3://bucket/prefix`, `gs://bucket/prefix`, `abfs://container/prefix` or
+            `memory://name`; None for memory of its own. `single+URL` makes a store for one writer at a time of any
+            other fsspec URL.
         patience: seconds for which an error that may pass by itself (a time-out, a lost connection) is waited out.
 
     Every verb raises `StoreError` (with the key) if the storage fails, and `NotInStore` where a key is missing.
 
     Raises:
-        UnsupportedStore: nothing is known of such a URL, or its library is not installed.
+        UnsupportedStore: such a URL is not known, or its library is not installed.
 
     >>> store = Store(None)
     >>> store.put_new("a/b", b"1"), store.put_new("a/b", b"2"), store.get("a/b")
@@ -60,7 +63,7 @@ class Store:
 
     @classmethod
     def carried(cls) -> tuple[Store, Carried]:
-        """A store for a worker that shares none with its executor, and what holds its contents (rule J5)."""
+        """A store for a worker that shares none with its executor, and the storage of its contents (rule J5)."""
         return cls._over("carried by the batch", backend := Carried(), PATIENCE), backend
 
     @classmethod
@@ -71,7 +74,7 @@ class Store:
 
     @property
     def outlives_the_process(self) -> bool:
-        """Whether another process can find here what this one leaves."""
+        """Whether another process can find the keys that this one leaves."""
         return self._backend.lasting
 
     @property
@@ -81,11 +84,11 @@ class Store:
 
     @property
     def is_for_one_writer(self) -> bool:
-        """Whether nothing but its users' care keeps two writers apart (`single+URL`)."""
+        """Whether only its users' care keeps two writers apart (`single+URL`)."""
         return self.url.startswith(SINGLE)
 
     def put_new(self, key: str, data: bytes, *, durable: bool = True) -> bool:
-        """Create a key with its whole content; False, and nothing changed, if it is there already."""
+        """Create a key with its whole content. Returns False, and changes nothing, if the key is there already."""
         unsure: Errors = []
         created = self._patiently("write", key, lambda: self._backend.put_new(key, data, durable), unsure)
         return created or (bool(unsure) and self.get(key) == data)
@@ -103,7 +106,8 @@ class Store:
         return self._patiently("read", key, lambda: self._backend.get_range(key, start, end))
 
     def append(self, key: str, data: bytes) -> int:
-        """Add to the end of a key, creating it; gives the offset at which the data begins. For logs: not durable, one writer a key."""
+        """Add to the end of a key, which is created if need be. Returns the offset at which the data begins. For logs:
+        not durable, one writer a key."""
         return self._patiently("write", key, lambda: self._backend.append(key, data))
 
     def list(self, prefix: str) -> Listing:
@@ -115,7 +119,7 @@ class Store:
         return self._patiently("look at", key, lambda: self._backend.is_folder(key))
 
     def leftovers(self) -> Listing:
-        """Names of temporary files that writers left which were killed; `delete` removes them."""
+        """The names of temporary files that killed writers left; `delete` removes them."""
         return self._patiently("list", "temporary files", lambda: self._backend.leftovers())
 
     def changed(self, key: str) -> float:
@@ -127,7 +131,7 @@ class Store:
         return self._patiently("look for", key, lambda: self._backend.exists(key))
 
     def delete(self, key: str) -> None:
-        """Remove a key; nothing happens if it is not there."""
+        """Remove a key. Does nothing if the key is not there."""
         self._patiently("delete", key, lambda: self._backend.delete(key))
 
     def sync(self, keys: Iterable[str]) -> None:
@@ -136,7 +140,8 @@ class Store:
         self._patiently("sync", wanted[0] if len(wanted) == 1 else "new objects", lambda: self._backend.sync(wanted))
 
     def _patiently(self, verb: str, key: str, action: Callable[[], T], unsure: Errors | None = None) -> T:
-        """Do something until it works, or fails for good, or patience ends. `unsure` collects the errors after which nobody knows whether it was done."""
+        """Try an action until it works, or fails for good, or patience ends. `unsure` collects the errors after which
+        it is not known whether the action was done."""
         delay = _FIRST_DELAY
         given_up: float | None = None
         while True:
@@ -159,7 +164,7 @@ class Store:
         return StoreError(f"can't {verb} {key} in the store {self.url}: {why}")
 
     def take_in(self, written: Iterable[tuple[str, bytes]]) -> None:
-        """Keep what a worker wrote that shares no store with this process."""
+        """Keep the contents that a worker wrote which shares no store with this process."""
         for key, data in written:
             if is_log(key):
                 self.append(key, data)
@@ -169,7 +174,7 @@ class Store:
     # --- values ---
 
     def put_value(self, data: bytes) -> Value:
-        """The value of encoded bytes: themselves if they are few, else the name of an object that now holds them."""
+        """The value of encoded bytes: the bytes themselves if they are few, else the name of an object with them."""
         if len(data) <= INLINE_LIMIT:
             return data
         name = digest("value", data)
@@ -181,12 +186,13 @@ class Store:
         self.put_same(object_key(name), data, durable=False)
 
     def put_same(self, key: str, data: bytes, *, durable: bool = True) -> None:
-        """Create a key whose name says what its bytes are: where it is there already, it is the same; unless a machine that died left it half written, then it is replaced."""
+        """Create a key whose name determines its bytes. A key that is there already has the same bytes, unless a
+        machine that died left it half written: then it is replaced."""
         if not self.put_new(key, data, durable=durable) and self._backend.near and self.get(key) != data:
             self.put(key, data)
 
     def get_value(self, value: Value) -> bytes:
-        """The encoded bytes of a value. Raises `StoreError` if an object's bytes are not those of its digest."""
+        """The encoded bytes of a value. Raises `StoreError` if an object's bytes don't match its digest."""
         if isinstance(value, bytes):
             return value
         key = object_key(value.digest)

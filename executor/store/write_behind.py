@@ -1,6 +1,8 @@
-"""What is written after a commit, for people, tools and later runs, and never waited for by the run itself: futures files and cache entries.
+"""Writes behind a commit: futures files and cache entries, for people, tools and later runs. The run itself never waits
+for them.
 
-Where the store is near it is written at once; where each write is a way over a network, on threads. A write that fails takes nothing away: what it says is in the journal.
+On a near store they are written at once; on a store behind a network, on threads. A write that fails loses nothing,
+since the journal holds the same data.
 """
 
 from __future__ import annotations
@@ -22,17 +24,17 @@ _WAITING: Final = 512
 
 
 def pool(size: int, name: str) -> ThreadPoolExecutor:
-    """So many threads, of this name. Imported only where a store is far."""
+    """A pool of `size` threads of this name. The standard library's pool is imported only for a store that is far."""
     from concurrent.futures import ThreadPoolExecutor
 
     return ThreadPoolExecutor(size, name)
 
 
 class WriteBehind:
-    """Writes what it is given, several at a time where that helps.
+    """Carries out the writes that it is given, several at a time where that helps.
 
     Args:
-        store: where to.
+        store: the store that is written to.
     """
 
     def __init__(self, store: Store) -> None:
@@ -41,7 +43,7 @@ class WriteBehind:
         self._failed = False
 
     def write(self, action: Callable[[], object]) -> None:
-        """Have something written. Waits only if very much is being written already."""
+        """Have a write carried out. Waits only if very many writes are under way already."""
         if self._threads is None:
             self._do(action)
         else:
@@ -63,6 +65,6 @@ class WriteBehind:
                 _log.warning("%s. The run goes on: nothing in it depends on this", error)
 
     def close(self) -> None:
-        """Wait for what is being written."""
+        """Wait for the writes that are under way."""
         if self._threads is not None:
             self._threads.shutdown(wait=True)

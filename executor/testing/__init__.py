@@ -1,7 +1,8 @@
-"""For tests of workflows, and of this package itself: a store with faults, a clock that a test moves, crashes at named points, and replay after every round.
+"""For tests of workflows, and of this package itself: a store with faults, a clock that a test moves, crashes at named
+points, and replay after every round.
 
 ================== ==================================================================================
-name               what for
+name               purpose
 ================== ==================================================================================
 FaultyStore, Fault a store whose k-th operation fails, is slow, is torn, lies, is dropped or done twice
 MockClock          retries and time-outs of runs without waiting

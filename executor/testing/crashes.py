@@ -1,4 +1,4 @@
-"""Death at a named point of the executor's own code, as the real thing or as an exception that nothing handles."""
+"""Death at a named point of the executor's own code: a real one, or an exception that no code handles."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def crash_at(point: str, occurrence: int = 1, how: Literal["raise", "kill"] = "r
 
     Args:
         point: one of `promissory.executor.crash_points.POINTS`.
-        occurrence: the how many-th time, from 1.
+        occurrence: n, from 1.
         how: "raise" raises `Crashed`; "kill" ends the process as `kill -9` does.
 
     Raises:
@@ -47,7 +47,7 @@ def crash_at(point: str, occurrence: int = 1, how: Literal["raise", "kill"] = "r
         nonlocal seen, dead
         with lock:
             if dead:
-                raise Crashed(point)  # what is dead does nothing more, on no thread
+                raise Crashed(point)  # a dead process does nothing more, on any thread
             seen += reached == point
             if reached != point or seen != occurrence:
                 return

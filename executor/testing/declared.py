@@ -1,4 +1,4 @@
-"""Outcomes as they are declared for a simulation, and whether a plan has nodes for them."""
+"""The outcomes that are declared for a simulation, and the check that a plan has nodes for them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from datetime import timedelta
 from typing import Any, Final
 
 from promissory.executor.errors import ExecutorError
+from promissory.executor.scheduler.calls import Call
 from promissory.planner.body.context import Context
-from promissory.planner.plan.model import MAP, Graph, Plan, Shape
+from promissory.planner.plan.model import MAP, Graph, Shape
 from promissory.planner.plan.names import node_names
+from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.policy import seconds
 from promissory.planner.plan.specs import Gate, graphs_of
 
 SUFFIX: Final = re.compile(r"\[=?\d+\]")
 """An item's or an iteration's number in a path."""
+_ITERATION: Final = re.compile(r"\[=(\d+)\]$")
 
 
 class SimulationError(ExecutorError):
-    """The simulation can't go on: an outcome is not declared, or is none that the node could have."""
+    """The simulation can't go on: an outcome is not declared, or the node could not have it."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Takes:
 
     @property
     def seconds(self) -> float:
-        """How long it takes."""
+        """The seconds after which the outcome comes."""
         given = seconds(self.after)
         assert given is not None
         return given
@@ -63,7 +66,8 @@ class InTurn:
 
 @dataclass(frozen=True)
 class Asks:
-    """An outcome of a body that asks its run for something: `ask` is called with the body's context, and may ask it for all that a body may.
+    """An outcome of a body that makes requests of its run. `ask` is called with the body's context, and may make any
+    request that a body may.
 
     >>> Asks(lambda ctx: ctx.terminate("there is nothing to do")).outcome is None
     True
@@ -73,10 +77,60 @@ class Asks:
     outcome: Any = None
 
 
+class Declarations:
+    """The outcomes that are declared for one simulation, found by a node's path or by the name of the function that it
+    calls.
+
+    Args:
+        outcomes: as `simulate` takes them.
+    """
+
+    def __init__(self, outcomes: Mapping[str, Any]) -> None:
+        self._outcomes = outcomes
+        self._turns: dict[str, int] = {}
+
+    def outcome_of(self, path: str, called: str) -> tuple[float, Any]:
+        """The seconds after which a node's declared outcome comes, and the outcome. Raises `SimulationError`."""
+        name = self.name_for(path, called)
+        if name is None:
+            raise SimulationError(
+                f"no outcome is declared for {path}: give simulate(…, outcomes={{{SUFFIX.sub('', path)!r}: …}}), "
+                f"or {called!r} for all calls of it"
+            )
+        outcome = self._outcomes[name]
+        if isinstance(outcome, InTurn):
+            turn = self._turns[name] = self._turns.get(name, 0) + 1
+            outcome = outcome.outcomes[min(turn, len(outcome.outcomes)) - 1]
+        return (outcome.seconds, outcome.outcome) if isinstance(outcome, Takes) else (0.0, outcome)
+
+    def is_endless(self, path: str, called: str, call: Call) -> bool:
+        """Whether the outcome that came is declared for all later iterations, and no limit of the task ends them."""
+        name = self.name_for(path, called)
+        assert name is not None
+        declared, base = self._outcomes[name], _ITERATION.sub("", path)
+        if call.frame.topology.policy(call.node).max_iterations is not None or (
+            isinstance(declared, InTurn) and self._turns[name] < len(declared.outcomes)
+        ):
+            return False
+        later = (
+            found for name in self._outcomes if (found := _ITERATION.search(name)) and int(found[1]) > call.iteration
+        )
+        return not any(_ITERATION.sub("", found.string) in (base, base.removeprefix("main/")) for found in later)
+
+    def name_for(self, path: str, called: str) -> str | None:
+        """The name under which a node's outcome is declared, the most precise one; None if none is."""
+        plain = SUFFIX.sub("", path)
+        own = plain.rpartition("/")[2]
+        without_iteration = _ITERATION.sub("", path)
+        precise = (path, path.removeprefix("main/"), without_iteration, without_iteration.removeprefix("main/"))
+        candidates = (*precise, plain, plain.removeprefix("main/"), own, called)
+        return next((name for name in candidates if name in self._outcomes), None)
+
+
 def refuse_unknown(plan: Plan, outcomes: Mapping[str, Any]) -> None:
-    """Raise `SimulationError` for a declaration that can be no node's of the plan."""
+    """Raise `SimulationError` for a declaration that fits no node of the plan."""
     if any(isinstance(one, Asks) for one in _single(outcomes)):
-        return  # what is asked for may have any name
+        return  # a task that is asked for may have any name
     shape = plan.shape
     places = [
         (number, index, name)
@@ -99,7 +153,8 @@ def refuse_unknown(plan: Plan, outcomes: Mapping[str, Any]) -> None:
                 f"an outcome is declared for {declared!r}, which has no body of its own: declare what runs in it"
             )
         raise SimulationError(
-            f"an outcome is declared for {declared!r}, which no node has as its name or path; there is: {', '.join(sorted(known)) or 'none'}"
+            f"an outcome is declared for {declared!r}, which no node has as its name or path; "
+            f"there is: {', '.join(sorted(known)) or 'none'}"
         )
 
 

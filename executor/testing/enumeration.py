@@ -1,6 +1,7 @@
-"""Crashes everywhere: a workload is begun again and again, and dies at each operation of its store and at each named point; after each death it is resumed, and has to be as if nothing had been.
+"""Crashes everywhere: a workload is begun again and again, and dies at each operation of its store and at each named
+point. After each death it is resumed, and has to be as if it had not died.
 
-What has to hold, whatever happened (rules J1, J2, J4):
+These have to hold after any death (rules J1, J2, J4):
 
 - the result is the same, and so are the objects and futures files, to the byte;
 - no body of a committed node begins again;
@@ -28,8 +29,9 @@ from promissory.executor.protocol.events import DONE, EXPANDED, FAILED
 from promissory.executor.store.keys import OBJECTS, run_key
 from promissory.executor.store.store import Store
 from promissory.executor.testing.crashes import Crashed, crash_at
+from promissory.executor.testing.diary import forget, said
 from promissory.executor.testing.faulty_store import Fault, FaultyStore
-from promissory.executor.testing.workloads import Workload, forget, said
+from promissory.executor.testing.workloads import Workload
 
 RUN_ID = "interrupted"
 How = Literal["crash before", "crash after", "tear"]
@@ -37,12 +39,12 @@ HOWS: tuple[How, ...] = ("crash before", "crash after", "tear")
 
 
 class Violation(AssertionError):
-    """Something was lost, done twice, or different."""
+    """A result was lost, done twice, or different."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a run leaves that has to be the same however often it was interrupted."""
+    """The part of a run that has to be the same however often the run was interrupted."""
 
     result: Any
     objects: tuple[str, ...]
@@ -50,7 +52,7 @@ class Kept:
 
 
 def undisturbed(workload: Workload, url: str) -> Kept:
-    """What a workload leaves if nothing happens. Raises `Violation` if its result is not the one that it promises."""
+    """The part that an uninterrupted workload leaves. Raises `Violation` if its result is not the promised one."""
     forget()
     run = promissory.run(workload.target, workload.inputs, store=url, run_id=RUN_ID, echo=False, durability="process")
     if run.state != "SUCCEEDED" or run.result != workload.result:
@@ -61,16 +63,16 @@ def undisturbed(workload: Workload, url: str) -> Kept:
 def crash_at_operations(
     workload: Workload, new_url: Callable[[], str], how: How, operations: Iterator[int] | None = None
 ) -> int:
-    """Have a workload die at each operation of its store (or at some); at how many it did.
+    """Have a workload die at each operation of its store, or at some of them. Returns at how many it died.
 
     Args:
-        workload: what.
-        new_url: a URL of an empty store, each time.
-        how: "crash before" or "crash after" the operation took effect; "tear": with half of what it writes written.
-        operations: which, from 1 and rising; by default all of them.
+        workload: the workload.
+        new_url: gives the URL of an empty store, each time another one.
+        how: "crash before" or "crash after" the operation took effect; "tear": with half of its bytes written.
+        operations: the numbers of the operations, from 1 and rising; by default all of them.
 
     Raises:
-        Violation: one of the things that have to hold did not; the message says where.
+        Violation: a condition that has to hold did not; the message says where.
     """
     expected = undisturbed(workload, new_url())
     died = 0
@@ -94,7 +96,7 @@ def crash_at_operations(
 
 
 def crash_at_points(workload: Workload, new_url: Callable[[], str], occurrences: int = 3) -> Counter[str]:
-    """Have a workload die the first few times that it comes to each named point; how often it did. Raises `Violation`."""
+    """Have a workload die the first few times at each named point. Returns how often it died. Raises `Violation`."""
     died: Counter[str] = Counter()
     for point in POINTS:
         for occurrence in range(1, occurrences + 1):
@@ -105,7 +107,8 @@ def crash_at_points(workload: Workload, new_url: Callable[[], str], occurrences:
 
 
 def die_at(workload: Workload, new_url: Callable[[], str], point: str, occurrence: int) -> int:
-    """Have a workload die when it comes to a point for the n-th time: 1, or 0 if it does not come there so often. Raises `Violation`."""
+    """Have a workload die when it comes to a point for the n-th time. Returns 1, or 0 if it does not come there so
+    often. Raises `Violation`."""
     expected, url = undisturbed(workload, new_url()), new_url()
     with crash_at(point, occurrence):
         if not _died(workload, Store(url)):
@@ -115,13 +118,13 @@ def die_at(workload: Workload, new_url: Callable[[], str], point: str, occurrenc
 
 
 def check_resumed(workload: Workload, url: str, expected: Kept, where: str) -> None:
-    """Resume what has died, and look whether it is as if nothing had been. Raises `Violation`."""
+    """Resume a run that has died, and check that it is as if it had not died. Raises `Violation`."""
     store = Store(url)
     committed, before = _committed_labels(store), said()
     try:
         try:
             run = promissory.resume(RUN_ID, store=store, echo=False, durability="process", take_over=True)
-        except RunNotFound:  # it died before it was one
+        except RunNotFound:  # the process died before the run had a manifest
             run = promissory.run(
                 workload.target, workload.inputs, store=store, run_id=RUN_ID, echo=False, durability="process"
             )
@@ -150,7 +153,8 @@ def _difference(kept: Kept, expected: Kept) -> str:
         {**dict.fromkeys(expected.objects), **dict(expected.futures)},
     )
     missing, more = sorted(wanted.keys() - there.keys()), sorted(there.keys() - wanted.keys())
-    return f"missing {missing}, too many {more}, other bytes {[key for key in there.keys() & wanted.keys() if there[key] != wanted[key]]}"
+    other = [key for key in there.keys() & wanted.keys() if there[key] != wanted[key]]
+    return f"missing {missing}, too many {more}, other bytes {other}"
 
 
 def _check_journal(store: Store, where: str, fails: bool) -> None:
@@ -176,7 +180,7 @@ def _dead() -> Crashed:
 
 
 def _died(workload: Workload, store: Store) -> bool:
-    """Begin a workload that dies; whether it did."""
+    """Begin a workload that is to die. Returns whether it did."""
     forget()
     with _quiet_threads(), _many_commits():
         try:
@@ -190,7 +194,8 @@ def _died(workload: Workload, store: Store) -> bool:
 
 @contextmanager
 def _many_commits() -> Iterator[None]:
-    """Commit whatever there is at once, not after 20 ms: a workload is over in less, and would die before its first commit or after its last."""
+    """A block in which events are committed at once, not after 20 ms: a workload is over in less, and would die before
+    its first commit or after its last."""
     before, journal.COMMIT_INTERVAL = journal.COMMIT_INTERVAL, 0.0
     try:
         yield
@@ -200,7 +205,7 @@ def _many_commits() -> Iterator[None]:
 
 @contextmanager
 def _quiet_threads() -> Iterator[None]:
-    """Threads of a process that has died say nothing."""
+    """A block in which threads of a process that has died report no error."""
     before = threading.excepthook
 
     def silent(args: Any) -> None:
@@ -215,7 +220,7 @@ def _quiet_threads() -> Iterator[None]:
 
 
 def _committed_labels(store: Store) -> set[str]:
-    """What the bodies of committed nodes said."""
+    """The labels that the bodies of committed nodes said."""
     try:
         history = History(store, RUN_ID, items=True)
     except RunNotFound:

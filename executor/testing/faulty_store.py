@@ -1,4 +1,4 @@
-"""A store that goes wrong in a way that a test chose, at the operation that it chose."""
+"""A store with faults: it fails in a way that a test chose, at an operation that the test chose."""
 
 from __future__ import annotations
 
@@ -21,26 +21,27 @@ KINDS: Final = ("fail", "crash", "delay", "tear", "lie", "drop", "duplicate")
 
 @dataclass(slots=True)
 class Fault:
-    """Something that goes wrong.
+    """A fault of a store.
 
     Args:
-        kind: what:
+        kind: the kind of the fault:
 
             - "fail": `error` is raised.
             - "crash": the process dies there (`Crashed`).
             - "delay": it takes `seconds` longer.
             - "tear": only the first half is written, and then `error` is raised.
-            - "lie": it was done, and the opposite is answered (`put_new`, `exists`); of `get`, a byte is another one.
-            - "drop": it is answered as done, and was not.
-            - "duplicate": it is done twice, as by a library that asks again; the second answer is given.
+            - "lie": the operation is done, and the opposite is answered (`put_new`, `exists`); of `get`, a byte is
+                changed.
+            - "drop": the operation is answered as done, and is not done.
+            - "duplicate": the operation is done twice, as by a library that asks again; the second answer is given.
 
-        at: the how many-th operation that it is about, from 1; None for each of them.
-        verbs: which operations count; all by default.
-        keys: pattern of the keys that count, like `runs/*/journal/*`.
-        when: "before" it took effect, or "after".
-        rate: part of the operations, from 0 to 1, that it befalls, chosen by the store's seed.
-        error: what is raised; by default an error that passes, so that the store tries again.
-        seconds: of a delay.
+        at: the number of the operation that fails, from 1; None for each of them.
+        verbs: the operations that count; all by default.
+        keys: the pattern of the keys that count, like `runs/*/journal/*`.
+        when: "before" the operation took effect, or "after".
+        rate: the part of the operations, from 0 to 1, that fails, chosen by the store's seed.
+        error: the error that is raised; by default one that passes, so that the store tries again.
+        seconds: the length of a delay.
     """
 
     kind: Literal["fail", "crash", "delay", "tear", "lie", "drop", "duplicate"] = "fail"
@@ -61,7 +62,7 @@ class Fault:
             raise ValueError(f"there is no operation {sorted(unknown)[0]!r}; there are: {', '.join(VERBS)}")
 
     def strikes(self, verb: str, key: str, draw: float) -> bool:
-        """Whether this operation is befallen."""
+        """Whether this operation fails."""
         if verb not in self.verbs or not fnmatch.fnmatch(key, self.keys):
             return False
         self.seen += 1
@@ -73,12 +74,12 @@ class FaultyStore(Store):
 
     Args:
         url: as for `Store`.
-        faults: what goes wrong.
-        seed: of what is left to chance.
+        faults: the faults.
+        seed: the seed of faults that are left to chance.
         patience: seconds for which an error that passes is tried again.
 
     Attributes:
-        operations: (verb, key) of everything that was asked of the storage, in order.
+        operations: (verb, key) of every operation of the storage, in order.
 
     >>> store = FaultyStore("memory://doctest", [Fault("duplicate", verbs=["put_new"])])
     >>> store.put_new("mine", b"once")
@@ -117,7 +118,7 @@ class _Faulty:
     ) -> Any:
         with self._lock:
             if self._dead:
-                raise Crashed(f"{verb} {key}")  # what is dead writes nothing more, on no thread
+                raise Crashed(f"{verb} {key}")  # a dead process writes nothing more, on any thread
             self.operations.append((verb, key))
             fault = next((one for one in self._faults if one.strikes(verb, key, self._random.random())), None)
             self._dead = fault is not None and fault.kind == "crash" and fault.when == "before"

@@ -1,4 +1,5 @@
-"""A clock that goes on only when nothing else is left to do: a run with delays of hours ends at once, and in the right order."""
+"""A clock that goes on only when nothing else is left to do. With it a run with delays of hours ends at once, and in
+the right order."""
 
 from __future__ import annotations
 
@@ -9,10 +10,11 @@ _A_MOMENT: Final = 0.001
 
 
 class MockClock:
-    """Give it to `promissory.run(…, clock=MockClock())`: where the run would wait for a moment in time, the clock is put forward to it.
+    """A clock for `promissory.run(…, clock=MockClock())`: where the run would wait for a moment, the clock is put
+    forward to that moment.
 
     Args:
-        start: seconds since the epoch with which it begins.
+        start: the seconds since the epoch with which the clock begins.
 
     Attributes:
         slept: the waits that were skipped, in seconds.
@@ -38,7 +40,7 @@ class MockClock:
         self.slept: list[float] = []
 
     def monotonic(self) -> float:
-        """Seconds since it was made."""
+        """Seconds since the clock was made."""
         with self._lock:
             return self._now
 
@@ -48,7 +50,7 @@ class MockClock:
             return self._start + self._now
 
     def advance(self, seconds: float) -> None:
-        """Put it forward."""
+        """Put the clock forward."""
         with self._lock:
             self._now += seconds
 
@@ -58,7 +60,7 @@ class MockClock:
             self._start = time - self._now
 
     def wait(self, event: threading.Event, seconds: float) -> None:
-        """Put it forward by what would be waited for, unless the event happens at once."""
+        """Put the clock forward by the seconds of the wait, unless the event happens at once."""
         if not event.wait(_A_MOMENT):
             self.slept.append(seconds)
             self.advance(seconds)

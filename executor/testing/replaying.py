@@ -1,4 +1,5 @@
-"""Proof that the journal says all: after every round of the run loop, the state that a resume would begin with is compared with the one that is there."""
+"""The proof that the journal tells the whole state: after every round of the run loop, the state with which a resume
+would begin is compared with the scheduler's."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ def always_replay() -> Iterator[None]:
     """Have every run in this block replay its whole journal after each round. Slow: for tests.
 
     Raises:
-        NotReplayable: what the journal gives is not what the scheduler has; the message says in what they differ.
+        NotReplayable: the journal's state is not the scheduler's; the message names the difference.
 
     >>> from promissory import dynamic, task
     >>> import promissory
@@ -47,14 +48,14 @@ def always_replay() -> Iterator[None]:
 def _compare(execution: Execution) -> None:
     scheduler = execution.scheduler
     if scheduler.holding:
-        return  # what is held back is in the journal already, and shall not be acted on yet
+        return  # outcomes that are held back are in the journal already, and must not be acted on yet
     if (
         scheduler.failing
         or scheduler.dead
         or scheduler.cancelled is not None
         or any(one.failed for one in scheduler.maps.values())
     ):
-        return  # a resume forgives that
+        return  # a resume tries such nodes again, so its state differs
     execution.journal.flush()
     replayed = recover(execution.store, execution.manifest, execution.clock).scheduler
     there, again = _state(execution.scheduler), _state(replayed)
@@ -64,7 +65,7 @@ def _compare(execution: Execution) -> None:
 
 
 def _state(scheduler: Scheduler) -> dict[str, Any]:
-    """The state of a scheduler with nothing in it that depends on the order in which things came."""
+    """The state of a scheduler without the parts that depend on the order in which outcomes came."""
     rows, repeats, frames, outputs, limits, next_frame, nodes, done, tries, _, *more = unpack(
         dump(scheduler), "a snapshot"
     )

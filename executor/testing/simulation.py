@@ -1,13 +1,12 @@
-"""Walking a plan with declared outcomes instead of bodies: tests of control flow, in milliseconds.
+"""Simulations: a plan is walked with declared outcomes instead of bodies. They test control flow, in milliseconds.
 
-Everything but the bodies is the real thing: the scheduler, triggers and failures, retries, the conditions of branches, the cutting of maps. What a body would have given is said beforehand, and time is
-the simulation's own.
+Everything but the bodies is real: the scheduler, triggers and failures, retries, the conditions of branches, the
+cutting of maps. The outcomes of bodies are declared beforehand, and the simulation has a time of its own.
 """
 
 from __future__ import annotations
 
 import heapq
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -27,7 +26,8 @@ from promissory.executor.scheduler.calls import Call
 from promissory.executor.scheduler.capacity import Capacity
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.store.store import Store
-from promissory.executor.testing.declared import SUFFIX, Asks, InTurn, SimulationError, Takes, refuse_unknown
+from promissory.executor.testing.declared import Asks, Declarations, SimulationError, refuse_unknown
+from promissory.executor.worker.joints import carry_out
 from promissory.executor.worker.outcome import LOOPED, RETURNED, SKIPPED, Concluded, Raw, conclude
 from promissory.executor.worker.worker import Worker
 from promissory.planner import compile as compile_plan
@@ -35,20 +35,21 @@ from promissory.planner.body.context import Context
 from promissory.planner.body.signals import Loop, Retry, Skip
 from promissory.planner.errors import SignalError
 from promissory.planner.functions.registry import recall
-from promissory.planner.plan.format import FuturesHeader, callee_from_bytes
-from promissory.planner.plan.model import Callee, Large, Plan
+from promissory.planner.plan.format import FuturesHeader
+from promissory.planner.plan.model import Callee, Large
+from promissory.planner.plan.plan import Plan
+from promissory.planner.plan.shape_format import callee_from_bytes
 from promissory.typesys.canonical import unpack
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.types import ANY
 from promissory.typesys.wire import codec_for
 
 _ANY: Final = codec_for(ANY)
-_ITERATION: Final = re.compile(r"\[=(\d+)\]$")
 
 
 @dataclass(frozen=True)
 class Step:
-    """A body that would have run: when it began and ended (seconds from the beginning), which one, and what came of it."""
+    """A body that would have run: its beginning and end (in seconds of the simulation), its path, and its outcome."""
 
     begin: float
     end: float
@@ -61,14 +62,14 @@ class Step:
 
 @dataclass
 class Simulation:
-    """What came of a simulation.
+    """The result of a simulation.
 
     Attributes:
-        state: how the run would have ended (rule X8).
-        reason: why.
-        result: what it would have given; None if it gave nothing.
+        state: the state in which the run would have ended (rule X8).
+        reason: the reason of that state.
+        result: the result that the run would have had; None if it had none.
         trace: the bodies in the order in which they began.
-        seconds: how long it would have taken.
+        seconds: how long the run would have taken.
     """
 
     state: str
@@ -100,18 +101,23 @@ def simulate(
 
     Args:
         target: a workflow, dynamic, task or plan.
-        outcomes: what each node would give, by path (`main/fetch`, one item `main/score[3]`, one iteration `main/fib[=2]`), by its own name or by that of the function that it calls; the most
-            precise one counts. A value; an exception, which is a failed attempt; `Loop(…)`, `Skip(…)`, `Retry(…)`; `Asks(lambda ctx: …, outcome)` for what a body asks by calls;
-            `Takes(seconds, outcome)`; `InTurn(first, second, …)`, whose last one repeats. Of a gate: the answer. A dynamic is declared like a task: its body isn't run either.
-        inputs: of the workflow.
+        outcomes: the outcome of each node, by its path (`main/fetch`, one item `main/score[3]`, one iteration
+            `main/fib[=2]`), by its own name or by that of the function that it calls; the most precise one counts. An
+            outcome is a value; an exception, which is a failed attempt; `Loop(…)`, `Skip(…)`, `Retry(…)`; `Asks(lambda
+            ctx: …, outcome)` for requests of a body; `Takes(seconds, outcome)`; `InTurn(first, second, …)`, whose last
+            outcome repeats. The outcome of a gate is the answer. A dynamic is declared like a task: its body isn't run
+            either.
+        inputs: the inputs of the workflow.
         parallel: how many bodies run at one time.
         max_depth: how deep dynamics may nest.
 
     Raises:
-        SimulationError: a node comes up whose outcome is not declared, or is none that it could have; what is declared is no node's; a gate waits for ever.
+        SimulationError: a node comes up whose outcome is not declared, or could not be its outcome; a declaration fits
+            no node; a gate waits for ever.
         InputError: the inputs don't fit.
 
     >>> from promissory import task, workflow
+    >>> from promissory.testing import InTurn, Takes
     >>> @task(retries=2, retry_delay=60)
     ... def fetch(url: str) -> bytes:
     ...     raise NotImplementedError
@@ -141,8 +147,7 @@ class _Walk:
         plan = target if isinstance(target, Plan) else compile_plan(target)
         self._plan = plan
         refuse_unknown(plan, outcomes)
-        self._outcomes = outcomes
-        self._turns: dict[str, int] = {}
+        self._declared = Declarations(outcomes)
         self._parallel = parallel
         self._store, _ = Store.carried()
         self._worker = Worker(self._store, "simulated", "simulated", 0, _Silent())
@@ -185,7 +190,7 @@ class _Walk:
         return self._scheduler.ended
 
     def _let_go(self) -> None:
-        """Nothing is committed here: what waits for that goes on."""
+        """Go on with nodes that wait for their commit: nothing is committed here."""
         scheduler = self._scheduler
         scheduler.log.clear()
         scheduler.settled.clear()
@@ -215,7 +220,7 @@ class _Walk:
         self._worker.share(shared, channel)
         if number < 0:
             try:
-                status, payload = self._worker.hidden(number, arguments)
+                status, payload = carry_out(self._worker.values, number, arguments)
             except Refused as refusal:
                 status, payload = FAILURE, Failure.of_executor(refusal.kind, str(refusal)).to_tree()
             self._later(0.0, [frame, index, status, payload, 0, 0, "simulated", attempt, None, None, None])
@@ -224,15 +229,16 @@ class _Walk:
         entity = recall(callee)
         try:
             if entity is not None:
-                self._worker.arguments_of(entity, arguments)
+                self._worker.values.arguments_of(entity, arguments)
         except Refused as refusal:
             failure = Failure.of_executor(refusal.kind, str(refusal))
             self._later(0.0, [frame, index, FAILURE, failure.to_tree(), 0, 0, "simulated", attempt, None, None, None])
             return
-        delay, outcome = self._declared(path, callee.short_name)
-        if isinstance(outcome, Loop) and self._is_endless(path, callee.short_name, call):
+        delay, outcome = self._declared.outcome_of(path, callee.short_name)
+        if isinstance(outcome, Loop) and self._declared.is_endless(path, callee.short_name, call):
             raise SimulationError(
-                f"{path} loops for ever: the outcome that is declared last for it is Loop(…). Declare InTurn(Loop(…), …, a value), or max_iterations of the task"
+                f"{path} loops for ever: the outcome that is declared last for it is Loop(…). "
+                "Declare InTurn(Loop(…), …, a value), or max_iterations of the task"
             )
         asked = None
         if isinstance(outcome, Asks):
@@ -262,7 +268,8 @@ class _Walk:
         entity = recall(callee)
         if entity is None:
             raise SimulationError(
-                f"what {path} asks can't be told: its task is not known here. Simulate the workflow itself, not a plan from a file"
+                f"what {path} asks can't be told: its task is not known here. "
+                "Simulate the workflow itself, not a plan from a file"
             )
         payload = None if call.payload is None else self._store.get_value(call.payload)
         context = Context(
@@ -293,41 +300,6 @@ class _Walk:
         except SignalError as error:
             return FAILURE, Failure.of_exception(error).to_tree(), None
 
-    def _declared(self, path: str, called: str) -> tuple[float, Any]:
-        """What is declared for a node, and after how long it comes."""
-        key = self._key(path, called)
-        if key is None:
-            raise SimulationError(
-                f"no outcome is declared for {path}: give simulate(…, outcomes={{{SUFFIX.sub('', path)!r}: …}}), or {called!r} for all calls of it"
-            )
-        outcome = self._outcomes[key]
-        if isinstance(outcome, InTurn):
-            turn = self._turns[key] = self._turns.get(key, 0) + 1
-            outcome = outcome.outcomes[min(turn, len(outcome.outcomes)) - 1]
-        return (outcome.seconds, outcome.outcome) if isinstance(outcome, Takes) else (0.0, outcome)
-
-    def _is_endless(self, path: str, called: str, call: Call) -> bool:
-        """Whether the outcome that came is declared for all that follows too, and no limit of the task's own ends that."""
-        key = self._key(path, called)
-        assert key is not None
-        declared, base = self._outcomes[key], _ITERATION.sub("", path)
-        if call.frame.topology.policy(call.node).max_iterations is not None or (
-            isinstance(declared, InTurn) and self._turns[key] < len(declared.outcomes)
-        ):
-            return False
-        later = (
-            found for name in self._outcomes if (found := _ITERATION.search(name)) and int(found[1]) > call.iteration
-        )
-        return not any(_ITERATION.sub("", found.string) in (base, base.removeprefix("main/")) for found in later)
-
-    def _key(self, path: str, called: str) -> str | None:
-        plain = SUFFIX.sub("", path)
-        own = plain.rpartition("/")[2]
-        without_iteration = _ITERATION.sub("", path)
-        precise = (path, path.removeprefix("main/"), without_iteration, without_iteration.removeprefix("main/"))
-        candidates = (*precise, plain, plain.removeprefix("main/"), own, called)
-        return next((name for name in candidates if name in self._outcomes), None)
-
     def _encoded(self, path: str, outcome: Any, type: Any) -> tuple[int, Any]:
         if isinstance(outcome, Loop):
             return LOOP, tree_of(self._store.put_value(_ANY.encode(outcome.result)))
@@ -346,10 +318,14 @@ class _Walk:
 
     def _answer_gates(self) -> None:
         for key, waiting in list(self._scheduler.waiting.items()):
-            if waiting.wants is None or key in self._answered or self._key(waiting.path, waiting.spec.name) is None:
+            if (
+                waiting.wants is None
+                or key in self._answered
+                or self._declared.name_for(waiting.path, waiting.spec.name) is None
+            ):
                 continue
             self._answered.add(key)
-            delay, answer = self._declared(waiting.path, waiting.spec.name)
+            delay, answer = self._declared.outcome_of(waiting.path, waiting.spec.name)
             try:
                 data = codec_for(waiting.wants).encode(answer)
             except TypeMismatch as mismatch:
@@ -362,7 +338,8 @@ class _Walk:
         waiting = [one for one in self._scheduler.waiting.values() if one.wants is not None]
         if waiting:
             raise SimulationError(
-                f"{waiting[0].path} waits for an answer, and none is declared: give outcomes={{{waiting[0].spec.name!r}: …}}"
+                f"{waiting[0].path} waits for an answer, and none is declared: "
+                f"give outcomes={{{waiting[0].spec.name!r}: …}}"
             )
         raise SimulationError("nothing is left that could happen, and the run has not ended")
 
@@ -391,7 +368,7 @@ class _Walk:
 
 
 class _Silent:
-    """Nobody says anything."""
+    """Takes no output."""
 
     def begin(self, path: str) -> None:
         return

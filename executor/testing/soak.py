@@ -1,17 +1,18 @@
-"""`python -m promissory.executor.testing.soak --minutes N`: runs are interrupted in every way, for as long as one likes.
+"""The soak: `python -m promissory.executor.testing.soak --minutes N` interrupts runs in every way, for N minutes.
 
-Each round takes a workload and one of these, by chance (the seed is printed, and tells the round again):
+Each round takes a workload and one of these, by chance (the seed is printed, and repeats the round):
 
 ============= =========================================================================================================
-kill          the executor's process, one of its workers, or all of them are killed with -9 at a random moment; it is resumed, again
-              and again, until it has ended
+kill          the executor's process, one of its workers, or all of them are killed with -9 at a random moment;
+              the run is resumed, again and again, until it has ended
 operation     it dies before, after or in the middle of a random operation of its store
 point         it dies at a random named point
 fence         its executor is stopped (SIGSTOP), another one takes the run over, and the first one is woken
 flaky         a fifth of the store's operations fail, and some are done twice
 ============= =========================================================================================================
 
-What has to hold is what `promissory.executor.testing.enumeration` checks. Exit code 1, with the round's seed, if it does not.
+The conditions of `promissory.executor.testing.enumeration` have to hold. If one does not, the exit code is 1, and the
+round's seed is told.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ import promissory.executor
 from promissory.executor.crash_points import POINTS
 from promissory.executor.records.heartbeat import read_beat
 from promissory.executor.store.store import Store
+from promissory.executor.testing.diary import forget
 from promissory.executor.testing.enumeration import (
     HOWS,
     RUN_ID,
@@ -45,14 +47,14 @@ from promissory.executor.testing.enumeration import (
     undisturbed,
 )
 from promissory.executor.testing.faulty_store import Fault, FaultyStore
-from promissory.executor.testing.workloads import WORKLOADS, Workload, forget
+from promissory.executor.testing.workloads import WORKLOADS, Workload
 
 _ENGINES: Final = ("inline", "threads", "processes")
 _LONGEST: Final = 120.0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Interrupt runs until the time is over; the exit code."""
+    """Interrupt runs until the time is over. Returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m promissory.executor.testing.soak",
         description="Interrupt runs in every way, and look whether anything was lost.",
@@ -74,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
             os.environ["PROMISSORY_DIARY"] = str(Path(folder) / "diary")
             try:
                 kinds[f"{kind} deaths"] += KINDS[kind](draw, folder)
-            except Exception as error:  # whatever it is, it is to be told with the seed that brings it back
+            except Exception as error:  # any error is told with the seed that repeats it
                 print(
                     f"seed {first + done}, {kind}: {error if isinstance(error, Violation) else traceback.format_exc()}",
                     file=sys.stderr,
@@ -83,13 +85,14 @@ def main(arguments: list[str] | None = None) -> int:
         kinds[kind] += 1
         done += 1
     print(
-        f"{done} rounds from seed {first}: {', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}; nothing was lost"
+        f"{done} rounds from seed {first}: "
+        f"{', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}; nothing was lost"
     )
     return 0
 
 
 def carry(name: str, url: str, engine: str) -> int:
-    """In a process of its own, which is going to be killed: begin a workload's run, or go on with it."""
+    """Begin a workload's run, or go on with it, in a process of its own that is going to be killed."""
     workload = next(one for one in WORKLOADS if one.name == name)
     run = promissory.run(
         workload.target, workload.inputs, store=url, run_id=RUN_ID, engine=engine, echo=False, durability="process"
@@ -98,7 +101,7 @@ def carry(name: str, url: str, engine: str) -> int:
 
 
 def kill(draw: random.Random, folder: str) -> int:
-    """Kill processes at random moments until the run has ended; how many died."""
+    """Kill processes at random moments until the run has ended. Returns how many died."""
     workload, engine = draw.choice(WORKLOADS), draw.choice(_ENGINES)
     expected, url = _expected(workload, folder), f"{folder}/store"
     forget()
@@ -113,7 +116,7 @@ def kill(draw: random.Random, folder: str) -> int:
         except subprocess.TimeoutExpired:
             died += _kill_some(draw, process)
             code = process.wait()
-        longest += 0.1  # so that it ends
+        longest += 0.1  # longer and longer, so that the run ends at last
         if code == 0:
             break
         if code > 0:
@@ -123,7 +126,7 @@ def kill(draw: random.Random, folder: str) -> int:
 
 
 def _kill_some(draw: random.Random, process: subprocess.Popen[bytes]) -> int:
-    """Kill the executor, a worker of it, or all."""
+    """Kill the executor, one of its workers, or all of them."""
     workers = _children(process.pid)
     what = draw.choice(("executor", "worker", "all"))
     if what != "executor":

@@ -1,20 +1,19 @@
-"""Workflows to be interrupted: between them they use what a crash could spoil. A feature joins every fault test by adding a workload here.
+"""Workloads: workflows that tests interrupt. Between them they use every feature that a crash could spoil. A feature
+joins every fault test by adding a workload here.
 
-Each body says a label that no other call of its workload has. It goes to the diary (which survives the process, if `PROMISSORY_DIARY` names a file) and, as output, to the node's log: so a test knows
-which bodies began, and which nodes they belong to.
+Each body says a label that no other call of its workload has. The label goes to the diary (which survives the process,
+if `PROMISSORY_DIARY` names a file) and, as output, to the node's log. So a test knows which bodies began, and which
+nodes they belong to.
 """
 
 from __future__ import annotations
 
-import os
-import threading
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, cast
 
 from promissory import promise
+from promissory.executor.testing.diary import said, say
 from promissory.planner import (
     Context,
     Loop,
@@ -31,51 +30,17 @@ from promissory.planner import (
     workflow,
 )
 
-_lock = threading.Lock()
-_diary: list[str] = []
-
-
-def say(label: str) -> None:
-    """A body begins."""
-    file = os.environ.get("PROMISSORY_DIARY")
-    with _lock:
-        if file:
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-            os.write(descriptor, f"{label}\n".encode())
-            os.close(descriptor)
-        else:
-            _diary.append(label)
-    print(label)
-
-
-def said() -> Counter[str]:
-    """How often each body has begun."""
-    file = os.environ.get("PROMISSORY_DIARY")
-    if file:
-        return Counter(Path(file).read_text().splitlines() if os.path.exists(file) else ())
-    with _lock:
-        return Counter(_diary)
-
-
-def forget() -> None:
-    """Begin a new diary."""
-    file = os.environ.get("PROMISSORY_DIARY")
-    if file:
-        Path(file).unlink(missing_ok=True)
-    with _lock:
-        _diary.clear()
-
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Something to be run and interrupted.
+    """A workflow that is run and interrupted.
 
     Attributes:
-        name: what it is about.
+        name: its subject.
         target: the workflow.
-        inputs: its inputs.
-        result: what it gives, however often it is interrupted.
-        fails: whether nodes of it fail for good, which something handles.
+        inputs: the workflow's inputs.
+        result: the workflow's result, however often it is interrupted.
+        fails: whether nodes of it fail for good, and the workflow handles that.
     """
 
     name: str
@@ -338,7 +303,7 @@ def steered() -> int:
     return jumped
 
 
-# --- branches and what is done about failures ---
+# --- branches and the handling of failures ---
 
 
 @task
@@ -350,7 +315,7 @@ def failing(n: int) -> int:
 
 @task
 def instead(err: NodeFailure) -> int:
-    """What stands in for it."""
+    """Stands in for a task that failed."""
     say(f"instead of {err.path}")
     return 7
 
@@ -364,7 +329,7 @@ def skipping(n: int) -> int:
 
 @workflow
 def decided() -> int:
-    """Choices, one in an arm of another, a fallback, and a merge with what was skipped."""
+    """Choices, one in an arm of another, a fallback, and a merge with a skipped task."""
     first = merge(skipping(1), settled(4))
     saved = promise(failing(1)).on_error(instead)
     inner = (
@@ -384,7 +349,7 @@ def decided() -> int:
 
 @workflow
 def waited() -> int:
-    """Something that waits for a moment between others."""
+    """A gate that waits for a moment between two tasks."""
     first = settled(1)
     promise(first) >> sleep(0.002) >> (second := settled(2))
     return added(first, second)
@@ -400,4 +365,4 @@ WORKLOADS = (
     Workload("decided", decided, 11 + 5, fails=True),
     Workload("waited", waited, 3),
 )
-"""Every one of them is interrupted everywhere."""
+"""The workloads of every fault test."""

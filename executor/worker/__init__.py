@@ -1,1 +1,1 @@
-"""What every worker runs: a batch of calls in, outcomes out."""
+"""The worker, which every engine runs: a batch of calls in, outcomes out."""

@@ -1,8 +1,10 @@
-"""What a task's body prints and logs, kept for its attempt's log and echoed with the node's path (rule X5).
+"""The output of bodies: printed text and log records are kept for the attempt's log, and echoed with the node's path
+(rule X5).
 
-While any run goes on in this process, standard output and error are stand-ins that look which thread is writing: what a thread prints inside a body is captured for that body,
-everything else goes where it always went. So two runs in two threads, and the author's own code beside them, don't get into each other's way. Output goes to one
-log a worker; nothing is written where nothing was said. What code below Python writes straight to file descriptors is not seen here.
+While any run goes on in this process, standard output and error are stand-ins that look which thread is writing. A
+thread's output inside a body is captured for that body; any other output goes where it always went. So two runs in two
+threads, and the author's own code beside them, don't get into each other's way. Each worker has one log, and a body
+without output writes nothing. Output that code below Python writes straight to file descriptors is not seen here.
 """
 
 from __future__ import annotations
@@ -22,10 +24,10 @@ _PIECE: Final = 1 << 16
 
 
 class Capture:
-    """Takes what the bodies of one worker say.
+    """Takes the output of one worker's bodies.
 
     Args:
-        store: where the log goes.
+        store: the store of the log.
         key: the worker's log.
         echo: whether to repeat each line, with the node's path, on standard error.
     """
@@ -54,8 +56,8 @@ class Capture:
         _stand_ins.speaking.append(self)
 
     def end(self) -> list[Any] | None:
-        """The body has ended: [key, offset, length] of what it said, or None. Raises `StoreError`."""
-        _thread.capture, self._outer = self._outer, None  # a body may have run a workflow of its own
+        """The body has ended. Returns [key, offset, length] of its output, or None. Raises `StoreError`."""
+        _thread.capture, self._outer = self._outer, None  # the body may itself run inside a body that began a run
         _stand_ins.speaking.remove(self)
         if self._said:
             self._write()
@@ -70,7 +72,7 @@ class Capture:
         self._log.write("".join(said).encode("utf-8", "backslashreplace"))
 
     def take(self, text: str, aloud: bool = True) -> None:
-        """The body said something."""
+        """Take a piece of the body's output."""
         self._said.append(text)
         self._length += len(text)
         if self._length > _PIECE:
@@ -87,12 +89,12 @@ class Capture:
 
 
 def with_path(path: str, lines: list[str]) -> str:
-    """Lines as they are echoed: with the path of the node that said them."""
+    """Lines as they are echoed: with the path of the node that wrote them."""
     return "".join(f"{path} | {line}\n" for line in masked("\n".join(lines)).split("\n"))
 
 
 def echo(text: str) -> bool:
-    """Write to this process's own standard error; False if nobody reads it any more."""
+    """Write to this process's own standard error. Returns False if nothing reads it any more."""
     stream = _stand_ins.stderr
     try:
         stream.write(text)
@@ -113,7 +115,8 @@ _thread = _Thread()
 
 
 def _listening() -> Capture | None:
-    """Whose text this thread's is: its own body's. A thread that a body started is not known; its text is that of the only body there is."""
+    """The capture of the body that this thread runs. A thread that a body started is not known: its text goes to the
+    only body that runs, if there is just one."""
     capture = _thread.capture
     if capture is not None or len(_stand_ins.speaking) != 1:
         return capture
@@ -123,7 +126,7 @@ def _listening() -> Capture | None:
 
 
 class _StandIn(io.TextIOBase):
-    """Stands for `sys.stdout` or `sys.stderr`: a body's text goes to its capture, any other to the stream itself."""
+    """Stands for `sys.stdout` or `sys.stderr`: a body's text goes to its capture, other text to the stream itself."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -145,7 +148,7 @@ class _StandIn(io.TextIOBase):
         return True
 
     def close(self) -> None:
-        """The stream is not ours to close."""
+        """Close nothing: the stream below belongs to the program."""
 
     def __getattr__(self, name: str) -> Any:
         if name == "stream":
@@ -168,13 +171,13 @@ class _StandIn(io.TextIOBase):
 
     @property
     def buffer(self) -> Any:
-        """The bytes below."""
+        """The stream for bytes."""
         capture = _listening()
         return self.stream.buffer if capture is None else _Bytes(capture)
 
 
 class _Bytes(io.RawIOBase):
-    """What a body writes as bytes, taken as UTF-8."""
+    """Takes bytes that a body writes, as UTF-8."""
 
     def __init__(self, capture: Capture) -> None:
         self._capture = capture
@@ -188,10 +191,10 @@ class _Bytes(io.RawIOBase):
 
 
 class _LogHandler(logging.Handler):
-    """Writes a body's log records into its log, where the author's own handlers write elsewhere.
+    """Writes a body's log records into its log, while the author's own handlers write elsewhere.
 
-    Installed only if the author has set up logging before the run. Otherwise Python writes warnings to standard error, which is captured, and a body that sets up
-    logging by itself is not kept from it by a handler of ours.
+    The handler is installed only if the author has set up logging before the run. Otherwise Python writes warnings to
+    standard error, which is captured, and a body can still set up logging by itself, since no handler of ours is there.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -200,14 +203,14 @@ class _LogHandler(logging.Handler):
             return
         try:
             text = self.format(record) + "\n"
-        except Exception:  # logging's own rule: a bad record is reported, never raised
+        except Exception:  # the rule of `logging` itself: an error of a record is reported, never raised
             self.handleError(record)
             return
         capture.take(text, aloud=False)
 
 
 class _StandIns:
-    """The stand-ins of this process: there while anyone listens."""
+    """The stand-ins of this process, in place while any capture listens."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -215,7 +218,7 @@ class _StandIns:
         self.speaking: list[Capture] = []
         self._installed: tuple[_StandIn, _StandIn] | None = None
         self._before: deque[tuple[_StandIn, _StandIn]] = deque(maxlen=64)
-        """Those of before: `print` of another thread may still hold one, without owning it."""
+        """Earlier stand-ins, kept alive: a `print` in another thread may still hold one without owning it."""
         self._handler = _LogHandler()
         self._handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
 
@@ -240,7 +243,7 @@ class _StandIns:
             if self._listeners == 0 and self._installed is not None:
                 logging.getLogger().removeHandler(self._handler)
                 stdout, stderr = self._installed
-                if sys.stdout is stdout:  # else somebody put another stream there meanwhile, which stays
+                if sys.stdout is stdout:  # if other code put another stream there meanwhile, that one stays
                     sys.stdout = stdout.stream
                 if sys.stderr is stderr:
                     sys.stderr = stderr.stream

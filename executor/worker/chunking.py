@@ -1,6 +1,7 @@
 """Cutting lists into chunks and joining them again, as bytes: no list is decoded whole (rule B3). Pure.
 
-A chunk ends at so many items, or at so many bytes of one list: what chunks there are follows from the lists alone, never from who works on them (rule X3).
+A chunk ends at a fixed number of items, or at a fixed number of bytes of one list. So the chunks follow from the lists
+alone, never from the workers or the engine (rule X3).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ MOST_BYTES: Final = 1 << 20
 
 
 class UnequalLists(ValueError):
-    """Lists that are mapped together have different lengths. `lengths` says them in order."""
+    """Lists that are mapped together have different lengths. `lengths` has them in order."""
 
     def __init__(self, lengths: list[int]) -> None:
         super().__init__("lists of different lengths")
@@ -26,7 +27,7 @@ class UnequalLists(ValueError):
 
 
 def length_of(data: bytes) -> int:
-    """How many items a list has.
+    """The number of items of a list.
 
     >>> from promissory.typesys.canonical import pack
     >>> length_of(pack([1, 2, 3]))
@@ -59,14 +60,14 @@ def items_of(data: bytes) -> Iterator[bytes]:
 
 
 def header(count: int) -> bytes:
-    """The bytes before the items of a list of so many."""
+    """The bytes that stand before the items of a list with `count` items."""
     packer = msgpack.Packer()
     head: bytes = packer.pack_array_header(count)
     return head
 
 
 class Items(NamedTuple):
-    """The items of a list: how many, and the bytes of each."""
+    """The items of a list: their number, and the bytes of each."""
 
     total: int
     each: Iterator[bytes]
@@ -89,16 +90,17 @@ def flattened(data: bytes) -> Items:
 
 
 def cut(lists: list[Items], shortest: bool = False) -> Iterator[tuple[int, list[bytes]]]:
-    """Chunks of lists that are mapped together: how many items, and that part of each list, a list itself.
+    """Chunks of lists that are mapped together: the number of items, and that part of each list, as a list.
 
     Args:
         shortest: whether the items end with the shortest list.
 
     Raises:
-        UnequalLists: they have different lengths, and may not.
+        UnequalLists: the lists have different lengths, and `shortest` is False.
 
     >>> from promissory.typesys.canonical import pack
-    >>> [(count, [list(items_of(part)) for part in parts]) for count, parts in cut([listed(pack([1, 2])), listed(pack([3, 4]))])]
+    >>> chunks = cut([listed(pack([1, 2])), listed(pack([3, 4]))])
+    >>> [(count, [list(items_of(part)) for part in parts]) for count, parts in chunks]
     [(2, [[b'\\x01', b'\\x02'], [b'\\x03', b'\\x04']])]
     """
     lengths = [one.total for one in lists]
@@ -121,7 +123,7 @@ def cut(lists: list[Items], shortest: bool = False) -> Iterator[tuple[int, list[
 
 
 def join(lists: Iterable[bytes]) -> bytes:
-    """One list of the items of many.
+    """One list of the items of many lists.
 
     >>> from promissory.typesys.canonical import pack
     >>> join([pack([1]), pack([]), pack([2, 3])]) == pack([1, 2, 3])

@@ -1,6 +1,8 @@
-"""Deciding a branch: which arm its conditions choose (rule B1). Pure; runs where the values are, and runs no code of the author's.
+"""The conditions of a branch, and the arm that they choose (rule B1). Pure: they are decided where the values are, and
+run no code of the author's.
 
-Values are compared as what they are: numbers with numbers, texts with texts, moments with moments. Two values of different kinds are unequal, and neither comes before the other.
+Values are compared by their kinds: numbers with numbers, texts with texts, moments with moments. Two values of
+different kinds are unequal, and neither comes before the other.
 """
 
 from __future__ import annotations
@@ -88,7 +90,7 @@ def _compared(sign: str, left: tuple[str, Any], right: tuple[str, Any]) -> bool:
 
 
 def _plain(tree: Any, type: Type) -> tuple[str, Any]:
-    """What kind of value it is, and the value."""
+    """The kind of a value, and the value in the form in which it is compared."""
     while isinstance(type, UnionType):
         type, tree = type.arms[tree[0]], tree[1]
     match type:

@@ -1,6 +1,8 @@
-"""What comes of a body that has ended: its outcome, and what it asked of its run, by rank: cancel > terminate > goto > next iteration > return (semantics, "Signals").
+"""The outcome of a body that has ended, and its requests of its run, by rank: cancel > terminate > goto > next
+iteration > return (semantics, "Signals").
 
-What a body asks for drops what it returned where that is of no use any more, so that a body may fall through after it has asked.
+A request drops the body's returned value where that is of no use any more, so that a body may fall through after it has
+asked.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from promissory.planner.entities.dynamic import Iteration, plan_of_calls
 from promissory.planner.errors import SignalError, Where, raised_at
 from promissory.planner.functions.entity import Entity
 from promissory.planner.plan.format import FuturesHeader
-from promissory.planner.plan.model import Plan
+from promissory.planner.plan.plan import Plan
 from promissory.typesys.secret import masked
 from promissory.typesys.types import ANY, NONE
 
@@ -38,9 +40,10 @@ RETURNED, EMITTED, LOOPED, SKIPPED, GAVE_UP = range(5)
 
 
 class Raw(NamedTuple):
-    """How a body ended: it RETURNED a value, a dynamic EMITTED an expansion, it raised `Loop` (LOOPED, with the payload) or `Skip` (SKIPPED, with the reason).
+    """How a body ended: it RETURNED a value, a dynamic EMITTED an expansion, it raised `Loop` (LOOPED, with the
+    payload) or `Skip` (SKIPPED, with the reason).
 
-    One that GAVE_UP because its run is ending has no outcome: it will be begun again.
+    A body that GAVE_UP because its run is ending has no outcome: the call will be begun again.
     """
 
     how: int
@@ -48,22 +51,22 @@ class Raw(NamedTuple):
     signal: Signal | None = None
 
     def where(self, requests: Requests) -> Where | None:
-        """The author's line that asked for what can't be."""
+        """The author's line that made an impossible request."""
         return (None if self.signal is None else raised_at(self.signal)) or requests.where
 
 
 Concluded = tuple[int, Any, dict[str, Any] | None]
-"""Status, payload, and what was asked, as `promissory.executor.protocol.messages` has them."""
+"""Status, payload and requests, as `promissory.executor.protocol.messages` has them."""
 _NO_REQUESTS: Final = Requests()
 
 
 def conclude(
     worker: Worker, entity: Entity[..., Any], raw: Raw, requests: Requests | None, header: FuturesHeader
 ) -> Concluded:
-    """The outcome of a body. Raises `Refused` for a result of another type, `SignalError` for what contradicts itself."""
+    """The outcome of a body. Raises `Refused` for a result of another type, `SignalError` for conflicting requests."""
     requests = requests or _NO_REQUESTS
     if requests.refused is not None:
-        raise requests.refused  # also if the body swallowed it
+        raise requests.refused  # the refusal counts even if the body caught it
     if requests.cancel is not None:
         return CANCEL, masked(requests.cancel), None
     where = raw.where(requests)
@@ -112,7 +115,7 @@ def conclude(
                 where=where,
                 way_out="raise Loop(…) in a dynamic: its iteration is what it emitted",
             )
-        status, payload = LOOP, worker.kept(requests.iterate)
+        status, payload = LOOP, worker.values.kept(requests.iterate)
     else:
         status, payload = _plain(worker, entity, raw, header)
     if status == ITERATION and asked:
@@ -123,7 +126,7 @@ def conclude(
 
 
 def _with_line(asked: dict[str, Any], requests: Requests) -> dict[str, Any] | None:
-    """What was asked, with the author's line for an error; None if nothing was."""
+    """The requests, with the author's line for an error; None if there are none."""
     return {**asked, "at": str(requests.where)} if asked and requests.where is not None else asked or None
 
 
@@ -133,7 +136,7 @@ def _last_words(worker: Worker, entity: Entity[..., Any], raw: Raw) -> tuple[int
         return SKIP, masked(str(raw.what))
     if raw.how == RETURNED:
         try:
-            return VALUE, worker.encoded(entity, raw.what)
+            return VALUE, worker.values.encoded(entity, raw.what)
         except Refused:
             return ENDED, None
     return ENDED, None
@@ -142,12 +145,12 @@ def _last_words(worker: Worker, entity: Entity[..., Any], raw: Raw) -> tuple[int
 def _plain(worker: Worker, entity: Entity[..., Any], raw: Raw, header: FuturesHeader) -> tuple[int, Any]:
     if raw.how == LOOPED:
         try:
-            return LOOP, worker.kept(encoded_payload(raw.what, "Loop(…)"))
+            return LOOP, worker.values.kept(encoded_payload(raw.what, "Loop(…)"))
         except TypeError as error:
             at = f"\n  at {raised_at(raw.signal)}" if raw.signal is not None else ""
             raise Refused("TaskTypeError", f"{entity.name} raised {error}{at}") from None
     if raw.how == RETURNED:
-        return VALUE, worker.encoded(entity, raw.what)
+        return VALUE, worker.values.encoded(entity, raw.what)
     plan = raw.what.plan if isinstance(raw.what, Iteration) else raw.what
     assert isinstance(plan, Plan)
     return ITERATION if isinstance(raw.what, Iteration) else FUTURES, worker.emitted(plan, header)
@@ -162,7 +165,8 @@ def _add_targets(
     header: FuturesHeader,
     asked: dict[str, Any],
 ) -> tuple[int, Any]:
-    """The work that was asked for: nodes by name, and a plan of new calls that gives what the task gave, be it the payload of its next iteration. Status and payload with that."""
+    """Add the requested work to `asked`: nodes by name, and a plan of new calls. The plan's result is that of the task,
+    or the payload of the task's next iteration. Returns the status and payload with that."""
     if status == FUTURES and any(call is not None for call in requests.calls):
         way_out = "call it in the body: what a dynamic calls runs before what follows"
         raise SignalError(
@@ -188,8 +192,8 @@ def _add_targets(
         return status, payload
     if status == LOOP:
         asked["loops"] = True
-        return FUTURES, worker.emitted(plan_of_calls(entity, calls, worker.bytes_of(payload), ANY), header)
+        return FUTURES, worker.emitted(plan_of_calls(entity, calls, worker.values.bytes_of(payload), ANY), header)
     asked["futures"] = worker.emitted(
-        plan_of_calls(entity, calls, worker.bytes_of(payload), entity.signature.result.type), header
+        plan_of_calls(entity, calls, worker.values.bytes_of(payload), entity.signature.result.type), header
     )
     return status, payload

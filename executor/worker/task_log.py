@@ -1,4 +1,5 @@
-"""A worker's log: what its bodies said, one after the other, in one key of the store; nothing is written if nothing was said (rule X5)."""
+"""A worker's log: the output of its bodies, one after the other, in one key of the store; without output nothing is
+written (rule X5)."""
 
 from __future__ import annotations
 
@@ -10,10 +11,10 @@ from promissory.typesys.secret import masked_bytes
 
 
 class Log:
-    """Appends what one body after the other says, and tells where each one's lies.
+    """Appends the output of one body after the other, and tells where each body's output lies.
 
     Args:
-        store: where the log goes.
+        store: the store of the log.
         key: the worker's log.
 
     >>> log = Log(Store(None), "runs/r/logs/w")
@@ -32,7 +33,8 @@ class Log:
         self._held = b""
 
     def write(self, data: bytes) -> None:
-        """The body said this. A store that can't take it is reported by `address`, not to the body that happened to print. What was revealed of secrets becomes stars."""
+        """Append a piece of the body's output. A store that can't take it is reported by `address`, not to the body
+        that happened to print. Revealed secrets become stars."""
         data, self._held = masked_bytes(self._held + data)
         self._append(data)
 
@@ -50,11 +52,11 @@ class Log:
 
     @property
     def length(self) -> int:
-        """How many bytes were said since `address` was asked for."""
+        """The bytes of output since `address` was last asked for."""
         return self._length
 
     def address(self) -> list[Any] | None:
-        """[key, offset, length] of what was said since the last call, or None. Raises `StoreError` if it could not be kept."""
+        """[key, offset, length] of the output since the last call, or None. Raises `StoreError` if it was not kept."""
         held, self._held = self._held, b""
         self._append(masked_bytes(held, ended=True)[0])
         problem, self._problem = self._problem, None

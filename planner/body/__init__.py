@@ -1,1 +1,1 @@
-"""What a running body may know of its run, and ask of it."""
+"""The context of a running body: the facts of its run that it may know, and the requests that it may make."""

@@ -11,13 +11,16 @@ if TYPE_CHECKING:
     from promissory.planner.body.context import Requests
 
 _LIST: Final = unpack(encoded_payload([], "a list"))[0]
-"""What a self-describing list begins with."""
+"""The first element of every self-describing list."""
 
 
 class Channel:
-    """The run's key-value store (rule S7). Reads see what was committed when this attempt began, and the attempt's own writes.
+    """The run's key-value store (rule S7).
 
-    Writes count when the attempt ends without failing. `set`: the last commit wins; `add` and `append` merge, so that nothing is lost when many write at one time.
+    Reads see the values committed when this attempt began, and the attempt's own writes.
+
+    Writes count when the attempt ends without failing. With `set` the last commit wins. `add` and `append` merge, so
+    that nothing is lost when many bodies write at one time.
     """
 
     def __init__(self, values: dict[str, bytes], requests: Requests) -> None:
@@ -26,23 +29,23 @@ class Channel:
         requests.read = True
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value of a key, its own copy; `default` if it has none."""
+        """Give a key's value, as a copy of the caller's own. A key without value gives `default`."""
         _check_key(key)
         data = self._values.get(key)
         return default if data is None else decoded_payload(data)
 
     def set(self, key: str, value: Any) -> None:
-        """Give a key a value: plain data. Raises `TypeError` for what has no wire form."""
+        """Give a key a value: plain data. Raises `TypeError` for a value without wire form."""
         self._write("set", key, encoded_payload(value, f"channel().set({key!r}, …)"))
 
     def add(self, key: str, amount: float = 1) -> None:
-        """Add to a number, which begins at 0. Raises `TypeError` if the key holds something else."""
+        """Add to a number, which begins at 0. Raises `TypeError` if the key holds a value of another kind."""
         if amount.__class__ not in (int, float):
             raise TypeError(f"channel().add({key!r}, …) takes a number, not {amount!r}")
         self._write("add", key, pack(amount))
 
     def append(self, key: str, value: Any) -> None:
-        """Append to a list, which begins empty. Raises `TypeError` if the key holds something else."""
+        """Append to a list, which begins empty. Raises `TypeError` if the key holds a value of another kind."""
         self._write("append", key, encoded_payload(value, f"channel().append({key!r}, …)"))
 
     def _write(self, operation: str, key: str, data: bytes) -> None:
@@ -55,7 +58,7 @@ class Channel:
         return key in self._values
 
     def keys(self) -> list[str]:
-        """The keys, in order."""
+        """List the keys, in order."""
         return sorted(self._values)
 
 
@@ -65,7 +68,7 @@ def _check_key(key: Any) -> None:
 
 
 def merged(before: bytes | None, operation: str, key: str, data: bytes) -> bytes:
-    """What a key holds after a write. Raises `TypeError` if it holds what can't be added or appended to.
+    """Give a key's value after a write. Raises `TypeError` if the value before can't be added or appended to.
 
     >>> from promissory.typesys.canonical import pack, unpack
     >>> unpack(merged(pack(2), "add", "n", pack(3)))
@@ -90,5 +93,5 @@ _KINDS: Final = ("list", "tuple", "dict", "set", "frozenset", "a value of a clas
 
 
 def _kind_of(tree: Any) -> str:
-    """What a self-describing tree is, without making it."""
+    """Name the kind of a self-describing tree, without making its value."""
     return _KINDS[tree[0]] if tree.__class__ is list else tree.__class__.__name__

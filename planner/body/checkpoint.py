@@ -1,4 +1,4 @@
-"""What an attempt leaves for the next one of the same task."""
+"""Checkpoints: data that an attempt leaves for the next attempt of the same task."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from promissory.planner.errors import ContextError, user_line
 
 
 class Checkpoint:
-    """How far a long body has come, for the attempt after it: after a failure, a crash of the worker or of the whole run.
+    """The progress of a long body, for the attempt after it: after a failure, a crash of the worker or of the whole
+    run.
 
-    What is written is stored at once, whatever becomes of the attempt, and stays as long as the run does. Each iteration of a loop, and each item of a map, has its own.
+    Data that is written is stored at once, however the attempt ends, and stays as long as the run does. Each iteration
+    of a loop, and each item of a map, has a checkpoint of its own.
 
     >>> from promissory import Context, task
     >>> @task(retries=3)
@@ -26,7 +28,7 @@ class Checkpoint:
     6
 
     Args:
-        load: gives what was written last, as bytes; None if nothing was.
+        load: gives the bytes that were written last; None if nothing was written.
         save: stores bytes.
     """
 
@@ -36,16 +38,17 @@ class Checkpoint:
         self._is_over = False
 
     def read(self, default: Any = None) -> Any:
-        """What was written last, by this attempt or one before it; `default` if nothing was."""
+        """Give the data written last, by this attempt or one before it. `default` if nothing was written."""
         data = self._load()
         return default if data is None else decoded_payload(data)
 
     def write(self, value: Any) -> None:
-        """Store plain data in place of what was written before.
+        """Store plain data in place of the data written before.
 
         Raises:
-            TypeError: it has no wire form.
-            ContextError: the attempt has ended; what a thread of it left behind writes would stand in the way of the next one.
+            TypeError: the data has no wire form.
+            ContextError: the attempt has ended. A thread that it left behind would overwrite the data of the next
+                attempt.
         """
         if self._is_over:
             raise ContextError(
@@ -56,5 +59,5 @@ class Checkpoint:
         self._save(encoded_payload(value, "checkpoint.write(…)"))
 
     def end(self) -> None:
-        """The attempt has ended: nothing more is written."""
+        """Note that the attempt has ended. Nothing more is written."""
         self._is_over = True

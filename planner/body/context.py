@@ -1,7 +1,9 @@
-"""What a running task may know of its run, and ask of it (rules S1 to S8).
+"""The context of a running task: the facts of its run that it may know, and the requests that it may make (rules S1 to
+S8).
 
-A `Context` collects what the body asks for; whoever runs the body takes that when it has ended, and only if it has not failed. Outside a run there is a context too, for trying a body
-out: it knows nothing, and what needs a run raises.
+A `Context` collects the body's requests. The code that runs the body takes them when the body has ended, and only if it
+has not failed. Outside a run there is a context too, for trying a body out: it knows nothing, and a request that needs
+a run raises.
 """
 
 from __future__ import annotations
@@ -24,39 +26,40 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Target(Protocol):
-    """What a body may send its run to, by itself: a task, dynamic or workflow. (Entities stand above this layer.)"""
+    """A callable to which a body may send its run by itself: a task, dynamic or workflow. (Entities stand above this
+    layer.)"""
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The target's name."""
 
     @property
     def signature(self) -> Any:
-        """Typed inputs and result."""
+        """The typed inputs and result."""
 
     def callee(self) -> Any:
-        """How a plan names it."""
+        """Name the target as a plan does."""
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-        """The arguments of a call, checked."""
+        """Check the arguments of a call."""
 
 
 @dataclass
 class Requests:
-    """What a body has asked for so far.
+    """The requests that a body has made so far.
 
     Attributes:
-        calls: entities to be called before what follows, with their inputs; None for those given by name.
-        names: for each of them, what it is called.
-        goto: which of them is the one to jump to.
+        calls: entities to be called before the task's successors, with their inputs; None for those given by name.
+        names: for each of the calls, the name of its target.
+        goto: the number of the call that is a jump.
         iterate: the payload of another iteration, as bytes.
         terminate: reason and outputs; the outputs are bytes, or bytes by name.
         cancel: the reason.
-        writes: of the channel: (operation, key, bytes).
+        writes: the writes to the channel: (operation, key, bytes).
         read: whether the channel was looked at.
-        refused: the first request that could not be; it counts also if the body swallowed the error.
+        refused: the first request that was impossible; it counts also if the body swallowed the error.
         where: the author's line of the last request.
-        is_over: whether the body has ended: nothing more can be asked.
+        is_over: whether the body has ended. Further requests are then refused.
     """
 
     calls: list[tuple[Target, dict[str, Any]] | None] = field(default_factory=list)
@@ -72,7 +75,7 @@ class Requests:
     is_over: bool = False
 
     def note(self, method: str) -> None:
-        """Something is asked. Raises `ContextError` if the body has ended."""
+        """Note the author's line of a request. Raises `ContextError` if the body has ended."""
         self.where = user_line()
         if self.is_over:
             raise ContextError(
@@ -83,18 +86,21 @@ class Requests:
 
 
 class Context:
-    """What a running task or dynamic may know and ask. A first parameter annotated `Context` is given it, and is no input; `current_context()` gives it anywhere in the body.
+    """The facts that a running task or dynamic may know, and the requests that it may make.
+
+    A first parameter annotated `Context` gets the context, and is no input; `current_context()` gives it anywhere in
+    the body.
 
     Attributes:
-        run_id: the run; empty outside one.
+        run_id: the name of the run; empty outside a run.
         path: the node's path.
-        attempt: which attempt of this iteration it is, from 1.
-        loop_index: which iteration it is, from 0 (rule S1).
-        loop_result: what the iteration before gave `Loop`; None in the first one.
-        depth: how many dynamics it is nested in.
-        max_iterations: how many iterations there may be; None for the run's own limit.
+        attempt: the number of the attempt in this iteration, from 1.
+        loop_index: the number of the iteration, from 0 (rule S1).
+        loop_result: the data that the iteration before gave `Loop`; None in the first one.
+        depth: the number of dynamics around the node.
+        max_iterations: the number of iterations that are allowed; None for the run's own limit.
         seed: a number made of the node's identity and iteration: equal on every attempt, engine and resume.
-        deadline: when the time-out ends the attempt, in seconds since the epoch; None without one.
+        deadline: the moment at which the time-out ends the attempt, in seconds since the epoch; None without one.
         in_run: whether there is a run.
         gives_up: whether the body was told that its run is ending.
 
@@ -142,19 +148,22 @@ class Context:
 
     @property
     def loop_result(self) -> Any:
-        """What the iteration before gave `Loop`; None in the first one."""
+        """The data that the iteration before gave `Loop`; None in the first one."""
         return None if self._loop_result is None else decoded_payload(self._loop_result)
 
     @property
     def seed(self) -> int:
-        """A number made of the node's identity and iteration; outside a run any number."""
+        """A number made of the node's identity and iteration. Outside a run it is any number."""
         return int.from_bytes(os.urandom(8), "big") >> 1 if self._seed is None else self._seed()
 
     @property
     def cancelled(self) -> bool:
-        """Whether the run was told to stop or to cancel, or was taken over: a body that takes long looks now and then, and ends.
+        """Whether the run was told to stop or to cancel, or was taken over.
 
-        A body that raises `Retry` then is begun again by the resume, and the attempt does not count. False outside a run.
+        A body that takes long looks now and then, and ends.
+
+        If the body then raises `Retry`, the resume begins it again, and the attempt does not count. False outside a
+        run.
         """
         if self._is_ending is None or not self._is_ending():
             return False
@@ -163,7 +172,10 @@ class Context:
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """How far an earlier attempt has come. Outside a run: one of its own, which is gone with this context."""
+        """The data that an earlier attempt left.
+
+        Outside a run the context has a checkpoint of its own, which is gone with the context.
+        """
         if self._checkpoint is None:
             kept: list[bytes] = []
             self._checkpoint = Checkpoint(lambda: kept[-1] if kept else None, kept.append)
@@ -171,7 +183,7 @@ class Context:
 
     @property
     def has_asked(self) -> bool:
-        """Whether the body has asked its run for anything, or looked at the channel."""
+        """Tell whether the body has made a request, or looked at the channel."""
         asked = self.requests
         return (
             bool(asked.names or asked.read)
@@ -183,33 +195,39 @@ class Context:
 
     @property
     def loop_count(self) -> int:
-        """Which iteration it is, from 1."""
+        """The number of the iteration, from 1."""
         return self.loop_index + 1
 
     @property
     def logger(self) -> logging.Logger:
-        """A logger of the node's own; what it says is in the attempt's log (rule X5)."""
-        import logging  # only bodies that log need it
+        """A logger of the node's own. Its records are in the attempt's log (rule X5)."""
+        # Only bodies that log need this module.
+        import logging
 
         return logging.getLogger(f"promissory.{self.path.replace('/', '.') or 'local'}")
 
     # --- asking ---
 
     def channel(self) -> Channel:
-        """The run's key-value store. Outside a run: one of its own, which is gone with this context."""
+        """The run's key-value store.
+
+        Outside a run the context has a store of its own, which is gone with the context.
+        """
         if self._channel is None:
             self._channel = Channel(self._values, self.requests)
         return self._channel
 
     def can_iterate(self) -> bool:
-        """Whether another iteration is allowed (`@task(max_iterations=n)`)."""
+        """Tell whether another iteration is allowed (`@task(max_iterations=n)`)."""
         return self.max_iterations is None or self.loop_index + 1 < self.max_iterations
 
     def next_iteration(self, data: Any = None) -> None:
-        """Run me again when I have ended, like `raise Loop(data)` without leaving the body; what the body returns is dropped (rule S3).
+        """Run the task again when it has ended, as `raise Loop(data)` does, without leaving the body.
+
+        The body's result is dropped (rule S3).
 
         Raises:
-            SignalError: there is another iteration asked for, with other data.
+            SignalError: another iteration was asked for, with other data.
         """
         self._needs_run("next_iteration")
         encoded = encoded_payload(data, "next_iteration(…)")
@@ -220,11 +238,15 @@ class Context:
         self.requests.iterate = encoded
 
     def next_task(self, target: Any, /, *, goto: bool = False, **inputs: Any) -> None:
-        """Add work: it runs after this task and before what follows it; with `goto`, instead of what only follows this task (rule S4).
+        """Add work.
+
+        It runs after this task and before the task's successors; with `goto`, instead of those that only follow this
+        task (rule S4).
 
         Args:
-            target: a task, dynamic or workflow, called with `inputs`; or the name of a node of this frame that has not started, which runs with its own inputs.
-                A task that a node of this frame calls and that gets no inputs here stands for that node.
+            target: a task, dynamic or workflow, called with `inputs`; or the name of a node of this frame that has not
+                started, which runs with its own inputs. A task that a node of this frame calls and that gets no inputs
+                here stands for that node.
             goto: jump there, and skip this task's own successors that nothing else leads to.
 
         Raises:
@@ -276,14 +298,15 @@ class Context:
         self.requests.calls.append(call)
 
     def terminate(self, reason: str = "", outputs: Any = None) -> None:
-        """End the run well when this task has ended: nothing new starts, and the run is TERMINATED (rule S5).
+        """End the run well when this task has ended: no further node starts, and the run is TERMINATED (rule S5).
 
         Args:
-            reason: why, for people.
-            outputs: what the run gives: the value of its one output, or a dict by name of several. What is not given here is what is there by then.
+            reason: the reason, for people.
+            outputs: the run's outputs: the value of its one output, or a dict by name of several. An output that is not
+                given here has the value that is there by then.
 
         Raises:
-            SignalError: it was called already, with something else.
+            SignalError: `terminate` was called already, with other arguments.
         """
         self._needs_run("terminate")
         encoded = None if outputs is None else encoded_payload(outputs, "terminate(outputs=…)")
@@ -294,7 +317,8 @@ class Context:
         self.requests.terminate = (str(reason), encoded)
 
     def cancel(self, reason: str = "") -> None:
-        """Cancel the run: this task does not complete and stores nothing, nothing new starts, the caller gets `WorkflowCancelled` (rule S6)."""
+        """Cancel the run: this task does not complete and stores nothing, no further node starts, the caller gets
+        `WorkflowCancelled` (rule S6)."""
         self._needs_run("cancel")
         if self.requests.cancel not in (None, str(reason)):
             raise self._refused(
@@ -303,7 +327,7 @@ class Context:
         self.requests.cancel = str(reason)
 
     def _refused(self, message: str, *, where: Where | None, way_out: str) -> SignalError:
-        """What can't be asked: it counts, whatever the body makes of the error."""
+        """Refuse an impossible request. The refusal counts, even if the body swallows the error."""
         error = SignalError(message, where=where, way_out=way_out)
         self.requests.refused = self.requests.refused or error
         return error
@@ -326,10 +350,10 @@ class Context:
 
 
 class Body:
-    """A body that runs. Its context is made when it is asked for: most bodies do without.
+    """A body that runs. Its context is made when the body asks for it, since most bodies do without.
 
     Attributes:
-        context: what it was given, if it has asked.
+        context: the context that the body was given, if it has asked.
     """
 
     __slots__ = ("_make", "_of", "context")
@@ -340,13 +364,13 @@ class Body:
         self.context: Context | None = None
 
     def given(self) -> Context:
-        """Its context."""
+        """Give the body's context."""
         if self.context is None:
             self.context = self._make(self._of)
         return self.context
 
     def end(self) -> None:
-        """It has ended: its context, if somebody has kept that, takes nothing more."""
+        """Note that the body has ended. If somebody has kept its context, the context takes no more requests."""
         assert self.context is not None
         self.context.requests.is_over = True
         self.context.checkpoint.end()
@@ -357,7 +381,7 @@ current_body: ContextVar[Body | None] = ContextVar("promissory_body", default=No
 
 
 def current_context() -> Context:
-    """The context of the task or dynamic whose body runs here; outside a run, one that knows nothing.
+    """Give the context of the task or dynamic whose body runs here. Outside a run the context knows nothing.
 
     >>> from promissory import current_context
     >>> current_context().loop_index

@@ -1,4 +1,7 @@
-"""Values that say themselves what they are: payloads of loops, of the channel, of checkpoints. Others read them, also such that must not load pickles."""
+"""Self-describing values: payloads of loops, of the channel, of checkpoints.
+
+Processes that must not load pickles read them too.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ _GIVE: Final = "has no wire form: give a dataclass, or what it is made of"
 
 
 def encoded_payload(value: Any, what: str) -> bytes:
-    """The bytes of a value that says itself what it is. `what` it is for, in the `TypeError` that is raised for what can only be pickled."""
+    """Encode a value as a self-describing one.
+
+    Raises `TypeError` for a value that can only be pickled; `what` names the value's use in it.
+    """
     try:
         tree = _ANY.lower(value)
     except TypeMismatch as mismatch:
@@ -26,7 +32,7 @@ def encoded_payload(value: Any, what: str) -> bytes:
 
 
 def decoded_payload(data: bytes) -> Any:
-    """The value, each time another one.
+    """Decode the value. Each call gives a new object.
 
     >>> decoded_payload(encoded_payload([1, "a"], "a doctest"))
     [1, 'a']

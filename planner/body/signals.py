@@ -1,6 +1,9 @@
-"""What a task raises to its run (rules R1, S1, S6). What it asks by calls is in `promissory.planner.body.context`.
+"""Signals: exceptions by which a task ends with a wish to its run (rules R1, S1, S6).
 
-These derive from `BaseException`, so that a body's own `except Exception` lets them through: they are ends that the author wants, not errors.
+Requests by calls are in `promissory.planner.body.context`.
+
+Signals derive from `BaseException`, so that a body's own `except Exception` lets them through: they are ends that the
+author wants, not errors.
 """
 
 from __future__ import annotations
@@ -8,23 +11,27 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, NoReturn
 
+from promissory._names import publish
 from promissory.planner.plan.policy import seconds
 
 
 class Signal(BaseException):
-    """Anything that a task raises to its run. Its text is for where no run takes it."""
+    """An exception that a task raises to its run. Its text is for places where no run takes it."""
 
     def __str__(self) -> str:
         said = f"{super().__str__()!r}" if super().__str__() else ""
-        return f"{type(self).__name__}({said}) was raised where no run takes it: raise it in a @task or @dynamic, and run that with promissory.run(…)"
+        return (
+            f"{type(self).__name__}({said}) was raised where no run takes it: raise it in a @task or "
+            "@dynamic, and run that with promissory.run(…)"
+        )
 
 
 class Retry(Signal):
-    """Raised by a task: let me try again, within my budget of `retries`.
+    """Raised by a task that wants another attempt, within its budget of `retries`.
 
     Args:
-        after: seconds (or a timedelta) before the next attempt; by default what `retry_delay` says.
-        message: why, for the log and for the error when the budget is spent.
+        after: seconds (or a timedelta) before the next attempt; by default the `retry_delay` of the task.
+        message: the reason, for the log and for the error when the budget is spent.
 
     >>> from promissory import Retry, task
     >>> @task(retries=5)
@@ -45,14 +52,16 @@ class Retry(Signal):
 
 
 class Loop(Signal):
-    """Raised by a task or dynamic: run me again (rule S1). Each iteration is a run of its own, with its own retries and time-out.
+    """Raised by a task or dynamic that wants another iteration (rule S1).
+
+    Each iteration is a run of the body of its own, with its own retries and time-out.
 
     Args:
-        result: what the next iteration finds as `current_context().loop_result`; plain data. In a dynamic it may hold promises: the next iteration starts when
-            their values are there.
-        message: why, for the log.
+        result: the next iteration's `current_context().loop_result`; plain data. In a dynamic it may hold promises: the
+            next iteration starts when their values are there.
+        message: the reason, for the log.
 
-    It is not recursion: a million iterations need no more depth and no more memory than one.
+    A loop is no recursion: a million iterations need no more depth and no more memory than one.
 
     >>> from promissory import Loop, current_context, task
     >>> @task
@@ -76,10 +85,12 @@ class Loop(Signal):
 
 
 class Skip(Signal):
-    """Raised by a task or dynamic: I am not to be done this time (rule S6). It is neither success nor failure; what wants its value is skipped too.
+    """Raised by a task or dynamic that is not to be done this time (rule S6).
+
+    A skip is neither success nor failure; a node that wants the skipped value is skipped too.
 
     Args:
-        reason: why, for people.
+        reason: the reason, for people.
 
     >>> from promissory import Skip, task
     >>> @task
@@ -99,3 +110,6 @@ class Skip(Signal):
 
 def _refuse(after: object) -> NoReturn:
     raise ValueError(f"Retry(after=…) wants a number of seconds of at least 0, or a timedelta, not {after!r}")
+
+
+publish(globals())

@@ -1,1 +1,1 @@
-"""What an author decorates or builds: tasks, workflows, dynamics."""
+"""Entities, which an author decorates or builds: tasks, workflows, dynamics."""

@@ -1,4 +1,4 @@
-"""`compile`: the plan of whatever can be run."""
+"""`compile`: the plan of anything that can be run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from promissory.planner.entities.runner import compile_call
 from promissory.planner.entities.task import Task
 from promissory.planner.entities.workflow import Workflow, WorkflowFunction
 from promissory.planner.errors import CompileError, user_line
-from promissory.planner.plan.model import Plan
+from promissory.planner.plan.plan import Plan
 
 
 def compile(target: WorkflowFunction[..., Any] | Workflow | Dynamic[..., Any] | Task[..., Any]) -> Plan:
-    """The plan of a workflow or dynamic (the same as its `.compile()`), or a plan of one call of a task.
+    """Compile a workflow or dynamic (the same as its `.compile()`), or one call of a task.
 
     >>> from promissory import compile, task
     >>> @task

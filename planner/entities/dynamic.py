@@ -1,6 +1,6 @@
 """@dynamic: a function that is called with real values at run time and returns promises.
 
-Owns the decorator and `expand`, the executor's one door to tracing.
+This module owns the decorator and `expand`, the executor's one door to tracing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from promissory.planner.functions.entity import (
     locals_where_decorated,
     refuse_in_task_body,
 )
-from promissory.planner.plan.model import Plan
+from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.policy import DynamicPolicy
 from promissory.planner.tracing.binder import holds_promise
 from promissory.planner.tracing.session import Session
@@ -33,8 +33,9 @@ from promissory.typesys.types import ANY, Type
 class Dynamic(Traced[P, R]):
     """A function that makes a plan from values. Made by `@dynamic`.
 
-    Where a workflow is traced, a call records a node and gives a promise. Anywhere else, but in a task's body (`NestedCallError`), a call compiles and runs it in this
-    process and gives its native result, or raises `RunFailed`.
+    Where a workflow is traced, a call records a node and gives a promise. In a task's body a call raises
+    `NestedCallError`. Anywhere else a call compiles the dynamic, runs it in this process and gives its native result,
+    or raises `RunFailed`.
     """
 
     kind = "dynamic"
@@ -47,7 +48,7 @@ class Dynamic(Traced[P, R]):
         return cast(R, run_here(self, self.arguments(args, kwargs)))
 
     def compile(self) -> Plan:
-        """The plan that calls this dynamic with the inputs of the run; its body is traced at run time."""
+        """Make the plan that calls this dynamic with the inputs of the run. Its body is traced at run time."""
         return compile_call(self)
 
 
@@ -60,14 +61,17 @@ def dynamic(
     *, strict: bool | None = None, **policy: Unpack[DynamicPolicy]
 ) -> Callable[[Callable[P, R]], Dynamic[P, R]]: ...
 def dynamic(function: Any = None, /, *, strict: bool | None = None, **policy: Unpack[DynamicPolicy]) -> Any:
-    """Make a function a dynamic: its body sees its inputs as values, and the calls in it become a plan at run time, a futures file.
+    """Make a function a dynamic.
+
+    Its body sees its inputs as values, and at run time the calls in it become a plan, a futures file.
 
     Args:
-        max_depth: how deep this function may nest in itself before it fails as `DepthExceeded`; by default only the run's limit counts.
-        allow_repeat: allow it to call itself with equal inputs, which otherwise fails as `NoProgress`.
+        max_depth: the depth to which this function may nest in itself before it fails as `DepthExceeded`; by default
+            only the run's limit counts.
+        allow_repeat: allow the function to call itself with equal inputs, which otherwise fails as `NoProgress`.
         strict: as for `@task`.
-        policy: all else that `@task` takes. Retries and time-outs are about the body, not about what it emits; a cached dynamic keeps its result, and apart from it its
-            futures file.
+        policy: all other arguments of `@task`. Retries and time-outs are about the body, not about the plan that it
+            emits; a cached dynamic keeps its result, and apart from it its futures file.
 
     Raises:
         DecorationError: the function can't be a dynamic.
@@ -90,7 +94,7 @@ def dynamic(function: Any = None, /, *, strict: bool | None = None, **policy: Un
 
 
 class Iteration(NamedTuple):
-    """What a dynamic emitted before it raised `Loop`: the plan gives the payload of the next iteration."""
+    """The plan that a dynamic emitted before it raised `Loop`. The plan gives the payload of the next iteration."""
 
     plan: Plan
 
@@ -98,17 +102,18 @@ class Iteration(NamedTuple):
 def plan_of_calls(
     entity: Entity[..., Any], calls: Sequence[tuple[Entity[..., Any], dict[str, Any]]], result: bytes, type: Type
 ) -> Plan:
-    """The plan of the calls that a task asked for, which gives what the task itself gave.
+    """Make the plan of the calls that a task asked for. The plan gives the task's own result.
 
     Args:
         entity: the task.
-        calls: what to call, with which inputs.
+        calls: the entities to call, with their inputs.
         result: the task's result, or the payload of its next iteration, encoded.
         type: its type.
     """
     session = Session()
     trace = Trace(session, entity.name, ())
-    trace.follows_jumps = False  # the tasks' own frame is another one
+    # The tasks' own frame is another one.
+    trace.follows_jumps = False
     token = current.set(trace)
     try:
         for called, inputs in calls:
@@ -127,13 +132,15 @@ def expand(
     Args:
         entity: the dynamic.
         values: its arguments, in the order of its parameters.
-        encoded: the bytes they were decoded from, if they are at hand; an input that the body passes on is then bound by reference.
+        encoded: the bytes from which the values were decoded, if they are at hand; an input that the body passes on is
+            then bound by reference.
 
     Returns:
-        The plan of the calls that the body made, or its plain result if it made none; the plan of one iteration if it made calls and raised `Loop`.
+        The plan of the calls that the body made, or its plain result if it made none; the plan of one iteration if it
+        made calls and raised `Loop`.
 
     Raises:
-        CompileError: what the body's trace did wrong. Anything else is the body's own exception.
+        CompileError: the trace of the body found a mistake. Any other exception is the body's own.
 
     >>> from promissory import dynamic, task
     >>> @task

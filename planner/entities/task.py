@@ -21,8 +21,9 @@ from promissory.planner.tracing.trace import Trace
 class Task(Traced[P, R]):
     """A function that a plan calls. Made by `@task`.
 
-    Where a workflow is traced, a call records a node and gives a promise. Anywhere else it is the function itself, with its inputs checked: a wrong call
-    raises what Python raises, an argument of another type a `TypeError` that names it.
+    Where a workflow is traced, a call records a node and gives a promise. Anywhere else a call is that of the function
+    itself, with its inputs checked: a wrong call raises what Python raises, an argument of another type a `TypeError`
+    that names the argument.
 
     >>> @task
     ... def inc(x: int) -> int:
@@ -43,7 +44,8 @@ class Task(Traced[P, R]):
             return cast(R, self.run_body(values))
         except Loop:
             if current_body.get() is not None:
-                raise  # of a task that calls this one as a function
+                # The error is about a task that calls this one as a function.
+                raise
             raise ContextError(
                 f"{self.name} raised Loop, and a plain call has no run that could begin another iteration",
                 where=user_line(),
@@ -53,9 +55,10 @@ class Task(Traced[P, R]):
             current.reset(token)
 
     def run_body(self, values: list[Any], to_its_end: bool = False) -> Any:
-        """Call the function; an async one is run to its end on an event loop.
+        """Call the function. An async function is run to its end on an event loop.
 
-        Where a loop runs already (a notebook's, a server's), a plain call gives a coroutine to await; `to_its_end` runs it on a loop of another thread.
+        Where a loop runs already (a notebook's, a server's), a plain call gives a coroutine to await. With `to_its_end`
+        the function runs on a loop of another thread.
         """
         result = self.call_function(values)
         if not inspect.iscoroutine(result):
@@ -66,7 +69,8 @@ class Task(Traced[P, R]):
 
 
 def _run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    import asyncio  # slow to import, and few tasks need it
+    # This import is slow, and few tasks need it.
+    import asyncio
 
     return asyncio.run(coroutine)
 
@@ -127,25 +131,32 @@ def task(function: Any = None, /, *, strict: bool | None = None, **policy: Unpac
     """Make a function a task: a typed unit of work that a plan can call.
 
     Args:
-        timeout: seconds (or a timedelta) that one attempt of the body may take; then its worker is stopped and the attempt has failed.
+        timeout: seconds (or a timedelta) that one attempt of the body may take. After them its worker is stopped and
+            the attempt has failed.
         pool: a name; `run(pools={name: n})` limits how many calls of one pool run at one time.
-        resources: what a call needs while it runs.
-        retries: how many attempts more there are after one that failed.
-        retry_delay: seconds (or a timedelta) before another attempt, or a list: before the second attempt, the third, and so on.
-        backoff: each further delay is this times longer.
+        resources: the resources that a call needs while it runs.
+        retries: the number of attempts after one that failed.
+        retry_delay: seconds (or a timedelta) before another attempt, or a list: before the second attempt, the third,
+            and so on.
+        backoff: the factor from each delay to the next.
         jitter: the part of a delay, from 0 to 1, by which it may be changed up or down.
         retry_on: the exceptions that are worth another attempt; by default any `Exception`.
-        cache: take the result of an equal call, of this run or an earlier one in the same store, instead of running the body.
-        cache_version: a text to change when the code gives something else for the same inputs; "code" makes it a digest of the code, and of the project's functions
-            that it calls.
+        cache: take the result of an equal call, of this run or an earlier one in the same store, instead of running the
+            body.
+        cache_version: a text to change when the code's results for the same inputs change; "code" makes it a digest of
+            the code, and of the project's functions that the code calls.
         cache_ignore: names of inputs that make no difference for the result.
-        cache_serialize: of equal calls at one time, in one run or several on one store, let one run and the others take what it gave.
-        commit: "each" lets nothing that follows start before the result is stored for good.
-        max_iterations: how often a body that loops (`raise Loop`) runs before it fails as `IterationLimitExceeded`.
-        strict: refuse missing annotations and classes without wire form instead of warning; by default as `PROMISSORY_STRICT` says.
+        cache_serialize: of equal calls at one time, in one run or several on one store, let one run and the others take
+            its result.
+        commit: "each" lets no successor start before the result is stored for good.
+        max_iterations: the number of iterations of a body that loops (`raise Loop`) before it fails as
+            `IterationLimitExceeded`.
+        strict: refuse missing annotations and classes without wire form instead of warning; by default
+            `PROMISSORY_STRICT` decides.
 
     Raises:
-        DecorationError: the function can't be a task (a generator, a method, a lambda, `*args`), or a value is out of range; the message says what to write.
+        DecorationError: the function can't be a task (a generator, a method, a lambda, `*args`), or a value is out of
+            range; the message says what to write.
 
     >>> @task(retries=3, retry_delay=0.5, backoff=2)
     ... def add(a: int, b: int = 1) -> int:

@@ -1,4 +1,4 @@
-"""What calls of every entity share where a workflow is traced."""
+"""The common part of entities' calls where a workflow is traced."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ class Traced(Entity[P, R]):
     """An entity that a trace knows how to call."""
 
     def map(self, *args: Any, **kwargs: Any) -> Any:
-        """Call this once for each item of the lists that are given; what is `unmapped(…)` goes to every call. The same as `map_task(self)(…)` (rule B2).
+        """Call this once for each item of the lists that are given.
+
+        An argument `unmapped(…)` goes to every call. The same as `map_task(self)(…)` (rule B2).
 
         >>> from promissory import task, unmapped
         >>> @task

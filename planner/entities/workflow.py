@@ -24,7 +24,8 @@ from promissory.planner.errors import (
 from promissory.planner.functions.entity import Entity, P, R, locals_where_decorated, refuse_in_task_body
 from promissory.planner.functions.signature import MISSING, Signature, binder
 from promissory.planner.plan.failure_policy import FailurePolicy
-from promissory.planner.plan.model import Interface, Parameter, Plan
+from promissory.planner.plan.model import Interface, Parameter
+from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.policy import Policy
 from promissory.planner.tracing.promise import Promise
 from promissory.planner.tracing.rescue import add_handler
@@ -39,8 +40,9 @@ from promissory.typesys.wire import Codec, codec_for
 class WorkflowFunction(Traced[P, R]):
     """A function whose calls are recorded once, when it is compiled. Made by `@workflow`.
 
-    Where a workflow is traced, a call records one node, a nested plan, and gives a promise. Anywhere else, but in a task's body (`NestedCallError`), a call compiles
-    and runs it in this process and gives its native result, or raises `RunFailed`.
+    Where a workflow is traced, a call records one node, a nested plan, and gives a promise. In a task's body a call
+    raises `NestedCallError`. Anywhere else a call compiles the workflow, runs it in this process and gives its native
+    result, or raises `RunFailed`.
     """
 
     kind = "workflow"
@@ -59,7 +61,7 @@ class WorkflowFunction(Traced[P, R]):
         self.failure_policy = failure_policy
 
     def more_state(self) -> dict[str, Any]:
-        """What is done about its failures."""
+        """Give the settings for its failures."""
         return {"on_failure": self.on_failure, "failure_policy": self.failure_policy}
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -70,11 +72,11 @@ class WorkflowFunction(Traced[P, R]):
         return cast(R, run_here(self, self.arguments(args, kwargs)))
 
     def graph_in(self, session: Session) -> int:
-        """The number of its graph in a session, in which it is traced once, however often it is called."""
+        """Give the number of its graph in a session. The workflow is traced there once, however often it is called."""
         return session.nested(self)
 
     def compile(self) -> Plan:
-        """The plan of this workflow. Its body runs once, now, with promises for its inputs; nothing of it is kept.
+        """Compile this workflow. Its body runs once, now, with promises for its inputs; nothing of the trace is kept.
 
         Raises:
             CompileError: everything that is wrong with it, reported together.
@@ -84,7 +86,7 @@ class WorkflowFunction(Traced[P, R]):
         return session.plan()
 
     def trace(self, session: Session) -> int:
-        """Trace the body as one graph of a session; gives the graph's number."""
+        """Trace the body as one graph of a session, and give the graph's number."""
         signature = self.signature
         trace = Trace(session, self.name, signature.inputs)
         session.open.append(self)
@@ -100,7 +102,8 @@ class WorkflowFunction(Traced[P, R]):
             raise CompileError(said, where=raised_at(signal) or where_of(self.function), way_out=way_out) from None
         except Exception as error:
             if session.fatal:
-                raise session.fatal[0] from error  # what the body did with our error is not what went wrong
+                # The error that the body made of ours is not the cause.
+                raise session.fatal[0] from error
             raise
         finally:
             current.reset(token)
@@ -113,7 +116,7 @@ class WorkflowFunction(Traced[P, R]):
         return trace.finish([("result", signature.interface.result, returned, f"the result of {self.name}()")], where)
 
     def run(self, **inputs: Any) -> Any:
-        """Compile and run in this process; the native result. The same as calling it."""
+        """Compile and run in this process, and give the native result. The same as calling the workflow."""
         return run_here(self, self.arguments((), inputs))
 
 
@@ -134,16 +137,17 @@ def workflow(
     on_failure: Entity[..., Any] | None = None,
     failure_policy: FailurePolicy = FailurePolicy.FAIL_IMMEDIATELY,
 ) -> Any:
-    """Make a function a workflow: the calls in it are a plan, compiled without running any task.
+    """Make a function a workflow. The calls in it are a plan, which is compiled without running any task.
 
     Args:
         strict: as for `@task`.
-        on_failure: a task, dynamic or workflow that runs when this workflow has failed, before the failure goes further. It gets the workflow's inputs that it names, and a `NodeFailure`
-            as `err` if it asks for that. The workflow has failed all the same (rule X6).
-        failure_policy: whether what does not depend on a failed node still starts.
+        on_failure: a task, dynamic or workflow that runs when this workflow has failed, before the failure goes
+            further. It gets the workflow's inputs that it names, and a `NodeFailure` as `err` if it asks for that. The
+            workflow has failed all the same (rule X6).
+        failure_policy: whether nodes that do not depend on a failed node still start.
 
     Raises:
-        DecorationError: the function can't be a workflow, or `on_failure` is none of these.
+        DecorationError: the function can't be a workflow, or `on_failure` is no entity.
 
     >>> from promissory import task
     >>> @task
@@ -174,7 +178,7 @@ def workflow(
 
 
 def where_of(function: Callable[..., Any]) -> Where:
-    """Where a function begins."""
+    """Give the author's line where a function begins."""
     return Where(function.__code__.co_filename, function.__code__.co_firstlineno)
 
 
@@ -204,10 +208,10 @@ class Workflow:
         self._tokens: list[Any] = []
 
     def add_workflow_input(self, name: str, type: Any, default: Any = MISSING) -> Promise[Any]:
-        """Declare an input; gives its promise.
+        """Declare an input, and give its promise.
 
         Args:
-            name: unique among the inputs.
+            name: the input's name, unique among the inputs.
             type: its annotation.
             default: its default value, if it has one.
         """
@@ -233,16 +237,17 @@ class Workflow:
             raise CompileError(f"{what}: {error}", where=where) from None
 
     def add_entity(self, entity: Callable[..., Any], /, **inputs: Any) -> Any:
-        """Call a task, workflow, dynamic or another `Workflow` here; gives its promise."""
+        """Call a task, workflow, dynamic or another `Workflow` here, and give its promise."""
         with self:
             return entity(**inputs)
 
     def add_workflow_output(self, name: str, value: Any, type: Any = None) -> Any:
-        """Declare an output: a promise, or a list, dict or dataclass with promises in it; gives it back.
+        """Declare an output: a promise, or a list, dict or dataclass with promises in it. The value is given back.
 
         Args:
-            name: unique among the outputs. The one output of a workflow is its result; several are a dict by name.
-            value: what to give.
+            name: the output's name, unique among the outputs. The one output of a workflow is its result; several are a
+                dict by name.
+            value: the output's value.
             type: its annotation; by default the promise's own type, `Any` for anything else.
         """
         where = user_line()
@@ -270,7 +275,7 @@ class Workflow:
 
     @property
     def signature(self) -> Signature:
-        """Typed inputs and result."""
+        """The typed inputs and result."""
         result = self._output_codecs[0] if len(self._outputs) == 1 else codec_for(NONE if not self._outputs else ANY)
         interface = Interface(tuple(self._trace.inputs), result.type)
         names = tuple(p.name for p in interface.parameters)
@@ -279,15 +284,15 @@ class Workflow:
 
     @property
     def output_codecs(self) -> dict[str, Codec]:
-        """The codec of each output, by name."""
+        """Give the codec of each output, by name."""
         return {name: codec for (name, *_), codec in zip(self._outputs, self._output_codecs, strict=True)}
 
     def graph_in(self, session: Session) -> int:
-        """The number of its graph, as it stands now, in a session."""
+        """Give the number of its graph, as the workflow stands now, in a session."""
         return session.adopt(self, self.compile())
 
     def compile(self) -> Plan:
-        """The plan as it stands now; more may be added later. Raises `CompileError`."""
+        """Compile the workflow as it stands now. More may be added later. Raises `CompileError`."""
         session = self._session
         mark = session.mark()
         self._trace.finish(self._outputs, None)
@@ -297,7 +302,7 @@ class Workflow:
             session.rollback(mark)
 
     def __call__(self, **inputs: Any) -> Any:
-        """In a trace: a call of this workflow. Elsewhere: run it."""
+        """Record a call of this workflow in a trace. Elsewhere, run the workflow."""
         trace = current.get()
         if trace.__class__ is not Trace:
             return self.run(**inputs)
@@ -320,7 +325,7 @@ class Workflow:
         return trace.record_plan(trace.session.adopt(self, self.compile()), self.signature, (), inputs)
 
     def run(self, **inputs: Any) -> Any:
-        """Compile and run in this process; the one output, or a dict of several."""
+        """Compile and run in this process. Gives the one output, or a dict of several."""
         refuse_in_task_body(cast(Any, self))
         signature = self.signature
         try:

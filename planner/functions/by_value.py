@@ -1,7 +1,8 @@
-"""Functions that travel by value: notebook cells, closures, functions without a file, and what hides behind another name.
+"""Functions that travel by value: notebook cells, closures, functions without a file or behind another name.
 
-Everything that an import finds travels by name (`promissory.planner.functions.identity`). What is left is pickled with cloudpickle, which works between equal versions of one interpreter only: a function pickled
-by CPython 3.11 loads in 3.12 and then crashes the process. So the version stands in front and is compared before anything is loaded.
+Everything that an import finds travels by name (`promissory.planner.functions.identity`). Any other function is pickled
+with cloudpickle, which works between equal versions of one interpreter only: a function pickled by CPython 3.11 loads
+in 3.12 and then crashes the process. So the version stands in front and is compared before anything is loaded.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ PYTHON = f"{sys.implementation.name} {sys.version_info[0]}.{sys.version_info[1]}
 
 
 class CantTravel(Exception):
-    """A function can't be pickled; the message says why."""
+    """A function can't be pickled. The message says why."""
 
 
 MAGIC: Final = b"PRME"
@@ -38,7 +39,9 @@ class OtherPython(Exception):
 
 
 def entity_at(name: str) -> Entity[..., Any] | None:
-    """The entity that an import finds under a name, also behind decorators that keep `__wrapped__`; None if what it finds is none.
+    """Find the entity that an import gives under a name, also behind decorators that keep `__wrapped__`.
+
+    None if the thing found is no entity.
 
     Raises `NotFound`.
     """
@@ -51,7 +54,7 @@ def entity_at(name: str) -> Entity[..., Any] | None:
 
 
 def travels_by_value(callee: Callee, entity: Entity[..., Any]) -> bool:
-    """Whether no import gives this very function."""
+    """Tell whether no import gives this very function."""
     if len(callee.digest) == BY_VALUE_SIZE or not is_importable(cast(FunctionType, entity.function)):
         return True
     try:
@@ -61,23 +64,25 @@ def travels_by_value(callee: Callee, entity: Entity[..., Any]) -> bool:
 
 
 def dump_entity(entity: Entity[..., Any]) -> bytes:
-    """An entity as bytes, with what it captured. Raises `CantTravel`."""
+    """Write an entity as bytes, with its captured values. Raises `CantTravel`."""
     try:
         data = dumps([type(entity), entity_state(entity)])
-    except Exception as error:  # whatever a captured object's __reduce__ raises
+    # A captured object's __reduce__ may raise any exception.
+    except Exception as error:
         raise CantTravel(
-            f"{entity.name} can't travel to another process: {type(error).__name__}: {error}. Take what it captures as an input, or make it in the body"
+            f"{entity.name} can't travel to another process: {type(error).__name__}: {error}. Take what it "
+            "captures as an input, or make it in the body"
         ) from error
     return seal(MAGIC, VERSION, 1, pack([PYTHON, data]))
 
 
 def unsealed(data: bytes, what: str) -> bytes:
-    """What is in `dump_entity`'s bytes, without loading it. Raises `FormatError` if they are damaged."""
+    """Give the content of `dump_entity`'s bytes, without loading it. Raises `FormatError` if the bytes are damaged."""
     return unseal(data, MAGIC, range(1, VERSION + 1), what)[2]
 
 
 def load_entity(data: bytes) -> Entity[..., Any]:
-    """The entity of `dump_entity`'s bytes. Runs code: for workers only. Raises `OtherPython`."""
+    """Load the entity of `dump_entity`'s bytes. Runs code: for workers only. Raises `OtherPython`."""
     python, pickled = unpack(unsealed(data, "a function"), "a function")
     if python != PYTHON:
         raise OtherPython(f"it was pickled by {python}, and this is {PYTHON}")
@@ -87,10 +92,10 @@ def load_entity(data: bytes) -> Entity[..., Any]:
 
 
 def entity_state(entity: Entity[..., Any]) -> dict[str, Any]:
-    """What another process needs to make the entity again.
+    """Give the state from which another process makes the entity again.
 
-    Annotations are resolved, since their names may not be there; the source's lines come along if they are in no file, so that functions
-    defined inside have a digest there too, and tracebacks show the cell.
+    Annotations are resolved, since their names may not be there. Source lines that are in no file come along, so that
+    functions defined inside have a digest there too, and tracebacks show the cell.
     """
     function = entity.function
     filename = function.__code__.co_filename
@@ -108,15 +113,14 @@ def entity_state(entity: Entity[..., Any]) -> dict[str, Any]:
 
 
 def rebuilt(cls: type[Any], state: dict[str, Any]) -> Any:
-    """The entity of a state."""
+    """Make the entity of a state."""
     function, text = state["function"], state["source"]
     if text is not None and text[1]:
         linecache.cache.setdefault(text[0], (sum(map(len, text[1])), None, text[1], text[0]))
     module = state["name"].partition(":")[0]
     if function.__globals__.get("__name__") == "__main__" and module != "__main__":
-        function.__globals__["__name__"] = function.__module__ = (
-            module  # so functions defined in its body are called as they would be there
-        )
+        # Functions defined in its body are called as they would be there.
+        function.__globals__["__name__"] = function.__module__ = module
     function.__annotations__ = state["hints"]
     _show_in_main(state)
     policy = state["policy"] if isinstance(state["policy"], Policy) else Policy.from_map(state["policy"])
@@ -127,7 +131,7 @@ def rebuilt(cls: type[Any], state: dict[str, Any]) -> Any:
 
 
 def _show_in_main(state: dict[str, Any]) -> None:
-    """Have the classes of a notebook that came along be found where they would be found there: in `__main__`."""
+    """Show the classes of a notebook that came along in `__main__`, where code would look for them."""
     main = sys.modules["__main__"]
     function = state["function"]
     mentioned = [part for hint in state["hints"].values() for part in (hint, *typing.get_args(hint))]

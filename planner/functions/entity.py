@@ -1,4 +1,5 @@
-"""What tasks, workflows and dynamics have in common: a function, its signature, and what a call means where it stands."""
+"""The common part of tasks, workflows and dynamics: a function, its signature, and the meaning of a call by the place
+where it is made."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ R = TypeVar("R")
 
 
 class Entity(Generic[P, R]):
-    """A decorated function. Keeps its name, docstring and signature; holds nothing that a compile made."""
+    """A decorated function. It keeps its name, docstring and signature, and holds nothing that a compile made."""
 
     kind: ClassVar[Literal["task", "dynamic", "workflow"]]
 
@@ -45,23 +46,21 @@ class Entity(Generic[P, R]):
         }
         self._signature: Signature | None = None
         self._callee: Callee | None = None
-        self._known_as: tuple[str, bytes] | None = (
-            None  # if it came by value: its name and identity where it was defined
-        )
+        # An entity that came by value has here the name and identity of the place where it was defined.
+        self._known_as: tuple[str, bytes] | None = None
         functools.update_wrapper(cast(Any, self), function)
         try:
             self._signature = self._read_signature()
         except NameError:
-            self._namespace = dict(
-                frame_locals
-            )  # an annotation names something defined further down: read at first use
+            # An annotation names something defined further down, and is read at first use.
+            self._namespace = dict(frame_locals)
 
     def _read_signature(self) -> Signature:
         return read_signature(self.function, self.kind, self._namespace, self._strict)
 
     @property
     def signature(self) -> Signature:
-        """Typed inputs and result."""
+        """The typed inputs and result."""
         if self._signature is None:
             try:
                 self._signature = self._read_signature()
@@ -75,10 +74,9 @@ class Entity(Generic[P, R]):
         return self._signature
 
     def callee(self) -> Callee:
-        """How a plan names this function. Captured variables are read anew: they may have changed."""
-        from promissory.planner.functions.identity import (
-            code_identity,  # brings the tokenizer: nothing that an import of this package should wait for
-        )
+        """Name this function as a plan does. Captured variables are read anew, since they may have changed."""
+        # This module brings the tokenizer, which no import of this package should wait for.
+        from promissory.planner.functions.identity import code_identity
         from promissory.planner.functions.version import with_code_version
 
         if self._callee is None or self.function.__closure__:
@@ -89,7 +87,10 @@ class Entity(Generic[P, R]):
         return self._callee
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-        """The arguments of a call outside a trace, checked, defaults filled in fresh. Raises `WrongCall` and `TypeError`."""
+        """Check the arguments of a call outside a trace, and fill defaults in fresh.
+
+        Raises `WrongCall` and `TypeError`.
+        """
         signature = self.signature
         try:
             values = signature.arguments(args, kwargs)
@@ -118,21 +119,23 @@ class Entity(Generic[P, R]):
         return self.function(*given, *values[:split], **keywords)
 
     def __rshift__(self, other: Any) -> Any:
-        """`a >> b` in a `with Workflow(…)` block: call both, without inputs, and run b after a succeeded."""
+        """Order calls in a `with Workflow(…)` block: `a >> b` calls both, without inputs, and runs b after a
+        succeeded."""
         return _referred(self) >> other
 
     def __rrshift__(self, other: Any) -> Any:
-        """`[a, b] >> c`."""
+        """Order calls: `[a, b] >> c`."""
         return other >> _referred(self)
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        return self  # a task kept as a class attribute stays a plain function, not a method
+        # A task kept as a class attribute stays a plain function, not a method.
+        return self
 
     def __repr__(self) -> str:
         return f"<{self.kind} {qualified_name(self.function)}{self.signature.interface}>"
 
     def more_state(self) -> dict[str, Any]:
-        """What its kind has beside a function and a policy, by the name of the argument that takes it."""
+        """Give the state of this kind beside function and policy, by the name of the argument that takes it."""
         return {}
 
     def __reduce__(self) -> Any:
@@ -145,7 +148,7 @@ class Entity(Generic[P, R]):
 
 
 def _referred(entity: Entity[..., Any]) -> Any:
-    """The node of an entity that is named in an order, without being called."""
+    """Give the node of an entity that an order names without calling it."""
     trace = current.get()
     if trace is None or isinstance(trace, InTaskBody):
         raise PromiseError(
@@ -157,7 +160,7 @@ def _referred(entity: Entity[..., Any]) -> Any:
 
 
 def _names_in_annotations(function: Callable[..., Any]) -> set[str]:
-    """The names that a function's string annotations may look up where it was defined."""
+    """List the names that a function's string annotations may look up where the function was defined."""
     texts = [text for text in getattr(function, "__annotations__", {}).values() if isinstance(text, str)]
     names: set[str] = set()
     for text in texts:
@@ -169,7 +172,7 @@ def _names_in_annotations(function: Callable[..., Any]) -> set[str]:
 
 
 def _refuse_unusable(function: Any, kind: str) -> None:
-    """Rule A10: what can't be made an entity, and what to write instead."""
+    """Refuse functions that can't be made an entity, and say what to write instead (rule A10)."""
     if isinstance(function, staticmethod | classmethod) or not isinstance(function, types.FunctionType):
         said = type(function).__name__
         raise DecorationError(
@@ -205,7 +208,7 @@ def _refuse_unusable(function: Any, kind: str) -> None:
 
 
 def refuse_unknown_inputs(function: Callable[..., Any], policy: Policy) -> None:
-    """Raise `DecorationError` if `cache_ignore` names what is no input."""
+    """Raise `DecorationError` if `cache_ignore` names an input that the function does not have."""
     code = function.__code__
     unknown = [
         name
@@ -221,13 +224,16 @@ def refuse_unknown_inputs(function: Callable[..., Any], policy: Policy) -> None:
 
 
 def locals_where_decorated(depth: int) -> Mapping[str, Any]:
-    """The local names at the place of a decorator, for annotations that mention them; empty at module level."""
+    """Give the local names at the place of a decorator, for annotations that mention them. Empty at module level."""
     frame = sys._getframe(depth + 1)
     return {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
 
 
 def checked_policy(given: Mapping[str, Any], kind: str) -> Policy:
-    """The policy that a decorator was given. Raises `DecorationError` at the author's line, `TypeError` for an unknown argument."""
+    """Make the policy of a decorator's arguments.
+
+    Raises `DecorationError` at the author's line, `TypeError` for an unknown argument.
+    """
     known = (
         TaskPolicy.__annotations__
         if kind == "task"

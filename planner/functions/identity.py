@@ -1,10 +1,13 @@
-"""How a plan names the code that it calls, and how a worker finds it again.
+"""The identity of code: the name and digest by which a plan names a function, and a worker finds it again.
 
-A callee is named `module:qualname` and known by a digest (rule A11). The digest is taken over the tokens of the function's source from `def` on, with comments,
-layout and docstring dropped, and over the values it captured: defaults and closure cells, by their canonical bytes. Tokens, and not the syntax tree or the bytecode, because
-both of those differ between Python versions; and an f-string is one lexeme, its source text, because tokenizers differ in how they take it apart.
+A callee is named `module:qualname` and known by a digest (rule A11). The digest is taken over the tokens of the
+function's source from `def` on, with comments, layout and docstring dropped, and over the captured values: defaults and
+closure cells, by their canonical bytes. Tokens are used, not the syntax tree or the bytecode, because both of those
+differ between Python versions. An f-string is one lexeme, its source text, because tokenizers differ in how they take
+it apart.
 
-What captured something without canonical bytes (an open file, a lock) has no digest: it is known by a random token, in this process only.
+A function that captured something without canonical bytes (an open file, a lock) has no digest. It is known by a random
+token, in this process only.
 """
 
 from __future__ import annotations
@@ -44,11 +47,11 @@ _KINDS: Final = {
 
 
 class _NoCanonicalBytes(Exception):
-    """Something captured has no bytes of its own."""
+    """A captured value has no bytes of its own."""
 
 
 def code_identity(function: Callable[..., Any]) -> bytes:
-    """The digest of a function's code, or a random token if it has none.
+    """Give the digest of a function's code, or a random token if it has none.
 
     >>> def twice(x): return x * 2  # a comment
     >>> def same(x):
@@ -64,7 +67,10 @@ def code_identity(function: Callable[..., Any]) -> bytes:
 
 
 class _Digester:
-    """Digests a function with all that it captured. Each function met is digested once, unless a recursion runs through it."""
+    """A digester digests a function with its captured values.
+
+    Each function met is digested once, unless a recursion runs through it.
+    """
 
     def __init__(self) -> None:
         self._inside: list[Any] = []
@@ -77,7 +83,8 @@ class _Digester:
             return known
         text = _source(function)
         if text is None or function.__name__ == "<lambda>":
-            raise _NoCanonicalBytes  # a lambda's own text can't be told from its line's
+            # A lambda's own text can't be told from its line's.
+            raise _NoCanonicalBytes
         depth = len(self._inside)
         self._inside.append(function)
         self._outermost_recursion = depth + 1
@@ -90,7 +97,7 @@ class _Digester:
         return made
 
     def _captured(self, value: Any) -> bytes:
-        """The canonical bytes of something captured. Raises `_NoCanonicalBytes`."""
+        """Give the canonical bytes of a captured value. Raises `_NoCanonicalBytes`."""
         from promissory.planner.functions.entity import Entity
 
         function = value.function if isinstance(value, Entity) else value
@@ -105,7 +112,8 @@ class _Digester:
         if isinstance(value, type | types.BuiltinFunctionType):
             name = qualified_name(value)
             if "<locals>" in name:
-                raise _NoCanonicalBytes  # made by a function: one name may be many classes
+                # A function makes this class, so one name may be many classes.
+                raise _NoCanonicalBytes
             return pack(["named", name])
         try:
             tree = lower_any(value)
@@ -119,7 +127,7 @@ class _Digester:
 
 
 def _source(function: Callable[..., Any]) -> str | None:
-    """The function's source from its first decorator on, to the end of the file."""
+    """Give the function's source from its first decorator on, to the end of the file."""
     code = getattr(function, "__code__", None)
     if code is None:
         return None
@@ -133,7 +141,7 @@ def _source(function: Callable[..., Any]) -> str | None:
 
 
 def significant_lexemes(source: str) -> Iterator[tuple[int, str]]:
-    """(kind, text) of each lexeme of the first function in a source, from `def` to the end of its body.
+    """Give (kind, text) of each lexeme of the first function in a source, from `def` to the end of its body.
 
     Comments, blank lines, the width of indentation and the docstring are dropped; an f-string is one lexeme.
 
@@ -144,7 +152,7 @@ def significant_lexemes(source: str) -> Iterator[tuple[int, str]]:
 
 
 def _whole_strings(source: str) -> Iterator[tuple[int, str]]:
-    lines = io.StringIO(source).readlines()  # splits where the tokenizer does
+    lines = io.StringIO(source).readlines()  # `readlines` splits where the tokenizer does.
     opened: list[tuple[int, int]] = []
     try:
         for item in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -158,7 +166,8 @@ def _whole_strings(source: str) -> Iterator[tuple[int, str]]:
                 kind = _KINDS.get(item.type, 3)
                 yield kind, item.string if kind < 4 else ""
     except (tokenize.TokenError, IndentationError, SyntaxError):
-        return  # what follows the function may be cut off
+        # The source behind the function may be cut off.
+        return
 
 
 def _slice(lines: list[str], start: tuple[int, int], end: tuple[int, int]) -> str:
@@ -192,7 +201,8 @@ def _body(lexemes: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
         if kind == 4 and depth == 0 and header_done:
             following = next(lexemes, None)
             if following is None or following[0] != 5:
-                return  # a body on the line of its def
+                # The body stands on the line of its def.
+                return
             depth += 1
             yield following
 
@@ -221,4 +231,4 @@ def _captures(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
         try:
             yield name, cell.cell_contents
         except ValueError:
-            yield name, None  # not assigned yet
+            yield name, None  # The variable is not assigned yet.

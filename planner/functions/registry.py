@@ -1,7 +1,7 @@
 """The callables that this process has seen in a plan, by name and digest (rule A11: never by name alone).
 
-A worker in the process that compiled a plan finds functions here that no import reaches: those defined inside functions, and those known by a token. Entries
-are weak: the plan holds its functions, not this table.
+A worker in the process that compiled a plan finds functions here that no import reaches: those defined inside
+functions, and those known by a token. Entries are weak: the plan holds its functions, not this table.
 """
 
 from __future__ import annotations
@@ -17,15 +17,19 @@ _known: WeakValueDictionary[tuple[str, bytes], Entity[..., Any]] = WeakValueDict
 
 
 def remember(callee: Callee, entity: Entity[..., Any]) -> None:
-    """Note which function a callee stands for."""
+    """Note the function that a callee stands for."""
     _known[callee.name, callee.digest] = entity
 
 
 def forget() -> None:
-    """Know no function any more: in a worker, those of one run are not those of the next, even by name and digest, since the globals that they use are not in a digest."""
+    """Forget all functions.
+
+    A worker does so between runs: functions of two runs may differ in spite of one name and digest, since the globals
+    that they use are not in a digest.
+    """
     _known.clear()
 
 
 def recall(callee: Callee) -> Entity[..., Any] | None:
-    """The function of exactly this name and digest, if this process has seen it."""
+    """Find the function of exactly this name and digest, if this process has seen it."""
     return _known.get((callee.name, callee.digest))

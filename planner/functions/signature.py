@@ -1,7 +1,7 @@
 """Signature → typed inputs and outputs.
 
-Owns the reading of a function's signature: its `Interface` (data, for the plan) and a `Codec` for each parameter and the result (for tracing and
-workers). Knows nothing of traces.
+This module owns the reading of a function's signature: its `Interface` (data, for the plan) and a `Codec` for each
+parameter and the result (for tracing and workers). It knows nothing of traces.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from promissory.typesys.infer import Inference
 from promissory.typesys.wire import Codec, checking, codec_for
 
 MISSING: Final = object()
-"""Stands where a call left a parameter to its default."""
+"""Stands in the place of an argument that a call left to its default."""
 
 _KINDS: dict[Any, Literal["positional", "both", "keyword"]] = {
     inspect.Parameter.POSITIONAL_ONLY: "positional",
@@ -32,13 +32,13 @@ _KINDS: dict[Any, Literal["positional", "both", "keyword"]] = {
 
 
 def is_strict(asked: bool | None) -> bool:
-    """Whether untyped and opaque parameters are errors: as the decorator says, else as `PROMISSORY_STRICT` says."""
+    """Tell whether untyped and opaque parameters are errors: the decorator decides, else `PROMISSORY_STRICT`."""
     return os.environ.get("PROMISSORY_STRICT", "") not in ("", "0") if asked is None else asked
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A function's typed face."""
+    """A function's typed inputs and result."""
 
     name: str
     interface: Interface
@@ -52,11 +52,11 @@ class Signature:
     inputs: tuple[Parameter, ...] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        """The inputs of a plan that is made of the function are its parameters, all to be given by name."""
+        """Note the inputs of a plan made of the function: its parameters, all to be given by name."""
         object.__setattr__(self, "inputs", tuple([replace(one, kind="both") for one in self.interface.parameters]))
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-        """The arguments of a call in the order of the parameters, `MISSING` where the default is meant.
+        """Put the arguments of a call in the order of the parameters, `MISSING` where the default is meant.
 
         Raises `WrongCall`, a `TypeError` in Python's own words.
         """
@@ -71,7 +71,7 @@ class Signature:
             raise WrongCall(str(error)) from None
 
     def can_be_called_with(self, inputs: Mapping[str, Any]) -> bool:
-        """Whether these inputs are enough."""
+        """Tell whether these inputs are enough."""
         try:
             self.arguments((), dict(inputs))
         except WrongCall:
@@ -79,15 +79,15 @@ class Signature:
         return True
 
     def defaults(self) -> dict[str, Any]:
-        """A fresh copy of each default, by name."""
+        """Give a fresh copy of each default, by name."""
         pairs = zip(self.interface.parameters, self.codecs, strict=True)
         return {p.name: codec.decode(p.default) for p, codec in pairs if p.default is not None}
 
 
 def binder(name: str, parameters: tuple[Parameter, ...]) -> Callable[..., list[Any]]:
-    """A function with these parameters that gives what it was called with, `MISSING` for a default.
+    """Make a function with these parameters that gives the arguments it was called with, `MISSING` for a default.
 
-    So a wrong call is refused by Python itself, in the words of the version that runs.
+    So Python itself refuses a wrong call, in the words of the version that runs.
 
     >>> from promissory import type_of
     >>> binder("f", (Parameter("a", type_of(int)),))(b=1)
@@ -112,12 +112,13 @@ def binder(name: str, parameters: tuple[Parameter, ...]) -> Callable[..., list[A
 
 
 def read_signature(function: Callable[..., Any], kind: str, namespace: Mapping[str, Any], strict: bool) -> Signature:
-    """The typed face of a function.
+    """Read the typed inputs and result of a function.
 
     Args:
         function: a plain or async function.
         kind: "task", "workflow" or "dynamic", for messages.
-        namespace: names that its annotations may use beyond its globals (locals of where it was defined).
+        namespace: names that the annotations may use beyond the globals (locals of the place where the function was
+            defined).
         strict: refuse missing annotations and unknown classes instead of warning.
 
     Raises:
@@ -168,7 +169,7 @@ def read_signature(function: Callable[..., Any], kind: str, namespace: Mapping[s
 def _takes_context(
     parameters: list[inspect.Parameter], hints: Mapping[str, Any], kind: str, name: str, where: Where
 ) -> bool:
-    """Whether the first parameter is given by the run."""
+    """Tell whether the run gives the first parameter."""
     asked = [position for position, parameter in enumerate(parameters) if hints.get(parameter.name) is Context]
     if not asked:
         return False

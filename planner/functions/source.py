@@ -1,4 +1,7 @@
-"""The text of a file as it was when a function in it was decorated: the file may be edited while the process that loaded it goes on."""
+"""The text of a file as it was when a function in it was decorated.
+
+The file may be edited while the process that loaded it goes on.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,12 @@ _lines: WeakKeyDictionary[FunctionType, list[str]] = WeakKeyDictionary()
 def note(function: FunctionType) -> None:
     """Remember the file's lines. Functions of one load of a file share them."""
     filename = function.__code__.co_filename
-    linecache.checkcache(filename)  # the module may have been loaded again, from a file that changed
+    # The module may have been loaded again, from a file that changed.
+    linecache.checkcache(filename)
     _lines[function] = linecache.getlines(filename, function.__globals__)
 
 
 def lines(function: FunctionType) -> list[str]:
-    """The lines of the file that a function is in, as far back as they are known; empty if it is in none."""
+    """Give the lines of the function's file, as far back as they are known. Empty if the function is in no file."""
     known = _lines.get(function)
     return linecache.getlines(function.__code__.co_filename, function.__globals__) if known is None else known

@@ -1,8 +1,11 @@
-"""What `cache_version="code"` stands for: a digest of a function and of all in the project that it uses, so that a cached result is forgotten when any of it changes.
+"""The meaning of `cache_version="code"`: a digest of a function and of all in the project that it uses, so that a
+change of any of it forgets a cached result.
 
-Followed are the global names that the code mentions: functions and classes of the author's own files by their source, tasks and dynamics by their functions, modules of
-the project by the attributes that are mentioned, and constants by their value; also behind `functools.partial` and decorators that keep `__wrapped__`, in lists and dicts, in the methods and bases of classes. Modules that are imported inside a
-body are not followed. Libraries are left out: their versions are the environment's.
+The global names that the code mentions are followed: functions and classes of the author's own files by their source,
+tasks and dynamics by their functions, modules of the project by the attributes that are mentioned, and constants by
+their value. They are also followed behind `functools.partial` and decorators that keep `__wrapped__`, in lists and
+dicts, in the methods and bases of classes. Modules that are imported inside a body are not followed. Libraries are left
+out: their versions are the environment's.
 """
 
 from __future__ import annotations
@@ -25,18 +28,22 @@ from promissory.typesys.names import qualified_name
 from promissory.typesys.self_describing import holds_opaque, lower_any
 
 _DEEPEST = 8
-"""Modules in modules that are followed: `package.module.function`."""
+"""The depth to which modules in modules are followed: `package.module.function`."""
 
 
 def with_code_version(policy: Policy, function: Callable[..., Any], identity: bytes) -> Policy:
-    """The policy of a cached function as a plan has it: its version names the code where that was asked for, and what a closure captured in any case (rules R3, A11).
+    """Give the policy of a cached function as a plan has it.
 
-    Raises `DecorationError` for a function that captured what has no bytes of its own: equal calls of it can't be told.
+    Its version names the code where that was asked for, and a closure's captured values in any case (rules R3, A11).
+
+    Raises `DecorationError` for a function whose captured values have no bytes of their own: its equal calls can't be
+    told.
     """
     if len(identity) == BY_VALUE_SIZE:
         code = function.__code__
         raise DecorationError(
-            f"{function.__qualname__} can't be cached: it captured something that has no bytes of its own, so nobody could tell whether two calls are equal",
+            f"{function.__qualname__} can't be cached: it captured something that has no bytes of its own, so "
+            "nobody could tell whether two calls are equal",
             where=Where(code.co_filename, code.co_firstlineno),
             way_out="pass it in as an argument, or make it in the body",
         )
@@ -48,7 +55,7 @@ def with_code_version(policy: Policy, function: Callable[..., Any], identity: by
 
 
 def code_reached(function: Callable[..., Any]) -> bytes:
-    """A digest of a function's code and of the project's code that it mentions, however far.
+    """Give a digest of a function's code and of the project's code that it mentions, however far.
 
     >>> def helper(x): return x + 1
     >>> def caller(x): return helper(x)
@@ -57,7 +64,8 @@ def code_reached(function: Callable[..., Any]) -> bytes:
     """
     found: set[tuple[str, bytes]] = set()
     todo: list[tuple[str, Any]] = [("", function)]
-    seen: dict[int, Any] = {}  # holds what was seen, so that no other thing gets its number
+    # Keep visited objects alive: `id()` of a freed object may be reused.
+    seen: dict[int, Any] = {}
     while todo:
         name, value = todo.pop()
         if id(value) in seen:
@@ -80,7 +88,7 @@ def code_reached(function: Callable[..., Any]) -> bytes:
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
-    """What a value is made of, as far as functions may be in it."""
+    """Give the parts of a value in which functions may be."""
     from promissory.planner.functions.entity import Entity
 
     if isinstance(value, Entity):
@@ -104,14 +112,16 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, list | tuple | set | frozenset):
         if any(callable(one) for one in value):
             yield from ((str(index), one) for index, one in enumerate(value))
-    elif not isinstance(value, types.FunctionType) and hasattr(
-        value, "__wrapped__"
-    ):  # functools.lru_cache and the like
+    # `functools.lru_cache` and its like keep the function so.
+    elif not isinstance(value, types.FunctionType) and hasattr(value, "__wrapped__"):
         yield "", value.__wrapped__
 
 
 def _identity(function: types.FunctionType) -> bytes:
-    """The digest of a function's source; of one that has none of its own (a lambda), of its code, which another Python makes anew."""
+    """Give the digest of a function's source.
+
+    A function without source of its own (a lambda) has the digest of its code, which another Python makes anew.
+    """
     identity = code_identity(function)
     return identity if len(identity) != BY_VALUE_SIZE else digest("code", _compiled(function.__code__))
 
@@ -124,7 +134,7 @@ def _compiled(code: types.CodeType) -> bytes:
 
 
 def _mentioned(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
-    """What a function's code mentions of its module's names, and of modules that those name."""
+    """Give the values of the module's names that a function's code mentions, and of the modules that those name."""
     names = set(_names(function.__code__))
     where = qualified_name(function)
     for name in sorted(names & function.__globals__.keys()):
@@ -132,12 +142,13 @@ def _mentioned(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     for cell in function.__closure__ or ():
         try:
             yield f"{where} captured", cell.cell_contents
-        except ValueError:  # not assigned yet
+        # The variable is not assigned yet.
+        except ValueError:
             continue
 
 
 def _of_modules(said: str, value: Any, names: set[str], depth: int) -> Iterator[tuple[str, Any]]:
-    """A value; of a module of the project, what is mentioned of it."""
+    """Give a value, or, of a module of the project, the attributes that are mentioned."""
     if not isinstance(value, types.ModuleType):
         yield said, value
     elif is_authors(getattr(value, "__file__", None) or "<frozen>") and depth < _DEEPEST:
@@ -154,7 +165,7 @@ def _names(code: types.CodeType) -> Iterator[str]:
 
 
 def _class_text(value: type) -> str | None:
-    """A class of the project as text, without comments and layout; None of any other class."""
+    """Give a class of the project as text, without comments and layout. None for any other class."""
     try:
         if not is_authors(inspect.getfile(value)):
             return None
@@ -166,6 +177,7 @@ def _class_text(value: type) -> str | None:
 def _constant(value: Any) -> bytes:
     try:
         tree = lower_any(value)
-    except Exception:  # something in it has no wire form: it is told by nothing
+    # A constant without wire form adds nothing to the digest.
+    except Exception:
         return b""
     return b"" if holds_opaque(tree) else digest("code", pack(tree))

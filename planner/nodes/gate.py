@@ -7,10 +7,10 @@ from typing import Any, NoReturn, TypeVar
 
 from promissory.planner.active import current
 from promissory.planner.errors import GateError, PromiseError, user_line
+from promissory.planner.plan.interfaces import gate_interface
 from promissory.planner.plan.model import GATE
 from promissory.planner.plan.policy import seconds
 from promissory.planner.plan.specs import Gate
-from promissory.planner.plan.verify import gate_interface
 from promissory.planner.tracing.promise import MARKER, Promise
 from promissory.planner.tracing.trace import Trace
 from promissory.typesys.errors import AnnotationError
@@ -22,14 +22,16 @@ T = TypeVar("T")
 
 
 def sleep(duration: Any) -> Promise[None]:
-    """A node that ends after a while: `a >> sleep(60) >> b`. No worker waits, and a run that is resumed waits only for the rest.
+    """Make a node that ends after a while: `a >> sleep(60) >> b`.
+
+    No worker waits, and a run that is resumed waits only for the rest.
 
     Args:
         duration: seconds, a timedelta, or a promise of seconds.
 
     Raises:
         PromiseError: no workflow is being traced (use `time.sleep`).
-        GateError: it is no duration.
+        GateError: the argument is no duration.
 
     >>> from promissory import sleep, task, workflow
     >>> @task
@@ -53,16 +55,17 @@ def sleep(duration: Any) -> Promise[None]:
 
 
 def wait_for_input(name: str, timeout: float | timedelta | None = None, type: Any = str) -> Any:
-    """A node that waits for a value from outside: `promissory answer RUN NAME VALUE`, or `run.answer(name, value)`.
+    """Make a node that waits for a value from outside: `promissory answer RUN NAME VALUE`, or
+    `run.answer(name, value)`.
 
     Args:
-        name: how the answer names it; unique in its workflow.
+        name: the gate's name in an answer; unique in its workflow.
         timeout: seconds or a timedelta after which the node fails as `GateTimeout`.
         type: the annotation of the value, which is checked before it is taken.
 
     Raises:
         PromiseError: no workflow is being traced.
-        GateError: a name, type or time-out that can't be.
+        GateError: the name, type or time-out is impossible.
 
     >>> from promissory import wait_for_input, workflow
     >>> @workflow
@@ -84,16 +87,18 @@ def wait_for_input(name: str, timeout: float | timedelta | None = None, type: An
 
 
 def approve(promise: T, name: str, timeout: float | timedelta | None = None) -> T:
-    """A node that gives what it is given once somebody has approved it: `promissory answer RUN NAME yes`. A no fails it as `Rejected`.
+    """Make a node that passes its value on once somebody has approved it: `promissory answer RUN NAME yes`.
+
+    With a no the node fails as `Rejected`.
 
     Args:
-        promise: what is to be approved.
-        name: how the answer names it; unique in its workflow.
+        promise: the value that is to be approved.
+        name: the gate's name in an answer; unique in its workflow.
         timeout: seconds or a timedelta after which the node fails as `GateTimeout`.
 
     Raises:
-        PromiseError: no workflow is being traced, or this is no promise.
-        GateError: a name or time-out that can't be.
+        PromiseError: no workflow is being traced, or `promise` is none.
+        GateError: the name or time-out is impossible.
     """
     trace = _trace("approve", "ask in the program: this code runs now")
     if not isinstance(promise, Promise):

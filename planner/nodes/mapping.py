@@ -1,34 +1,34 @@
-"""Maps: one node that calls something once for each item of a list (rules B2, B3).
+"""Maps: one node that calls a task, workflow or dynamic once for each item of a list (rules B2, B3).
 
-`map_task(f)(x=xs, y=ys)` and `f.map(xs, ys)` are the same. Where a workflow is traced a map is one node, however long its lists are; anywhere else it is a loop.
+`map_task(f)(x=xs, y=ys)` and `f.map(xs, ys)` are the same. Where a workflow is traced a map is one node, however long
+its lists are. Anywhere else a map is a loop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
 from functools import partial
 from itertools import chain
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from promissory.planner.active import InTaskBody, current
 from promissory.planner.errors import CompileError, MapError, NestedCallError, WrongCall, user_line
 from promissory.planner.functions.entity import Entity
 from promissory.planner.functions.signature import MISSING, Signature, binder
+from promissory.planner.nodes.mapped_lists import LISTS, as_list, check_flat, list_instead, refuse_unlisted
+from promissory.planner.plan.interfaces import map_interface
 from promissory.planner.plan.model import MAP, Binding, Interface
 from promissory.planner.plan.specs import Map, check_concurrency, check_ratio
-from promissory.planner.plan.verify import map_interface
 from promissory.planner.tracing.promise import Promise
 from promissory.planner.tracing.session import HasGraph
 from promissory.planner.tracing.trace import Trace
-from promissory.typesys.types import AnyType, DictType, FrozenSetType, ListType, SetType, Type, VarTupleType
+from promissory.typesys.types import ListType
 from promissory.typesys.wire import codec_for
 
-_LISTS: Final = (list, tuple, range)
 _CLOSE: Final = 1e-9
 
 
 class unmapped:
-    """Marks an argument of a map that goes to every call as it is.
+    """A mark on an argument of a map: every call gets the argument as it is.
 
     >>> from promissory import task, unmapped
     >>> @task
@@ -46,7 +46,7 @@ class unmapped:
 
 
 class flatten:
-    """Marks an argument of a map that is a list of lists: all of their items are mapped as if they were one list.
+    """A mark on an argument of a map that is a list of lists: the items of all lists are mapped as one list.
 
     >>> from promissory import flatten, task
     >>> @task
@@ -64,14 +64,14 @@ class flatten:
 
 
 class _Failed:
-    """An item that failed, outside a trace."""
+    """An item that failed outside a trace."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
 
 
 class MapFunction:
-    """Something that is called once for each item of the lists that it is given. Made by `map_task`."""
+    """A function of lists that calls its target once for each of their items. Made by `map_task`."""
 
     def __init__(
         self,
@@ -89,19 +89,19 @@ class MapFunction:
 
     @property
     def name(self) -> str:
-        """The name of what it calls."""
+        """Give the name of the target."""
         name: str = self.over.name
         return name
 
     @property
     def _one(self) -> Signature:
-        """The signature of one call."""
+        """Give the signature of one call."""
         signature: Signature = self.over.signature
         return signature
 
     @property
     def signature(self) -> Signature:
-        """Typed inputs and result, all inputs lists: what another map sees."""
+        """Give the signature that another map sees: typed inputs and result, all inputs lists."""
         one = self._one
         spec = Map(False, tuple(range(len(one.interface.parameters))), None, self.ratio)
         fixed = self._values((), {}, partial_only=True)
@@ -124,7 +124,7 @@ class MapFunction:
         )
 
     def _values(self, args: tuple[Any, ...], kwargs: dict[str, Any], partial_only: bool = False) -> list[Any]:
-        """What each parameter is given, `MISSING` for what is not, values of `partial` as `unmapped`."""
+        """Give each parameter's argument: `MISSING` without one, `unmapped` around the values of `partial`."""
         one = self._one
         first, named = self.fixed
         found: dict[str, Any] = {}
@@ -212,12 +212,13 @@ class MapFunction:
             if isinstance(value, unmapped):
                 given = value.value
             else:
-                given = _as_list(value.value, True) if isinstance(value, flatten) else _as_list(value, False)
+                given = as_list(value.value, True) if isinstance(value, flatten) else as_list(value, False)
             bindings.append(trace.binder.bind(given, parameter.type, f"{self.name}.map({parameter.name}=…)", where))
         return Promise(trace, interface.result, trace.add(MAP, target, [*bindings, *taken], where, spec))
 
     def _target(self, trace: Trace) -> tuple[int, bool, list[Binding]]:
-        """What is called for each item: its number, whether it is a graph, and what it takes beside its inputs."""
+        """Give the target for one item: its number, whether the number is a graph's, and the bindings beside its
+        inputs."""
         over, session = self.over, trace.session
         if isinstance(over, HasGraph):
             return over.graph_in(session), True, []
@@ -244,53 +245,22 @@ class MapFunction:
         for index in mapped:
             value, name = values[index], names[index]
             if isinstance(value, flatten):
-                self._check_flat(name, value.value, lengths)
+                check_flat(self.name, name, value.value, lengths)
             elif isinstance(value, Promise):
                 type = value._promissory_type
                 if not isinstance(type, ListType):
                     raise MapError(
                         f"{self.name}.map({name}=…) wants a list, and {value._said()} is {type}",
-                        way_out=_list_instead(name, type),
+                        way_out=list_instead(name, type),
                     )
-            elif not isinstance(value, _LISTS):
-                self._refuse_unlisted(name, value)
+            elif not isinstance(value, LISTS):
+                refuse_unlisted(self.name, name, value)
             else:
                 lengths[name] = len(value)
         if len(set(lengths.values())) > 1 and not self.shortest:
             said = ", ".join(f"{name} has {length}" for name, length in lengths.items())
             way_out = 'give lists of one length, unmapped(…) for what is no list of items, or zip="shortest"'
             raise MapError(f"{self.name}.map() was given lists of different lengths: {said}", way_out=way_out)
-
-    def _check_flat(self, name: str, value: Any, lengths: dict[str, int]) -> None:
-        if isinstance(value, Promise):
-            type = value._promissory_type
-            if not (isinstance(type, ListType) and isinstance(type.item, ListType)):
-                raise MapError(
-                    f"{self.name}.map({name}=flatten(…)) wants a list of lists, and {value._said()} is {type}",
-                    way_out="leave flatten away, or annotate it: list[list[…]]",
-                )
-        elif not isinstance(value, _LISTS) or not all(
-            isinstance(one._promissory_type, ListType) if isinstance(one, Promise) else isinstance(one, _LISTS)
-            for one in value
-        ):
-            raise MapError(
-                f"{self.name}.map({name}=flatten(…)) wants a list of lists",
-                way_out="leave flatten away, or give a list whose items are lists",
-            )
-        elif all(isinstance(one, _LISTS) for one in value):
-            lengths[name] = sum(map(len, value))
-
-    def _refuse_unlisted(self, name: str, value: Any) -> NoReturn:
-        kind = value.__class__.__name__
-        if isinstance(value, Mapping):
-            hint = "map over list(d), list(d.values()) or two lists"
-        elif isinstance(value, Set):
-            hint = "a set has no order: map over sorted(…)"
-        elif isinstance(value, Iterator):
-            hint = "how many items it has is not known: map over list(…)"
-        else:
-            hint = f"give a list, or {name}=unmapped(…) to pass it to every call"
-        raise MapError(f"{self.name}.map({name}=…) wants a list, and was given a {kind}", way_out=hint)
 
     # --- outside a trace ---
 
@@ -326,44 +296,35 @@ class MapFunction:
         return [None if isinstance(one, _Failed) else one for one in found]
 
     def _call_one(self, given: dict[str, Any]) -> Any:
-        """One call outside a trace, with its inputs by name; a failure is kept if the map may do without it."""
+        """Make one call outside a trace, with its inputs by name.
+
+        Keep its failure if the map may do without the item.
+        """
         parameters = self._one.interface.parameters
         args = [given.pop(p.name) for p in parameters if p.kind == "positional" and p.name in given]
         if self.ratio >= 1:
             return self.over(*args, **given)
         try:
             return self.over(*args, **given)
-        except Exception as error:  # whatever an item raises is its failure
+        # An item fails with any exception that its call raises.
+        except Exception as error:
             return _Failed(error)
-
-
-def _list_instead(name: str, type: Type) -> str:
-    """What to do about a promise of another type where a list is wanted."""
-    if isinstance(type, VarTupleType | DictType | SetType | FrozenSetType):
-        return "make it a list in a task: list(…)"
-    if isinstance(type, AnyType):
-        return "annotate it: list[…]"
-    return f"give a list, or {name}=unmapped(…) to pass it to every call"
-
-
-def _as_list(value: Any, nested: bool) -> Any:
-    """What is mapped, as lists where it is written down: a `range` or a tuple is as good."""
-    if not isinstance(value, _LISTS):
-        return value
-    return [_as_list(one, False) for one in value] if nested else list(value)
 
 
 def map_task(f: Any, concurrency: int | None = None, min_success_ratio: float = 1.0, zip: str = "equal") -> MapFunction:
     """Call a task, workflow or dynamic once for each item of the lists that the result is given.
 
     Args:
-        f: what to call; with `functools.partial` for inputs that every call gets.
+        f: the task, workflow or dynamic; with `functools.partial` for inputs that every call gets.
         concurrency: how many items may be under way at one time.
-        min_success_ratio: the part of the items, from 0 to 1, that has to succeed. Below 1 a failed item is `None` in the result.
-        zip: "equal", so that lists of different lengths are an error, or "shortest", so that the items end with the shortest list.
+        min_success_ratio: the part of the items, from 0 to 1, that has to succeed. Below 1 a failed item is `None` in
+            the result.
+        zip: "equal", so that lists of different lengths are an error, or "shortest", so that the items end with the
+            shortest list.
 
     Returns:
-        A function of lists: `map_task(f)(x=xs, y=ys)`. It gives the results in the order of the items; an empty list gives `[]`.
+        A function of lists: `map_task(f)(x=xs, y=ys)`. It gives the results in the order of the items; an empty list
+        gives `[]`.
 
     Raises:
         MapError: `f` can't be mapped, or a setting is out of range.
@@ -394,7 +355,8 @@ def map_task(f: Any, concurrency: int | None = None, min_success_ratio: float = 
         refusal = MapError(str(error), where=user_line(), way_out="leave it out for the default")
         trace = current.get()
         if isinstance(trace, Trace):
-            trace.problem(refusal)  # told together with all else that is wrong
+            # This problem is reported together with all others of the compile.
+            trace.problem(refusal)
             return MapFunction(over, fixed)
         raise refusal from None
     return MapFunction(over, fixed, concurrency, float(min_success_ratio), zip == "shortest")

@@ -1,4 +1,4 @@
-"""`merge`: goes on with whichever of several values is there."""
+"""`merge`: the workflow goes on with the first of several values that is there."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ T = TypeVar("T")
 
 
 def merge(*values: T) -> T:
-    """The first of some values whose node was not skipped; skipped if all were.
+    """Give the first of some values whose node was not skipped. If all were skipped, so is this node.
 
-    `None` is a value like any other. If a node that one of the values comes from fails, so does this. For a choice that the workflow itself makes `conditional` gives the value of
-    the arm that ran.
+    `None` is a value like any other. If the node of one of the values fails, so does this node. For a choice that the
+    workflow itself makes, `conditional` gives the value of the arm that ran.
 
     Args:
-        values: promises, or values that are there whatever happens, which only make sense in the last place. They are of one type.
+        values: promises, or values that are there in any case, which only make sense in the last place. All are of one
+            type.
 
     Raises:
         EdgeTypeError: the values are of different types.
@@ -65,5 +66,6 @@ def merge(*values: T) -> T:
         values = values[:1]
     bindings = [trace.binder.bind(value, result, f"merge(…)[{index}]", where) for index, value in enumerate(values)]
     inputs = tuple(Parameter(f"in{index}", result) for index in range(len(values)))
-    merged: T = Promise(trace, result, trace.add(MERGE, 0, bindings, where, Merge(inputs, result)))  # type: ignore[assignment]
+    node = trace.add(MERGE, 0, bindings, where, Merge(inputs, result))
+    merged: T = Promise(trace, result, node)  # type: ignore[assignment]
     return merged

@@ -1,4 +1,7 @@
-"""What is allowed in a plan and hardly meant (rule B1): told by `promissory check`, and no error."""
+"""Advice on constructs that a plan may have and that are hardly meant (rule B1).
+
+`promissory check` shows it; it is no error.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from promissory.planner.errors import Where
-from promissory.planner.plan.model import Graph, Plan, references
+from promissory.planner.plan.model import Graph, references
 from promissory.planner.plan.names import node_names
+from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.specs import Branch, operands
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Something to think about, and where it stands."""
+    """A piece of advice, and the author's line that it is about."""
 
     message: str
     where: Where | None
@@ -24,7 +28,7 @@ class Advice:
 
 
 def advice(plan: Plan) -> Iterator[Advice]:
-    """What a colleague would ask about a plan.
+    """Give the questions that a colleague would ask about a plan.
 
     >>> from promissory import conditional, task, workflow
     >>> @task
@@ -35,7 +39,8 @@ def advice(plan: Plan) -> Iterator[Advice]:
     ...     made = costly(n)
     ...     return conditional("c").if_(costly(1) > 3).then(made).else_().then(n)
     >>> [one.message for one in advice(wf.compile())]
-    ['costly runs in any case, and only an arm of c uses what it gives: call it between .if_(…) and .then(…) if it is to run only then']
+    ['costly runs in any case, and only an arm of c uses what it gives: call it
+    between .if_(…) and .then(…) if it is to run only then']
     """
     for number, graph in enumerate(plan.shape.graphs):
         names = node_names(plan.shape, number)
@@ -57,7 +62,7 @@ def advice(plan: Plan) -> Iterator[Advice]:
 
 
 def _uses(graph: Graph) -> Counter[int]:
-    """How often each node is waited for or taken."""
+    """Count how often each node is waited for or taken."""
     found: Counter[int] = Counter()
     for index in range(len(graph)):
         found.update(

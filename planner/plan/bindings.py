@@ -1,4 +1,7 @@
-"""What a binding's tree means for types and for values. Pure functions over the trees of `promissory.planner.plan.model`."""
+"""The meaning of a binding's tree, for types and for values.
+
+Pure functions over the trees of `promissory.planner.plan.model`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from promissory.typesys.self_describing import DICT as ANY_DICT
 from promissory.typesys.self_describing import LIST as ANY_LIST
 from promissory.typesys.self_describing import RECORD as ANY_RECORD
 from promissory.typesys.self_describing import TUPLE as ANY_TUPLE
-from promissory.typesys.transcode import select, transcode
+from promissory.typesys.transcode import transcode
 from promissory.typesys.type_format import type_from_bytes
 from promissory.typesys.types import (
     ANY,
@@ -25,15 +28,17 @@ from promissory.typesys.types import (
     VarTupleType,
     class_name,
 )
+from promissory.typesys.value_paths import select
 
 
 def is_leaf(binding: Binding) -> bool:
-    """Whether a binding names one value (a node's, an input's, a literal, the default) rather than building one."""
+    """Tell whether a binding names one value (a node's, an input's, a literal, the default) rather than building
+    one."""
     return binding is None or binding.__class__ is int or binding[0] in (INPUT, NODE, ERROR)
 
 
 def parts(binding: Binding, target: Type) -> list[tuple[Binding, Type]]:
-    """The bindings directly inside a composite one, each with the type that is wanted of it.
+    """Give the bindings directly inside a composite one, each with the type that is wanted of it.
 
     Raises `ValueError` if a binding of this form can't give the target.
     """
@@ -63,7 +68,7 @@ def parts(binding: Binding, target: Type) -> list[tuple[Binding, Type]]:
 
 
 def _step(binding: Binding, target: Type, index: int) -> str:
-    """How an error message says the way to a part of a composite binding."""
+    """Word the way to a part of a composite binding, for an error message."""
     code = binding[0]
     if code == ARM:
         return ""
@@ -78,7 +83,7 @@ def _step(binding: Binding, target: Type, index: int) -> str:
 
 
 def _without_wrapping(binding: Binding, target: Type, index: int, mismatch: TypeMismatch) -> TypeMismatch:
-    """A key that may be missing is an array of none or one, which nobody wrote."""
+    """Drop from a mismatch's path the array around a key that may be missing: no author wrote this array."""
     wrapped = (
         binding[0] == RECORD and isinstance(target, RecordType) and target.parts[index] is not target.fields[index].type
     )
@@ -86,15 +91,16 @@ def _without_wrapping(binding: Binding, target: Type, index: int, mismatch: Type
 
 
 def assemble(binding: Binding, target: Type, leaf: Callable[[Binding, Type], tuple[Any, Type]]) -> Any:
-    """The wire tree, of type `target`, that a binding stands for.
+    """Build the wire tree, of type `target`, that a binding stands for.
 
     Args:
         binding: the tree of a binding.
         target: the type that is wanted.
-        leaf: gives wire tree and type of a leaf, before any path is followed; it is told what is wanted.
+        leaf: gives the wire tree and the type of a leaf before any path is followed; it is told the type that is
+            wanted.
 
     Raises:
-        TypeMismatch: a path leads nowhere, or a value of `Any` is not what is wanted.
+        TypeMismatch: a path leads nowhere, or a value of `Any` is not of the type that is wanted.
     """
     if is_leaf(binding):
         tree, type = leaf(binding, target)

@@ -1,4 +1,4 @@
-"""FailurePolicy: what goes on in a workflow one of whose nodes failed."""
+"""FailurePolicy: the work that goes on in a workflow after a node of it failed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import enum
 
 
 class FailurePolicy(enum.Enum):
-    """What still starts in a workflow when a node of it failed and nothing handles that (rule X6).
+    """The nodes that still start in a workflow after a node failed and nothing handles the failure (rule X6).
 
-    FAIL_IMMEDIATELY: nothing new; what runs may finish. FAIL_AFTER_EXECUTABLE_NODES_COMPLETE: everything that does not depend on what failed.
+    FAIL_IMMEDIATELY: no further node starts; running ones may finish. FAIL_AFTER_EXECUTABLE_NODES_COMPLETE: every node
+    starts that does not depend on the failed one.
     """
 
     FAIL_IMMEDIATELY = "fail immediately"

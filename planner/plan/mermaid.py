@@ -1,28 +1,17 @@
-"""A plan as a Mermaid flowchart: a box a node, an arrow a value (named by its parameter), a dotted arrow an order edge."""
+"""A plan as a Mermaid flowchart: each node a box, each value an arrow with its parameter's name, each order edge a
+dotted arrow."""
 
 from __future__ import annotations
 
-from promissory.planner.plan.model import (
-    BRANCH,
-    CALL,
-    ERROR,
-    GATE,
-    INPUT,
-    MAP,
-    MERGE,
-    PLAN,
-    RESCUE,
-    Binding,
-    Plan,
-    leaves,
-)
+from promissory.planner.plan.interfaces import target_interface
+from promissory.planner.plan.model import BRANCH, CALL, ERROR, GATE, INPUT, MAP, MERGE, PLAN, RESCUE, Binding, leaves
 from promissory.planner.plan.names import node_names
+from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.specs import graphs_of
-from promissory.planner.plan.verify import target_interface
 
 
 def to_mermaid(plan: Plan) -> str:
-    """The flowchart; nested plans are subgraphs, dynamics have rounded boxes.
+    """Draw the flowchart. Nested plans are subgraphs, dynamics have rounded boxes.
 
     >>> from promissory import task, workflow
     >>> @task
@@ -93,7 +82,7 @@ def _graph(plan: Plan, number: int) -> list[str]:
 
 
 def _sources(binding: Binding, here: str) -> list[str]:
-    """The boxes whose values a binding takes, each once."""
+    """List the boxes whose values a binding takes, each once."""
     found = []
     for leaf in leaves(binding):
         if leaf.__class__ is list and leaf[0] == ERROR:

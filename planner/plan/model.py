@@ -1,21 +1,22 @@
-"""Plan: the data model, and nothing else. Frozen, no I/O, nothing filled in later.
+"""The data that a plan consists of, and nothing else. Frozen, no I/O, nothing filled in later.
 
-A plan has a **shape** (which calls there are and how they hang together) and **literals** (the constant values in it). They stand apart so that
-the frames of one recursion, whose plans differ in their literals only, share one shape and everything that is computed from it.
+A plan has a **shape** (its calls and their connections) and **literals** (the constant values in it). They stand apart
+so that the frames of one recursion, whose plans differ in their literals only, share one shape and everything that is
+computed from the shape.
 
-A shape has a table of callees and a table of graphs. Graph 0 is the workflow; the others are nested workflows, each written once however often it
-is called, each after all graphs that call it. A graph holds its nodes as columns:
+A shape has a table of callees and a table of graphs. Graph 0 is the workflow. The others are nested workflows: each is
+written once, however often it is called, and after all graphs that call it. A graph holds its nodes as columns:
 
 ============ =================== ==================================================================================
 column       in memory           meaning for node i
 ============ =================== ==================================================================================
-kinds        bytes               CALL: a task or dynamic; PLAN: a nested graph; MAP, BRANCH, GATE, RESCUE, MERGE: as `specs` has it
+kinds        bytes               CALL: a task or dynamic; PLAN: a nested graph; others: as `specs` has it
 targets      array of uint32     index of its callee (CALL, MAP) or graph (PLAN, MAP); else 0
 offsets      array of uint32     where its bindings begin in `bindings` (one entry more than nodes)
 bindings     bytes               a canonical msgpack array: one binding a parameter, in the order of the interface
 after        {i: (j, …)}         nodes that must succeed before it, beyond those whose values it takes
-overrides    {i: {…}}            what the author changed for this node alone (`name`, `trigger`, `standby`, a task's policy)
-specs        {i: spec}           what a node that is no plain call says beside its bindings (`promissory.planner.plan.specs`)
+overrides    {i: {…}}            this node's own `name`, `trigger`, `standby` and policy
+specs        {i: spec}           the parts of a node that is no plain call (`promissory.planner.plan.specs`)
 ============ =================== ==================================================================================
 
 A **binding** says where a parameter's value comes from, as a tree:
@@ -26,18 +27,18 @@ tree                    meaning
 n ≥ 0                   the whole value of node n
 -1-k                    literal k
 nil                     the parameter's default
-[INPUT, i, path?]       input i of the graph, or what a path leads to in it
-[NODE, n, path]         what a path leads to in the value of node n
+[INPUT, i, path?]       input i of the graph, or the part of it to which the path leads
+[NODE, n, path]         the part of node n's value to which the path leads
 [LIST, [b, …]]          a list of bindings
 [TUPLE, [b, …]]         a tuple of bindings
 [DICT, [[key, b], …]]   a dict; keys are wire trees of the key type
 [RECORD, type?, [b, …]] a dataclass or NamedTuple; its type's bytes only where the target is `Any`
 [ARM, i, b]             b, as arm i of the union that is wanted
-[ERROR]                 why the graph failed, as a `NodeFailure`
+[ERROR]                 the failure of the graph, as a `NodeFailure`
 ======================= ===========================================================================================
 
-Nodes stand in topological order and refer to each other by position. A graph says beside its nodes which of them runs when it has failed (`on_failure`), and whether what does
-not depend on a failure goes on (`runs_on`, rule X6).
+Nodes stand in topological order and refer to each other by position. A graph says beside its nodes which of them runs
+when the graph has failed (`on_failure`), and whether nodes that do not depend on a failure go on (`runs_on`, rule X6).
 """
 
 from __future__ import annotations
@@ -45,16 +46,12 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from promissory.planner.plan.policy import Policy
 from promissory.planner.plan.specs import Map, Spec, graphs_of
 from promissory.typesys.canonical import unpack
 from promissory.typesys.types import Type, short_name
-
-if TYPE_CHECKING:
-    from promissory.planner.errors import Where
 
 CALL, PLAN, MAP, BRANCH, GATE, RESCUE, MERGE = range(7)
 INPUT, NODE, LIST, TUPLE, DICT, RECORD, ARM, ERROR = range(8)
@@ -62,10 +59,10 @@ INPUT, NODE, LIST, TUPLE, DICT, RECORD, ARM, ERROR = range(8)
 KIND_NAMES: Final = ("call", "plan", "map", "branch", "gate", "rescue", "merge")
 
 Binding = Any
-"""A tree as in the table at the top of the file."""
+"""A tree of the table at the top of the file."""
 
 BY_VALUE_SIZE: Final = 16
-"""Length of an identity that is no digest: code without canonical bytes is known by a random token."""
+"""The length of an identity that is no digest. Code without canonical bytes is known by a random token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +135,7 @@ class Graph:
         return len(self.kinds)
 
     def calls(self, index: int) -> bool:
-        """Whether a node's target is a callee: it calls a task or dynamic, or maps over one."""
+        """Tell whether a node's target is a callee: the node calls a task or dynamic, or maps over one."""
         kind = self.kinds[index]
         if kind == MAP:
             spec = self.specs[index]
@@ -146,18 +143,18 @@ class Graph:
         return kind == CALL
 
     def opens(self, index: int) -> bool:
-        """Whether a node's target is a graph: a nested plan, or a map over one."""
+        """Tell whether a node's target is a graph: the node is a nested plan, or a map over one."""
         return self.kinds[index] == PLAN or (self.kinds[index] == MAP and not self.calls(index))
 
     def bindings_of(self, index: int) -> list[Binding]:
-        """The bindings of one node."""
+        """Give the bindings of one node."""
         trees: list[Binding] = unpack(self.bindings[self.offsets[index] : self.offsets[index + 1]])
         return trees
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Everything of a plan but its literals, of which it says only how many there are."""
+    """A plan without its literals. A shape says only how many literals there are."""
 
     callees: tuple[Callee, ...]
     graphs: tuple[Graph, ...]
@@ -166,7 +163,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Large:
-    """A literal above the inline limit: its digest and size; the bytes lie in the plan's `blobs` or in a store."""
+    """A literal above the inline limit, by its digest and size. The bytes lie in the plan's `blobs` or in a store."""
 
     digest: bytes
     size: int
@@ -176,174 +173,8 @@ Value = bytes | Large
 """Encoded bytes, or the name of an object that holds them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A view of one node, made on demand."""
-
-    index: int
-    name: str
-    kind: Literal["task", "dynamic", "plan", "map", "branch", "gate", "rescue", "merge"]
-    target: Callee | Graph | Spec
-    bindings: tuple[Binding, ...]
-    after: tuple[int, ...]
-    overrides: Mapping[str, Any]
-    where: Where | None
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a plan came from, beside its bytes and never part of them: source lines, and the functions themselves."""
-
-    lines: tuple[tuple[Where | None, ...], ...] = ()
-    entities: tuple[Any, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A compiled workflow: data that any machine can read, and that runs wherever the tasks' code can be imported.
-
-    >>> from promissory import task, workflow
-    >>> @task
-    ... def double(x: int) -> int:
-    ...     return 2 * x
-    >>> @workflow
-    ... def four_times(x: int) -> int:
-    ...     return double(double(x))
-    >>> plan = four_times.compile()
-    >>> print(plan)
-    plan four_times(x: int) -> int
-      double   : int = task double(x=x)
-      double~2 : int = task double(x=double)
-      return double~2
-    >>> Plan.from_bytes(plan.to_bytes()).digest == plan.digest
-    True
-    """
-
-    shape: Shape
-    literals: tuple[Value, ...]
-    blobs: Mapping[bytes, bytes] = field(default_factory=dict)
-    origin: Origin = field(default_factory=Origin, compare=False)
-
-    @property
-    def graph(self) -> Graph:
-        """The outermost graph."""
-        return self.shape.graphs[0]
-
-    @property
-    def name(self) -> str:
-        return self.graph.name
-
-    @property
-    def inputs(self) -> tuple[Parameter, ...]:
-        return self.graph.inputs
-
-    @property
-    def outputs(self) -> tuple[Output, ...]:
-        return self.graph.outputs
-
-    @property
-    def digest(self) -> str:
-        """BLAKE2b-256 over shape and literals, in hex: equal for equal plans, whoever compiled them."""
-        from promissory.planner.plan.format import plan_digest
-
-        return plan_digest(self).hex()
-
-    def __len__(self) -> int:
-        return len(self.graph)
-
-    def __bool__(self) -> bool:
-        return True  # also without nodes
-
-    def __hash__(self) -> int:
-        return hash(self.digest)
-
-    def nodes(self, graph: int = 0) -> Iterator[Node]:
-        """The nodes of a graph, in order."""
-        from promissory.planner.plan.names import node_names
-
-        columns = self.shape.graphs[graph]
-        names = node_names(self.shape, graph)
-        lines = self.origin.lines[graph] if self.origin.lines else ()
-        for index in range(len(columns)):
-            target = columns.targets[index]
-            called: Callee | Graph | Spec
-            if columns.kinds[index] == CALL:
-                called = self.shape.callees[target]
-                kind: Any = called.kind
-            elif columns.kinds[index] == PLAN:
-                called, kind = self.shape.graphs[target], "plan"
-            else:
-                called, kind = columns.specs[index], KIND_NAMES[columns.kinds[index]]
-            yield Node(
-                index,
-                names[index],
-                kind,
-                called,
-                tuple(columns.bindings_of(index)),
-                columns.after.get(index, ()),
-                columns.overrides.get(index, {}),
-                lines[index] if lines else None,
-            )
-
-    def literal(self, index: int) -> bytes:
-        """The bytes of a literal. Raises `KeyError` if it is large and its blob is not with the plan."""
-        value = self.literals[index]
-        return value if isinstance(value, bytes) else self.blobs[value.digest]
-
-    def to_bytes(self) -> bytes:
-        """The plan file: canonical, complete by itself, with a check sum."""
-        from promissory.planner.plan.format import plan_to_bytes
-
-        return plan_to_bytes(self)
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Plan:
-        """The plan of a plan file or futures file; runs no code and imports nothing.
-
-        Raises:
-            PlanFormatError: the bytes are damaged, cut short, or of a newer version.
-        """
-        from promissory.planner.plan.format import plan_from_bytes
-
-        return plan_from_bytes(data)
-
-    def save(self, path: str | Path) -> None:
-        """Write the plan file."""
-        Path(path).write_bytes(self.to_bytes())
-
-    @classmethod
-    def load(cls, path: str | Path) -> Plan:
-        """Read a plan file or futures file. Raises `PlanFormatError` and `OSError`."""
-        return cls.from_bytes(Path(path).read_bytes())
-
-    def verify(self) -> None:
-        """Raise `PlanError` unless every invariant of `promissory.planner.plan.verify` holds."""
-        from promissory.planner.plan.verify import verify
-
-        verify(self)
-
-    def show(self) -> str:
-        """The plan as text, one line a node."""
-        from promissory.planner.plan.show import show
-
-        return show(self)
-
-    def to_mermaid(self) -> str:
-        """The plan as a Mermaid flowchart."""
-        from promissory.planner.plan.mermaid import to_mermaid
-
-        return to_mermaid(self)
-
-    def __str__(self) -> str:
-        return self.show()
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        """What a notebook draws."""
-        return {"text/plain": self.show(), "text/vnd.mermaid": self.to_mermaid()}
-
-
 def graphs_opened(graph: Graph, index: int) -> Iterator[int]:
-    """The graphs that a node may open, by number."""
+    """List the graphs that a node may open, by number."""
     if graph.opens(index):
         yield graph.targets[index]
     if index in graph.specs:
@@ -351,7 +182,7 @@ def graphs_opened(graph: Graph, index: int) -> Iterator[int]:
 
 
 def leaves(binding: Binding) -> Iterator[Binding]:
-    """The leaves of a binding (nodes, literals, inputs), in order, repeats included.
+    """List the leaves of a binding (nodes, literals, inputs), in order, repeats included.
 
     >>> list(leaves([LIST, [3, -1, [NODE, 5, [0]], [INPUT, 0]]]))
     [3, -1, [1, 5, [0]], [0, 0]]
@@ -374,7 +205,7 @@ def leaves(binding: Binding) -> Iterator[Binding]:
 
 
 def references(binding: Binding) -> Iterator[int]:
-    """The nodes whose values a binding takes, in order, repeats included.
+    """List the nodes whose values a binding takes, in order, repeats included.
 
     >>> list(references([LIST, [3, -1, [NODE, 5, [0]], None]]))
     [3, 5]

@@ -1,4 +1,7 @@
-"""Names of nodes, for people: what is called, and `~2` for the second call of it. Stored only when the author gave one."""
+"""Names of nodes, for people: the name of the target, with `~2` for its second call.
+
+Only a name that the author gave is stored.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from promissory.planner.plan.specs import Gate
 
 
 def node_names(shape: Shape, graph: int) -> list[str]:
-    """The names of a graph's nodes, in order, each once: given names stand as they are, derived ones step around them."""
+    """Name the nodes of a graph, in order, each once. Given names stand as they are, and derived names avoid them."""
     columns = shape.graphs[graph]
     given = {index: entries["name"] for index, entries in columns.overrides.items() if "name" in entries}
     taken = set(given.values())

@@ -1,4 +1,4 @@
-"""NodeFailure: what a handler is told of the node that failed."""
+"""NodeFailure: the account of a failed node that a handler gets."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from promissory.typesys.wire import Codec, codec_for
 
 @dataclass(frozen=True)
 class NodeFailure:
-    """Why a node failed for good, as a handler gets it for its parameter `err` (rules X6, X9).
+    """The failure of a node for good, as a handler gets it for its parameter `err` (rules X6, X9).
 
     Attributes:
         path: the node's path in the run.
-        type: the name of the exception's class, `UPSTREAM_FAILED` if something before it failed.
-        message: what the exception said.
-        traceback: where it was raised, as text.
-        attempt: which attempt it was, from 1.
+        type: the name of the exception's class; `UPSTREAM_FAILED` if a node before this one failed.
+        message: the text of the exception.
+        traceback: the place where the exception was raised, as text.
+        attempt: the number of the attempt that failed, from 1.
 
     >>> NodeFailure("main/fetch", "OSError", "no route to host")
     NodeFailure(path='main/fetch', type='OSError', message='no route to host', traceback='', attempt=1)
@@ -40,10 +40,10 @@ def _inferred() -> tuple[Type, Codec]:
 
 
 def failure_type() -> Type:
-    """The wire type of a `NodeFailure`."""
+    """Give the wire type of a `NodeFailure`."""
     return _inferred()[0]
 
 
 def failure_bytes(failure: NodeFailure) -> bytes:
-    """A failure as a value."""
+    """Encode a failure as a value."""
     return _inferred()[1].encode(failure)

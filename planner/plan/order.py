@@ -1,4 +1,4 @@
-"""An order of a graph's nodes in which each comes after what it needs."""
+"""An order of a graph's nodes in which each node comes after the nodes that it needs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from promissory.planner.plan.model import Graph, references
 
 
 def in_order(graph: Graph) -> tuple[list[int], list[int]]:
-    """The nodes in an order that obeys the order edges: of what is ready, the one called first (Kahn's algorithm with a heap). Where edges lead in a circle: no order, and the circle."""
+    """Order the nodes by the order edges.
+
+    Of the nodes that are ready, the one called first comes first (Kahn's algorithm with a heap). Where edges lead in a
+    circle, the order is empty and the circle is given.
+    """
     needs = [
         {*graph.after.get(i, ()), *(r for b in graph.bindings_of(i) for r in references(b))} for i in range(len(graph))
     ]
@@ -33,7 +37,7 @@ def in_order(graph: Graph) -> tuple[list[int], list[int]]:
 
 
 def _circle(needs: list[set[int]], stuck: set[int]) -> list[int]:
-    """A circle among nodes that wait for each other, from a node to itself, in the order of the edges."""
+    """Find a circle among nodes that wait for each other, from a node to itself, in the order of the edges."""
     node, path = min(stuck), list[int]()
     while node not in path:
         path.append(node)

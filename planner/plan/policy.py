@@ -1,4 +1,6 @@
-"""What a callable declares about its own running. Declared here, acted on by the executor.
+"""Policies: the settings by which a callable says how it is to be run.
+
+They are declared here, and the executor acts on them.
 
 ====================== ======== ===================================================================================
 field                  default  meaning
@@ -7,21 +9,21 @@ max_depth              None     nesting of this dynamic within itself before it 
 allow_repeat           False    may call itself with equal inputs on its own chain (polling; rule D10)
 timeout                None     seconds that one attempt of the body may take (rule R2)
 pool                   None     name of a pool: a run limits how many calls of a pool run at one time
-resources              None     what a call needs while it runs
-retries                0        attempts more after one that failed (rule R1)
+resources              None     the resources that a call needs while it runs
+retries                0        attempts after one that failed (rule R1)
 retry_delay            (0.0,)   seconds before each of them; the last one counts for all that follow
-backoff                1.0      what each further delay is multiplied by
+backoff                1.0      the factor from each delay to the next
 jitter                 0.0      part of a delay by which it is changed, up or down, so that many don't come back at once
 retry_on               None     names of exception classes that are worth another attempt; None for `Exception`
 cache                  False    a result is taken from an equal call of any run in the store (rule R3)
-cache_version          "1"      changes when what the code gives changes; "code" for a digest of the code itself
+cache_version          "1"      changes when the results change; "code" for a digest of the code itself
 cache_ignore           ()       inputs that make no difference
 cache_serialize        False    of equal calls at one time, one runs and the others wait for it
 commit                 "group"  "each" holds successors back until the result is stored for good
 max_iterations         None     runs of a body that loops before it fails as `IterationLimitExceeded` (rule S3)
 ====================== ======== ===================================================================================
 
-Only what differs from the default is written into a plan, so a field added later changes no existing bytes.
+Only values that differ from the default are written into a plan, so a field added later changes no existing bytes.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ _AMOUNT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?")
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a task needs while it runs; a run starts no more at one time than there is.
+    """The resources that a task needs while it runs. A run starts no more tasks at one time than its resources allow.
 
     Args:
         cpu: processors.
@@ -79,13 +81,13 @@ class Resources:
 
     @property
     def bytes(self) -> int:
-        """The memory."""
+        """The memory in bytes."""
         assert isinstance(self.memory, int)
         return self.memory
 
 
 def memory_bytes(amount: int | str) -> int:
-    """An amount of memory in bytes.
+    """Read an amount of memory, in bytes.
 
     >>> memory_bytes("1.5 GB"), memory_bytes("64Mi"), memory_bytes(100)
     (1500000000, 67108864, 100)
@@ -116,7 +118,7 @@ _LARGEST: Final = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """See the table at the top of the file."""
+    """The settings of one callable. See the table at the top of the file."""
 
     max_depth: int | None = None
     allow_repeat: bool = False
@@ -136,11 +138,11 @@ class Policy:
     max_iterations: int | None = None
 
     def to_map(self) -> dict[str, Any]:
-        """What differs from the defaults."""
+        """Give the fields that differ from the defaults."""
         return self.entries(f.name for f in fields(self) if getattr(self, f.name) != f.default)
 
     def entries(self, names: Iterable[str]) -> dict[str, Any]:
-        """These fields, as they stand in a plan."""
+        """Give some fields as they stand in a plan."""
         found = {name: getattr(self, name) for name in names}
         for name, value in found.items():
             if isinstance(value, Resources):
@@ -151,7 +153,10 @@ class Policy:
 
     @classmethod
     def from_map(cls, entries: dict[str, Any], redundant: bool = False) -> Policy:
-        """The policy whose map this is. Raises `ValueError` for what it does not know, and, unless `redundant`, for defaults."""
+        """Read a policy from its map.
+
+        Raises `ValueError` for an unknown field, and, unless `redundant`, for a default.
+        """
         known = {name: value for name, value in entries.items() if name in cls.__slots__}
         if known.get("resources") is not None:
             known["resources"] = Resources(*known["resources"])
@@ -188,7 +193,8 @@ class Policy:
         delays = self.retry_delay
         if not isinstance(delays, tuple) or not delays or not all(_is_amount(one) and one >= 0 for one in delays):
             raise ValueError(
-                f"retry_delay must be a number of seconds of at least 0, a timedelta, or a list of those, not {delays!r}"
+                "retry_delay must be a number of seconds of at least 0, a timedelta, or a list of those, not "
+                f"{delays!r}"
             )
         if not _is_amount(self.backoff) or self.backoff < 1:
             raise ValueError(f"backoff must be a number of at least 1, not {self.backoff!r}")
@@ -213,7 +219,7 @@ class Policy:
 
 
 def seconds(duration: float | timedelta | None) -> float | None:
-    """A duration that an author wrote, in seconds; what is no duration stays for `Policy.check` to refuse.
+    """Give a duration that an author wrote in seconds. A value that is no duration stays, for `Policy.check` to refuse.
 
     >>> seconds(timedelta(minutes=1)), seconds(2)
     (60.0, 2.0)
@@ -224,7 +230,7 @@ def seconds(duration: float | timedelta | None) -> float | None:
 
 
 class TaskPolicy(TypedDict, total=False):
-    """What `@task` takes beside the function; see the table at the top of the file."""
+    """The arguments of `@task` beside the function; see the table at the top of the file."""
 
     timeout: float | timedelta | None
     pool: str | None
@@ -243,21 +249,22 @@ class TaskPolicy(TypedDict, total=False):
 
 
 class DynamicPolicy(TaskPolicy, total=False):
-    """What `@dynamic` takes: all of `@task`'s, which are about the body, and how it may nest."""
+    """The arguments of `@dynamic`: all of `@task`'s, which are about the body, and those for the nesting of the
+    dynamic."""
 
     max_depth: int | None
     allow_repeat: bool
 
 
 OVERRIDABLE: Final = frozenset(TaskPolicy.__annotations__)
-"""What `.with_overrides(…)` can change for one node."""
+"""The settings that `.with_overrides(…)` can change for one node."""
 
 _TUPLES: Final = frozenset(("retry_delay", "retry_on", "cache_ignore"))
 _MOST_RETRIES: Final = 1_000_000
 
 
 def policy_of(given: dict[str, Any]) -> Policy:
-    """The policy that an author wrote as keyword arguments. Raises `ValueError` for a value out of range."""
+    """Make a policy of an author's keyword arguments. Raises `ValueError` for a value out of range."""
     taken = dict(given)
     if "timeout" in given:
         taken["timeout"] = seconds(given["timeout"])
@@ -292,6 +299,6 @@ def _class_names(given: Any) -> tuple[str, ...]:
 
 
 def overridden(policy: Policy, entries: dict[str, Any]) -> Policy:
-    """A policy with a node's overrides. Raises `ValueError`."""
+    """Apply a node's overrides to a policy. Raises `ValueError`."""
     changed = {**policy.to_map(), **{name: value for name, value in entries.items() if name in OVERRIDABLE}}
     return Policy.from_map(changed, redundant=True)

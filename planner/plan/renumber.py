@@ -1,4 +1,7 @@
-"""The same graph under other numbers: nodes reordered, callees, literals and graphs renumbered. Pure functions over the columns of a graph."""
+"""The same graph under other numbers: nodes reordered, callees, literals and graphs renumbered.
+
+Pure functions over the columns.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ from promissory.typesys.canonical import pack
 
 
 def _mapped(binding: Binding, node: Callable[[int], int], literal: Callable[[int], int]) -> Binding:
-    """A binding with its nodes and literals renamed."""
+    """Rename the nodes and literals of a binding."""
     if binding is None:
         return None
     if binding.__class__ is int:
@@ -55,7 +58,7 @@ def _with_bindings(graph: Graph, order: list[int], node: Callable[[int], int], l
 
 
 def renumber_nodes(graph: Graph, order: list[int]) -> Graph:
-    """The graph with its nodes in another order; `order[i]` is the old number of the new node i."""
+    """Put the nodes of a graph in another order. `order[i]` is the old number of the new node i."""
     new = {old: index for index, old in enumerate(order)}
     renamed = _with_bindings(graph, order, new.__getitem__, lambda binding: binding)
     return replace(
@@ -70,7 +73,8 @@ def renumber_nodes(graph: Graph, order: list[int]) -> Graph:
 
 
 def rebase(graph: Graph, callees: list[int], literals: list[int], number: Callable[[int], int]) -> Graph:
-    """The graph over other tables: `callees` and `literals` (as bindings) by old position, graphs by `number`."""
+    """Move a graph to other tables: `callees` and `literals` (as bindings) are given by old position, graphs by
+    `number`."""
     renamed = _with_bindings(graph, list(range(len(graph))), lambda node: node, lambda binding: literals[-1 - binding])
     targets = [
         callees[target] if graph.calls(i) else number(target) if graph.opens(i) else target
@@ -81,7 +85,8 @@ def rebase(graph: Graph, callees: list[int], literals: list[int], number: Callab
 
 
 def renumber_graphs(graph: Graph, last: int) -> Graph:
-    """The graph with graph n called last - n: graphs are finished innermost first and written outermost first."""
+    """Renumber the graphs that a graph opens, from n to last - n. Graphs are finished innermost first and written
+    outermost first."""
     if not graph.specs and all(kind == CALL for kind in graph.kinds):
         return graph
     targets = [last - target if graph.opens(i) else target for i, target in enumerate(graph.targets)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from promissory.planner.plan.interfaces import result_type, target_interface
 from promissory.planner.plan.model import (
     DICT,
     ERROR,
@@ -17,11 +18,10 @@ from promissory.planner.plan.model import (
     Graph,
     Large,
     Parameter,
-    Plan,
 )
 from promissory.planner.plan.names import node_names
+from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.specs import Branch, Condition, Gate, Map, Merge, Rescue, Spec
-from promissory.planner.plan.verify import result_type, target_interface
 from promissory.typesys.canonical import unpack
 from promissory.typesys.errors import FormatError
 from promissory.typesys.parse import to_json
@@ -43,7 +43,7 @@ _LONGEST = 60
 
 
 def show(plan: Plan) -> str:
-    """The whole plan, graph by graph.
+    """Print the whole plan, graph by graph.
 
     >>> from promissory import task, workflow
     >>> @task
@@ -98,7 +98,7 @@ def _graph(plan: Plan, number: int) -> str:
 
 
 def _called(plan: Plan, graph: Graph, index: int, spec: Spec | None) -> str:
-    """What a node calls, as its line says it."""
+    """Print a node's call."""
     if isinstance(spec, Gate):
         return {"sleep": "sleep", "input": "wait_for_input", "approve": "approve"}[spec.what]
     target = graph.targets[index]
@@ -111,7 +111,7 @@ def _called(plan: Plan, graph: Graph, index: int, spec: Spec | None) -> str:
 
 
 def _terms(graph: Graph, index: int, names: list[str], spec: Spec | None) -> str:
-    """On which terms a node runs, behind its call."""
+    """Print the terms on which a node runs, behind its call."""
     terms = []
     after = graph.after.get(index)
     if after:
@@ -142,13 +142,14 @@ def _arms(plan: Plan, spec: Branch, inputs: list[str]) -> str:
             what = f"fail {arm.message!r}"
         else:
             graph = plan.shape.graphs[arm.graph]
-            what = f"plan {graph.name}({', '.join(f'{p.name}={inputs[at]}' for at, p in zip(arm.takes, graph.inputs, strict=True))})"
+            given = ", ".join(f"{p.name}={inputs[at]}" for at, p in zip(arm.takes, graph.inputs, strict=True))
+            what = f"plan {graph.name}({given})"
         said.append(f"{when}: {what}")
     return ", ".join(said)
 
 
 def condition_text(condition: Condition, inputs: list[str]) -> str:
-    """A condition as its author wrote it.
+    """Print a condition as its author wrote it.
 
     >>> condition_text(["&", [">", 0, 1], ["~", ["is true", 2]]], ["n", "3", "done"])
     '(n > 3) & ~(done is true)'
@@ -178,7 +179,7 @@ def _outputs(graph: Graph) -> str:
 
 
 def value_text(data: bytes, type: Type) -> str:
-    """A value as a reader knows it, shortened.
+    """Print a value as its reader knows it, shortened.
 
     >>> from promissory.typesys import codec_of, type_of
     >>> value_text(codec_of(list[str]).encode(["a"]), type_of(list[str]))
@@ -192,7 +193,7 @@ def value_text(data: bytes, type: Type) -> str:
 
 
 def tree_text(tree: Any, type: Type) -> str:
-    """The wire tree of a value, as Python would write it."""
+    """Print the wire tree of a value, as Python would write the value."""
     match type:
         case UnionType(arms):
             return tree_text(tree[1], arms[tree[0]])
@@ -225,7 +226,7 @@ def _path(path: list[Any]) -> str:
 
 
 def binding_text(plan: Plan, graph: int, names: list[str], binding: Binding, type: Type) -> str:
-    """A binding as the author would have written it, shortened."""
+    """Print a binding as the author would have written it, shortened."""
     text = _text(
         binding, type, names, plan.shape.graphs[graph].inputs, lambda index, wanted: _literal(plan, index, wanted)
     )

@@ -1,4 +1,4 @@
-"""What a node that is no plain call says beside its bindings, as data. Pure; how it is written down stands here too.
+"""Specs: the parts of a node that is no plain call, beside its bindings, as data. Pure.
 
 ========== ======================================================================================================
 spec       the node
@@ -6,11 +6,12 @@ spec       the node
 Map        calls its target once for each item of the lists that the parameters at `mapped` are given
 Branch     decides by its conditions which arm's graph to open; arms that are not chosen are never opened
 Gate       waits for a moment or for somebody's answer, without a worker
-Rescue     gives what its first input gives, or, if the node that it comes from failed for good, what its graph makes of the failure
+Rescue     gives the value of its first input; if that input's node failed for good, the result of its graph
 Merge      gives the first of its inputs whose node was not skipped
 ========== ======================================================================================================
 
-A condition is a tree: an input of the branch by its position, or ``[operator, condition, …]``. It is data, and deciding it runs no code of the author's (rule B1).
+A condition is a tree: an input of the branch by its position, or ``[operator, condition, …]``. A condition is data, and
+deciding it runs no code of the author's (rule B1).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ JOINERS: Final = ("&", "|")
 NOT: Final = "~"
 
 Condition = Any
-"""A tree as the table at the top of the file has it."""
+"""A tree as described at the top of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,9 @@ class Map:
         over_graph: whether the node's target is a nested graph rather than a callee.
         mapped: the positions of the parameters that get one item at a time.
         concurrency: how many items may be under way at one time; None for as many as the run allows.
-        min_success_ratio: the part of the items that has to succeed; below 1 the failed ones are `None`.
-        flat: those of `mapped` that are given lists of lists, whose items are mapped as one list.
-        shortest: whether the shortest list says how many items there are; else lists of different lengths are an error.
+        min_success_ratio: the part of the items that has to succeed; below 1 the failed items are `None`.
+        flat: those positions of `mapped` that are given lists of lists, whose items are mapped as one list.
+        shortest: whether the items end with the shortest list; else lists of different lengths are an error.
     """
 
     over_graph: bool
@@ -55,7 +56,7 @@ class Map:
     shortest: bool = False
 
     def given(self, position: int, item: Type) -> Type:
-        """The type of what a parameter is given, whose type is `item` for one call."""
+        """Give the type of a parameter's argument, if the type for one call is `item`."""
         if position not in self.mapped:
             return item
         return ListType(ListType(item)) if position in self.flat else ListType(item)
@@ -66,10 +67,10 @@ class Arm:
     """One arm of a branch.
 
     Attributes:
-        condition: when it is chosen; None for the last resort.
-        graph: what is opened; None for an arm that fails.
-        takes: for each input of the graph, which of the branch's inputs it gets.
-        message: of an arm that fails.
+        condition: the condition under which the arm is chosen; None for the last resort.
+        graph: the graph that is opened; None for an arm that fails.
+        takes: the branch's input for each input of the graph.
+        message: the message of an arm that fails.
     """
 
     condition: Condition | None
@@ -80,7 +81,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A choice (rule B1). An arm without condition is the last; if none is chosen the value is None."""
+    """A choice (rule B1). An arm without condition is the last. If no arm is chosen the value is None."""
 
     inputs: tuple[Parameter, ...]
     arms: tuple[Arm, ...]
@@ -89,7 +90,8 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A wait (rule G1): "sleep" for as long as its input says, "input" for a value of type `result`, "approve" for a yes to its input."""
+    """A wait (rule G1). "sleep" ends after the duration that its input gives, "input" with a value of type `result`,
+    "approve" with a yes to its input."""
 
     what: str
     name: str
@@ -99,7 +101,10 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Rescue:
-    """A fallback (rule X9): its graph's inputs are the inputs of the node behind the first one, and `err` where `takes` has -1."""
+    """A fallback (rule X9).
+
+    Its graph's inputs are the inputs of the node behind the first one, and `err` where `takes` has -1.
+    """
 
     inputs: tuple[Parameter, ...]
     graph: int
@@ -109,7 +114,7 @@ class Rescue:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """Whichever of its inputs is there, the first one first: those whose nodes were skipped are not. All are of the type of its result."""
+    """A merge gives the first of its inputs whose node was not skipped. All inputs are of the type of its result."""
 
     inputs: tuple[Parameter, ...]
     result: Type
@@ -120,7 +125,7 @@ GATES: Final = ("sleep", "input", "approve")
 
 
 def graphs_of(spec: Spec) -> Iterator[int]:
-    """The graphs that a spec opens by number, beside the node's target."""
+    """List the graphs that a spec opens by number, beside the node's target."""
     if isinstance(spec, Branch):
         yield from (arm.graph for arm in spec.arms if arm.graph is not None)
     elif isinstance(spec, Rescue):
@@ -128,7 +133,7 @@ def graphs_of(spec: Spec) -> Iterator[int]:
 
 
 def with_graphs(spec: Spec, number: Callable[[int], int]) -> Spec:
-    """A spec with its graphs under other numbers."""
+    """Give the graphs of a spec other numbers."""
     if isinstance(spec, Branch):
         arms = tuple(arm if arm.graph is None else replace(arm, graph=number(arm.graph)) for arm in spec.arms)
         return replace(spec, arms=arms)
@@ -138,7 +143,7 @@ def with_graphs(spec: Spec, number: Callable[[int], int]) -> Spec:
 
 
 def operands(condition: Condition) -> Iterator[int]:
-    """The inputs that a condition looks at.
+    """List the inputs that a condition looks at.
 
     >>> list(operands(["&", ["==", 0, 1], ["is true", 2]]))
     [0, 1, 2]
@@ -171,14 +176,15 @@ def check_condition(condition: Condition, inputs: int) -> None:
 
 
 def check_ratio(ratio: Any) -> None:
-    """Raise `ValueError` for what is no part of a whole."""
+    """Raise `ValueError` for a ratio that is no number from 0 to 1."""
     if ratio.__class__ not in (int, float) or not math.isfinite(ratio) or not 0 <= ratio <= 1:
         raise ValueError(f"min_success_ratio is a number from 0 to 1, not {ratio!r}")
 
 
 def check_concurrency(concurrency: Any) -> None:
-    """Raise `ValueError` for what is no number of items."""
+    """Raise `ValueError` for a concurrency that is no number of items."""
     if concurrency is not None and (concurrency.__class__ is not int or concurrency < 1):
         raise ValueError(
-            f"concurrency is how many items may be under way at one time, a whole number of at least 1, not {concurrency!r}"
+            "concurrency is how many items may be under way at one time, a whole number of at least 1, not "
+            f"{concurrency!r}"
         )

@@ -1,4 +1,4 @@
-"""When a node starts: by what became of the nodes before it (rule X7). Pure.
+"""Triggers: the outcomes of the nodes before a node with which it starts (rule X7). Pure.
 
 ============== =======================================================================================================
 trigger        the node runs if, of the nodes before it,
@@ -12,7 +12,8 @@ any_success    at least one succeeded
 at_least(n)    at least n succeeded
 ============== =======================================================================================================
 
-A node that was skipped counts as neither; a node whose value is wanted and that was skipped skips the one that wants it, whatever its trigger.
+A node that was skipped counts as neither. If its value is wanted, the node that wants the value is skipped too,
+whatever its trigger.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ _AT_LEAST: Final = re.compile(r"at_least\((\d{1,9})\)")
 
 
 def at_least(count: int) -> str:
-    """The trigger of a node that runs if at least so many nodes before it succeeded.
+    """Make the trigger of a node that runs if at least so many nodes before it succeeded.
 
     Args:
-        count: how many, at least 1.
+        count: the number of nodes, at least 1.
 
     Raises:
-        ValueError: it is no such number.
+        ValueError: `count` is no such number.
 
     >>> at_least(2)
     'at_least(2)'
@@ -43,7 +44,7 @@ def at_least(count: int) -> str:
 
 
 def check_trigger(trigger: Any) -> None:
-    """Raise `ValueError` for what is no trigger."""
+    """Raise `ValueError` for a value that is no trigger."""
     if not isinstance(trigger, str) or (trigger not in TRIGGERS and not _least(trigger)):
         raise ValueError(f"trigger is one of {', '.join(TRIGGERS)}, at_least(n), not {trigger!r}")
 
@@ -54,12 +55,12 @@ def _least(trigger: str) -> int:
 
 
 def admits_failure(trigger: str) -> bool:
-    """Whether a node may run although one before it failed: it handles that failure (rule X6)."""
+    """Tell whether a node may run although a node before it failed. Such a node handles that failure (rule X6)."""
     return trigger not in ("all_success", "none_failed")
 
 
 def fewest(trigger: str) -> int:
-    """How many nodes have to be before one with this trigger, so that it can ever start.
+    """Count the nodes that have to be before a node with this trigger, so that it can ever start.
 
     >>> fewest("all_success"), fewest("any_failed"), fewest("at_least(3)")
     (0, 1, 3)
@@ -70,7 +71,7 @@ def fewest(trigger: str) -> int:
 
 
 def verdict(trigger: str, succeeded: int, failed: int, skipped: int) -> str:
-    """What becomes of a node when all before it have ended: "run", "skip" or "fail" (UPSTREAM_FAILED).
+    """Decide about a node when all nodes before it have ended: "run", "skip" or "fail" (UPSTREAM_FAILED).
 
     >>> verdict("any_failed", 2, 1, 0), verdict("any_failed", 3, 0, 0), verdict("at_least(2)", 1, 2, 0)
     ('run', 'skip', 'fail')

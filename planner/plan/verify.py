@@ -3,24 +3,26 @@
 1. There is a graph 0; a graph calls only graphs after itself, so nesting ends.
 2. The columns of a graph agree: a kind, a target and an offset for each node; every target exists.
 3. A node takes values only of nodes before it, and runs only after nodes before it: the order is topological.
-4. A node has one binding for each parameter of what it calls; a parameter without default is bound.
-5. Every edge fits: literal and default apart, the type at the end of each path is assignable to the type that is wanted.
+4. A node has one binding for each parameter of its target; a parameter without default is bound.
+5. Every edge fits: literal and default apart, the type at the end of each path is assignable to the type
+   that is wanted.
 6. Literals, inputs, arms and paths that bindings name exist; a plan has as many literals as its shape says.
 7. Names of inputs, outputs and nodes are unique in their graph, and parameters in their callee.
 8. A callee's identity is a digest of 32 bytes, or a token of 16.
-9. A node that is no plain call has a spec of its kind, and only such a node has; the graphs that it opens come after its own and take what they are given.
-10. What runs when a graph has failed is a call that nothing waits for.
+9. A node that is no plain call has a spec of its kind, and only such a node has one; the graphs that it opens come
+after its own and take the inputs that they are given.
+10. The node that runs when a graph has failed is a call that no node waits for.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 from promissory.planner.errors import PlanError
 from promissory.planner.plan.bindings import is_leaf, parts
+from promissory.planner.plan.interfaces import result_type, target_interface
 from promissory.planner.plan.model import (
     ARM,
     BRANCH,
@@ -37,14 +39,13 @@ from promissory.planner.plan.model import (
     RECORD,
     RESCUE,
     Graph,
-    Interface,
     Parameter,
-    Plan,
     Shape,
     references,
 )
 from promissory.planner.plan.names import node_names
 from promissory.planner.plan.node_failure import failure_type
+from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.policy import OVERRIDABLE, Policy
 from promissory.planner.plan.specs import (
     GATES,
@@ -61,8 +62,9 @@ from promissory.planner.plan.specs import (
 from promissory.planner.plan.triggers import check_trigger
 from promissory.typesys.assignability import why_not
 from promissory.typesys.errors import FormatError
-from promissory.typesys.transcode import fits, step_type
-from promissory.typesys.types import ANY, FLOAT, NONE, DictType, ListType, Type, union
+from promissory.typesys.transcode import fits
+from promissory.typesys.types import ANY, NONE, DictType, Type
+from promissory.typesys.value_paths import step_type
 
 
 def verify(plan: Plan) -> None:
@@ -72,13 +74,13 @@ def verify(plan: Plan) -> None:
 
 
 def verify_literals(plan: Plan) -> None:
-    """Invariant 6, for the literals that a plan brings."""
+    """Check invariant 6, for the literals that a plan brings."""
     if len(plan.literals) != plan.shape.literals:
         raise PlanError(f"the plan brings {len(plan.literals)} literals, its shape has {plan.shape.literals}")
 
 
 def verify_shape(shape: Shape) -> None:
-    """Everything that doesn't need the literals."""
+    """Check every invariant that doesn't need the literals."""
     if not shape.graphs:
         raise PlanError("the plan has no graph")
     for callee in shape.callees:
@@ -87,52 +89,6 @@ def verify_shape(shape: Shape) -> None:
             raise PlanError(f"{callee.name} has an identity of {len(callee.digest)} bytes")
     for index in range(len(shape.graphs)):
         _Checker(shape, index).check()
-
-
-def result_type(graph: Graph) -> Type:
-    """The type of what a nested graph gives as a node: that of its one output, None if it has none."""
-    return graph.outputs[0].type if graph.outputs else NONE
-
-
-def target_interface(shape: Shape, graph: Graph, index: int) -> Interface:
-    """Parameters and result of what a node calls."""
-    kind, target = graph.kinds[index], graph.targets[index]
-    if kind == CALL:
-        return shape.callees[target].interface
-    if kind == PLAN:
-        return _graph_interface(shape.graphs[target])
-    spec = graph.specs[index]
-    if isinstance(spec, Map):
-        return map_interface(
-            _graph_interface(shape.graphs[target]) if spec.over_graph else shape.callees[target].interface, spec
-        )
-    if isinstance(spec, Gate):
-        return gate_interface(spec)
-    return Interface(spec.inputs, spec.result)
-
-
-def _graph_interface(graph: Graph) -> Interface:
-    return Interface(graph.inputs, result_type(graph))
-
-
-def map_interface(one: Interface, spec: Map) -> Interface:
-    """Parameters and result of a map over something with this interface: lists where it is mapped, and a list of results."""
-    parameters = tuple(replace(p, type=spec.given(position, p.type)) for position, p in enumerate(one.parameters))
-    return Interface(parameters, ListType(item_type(one.result, spec)))
-
-
-def item_type(result: Type, spec: Map) -> Type:
-    """The type of one item of a map's result."""
-    return result if spec.min_success_ratio >= 1 else union([result, NONE])
-
-
-def gate_interface(spec: Gate) -> Interface:
-    """Parameters and result of a gate."""
-    if spec.what == "sleep":
-        return Interface((Parameter("duration", FLOAT),), NONE)
-    if spec.what == "approve":
-        return Interface((Parameter("value", spec.result),), spec.result)
-    return Interface((), spec.result)
 
 
 def _unique(names: list[str], what: str) -> None:
@@ -225,7 +181,7 @@ class _Checker:
         self.results.append(interface.result)
 
     def check_kind(self, index: int, kind: int, target: int) -> None:
-        """A node that is more than a call: its target and its spec."""
+        """Check the target and the spec of a node that is more than a call."""
         graph = self.graph
         if kind not in _SPECS:
             raise self.error(index, f"unknown kind {kind}")

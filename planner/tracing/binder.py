@@ -1,6 +1,7 @@
-"""What is passed to a call, made into a binding: promises by reference, everything else as a literal.
+"""Values that are passed to a call become bindings: promises by reference, everything else as a literal.
 
-The type of every edge is checked here (rule P3), and the sentence that a user reads when it does not fit is written here.
+The type of every edge is checked here (rule P3). The sentence that a user reads when a type does not fit is written
+here too.
 """
 
 from __future__ import annotations
@@ -46,11 +47,11 @@ _MARKER_BYTES = MARKER.encode()
 _FIT = "pass what is wanted, convert it in a task, or change the annotation"
 _IMMUTABLE = frozenset((str, bytes, int, float))
 _SMALL = 32
-"""Up to this many bytes an input that is passed on is written as a literal; above it, by reference (rule D7)."""
+"""An input that is passed on is written as a literal up to this many bytes, and above them by reference (rule D7)."""
 
 
 class _DoesNotFit(Exception):
-    """Why a value can't be bound, and to what part of it that refers."""
+    """A value can't be bound. Its fields say why, and to which part of the value the reason refers."""
 
     def __init__(self, wanted: Type, given: str, reason: str | None, path: str = "") -> None:
         super().__init__(given)
@@ -64,12 +65,15 @@ def _codec(type: Type) -> Codec:
 
 @lru_cache(1024)
 def _may_hide_promises(type: Type) -> bool:
-    """Whether the encoder of a type would try to pickle a promise instead of refusing it: those values are searched first."""
+    """Tell whether the encoder of a type would try to pickle a promise instead of refusing it.
+
+    Values of such types are searched for promises before they are encoded.
+    """
     return any(isinstance(inner, AnyType | OpaqueType) for inner in walk(type))
 
 
 def _refuse_marker(data: bytes) -> None:
-    """Raise if a text that was made of a promise is in the bytes."""
+    """Raise `ArgumentValueError` if the bytes hold a text that was made of a promise."""
     if _MARKER_BYTES in data:
         raise ArgumentValueError(
             "a text was made of a promise, whose value is not there before the run", way_out="build the text in a task"
@@ -77,23 +81,24 @@ def _refuse_marker(data: bytes) -> None:
 
 
 class Binder:
-    """Makes bindings for one trace."""
+    """A binder makes the bindings of one trace."""
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
         self._passed_on: dict[int, tuple[int, Any, bytes, Type]] = {}
 
     def remember_inputs(self, values: Sequence[Any], encoded: Sequence[bytes]) -> None:
-        """The materialised inputs of a dynamic, so that one which is passed on is bound by reference."""
+        """Note the materialised inputs of a dynamic, so that an input which is passed on is bound by reference."""
         first: dict[tuple[bytes, Type], int] = {}
         for index, (value, data) in enumerate(zip(values, encoded, strict=True)):
             if len(data) > _SMALL:
                 type = self._trace.inputs[index].type
-                same = first.setdefault((data, type), index)  # equal inputs are one, be they one object or two
+                # Inputs with equal bytes and types share one number, whether they are one object or two.
+                same = first.setdefault((data, type), index)
                 self._passed_on[id(value)] = (same, value, data, type)
 
     def call(self, signature: Signature, values: list[Any], where: Where | None) -> list[Binding]:
-        """The bindings of a call's arguments, in the order of the parameters."""
+        """Make the bindings of a call's arguments, in the order of the parameters."""
         bindings: list[Binding] = []
         for parameter, codec, value in zip(signature.interface.parameters, signature.codecs, values, strict=True):
             if (
@@ -109,7 +114,7 @@ class Binder:
         return bindings
 
     def bind(self, value: Any, type: Type, said: str, where: Where | None, codec: Codec | None = None) -> Binding:
-        """The binding of one value; a problem is reported and bound as the default would be."""
+        """Make the binding of one value. A problem is reported, and the value is then bound as the default would be."""
         uses = len(self._trace.uses_of_choices)
         try:
             bound = self._bind(value, type, codec or _codec(type))
@@ -183,7 +188,10 @@ class Binder:
         return self._trace.session.literal(data)
 
     def passed_on(self, value: Any) -> tuple[Binding, Type] | None:
-        """How to refer to a value that is an input of the dynamic, as it was given, and its type; None for any other value."""
+        """Refer to a value that is an unchanged input of the dynamic: its binding and its type.
+
+        Other values give None.
+        """
         known = self._passed_on.get(id(value))
         if known is not None:
             return ([INPUT, known[0]], known[3]) if self._is_unchanged(value, known[2], known[3]) else None
@@ -192,11 +200,11 @@ class Binder:
         return None if found is None else (self._trace.capture(*found), found[1])
 
     def _is_unchanged(self, value: Any, data: bytes, type: Type) -> bool:
-        """Whether an input is still what it was when the body began; a body may have changed a mutable one."""
+        """Tell whether an input is as it was when the body began. A body may have changed a mutable input."""
         return value.__class__ in _IMMUTABLE or _codec(type).encode(value) == data
 
     def _composite(self, value: Any, type: Type) -> Binding:
-        """A list, tuple, dict, dataclass or NamedTuple with promises somewhere in it."""
+        """Bind a list, tuple, dict, dataclass or NamedTuple that holds promises."""
         if isinstance(type, UnionType):
             for arm, wanted in enumerate(type.arms):
                 mark = self._trace.session.mark()
@@ -268,7 +276,7 @@ class Binder:
 
 
 def holds_promise(value: Any) -> bool:
-    """Whether there is a promise anywhere in a value's lists, tuples, dicts and records."""
+    """Tell whether the lists, tuples, dicts and records of a value hold a promise anywhere."""
     todo, seen = [value], set()
     while todo:
         one = todo.pop()

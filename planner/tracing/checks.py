@@ -1,4 +1,5 @@
-"""What is looked at when a graph is finished, beyond its calls: where tasks send their run, and whether each node can ever start and do without what it may not get (rules S4, X7).
+"""Checks of a finished graph as a whole: where tasks send their run, whether each node can ever start, and whether a
+node can do without values that it may not get (rules S4, X7).
 
 Problems are collected and reported together with those of the calls (rule A7).
 """
@@ -24,13 +25,13 @@ _CONTEXTS = ("current_context", "ctx", "context")
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a graph's numbers stand for while it is traced.
+    """Meanings of a graph's numbers while the graph is traced.
 
     Attributes:
-        entities: of the callees, by number.
+        entities: the callees' tasks and dynamics, by number.
         graphs: the finished graphs, by number.
-        called: the name of what a node calls.
-        lines: where each node was made.
+        called: gives the name of a node's target.
+        lines: the author's line of each node.
     """
 
     entities: Sequence[Entity[..., Any]]
@@ -40,11 +41,11 @@ class Surroundings:
 
 
 def with_standby(graph: Graph, around: Surroundings, on_duty: set[int], problems: list[CompileError]) -> Graph:
-    """The graph, with nodes on standby that are only reached by a jump; what tasks name has to be there.
+    """Put nodes that are only reached by a jump on standby. Report targets that tasks name and the graph lacks.
 
     Args:
         on_duty: nodes whose author says that they start by themselves.
-        problems: takes what is wrong.
+        problems: the list that takes the errors.
     """
     jumps = _jumps(graph, around)
     if not jumps:
@@ -62,7 +63,7 @@ def with_standby(graph: Graph, around: Surroundings, on_duty: set[int], problems
 
 
 def _jumps(graph: Graph, around: Surroundings) -> list[tuple[int, Jump]]:
-    """What each node's task names as a target."""
+    """Pair each node with the targets that its task's source names."""
     found = {
         number: jumps
         for number, entity in enumerate(around.entities)
@@ -75,14 +76,14 @@ def _jumps(graph: Graph, around: Surroundings) -> list[tuple[int, Jump]]:
 
 
 def _before(graph: Graph, node: int) -> Iterator[int]:
-    """The nodes that a node waits for, repeats included."""
+    """List the nodes that a node waits for, repeats included."""
     yield from graph.after.get(node, ())
     for binding in graph.bindings_of(node):
         yield from references(binding)
 
 
 def _is_meant(graph: Graph, around: Surroundings, node: int, jump: Jump) -> bool:
-    """Whether a node is what a call of `next_task` names."""
+    """Tell whether a call of `next_task` names this node."""
     if jump.entity is not None:
         return graph.kinds[node] == CALL and around.entities[graph.targets[node]] is jump.entity
     name = graph.overrides.get(node, {}).get("name")
@@ -101,7 +102,7 @@ def _unknown_target(graph: Graph, around: Surroundings, node: int, jump: Jump) -
 
 
 def check_starts(graph: Graph, around: Surroundings) -> Iterator[CompileError]:
-    """What keeps a node from ever starting, or from starting without what a failed node would have given it."""
+    """Find nodes that can never start, and nodes that may start without a value which a failed node owes them."""
     for node, entries in graph.overrides.items():
         trigger = entries.get("trigger", DEFAULT)
         before = len(set(_before(graph, node)))
@@ -124,7 +125,7 @@ def check_starts(graph: Graph, around: Surroundings) -> Iterator[CompileError]:
 
 
 def _sends_somewhere(graph: Graph, around: Surroundings) -> bool:
-    """Whether any task of this graph calls `next_task`, or hands its context to a function that may."""
+    """Tell whether any task of this graph calls `next_task`, or hands its context to a function that may call it."""
     called = (
         around.entities[graph.targets[node]].function.__code__ for node, kind in enumerate(graph.kinds) if kind == CALL
     )
@@ -145,7 +146,8 @@ def _check_inputs(graph: Graph, around: Surroundings, node: int, trigger: str) -
             continue
         name = "its value" if parameter is None else parameter.name
         yield OverrideError(
-            f"{around.called(node)} runs also if {around.called(given)} failed (trigger {trigger}), and then has no {name}",
+            f"{around.called(node)} runs also if {around.called(given)} failed (trigger {trigger}), and then "
+            f"has no {name}",
             where=around.lines[node],
             way_out=f"let {name} be None or give it a default, or order the two with >> instead of passing the value",
         )

@@ -1,6 +1,7 @@
 """Comparisons and boolean logic over promises, as data.
 
-`p > 3` can't be answered while tracing; what it makes is an `Expression`, which says what is to be compared. It has no truth value: using it in an `if` raises.
+`p > 3` can't be answered while tracing, so it makes an `Expression`, which says what the run has to compare. An
+expression has no truth value: using it in an `if` raises.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from typing import Any, NoReturn
 
 from promissory.planner.errors import PromiseError, user_line
 
-_WAY_OUT = "decide in a task, or make the function @dynamic and decide on its inputs, which are values there; in conditional(…) join conditions with & and |: (a > 1) & (b > 1)"
+_WAY_OUT = (
+    "decide in a task, or make the function @dynamic and decide on its inputs, which are values there; "
+    "in conditional(…) join conditions with & and |: (a > 1) & (b > 1)"
+)
 
 
 class Expression:

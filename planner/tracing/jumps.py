@@ -1,6 +1,8 @@
-"""Where a task's source says that it sends its run: `ctx.next_task("name", …)`, `ctx.next_task(task, goto=True)` (rule S4).
+"""Jumps in a task's source: the calls by which a task sends its run to a node, `ctx.next_task("name", …)` or
+`ctx.next_task(task, goto=True)` (rule S4).
 
-Only what stands there in plain words is found: a text, or the name of a task. It tells nodes that are only reached by a jump from those that start by themselves, and misspelt names before the run.
+Only targets in plain words are found: a text, or the name of a task. They tell nodes that are only reached by a jump
+from nodes that start by themselves, and show misspelt names before the run.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ _CALL = "next_task"
 
 
 class Jump(NamedTuple):
-    """A call of `next_task`: the name of its target, the target itself if it is an object, and whether it is a jump."""
+    """A call of `next_task`: the name of its target, the target itself if it is an object, and whether the call is a
+    jump."""
 
     name: str
     entity: Any
@@ -24,7 +27,10 @@ class Jump(NamedTuple):
 
 
 def jumps_of(function: FunctionType) -> list[Jump]:
-    """The calls of `next_task` in a function's source, as far as their targets are said there."""
+    """Find the calls of `next_task` in a function's source.
+
+    Calls whose target the source does not name are left out.
+    """
     if _CALL not in function.__code__.co_names:
         return []
     return [jump for call in _calls_in(function) if (jump := _jump(call, function)) is not None]
@@ -32,7 +38,7 @@ def jumps_of(function: FunctionType) -> list[Jump]:
 
 @lru_cache(256)
 def _calls_in(function: FunctionType) -> tuple[ast.Call, ...]:
-    """The calls of `next_task` as they are written."""
+    """Find the calls of `next_task` as syntax."""
     try:
         tree = ast.parse("".join(source.lines(function)))
     except (SyntaxError, ValueError):
@@ -68,7 +74,7 @@ def _jump(node: ast.Call, function: FunctionType) -> Jump | None:
 
 
 def _value_of(name: str, function: FunctionType) -> Any:
-    """What a name stands for in a function, if it has a value yet."""
+    """Look a name up in a function. A name without a value yet gives None."""
     if name in function.__code__.co_freevars and function.__closure__ is not None:
         cell = function.__closure__[function.__code__.co_freevars.index(name)]
         try:

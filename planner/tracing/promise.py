@@ -1,7 +1,9 @@
-"""Promise: what may be done with a value that is not there yet (rules P1, P2).
+"""Promise: a value that is not there yet, and the operations that it allows (rules P1, P2).
 
-A promise knows its trace, its type, and the binding that leads to it. Whatever can't be answered before the run raises at once, with the author's line
-and a way out; nothing here guesses. `repr` works, for debugging, and its text holds a marker, so that a text made of it is caught when it is passed on.
+A promise knows its trace, its type, and the binding that leads to its value. An operation that needs the value raises
+at once, with the author's line and a way out; nothing here guesses.
+`repr` works, for debugging. Its text holds a marker, so that a text made of a promise is caught when the text is passed
+on.
 """
 
 from __future__ import annotations
@@ -13,9 +15,10 @@ from promissory.planner.errors import CompileError, PromiseAttributeError, Promi
 from promissory.planner.plan.model import ERROR, NODE, Binding
 from promissory.planner.plan.policy import TaskPolicy
 from promissory.planner.tracing.expression import Expression
+from promissory.planner.tracing.refusals import IN_A_TASK, OPERATIONS, no_field, no_item
 from promissory.typesys.errors import TypeMismatch
-from promissory.typesys.transcode import Step, step_type
-from promissory.typesys.types import AnyType, DictType, ListType, RecordType, TupleType, Type, UnionType, VarTupleType
+from promissory.typesys.types import DictType, RecordType, TupleType, Type
+from promissory.typesys.value_paths import Step, step_type
 from promissory.typesys.wire import codec_for
 
 if TYPE_CHECKING:
@@ -26,14 +29,13 @@ T = TypeVar("T")
 MARKER: Final = "‹promise "
 """Begins the text of every promise."""
 
-_IN_A_TASK = "do it in a task, or make the function @dynamic and do it with its inputs, which are values there"
-
 
 class Promise(Generic[T]):
     """A value that will be there when the run gets to it.
 
-    Allowed: pass it on, return it (also inside list, tuple, dict and dataclass literals), take a field or an item that its type has,
-    unpack it where its length is known, order it (`a >> b`), compare it (a condition), name it (`.with_overrides(name=…)`).
+    Allowed: pass it on, return it (also inside list, tuple, dict and dataclass literals), take a field or an item that
+    its type has, unpack it where its length is known, order it (`a >> b`), compare it (a condition), name it
+    (`.with_overrides(name=…)`).
 
     >>> from promissory import Workflow, task
     >>> @task
@@ -55,14 +57,14 @@ class Promise(Generic[T]):
     # --- where it comes from ---
 
     def _node(self) -> int | None:
-        """The node that makes it; None for an input."""
+        """Give the node that makes the value; None for an input."""
         binding = self._promissory_binding
         if binding.__class__ is int:
             return binding
         return cast(int, binding[1]) if binding[0] == NODE else None
 
     def _said(self) -> str:
-        """Who gives this value, as an error message says it: `split()[0]`."""
+        """Name the value's origin as an error message does: `split()[0]`."""
         binding, node = self._promissory_binding, self._node()
         if binding.__class__ is list and binding[0] == ERROR:
             return "the failure"
@@ -98,24 +100,7 @@ class Promise(Generic[T]):
         inner = self._step(name)
         if inner is not None:
             return inner
-        record = self._promissory_type
-        if isinstance(record, RecordType):
-            message, way_out = (
-                f"{record} has no field {name!r}",
-                f"it has {', '.join(field.name for field in record.fields)}",
-            )
-        elif isinstance(record, AnyType):
-            message, way_out = (
-                f"{self._said()} is Any: its fields are not known",
-                "annotate the task's result with a dataclass",
-            )
-        elif isinstance(record, UnionType):
-            message, way_out = f"{self._said()} is {record}: .{name} may not be there", _IN_A_TASK
-        else:
-            message, way_out = (
-                f"{self._said()} is a promise of {record}, which has no field {name!r}; methods need the value",
-                _IN_A_TASK,
-            )
+        message, way_out = no_field(self._said(), self._promissory_type, name)
         raise PromiseAttributeError(message, where=user_line(), way_out=way_out)
 
     def __getitem__(self, key: Any) -> Promise[Any]:
@@ -142,22 +127,7 @@ class Promise(Generic[T]):
         inner = None if step is None else self._step(step)
         if inner is not None:
             return inner
-        match type:
-            case TupleType(items):
-                self._misused(f"{self._said()}[{key!r}]: {type} has {len(items)} items", way_out="take one of them")
-            case ListType() | VarTupleType() | RecordType(kind="namedtuple"):
-                self._misused(f"{self._said()}[{key!r}]: items of {type} are taken by a whole number within its length")
-            case RecordType(kind="typeddict", fields=fields):
-                self._misused(
-                    f"{self._said()}[{key!r}]: {type} has no such key",
-                    way_out=f"it has {', '.join(field.name for field in fields)}",
-                )
-            case AnyType():
-                self._misused(
-                    f"{self._said()}[{key!r}]: it is Any, and what is in it is not known",
-                    way_out="annotate the task's result",
-                )
-        raise self._misuse(f"{self._said()}[{key!r}]: a promise of {type} has no items")
+        raise self._misuse(*no_item(self._said(), type, key))
 
     def __iter__(self) -> Iterator[Promise[Any]]:
         match self._promissory_type:
@@ -166,7 +136,8 @@ class Promise(Generic[T]):
             case RecordType(kind="namedtuple", fields=fields):
                 return iter([self[index] for index in range(len(fields))])
         raise self._misuse(
-            f"{self._said()} can't be iterated or unpacked: how many items {self._promissory_type} has is not known before the run"
+            f"{self._said()} can't be iterated or unpacked: how many items {self._promissory_type} has is not "
+            "known before the run"
         )
 
     # --- conditions ---
@@ -207,26 +178,29 @@ class Promise(Generic[T]):
         return self.is_false()
 
     def is_none(self) -> Expression:
-        """The condition that the value is `None`."""
+        """State the condition that the value is `None`."""
         return Expression("is none", (self,))
 
     def is_true(self) -> Expression:
-        """The condition that the value, a bool, is true."""
+        """State the condition that the value, a bool, is true."""
         return Expression("is true", (self,))
 
     def is_false(self) -> Expression:
-        """The condition that the value, a bool, is false."""
+        """State the condition that the value, a bool, is false."""
         return Expression("is false", (self,))
 
     # --- order and overrides ---
 
     def __rshift__(self, other: Any) -> Any:
-        """`a >> b`: b starts after a succeeded. `other` may be a list. Gives `other`, so orders chain."""
+        """Order two calls: with `a >> b`, b starts after a succeeded.
+
+        `other` may be a list. Gives `other`, so orders chain.
+        """
         after = self._promissory_trace.order([self], other if isinstance(other, list | tuple) else [other])
         return after if isinstance(other, list | tuple) else after[0]
 
     def __rrshift__(self, other: Any) -> Promise[T]:
-        """`[a, b] >> c`: c starts after both succeeded."""
+        """Order a call after several: with `[a, b] >> c`, c starts after both succeeded."""
         self._promissory_trace.order(list(other), [self])
         return self
 
@@ -238,14 +212,16 @@ class Promise(Generic[T]):
         standby: bool | None = None,
         **policy: Unpack[TaskPolicy],
     ) -> Promise[T]:
-        """This node with other settings; gives a promise of the same value.
+        """Give this node other settings. The result is a promise of the same value.
 
         Args:
             name: the node's name, for people; unique in its workflow.
-            trigger: when it starts, by what became of the nodes before it: "all_success", "all_done", "any_failed", "all_failed", "any_success", "none_failed",
-                `at_least(n)` (rule X7).
-            standby: it does not start by itself: a task sends the run there (`ctx.next_task(…)`, rule S4).
-            policy: what `@task` takes, for this call alone: `retries`, `timeout`, `cache`, `pool`, `resources`, …; `timeout=None` lifts the time-out.
+            trigger: the outcome of the nodes before it with which the node starts: "all_success", "all_done",
+                "any_failed", "all_failed", "any_success", "none_failed", `at_least(n)` (rule X7).
+            standby: whether the node waits for a task that sends the run there (`ctx.next_task(…)`, rule S4), and does
+                not start by itself.
+            policy: settings of `@task` for this call alone: `retries`, `timeout`, `cache`, `pool`, `resources`, …;
+                `timeout=None` lifts the time-out.
 
         Raises:
             PromiseError: this is an input of the workflow, or a part of a value.
@@ -260,10 +236,11 @@ class Promise(Generic[T]):
         return Promise(self._promissory_trace, self._promissory_type, self._promissory_binding)
 
     def on_error(self, fallback: Any) -> Promise[T]:
-        """What this node gives, or, if it failed for good, what `fallback` says (rule X9); gives a promise of the same type.
+        """Replace the node's failure for good by a fallback (rule X9). The result is a promise of the same type.
 
         Args:
-            fallback: a value; or a task, dynamic or workflow that takes `err`, a `NodeFailure` (with `functools.partial` for its other inputs).
+            fallback: a value; or a task, dynamic or workflow that takes `err`, a `NodeFailure` (with
+                `functools.partial` for its other inputs).
 
         Raises:
             PromiseError: this is an input of the workflow, or a part of a value.
@@ -290,7 +267,7 @@ class Promise(Generic[T]):
     def _record_misuse(self, error: CompileError) -> None:
         self._promissory_trace.fatal.append(error)
 
-    def _misuse(self, message: str, way_out: str = _IN_A_TASK) -> PromiseError:
+    def _misuse(self, message: str, way_out: str = IN_A_TASK) -> PromiseError:
         said = (
             message if message.endswith("before the run") else f"{message}, but the value is not there before the run"
         )
@@ -298,7 +275,7 @@ class Promise(Generic[T]):
         self._record_misuse(error)
         return error
 
-    def _misused(self, message: str, way_out: str = _IN_A_TASK) -> NoReturn:
+    def _misused(self, message: str, way_out: str = IN_A_TASK) -> NoReturn:
         raise self._misuse(message, way_out)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
@@ -348,51 +325,15 @@ def _raising(operation: str) -> Any:
     return misuse
 
 
-for _method, _operation in {
-    **{
-        f"__{name}__": "arithmetic"
-        for name in [
-            "add",
-            "sub",
-            "mul",
-            "truediv",
-            "floordiv",
-            "mod",
-            "divmod",
-            "pow",
-            "matmul",
-            "lshift",
-            "xor",
-            "neg",
-            "pos",
-            "abs",
-            "round",
-        ]
-    },
-    **{
-        f"__r{name}__": "arithmetic"
-        for name in ["add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul", "lshift", "xor"]
-    },
-    **{
-        f"__{name}__": f"{name}()"
-        for name in ["int", "float", "complex", "index", "trunc", "floor", "ceil", "reversed"]
-    },
-    "__fspath__": "a path made",
-    "__bytes__": "bytes()",
-    "__enter__": "`with`",
-    "__exit__": "`with`",
-    "__next__": "next()",
-    "__setitem__": "a new item",
-    "__delitem__": "a deletion in",
-}.items():
+for _method, _operation in OPERATIONS.items():
     setattr(Promise, _method, _raising(_operation))
 
 
 def promise(x: T) -> Promise[T]:
-    """The promise's face of a call, for type checkers: identity at run time.
+    """Show type checkers the promise that a call gives. At run time this is the identity.
 
     Args:
-        x: what a call gave while a workflow is traced; type checkers see the function's own result there.
+        x: the result of a call while a workflow is traced; type checkers see the function's own result there.
 
     Raises:
         PromiseError: `x` is no promise, because nothing is being traced.

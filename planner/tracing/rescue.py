@@ -1,4 +1,5 @@
-"""What is done about a failure, as nodes: a fallback for one call (`.on_error`, rule X9), a handler for a workflow (`on_failure=`, rule X6)."""
+"""Nodes that deal with a failure: a fallback for one call (`.on_error`, rule X9), a handler for a workflow
+(`on_failure=`, rule X6)."""
 
 from __future__ import annotations
 
@@ -19,7 +20,10 @@ _ERR = "err"
 
 
 def add_rescue(trace: Trace, source: Promise[Any], fallback: Any) -> Promise[Any]:
-    """A node that gives what `source` gives, or what the fallback makes of its failure; gives its promise."""
+    """Add a node that gives the value of `source`, or the fallback's answer to its failure.
+
+    Gives the node's promise.
+    """
     where = user_line()
     result = source._promissory_type
     entity = fallback.func if isinstance(fallback, partial) else fallback
@@ -60,7 +64,8 @@ def add_rescue(trace: Trace, source: Promise[Any], fallback: Any) -> Promise[Any
 
 
 def add_handler(trace: Trace, handler: Entity[..., Any], workflow: str, where: Where) -> None:
-    """The node that runs when the graph has failed: a call with the inputs that it names, and the failure as `err`."""
+    """Add the node that runs when the graph has failed: a call that takes the inputs it names, and the failure as
+    `err`."""
     given: dict[str, Any] = {}
     inputs = {parameter.name: index for index, parameter in enumerate(trace.inputs)}
     for parameter in handler.signature.interface.parameters:
@@ -72,7 +77,10 @@ def add_handler(trace: Trace, handler: Entity[..., Any], workflow: str, where: W
             raise DecorationError(
                 f"on_failure={handler.name} wants {parameter.name}, which is no input of {workflow}",
                 where=where,
-                way_out=f"name inputs of it ({', '.join(inputs) or 'there are none'}), `err` for the failure, or give a default",
+                way_out=(
+                    f"name inputs of it ({', '.join(inputs) or 'there are none'}), `err` for the failure, "
+                    "or give a default"
+                ),
             )
     positional = [p.name for p in handler.signature.interface.parameters if p.kind == "positional" and p.name in given]
     token = current.set(trace)

@@ -1,7 +1,8 @@
-"""One compile, or one expansion of a dynamic: what its graphs share, and the problems found.
+"""One compile, or one expansion of a dynamic: the tables that its graphs share, and the problems found.
 
-Misuse raises at once and is remembered in `fatal`, so that a body which swallowed the exception fails the compile all the same (rule A7). Everything else
-is collected in `problems` and reported together when the plan is asked for.
+Misuse raises at once and is remembered in `fatal`, so that a body which swallowed the exception fails the compile all
+the same (rule A7). Every other problem is collected in `problems`, and all are reported together when the plan is asked
+for.
 """
 
 from __future__ import annotations
@@ -12,17 +13,18 @@ from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 from promissory.planner.errors import CompileError, StaticRecursion, Where, raise_all, user_line
 from promissory.planner.functions import registry
 from promissory.planner.functions.entity import Entity
-from promissory.planner.plan.model import Binding, Callee, Graph, Large, Origin, Plan, Shape, Value
+from promissory.planner.plan.model import Binding, Callee, Graph, Large, Shape, Value
+from promissory.planner.plan.plan import Origin, Plan
 from promissory.planner.plan.renumber import rebase, renumber_graphs
 from promissory.typesys.canonical import INLINE_LIMIT, digest
 
 _SHARED_LITERAL: Final = 32
-"""Above this many bytes equal literals stand once. Below it each keeps its place, so that the shape of a plan does not depend on which
-of its literals happen to be equal."""
+"""Equal literals above this many bytes stand once. A smaller literal keeps its own place, so that the shape of a plan
+does not depend on which of its literals happen to be equal."""
 
 
 class Mark(NamedTuple):
-    """How far a session had come."""
+    """A state of a session to which `rollback` returns."""
 
     graphs: int
     problems: int
@@ -42,15 +44,15 @@ class Traceable(Protocol):
 
 @runtime_checkable
 class HasGraph(Protocol):
-    """What is called as a graph of its own: a workflow, by decorator or by hand."""
+    """A callable that is called as a graph of its own: a workflow, by decorator or by hand."""
 
     def graph_in(self, session: Session) -> int:
-        """The number of its graph in a session."""
+        """Give the number of its graph in a session."""
         ...
 
 
 class Session:
-    """What the graphs of one compile share."""
+    """A session holds the tables that the graphs of one compile share."""
 
     def __init__(self) -> None:
         self.callees: list[Callee] = []
@@ -68,7 +70,7 @@ class Session:
         self._adopted: dict[tuple[int, str], tuple[Any, int]] = {}
 
     def callee(self, entity: Entity[..., Any]) -> int:
-        """The row of an entity in the table of callees."""
+        """Give the row of an entity in the table of callees. The entity's first call adds the row."""
         index = self._callee_index.get(id(entity))
         if index is None:
             index = self._callee_index[id(entity)] = len(self.callees)
@@ -79,7 +81,7 @@ class Session:
         return index
 
     def literal(self, data: bytes) -> Binding:
-        """The binding of a literal's bytes."""
+        """Take a literal's bytes and give their binding."""
         if len(data) > _SHARED_LITERAL:
             known = self._literal_index.get(data)
             if known is not None:
@@ -94,7 +96,7 @@ class Session:
         return -len(self.literals)
 
     def nested(self, workflow: Traceable) -> int:
-        """The number of a nested workflow's graph; it is traced once, however often it is called."""
+        """Give the number of a nested workflow's graph. The workflow is traced once, however often it is called."""
         if workflow in self.open:
             chain = " → ".join(one.name for one in [*self.open[self.open.index(workflow) :], workflow])
             error = StaticRecursion(
@@ -105,7 +107,8 @@ class Session:
             self.fatal.append(error)
             raise error
         if id(workflow) not in self._nested:
-            self._nested[id(workflow)] = (workflow, workflow.trace(self))  # holding it, so that its id stays its own
+            # Keep the workflow itself: `id()` of a freed object may be reused.
+            self._nested[id(workflow)] = (workflow, workflow.trace(self))
         return self._nested[id(workflow)][1]
 
     def add(self, graph: Graph, lines: Sequence[Where | None]) -> int:
@@ -115,7 +118,7 @@ class Session:
         return len(self.graphs) - 1
 
     def mark(self) -> Mark:
-        """How far it has come, for `rollback`."""
+        """Note the state for `rollback`."""
         return Mark(len(self.graphs), len(self.problems), list(self.literals), dict(self._literal_index))
 
     def rollback(self, mark: Mark) -> None:
@@ -124,7 +127,10 @@ class Session:
         self.literals, self._literal_index = mark.literals, mark.literal_index
 
     def adopt(self, workflow: Any, plan: Plan) -> int:
-        """Take over the graphs of a workflow's finished plan, once however often it is called; gives the number of the outermost."""
+        """Take over the graphs of a workflow's finished plan, once however often the workflow is called.
+
+        Gives the number of the outermost graph.
+        """
         key = (id(workflow), plan.digest)
         if key not in self._adopted:
             self._adopted[key] = (workflow, self._adopt(plan))
@@ -145,7 +151,7 @@ class Session:
         return index
 
     def plan(self) -> Plan:
-        """The finished plan. Raises what was collected."""
+        """Give the finished plan. Raises the misuse or the problems that were collected."""
         if self.fatal:
             raise self.fatal[0]
         raise_all(self.problems)

@@ -1,4 +1,4 @@
-"""Which statement of the author's an instruction belongs to: by his source, as lines."""
+"""Statements of the author's source, as ranges of lines: which of them is being executed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Lines = tuple[int, int]
 
 
 class Statement:
-    """The statement of the author's that is being executed when this is made."""
+    """The statement of the author's that is being executed when this object is made."""
 
     def __init__(self) -> None:
         self._frame = _authors_frame()
         self._lines = None if self._frame is None else _lines_of(self._frame.f_code.co_filename, self._frame.f_lineno)
 
     def is_running(self) -> bool:
-        """Whether it is still being executed; True where its source is not at hand."""
+        """Tell whether the statement is still being executed. Without its source at hand the answer is True."""
         if self._frame is None or self._lines is None:
             return True
         frame: FrameType | None = sys._getframe(1)
@@ -38,14 +38,14 @@ def _authors_frame() -> FrameType | None:
 
 
 def _lines_of(file: str, line: int) -> Lines | None:
-    """The lines of the innermost statement at a line of a file."""
+    """Find the lines of the innermost statement at a line of a file."""
     found = [lines for lines in _statements("".join(linecache.getlines(file))) if lines[0] <= line <= lines[1]]
     return min(found, key=lambda lines: lines[1] - lines[0], default=None)
 
 
 @lru_cache(64)
 def _statements(text: str) -> tuple[Lines, ...]:
-    """The lines of each statement of a source."""
+    """Find the lines of each statement of a source."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):

@@ -1,4 +1,4 @@
-"""The type of what is given at one of several places: an arm's value, a value that is merged. Pure."""
+"""The type that values given at one place have together: the arms of a choice, the values of a merge. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from promissory.planner.tracing.promise import Promise
 from promissory.typesys.assignability import why_not
 from promissory.typesys.errors import AnnotationError
 from promissory.typesys.infer import Inference
-from promissory.typesys.types import ANY, NONE, DictType, ListType, TupleType, Type, union
+from promissory.typesys.types import ANY, NONE, DictType, ListType, TupleType, Type
+from promissory.typesys.unions import union
 
 
 def type_of(value: Any) -> Type:
-    """The type of a promise, or of a literal, maybe with promises in it.
+    """Infer the type of a promise, or of a literal, in which promises may stand.
 
     >>> str(type_of([1, "a"]))
     'list[int | str]'
@@ -36,7 +37,9 @@ def type_of(value: Any) -> Type:
 
 
 def common_type(types: Sequence[Type]) -> Type | None:
-    """The first of some types that all of them fit, or fit if it may be None too; None if there is no such type.
+    """Find the first of some types that all of them fit, if need be with `None` added to it.
+
+    None if there is no such type.
 
     >>> from promissory.typesys.types import FLOAT, INT, STR
     >>> str(common_type([INT, FLOAT])), str(common_type([NONE, INT])), common_type([INT, STR])

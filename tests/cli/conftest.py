@@ -1,4 +1,6 @@
-"""Fixtures of the command line's tests: authors' files in a fresh folder, the command in a process of its own or in this one, gates that hold a task."""
+"""Fixtures of the command line's tests: authors' files in a fresh folder, the command in a process of its own or in
+this one, gates that hold a task.
+"""
 
 import errno
 import os
@@ -169,7 +171,9 @@ def held(shell, gate):
 
 @pytest.fixture
 def cli(shell, monkeypatch, capsys):
-    """A function (arguments…) → (code, stdout, stderr): the command in this process; what it imported is forgotten after the test."""
+    """A function (arguments…) → (code, stdout, stderr): the command in this process; what it imported is forgotten
+    after the test.
+    """
     from promissory.executor.cli.main import run_command
 
     monkeypatch.chdir(shell.folder)

@@ -1,4 +1,6 @@
-"""Fixtures of the examples' tests: each example as a program and through the command, in a fresh folder; a tree of Python files to count."""
+"""Fixtures of the examples' tests: each example as a program and through the command, in a fresh folder; a tree of
+Python files to count.
+"""
 
 import importlib.util
 import os
@@ -58,7 +60,9 @@ def load_example(monkeypatch):
 
 @pytest.fixture
 def make_tree(tmp_path):
-    """A function (folders, files in each) → the root of a tree of small Python files, each with a name of its own, drawn with a seed."""
+    """A function (folders, files in each) → the root of a tree of small Python files, each with a name of its own,
+    drawn with a seed.
+    """
 
     def make(folders, files):
         draw = random.Random(11)

@@ -1,4 +1,6 @@
-"""Fixtures that the executor's tests share: stores on disk, projects with one, modules as an author writes them, what a journal says."""
+"""Fixtures that the executor's tests share: stores on disk, projects with one, modules as an author writes them, what a
+journal says.
+"""
 
 import importlib
 import sys
@@ -25,7 +27,9 @@ def diary(tmp_path):
 
 @pytest.fixture
 def project(project):
-    """A folder for an author's files, with processes that run there, and a store which they use if they name no other."""
+    """A folder for an author's files, with processes that run there, and a store which they use if they name no
+    other.
+    """
     project.store = Store(project.folder / "store")
     project.environment["PROMISSORY_STORE"] = str(project.folder / "store")
     return project
@@ -33,7 +37,9 @@ def project(project):
 
 @pytest.fixture
 def write_module(tmp_path, monkeypatch):
-    """A function (name, source) → the module, imported from a file in a fresh folder and forgotten after the test; again for new code."""
+    """A function (name, source) → the module, imported from a file in a fresh folder and forgotten after the test;
+    again for new code.
+    """
     folder = tmp_path / "modules"
     folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))

@@ -1,4 +1,6 @@
-"""Fixtures that the planner's tests share: modules written to disk, as an author's files are, and the plans of small bodies."""
+"""Fixtures that the planner's tests share: modules written to disk, as an author's files are, and the plans of small
+bodies.
+"""
 
 import importlib
 import sys

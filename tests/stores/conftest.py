@@ -1,5 +1,6 @@
-"""Fixtures of the stores' tests: servers that speak S3, Google Cloud Storage and Azure Blob, on loopback, each behind a proxy that counts
-requests and makes faults on demand."""
+"""Fixtures of the stores' tests: servers that speak S3, Google Cloud Storage and Azure Blob, on loopback, each behind a
+proxy that counts requests and makes faults on demand.
+"""
 
 import http.client
 import os
@@ -25,7 +26,7 @@ BUCKET = "promissory"
 ACCESS_KEY = "AKIDNEVERTOBETOLD0001"
 SECRET_KEY = "never/to+be/told/secret-key-of-the-store=="
 AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-CLOUDS = ("s3", "gs", "abfs")
+CLOUDS = ("s3", pytest.param("gs", marks=pytest.mark.full), pytest.param("abfs", marks=pytest.mark.full))
 
 
 # --- a proxy with faults ---
@@ -132,7 +133,8 @@ class Answer:
         else:
             kind, text = (
                 "application/xml",
-                f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{self.code}</Code><Message>{self.said}</Message></Error>',
+                '<?xml version="1.0" '
+                f'encoding="UTF-8"?><Error><Code>{self.code}</Code><Message>{self.said}</Message></Error>',
             )
         handler._answer(self.status, {"Content-Type": kind, "x-ms-error-code": self.code}, text.encode())
 

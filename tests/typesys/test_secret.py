@@ -1,5 +1,7 @@
-"""T4: a Secret is a name. Its value is looked up where it is used, and what was revealed in a process is masked in what that process
-writes."""
+"""T4: a Secret is a name.
+
+Its value is looked up where it is used, and what was revealed in a process is masked in what that process writes.
+"""
 
 import copy
 import pickle

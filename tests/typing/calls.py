@@ -1,4 +1,7 @@
-"""Calls are typed as what the functions give: tasks, workflows and dynamics alike. Lines that a checker must refuse say so."""
+"""Calls are typed as what the functions give: tasks, workflows and dynamics alike.
+
+Lines that a checker must refuse say so.
+"""
 
 from typing import assert_type
 

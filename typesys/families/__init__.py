@@ -1,4 +1,7 @@
-"""Families of types: classes that ride on another wire type, a file for each library or kind. Each declares its own in the registry when it is imported."""
+"""Families of types: classes that ride on another wire type, one file for each library or kind.
+
+A file declares its families in the registry when it is imported.
+"""
 
 from promissory.typesys.families import buffers as buffers
 from promissory.typesys.families import containers as containers

@@ -10,7 +10,8 @@ from promissory.typesys.types import BYTES
 def _bytes_of(view: memoryview) -> bytes:
     if view.format != "B" or view.ndim != 1:
         raise TypeMismatch(
-            f"a memoryview of {view.format!r} items in {view.ndim} dimensions would come back as one of bytes; use an array"
+            f"a memoryview of {view.format!r} items in {view.ndim} dimensions would come back as one of bytes; "
+            "use an array"
         )
     return view.tobytes()
 

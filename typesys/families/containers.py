@@ -1,4 +1,4 @@
-"""Containers of the standard library beyond list, dict, tuple and set: each rides on one of those."""
+"""Containers of the standard library beyond list, dict, tuple and set. Each of them rides on one of those."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from promissory.typesys.families.registry import Family, declare, named
-from promissory.typesys.types import ANY, INT, NONE, DictType, ListType, TupleType, Type, union
+from promissory.typesys.types import ANY, INT, NONE, DictType, ListType, TupleType, Type
+from promissory.typesys.unions import union
 
 
 def _of_list(wire: Type) -> tuple[Type, ...]:

@@ -1,6 +1,7 @@
 """Numbers beyond int and float, and UUIDs.
 
-Numbers that have an exact text are written as it: a `Decimal` keeps its exponent (`1.0` is not `1.00`), its sign and what a NaN says. A complex number is two floats.
+Numbers that have an exact text are written as this text: a `Decimal` keeps its exponent (`1.0` is not `1.00`), its sign
+and the digits of a NaN. A complex number is two floats.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""File system paths, as text. The path travels, not what lies there."""
+"""File system paths, as text. The path travels, not the file at it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Regular expressions: what they were compiled of, and their flags."""
+"""Regular expressions: their sources and their flags."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 from typing import Any, cast
 
 from promissory.typesys.families.registry import Family, declare, named
-from promissory.typesys.types import ANY, BYTES, INT, STR, TupleType, Type, union
+from promissory.typesys.types import ANY, BYTES, INT, STR, TupleType, Type
+from promissory.typesys.unions import union
 
 
 def _compiled(parts: tuple[Any, int]) -> Any:

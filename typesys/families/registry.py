@@ -1,8 +1,9 @@
 """The registry of type families: Python classes that ride on another wire type.
 
-A family is one entry: which class, under which name, how it becomes a value of a simpler annotation and comes back. A module
-of this package declares families and knows nothing else; adding one changes no other file but the list at the end of this one. Users add their own with
-`promissory.typesys.register_codec`; installed packages are found by the entry point group `promissory.codecs`.
+A family is one entry: the class, its name, and the functions between its values and those of a simpler annotation. A
+module of this package declares families and knows nothing else; adding one changes no other file but the list at the
+end of this one. Users add their own families with `promissory.typesys.register_codec`; those of installed packages are
+found by the entry point group `promissory.codecs`.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ ENTRY_POINTS: Final = "promissory.codecs"
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """How the values of one class travel.
+    """The wire form of one class's values.
 
-    `to_wire` gives a value whose wire form is `type.wire`; `from_wire` takes it back. `subclasses` says whether an instance of
-    a subclass is welcome (`PosixPath` where `Path` is wanted) or a mistake (`datetime` where `date` is wanted).
+    `to_wire` gives a value whose wire form is `type.wire`; `from_wire` takes it back. `subclasses` says whether an
+    instance of a subclass is welcome (`PosixPath` where `Path` is wanted) or a mistake (`datetime` where `date` is
+    wanted).
 
-    A generic family (`deque[int]`) has `parameters` of them; `generic` gives the wire type for those of its arguments, and `arguments` finds those in a wire
-    type; `type` is then that of the class without arguments. `inside` is the step to its items that an error's path leaves out; `annotation` what a registered class is written as.
+    A generic family (`deque[int]`) has the number of its arguments in `parameters`. `generic` gives the wire type for
+    the arguments' types, and `arguments` finds those in a wire type; `type` is then that of the class without
+    arguments. `inside` is the step to the items, which an error's path leaves out; `annotation` is the simpler
+    annotation of a registered class.
     """
 
     cls: type[Any]
@@ -43,7 +47,7 @@ class Family:
     annotation: Any = None
 
     def rides_on(self, wire: Type) -> bool:
-        """Whether this is a wire type that values of the family may have."""
+        """Tell whether values of the family may have this wire type."""
         if self.generic is None or self.arguments is None:
             return wire == self.type.wire
         try:
@@ -52,7 +56,7 @@ class Family:
             return False
 
     def type_with(self, wire: Type) -> NamedType:
-        """The type of this family over another wire type."""
+        """Give the type of this family over another wire type."""
         return NamedType(self.type.name, wire)
 
 
@@ -63,7 +67,7 @@ _lock = threading.RLock()
 
 
 def declare(family: Family) -> None:
-    """Add a family to the registry; its class and its name must be new."""
+    """Add a family to the registry. Its class and its name must be new."""
     with _lock:
         if family.cls in _by_class or family.type.name in _by_name:
             raise AnnotationError(f"a codec for {family.cls.__qualname__} ({family.type.name}) is there already")
@@ -74,28 +78,30 @@ def declare(family: Family) -> None:
 
 
 def replace(family: Family) -> None:
-    """Add a family, or put it in the place of one for a class of the same name (a module that was loaded again)."""
+    """Add a family, or put it in the place of a family for a class of the same name (a module that was loaded
+    again)."""
     with _lock:
         old = _by_name.pop(family.type.name, None)
         if old is not None:
             if old.cls.__qualname__ != family.cls.__qualname__ or old.cls.__module__ != family.cls.__module__:
                 _by_name[family.type.name] = old
                 raise AnnotationError(
-                    f"the name {family.type.name!r} stands for {old.cls.__module__}.{old.cls.__qualname__} already: give another one"
+                    f"the name {family.type.name!r} stands for {old.cls.__module__}.{old.cls.__qualname__} "
+                    "already: give another one"
                 )
             _by_class.pop(old.cls, None)
         declare(family)
 
 
 def family_of(annotation: Any) -> Family | None:
-    """The family of exactly this class."""
+    """Find the family of exactly this class."""
     if not isinstance(annotation, type):
         return None
     return _by_class.get(annotation)
 
 
 def family_of_value(value: Any) -> Family | None:
-    """The family that carries this value: that of its class, or of a base that welcomes subclasses."""
+    """Find the family that carries this value: that of its class, or of a base that welcomes subclasses."""
     for cls in type(value).__mro__:
         family = _by_class.get(cls)
         if family is not None:
@@ -104,7 +110,9 @@ def family_of_value(value: Any) -> Family | None:
 
 
 def family_named(name: str) -> Family:
-    """The family of a `NamedType`. A name like `shop:Money` is one that the module `shop` registers, so that is imported.
+    """Find the family of a `NamedType`.
+
+    A name like `shop:Money` is registered by the module `shop`, which is imported for it.
 
     Raises `AnnotationError` if nothing in this process registers it.
     """
@@ -119,24 +127,25 @@ def family_named(name: str) -> Family:
         family = _by_name.get(name)
     if family is None:
         raise AnnotationError(
-            f"no codec is registered for the type {name!r}; the module that calls register_codec has to be imported, or found by an entry point"
+            f"no codec is registered for the type {name!r}; the module that calls register_codec has to be "
+            "imported, or found by an entry point"
         )
     return family
 
 
 def known(name: str) -> Family | None:
-    """The family of a name, if this process knows it already. Imports nothing."""
+    """Find the family of a name, if this process knows it already. Imports nothing."""
     return _by_name.get(name)
 
 
 def is_unhashable(name: str) -> bool:
-    """Whether values of a family can't be keys or members of a set."""
+    """Tell whether values of a family can't be keys or members of a set."""
     family = _by_name.get(name)
     return family is not None and not family.hashable
 
 
 def discover() -> bool:
-    """Load what installed packages register, the first time it is asked for; whether that was now."""
+    """Load the families of installed packages at the first call. Tells whether this was the first call."""
     global _discovered
     with _lock:
         if _discovered:
@@ -151,11 +160,12 @@ def discover() -> bool:
                 loaded()
         except Exception as error:
             raise AnnotationError(
-                f"the codecs of {entry.value} (entry point {entry.name!r}) can't be loaded: {type(error).__name__}: {error}"
+                f"the codecs of {entry.value} (entry point {entry.name!r}) can't be loaded: "
+                f"{type(error).__name__}: {error}"
             ) from error
     return True
 
 
 def named(name: str, wire: Type) -> NamedType:
-    """A `NamedType` for a family."""
+    """Make a `NamedType` for a family."""
     return NamedType(name, wire)

@@ -1,7 +1,7 @@
 """Dates and times, as ISO 8601 text; durations, as whole microseconds; zones, by their key.
 
-A naive datetime stays naive and an aware one aware. A zone with a key travels in brackets behind the offset, as RFC 9557 writes it
-(`2024-10-27T02:30:00+01:00[Europe/Berlin]`); other zones travel as their offset. `fold` is kept.
+A naive datetime stays naive and an aware one aware. A zone with a key travels in brackets behind the offset, as RFC
+9557 writes it (`2024-10-27T02:30:00+01:00[Europe/Berlin]`); other zones travel as their offset. `fold` is kept.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.families.registry import Family, declare, named
-from promissory.typesys.types import INT, NONE, STR, TupleType, union
+from promissory.typesys.types import INT, NONE, STR, TupleType
+from promissory.typesys.unions import union
 
 _FOLD = "[fold=1]"
 _MICROSECOND = timedelta(microseconds=1)

@@ -1,4 +1,5 @@
-"""One worker process as its executor sees it: starting it, talking to it, taking back what it has not begun, ending it, and how it ended."""
+"""A worker process as its executor sees it: how it is started, told, and ended; how calls that it has not begun are
+taken back, and how it died."""
 
 from __future__ import annotations
 
@@ -50,21 +51,22 @@ class WorkerProcess:
     """A process that runs batches.
 
     Attributes:
-        name: its name in the run, for the journal.
-        sent: what it was given and has not answered, by number, the first being what it runs.
-        since: when it began what it runs (µs since the epoch).
-        deadline: when what it runs has to be over (`time.monotonic`); None for no limit.
-        told: up to where (bytes) what its body said has been told.
-        opened: whether it has taken in that the run begins; before, it is given nothing.
+        name: the worker's name in the run, for the journal.
+        sent: the batches that it was given and has not answered, by number; it runs the first of them.
+        since: the time at which it began that batch (µs since the epoch).
+        deadline: the time at which that batch has to be over (`time.monotonic`); None for no limit.
+        told: how many bytes of its body's output have been echoed.
+        opened: whether it has taken in that the run begins; before that it is given nothing.
         reserved: the one batch that it was started for.
-        is_silent: whether nobody can say anything through its pipe any more, so that it has ended, or is about to.
+        is_silent: whether no process holds the writing end of its pipe any more, so that it has ended, or is about to.
         doomed: whether it is to end; it is given nothing more.
     """
 
     def __init__(self) -> None:
         if not sys.executable:
             raise EngineError(
-                "this program does not know where its Python is (sys.executable is empty), so it can't start worker processes"
+                "this program does not know where its Python is (sys.executable is empty), "
+                "so it can't start worker processes"
             )
         self.name = ""
         self.sent: dict[int, Batch] = {}
@@ -82,7 +84,7 @@ class WorkerProcess:
         self.pipe = reading
         os.set_blocking(reading, False)
         flag = file_without_name()
-        flag.write(b"\0")  # a place of its own, however full the disk gets
+        flag.write(b"\0")  # takes the byte's place now, so that a disk that fills up later does no harm
         self._ending = mmap.mmap(flag.fileno(), 1)
         self._said = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
         fcntl.fcntl(self._said, fcntl.F_SETFL, fcntl.fcntl(self._said, fcntl.F_GETFL) | os.O_APPEND)
@@ -118,7 +120,8 @@ class WorkerProcess:
     # --- talking ---
 
     def send(self, kind: bytes, data: bytes) -> bool:
-        """Send a message; False if there is no room for it now. To a worker that has ended, nothing is sent; that it ended shows elsewhere."""
+        """Send a message; False if there is no room for it now. To a worker that has ended nothing is sent: its end
+        shows elsewhere."""
         try:
             return send(self._sender, kind, data)
         except ConnectionError:
@@ -127,18 +130,18 @@ class WorkerProcess:
             raise EngineError(f"a worker process can't be told what to do: {error}") from error
 
     def open(self, name: str, opening: Opening) -> None:
-        """A run begins, in which it has this name."""
+        """Begin a run, in which the worker has this name."""
         self.name, self.opened, self.deadline = name, False, None
         self.announce_end(False)
         self.send(OPEN, pack(list(opening._replace(worker=name))))
 
     def announce_end(self, ending: bool) -> None:
-        """Tell what it runs that the run is to end, or that it is not: in memory that both share."""
-        with suppress(ValueError):  # it was closed just now
+        """Tell the running body that the run is to end, or that it is not, in memory that both processes share."""
+        with suppress(ValueError):  # the memory was closed just now
             self._ending[0] = ending
 
     def give(self, batch: Batch) -> bool:
-        """Give it a batch to run after those that it has; False if there is no room for it now."""
+        """Give the worker a batch to run after those that it has; False if there is no room for it now."""
         number = self._number + 1
         if not self.send(RUN, NUMBER.pack(number) + batch.data):
             return False
@@ -149,7 +152,7 @@ class WorkerProcess:
         return True
 
     def hear(self) -> list[Any]:
-        """Its messages, without waiting."""
+        """The worker's messages so far, without waiting."""
         found: list[Any] = []
         while True:
             try:
@@ -178,15 +181,16 @@ class WorkerProcess:
 
     @property
     def first(self) -> Batch:
-        """What it runs."""
+        """The batch that the worker runs."""
         return next(iter(self.sent.values()))
 
     def answered(self) -> Batch:
-        """It is done with what it ran, which this gives."""
+        """Note that the worker is done with the batch that it ran. Returns that batch."""
         return self.sent.pop(next(iter(self.sent)))
 
     def take_back(self) -> list[Batch]:
-        """What it was given and has not taken, in order. It may take one while others are taken back, so each is known by its number."""
+        """Take back the batches that the worker was given and has not taken, in order. The worker may take one
+        meanwhile, so each is known by its number."""
         taken = []
         while self.sent:
             try:
@@ -206,7 +210,7 @@ class WorkerProcess:
         return self._process.poll() is not None
 
     def kill(self) -> None:
-        """End it, and all that its bodies started, now."""
+        """End the process, and all processes that its bodies started, now."""
         try:
             os.killpg(self.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
@@ -214,12 +218,12 @@ class WorkerProcess:
         self._process.wait()
 
     def _end_group(self) -> None:
-        """End what its bodies left behind."""
+        """End the processes that the worker's bodies left behind."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
     def last_words(self) -> LastWords:
-        """How it ended, once it has."""
+        """How the process ended, once it has."""
         code = self._process.wait()
         self._end_group()
         size = os.fstat(self._said.fileno()).st_size
@@ -228,14 +232,14 @@ class WorkerProcess:
         return (-code, None, said) if code < 0 else (None, code, said)
 
     def said(self) -> Any:
-        """What its last body said, in pieces."""
+        """The output of the worker's last body, in pieces."""
         position = 0
         while piece := os.pread(self._said.fileno(), _PIECE, position):
             position += len(piece)
             yield piece
 
     def close(self, patience: float = 0.0) -> None:
-        """Let go of it: it ends by itself within `patience` seconds, or is ended."""
+        """Let go of the process: it ends by itself within `patience` seconds, or is ended."""
         self._sender.close()
         self._receiver.close()
         if patience > 0 and not self.has_ended and self.ending >= 0:
@@ -253,11 +257,12 @@ class WorkerProcess:
             os.close(self.ending)
 
     def forget(self) -> None:
-        """In a child of this process: the worker is the parent's. Only what would keep it alive is closed."""
+        """Forget the worker in a forked child of this process, since it is the parent's. Only descriptors that would
+        keep the worker alive are closed."""
         for descriptor in (self._process.stdin, self._sender, self._receiver):
             if descriptor is not None:
                 descriptor.close()
-        self._process.returncode = 0  # whose end is not this process's to wait for
+        self._process.returncode = 0  # so that the child never waits for a process that is the parent's
 
 
 def _forget_all() -> None:
@@ -269,7 +274,7 @@ os.register_at_fork(after_in_child=_forget_all)
 
 
 def _interpreter_options() -> list[str]:
-    """What the command line told this interpreter and workers have to be told too."""
+    """The options of this interpreter's command line that workers have to be given too."""
     options = ["-O"] * min(sys.flags.optimize, 2)
     if sys.dont_write_bytecode:
         options.append("-B")
@@ -281,7 +286,7 @@ def _interpreter_options() -> list[str]:
 
 
 def _with_our_packages() -> dict[str, str]:
-    """An environment in which these packages are found wherever they lie."""
+    """An environment in which a worker finds this package, wherever it is installed."""
     ours = str(Path(str(sys.modules["promissory"].__file__)).parent.parent)
     others = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": f"{ours}{os.pathsep}{others}" if others else ours}

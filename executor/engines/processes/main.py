@@ -1,7 +1,10 @@
-"""A worker process: `python -m promissory.executor.engines.processes.main SOCKET PIPE FLAG`, started by `promissory.executor.engines.processes.pool`.
+"""A worker process: `python -m promissory.executor.engines.processes.main SOCKET PIPE FLAG`, started by
+`promissory.executor.engines.processes.pool`.
 
-Never imports the program that started the run as `__main__`; serves one run after the other; ends when its executor does. That must be so even while a body holds the interpreter's
-lock: where the kernel can (Linux), it kills the whole process group the moment the executor's end of standard input closes; elsewhere a thread watches it.
+A worker process never imports the program that started the run as `__main__`. It serves one run after the other, and
+ends when its executor does. That must be so even while a body holds the interpreter's lock. Where the kernel can
+(Linux), the kernel kills the whole process group the moment the executor's end of standard input closes; elsewhere a
+thread watches for that.
 """
 
 from __future__ import annotations
@@ -67,9 +70,9 @@ class Server:
     """Serves the runs of one executor.
 
     Args:
-        messages: where they come from.
-        pipe: descriptor that answers go to.
-        flag: one byte of memory: whether the run is to end.
+        messages: the socket from which messages come.
+        pipe: the descriptor to which answers go.
+        flag: one byte of memory that says whether the run is to end.
     """
 
     def __init__(self, messages: socket.socket, pipe: int, flag: mmap.mmap) -> None:
@@ -88,7 +91,7 @@ class Server:
         self._finders: list[ScriptFinder | UserFinder | ModuleFinder] = []
 
     def serve(self) -> None:
-        """Until nobody sends any more."""
+        """Serve messages until the executor closes its end of the socket."""
         while True:
             message = self._next()
             if message is None:
@@ -106,7 +109,7 @@ class Server:
                 self._close()
 
     def _next(self) -> tuple[bytes, bytes] | None:
-        """The next message. One that came at once the last time is looked for a moment before this process sleeps."""
+        """The next message. If the last one came at once, this process looks for the next a moment before it sleeps."""
         begun = time.perf_counter()
         if self._come_at_once:
             while time.perf_counter() - begun < AT_ONCE:
@@ -144,7 +147,7 @@ class Server:
             carried.send = lambda key, data: self._say(KEPT, [key, data])
         else:
             store = Store(opening.store)
-        os.ftruncate(1, 0)  # what was said between runs is nobody's
+        os.ftruncate(1, 0)  # output between runs belongs to no task
         echo = (lambda text, told: self._say(SAID, [text, told])) if opening.echo else None
         self._output = Output(store, log_key(opening.run_id, opening.worker), echo)
         self._worker = Worker(
@@ -194,12 +197,12 @@ class Server:
         loading.worker.in_body = True
 
     def _after_body(self) -> None:
-        """Before anything is written: what a body did to descriptors would hinder it."""
+        """Put descriptors back before anything is written, because a body's changes to them would hinder that."""
         loading.worker.in_body = False
         self._leaves = self._around.restore_descriptors() or self._leaves
 
     def _run(self, batch: bytes) -> bool:
-        """Run a batch; False if this worker shall end."""
+        """Run a batch. Returns False if this worker is to end."""
         assert self._worker is not None
         outcomes = _Outcomes(self)
         try:
@@ -217,11 +220,12 @@ class Server:
         return True
 
     def revealed(self, value: str) -> None:
-        """A body looked a secret up: what it says last, should it crash, is written down by the executor."""
+        """Tell the executor of a secret that a body looked up: the executor writes down a crashed body's output."""
         self._say(REVEALED, value)
 
     def took(self, outcome: Any) -> bool:
-        """Send an outcome; False if it is not to be believed, because this process has served other runs and may have old modules."""
+        """Send an outcome. Returns False, and sends nothing, if the outcome can't be trusted: this process has served
+        other runs and may have old modules."""
         if self._runs > 1 and outcome[2] == FAILURE and outcome[3][0] in ("CodeMismatch", "CodeNotFound"):
             return False
         self._say(OUTCOME, outcome)
@@ -229,13 +233,13 @@ class Server:
 
 
 def _end_what_is_left() -> None:
-    """What bodies left behind ends with the run, and this worker with it."""
+    """End the processes that bodies left behind with the run, and this worker with them."""
     if has_children():
         os.killpg(0, signal.SIGKILL)
 
 
 class _Outcomes:
-    """Sends each outcome as soon as it is there, so that nothing that is done gets lost with the worker."""
+    """Sends each outcome as soon as it is there, so that no outcome is lost with the worker."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -247,7 +251,7 @@ class _Outcomes:
 
 
 def _set_up_logging(setting: list[Any] | None) -> None:
-    """As the executor's process has it: what it would show is shown."""
+    """Set up logging as the executor's process has it, so that the same records are shown."""
     if setting is None:
         return
     level, form = setting
@@ -283,7 +287,8 @@ _BE_SUBREAPER: Final = 36
 
 
 def _adopt_orphans() -> None:
-    """Become the parent of what children of bodies leave behind, where the system can do that (Linux): so that it is seen, and ended with the run."""
+    """Become the parent of processes that the children of bodies leave behind, where the system can do that (Linux), so
+    that they are seen, and ended with the run."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_BE_SUBREAPER, 1, 0, 0, 0)
 

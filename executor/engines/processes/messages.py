@@ -1,12 +1,13 @@
-"""What an executor and its worker processes say to each other, and how.
+"""The messages between an executor and its worker processes, and how they travel.
 
-To a worker: a socket that keeps messages apart. Its executor holds a copy of the reading end, so it can take back what the worker has not yet taken: the kernel hands each message to one of them.
-From a worker: a pipe of messages, each with its length in front.
+To a worker they go through a socket that keeps messages apart. The executor holds a copy of the reading end, so it can
+take back messages that the worker has not taken yet: the kernel hands each message to one of the two. From a worker
+they come through a pipe, each with its length in front.
 
 ============ ======================= =======================================================================
 to a worker                          content
 ============ ======================= =======================================================================
-OPEN         a run begins            what `Opening` says; answered by OPENED or STALE
+OPEN         a run begins            the fields of `Opening`; answered by OPENED or STALE
 RUN          a batch                 its number, then bytes of `promissory.executor.protocol.messages`
 CLOSE        the run is over         nothing
 ============ ======================= =======================================================================
@@ -17,8 +18,8 @@ from it                              content
 OPENED       it is ready for batches nothing
 BEGUN        a body with a time-out  nothing
 OUTCOME      of an invocation        a tree of `promissory.executor.protocol.messages`
-SAID         a body said something   lines with the node's path, and up to where it is now told (bytes)
-STALE        its modules are old     nothing: what it was given was not begun, and the worker ends
+SAID         output of a body        lines with the node's path, and how many bytes of it are echoed now
+STALE        its modules are old     nothing: the call that it was given was not begun, and the worker ends
 LEAVING      it ends after this      nothing
 STOPPED      the run has to stop     name of an exception, its text
 REVEALED     a secret was looked up  its value, which the executor is not to write down either
@@ -51,13 +52,13 @@ _ONE_DESCRIPTOR: Final = socket.CMSG_SPACE(4)
 
 
 class Opening(NamedTuple):
-    """What a worker needs to know of a run; never stored.
+    """The facts of a run that a worker process needs; never stored.
 
     Attributes:
-        store: its URL; None if it is memory of the executor's process, so that values travel with batches.
+        store: the store's URL; None if it is memory of the executor's process, so that values travel with batches.
         run_id, epoch, worker: the run, its executor, and the worker's name in it.
         created: when the run was created, in µs since the epoch.
-        echo: whether to send what bodies say to the executor.
+        echo: whether to send the output of bodies to the executor.
         folder, path, arguments, environment: the executor's working directory, `sys.path`, `sys.argv` and environment.
         script: (module name, file) of the program, if it has a file.
         modules: (name, file) of modules that the plan's functions were imported from.
@@ -82,7 +83,7 @@ class Opening(NamedTuple):
 
 
 def channel() -> tuple[socket.socket, socket.socket]:
-    """(sending end, receiving end) of a way to a worker."""
+    """A channel to a worker: (sending end, receiving end)."""
     kind = getattr(socket, "SOCK_SEQPACKET", socket.SOCK_DGRAM) if os.uname().sysname == "Linux" else socket.SOCK_DGRAM
     sender, receiver = socket.socketpair(socket.AF_UNIX, kind)
     sender.setblocking(False)
@@ -91,9 +92,9 @@ def channel() -> tuple[socket.socket, socket.socket]:
 
 
 def send(sender: socket.socket, kind: bytes, data: bytes) -> bool:
-    """Send a message; False if there is no room for it now. What is large goes in a file that has no name.
+    """Send a message; False if there is no room for it now. A large message goes in a file that has no name.
 
-    Raises `OSError` if nobody is there to receive it.
+    Raises `OSError` if the receiving end is closed.
     """
     try:
         if len(data) <= _LARGEST_MESSAGE:
@@ -105,21 +106,22 @@ def send(sender: socket.socket, kind: bytes, data: bytes) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        if error.errno == errno.ENOBUFS:  # how some systems say that there is no room
+        if error.errno == errno.ENOBUFS:  # some systems say so that there is no room
             return False
         raise
     return True
 
 
 def file_without_name() -> Any:
-    """A file that two processes share: in memory where the system has such, for it may hold secrets that no disk should see."""
+    """A file that two processes share. It is in memory where the system can do that, because it may hold secrets that
+    no disk should see."""
     if hasattr(os, "memfd_create"):
         return open(os.memfd_create("promissory"), "w+b", buffering=0)
     return tempfile.TemporaryFile(buffering=0)
 
 
 def receive(receiver: socket.socket, flags: int = 0) -> tuple[bytes, bytes] | None:
-    """The next message, (kind, content); None at the end. Raises `BlockingIOError` if there is none and `flags` say not to wait."""
+    """The next message, (kind, content); None at the end. With `flags` not to wait, it may raise `BlockingIOError`."""
     try:
         message, ancillary, _, _ = receiver.recvmsg(_LARGEST_MESSAGE + 2, _ONE_DESCRIPTOR, flags | _CLOSED_IN_CHILDREN)
     except ConnectionError:
@@ -133,13 +135,13 @@ def receive(receiver: socket.socket, flags: int = 0) -> tuple[bytes, bytes] | No
 
 
 def say(descriptor: int, kind: int, content: Any) -> None:
-    """Write one message of a worker's to its pipe."""
+    """Write one message of a worker to its pipe."""
     data = pack([kind, content])
     _write_all(descriptor, NUMBER.pack(len(data)) + data)
 
 
 class Hearing:
-    """Takes a worker's messages out of what was read from its pipe.
+    """Takes a worker's messages out of the bytes that were read from its pipe.
 
     >>> hearing = Hearing()
     >>> hearing.take(b"\\x03\\x00\\x00\\x00\\x92\\x00\\xc0\\x05"), hearing.take(b"\\x00")
@@ -150,7 +152,7 @@ class Hearing:
         self._held = bytearray()
 
     def take(self, data: bytes) -> list[Any]:
-        """The messages that are whole now."""
+        """The messages that are complete now."""
         held = self._held
         held += data
         messages, position, end = [], 0, len(held)

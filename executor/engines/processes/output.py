@@ -1,7 +1,9 @@
-"""What the bodies of a worker process say: everything that goes to its file descriptors 1 and 2, be it from Python, from C or from programs that a body starts.
+"""The output of bodies in a worker process: everything that goes to its file descriptors 1 and 2, be it from Python,
+from C or from programs that a body starts.
 
-Both lead to a file without a name, which the executor holds too: so a body that prints never waits for a reader, and the last words of a worker that crashed can be read. After each body, and now and then
-while one runs, what is there goes to the worker's log.
+Both descriptors lead to a file without a name, which the executor holds too. So a body that prints never waits for a
+reader, and the last words of a worker that crashed can be read. After each body, and now and then while a body runs,
+the new output goes to the worker's log.
 """
 
 from __future__ import annotations
@@ -26,9 +28,10 @@ class Output:
     """Listens to the worker's descriptors.
 
     Args:
-        store: where the log goes.
+        store: the store of the log.
         key: the worker's log.
-        echo: is given lines with the node's path, and up to where the file is told now; None if nobody wants them.
+        echo: is given lines with the node's path, and how many bytes of the file are echoed now; None if lines are not
+            echoed.
     """
 
     def __init__(self, store: Store, key: str, echo: Callable[[str, int], None] | None) -> None:
@@ -43,18 +46,18 @@ class Output:
         threading.Thread(target=self._look, name="promissory output", daemon=True).start()
 
     def begin(self, path: str) -> None:
-        """A call begins: its code is looked for, and loaded if need be."""
+        """A call begins. Its code is looked for now, and loaded if need be."""
         self._path = path
 
     def speak(self, loaded: bool) -> None:
-        """Its body begins. What modules said while they were loaded is no task's."""
+        """The call's body begins. Output of modules while they were loaded belongs to no task, and is dropped."""
         if loaded:
             self._flush()
             os.ftruncate(1, 0)
         self._speaking = True
 
     def end(self) -> list[Any] | None:
-        """It has ended: [key, offset, length] of what it said, or None. Raises `StoreError`."""
+        """The call has ended. Returns [key, offset, length] of its output, or None. Raises `StoreError`."""
         self._flush()
         with self._lock:
             self._speaking = False
@@ -67,13 +70,13 @@ class Output:
             return self._log.address()
 
     def _flush(self) -> None:
-        """Have what Python and C keep back written."""
+        """Have Python and C write the output that they hold back."""
         sys.stdout.flush()
         sys.stderr.flush()
         _C.fflush(None)
 
     def close(self) -> None:
-        """The run is over."""
+        """End the looking thread, since the run is over."""
         self._over.set()
 
     def _look(self) -> None:
@@ -83,7 +86,7 @@ class Output:
                     self._take()
 
     def _take(self) -> None:
-        """Move what was said since the last time to the log."""
+        """Copy the output since the last time into the log."""
         while piece := os.pread(1, _PIECE, self._position):
             self._position += len(piece)
             self._log.write(piece)

@@ -1,22 +1,20 @@
-"""Runs bodies in processes of this machine: real parallelism, and a body that crashes or never returns hurts only its own task.
+"""The engine `processes`: bodies run in processes of this machine. They are really parallel, and a body that crashes or
+never returns hurts only its own task.
 
-Why not a process pool of the standard library: it doesn't say which call a dead worker was running, breaks the whole pool when one dies, can't stop a body, and imports the
-user's program as `__main__`. Here each invocation is a message of its own, answered before the next one is taken: so it is known to the call what a dead worker was doing,
-what it had done is not lost, and what it had not begun goes elsewhere.
+A process pool of the standard library does not serve: it doesn't say which call a dead worker was running, breaks the
+whole pool when one worker dies, can't stop a body, and imports the user's program as `__main__`. Here each invocation
+is a message of its own, answered before the next one is taken. So when a worker dies, it is known which call it was
+running; the outcomes that it had sent are not lost, and the calls that it had not begun go to other workers.
 
-Calls are given ahead, so that a worker has the next one when it is done with one. A worker without work takes what another one has not begun: a long body never holds up what stands behind
-it. Workers that have ended a run well serve the next run of this process.
+Calls are given ahead, so that a worker has the next call when it is done with one. A worker without work takes calls
+that another worker has not begun, so a long body never holds up the calls behind it. Workers that have ended a run well
+serve the next run of this process.
 """
 
 from __future__ import annotations
 
-import atexit
-import logging
-import os
 import selectors
 import socket
-import sys
-import threading
 import time
 from collections import deque
 from contextlib import ExitStack, suppress
@@ -35,20 +33,18 @@ from promissory.executor.engines.processes.messages import (
     SAID,
     STALE,
     STOPPED,
-    Opening,
 )
+from promissory.executor.engines.processes.opening import opening_of
+from promissory.executor.engines.processes.spare import PATIENCE, keep, kept
+from promissory.executor.engines.processes.unanswered import outcome_for
 from promissory.executor.errors import EngineError, StoreError
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.messages import FAILURE, LOST, unstarted
-from promissory.executor.store.keys import log_key
-from promissory.executor.worker.capture import echo, with_path
-from promissory.executor.worker.task_log import Log
-from promissory.typesys.secret import note_revealed, without_rest
+from promissory.executor.worker.capture import echo
+from promissory.typesys.secret import note_revealed
 
 _MOST_AHEAD: Final = 64
-_PATIENCE: Final = 1.0
 _STARTED_AGAIN: Final = 3
-_REPEATED: Final = 1 << 16
 
 
 class Processes:
@@ -73,17 +69,17 @@ class Processes:
         self._waker: tuple[socket.socket, socket.socket] | None = None
 
     def slots(self, wanted: int | None) -> int:
-        """What is wanted; by default as many as this process may use processors."""
+        """The number that is wanted; by default the number of processors that this process may use."""
         return wanted or cores()
 
     def open(self, setup: Setup) -> None:
-        """Get ready for a run. Raises `EngineError` if it is open: an engine carries one run at a time."""
+        """Get ready for a run. Raises `EngineError` if the engine is open: an engine carries one run at a time."""
         if self._setup is not None:
             raise EngineError(
                 "this engine carries a run already; give each run an engine of its own, or the engine's name"
             )
         self._setup = setup
-        self._opening = _opening(setup)
+        self._opening = opening_of(setup)
         self._selector = selectors.DefaultSelector()
         self._waker = socket.socketpair()
         for end in self._waker:
@@ -95,7 +91,7 @@ class Processes:
         self._queue.append(batch)
 
     def wait(self, timeout: float, interruptible: Interruptible) -> list[Any]:
-        """Hand out what is queued, and give what came back."""
+        """Hand out queued batches, and return the outcomes that came back."""
         self._hand_out()
         if not self._outcomes:
             with interruptible():
@@ -107,7 +103,7 @@ class Processes:
                 else:
                     self._hear(worker, worker in ending)
             for worker in [one for one in self._workers if one.ending < 0 and not events]:
-                self._hear(worker, True)  # a system that doesn't tell when a process ends
+                self._hear(worker, True)  # this system doesn't tell when a process ends: look
             self._stop_what_is_late()
             self._hand_out()
         if self._stopped is not None:
@@ -121,7 +117,8 @@ class Processes:
             self._waker[0].recv(4096)
 
     def _look(self) -> list[tuple[selectors.SelectorKey, int]]:
-        """What comes at once, if the last answers came so: to sleep and to be woken costs more than a short body (30 µs of a chain's 140)."""
+        """Look for answers without sleeping, if the last answers came at once: to sleep and be woken costs more than a
+        short body (30 µs of a chain's 140)."""
         begun = time.perf_counter()
         events: list[tuple[selectors.SelectorKey, int]] = []
         while not events and self._answers_come_at_once and time.perf_counter() - begun < AT_ONCE:
@@ -133,16 +130,16 @@ class Processes:
     def wake(self) -> None:
         """Have `wait` return."""
         if self._waker is not None:
-            with suppress(OSError):  # it is full, and so awake; or closed just now
+            with suppress(OSError):  # the socket is full, so that `wait` is awake; or it was closed just now
                 self._waker[1].send(b"!")
 
     def salvage(self) -> list[Any]:
-        """What came back and was not given yet."""
+        """The outcomes that came back and were not returned yet."""
         outcomes, self._outcomes = self._outcomes, []
         return outcomes
 
     def recall(self) -> None:
-        """Take back what no worker has begun."""
+        """Take back the calls that no worker has begun."""
         batches = [*self._queue, *(batch for worker in self._workers for batch in worker.take_back())]
         self._queue.clear()
         for worker in self._workers:
@@ -153,7 +150,7 @@ class Processes:
             self._outcomes += unstarted(batch.calls)
 
     def announce_end(self, ending: bool) -> None:
-        """Each worker has a byte to look at."""
+        """Tell each worker, by a byte of memory that its bodies may look at."""
         self._ending = ending
         for worker in list(self._workers):
             worker.announce_end(ending)
@@ -164,7 +161,7 @@ class Processes:
         for worker in list(self._workers):
             try:
                 frame, index, _ = worker.first.calls[0]
-            except (StopIteration, RuntimeError):  # it has none, or has just answered
+            except (StopIteration, RuntimeError):  # the worker has no call, or has just answered
                 continue
             found.append(Running(frame, index, worker.name, worker.since))
         return found
@@ -185,7 +182,7 @@ class Processes:
                 worker.kill()
                 self._take_last(worker)
         else:
-            _keep(worker)
+            keep(worker)
 
     def _forget_the_run(self) -> None:
         self._workers.clear()
@@ -201,7 +198,7 @@ class Processes:
     # --- handing out ---
 
     def _hand_out(self) -> None:
-        """Give each queued batch to the worker that has least to do; start workers while there are fewer than there may be."""
+        """Give queued batches to the workers with the fewest calls. Start workers while there are fewer than may be."""
         waiting: list[Batch] = []
         while self._queue:
             batch = self._queue.popleft()
@@ -216,7 +213,7 @@ class Processes:
             self._share()
 
     def _place(self, batch: Batch) -> bool:
-        """Give a batch to somebody; False if there is nobody who could take it now."""
+        """Give a batch to a worker; False if no worker can take it now."""
         assert self._setup is not None
         is_full = self._is_full
         if batch.alone:
@@ -239,19 +236,19 @@ class Processes:
 
     @property
     def _is_full(self) -> bool:
-        """Whether as many bodies run, or are about to, as may at one time."""
+        """Whether as many bodies run, or are about to, as may run at one time."""
         assert self._setup is not None
         return sum(1 for worker in self._workers if worker.sent or worker.reserved is not None) >= self._setup.parallel
 
     def _start_workers(self, wanted: int) -> None:
-        """Start workers for what is queued, while there are fewer than there may be."""
+        """Start workers for the queued batches, while there are fewer than there may be."""
         assert self._setup is not None
         starting = sum(1 for worker in self._workers if not worker.opened)
         for _ in range(min(wanted - starting, self._setup.parallel - len(self._workers))):
             self._start()
 
     def _share(self) -> None:
-        """Have workers without work, or yet to start, take over what others have not begun."""
+        """Have workers without work, or workers yet to start, take over calls that others have not begun."""
         assert self._setup is not None
         most = max(self._workers, key=lambda worker: len(worker.sent), default=None)
         if most is None or len(most.sent) < 2 or self._is_full:
@@ -268,7 +265,7 @@ class Processes:
 
     def _start(self, fresh: bool = False) -> WorkerProcess:
         assert self._setup is not None
-        worker = None if fresh else _kept()
+        worker = None if fresh else kept()
         if worker is None:
             worker = WorkerProcess()
         self._started += 1
@@ -289,7 +286,7 @@ class Processes:
             elif kind == OPENED:
                 if worker.reserved is not None:
                     worker.give(worker.reserved)
-                    worker.reserved, worker.doomed = None, True  # it gets nothing beside this
+                    worker.reserved, worker.doomed = None, True  # the worker gets nothing after this batch
             elif kind == STALE:
                 worker.doomed = True
                 self._queue.extendleft([*reversed(worker.take_back()), *([worker.answered()] if worker.sent else [])])
@@ -302,15 +299,15 @@ class Processes:
                 self._outcomes += unstarted(worker.answered().calls)
             else:
                 self._take(kind, content)
-        if worker.doomed and not worker.sent:  # it ends, or has ended, as it said
+        if worker.doomed and not worker.sent:  # the worker ends, or has ended, as it said
             self._forget(worker)
             self._workers.remove(worker)
-            worker.close(_PATIENCE)
+            worker.close(PATIENCE)
         elif (ended or worker.is_silent) and worker.has_ended:
             self._ended(worker)
 
     def _take(self, kind: int, content: Any) -> None:
-        """What counts whatever becomes of the worker that said it."""
+        """Take a message that counts even if the worker that sent it is gone."""
         assert self._setup is not None
         if kind == OUTCOME:
             self._outcomes.append(content)
@@ -323,14 +320,14 @@ class Processes:
             self._setup.store.put(key, data)
 
     def _take_last(self, worker: WorkerProcess) -> bool:
-        """What a worker said just before it ended; whether an outcome was among it."""
+        """Take the last messages of a worker that ended. Returns whether an outcome was among them."""
         before = len(self._outcomes)
         for kind, content in worker.hear():
             self._take(kind, content)
         return len(self._outcomes) > before
 
     def _ended(self, worker: WorkerProcess) -> None:
-        """A worker is gone: what it was running is lost, what it had not begun goes elsewhere."""
+        """Act on a worker's death: its running call is lost, and calls that it had not begun go to other workers."""
         self._take_last(worker)
         words = worker.last_words()
         self._queue.extendleft(reversed(worker.take_back()))
@@ -342,67 +339,43 @@ class Processes:
                 self._queue.appendleft(worker.reserved)
             self._failed_starts += 1
             if words[0] is not None and self._failed_starts <= _STARTED_AGAIN:
-                return  # something killed it, which says nothing about the next one
-            raise EngineError(
-                f"a worker process ended before it was ready: {words[2].strip()[-2000:] or f'exit code {words[1]}, signal {words[0]}'}"
-            )
+                return  # a signal killed the worker, which says nothing about the next one
+            said = words[2].strip()[-2000:] or f"exit code {words[1]}, signal {words[0]}"
+            raise EngineError(f"a worker process ended before it was ready: {said}")
         if worker.sent:
             running, *behind = worker.sent.values()
             self._queue.extendleft(reversed(behind))
-            self._outcomes.append(self._answer_for(worker, running, LOST, list(words)))
+            self._outcomes.append(self._outcome_for(worker, running, LOST, list(words)))
         worker.sent.clear()
         self._forget(worker)
         self._workers.remove(worker)
         worker.close()
 
-    def _answer_for(self, worker: WorkerProcess, batch: Batch, status: int, payload: Any) -> list[Any]:
-        """The outcome of a call whose worker can't tell it any more."""
+    def _outcome_for(self, worker: WorkerProcess, batch: Batch, status: int, payload: Any) -> list[Any]:
         assert self._setup is not None
-        frame, index, attempt = batch.calls[0]
-        log = Log(self._setup.store, log_key(self._setup.run_id, worker.name))
-        said = b""
-        for piece in worker.said():
-            log.write(piece)
-            said = said + piece if len(said) + len(piece) <= _REPEATED else without_rest((said + piece)[-_REPEATED:])
-        if self._setup.echo and (rest := said[worker.told :] if log.length <= _REPEATED else said):
-            echo(with_path(batch.path, rest.decode("utf-8", "replace").splitlines()))
-        now = time.time_ns() // 1000
-        begun = worker.since
-        return [
-            frame,
-            index,
-            status,
-            payload,
-            begun - self._setup.created,
-            now - begun,
-            worker.name,
-            attempt,
-            log.address(),
-            None,
-            None,
-        ]
+        return outcome_for(self._setup, worker, batch, status, payload)
 
     # --- time-outs ---
 
     def _patience(self, timeout: float) -> float:
-        """How long to wait for something to happen."""
+        """The seconds for which `wait` may sleep."""
         deadlines = [worker.deadline for worker in self._workers if worker.deadline is not None]
         return max(0.0, min([timeout, *(deadline - time.monotonic() for deadline in deadlines)]))
 
     def _stop_what_is_late(self) -> None:
-        """Stop bodies whose time is over, and only those: their workers have nothing else begun (rule R2)."""
+        """Stop bodies whose time is over, and only those: their workers have begun nothing else (rule R2)."""
         now = time.monotonic()
         for worker in [one for one in self._workers if one.deadline is not None and one.deadline <= now]:
             self._hear(worker)
             if worker.deadline is None or worker not in self._workers:
-                continue  # it was just in time
+                continue  # the outcome came just in time
             batch = worker.first
             worker.kill()
             if not self._take_last(worker):
                 failure = Failure.of_executor(
                     "TaskTimeout", f"its body was stopped after {batch.timeout:g} s, which is its time-out"
                 )
-                self._outcomes.append(self._answer_for(worker, batch, FAILURE, failure.to_tree()))
+                self._outcomes.append(self._outcome_for(worker, batch, FAILURE, failure.to_tree()))
                 worker.answered()
             self._queue.extendleft(reversed(worker.take_back()))
             self._forget(worker)
@@ -413,64 +386,3 @@ class Processes:
         self._selector.unregister(worker.pipe)
         if worker.ending >= 0:
             self._selector.unregister(worker.ending)
-
-
-def _opening(setup: Setup) -> Opening:
-    root = logging.getLogger()
-    form = next((handler.formatter._fmt for handler in root.handlers if handler.formatter is not None), None)
-    return Opening(
-        setup.store.url if setup.store.outlives_the_process else None,
-        setup.run_id,
-        setup.epoch,
-        "",
-        setup.created,
-        setup.echo,
-        _folder(),
-        [path or _folder() for path in sys.path],
-        list(sys.argv),
-        dict(os.environb),
-        None if setup.script is None else list(setup.script),
-        [list(pair) for pair in setup.modules],
-        setup.bundle,
-        [root.level, form or logging.BASIC_FORMAT] if root.handlers else None,
-    )
-
-
-def _folder() -> str:
-    try:
-        return os.getcwd()
-    except FileNotFoundError:
-        return "/"
-
-
-# --- workers between runs --------------------------------------------------------------------------------------------------------
-
-_spare: list[WorkerProcess] = []
-_spare_lock = threading.Lock()
-
-
-def _keep(worker: WorkerProcess) -> None:
-    with _spare_lock:
-        _spare.append(worker)
-
-
-def _kept() -> WorkerProcess | None:
-    """A worker that an earlier run left, if one is alive."""
-    with _spare_lock:
-        while _spare:
-            worker = _spare.pop()
-            if not worker.has_ended:
-                return worker
-            worker.close()
-    return None
-
-
-@atexit.register
-def _end_spare_workers() -> None:
-    with _spare_lock, ExitStack() as resources:
-        resources.callback(_spare.clear)
-        for worker in _spare:
-            resources.callback(worker.close, _PATIENCE)
-
-
-os.register_at_fork(after_in_child=_spare.clear)

@@ -1,5 +1,5 @@
-"""Whether the modules that a worker has loaded are still what an import would give: a worker that served one run may have the next one's modules from before an edit, or of another
-project."""
+"""Stale modules of a worker: a worker that served one run may hold the next run's modules as they were before an edit,
+or those of another project."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from promissory.executor.code.importer import file_state, loaded_files
 
 
 def are_current(path: list[str], earlier_path: list[str], wanted: Iterable[list[str]]) -> bool:
-    """Whether a run with this `sys.path`, which wants modules of these (name, file), can use what was loaded with an earlier one.
+    """Whether a run with this `sys.path`, which wants modules of these (name, file), can use the modules that were
+    loaded with an earlier path.
 
     >>> are_current([], [], [])
     True

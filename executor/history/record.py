@@ -1,0 +1,223 @@
+"""The record of a run: the tables that its journal fills. Reads, never writes; runs no code of the author's.
+
+The journal is replayed into a scheduler from the beginning, and every frame that it ever opened is kept. So the states
+of nodes are those that the scheduler itself gave them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from promissory.executor.errors import DoesNotFit, JournalError
+from promissory.executor.journal.reader import find_end, read_segments
+from promissory.executor.protocol.events import (
+    CODE,
+    ENDED,
+    FAILED,
+    ITEMS,
+    OPENING,
+    PAUSED,
+    RESUMED,
+    RETRIED,
+    SIGNALLED,
+    SKIPPED,
+    STOPPED_BY,
+    UNPAUSED,
+    Event,
+    Meta,
+    begins_iteration,
+    futures_of,
+    meta_of,
+)
+from promissory.executor.protocol.failure import Failure
+from promissory.executor.protocol.limits import Limits
+from promissory.executor.records.heartbeat import Beat, read_beat
+from promissory.executor.records.manifest import Manifest, read_manifest, read_plan
+from promissory.executor.scheduler.calls import Key
+from promissory.executor.scheduler.event_fit import refuse_misfit
+from promissory.executor.scheduler.frame import FAILED as FAILED_STATE
+from promissory.executor.scheduler.frame import Frame
+from promissory.executor.scheduler.frame_failure import tell_above
+from promissory.executor.scheduler.replay import TOLD, replay
+from promissory.executor.scheduler.scheduler import Scheduler
+from promissory.executor.store.keys import segment_key
+from promissory.executor.store.store import Store
+from promissory.planner.plan.plan import Plan
+from promissory.typesys.errors import FormatError
+
+
+class _Watched(Scheduler):
+    """A scheduler that remembers the frame that it opened last."""
+
+    last: Frame | None = None
+
+    def open(self, frame: Frame) -> None:
+        self.last = frame
+        super().open(frame)
+
+
+class Record:
+    """Everything that the journal of a run tells, in tables.
+
+    Args:
+        store: the run's store.
+        run_id: the run.
+        items: whether to remember each item of each map and each iteration of each loop.
+
+    Raises `RunNotFound`, `JournalError`.
+    """
+
+    def __init__(self, store: Store, run_id: str, items: bool = False) -> None:
+        self.store = store
+        self.manifest: Manifest = read_manifest(store, run_id)
+        self.beat: Beat | None = None
+        self.plan: Plan = read_plan(store, self.manifest)
+        self.end: tuple[str, str, list[Any] | None] | None = None
+        self.ended_at = self.manifest.created
+        self.resumes = 0
+        self.limits = self.manifest.limits
+        self.changed_code: list[str] = []
+        self.paused = False
+        self.scheduler = _Watched(Limits(1 << 62, 1 << 62, 1 << 62), run=run_id.encode())
+        self.opened: dict[int, Frame] = {}
+        self.parents: dict[int, Key] = {0: (-1, 0)}
+        self.children: dict[Key, list[int]] = {}
+        self.frame_paths: dict[int, str] = {0: "main"}
+        self.frame_iterations: dict[int, int] = {}
+        self.metas: dict[Key, Meta] = {}
+        self.failed: dict[Key, tuple[Failure, Meta]] = {}
+        self.tried: list[tuple[Key, int, Failure, Meta]] = []
+        self.spent: dict[Key, int] = {}
+        self.sent: dict[Key, list[int]] = {}
+        self.reasons: dict[Key, str] = {}
+        self.stopped: dict[Key, str] = {}
+        self.iterations: dict[Key, int] = {}
+        self.iteration_metas: dict[Key, list[Meta]] = {}
+        self.emitted: dict[tuple[int, int, int], bytes] = {}
+        self._last_try: dict[Key, int] = {}
+        self._totals: dict[Key, int] = {}
+        self._wants_items = items
+        self._segments = 0
+        self.scheduler.open_root(
+            self.plan, tuple(self.manifest.inputs[parameter.name] for parameter in self.plan.inputs)
+        )
+        self.opened[0] = self.scheduler.frames.get(0) or Frame(
+            0, None, 0, 0, self.scheduler.topologies.get(self.plan.shape, 0), (), (), bytes(16), "main", None, None
+        )
+        self.update()
+
+    def update(self) -> None:
+        """Read the segments that were committed since, and the newest beat."""
+        self.beat = read_beat(self.store, self.manifest.run_id)
+        end = find_end(self.store, self.manifest.run_id)
+        for segment, _ in read_segments(self.store, self.manifest.run_id, self._segments, end):
+            self.ended_at = segment.time
+            key = segment_key(self.manifest.run_id, segment.number)
+            try:
+                for event in segment.events:
+                    self._take(event)
+            except FormatError as error:
+                raise JournalError(key, f"holds what does not fit the run: {error}") from None
+            except DoesNotFit as error:
+                raise JournalError(key, f"has an event that does not fit the run: {error}") from None
+        self._segments = max(self._segments, end)
+
+    # --- reading events ---
+
+    def _take(self, event: Event) -> None:
+        kind = event[0]
+        if kind == RESUMED:
+            self._resumed(event)
+        elif kind in (PAUSED, UNPAUSED):
+            self.paused = kind == PAUSED
+        elif kind == CODE:
+            self.changed_code.append(event[1])
+        elif kind == ENDED:
+            self.end = (event[1], event[2], event[3])
+            if event[1] == "FAILED":
+                tell_above(self.scheduler)
+        if kind not in TOLD:
+            return
+        if len(event) > 2 and kind != RESUMED:
+            refuse_misfit(self.scheduler, event)
+            if event[2] >= self.opened[event[1]].topology.size:
+                raise DoesNotFit(f"frame {event[1]} has no node {event[2]}")
+            self._note(event, (event[1], event[2]))
+        replay(self.scheduler, event)
+        if kind == RESUMED:
+            self._note_forgiven()
+        self.scheduler.ready.clear()
+        self.scheduler.gates_ready.clear()
+        self.scheduler.settled.clear()
+        self._note_frame(event)
+
+    def _resumed(self, event: Event) -> None:
+        self.resumes += 1
+        self.limits = Limits(*event[4])
+        self.end = None
+        self.paused = False
+        self.stopped.clear()
+
+    def _note_forgiven(self) -> None:
+        """Note at a resume that nodes whose failure was not handled are tried again."""
+        for key, (failure, meta) in list(self.failed.items()):
+            frame = self.opened[key[0]]
+            if frame.state(key[1]) == FAILED_STATE or frame.id not in self.scheduler.frames:
+                continue
+            del self.failed[key]
+            if meta[2]:
+                self._note_try(key, failure, meta)
+
+    def _note(self, event: Event, key: Key) -> None:
+        """Note facts of an event that the scheduler does not remember."""
+        kind, meta = event[0], meta_of(event)
+        if kind == FAILED:
+            self.failed[key] = (Failure.from_tree(event[3]), event[4])
+        elif kind == RETRIED:
+            self._note_try(key, Failure.from_tree(event[3]), event[4])
+        elif kind in (SKIPPED, STOPPED_BY):
+            self.reasons[key] = event[3]
+            if kind == STOPPED_BY:
+                self.stopped[key] = event[3]
+        elif kind == ITEMS:
+            self._totals[key] = sum(count for count, _ in event[3])
+        frame = self.opened[key[0]]
+        is_remembered = self._wants_items or frame.part is None
+        if meta is not None and kind not in (FAILED, RETRIED) and is_remembered:
+            self.metas[key] = tuple(meta)
+        if meta is not None and meta[2]:
+            if is_remembered:
+                self.spent[key] = self.spent.get(key, 0) + meta[1]
+            if frame.part is not None:
+                of_map = self.parents[frame.id]
+                self.spent[of_map] = self.spent.get(of_map, 0) + meta[1]
+        if kind == SIGNALLED and event[4].get("next"):
+            self.sent.setdefault(key, []).extend(node for _, _, node in event[4]["next"] if node >= 0)
+        futures = futures_of(event)
+        if futures is not None:
+            self.emitted[*key, self.iterations.get(key, 0)] = futures
+        iteration = self.iterations.get(key, 0)
+        at = OPENING.get(kind)
+        if at is not None and event[at] >= 0 and iteration:
+            self.frame_iterations[event[at]] = iteration
+        if begins_iteration(event):
+            self.iterations[key] = iteration + 1
+            if self._wants_items and meta is not None:
+                self.iteration_metas.setdefault(key, []).append(tuple(meta))
+
+    def _note_try(self, key: Key, failure: Failure, meta: Meta) -> None:
+        self._last_try[key] = len(self.tried)
+        self.tried.append((key, self.iterations.get(key, 0), failure, tuple(meta)))
+
+    def _note_frame(self, event: Event) -> None:
+        """Note the frame that an event has opened."""
+        at = OPENING.get(event[0])
+        if at is None or event[at] < 0:
+            return
+        id = event[at]
+        frame = self.scheduler.last
+        if frame is None or frame.id != id:
+            return
+        self.opened[id] = frame
+        self.parents[id] = (event[1], event[2])
+        self.children.setdefault((event[1], event[2]), []).append(id)

@@ -1,0 +1,229 @@
+"""The state of one run: all tables of the scheduler, each defined once, and the few steps that keep them consistent.
+
+=========== =====================================================================================================
+frames      the open frames by id; a frame that has ended is gone, with everything it held
+ready       a stack of (frame, node) whose inputs are there; the last in is the first out, so a recursion goes deep before
+            it goes wide and the number of open frames stays small
+gates_ready gates whose inputs are there: they begin though no worker has room
+in_flight   what a worker has, by (frame id, index), with what its expansion will need
+admission   what calls in flight have taken of the run's capacity, and who waits for it
+tries       how often a call that has not succeeded was begun, by (frame id, index)
+loops       which iteration a call is in, and what the one before gave it, by (frame id, index)
+maps        the maps under way, by (frame id, index)
+waiting     the gates under way, by (frame id, index)
+channel     the run's key-value store
+sleeping    calls and gates that wait for a moment in time, the first one first
+holding     what follows nodes that are done and wait for being committed (`commit="each"`)
+afresh      cached calls that are to run all the same
+ended_frames nodes that are held back and stand for a frame: committed as soon as all events so far are
+settled     what may be put into the cache once all events so far are committed
+hard_timeouts whether time-outs can be kept (or the caller is content with less)
+weighted    whether any call wants another number of processors than one
+log         events since the journal last took them, in causal order
+outputs     the run's outputs, once the root frame has ended; None for one that was skipped
+failing     frames that fail and have not ended
+busy        while frames fail: how much of each frame runs still, by frame id (its own calls, and frames right below it of which something runs or that fail)
+unsettled   frames that fail and may have come a step further since they were looked at, by -id: what is inside comes before what is around it
+cleaning    nodes that may run although their frame fails, and had not ended when last looked at, by frame id
+handlers    what runs on the failure of frames that fail, as far as it has begun
+ending      what has ended otherwise than well and is being worked off (`is_ending`)
+has_dropped whether frames were dropped, so that what is ready may belong to none any more
+failure     the first failure that nothing handles
+dead        whether the root frame has ended badly
+terminated  reason and outputs, once a task has ended the run well
+cancelled   path and reason, once a task has cancelled the run
+stopping    nothing new starts any more
+paused      nothing new starts for the time being
+=========== =====================================================================================================
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from promissory.executor.errors import DoesNotFit
+from promissory.executor.protocol.events import (
+    FAILED,
+    Event,
+    Meta,
+)
+from promissory.executor.protocol.failure import Failure
+from promissory.executor.protocol.limits import Limits
+from promissory.executor.scheduler import completion, gates
+from promissory.executor.scheduler import frame_failure as failing
+from promissory.executor.scheduler import maps as mapped
+from promissory.executor.scheduler import propagation as endings
+from promissory.executor.scheduler.admission import Admission
+from promissory.executor.scheduler.calls import Key, Settled, Sleeping, Tries
+from promissory.executor.scheduler.capacity import Capacity
+from promissory.executor.scheduler.frame import PENDING, FailedNode, Frame, Repeat
+from promissory.executor.scheduler.timeouts import cant_stop, with_timeouts
+from promissory.executor.scheduler.topology import Topologies
+from promissory.planner.plan.model import GATE, Value
+from promissory.planner.plan.plan import Plan
+
+
+class State:
+    """See the table at the top of the file.
+
+    Args:
+        limits: depth, nodes, bytes.
+        capacity: of what bodies that run at one time may use together.
+        run: tells the retries of this run from those of another, where they are to come at different moments.
+    """
+
+    def __init__(self, limits: Limits, capacity: Capacity | None = None, run: bytes = b"") -> None:
+        self.limits = limits
+        self.admission = Admission(capacity)
+        self.tries: dict[Key, Tries] = {}
+        self.loops: dict[Key, tuple[int, Value]] = {}
+        self.maps: dict[Key, mapped.Mapping] = {}
+        self.waiting: dict[Key, gates.Waiting] = {}
+        self.channel: dict[str, bytes] = {}
+        self.sleeping: list[Sleeping] = []
+        self.holding: dict[Key, Callable[[], None]] = {}
+        self.ended_frames: list[Key] = []
+        self.afresh: set[Key] = set()
+        self.settled: list[Settled] = []
+        self.run = run
+        self.weighted = False
+        self.hard_timeouts = True
+        self.topologies = Topologies()
+        self.frames: dict[int, Frame] = {}
+        self.ready: list[tuple[Frame, int]] = []
+        self.gates_ready: list[tuple[Frame, int]] = []
+        self.in_flight: dict[Key, Repeat | None] = {}
+        self.log: list[Event] = []
+        self.outputs: tuple[Value | None, ...] | None = None
+        self.failing: dict[int, Frame] = {}
+        self.busy: dict[int, int] = {}
+        self.unsettled: list[int] = []
+        self.cleaning: dict[int, list[int]] = {}
+        self.handlers: set[Key] = set()
+        self.ending: deque[tuple[Frame, int, int, FailedNode | None]] = deque()
+        self.is_ending = False
+        self.has_dropped = False
+        self.failure: FailedNode | None = None
+        self.dead = False
+        self.terminated: tuple[str, Any] | None = None
+        self.cancelled: tuple[str, str] | None = None
+        self.stopping = False
+        self.paused = False
+        self.next_frame = 0
+        self.nodes = 0
+        self.done_nodes = 0
+        self.replaying = False
+        self._root_is_checked = False
+        self._slept = 0
+
+    def new_frame(self, expected: int | None = None) -> int:
+        """The number of the next frame. Raises `DoesNotFit` if a journal says another."""
+        self.next_frame += 1
+        id = self.next_frame - 1
+        if expected is not None and expected != id:
+            raise DoesNotFit(f"frame {expected} is opened where frame {id} was expected")
+        return id
+
+    def open(self, frame: Frame) -> None:
+        """A frame begins."""
+        topology = frame.topology
+        self.weighted = self.weighted or topology.code.weighted
+        if frame.parent is not None and (
+            frame.parent.exempt
+            or (frame.parent.topology.unusual and endings.handles(frame.parent.topology, frame.slot))
+        ):
+            frame.exempt = True
+        if frame.part is None and not frame.loop:
+            self.nodes += topology.count
+        if topology.dormant:
+            frame.mixed = True
+        self.add_frame(frame)
+        if frame.remaining == 0:
+            completion.leave(self, frame)
+            return
+        if topology.standby:
+            endings.release_standby(self, frame)
+        if frame.part is not None:
+            mapped.begin_items(self, frame)
+        elif topology.has_gates:
+            self.make_ready(frame, topology.first)
+        else:
+            self.ready += [(frame, index) for index in topology.first]
+
+    def add_frame(self, frame: Frame) -> None:
+        """A frame is open."""
+        self.frames[frame.id] = frame
+        frame.attach()
+        frame.frozen = frame.parent is not None and frame.parent.frozen
+
+    def remove_frame(self, frame: Frame) -> None:
+        """A frame is open no more."""
+        if self.frames.pop(frame.id, None) is not None:
+            if self.failing:
+                failing.leaves(self, frame)
+            frame.detach()
+
+    def begin_call(self, frame: Frame, index: int, repeat: Repeat | None) -> None:
+        """A call is given to a worker."""
+        self.in_flight[frame.id, index] = repeat
+        if self.failing:
+            failing.begins_to_run(self, frame)
+
+    def make_ready(self, frame: Frame, indices: Iterable[int]) -> None:
+        """These nodes wait for nothing any more; the last one is to be the first."""
+        for index in indices:
+            if frame.topology.kind(index) == GATE:
+                self.gates_ready.append((frame, index))
+            else:
+                self.ready.append((frame, index))
+
+    def iterate(self, frame: Frame, index: int, payload: Value) -> None:
+        """A call begins its next iteration."""
+        self.tries.pop((frame.id, index), None)
+        self.loops[frame.id, index] = (self.iteration(frame.id, index) + 1, payload)
+        frame.set_state(index, PENDING)
+        self.ready.append((frame, index))
+
+    def iteration(self, frame_id: int, index: int) -> int:
+        """Which iteration a call is in, from 0."""
+        return self.loops[frame_id, index][0] if self.loops and (frame_id, index) in self.loops else 0
+
+    def hold(self, frame: Frame, index: int, follows: Callable[[], None]) -> None:
+        """Go on with what follows a node: when it is committed, if it says so, else at once."""
+        if frame.topology.code.commits_each and not self.replaying and frame.topology.commits_each(index):
+            self.hold_back(frame, index, follows)
+        else:
+            follows()
+
+    def hold_back(self, frame: Frame, index: int, follows: Callable[[], None]) -> None:
+        """Go on with what follows a node when it is committed."""
+        self.holding[frame.id, index] = follows
+        if self.failing:
+            failing.begins_to_run(self, frame)
+
+    def sleep(self, frame: Frame, index: int, due: float, delay: float, calendar: float) -> None:
+        """Have a call or gate wait for a moment."""
+        self._slept += 1
+        heapq.heappush(self.sleeping, Sleeping(due, self._slept, frame, index, delay, calendar))
+
+    def may_splice(self, plan: Plan, data: bytes, path: str) -> Failure | None:
+        """Why what a node emitted can't run, if it can't."""
+        problem = self.limits.futures_bytes(len(data), path) or self.limits.nodes(self.nodes + len(plan.graph), path)
+        if not self.hard_timeouts and (limited := with_timeouts(plan.shape)):
+            problem = problem or Failure.of_executor("EngineError", cant_stop(limited, "of this run"))
+        return problem
+
+    def note_failed(self, key: Key, meta: Meta) -> None:
+        """After a failure for good a resume begins with a whole budget, and counts on."""
+        self.tries.pop(key, None)
+        if meta[2]:  # a worker began it
+            self.tries[key] = Tries(meta[3])
+
+    def fail(self, frame: Frame, index: int, failure: Failure, meta: Meta) -> None:
+        """A node has failed for good."""
+        self.log.append((FAILED, frame.id, index, failure.to_tree(), meta))
+        self.hold(frame, index, partial(endings.fail, self, frame, index, failure, meta))

@@ -1,0 +1,58 @@
+"""Sentences with which a promise refuses a question that only the run can answer: the problem, and a way out (rule
+P2)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from promissory.typesys.types import AnyType, ListType, RecordType, TupleType, Type, UnionType, VarTupleType
+
+IN_A_TASK: Final = "do it in a task, or make the function @dynamic and do it with its inputs, which are values there"
+
+_BOTH_SIDES = ["add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul", "lshift", "xor"]
+
+OPERATIONS: Final[dict[str, str]] = {
+    **{f"__{name}__": "arithmetic" for name in [*_BOTH_SIDES, "neg", "pos", "abs", "round"]},
+    **{f"__r{name}__": "arithmetic" for name in _BOTH_SIDES},
+    **{
+        f"__{name}__": f"{name}()"
+        for name in ["int", "float", "complex", "index", "trunc", "floor", "ceil", "reversed"]
+    },
+    "__fspath__": "a path made",
+    "__bytes__": "bytes()",
+    "__enter__": "`with`",
+    "__exit__": "`with`",
+    "__next__": "next()",
+    "__setitem__": "a new item",
+    "__delitem__": "a deletion in",
+}
+"""The special methods that Python calls for an operation on a value, each with the operation's name in a sentence."""
+
+
+def no_field(said: str, type: Type, name: str) -> tuple[str, str]:
+    """Word the refusal of a field that the type of a promise does not have: the problem and the way out."""
+    match type:
+        case RecordType(fields=fields):
+            return f"{type} has no field {name!r}", f"it has {', '.join(field.name for field in fields)}"
+        case AnyType():
+            return f"{said} is Any: its fields are not known", "annotate the task's result with a dataclass"
+        case UnionType():
+            return f"{said} is {type}: .{name} may not be there", IN_A_TASK
+    return f"{said} is a promise of {type}, which has no field {name!r}; methods need the value", IN_A_TASK
+
+
+def no_item(said: str, type: Type, key: Any) -> tuple[str, str]:
+    """Word the refusal of an item that the type of a promise does not have: the problem and the way out."""
+    match type:
+        case TupleType(items):
+            return f"{said}[{key!r}]: {type} has {len(items)} items", "take one of them"
+        case ListType() | VarTupleType() | RecordType(kind="namedtuple"):
+            return f"{said}[{key!r}]: items of {type} are taken by a whole number within its length", IN_A_TASK
+        case RecordType(kind="typeddict", fields=fields):
+            return (
+                f"{said}[{key!r}]: {type} has no such key",
+                f"it has {', '.join(field.name for field in fields)}",
+            )
+        case AnyType():
+            return f"{said}[{key!r}]: it is Any, and what is in it is not known", "annotate the task's result"
+    return f"{said}[{key!r}]: a promise of {type} has no items", IN_A_TASK
