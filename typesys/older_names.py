@@ -1,6 +1,7 @@
-"""What things of ours were called in what was written before they had public names: stores, plans and pickles of version 0.1.
+"""Names of this package in stores, plans and pickles of before it had public names.
 
-Each table is applied to what says that it is so old, and to nothing newer: a module of a user's own may be called `planner`.
+Each table is applied to bytes that say that they are so old, and to nothing newer: a module of a user's own may be
+called `planner`.
 """
 
 from typing import Final

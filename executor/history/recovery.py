@@ -1,7 +1,7 @@
-"""From a journal back to a scheduler: what a resume begins with.
+"""Recovery: the way from a journal back to a scheduler, with which a resume begins.
 
-Reads the newest snapshot and what came after it, and writes nothing: a run is taken over by the first segment that the new executor writes
-(`promissory.executor.journal.writer`).
+Recovery reads the newest snapshot and the segments after it, and writes nothing: the first segment that the new
+executor writes takes the run over (`promissory.executor.journal.writer`).
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ from promissory.typesys.errors import FormatError
 
 
 class Recovered:
-    """A run as its journal has it.
+    """A run, rebuilt from its journal.
 
     Attributes:
         plan: its plan.
         scheduler: its state.
         tail: the newest segment; None if nothing was written.
         ended: how it ended, if it did: (ENDED, state, reason, outputs).
-        futures: the futures files named since the newest snapshot, the last of which a crash may have kept from being written behind.
+        futures: the futures files named since the newest snapshot; a crash may have prevented the last of them from
+            being written behind.
         snapshot: the newest state that the journal names.
     """
 
@@ -48,7 +49,10 @@ class Recovered:
 
 
 def recover(store: Store, manifest: Manifest, clock: Clock) -> Recovered:
-    """Read a run's journal. A snapshot that can't be read costs time: all is replayed. Raises `JournalError`, `StoreError`."""
+    """Read a run's journal. Raises `JournalError`, `StoreError`.
+
+    A snapshot that can't be read only costs time, because the whole journal is replayed instead.
+    """
     end = find_end(store, manifest.run_id)
     first = newest_snapshot(store, manifest.run_id, end)
     try:
@@ -59,7 +63,7 @@ def recover(store: Store, manifest: Manifest, clock: Clock) -> Recovered:
         recovered = _replay(store, manifest, 0, end)
     if end and (
         recovered.tail is None or recovered.tail.number < end - 1
-    ):  # the last segment is torn: the next one is written behind it
+    ):  # the last segment is torn: the next segment is written behind the torn one
         last = recovered.tail or Tail(end - 1, 0, NO_SNAPSHOT, GENESIS)
         recovered.tail = replace(last, number=end - 1)
     replayed(recovered.scheduler, clock.monotonic(), clock.time())
@@ -67,7 +71,10 @@ def recover(store: Store, manifest: Manifest, clock: Clock) -> Recovered:
 
 
 def next_epoch(recovered: Recovered) -> int:
-    """The epoch of an executor that takes a run over: above all before it, also above the first one's, which may have written nothing yet."""
+    """The epoch of an executor that takes a run over.
+
+    The new epoch is above all earlier ones, also above that of the first executor, which may have written nothing yet.
+    """
     return max(1, 0 if recovered.tail is None else recovered.tail.epoch) + 1
 
 

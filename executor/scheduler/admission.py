@@ -1,11 +1,14 @@
-"""Which calls that are ready may start: what they take of processors, memory, graphics processors and pools, and who waits for it. Pure; the scheduler's.
+"""Admission of ready calls: the processors, memory, graphics processors and pool places that they take or wait for.
+
+Pure; part of the scheduler.
 
 =========== =================================================================================================
 state
 =========== =================================================================================================
-held        what calls in flight have taken of the run's capacity, by (frame id, index), where that is more than a plain call's
+held        the share of the run's capacity that each call in flight has taken, by (frame id, index), where that share
+            is more than a plain call's
 parked      calls that are ready and wait for capacity, by what they want
-overtaken   how many calls went before one that waits for several processors; after a few, none does any more
+overtaken   how many calls went before a call that waits for several processors; after a few, no more calls go before
 =========== =================================================================================================
 """
 
@@ -37,7 +40,10 @@ class Admission:
         self.overtaken = 0
 
     def admit(self, frame: Frame, index: int, demand: Demand, room: int) -> int:
-        """How many of `room` processors a call gets; PARKED if it waits for something else, TOO_WIDE if there are not enough now."""
+        """The number of processors, out of `room`, that a call gets.
+
+        PARKED if the call waits for another resource; TOO_WIDE if too few processors are free now.
+        """
         if self.capacity.fits(demand) < 1:
             self.parked.setdefault(demand, deque()).append((frame, index))
             return PARKED
@@ -52,11 +58,11 @@ class Admission:
         return weight
 
     def is_patient(self, aside: int) -> bool:
-        """Whether more calls may go before those that are set aside, since there are not enough processors for them now."""
+        """Whether more calls may overtake the calls that are set aside for lack of free processors."""
         return self.overtaken < _OVERTAKEN and aside < _ASIDE
 
     def release(self, key: tuple[int, int]) -> None:
-        """A call is in flight no more: what it had taken is free."""
+        """A call is in flight no more, so the capacity that it had taken is free."""
         demand = self.held.pop(key, None)
         if demand is not None:
             self.capacity.give(demand)
@@ -72,10 +78,10 @@ class Admission:
 
     @property
     def waiting(self) -> int:
-        """How many calls wait."""
+        """The number of calls that wait."""
         return sum(len(calls) for calls in list(self.parked.values()))
 
     @property
     def more_than_plain(self) -> int:
-        """How many processors the calls in flight take beside one each."""
+        """The number of processors that the calls in flight take beside one each."""
         return sum(self.capacity.weight(demand) - 1 for demand in self.held.values())

@@ -1,4 +1,4 @@
-"""What makes two calls equal (rule R3): the fields of a cached call, and the key that they give. Pure.
+"""The cache key: the fields of a cached call, which make two calls equal (rule R3), and the key that they give. Pure.
 
 ======================= ==================================================================================
 field                   what stands for it
@@ -7,10 +7,12 @@ task                    the callable's name
 version                 `cache_version`
 interface               its parameters' names and types, and its result's type
 input NAME              the value's digest; of an input that is put together, the digest of how and from what
-iteration, payload      of what a later iteration of a loop emitted: its number, and the digest of what the one before gave
+iteration, payload      only where a later iteration of a loop emitted a futures file: the iteration's number, and the
+                        digest of the payload that the iteration before gave
 ======================= ==================================================================================
 
-Two calls with one key are equal in each field; a field that is left out is one that `cache_ignore` names. `promissory explain` tells which field differed.
+Two calls with one key are equal in each field. An input that `cache_ignore` names has no field. `promissory explain`
+tells which field differed.
 """
 
 from __future__ import annotations
@@ -79,7 +81,10 @@ def _digest_of(value: Value) -> bytes:
 
 
 def _told(frame: Frame, binding: Binding) -> Binding:
-    """A binding with each leaf's digest in its place: what it builds, whatever the numbers of the nodes it comes from."""
+    """A binding with each leaf's digest in place of the leaf.
+
+    The result depends on the value that the binding builds, not on the numbers of the nodes that the value comes from.
+    """
     if binding is None:
         return None
     if binding.__class__ is int:

@@ -1,4 +1,4 @@
-"""What a scheduler says of calls: the instruction to have a node run, how often it was begun, what it waits for, what may be cached of it. Pure."""
+"""Records of calls: the instruction to run a node, its attempts, its wait, and its outcome for the cache. Pure."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Call(NamedTuple):
         timeout: seconds that the body may take.
         cached: whether an equal call's outcome will do.
         alone: whether it is to run on a fresh worker, beside nothing else, because its last one was lost.
-        iteration: which iteration of a loop it is, from 0.
-        payload: what the iteration before gave.
+        iteration: the number of the loop's iteration, from 0.
+        payload: the payload that the iteration before gave.
         joins: the lists that a map's chunks gave, to be made one; None for any other call.
     """
 
@@ -37,7 +37,13 @@ class Call(NamedTuple):
 
 
 class Tries(NamedTuple):
-    """How often a call was begun without success: in all, of these by its own failures that were charged to its retries, and because workers were lost."""
+    """The unsuccessful attempts of a call.
+
+    Attributes:
+        begun: all of them.
+        retries: those of them that failed by themselves and were charged to the call's retries.
+        lost: those of them whose worker was lost.
+    """
 
     begun: int = 0
     retries: int = 0
@@ -45,7 +51,13 @@ class Tries(NamedTuple):
 
 
 class Sleeping(NamedTuple):
-    """A call that waits: until when (the run's clock), how long in all, and until when as the calendar has it (seconds since the epoch)."""
+    """A call or gate that waits for a moment.
+
+    Attributes:
+        due: the moment by the run's clock.
+        delay: the whole wait, in seconds.
+        calendar: the moment by the calendar, in seconds since the epoch.
+    """
 
     due: float
     number: int
@@ -56,7 +68,7 @@ class Sleeping(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """An outcome for the cache: what was called, and the value that it gave or the futures file that it emitted."""
+    """An outcome for the cache: the fields of a call, and the value or the futures file that the call gave."""
 
     fields: Fields
     path: str

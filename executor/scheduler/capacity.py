@@ -1,7 +1,8 @@
-"""What bodies that run at one time may use together: processors, memory, graphics processors, and the places of pools.
+"""The capacity that concurrent bodies share: processors, memory, graphics processors, and the places of pools.
 
-A call without `resources` takes one processor. One that wants more processors than the run may use takes all of them, alone; memory, graphics processors and pools
-are not stretched that way: what can never be had is an error.
+A call without `resources` takes one processor. A call that wants more processors than the run may use takes all of
+them, alone. Memory, graphics processors and pools are not stretched that way: a demand that can never be met is an
+error.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from promissory.planner.plan.policy import Policy
 
 
 class Demand(NamedTuple):
-    """What one call takes while it runs."""
+    """The capacity that one call takes while its body runs."""
 
     pool: str | None
     processors: int
@@ -29,7 +30,7 @@ PLAIN = Demand(None, 1, 0, 0)
 
 
 def demand_of(policy: Policy) -> Demand:
-    """What a call of this policy takes."""
+    """The demand of a call with this policy."""
     resources = policy.resources
     if resources is None:
         return Demand(policy.pool, 1, 0, 0)
@@ -38,7 +39,7 @@ def demand_of(policy: Policy) -> Demand:
 
 @dataclass(slots=True)
 class Capacity:
-    """What there is, and what is taken of it.
+    """The run's capacity, and the part of the capacity that is taken.
 
     Attributes:
         processors: how many bodies of one processor may run at one time.
@@ -65,7 +66,7 @@ class Capacity:
     _places: dict[str, int] = field(default_factory=dict)
 
     def never(self, demand: Demand) -> str | None:
-        """What can't be had even if nothing else runs."""
+        """The part of a demand that can't be met even if nothing else runs; None if all of it can."""
         if demand.memory > self.memory:
             return f"{demand.memory:,} bytes of memory, and there are {self.memory:,}"
         if demand.gpu > self.gpu:
@@ -75,7 +76,7 @@ class Capacity:
         return None
 
     def fits(self, demand: Demand) -> int:
-        """How often this can be taken now. Processors are not counted here: they are the room that a caller has."""
+        """How often a demand can be met now. Processors are not counted here: they are the room that a caller has."""
         times = 1 << 30
         if demand.memory:
             times = min(times, (self.memory - self._memory) // demand.memory)
@@ -93,19 +94,19 @@ class Capacity:
             self._places[demand.pool] = self._places.get(demand.pool, 0) + 1
 
     def give(self, demand: Demand) -> None:
-        """It has ended."""
+        """A call has ended."""
         self._memory -= demand.memory
         self._gpu -= demand.gpu
         if demand.pool is not None:
             self._places[demand.pool] -= 1
 
     def weight(self, demand: Demand) -> int:
-        """How many places of bodies it takes."""
+        """The number of bodies' places that a demand takes."""
         return min(demand.processors, self.processors)
 
 
 def capacity_here(processors: int, memory: int | None, gpu: int | None, pools: Mapping[str, int]) -> Capacity:
-    """What this machine has, where the caller did not say otherwise."""
+    """The capacity of this machine, where the caller did not say otherwise."""
     return Capacity(
         processors, _memory() if memory is None else memory, _graphics() if gpu is None else gpu, dict(pools)
     )
@@ -126,7 +127,7 @@ def _memory() -> int:
 
 
 def _graphics() -> int:
-    """How many graphics processors this process may use."""
+    """The number of graphics processors that this process may use."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return len([one for one in visible.split(",") if one.strip() not in ("", "-1")])

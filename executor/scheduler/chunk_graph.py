@@ -21,7 +21,7 @@ _OF_THE_MAP = ("name", "trigger", "standby")
 
 
 def graph_of_chunk(topology: Topology, index: int, count: int) -> tuple[Graph, bool]:
-    """The graph of so many items of a map, and whether its items are calls with plain inputs."""
+    """The graph of `count` items of a map, and whether these items are calls with plain inputs."""
     graph, spec = topology.graph, topology.graph.specs[index]
     assert isinstance(spec, Map)
     interface = target_interface(topology.shape, graph, index)

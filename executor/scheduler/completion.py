@@ -1,6 +1,6 @@
-"""Nodes that are done and frames that end: a value wakes its followers, a frame with nothing left gives its outputs to the node above. Pure.
+"""Completion: a node's value wakes the node's followers; a frame with no node left gives its outputs to the node above.
 
-Nothing here recurses: frames end in a loop, however deep they are nested.
+Pure. Nothing here recurses: frames end in a loop, however deep they are nested.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ NOTHING: Final = b"\xc0"
 
 
 def complete(scheduler: State, frame: Frame, index: int, value: Value, fresh: bool) -> None:
-    """A node's value is there: wake who waited for it, drop what nobody needs, end what has ended. `fresh`: a body made it, not the cache."""
+    """Record a node's value: wake its followers, drop the values that no node needs any more, end frames that are done.
+
+    Args:
+        fresh: whether a body made the value; a value from the cache is not fresh.
+    """
     while True:
         topology, cells = frame.topology, frame.cells
         if topology.code.caches and fresh and topology.is_cached(index):
@@ -71,33 +75,33 @@ def complete(scheduler: State, frame: Frame, index: int, value: Value, fresh: bo
             if frame.remaining:
                 return
         if frame.id not in scheduler.frames:
-            return  # what the last node brought about has ended it
+            return  # the consequences of the last node have ended the frame already
         ended = _leave(scheduler, frame)
         if ended is None:
             return
         frame, index, value, fresh = ended
         if frame.topology.code.commits_each and not scheduler.replaying and frame.topology.commits_each(index):
-            # no event says that it is done: it is committed with all that came before
+            # A frame's completion is not logged. The node counts as committed once every event recorded so far is.
             scheduler.hold_back(frame, index, partial(complete, scheduler, frame, index, value, True))
             scheduler.ended_frames.append((frame.id, index))
             return
 
 
 def leave(scheduler: State, frame: Frame) -> None:
-    """All nodes of a frame have ended."""
+    """End a frame whose nodes have all ended."""
     ended = _leave(scheduler, frame)
     if ended is not None:
         complete(scheduler, *ended)
 
 
 def _leave(scheduler: State, frame: Frame) -> tuple[Frame, int, Value, bool] | None:
-    """All nodes of a frame have ended. Gives the node above it that is done now, and its value; None if nothing is."""
+    """End a frame whose nodes have all ended. Returns the node above that is done now, and its value; else None."""
     if frame.failing is not None:
-        return None  # `failing.settle` brings it to its end
+        return None  # `failing.settle` brings the frame to its end
     scheduler.remove_frame(frame)
     for index in frame.topology.standby:
         if frame.state(index) == PENDING:
-            frame.set_state(index, SKIPPED_STATE)  # nothing sent the run there
+            frame.set_state(index, SKIPPED_STATE)  # no task sent the run to this node
     values = [frame.value(binding) if endings.is_there(frame, binding) else None for binding in frame.topology.outputs]
     if frame.parent is None:
         scheduler.outputs = tuple(values) or (NOTHING,)

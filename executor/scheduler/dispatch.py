@@ -1,4 +1,4 @@
-"""What starts next: from what is ready to calls for workers, within the run's capacity and limits. Pure; the scheduler's."""
+"""Dispatch: ready nodes become calls for workers, within the run's capacity and limits. Pure; part of the scheduler."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def begin_gates(scheduler: Scheduler, now: float, calendar: float) -> None:
 
 
 def calls_to_start(scheduler: Scheduler, count: int) -> list[Call]:
-    """Calls of at most `count` processors. What needs no worker is begun on the way, and may end the run."""
+    """Calls of at most `count` processors. Nodes that need no worker are begun on the way, and may end the run."""
     calls: list[Call] = []
     too_wide: list[tuple[Frame, int]] = []
     weighted = scheduler.weighted
@@ -53,7 +53,7 @@ def calls_to_start(scheduler: Scheduler, count: int) -> list[Call]:
         if not _is_to_start(scheduler, frame, index):
             continue
         topology = frame.topology
-        if topology.is_plain(index) and not (scheduler.loops or scheduler.tries):  # most are
+        if topology.is_plain(index) and not (scheduler.loops or scheduler.tries):  # most nodes are plain
             scheduler.begin_call(frame, index, frame.repeat)
             calls.append(Call(frame, index))
             count -= 1
@@ -92,19 +92,19 @@ def calls_to_start(scheduler: Scheduler, count: int) -> list[Call]:
 
 
 def _is_to_start(scheduler: Scheduler, frame: Frame, index: int) -> bool:
-    """Whether what stood on the stack is still to be started."""
+    """Whether a node from the stack is still to be started."""
     state = frame.state(index)
     if state != PENDING or (frame.id, index) in scheduler.in_flight:
         if state == OPEN and scheduler.maps and (frame.id, index) in scheduler.maps and frame.id in scheduler.frames:
             mapped.open_next(scheduler, frame, index)
-        return False  # or done in the journal that was replayed
+        return False  # the node has begun or ended already, maybe in the journal that was replayed
     if scheduler.has_dropped and frame.id not in scheduler.frames:
         return False
     return not scheduler.failing or endings.may_start(frame, index)
 
 
 def _call(scheduler: Scheduler, frame: Frame, index: int, key: Key) -> tuple[Call, Repeat | None, Failure | None]:
-    """A call, what its expansion will need to know of repetitions, and why it must not start, if it must not."""
+    """A call, the `Repeat` that its expansion will need, and the failure because of which the call must not start."""
     topology, repeat, problem = frame.topology, frame.repeat, None
     iteration, payload = scheduler.loops[key] if scheduler.loops and key in scheduler.loops else (0, None)
     if topology.is_dynamic(index):
@@ -149,5 +149,6 @@ def _begin(scheduler: Scheduler, frame: Frame, index: int, kind: int) -> None:
 def _never(path: str, impossible: str) -> Failure:
     return Failure.of_executor(
         "ResourcesUnavailable",
-        f"{path} asks for {impossible}. Ask for less, or say what there is: run(resources=Resources(…), pools={{…}}), --memory, --gpu, --pool",
+        f"{path} asks for {impossible}. Ask for less, or say what there is: "
+        "run(resources=Resources(…), pools={…}), --memory, --gpu, --pool",
     )

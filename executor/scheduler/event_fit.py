@@ -1,9 +1,11 @@
 """Whether an event of a journal can have happened in the state that the scheduler is in. Pure.
 
-A journal may be damaged on purpose, or belong to another run, with every check sum right. So each event is compared with the state before it is replayed, and what can't have happened is
-`DoesNotFit`. Whatever else a replay raises is a defect of this package, and is told as one.
+A journal may be damaged on purpose, or belong to another run, with every check sum right. So each event is compared
+with the state before the event is replayed, and an event that can't have happened raises `DoesNotFit`. Any other
+exception of a replay is a defect of this package, and is told as one.
 
-A call may be committed by an executor that was taken over just before its successor looked: an outcome of a node that has ended already is no misfit, and the scheduler ignores it.
+An executor that was taken over may have committed a call just before its successor looked. So an outcome of a node
+that has ended already is no misfit, and the scheduler ignores it.
 """
 
 from __future__ import annotations
@@ -57,14 +59,14 @@ _KINDS: Final = {
 """The kinds of nodes of which an event can tell."""
 
 _WHILE_IT_WAITS: Final = frozenset((FAILED, STOPPED_BY))
-"""What may be told of a node before its inputs are there: a run that is too large fails at its first node."""
+"""The events that a node may have before its inputs are there: a run that is too large fails at its first node."""
 
 
 def refuse_misfit(scheduler: Scheduler, event: Event) -> None:
     """Raise `DoesNotFit` for an event that can't have happened now."""
     kind = event[0]
     if kind != COLLAPSED and kind not in _KINDS:
-        return  # it tells of no node
+        return  # the event tells of no node
     frame = scheduler.frames.get(event[1])
     if frame is None:
         if event[1] >= scheduler.next_frame:
@@ -93,7 +95,7 @@ def _expanded(scheduler: Scheduler, frame: Frame, index: int, event: Event) -> N
 
 
 def _splices(scheduler: Scheduler, frame: Frame, index: int, futures: bytes) -> int:
-    """A futures file is one of this node's. Gives how many nodes it has."""
+    """Check that a futures file may be this node's. Returns the number of the file's nodes."""
     plan, _ = futures_from_bytes(futures)
     if frame.topology.is_dynamic(index) and len(plan.inputs) > len(frame.topology.callee(index).interface.parameters):
         raise DoesNotFit(f"the futures file of node {index} of frame {frame.id} takes other inputs than its dynamic")

@@ -1,4 +1,4 @@
-"""Opening the frames of nested plans, fallbacks, arms and expansions. Pure; the scheduler's."""
+"""Opening the frames of nested plans, fallbacks, arms and expansions. Pure; part of the scheduler."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def open_nested(scheduler: State, frame: Frame, index: int, child: int | None = 
 
 
 def open_fallback(scheduler: State, frame: Frame, index: int, child: int | None = None) -> None:
-    """Open the frame of what stands in for a node that failed."""
+    """Open the frame of a fallback, which stands in for a node that failed."""
     spec = frame.topology.graph.specs[index]
     source = frame.topology.rescues(index)
     assert isinstance(spec, Rescue) and source is not None and frame.failures is not None
@@ -117,7 +117,7 @@ def splice(
 
 
 def _arguments(frame: Frame, index: int) -> tuple[Value, ...]:
-    """The values of a dynamic's parameters, for what its body passed on by reference.
+    """The values of a dynamic's parameters, for the parameters that its body passed on by reference.
 
     An argument that had to be built is not at hand as a value; tracing never refers to one (it wasn't given its bytes).
     """

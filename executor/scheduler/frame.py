@@ -1,8 +1,8 @@
 """Frame: one expanded plan within a run.
 
-============ ============================================================================================================
+============ ===========================================================================================================
 field        meaning
-============ ============================================================================================================
+============ ===========================================================================================================
 id           a small integer, given when the frame is opened
 parent       the frame that its outputs go to; None for the root
 slot         the node of the parent that it stands for
@@ -13,28 +13,31 @@ inputs       the values of the graph's inputs
 identity     16 bytes: a hash of the parent's identity and the node's index
 path         text for people, shortened in the middle
 remaining    nodes and joints that are not done
-cells        for node or joint i of n: at i how many it still waits for; at n+i how many still need its value; at 2n+i its
-             state: PENDING, OPEN (its own frame is running, or it waits), or how it ended: DONE, FAILED, UPSTREAM_FAILED,
-             SKIPPED, CANCELLED
-values       values that somebody still needs, by node
-youngest     the frame below it that was opened last; `older` leads on to its sisters
-older        the sister that was opened before it; `younger` the one after it
+cells        for node or joint i of n: at i the number of nodes that it still waits for; at n+i the number that still
+             need its value; at 2n+i its state: PENDING, OPEN (its own frame is running, or it waits), or how it ended:
+             DONE, FAILED, UPSTREAM_FAILED, SKIPPED, CANCELLED
+values       values that a node or an output still needs, by node
+youngest     the frame right below that was opened last; `older` leads on to its sisters
+older        the sister that was opened before this frame; `younger` is the sister opened after it
 going        where there are nodes on standby: how many nodes that count run, or could start
 mixed        whether any node has ended otherwise than DONE
-failing      the failure that nothing in it handles; None while all is well
-failures     why nodes failed, by node, for what handles them
-frozen       whether it starts nothing new but what handles failures: it, or one above it, fails at once
-loop         whether it is an iteration: what it gives is the payload of the next one
-exempt       whether it may go on below a frame that fails: it is part of what handles a failure
+failing      the failure that nothing in the frame handles; None while all is well
+failures     the failures of nodes, by node, for the nodes that handle them
+frozen       whether the frame starts no new node except nodes that handle failures, because this frame or a frame
+             above fails at once
+loop         whether the frame is an iteration: its output is the payload of the next iteration
+exempt       whether the frame may go on below a failing frame, because this frame is part of the handling of a failure
 awake        nodes on standby that a task has sent the run to
 jumped       nodes that a task has jumped to, which wait for nothing but their values
-signalled    whether it is what a task asked for: what the task gives is not kept in the cache
-more         followers that a signal has added, in order: who waits for a node beside those of the plan
-sought       how many of the nodes that bear a name no task can send the run to any more, by name and whether only those on standby are meant
-part         of the items of a map: which chunk it is, and the position of its first item; None for any other frame
-repeat       Brent's remembered key on this chain of dynamics, his power, and the depth since when; None before the first
+signalled    whether the frame is what a task with requests asked for: the task's value is then not kept in the cache
+more         followers that a signal has added, in order: nodes that wait for a node beside its followers in the plan
+sought       how many of the nodes that bear a name no task can send the run to any more, by name and whether only nodes
+             on standby are meant
+part         of a chunk of a map: the chunk's number, and the position of its first item; None for any other frame
+repeat       Brent's remembered key on this chain of dynamics, his power, and the depth since when; None before the
+             first dynamic
 nesting      how deep functions that limit their own nesting are nested, by name
-============ ============================================================================================================
+============ ===========================================================================================================
 """
 
 from __future__ import annotations
@@ -69,7 +72,7 @@ class FailedNode(NamedTuple):
     attempt: int
 
     def as_value(self) -> bytes:
-        """What a handler is told, as a value."""
+        """The failure as the value that a handler gets."""
         failure = self.failure
         return failure_bytes(
             NodeFailure(self.path, failure.type_name, failure.message, failure.traceback, self.attempt)
@@ -77,7 +80,7 @@ class FailedNode(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Which of a map's chunks a frame runs, and the position of its first item."""
+    """The number of the map's chunk that a frame runs, and the position of the chunk's first item."""
 
     number: int
     first: int
@@ -173,7 +176,7 @@ class Frame:
         return f"{path}[={iteration}]" if iteration else path
 
     def exact_path_of(self, index: int, iteration: int = 0) -> str:
-        """The path of a node; one that is shortened in the middle with frame and index, which make it exact."""
+        """The path of a node. A path that is shortened in the middle gets frame and index, to be exact."""
         path = self.path_of(index)
         path = f"{path}#{self.id}.{index}" if "/…/" in path else path
         return f"{path}[={iteration}]" if iteration else path
@@ -183,14 +186,17 @@ class Frame:
         return node_identity(*self.slot_of(index, iteration))
 
     def slot_of(self, index: int, iteration: int = 0) -> tuple[bytes, int]:
-        """What the identity of a node is a hash of: an identity, and a place below it."""
+        """The two parts that a node's identity is a hash of: an identity, and a place below that identity."""
         place = _ITEM + self.part.first + index if self.part is not None else index
         if not iteration:
             return self.identity, place
         return node_identity(self.identity, place), _ITERATION + iteration
 
     def counts(self, index: int) -> bool:
-        """Whether the frame waits for a node: not for one on standby that nothing has sent the run to, and not for what runs on failure."""
+        """Whether the frame waits for a node.
+
+        A frame waits neither for a node on standby that no task has sent the run to, nor for its `on_failure` handler.
+        """
         if not self.topology.dormant:
             return True
         if index == self.topology.graph.on_failure:
@@ -198,7 +204,7 @@ class Frame:
         return index not in self.topology.standby or (self.awake is not None and index in self.awake)
 
     def wake(self, index: int) -> bool:
-        """A node on standby is to start once what gives its inputs is done; whether that is now."""
+        """Have a node on standby start once its inputs are there. Returns whether they are there now."""
         if self.awake is None:
             self.awake = set()
         self.awake.add(index)
@@ -206,7 +212,7 @@ class Frame:
         return self.waits_less(index)
 
     def waits_less(self, index: int, by: int = 1) -> bool:
-        """A node waits for so many fewer; whether it waits for nothing now, and did before."""
+        """Have a node wait for `by` fewer nodes. Returns whether this step has left the node waiting for nothing."""
         if not by:
             return False
         self.cells[index] -= by
@@ -221,7 +227,7 @@ class Frame:
         return (state == OPEN or (state == PENDING and not self.cells[index])) and self.counts(index)
 
     def attach(self) -> None:
-        """Take its place below its parent."""
+        """Take the frame's place below its parent."""
         parent = self.parent
         if parent is not None:
             self.older = parent.youngest
@@ -230,7 +236,7 @@ class Frame:
             parent.youngest = self
 
     def detach(self) -> None:
-        """Leave its place."""
+        """Leave the frame's place below its parent."""
         if self.older is not None:
             self.older.younger = self.younger
         if self.younger is not None:
@@ -240,7 +246,7 @@ class Frame:
         self.older = self.younger = None
 
     def inside(self) -> Iterator[Frame]:
-        """The frames right below it, the one that was opened last first."""
+        """The frames right below this frame, the last opened first."""
         one = self.youngest
         while one is not None:
             following = one.older
@@ -248,7 +254,7 @@ class Frame:
             one = following
 
     def drop_taken(self, index: int) -> None:
-        """A node will not take values any more: those that nobody else takes are dropped."""
+        """Release the values that a node will not take any more: a value that no other node takes is dropped."""
         topology, cells = self.topology, self.cells
         for position in range(topology.take_offsets[index], topology.take_offsets[index + 1]):
             taken = topology.take_list[position]
@@ -257,11 +263,15 @@ class Frame:
                 self.values.pop(taken, None)
 
     def recount(self) -> None:
-        """Make all counts anew from which nodes have ended: of those that have not, which are mostly few."""
+        """Rebuild all counts from the states of the nodes. Only nodes that are not done are counted: mostly few."""
         topology, size, more = self.topology, self.topology.size, self.more or {}
         states = self.states
         cells = self.cells
-        cells[: 2 * size] = bytearray(2 * size) if isinstance(cells, bytearray) else array("I", bytes(8 * size))  # type: ignore[assignment]
+        cells[: 2 * size] = (
+            bytearray(2 * size)  # type: ignore[assignment]
+            if isinstance(cells, bytearray)
+            else array("I", bytes(8 * size))
+        )
         for output in topology.outputs:
             if output.__class__ is int and output >= 0:
                 cells[size + output] += 1
@@ -276,7 +286,7 @@ class Frame:
             if state in (PENDING, OPEN):
                 self.remaining += self.counts(index)
             elif self.part is None:
-                continue  # what follows waits no more; but the list of a chunk waits for all of its items
+                continue  # followers wait no more; only the list of a chunk waits for all of the chunk's items
             for follower in (*successors[followed[index] : followed[index + 1]], *more.get(index, ())):
                 cells[follower] += 1
         for index in topology.standby:
@@ -293,7 +303,7 @@ class Frame:
         self.mixed = topology.dormant > 0 or any(state != DONE and state in ENDED for state in set(states))
 
     def failed(self, index: int, failed: FailedNode, state: int) -> None:
-        """A node has ended badly."""
+        """Note that a node has ended badly."""
         self.set_state(index, state)
         self.mixed = True
         if self.failures is None:

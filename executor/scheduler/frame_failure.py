@@ -1,7 +1,10 @@
-"""Frames that fail, from the first failure that nothing in them handles to their end, and back again at a resume (rule X6). Pure; the scheduler's.
+"""Failing frames, from the first failure that nothing in them handles to their end, and their way back at a resume.
 
-A frame that fails starts nothing new but what handles failures; when nothing of it runs any more, its handler runs (`on_failure`), and then it has ended: it **collapses**, and the node that
-it stands for has failed.
+Rule X6. Pure; part of the scheduler.
+
+A failing frame starts no new node except nodes that handle failures. When no node of the frame runs any more, the
+frame's handler (`on_failure`), if there is one, runs. After that the frame **collapses**: the frame has ended, and the
+node that the frame stands for has failed.
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ def begin(scheduler: State, frame: Frame) -> None:
 
 
 def freeze(scheduler: State, frame: Frame) -> None:
-    """A frame and all below it start nothing new but what handles failures."""
+    """Freeze a frame and all frames below: they start no new node except nodes that handle failures."""
     todo = [frame]
     while todo:
         one = todo.pop()
@@ -52,23 +55,23 @@ def freeze(scheduler: State, frame: Frame) -> None:
 
 
 def look_at(scheduler: State, frame: Frame) -> None:
-    """A frame that fails may have come a step further."""
+    """Note that a failing frame may have come a step further."""
     heapq.heappush(scheduler.unsettled, -frame.id)
 
 
 def begins_to_run(scheduler: State, frame: Frame) -> None:
-    """While frames fail: a call of a frame begins to run, or a frame right below it has come to be busy."""
+    """While frames fail: a call of a frame begins to run, or a frame right below that frame becomes busy."""
     at: Frame | None = frame
     while at is not None:
         before = scheduler.busy.get(at.id, 0)
         scheduler.busy[at.id] = before + 1
         if before or at.id in scheduler.failing:
-            return  # what is above it counts this frame already
+            return  # the frame above counts this frame already
         at = at.parent
 
 
 def runs_no_more(scheduler: State, frame: Frame) -> None:
-    """While frames fail: a call of a frame, or a frame right below it, is busy no more."""
+    """While frames fail: a call of a frame, or a frame right below that frame, is busy no more."""
     at: Frame | None = frame
     while at is not None:
         left = scheduler.busy[at.id] - 1
@@ -93,7 +96,7 @@ def leaves(scheduler: State, frame: Frame) -> None:
 
 
 def settle(scheduler: State) -> None:
-    """Bring frames that fail to their end, as far as they have come."""
+    """Take failing frames towards their end, as far as they can go now."""
     while scheduler.unsettled:
         first = heapq.heappop(scheduler.unsettled)
         while scheduler.unsettled and scheduler.unsettled[0] == first:
@@ -104,7 +107,7 @@ def settle(scheduler: State) -> None:
 
 
 def _is_cleaning_up(scheduler: State, frame: Frame) -> bool:
-    """Whether a node that may run although its frame fails runs, or could start."""
+    """Whether a node that handles failures, and so may run in a failing frame, runs or could start."""
     handling = scheduler.cleaning[frame.id]
     while handling and frame.state(handling[-1]) in ENDED:
         handling.pop()
@@ -112,7 +115,7 @@ def _is_cleaning_up(scheduler: State, frame: Frame) -> bool:
 
 
 def _settle_frame(scheduler: State, frame: Frame) -> bool:
-    """One step of a frame that fails; False if there is none."""
+    """Take one step of a failing frame; False if there is no step to take."""
     topology = frame.topology
     if frame.frozen:
         if frame.id in scheduler.busy or _is_cleaning_up(scheduler, frame):
@@ -143,7 +146,7 @@ def _settle_frame(scheduler: State, frame: Frame) -> bool:
 
 
 def collapse(scheduler: State, frame: Frame) -> None:
-    """A frame that fails has ended: the node that it stands for has failed."""
+    """End a failing frame: the node that the frame stands for has failed."""
     failed = frame.failing
     assert failed is not None
     _has_failed(scheduler, frame)
@@ -157,11 +160,11 @@ def collapse(scheduler: State, frame: Frame) -> None:
     if is_item or is_handled:
         scheduler.log.insert(at, (COLLAPSED, frame.id))
     if is_handled:
-        drop(scheduler, frame)  # else a resume goes on in it
+        drop(scheduler, frame)  # the frame of an unhandled failure is kept: a resume retries inside it
 
 
 def _has_failed(scheduler: State, frame: Frame) -> None:
-    """A frame fails no more: it has failed."""
+    """Take a frame off the failing frames, since the frame has failed."""
     if scheduler.failing.pop(frame.id, None) is not None:
         scheduler.cleaning.pop(frame.id, None)
         if frame.parent is not None and frame.id not in scheduler.busy:
@@ -169,7 +172,10 @@ def _has_failed(scheduler: State, frame: Frame) -> None:
 
 
 def _leads_out(frame: Frame, index: int) -> bool:
-    """Whether a failure, with what it has brought down, reaches a node that nothing follows, or an output: then a resume tries it again."""
+    """Whether a node's failure, with the followers that it brought down, reaches an output or a node without followers.
+
+    A resume tries such a node again.
+    """
     todo, seen = [index], {index}
     while todo:
         one = todo.pop()
@@ -183,7 +189,7 @@ def _leads_out(frame: Frame, index: int) -> bool:
 
 
 def drop(scheduler: State, frame: Frame) -> None:
-    """Forget a frame and all below it."""
+    """Forget a frame and all frames below."""
     gone = [frame]
     for one in gone:
         gone += one.inside()
@@ -198,7 +204,7 @@ def drop(scheduler: State, frame: Frame) -> None:
 
 
 def tell_above(scheduler: State) -> None:
-    """A run has failed: what frames stand for that failed late, and whose end no event tells of, has failed with them."""
+    """After a run has failed: doom the nodes of frames that failed late, since no event tells of these frames' end."""
     for frame in list(scheduler.failing.values()):
         parent, failed = frame.parent, frame.failing
         if not frame.topology.graph.runs_on or parent is None or parent.part is not None or failed is None:
@@ -208,7 +214,7 @@ def tell_above(scheduler: State) -> None:
 
 
 def forgive(scheduler: State) -> None:
-    """A resume: what failed and is not handled is to be tried again."""
+    """Begin a resume: nodes whose failures nothing handled are to be tried again."""
     for frame in list(scheduler.frames.values()):
         if frame.failing is not None and not mapped.is_settled(scheduler, frame):
             _forgive_frame(scheduler, frame)

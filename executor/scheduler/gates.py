@@ -1,4 +1,4 @@
-"""Gates under way: nodes that wait for a moment or for an answer, without a worker (rule G1). Pure; the scheduler's."""
+"""Gates under way: nodes that wait for a moment or an answer without a worker (rule G1). Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KEY: Final = re.compile(r"#(\d+)\.(\d+)$")
 
 
 class Waiting(NamedTuple):
-    """A gate that waits: its node, and until when (s since the epoch; 0 for ever)."""
+    """A gate that waits: its node, and the moment of its end (s since the epoch; 0 for ever)."""
 
     frame: Frame
     node: int
@@ -34,19 +34,19 @@ class Waiting(NamedTuple):
 
     @property
     def spec(self) -> Gate:
-        """What the plan says of it."""
+        """The gate's specification in the plan."""
         spec = self.frame.topology.graph.specs[self.node]
         assert isinstance(spec, Gate)
         return spec
 
     @property
     def path(self) -> str:
-        """Where it is."""
+        """The path of the gate."""
         return self.frame.path_of(self.node)
 
     @property
     def wants(self) -> Type | None:
-        """The type of the answer that it waits for; None for a sleep."""
+        """The type of the answer that the gate waits for; None for a sleep."""
         if self.spec.what == "sleep":
             return None
         return BOOL if self.spec.what == "approve" else self.spec.result
@@ -76,7 +76,7 @@ def begin(scheduler: State, frame: Frame, index: int, now: float, calendar: floa
 
 
 def duration(frame: Frame, index: int) -> float:
-    """How long a sleep is, in seconds; infinite for what is no duration."""
+    """The length of a sleep, in seconds; infinite for a value that is no duration."""
     given = frame.value(frame.topology.plan_inputs[index][0])
     assert isinstance(given, bytes)
     asked = float(unpack(given))
@@ -95,7 +95,10 @@ def due(scheduler: State, frame: Frame, index: int) -> None:
     if waiting.spec.what == "sleep":
         _done(scheduler, frame, index, _NOTHING)
         return
-    message = f"nobody answered {waiting.path} within {waiting.spec.timeout:g} s; allow more time in the workflow, or answer sooner: promissory answer RUN {waiting.spec.name} VALUE"
+    message = (
+        f"nobody answered {waiting.path} within {waiting.spec.timeout:g} s; allow more time in the workflow, "
+        f"or answer sooner: promissory answer RUN {waiting.spec.name} VALUE"
+    )
     scheduler.fail(frame, index, Failure.of_executor("GateTimeout", message), NO_META)
 
 
@@ -107,7 +110,7 @@ def found(scheduler: State, exact: str) -> Waiting | None:
 
 
 def answer(scheduler: State, waiting: Waiting, value: Value, sender: str = "") -> None:
-    """A gate has its answer: a value of the type that it wants."""
+    """A gate has its answer: a value of the type that the gate wants."""
     key = (waiting.frame.id, waiting.node)
     if scheduler.waiting.pop(key, None) is None:
         return

@@ -1,8 +1,10 @@
-"""Maps under way (rules B2 to B4). Pure; the scheduler's.
+"""Maps under way (rules B2 to B4). Pure; part of the scheduler.
 
-A map's lists are cut into **chunks** by a worker. A chunk is a frame with a call for each of its items and one joint that makes the list of what they give; chunks are opened one after the other,
-as there is room for calls, so that a map of a million items holds only some of them at a time. When all chunks have ended their lists are joined. An item that fails does not fail its chunk: the
-frames of chunks with failed items are kept until all items have ended, and then the map fails, or takes `None` for them.
+A map's lists are cut into **chunks** by a worker. A chunk is a frame with a call for each of its items and one joint
+that makes the list of the items' results. Chunks are opened one after the other, as there is room for calls, so a map
+of a million items holds only some of them at a time. When all chunks have ended, their lists are joined. An item that
+fails does not fail its chunk: the frames of chunks with failed items are kept until all items have ended, and then the
+map fails, or takes `None` for the failed items.
 """
 
 from __future__ import annotations
@@ -33,16 +35,16 @@ class Mapping:
 
     Attributes:
         frame, index: the node.
-        chunks: how many items each chunk has, and its parts of the lists; None once it is opened.
+        chunks: the number of items of each chunk, and its parts of the lists; None once the chunk is opened.
         next: the chunk to be opened next.
-        first: the position of its first item.
+        first: the position of the first item of `next`.
         results: the list that each chunk gave.
         open: the frames of chunks that have not given their list, by the chunk's number.
-        kept: those of them whose items have all ended, not all well.
-        total, ended, failed: items.
-        worst: the failed item of the lowest number, and why.
-        under_way: items that have begun and not ended, where there may be only so many.
-        queue: items that are ready and wait for others to end.
+        kept: the frames of `open` whose items have all ended, but not all well.
+        total, ended, failed: numbers of items.
+        worst: the failed item of the lowest number, and its failure.
+        under_way: items that have begun and not ended, where `concurrency` limits their number.
+        queue: items that are ready and wait for other items to end.
     """
 
     def __init__(
@@ -66,24 +68,24 @@ class Mapping:
 
     @property
     def spec(self) -> Map:
-        """What the plan says of it."""
+        """The map's specification in the plan."""
         spec = self.frame.topology.graph.specs[self.index]
         assert isinstance(spec, Map)
         return spec
 
     @property
     def needs_all(self) -> bool:
-        """Whether it can't do without the items that failed."""
+        """Whether the map can't do without the items that failed."""
         return self.falls_short or self.spec.min_success_ratio >= 1
 
     @property
     def falls_short(self) -> bool:
-        """Whether more items have failed than may."""
+        """Whether more items have failed than the map allows."""
         return self.failed > 0 and self.total - self.failed < self.spec.min_success_ratio * self.total - _CLOSE
 
 
 def is_settled(scheduler: State, frame: Frame) -> bool:
-    """Whether a frame is, or is in, a failed item of a map that does without it."""
+    """Whether a frame is, or is in, a failed item of a map that does without its failed items."""
     while frame.parent is not None:
         parent = frame.parent
         if parent.part is not None and parent.parent is not None and parent.state(frame.slot) == FAILED:
@@ -147,7 +149,7 @@ def open_next(scheduler: State, frame: Frame, index: int, child: int | None = No
     mapping.first += count
     more = mapping.next < len(mapping.chunks)
     if more and mapping.spec.concurrency is None:
-        scheduler.ready.append((frame, index))  # below its items: when they are taken, the next chunk is opened
+        scheduler.ready.append((frame, index))  # under the chunk's items: the next chunk is opened when they are taken
     scheduler.open(opened)
     if more and mapping.spec.concurrency is not None and not mapping.queue:
         scheduler.ready.append((frame, index))
@@ -159,7 +161,7 @@ def _mapping(scheduler: State, frame: Frame) -> Mapping:
 
 
 def begin_items(scheduler: State, frame: Frame) -> None:
-    """A chunk begins: what waits for nothing is ready, as far as so many items may be under way."""
+    """Begin a chunk: its nodes that wait for nothing are ready, as far as the map's concurrency allows."""
     first = frame.topology.first
     if _mapping(scheduler, frame).spec.concurrency is None:
         scheduler.ready += [(frame, index) for index in first]
@@ -168,7 +170,7 @@ def begin_items(scheduler: State, frame: Frame) -> None:
 
 
 def items_are_ready(scheduler: State, frame: Frame, indices: list[int]) -> None:
-    """These nodes of a chunk wait for nothing but, maybe, for others to end; the first is to be the first."""
+    """Make these nodes of a chunk ready, or queue them while the map's concurrency is used up. The first runs first."""
     before = len(scheduler.ready)
     for index in indices:
         item_is_ready(scheduler, frame, index)
@@ -186,7 +188,7 @@ def find_under_way(scheduler: State, frame: Frame, asleep: set[tuple[int, int]])
 
 
 def item_is_ready(scheduler: State, frame: Frame, index: int) -> None:
-    """An item (or what is before or behind it) waits for nothing but, maybe, for others to end."""
+    """Make an item (or a joint of its chunk) ready; an item is queued while the map's concurrency is used up."""
     mapping = _mapping(scheduler, frame)
     limit = mapping.spec.concurrency
     if limit is None or index >= frame.topology.count:
@@ -199,7 +201,7 @@ def item_is_ready(scheduler: State, frame: Frame, index: int) -> None:
 
 
 def item_ended(scheduler: State, frame: Frame, index: int) -> None:
-    """An item has ended, however: another may begin."""
+    """An item has ended, well or badly, so another item may begin."""
     mapping = _mapping(scheduler, frame)
     mapping.ended += 1
     if mapping.spec.concurrency is not None:
@@ -215,7 +217,7 @@ def item_ended(scheduler: State, frame: Frame, index: int) -> None:
 
 
 def _make_ready_in_order(ready: list[tuple[Frame, int]], frame: Frame, index: int) -> None:
-    """Items begin in their order: the last of `ready` is the first to be taken."""
+    """Insert an item so that items begin in their order: the last entry of `ready` is the first to be taken."""
 
     def goes_before(above: int) -> bool:
         return above <= len(ready) and ready[-above][0] is frame and ready[-above][1] < index
@@ -223,7 +225,7 @@ def _make_ready_in_order(ready: list[tuple[Frame, int]], frame: Frame, index: in
     step = 1
     while goes_before(step):
         step *= 2
-    low, high = step // 2, step  # of those on top, `low` go before it; of `high`, not all do
+    low, high = step // 2, step  # the top `low` entries go before the item; of the top `high`, not all do
     while high - low > 1:
         middle = (low + high) // 2
         if goes_before(middle):
@@ -234,7 +236,7 @@ def _make_ready_in_order(ready: list[tuple[Frame, int]], frame: Frame, index: in
 
 
 def item_ended_badly(scheduler: State, frame: Frame, index: int, state: int, failed: FailedNode | None) -> None:
-    """An item failed or was skipped; or what makes an item's input, or the list of what they give, failed."""
+    """An item failed or was skipped; or a joint failed that makes an item's input or the chunk's list."""
     topology = frame.topology
     assert frame.parent is not None
     if index == topology.size - 1:
@@ -271,7 +273,7 @@ def _end_in_chunk(frame: Frame, index: int, state: int, failed: FailedNode | Non
 
 
 def _look_at_chunk(scheduler: State, frame: Frame, mapping: Mapping) -> None:
-    """A chunk with items that did not succeed is kept when only its list is left to make."""
+    """Keep a chunk with items that did not succeed when only the chunk's list is left to make."""
     if frame.remaining > 1:
         return
     assert frame.part is not None
@@ -280,7 +282,7 @@ def _look_at_chunk(scheduler: State, frame: Frame, mapping: Mapping) -> None:
 
 
 def chunk_done(scheduler: State, frame: Frame, value: Value) -> tuple[Frame, int, Value, bool] | None:
-    """A chunk has its list. Gives the map's node and value if that was all of it."""
+    """A chunk has its list. Returns the map's node and value if that list completes the map."""
     mapping = _mapping(scheduler, frame)
     assert frame.part is not None
     mapping.results[frame.part.number] = value
@@ -295,7 +297,10 @@ def _go_on(scheduler: State, mapping: Mapping) -> None:
 
 
 def _next(scheduler: State, mapping: Mapping) -> tuple[Frame, int, Value, bool] | None:
-    """What comes next once all items have ended: the map fails, is skipped, takes None for what did not succeed, or joins its lists."""
+    """Go on with a map once all its items have ended. Returns the map's node and value if the map is done.
+
+    The map fails, is skipped, takes None for the items that did not succeed, or joins its lists.
+    """
     frame, index = mapping.frame, mapping.index
     if mapping.ended < mapping.total:
         return None
@@ -327,7 +332,7 @@ def _next(scheduler: State, mapping: Mapping) -> tuple[Frame, int, Value, bool] 
 
 
 def _drop_inner(scheduler: State, frame: Frame) -> None:
-    """The frames of items that failed are kept no more: the map does without them."""
+    """Drop the frames of items that failed, since the map does without these items."""
     for inner in frame.inside():
         failing.drop(scheduler, inner)
 
@@ -344,13 +349,13 @@ def _fall_short(scheduler: State, mapping: Mapping) -> None:
 
 
 def forget(scheduler: State, frame: Frame, index: int) -> None:
-    """A map's node has ended badly, and that stands: its frames go."""
+    """Drop the frames of a map whose node has ended badly for good."""
     for one in scheduler.maps.pop((frame.id, index)).open.values():
         failing.drop(scheduler, one)
 
 
 def forgive(scheduler: State) -> None:
-    """A resume: items that failed are to be tried again if their map can't succeed without them."""
+    """Begin a resume: failed items are to be tried again if their map can't succeed without these items."""
     forgiven = []
     for mapping in scheduler.maps.values():
         if mapping.failed and mapping.needs_all:

@@ -1,8 +1,11 @@
-"""How nodes and frames end otherwise than well, and what that means for what follows (rules X6, X7, X9). Pure; the scheduler's.
+"""Propagation of failures, skips and cancellations from a node to its followers and its frame (rules X6, X7, X9).
 
-A failure travels along the edges of its frame: what follows a failed node has failed with it (UPSTREAM_FAILED), unless its trigger admits failure, or it stands in for that node. Where the journey
-ends at a node that nothing follows, or at an output, nothing handles it, and the frame fails; so does, at once, the node above that the frame stands for, and so on. What becomes of
-frames that fail is in `promissory.executor.scheduler.frame_failure`.
+Pure; part of the scheduler.
+
+A failure travels along the edges of its frame: a follower of a failed node fails with that node (UPSTREAM_FAILED),
+unless the follower's trigger admits failure, or the follower stands in for the failed node. A failure that reaches an
+output, or a node without followers, is handled by nothing, so the frame fails; the node above that the frame stands for
+is doomed at once, and so on upwards. `promissory.executor.scheduler.frame_failure` brings failing frames to their end.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
 
 
 def handles(topology: Topology, index: int, of: int | None = None) -> bool:
-    """Whether a node may run although one before it (`of`, if it is said) failed."""
+    """Whether a node may run although a node before (the node `of`, if given) failed."""
     source = topology.rescues(index)
     if source is not None:
         return of is None or of == source
@@ -57,7 +60,7 @@ def fail(scheduler: State, frame: Frame, index: int, failure: Failure, meta: Met
 
 
 def fail_node(scheduler: State, frame: Frame, index: int, failed: FailedNode) -> None:
-    """A node has failed, by itself or because its frame has."""
+    """A node has failed, by itself or because the frame that it stands for has failed."""
     scheduler.ending.append((frame, index, FAILED, failed))
     _end_all(scheduler)
 
@@ -69,7 +72,7 @@ def end(scheduler: State, frame: Frame, index: int, state: int) -> None:
 
 
 def _end_all(scheduler: State) -> None:
-    """Work off what ends, and what that ends, without recursion."""
+    """Work off the nodes that end, and the nodes that end because of them, without recursion."""
     if scheduler.is_ending:
         return
     scheduler.is_ending = True
@@ -92,7 +95,7 @@ def _end_one(scheduler: State, frame: Frame, index: int, state: int, failed: Fai
         return
     mark(scheduler, frame, index, state, failed)
     if frame.topology.graph.on_failure == index:
-        return  # the frame has failed already, of what it was to handle
+        return  # the frame has failed already, of the failure that this handler was to handle
     fallen = [index] if state == FAILED else []
     _after(scheduler, frame, fallen + spread(scheduler, frame, [index]))
     if key in scheduler.maps and (state != FAILED or frame.failing is None):
@@ -113,11 +116,11 @@ def mark(scheduler: State, frame: Frame, index: int, state: int, failed: FailedN
     if frame.failing is not None:
         failing.look_at(scheduler, frame)
     if state == SKIPPED:
-        frame.drop_taken(index)  # what failed may be tried again, and keeps its inputs
+        frame.drop_taken(index)  # a failed node keeps its inputs, since a resume may try it again
 
 
 def _after(scheduler: State, frame: Frame, fallen: Iterable[int]) -> None:
-    """What a frame comes to after nodes of it have ended badly."""
+    """Go on with a frame after some of its nodes have failed, or were skipped or cancelled."""
     _fail_unhandled(scheduler, frame, fallen)
     if frame.failing is not None:
         return
@@ -128,12 +131,12 @@ def _after(scheduler: State, frame: Frame, fallen: Iterable[int]) -> None:
 
 
 def release(scheduler: State, frame: Frame, index: int) -> None:
-    """A node is done: what becomes of those that wait for it, where triggers or failures have a say."""
+    """Go on with the followers of a done node, where triggers or failures have a say."""
     _fail_unhandled(scheduler, frame, spread(scheduler, frame, [index]))
 
 
 def _fail_unhandled(scheduler: State, frame: Frame, fallen: Iterable[int]) -> None:
-    """A frame fails of the first node that has failed and that nothing in it handles."""
+    """Fail a frame because of the first fallen node whose failure nothing in the frame handles."""
     for index in fallen:
         if frame.failing is None and is_unhandled(frame, index):
             assert frame.failures is not None
@@ -141,10 +144,10 @@ def _fail_unhandled(scheduler: State, frame: Frame, fallen: Iterable[int]) -> No
 
 
 def spread(scheduler: State, frame: Frame, ended: list[int], doomed: int | None = None) -> list[int]:
-    """What becomes of what follows nodes that have ended; gives those that have failed with them.
+    """Go on with the followers of nodes that have ended. Returns the followers that have failed with these nodes.
 
     Args:
-        doomed: a node that has not ended, and will fail: only those go down that can't run then.
+        doomed: a node that has not ended, and will fail: only followers that can't run after that failure go down.
     """
     topology, cells = frame.topology, frame.cells
     fallen: list[int] = []
@@ -212,7 +215,7 @@ def _verdict(frame: Frame, index: int) -> str:
     source = frame.topology.rescues(index)
     if source is not None:
         if states[source] == CANCELLED:
-            return "fail"  # it was never tried to its end, because its frame failed: there is nothing to stand in for
+            return "fail"  # the frame failed before the source was tried to its end: no failure to stand in for
         return "skip" if skipped else "run"
     if failed and not handles(frame.topology, index):
         return "fail"
@@ -224,7 +227,7 @@ def _verdict(frame: Frame, index: int) -> str:
 
 
 def is_unhandled(frame: Frame, index: int) -> bool:
-    """Whether a node has failed and nothing follows it that handles that, or carries it on."""
+    """Whether a failed node is an output, or has no follower that handles the failure or carries the failure on."""
     topology = frame.topology
     if index in topology.output_nodes:
         return True
@@ -242,21 +245,24 @@ def is_there(frame: Frame, binding: Binding) -> bool:
 
 
 def first_there(frame: Frame, index: int) -> Value | None:
-    """The first of a node's inputs whose value is there; None if there is none."""
+    """The first of a node's inputs whose value is there; None if no value is."""
     return next(
         (frame.value(binding) for binding in frame.topology.plan_inputs[index] if is_there(frame, binding)), None
     )
 
 
 def value_for(frame: Frame, index: int, binding: Binding, parameter: Parameter) -> Value:
-    """A node's input; where what gives it has failed and the node runs all the same, the default, or None."""
+    """A node's input; the default, or None, if the node runs although the input's source has failed."""
     if binding.__class__ is not int or binding < 0 or frame.state(binding) == DONE:
         return frame.value(binding)
     return parameter.default if parameter.default is not None else codec_for(parameter.type).encode(None)
 
 
 def release_standby(scheduler: State, frame: Frame) -> None:
-    """Nodes on standby that nothing can send the run to any more are skipped: nothing of the frame goes on, and what is left waits for them."""
+    """Skip the nodes on standby that no task has sent the run to, once no node of the frame runs or could start.
+
+    No task of the frame can send the run to these nodes any more, and the nodes that are left wait for them.
+    """
     if frame.going:
         return
     idle = [
@@ -268,11 +274,11 @@ def release_standby(scheduler: State, frame: Frame) -> None:
         _after(scheduler, frame, spread(scheduler, frame, idle))
 
 
-# --- what a frame comes to ---
+# --- frames ---
 
 
 def frame_fails(scheduler: State, frame: Frame, failed: FailedNode) -> None:
-    """Nothing in a frame handles a failure: it fails, and what is above it, as far as nothing there handles it."""
+    """Fail a frame in which nothing handles a failure, and the frames above, up to a frame that handles the failure."""
     while frame.failing is None:
         frame.failing, frame.mixed = failed, True
         failing.begin(scheduler, frame)
@@ -281,14 +287,14 @@ def frame_fails(scheduler: State, frame: Frame, failed: FailedNode) -> None:
             scheduler.failure = scheduler.failure or failed
             return
         if frame.topology.graph.runs_on or parent.part is not None:
-            return  # what is above learns of it when the frame has ended
+            return  # the frame above learns of the failure when this frame has ended
         if not dooms(scheduler, parent, slot, failed):
             return
         frame = parent
 
 
 def dooms(scheduler: State, frame: Frame, index: int, failed: FailedNode) -> bool:
-    """A node will fail, since the frame that it stands for does; whether the frame that it is in fails, too."""
+    """Note that a node will fail, since the frame that it stands for fails. Returns whether its own frame fails too."""
     frame.mixed = True
     frame.failures = frame.failures or {}
     frame.failures[index] = failed
@@ -297,10 +303,10 @@ def dooms(scheduler: State, frame: Frame, index: int, failed: FailedNode) -> boo
 
 
 def may_start(frame: Frame, index: int) -> bool:
-    """Whether a node may start while frames fail: not below one of them, unless it handles failures."""
+    """Whether a node may start while frames fail: not in a frozen frame, unless node or frame handles a failure."""
     return not frame.frozen or frame.exempt or handles(frame.topology, index)
 
 
 def is_of_the_runs_failure(scheduler: State, frame: Frame, index: int) -> bool:
-    """Whether a node handles a failure of which the run fails: it may end nothing otherwise (rule X6)."""
+    """Whether a node handles a failure of which the run fails; such a node may not end the run otherwise (rule X6)."""
     return scheduler.failure is not None and (frame.exempt or handles(frame.topology, index))

@@ -1,7 +1,7 @@
 """Whether a dynamic may run: how deep it is nested, and whether its chain makes progress (rules D3, D10). Pure.
 
-A chain without progress is found by Brent's cycle detection: one remembered key a frame, moved up whenever the chain has become twice as long since (R. P. Brent, "An improved Monte Carlo
-factorization algorithm", 1980).
+A chain without progress is found by Brent's cycle detection: each frame remembers one key, which is moved up whenever
+the chain has become twice as long since (R. P. Brent, "An improved Monte Carlo factorization algorithm", 1980).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from promissory.typesys.canonical import pack
 
 
 def may_expand(limits: Limits, frame: Frame, index: int) -> tuple[Failure | None, Repeat | None]:
-    """Why a dynamic may not run, if it may not; and what its chain of dynamics is to remember."""
+    """The reason why a dynamic may not run, if there is one, and the `Repeat` that its chain is to remember."""
     topology = frame.topology
     callee = topology.callee(index)
     if frame.depth >= limits.max_depth:
@@ -43,7 +43,7 @@ def may_expand(limits: Limits, frame: Frame, index: int) -> tuple[Failure | None
 
 
 def _call_key(frame: Frame, index: int) -> bytes:
-    """What makes two calls of dynamics the same: the callable and the digests of its inputs."""
+    """The key under which two calls of dynamics are the same: of the callable and the digests of its inputs."""
     topology = frame.topology
     callee = topology.callee(index)
     state = blake2b(callee.digest, digest_size=16)
@@ -71,7 +71,8 @@ def _no_progress(frame: Frame, index: int) -> Failure:
     names = ", ".join(p.name for p in callee.interface.parameters) or "none"
     return Failure.of_executor(
         "NoProgress",
-        f"{callee.short_name} was called again, inside itself, with the inputs it has been called with before ({names}): "
+        f"{callee.short_name} was called again, inside itself, "
+        f"with the inputs it has been called with before ({names}): "
         f"{frame.path_of(index)}. It would go on for ever. Pass something that changes; or, to poll, "
         "`raise Loop(…)` instead of calling it again, or say @dynamic(allow_repeat=True)",
     )

@@ -1,6 +1,6 @@
-"""From the events of a journal back to the state that they tell of: they go through the same functions that made them. Pure; the scheduler's.
+"""Replay: rebuilds a run's state from its journal, whose events go through the functions that made them. Pure.
 
-Failures that nothing handled are forgotten at each resume: what failed is tried again, with its whole budget.
+Each resume forgets the failures that nothing handled: the failed nodes are tried again, with their whole budget.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from promissory.executor.scheduler.frame import Frame
 
 _RESETTLED: Final = 1_000
-"""How many outcomes a replay gives to the cache again: a crash may have come before they were kept there."""
+"""The number of outcomes that a replay gives to the cache again, since a crash may have come before the cache did."""
 
 _OUTCOMES: Final = frozenset((DONE, EXPANDED, LOOPED, SKIPPED, CHOSEN, ITEMS, SIGNALLED, RETRIED))
 
@@ -68,13 +68,13 @@ TOLD: Final = frozenset(
 
 
 def replay(scheduler: Scheduler, event: Event) -> None:
-    """Take an event of the journal as if it happened now. Raises `DoesNotFit`, `FormatError` for one that can't have."""
+    """Take an event of the journal as if it happened now. An impossible event raises `DoesNotFit` or `FormatError`."""
     refuse_misfit(scheduler, event)
     scheduler.replaying = True
     _take(scheduler, event)
     scheduler.log.clear()
     if len(scheduler.settled) > 2 * _RESETTLED:
-        del scheduler.settled[:_RESETTLED]  # these were kept long ago
+        del scheduler.settled[:_RESETTLED]  # the cache kept these outcomes long ago
     scheduler.replaying = False
 
 
@@ -141,7 +141,7 @@ def _remember_repeat(scheduler: Scheduler, frame: Frame, index: int) -> None:
 
 
 def _delay_of(scheduler: Scheduler, frame: Frame, index: int) -> float:
-    """How long a gate waits at most: never longer than at first, whatever became of the calendar."""
+    """The longest wait of a gate: never longer than its first wait, even if the calendar has changed since."""
     waiting = scheduler.waiting[frame.id, index]
     if waiting.spec.timeout is not None:
         return waiting.spec.timeout
@@ -178,7 +178,10 @@ def _retry(scheduler: Scheduler, frame: Frame, event: Event) -> None:
 
 
 def replayed(scheduler: Scheduler, now: float = 0.0, calendar: float = 0.0) -> None:
-    """After the last event of a replay: failures are forgotten, and what is ready is what has not ended, waits for nothing, and does not sleep."""
+    """Finish a replay after its last event: forget failures that nothing handled, and find the ready nodes.
+
+    A node is ready if it has not ended, waits for no other node, and does not sleep.
+    """
     failing.forgive(scheduler)
     frames = scheduler.frames
     asleep = [
@@ -187,7 +190,7 @@ def replayed(scheduler: Scheduler, now: float = 0.0, calendar: float = 0.0) -> N
         if one.frame.id in frames and (_waits(scheduler, one) or one.frame.state(one.node) == PENDING)
     ]
     scheduler.sleeping = []
-    for one in asleep:  # never longer than it would have been at first, whatever became of the calendar
+    for one in asleep:  # a wait never gets longer than its first length, even if the calendar has changed
         scheduler.sleep(
             one.frame, one.node, now + max(0.0, min(one.delay, one.calendar - calendar)), one.delay, one.calendar
         )
@@ -201,7 +204,7 @@ def _waits(scheduler: Scheduler, one: Sleeping) -> bool:
 
 
 def find_ready(scheduler: Scheduler, asleep: set[tuple[int, int]]) -> None:
-    """Make the stack of what is ready anew."""
+    """Rebuild the stack of ready nodes."""
     scheduler.ready.clear()
     scheduler.gates_ready.clear()
     for mapping in scheduler.maps.values():

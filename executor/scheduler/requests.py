@@ -1,16 +1,20 @@
-"""What a body asked of its run beside its outcome: work before what follows, a jump, an early end, writes of the channel (rules S4, S5, S7). Pure; the scheduler's.
+"""Requests of a body to its run, beside its outcome (rules S4, S5, S7). Pure; part of the scheduler.
+
+A body may ask for work before its followers, a jump, an early end of the run, and writes of the channel.
 
 ::
 
     asked     {"writes": [[operation, key, bytes]…]           of the channel
                "terminate": [reason, outputs or nil]          end the run well
-               "next": [[name, call or -1, node or -1]…]      targets: what they are called, which node of `futures` calls them, which node of the frame they are
-               "goto": position in "next"                     the one that is jumped to
+               "next": [[name, call or -1, node or -1]…]      targets: the name, the node of `futures` that calls the
+                                                              target, the node of the frame that is the target
+               "goto": position in "next"                     the target that is jumped to
                "futures": futures file                        the calls, with the node's own value as output
                "loops": true                                  the outcome's futures file is one iteration
                "read": true}                                  the channel was looked at
 
-A worker does not know the frame: it leaves a node's number to the scheduler, which looks it up, and writes what it found into the event, so that a replay does the same.
+A worker does not know the frame, so the scheduler looks up the number of a target's node. The number goes into the
+event, so that a replay takes the same node.
 """
 
 from __future__ import annotations
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class Refused(Exception):
-    """What was asked can't be."""
+    """A request that can't be met."""
 
 
 def take(
@@ -49,7 +53,7 @@ def take(
     child: int | None,
     at: str,
 ) -> None:
-    """A body ended well, with requests: all of them count, or, if one can't be, none, and the attempt has failed."""
+    """A body ended well, with requests: all of them count; if one can't be met, none counts and the attempt fails."""
     path = frame.path_of(index, scheduler.iteration(frame.id, index))
     try:
         asked = asked if scheduler.replaying else _looked_up(scheduler, frame, index, asked, path)
@@ -87,7 +91,7 @@ def _follow(
     id: int,
     repeat: Repeat | None,
 ) -> None:
-    """What comes of it, once it stands."""
+    """Carry out an outcome and its requests, once the node's event stands."""
     if (
         "terminate" in asked
         and scheduler.terminated is None
@@ -106,7 +110,7 @@ def _follow(
     elif kind == "skip":
         endings.end(scheduler, frame, index, SKIPPED)
     elif kind == "ended":
-        frame.set_state(index, DONE)  # without a value: nothing follows any more
+        frame.set_state(index, DONE)  # done without a value: no follower starts any more
     elif kind == "futures":
         plan, header = futures_from_bytes(payload)
         opening.splice(scheduler, id, frame, index, plan, header, repeat, bool(asked.get("loops")), signalled=True)
@@ -123,14 +127,14 @@ def _follow(
 
 
 def _leave_to_nodes(scheduler: State, id: int, asked: dict[str, Any]) -> None:
-    """Calls that stand for nodes which are there are left to them."""
+    """Skip the calls whose target is a node of the frame: that node runs instead of the call."""
     for _, call, node in asked.get("next", ()):
         if node >= 0 and call >= 0:
             endings.end(scheduler, scheduler.frames[id], call, SKIPPED)
 
 
 def _looked_up(scheduler: State, frame: Frame, index: int, asked: dict[str, Any], path: str) -> dict[str, Any]:
-    """The targets that are nodes of the frame, by number. Raises `Refused`."""
+    """The requests, with the numbers of the targets that are nodes of the frame. Raises `Refused`."""
     if "next" not in asked:
         return asked
     targets = []
@@ -149,7 +153,8 @@ def _node_of(scheduler: State, frame: Frame, index: int, name: str, must: bool, 
     if frame.part is not None:
         if must:
             raise Refused(
-                f"it sends the run to {name!r}, and an item of a map has no other nodes beside it. Pass the task itself, or say it in a workflow that is mapped"
+                f"it sends the run to {name!r}, and an item of a map has no other nodes beside it. "
+                "Pass the task itself, or say it in a workflow that is mapped"
             )
         return -1
     waiting = _first_waiting(scheduler, frame, index, name, only_asleep=not (jumps or must))
@@ -159,11 +164,13 @@ def _node_of(scheduler: State, frame: Frame, index: int, name: str, must: bool, 
         ]
         if missing:
             raise Refused(
-                f"it jumps to {name!r}, which takes what {topology.name(missing[0])} gives, and that is not there. Pass the task itself, with inputs"
+                f"it jumps to {name!r}, which takes what {topology.name(missing[0])} gives, and that is not there. "
+                "Pass the task itself, with inputs"
             )
     if waiting is not None and not jumps and _is_behind(topology, waiting, index):
         raise Refused(
-            f"it adds {name!r}, which comes after what follows it: it runs in its turn. To skip what is between, jump: next_task({name!r}, goto=True)"
+            f"it adds {name!r}, which comes after what follows it: it runs in its turn. "
+            f"To skip what is between, jump: next_task({name!r}, goto=True)"
         )
     if waiting is not None:
         return waiting
@@ -171,22 +178,26 @@ def _node_of(scheduler: State, frame: Frame, index: int, name: str, must: bool, 
         return -1
     if any(one != index for one in topology.known_as.get(name, ())) or name == topology.name(index):
         raise Refused(
-            f"it sends the run to {name!r}, which has started already. To run something again: raise Loop, or pass the task itself for another call"
+            f"it sends the run to {name!r}, which has started already. "
+            "To run something again: raise Loop, or pass the task itself for another call"
         )
     if lacks:
         raise Refused(
-            f"it asks for {name} without all of its inputs, and there is no node beside it that calls {name}. Give the inputs: next_task({name}, …=…)"
+            f"it asks for {name} without all of its inputs, and there is no node beside it that calls {name}. "
+            f"Give the inputs: next_task({name}, …=…)"
         )
     shown = ", ".join(topology.names[:20])
     raise Refused(
-        f"it sends the run to {name!r}, and there is no such node beside it. There is: {shown}; to call something new, pass the task itself"
+        f"it sends the run to {name!r}, and there is no such node beside it. "
+        f"There is: {shown}; to call something new, pass the task itself"
     )
 
 
 def _first_waiting(scheduler: State, frame: Frame, index: int, name: str, only_asleep: bool) -> int | None:
-    """The first node of this name, but for the one that asks, that has not started.
+    """The first node of this name that has not started; the sender itself does not count.
 
-    Nodes in front that are neither waiting nor ready any more are passed over for good, so that many requests cost no more than the nodes that they find.
+    Leading nodes that have ended or opened (or, with `only_asleep`, have been woken) are passed over for good, so that
+    many requests cost no more than the nodes that they find.
     """
     topology = frame.topology
     bearing = (topology.asleep_as if only_asleep else topology.known_as).get(name, ())
@@ -205,7 +216,7 @@ def _first_waiting(scheduler: State, frame: Frame, index: int, name: str, only_a
 
 
 def _is_behind(topology: Topology, node: int, index: int) -> bool:
-    """Whether a node can't start before another one that follows the sender has ended."""
+    """Whether a node can't start before a follower of the sender has ended."""
     above = topology.all_before(node)
     return any(one in above for one in topology.followers(index))
 
@@ -227,7 +238,10 @@ def _written(channel: dict[str, bytes], asked: dict[str, Any]) -> dict[str, byte
 
 
 def _send_to(frame: Frame, index: int, node: int, jumps: bool) -> bool:
-    """A node starts as soon as what gives its inputs is done. Without a jump, what follows the sender waits for it too. Whether it waits for nothing now, and did before."""
+    """Have a target start once its inputs are there; without a jump, the sender's followers wait for the target too.
+
+    Returns whether this request has left the target waiting for nothing.
+    """
     topology = frame.topology
     frame.mixed = True
     is_free = node in topology.standby and not frame.counts(node) and frame.wake(node)
@@ -252,10 +266,10 @@ def _send_to(frame: Frame, index: int, node: int, jumps: bool) -> bool:
 
 
 def _skip_followers(scheduler: State, frame: Frame, index: int, target: int) -> None:
-    """Skip what follows a node that jumped away, as far as nothing else leads there."""
+    """Skip the followers of a node that jumped away, as far as no other node leads to them."""
     topology = frame.topology
     found: list[int] = []
-    others: dict[int, int] = {}  # how many that a node waits for are not known to be skipped
+    others: dict[int, int] = {}  # by node: how many nodes before are not known to be skipped
     todo = deque(topology.followers(index))
     while todo:
         one = todo.popleft()

@@ -1,4 +1,4 @@
-"""When a failed attempt is made again, and after how long (rule R1). Pure: the scheduler asks, and keeps the count."""
+"""Retries: whether and when a failed attempt is made again (rule R1). Pure: the scheduler asks, and keeps the count."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def retry_delay(policy: Policy, failure: Failure, used: int, identity: bytes) ->
         policy: of the call.
         failure: of the attempt that failed.
         used: how many retries the call has had.
-        identity: of run and node: the same run and node jitter the same way, whoever carries it.
+        identity: of run and node: the same run and node jitter the same way, in any executor.
 
     >>> failure = Failure.of_exception(OSError("busy"))
     >>> [retry_delay(Policy(retries=3, retry_delay=(1.0,), backoff=2.0), failure, used, b"") for used in range(4)]
@@ -63,7 +63,10 @@ def is_retried(policy: Policy, failure: Failure) -> bool:
 
 
 def _means(wanted: str, found: str) -> bool:
-    """Whether two names stand for one class. What travelled by value is `__main__`'s where it ran, and only its own name tells it."""
+    """Whether two names stand for one class.
+
+    A class that travelled by value belongs to `__main__` where the body ran, so only the class's own name is compared.
+    """
     if wanted == found:
         return True
     by_value = found.startswith(("__main__:", "__mp_main__:")) or "<locals>" in wanted

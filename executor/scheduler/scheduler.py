@@ -1,7 +1,10 @@
-"""The scheduler: what is ready, and what comes next. A pure state machine: events in, calls out, in batches; no I/O, no clock, no threads.
+"""The scheduler, a pure state machine: events in, calls out, in batches; no I/O, no clock, no threads.
 
-Its tables are in `state.py`, the calls in `calls.py`. Nodes that are done, and frames that end with them, are in `completion.py`; nodes that end otherwise than well in `propagation.py`, frames that fail in
-`frame_failure.py`, frames that open in `expansion.py`, maps in `maps.py`, gates in `gates.py`, requests of tasks in `requests.py`, starts in `dispatch.py`. `replay.py` brings a state back from a journal.
+The scheduler knows which nodes are ready and which calls come next. Its tables are in `state.py`, the calls in
+`calls.py`. Done nodes, and the frames that end with them, are in `completion.py`; nodes that fail, or are skipped or
+cancelled, in `propagation.py`; failing frames in `frame_failure.py`; frames that open in `expansion.py`; maps in
+`maps.py`; gates in `gates.py`; requests of tasks in `requests.py`; starts in `dispatch.py`. `replay.py` brings a state
+back from a journal.
 """
 
 from __future__ import annotations
@@ -67,7 +70,7 @@ class Scheduler(State):
             self.dead, self.failure = True, FailedNode("main", 0, 0, problem, 1)
 
     def done(self, frame_id: int, index: int, value: Value, meta: Meta = NO_META) -> None:
-        """A node has its value. What is done already, or belongs to no open frame, is ignored."""
+        """A node has its value. The value is ignored if the node is done already, or belongs to no open frame."""
         frame = self._pending(frame_id, index)
         if frame is None:
             return
@@ -78,7 +81,7 @@ class Scheduler(State):
         completion.complete(self, frame, index, value, meta[3] > 0)
 
     def looped(self, frame_id: int, index: int, payload: Value, meta: Meta = NO_META) -> None:
-        """A body asks to be run again with what it gives (rule S1)."""
+        """A body asks to be run again with the payload that it gives (rule S1)."""
         frame = self._pending(frame_id, index)
         if frame is None:
             return
@@ -117,7 +120,12 @@ class Scheduler(State):
         child: int | None = None,
         at: str = "",
     ) -> None:
-        """A body has ended with an outcome ("value", "futures", "loop") and asked its run for more (rules S4, S5, S7): both count, or neither. `at`: the author's line."""
+        """A body has ended with an outcome and with requests to its run (rules S4, S5, S7): both count, or neither.
+
+        Args:
+            outcome: of the kind "value", "futures" or "loop".
+            at: the author's line.
+        """
         repeat = self.in_flight.get((frame_id, index))
         frame = self._pending(frame_id, index, keep_tries=True)
         if frame is not None:
@@ -158,10 +166,12 @@ class Scheduler(State):
         child: int | None = None,
         loops: bool = False,
     ) -> FuturesHeader | None:
-        """A dynamic emitted a futures file, which is spliced in as a frame. Gives its header; None if it did not count.
+        """A dynamic emitted a futures file, which is spliced in as a frame.
+
+        Returns the header of the file; None if the file did not count.
 
         Args:
-            loops: whether it is one iteration: what the frame gives is the payload of the next.
+            loops: whether the frame is one iteration, whose output is the payload of the next iteration.
         """
         repeat = self.in_flight.get((frame_id, index))
         frame = self._pending(frame_id, index)
@@ -180,7 +190,7 @@ class Scheduler(State):
         return header
 
     def committed(self, frame_id: int, index: int) -> None:
-        """A node that was held back is stored for good: what follows may start."""
+        """A node that was held back is committed, so the steps that waited for its commit are taken."""
         follows = self.holding.pop((frame_id, index), None)
         if follows is not None and frame_id in self.frames:
             if self.failing:
@@ -190,7 +200,7 @@ class Scheduler(State):
     def failed(
         self, frame_id: int, index: int, failure: Failure, meta: Meta = NO_META, now: float = 0.0, calendar: float = 0.0
     ) -> None:
-        """An attempt failed: another one follows, or the node has failed for good.
+        """An attempt failed: another attempt follows, or the node has failed for good.
 
         Args:
             now: of the run's clock.
@@ -215,7 +225,10 @@ class Scheduler(State):
         self.sleep(frame, index, now + delay, delay, calendar + delay)
 
     def lost(self, frame_id: int, index: int, last_words: LastWords, meta: Meta = NO_META) -> None:
-        """The worker ended while it ran this call, which says nothing of the call: it is sent again, alone, at most twice (rule R5)."""
+        """A worker ended while it ran this call. The loss says nothing of the call, so the call is sent again.
+
+        The call is sent again alone, and at most twice (rule R5).
+        """
         frame = self._pending(frame_id, index, keep_tries=True)
         if frame is None:
             return
@@ -231,7 +244,7 @@ class Scheduler(State):
         )
 
     def _pending(self, frame_id: int, index: int, keep_tries: bool = False) -> Frame | None:
-        """The frame of a call that has come back, if it still waits for an outcome. It is in flight no more."""
+        """Take a returned call out of `in_flight`. Returns the call's frame if the call still waits for an outcome."""
         key = (frame_id, index)
         frame = self.frames.get(frame_id)
         if self.failing and frame is not None and key in self.in_flight:
@@ -252,17 +265,17 @@ class Scheduler(State):
             self.ready.append((frame, index))
 
     def set_aside(self, frame_id: int, index: int) -> None:
-        """A call waits for an equal one; `returned` brings it back."""
+        """A call waits for an equal call; `returned` makes the waiting call ready again."""
         self._pending(frame_id, index, keep_tries=True)
 
     def postponed(self, frame_id: int, index: int, now: float, delay: float) -> None:
-        """A call is to be looked at again after a while, since somebody else is at work on an equal one."""
+        """A call is to be looked at again after a while, since an equal call is under way elsewhere."""
         frame = self._pending(frame_id, index, keep_tries=True)
         if frame is not None:
             self.sleep(frame, index, now + delay, delay, 0.0)
 
     def wake(self, now: float) -> None:
-        """What has slept long enough is ready."""
+        """Wake the calls and gates that have slept long enough: calls become ready, gates are due."""
         while self.sleeping and self.sleeping[0].due <= now:
             one = heapq.heappop(self.sleeping)
             if (one.frame.id, one.node) in self.waiting:
@@ -272,17 +285,19 @@ class Scheduler(State):
 
     @property
     def next_due(self) -> float | None:
-        """When the first of what sleeps is to be woken."""
+        """The moment when the first sleeping call or gate is to be woken; None if none sleeps."""
         return self.sleeping[0].due if self.sleeping else None
 
     def stop(self) -> None:
-        """Start nothing new; what runs may finish."""
+        """Start no new call or gate; calls in flight may finish."""
         self.stopping = True
 
     # --- instructions out ---
 
     def take(self, count: int, now: float = 0.0, calendar: float = 0.0) -> list[Call]:
-        """Calls to run now, of at most `count` processors. What needs no worker (nested plans, gates, items of maps) is opened on the way, limits are checked.
+        """Calls to run now, of at most `count` processors.
+
+        Nodes that need no worker (nested plans, gates, items of maps) are opened on the way, and limits are checked.
 
         Args:
             now: of the run's clock.
@@ -304,12 +319,12 @@ class Scheduler(State):
 
     @property
     def places_in_use(self) -> int:
-        """How many processors the calls in flight take."""
+        """The number of processors that the calls in flight take."""
         return len(self.in_flight) + self.admission.more_than_plain
 
     @property
     def ended(self) -> bool:
-        """Whether nothing is left to do, or nothing may be done any more."""
+        """Whether the run is over: no work is left, or no work may be done any more."""
         if self.outputs is not None:
             return True
         if self.in_flight or self.holding:

@@ -1,4 +1,4 @@
-"""The code of a shape: its callees as this run calls them, and what their policies say that matters before a call starts. Pure."""
+"""The code of a shape: its callees as this run calls them, and the policies that matter before a call starts. Pure."""
 
 from __future__ import annotations
 

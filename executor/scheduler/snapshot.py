@@ -1,6 +1,7 @@
 """The scheduler's whole state as bytes, so that a resume costs the frontier and not the history.
 
-A shape stands once, however many frames share it; what follows from the state of the nodes (who still waits, who still needs a value) is counted again.
+A shape stands once, however many frames share it. Counts that follow from the states of the nodes (the nodes that
+still wait, and the nodes that still need a value) are made anew.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from promissory.typesys.errors import FormatError
 
 
 def dump(scheduler: Scheduler) -> bytes:
-    """The state of a scheduler. What is in flight counts as not started."""
+    """The state of a scheduler. A call in flight counts as not started."""
     shapes: dict[int, int] = {}
     rows: list[bytes] = []
     repeats: dict[int, int] = {}
@@ -40,7 +41,7 @@ def dump(scheduler: Scheduler) -> bytes:
             shapes[id(shape)] = len(rows)
             rows.append(shape_bytes(shape))
         repeat = frame.repeat
-        if repeat is not None and id(repeat) not in repeats:  # one for many frames of a chain
+        if repeat is not None and id(repeat) not in repeats:  # many frames of a chain share one `Repeat`
             repeats[id(repeat)] = len(repeat_rows)
             repeat_rows.append(list(repeat))
         frames += pack(_frame_tree(frame, shapes[id(shape)], None if repeat is None else repeats[id(repeat)]))
@@ -58,7 +59,7 @@ def dump(scheduler: Scheduler) -> bytes:
 
 
 def _more(scheduler: Scheduler) -> list[Any]:
-    """What version 3 of the journal added, if there is any of it."""
+    """The fields that version 3 of the journal added, if the state has any of them."""
     loops = [[*key, iteration, tree_of(payload)] for key, (iteration, payload) in sorted(scheduler.loops.items())]
     maps = [_map_tree(key, mapping) for key, mapping in sorted(scheduler.maps.items())]
     waiting = [[*key, one.until] for key, one in sorted(scheduler.waiting.items())]
@@ -91,7 +92,7 @@ def _older_failed(tree: Any) -> FailedNode:
 
 
 def _derived(parent: Frame | None, slot: int) -> tuple[bytes, str]:
-    """The identity and path that a frame has if no tail call brought it where it is."""
+    """The identity and path that a frame has if no tail call put the frame in its place."""
     if parent is None:
         return ROOT_IDENTITY, "main"
     return parent.identity_of(slot), parent.path_of(slot)
@@ -160,7 +161,7 @@ _WRONG: Final = (
     AssertionError,
     RecursionError,
 )
-"""What building a state out of nonsense may raise: its check sum was right, so somebody meant it."""
+"""The exceptions that a state built from nonsense may raise: its check sum was right, so the nonsense is deliberate."""
 
 
 def load(data: bytes, names_are_older: bool = False) -> Scheduler:

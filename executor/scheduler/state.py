@@ -2,38 +2,40 @@
 
 =========== =====================================================================================================
 frames      the open frames by id; a frame that has ended is gone, with everything it held
-ready       a stack of (frame, node) whose inputs are there; the last in is the first out, so a recursion goes deep before
-            it goes wide and the number of open frames stays small
+ready       a stack of (frame, node) whose inputs are there; the last pushed is the first taken, so a recursion goes
+            deep before it goes wide, and the number of open frames stays small
 gates_ready gates whose inputs are there: they begin though no worker has room
-in_flight   what a worker has, by (frame id, index), with what its expansion will need
-admission   what calls in flight have taken of the run's capacity, and who waits for it
+in_flight   the calls that workers have, by (frame id, index), each with the `Repeat` that its expansion will need
+admission   the capacity that calls in flight have taken, and the calls that wait for capacity
 tries       how often a call that has not succeeded was begun, by (frame id, index)
-loops       which iteration a call is in, and what the one before gave it, by (frame id, index)
+loops       the iteration that a call is in, and the payload that the iteration before gave, by (frame id, index)
 maps        the maps under way, by (frame id, index)
 waiting     the gates under way, by (frame id, index)
 channel     the run's key-value store
 sleeping    calls and gates that wait for a moment in time, the first one first
-holding     what follows nodes that are done and wait for being committed (`commit="each"`)
+holding     the steps to take once a node that waits for its commit is committed (`commit="each"`)
 afresh      cached calls that are to run all the same
-ended_frames nodes that are held back and stand for a frame: committed as soon as all events so far are
-settled     what may be put into the cache once all events so far are committed
+ended_frames nodes that are held back and stand for a frame: they are committed as soon as all events so far are
+settled     outcomes that may be put into the cache once all events so far are committed
 hard_timeouts whether time-outs can be kept (or the caller is content with less)
 weighted    whether any call wants another number of processors than one
 log         events since the journal last took them, in causal order
-outputs     the run's outputs, once the root frame has ended; None for one that was skipped
+outputs     the run's outputs, once the root frame has ended; None for a skipped output
 failing     frames that fail and have not ended
-busy        while frames fail: how much of each frame runs still, by frame id (its own calls, and frames right below it of which something runs or that fail)
-unsettled   frames that fail and may have come a step further since they were looked at, by -id: what is inside comes before what is around it
+busy        while frames fail: for each frame, the number of its own calls that still run, plus the frames right below
+            it that are busy or fail; by frame id
+unsettled   failing frames that may have come a step further since they were looked at, by -id: an inner frame comes
+            before the frames around it
 cleaning    nodes that may run although their frame fails, and had not ended when last looked at, by frame id
-handlers    what runs on the failure of frames that fail, as far as it has begun
-ending      what has ended otherwise than well and is being worked off (`is_ending`)
-has_dropped whether frames were dropped, so that what is ready may belong to none any more
+handlers    the `on_failure` handlers of failing frames, as far as they have begun
+ending      nodes that failed, or were skipped or cancelled, and are being worked off (`is_ending`)
+has_dropped whether frames were dropped, so that a node in `ready` may belong to no open frame any more
 failure     the first failure that nothing handles
 dead        whether the root frame has ended badly
 terminated  reason and outputs, once a task has ended the run well
 cancelled   path and reason, once a task has cancelled the run
-stopping    nothing new starts any more
-paused      nothing new starts for the time being
+stopping    whether no new call or gate starts any more
+paused      whether no new call or gate starts for the time being
 =========== =====================================================================================================
 """
 
@@ -73,7 +75,7 @@ class State:
     Args:
         limits: depth, nodes, bytes.
         capacity: of what bodies that run at one time may use together.
-        run: tells the retries of this run from those of another, where they are to come at different moments.
+        run: tells the retries of this run from another run's retries, where the two are to come at different moments.
     """
 
     def __init__(self, limits: Limits, capacity: Capacity | None = None, run: bytes = b"") -> None:
@@ -174,7 +176,7 @@ class State:
             failing.begins_to_run(self, frame)
 
     def make_ready(self, frame: Frame, indices: Iterable[int]) -> None:
-        """These nodes wait for nothing any more; the last one is to be the first."""
+        """Push ready nodes. `ready` is a stack: pass the nodes in reverse, since the node pushed last runs first."""
         for index in indices:
             if frame.topology.kind(index) == GATE:
                 self.gates_ready.append((frame, index))
@@ -189,18 +191,18 @@ class State:
         self.ready.append((frame, index))
 
     def iteration(self, frame_id: int, index: int) -> int:
-        """Which iteration a call is in, from 0."""
+        """The number of the iteration that a call is in, from 0."""
         return self.loops[frame_id, index][0] if self.loops and (frame_id, index) in self.loops else 0
 
     def hold(self, frame: Frame, index: int, follows: Callable[[], None]) -> None:
-        """Go on with what follows a node: when it is committed, if it says so, else at once."""
+        """Take the steps that follow a node: on its commit if its policy says so and no replay is on, else at once."""
         if frame.topology.code.commits_each and not self.replaying and frame.topology.commits_each(index):
             self.hold_back(frame, index, follows)
         else:
             follows()
 
     def hold_back(self, frame: Frame, index: int, follows: Callable[[], None]) -> None:
-        """Go on with what follows a node when it is committed."""
+        """Take the steps that follow a node when the node is committed."""
         self.holding[frame.id, index] = follows
         if self.failing:
             failing.begins_to_run(self, frame)
@@ -211,16 +213,16 @@ class State:
         heapq.heappush(self.sleeping, Sleeping(due, self._slept, frame, index, delay, calendar))
 
     def may_splice(self, plan: Plan, data: bytes, path: str) -> Failure | None:
-        """Why what a node emitted can't run, if it can't."""
+        """The reason why a futures file that a node emitted can't run; None if the file can run."""
         problem = self.limits.futures_bytes(len(data), path) or self.limits.nodes(self.nodes + len(plan.graph), path)
         if not self.hard_timeouts and (limited := with_timeouts(plan.shape)):
             problem = problem or Failure.of_executor("EngineError", cant_stop(limited, "of this run"))
         return problem
 
     def note_failed(self, key: Key, meta: Meta) -> None:
-        """After a failure for good a resume begins with a whole budget, and counts on."""
+        """Reset a node's retries after its final failure: a resume has a whole budget, and counts attempts on."""
         self.tries.pop(key, None)
-        if meta[2]:  # a worker began it
+        if meta[2]:  # a worker began the call
             self.tries[key] = Tries(meta[3])
 
     def fail(self, frame: Frame, index: int, failure: Failure, meta: Meta) -> None:

@@ -1,4 +1,4 @@
-"""Time-outs where bodies can't be stopped (rule R2): which plans have them, and what is said of those."""
+"""Time-outs where bodies can't be stopped (rule R2): the callees that have one, and the message that refuses them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from promissory.planner.plan.model import Shape
 
 
 def with_timeouts(shape: Shape) -> list[str]:
-    """The names of what a plan calls with a time-out."""
+    """The names of the callees that a plan calls with a time-out."""
     limited = [callee.policy.timeout is not None for callee in shape.callees]
     found: dict[str, None] = {}
     for graph in shape.graphs:
@@ -21,8 +21,10 @@ def with_timeouts(shape: Shape) -> list[str]:
 
 
 def cant_stop(names: list[str], engine: str) -> str:
-    """Why an engine refuses them."""
+    """The message that says why an engine refuses time-outs."""
     return (
-        f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} a time-out, and the engine {engine} can't stop a body. Run it on processes "
-        "(engine='processes', --engine processes), or let late bodies fail when they return (soft_timeouts=True, --soft-timeouts)"
+        f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} a time-out, "
+        f"and the engine {engine} can't stop a body. Run it on processes "
+        "(engine='processes', --engine processes), "
+        "or let late bodies fail when they return (soft_timeouts=True, --soft-timeouts)"
     )

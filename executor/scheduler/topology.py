@@ -1,27 +1,30 @@
-"""What the scheduler needs to know of a graph, computed once a shape and shared by all its frames.
+"""The topology of a graph: the facts that the scheduler needs, computed once per shape and shared by all its frames.
 
-Beside the graph's own nodes there are **joints**: hidden nodes, numbered after them, that build a value where a plain reference isn't enough (a
-list of promises that is returned, a field of a value, an int that goes out as a float). They run on a worker as everything else does, so that the scheduler never
-touches a value; people don't see them.
+Beside the graph's own nodes there are **joints**: hidden nodes, numbered after them, that build a value where a plain
+reference isn't enough (a list of promises that is returned, a field of a value, an int that goes out as a float).
+Joints run on a worker like any other node, so that the scheduler never touches a value; people don't see joints.
 
 ============ ====================================================================================================
 attribute   meaning
 ============ ====================================================================================================
 count       nodes of the graph
 size        nodes and joints
-cells       what a frame begins with, three counts for each in one array (a deep recursion has a frame a level):
-            how many it waits for (values and order); how many take its value, outputs included; its state, 0
-successors  for each: who waits for it (a slice of `successor_list`)
-takes       for each: whose values it takes, once each (a slice of `take_list`)
+cells       the first cells of a frame: three counts for each node and joint, in one array (a deep recursion has a frame
+            per level): how many nodes it waits for (values and order); how many take its value, outputs included; its
+            state, 0
+successors  for each node and joint: the nodes that wait for it (a slice of `successor_list`)
+takes       for each node and joint: the nodes whose values it takes, once each (a slice of `take_list`)
 simple      for each node: 1 if its bindings can be copied as they stand: whole values of exactly the wanted types
-first       those that wait for nothing, in reverse order (they go on a stack)
-dormant     how many nodes don't start by themselves: those on standby, and what runs on failure
-triggers    for nodes that have one: when they start
-unusual     whether any node has a trigger, is on standby, stands for another's failure or takes what is there: then endings are looked at one by one
+first       nodes and joints that wait for nothing, in reverse order (they go on a stack)
+dormant     how many nodes don't start by themselves: nodes on standby, and the `on_failure` handler
+triggers    for nodes that have a trigger: the trigger, which says when the node starts
+unusual     whether any node has a trigger, is on standby, handles a failure, is a gate, or merges (takes the first
+            input that is there); then endings are looked at one by one
 takes_inputs whether any binding takes an input of the graph
 joints      (binding, type) of each
-outputs     for each output: where its value is, a plain binding (node or joint, literal, input)
-plan_inputs for each node that opens a graph or is told of values by the scheduler: its plain bindings, None where a default is meant
+outputs     for each output: the plain binding that gives its value (node or joint, literal, input)
+plan_inputs for each node that opens a graph or gets its values from the scheduler: its plain bindings, None where a
+            default is meant
 ============ ====================================================================================================
 """
 
@@ -153,7 +156,7 @@ class Topology:
         return binding[0] == INPUT and len(binding) == 2 and self.graph.inputs[binding[1]].type == wanted
 
     def _is_cut_as_it_is(self, binding: Binding, at: int, spec: Map) -> bool:
-        """Whether a binding gives a whole list to map, be its items of the wanted type or not: they are made that one by one."""
+        """Whether a binding gives a whole list to map; items of another type are converted one by one later."""
         if at not in spec.mapped or not (binding.__class__ is int or (binding[0] == INPUT and len(binding) == 2)):
             return False
         given = self.leaf_type(binding)
@@ -162,7 +165,7 @@ class Topology:
         )
 
     def _plain(self, binding: Binding, wanted: Type) -> Binding:
-        """The binding itself if it is plain, else that of a new joint which makes it."""
+        """The binding itself if it fits the wanted type, else the number of a new joint that builds the value."""
         if self.fits(binding, wanted):
             return binding
         self.joints.append((binding, wanted))
@@ -199,7 +202,7 @@ class Topology:
         ]
 
     def before(self, index: int) -> dict[int, bool]:
-        """The nodes that a node or joint waits for, and whether it wants their values."""
+        """The nodes that a node or joint waits for, each with whether its value is wanted."""
         if index >= self.count:
             return dict.fromkeys(references(self.joints[index - self.count][0]), True)
         bindings = self.plan_inputs.get(index)
@@ -211,7 +214,7 @@ class Topology:
 
     @cached_property
     def known_as(self) -> dict[str, list[int]]:
-        """The nodes that bear a name, or call what bears it, in order."""
+        """The nodes by name, in order: each is listed under its own name and under the name of its callee."""
         found: dict[str, list[int]] = {}
         for index, name in enumerate(self.names):
             for one in {name, self._called(index)}:
@@ -219,7 +222,7 @@ class Topology:
         return found
 
     def _called(self, index: int) -> str:
-        """The name of what a node calls; its own if it calls nothing."""
+        """The name of a node's callee or nested graph; the node's own name if there is neither."""
         if self.graph.calls(index):
             return self.callee(index).short_name
         return (
@@ -230,7 +233,7 @@ class Topology:
 
     @cached_property
     def asleep_as(self) -> dict[str, list[int]]:
-        """Those of `known_as` that are on standby."""
+        """The nodes of `known_as` that are on standby."""
         found = {name: [index for index in nodes if index in self.standby] for name, nodes in self.known_as.items()}
         return {name: nodes for name, nodes in found.items() if nodes}
 
@@ -259,15 +262,15 @@ class Topology:
         return tuple(index for index, kind in enumerate(self.graph.kinds) if kind == RESCUE)
 
     def followers(self, index: int) -> Sequence[int]:
-        """Who waits for a node or joint."""
+        """The nodes and joints that wait for a node or joint."""
         return self.successor_list[self.successor_offsets[index] : self.successor_offsets[index + 1]]
 
     def trigger(self, index: int) -> str:
-        """When a node or joint starts."""
+        """The trigger of a node or joint, which says when the node starts."""
         return self.triggers.get(index, DEFAULT)
 
     def rescues(self, index: int) -> int | None:
-        """The node whose failure a node stands in for, if it does."""
+        """The node whose failure a node stands in for; None if there is no such node."""
         if index < self.count and self.graph.kinds[index] == RESCUE:
             source: int = self.graph.bindings_of(index)[0]
             return source
@@ -278,7 +281,7 @@ class Topology:
         return self.graph.kinds[index] if index < self.count else JOINT
 
     def chunk(self, index: int, count: int) -> Topology:
-        """The topology of so many items of a map: a call for each, and the list of what they give."""
+        """The topology of `count` items of a map: a call for each item, and the list of the items' results."""
         key = (index, count)
         found = self._chunks.get(key)
         if found is None:
@@ -290,11 +293,11 @@ class Topology:
         return found
 
     def result_type(self, index: int) -> Type:
-        """The type of what a node or joint gives."""
+        """The type of the value that a node or joint gives."""
         return self._results[index] if index < self.count else self.joints[index - self.count][1]
 
     def leaf_type(self, binding: Binding) -> Type | None:
-        """The type of a leaf before any path is followed; None for a literal, which has the type that is wanted of it."""
+        """The type of a leaf before any path is followed; None for a literal, which has the wanted type."""
         if binding.__class__ is int:
             return None if binding < 0 else self.result_type(binding)
         if binding[0] == ERROR:
@@ -302,11 +305,11 @@ class Topology:
         return self.result_type(binding[1]) if binding[0] == NODE else self.graph.inputs[binding[1]].type
 
     def callee(self, index: int) -> Callee:
-        """What a call node calls."""
+        """The callee of a call node."""
         return self.code.callees[self.graph.targets[index]]
 
     def policy(self, index: int) -> Policy:
-        """How a call node is to run: its callee's policy with the node's own overrides."""
+        """The policy of a call node: its callee's policy with the node's own overrides."""
         policy = self.callee(index).policy
         entries = self.graph.overrides.get(index)
         return policy if entries is None else overridden(policy, dict(entries))
@@ -316,7 +319,7 @@ class Topology:
         return index < self.count and self.graph.kinds[index] == CALL
 
     def parameters(self, index: int) -> tuple[Parameter, ...]:
-        """What a node takes."""
+        """The parameters of a node."""
         return target_interface(self.shape, self.graph, index).parameters
 
     def is_cached(self, index: int) -> bool:
@@ -324,15 +327,15 @@ class Topology:
         return self.code.caches and self.is_call(index) and self.policy(index).cache
 
     def commits_each(self, index: int) -> bool:
-        """Whether what follows a node waits until it is committed."""
+        """Whether the followers of a node wait until the node is committed."""
         return self.code.commits_each and self.is_call(index) and self.policy(index).commit == "each"
 
     def keeps_its_place(self, index: int) -> bool:
-        """Whether a dynamic's own result is waited for, so that it can't hand its place on to a dynamic that it ends with."""
+        """Whether a dynamic's own result is waited for, so that its place can't go to the dynamic that it ends with."""
         return self.is_cached(index) or self.commits_each(index)
 
     def is_governed(self, index: int) -> bool:
-        """Whether a node's policy says anything that matters before it starts: about time, pools, resources or the cache."""
+        """Whether a node has a policy that matters before the node starts: time, pool, resources or cache."""
         return (
             index < self.count
             and self.graph.kinds[index] == CALL
@@ -340,7 +343,7 @@ class Topology:
         )
 
     def is_plain(self, index: int) -> bool:
-        """Whether a node calls a task of whose policy nothing matters before it starts."""
+        """Whether a node calls a task with a policy that does not matter before the node starts."""
         graph = self.graph
         return (
             index < self.count
@@ -359,12 +362,12 @@ class Topology:
         return node_names(self.shape, self.number)
 
     def name(self, index: int) -> str:
-        """The name of a node; a joint is called by what it makes."""
+        """The name of a node; "(result)" for a joint, after the value that the joint makes."""
         return self.names[index] if index < self.count else "(result)"
 
 
 def _small(counts: list[int]) -> Counts:
-    """Counts in as few bytes as they need: a frame copies them."""
+    """Counts in as few bytes as they need, because each frame copies them."""
     return bytearray(counts) if max(counts, default=0) < 255 else array("I", counts)
 
 
@@ -376,7 +379,8 @@ _CHUNKS_KEPT: Final = 64
 class Topologies:
     """The topologies used last. Frames hold their own; this table only lets frames of one shape share.
 
-    Shapes are one object for equal bytes while they are in use (`promissory.planner.plan.shape_format.shape_from_bytes`), so they are told apart by identity.
+    Shapes are told apart by identity, because equal bytes give one object while a shape is in use
+    (`promissory.planner.plan.shape_format.shape_from_bytes`).
     """
 
     def __init__(self) -> None:

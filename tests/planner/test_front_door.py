@@ -54,6 +54,21 @@ def test_a_face_lists_what_it_has_and_knows_nothing_else(module):
         face.tsk
 
 
+def test_the_examples_of_exceptions_run():
+    """Their classes say that they are of the public module, so they are not found with the examples of their file."""
+    ran = 0
+    for name, where in {**FACE, **ERRORS}.items():
+        thing = getattr(importlib.import_module(where), name)
+        if isinstance(thing, type) and issubclass(thing, BaseException):
+            finder = doctest.DocTestFinder(exclude_empty=True)
+            for example in finder.find(thing, name, module=False, globs={name: thing}):
+                flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+                result = doctest.DocTestRunner(optionflags=flags).run(example)
+                assert result.failed == 0
+                ran += result.attempted
+    assert ran >= 9
+
+
 def test_a_face_is_typed_as_it_is():
     """What type checkers read of the faces and what they give are the same names: a checker does not take a name for
     granted.

@@ -1,4 +1,6 @@
-"""J7: what is stored names things of this package by their public names, so that a file of it may move; a worker process imports its own rooms only."""
+"""J7: stored bytes name things of this package by their public names, so that a file of it may move.
+
+A worker process imports its own rooms only."""
 
 import re
 import sys

@@ -1,7 +1,8 @@
-"""J1, R6: stores that were written before the package had its public name are shown, resumed, run again, explained and exported.
+"""J1, R6: stores of before the package had its public name are shown, resumed, run again, explained and exported.
 
-`tests/data/older/` holds a store for each Python, made by commit cd65efc, and what that commit itself said of each run, before and after a resume. Things of the package were called by the
-modules that they lay in then (`planner.node_failure:NodeFailure`); today they bear public names.
+`tests/data/older/` holds a store for each Python, made by commit cd65efc, and the words of that commit on each run,
+before and after a resume. Things of the package were named by the modules of those days
+(`planner.node_failure:NodeFailure`); today they bear public names.
 """
 
 import importlib.util
@@ -130,7 +131,9 @@ def _resumed(store, name, engine, diary, monkeypatch):
     monkeypatch.setenv("OLD_STORE_DIARY", str(diary))
     for gate, answer in spec.answers.items():
         attach(name, store=store).answer(gate, answer)
-    options = {key: value for key, value in spec.resume_options.items() if engine != "processes" or key != "soft_timeouts"}
+    options = dict(spec.resume_options)
+    if engine == "processes":
+        options.pop("soft_timeouts", None)
     return resume(name, store=store, engine=engine, echo=False, **options)
 
 
@@ -161,7 +164,11 @@ def test_R6_an_older_run_is_resumed_on_processes(old, copied, flows, tmp_path, m
 @pytest.mark.parametrize("name", sorted(FROM_BUNDLES))
 def test_R6_an_older_run_is_resumed_from_its_bundle_alone(old, copied, project, name):
     """The bundle says `from planner import task`, and its project is gone."""
-    program = f"from promissory import resume\nended = resume({name!r}, store={copied.url!r}, engine='processes', echo=False)\nprint(ended.state, ended.outputs)"
+    program = (
+        "from promissory import resume\n"
+        f"ended = resume({name!r}, store={copied.url!r}, engine='processes', echo=False)\n"
+        "print(ended.state, ended.outputs)"
+    )
     said = project.code(program, OLD_STORE_TOKEN="correct-horse")
     told = old[1]["runs"][name]["resumed"]
     assert said == f"{told['state']} {told['outputs']}\n"
