@@ -99,6 +99,7 @@ LIMITED = {
 }
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize("name", LIMITED)
 def test_X2_what_finds_no_place_waits_while_a_worker_is_free(shell, flow, gate, entered, until, name):
     workflow = name.split()[0].removesuffix("s")
@@ -124,6 +125,7 @@ ENOUGH = {
 }
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize("name", ENOUGH)
 def test_X2_what_finds_a_place_runs_at_one_time(shell, flow, gate, entered, until, name):
     run = shell.start("run", "--quiet", "--max-parallelism", "2", *ENOUGH[name], "flow.py", name.split()[0])
@@ -134,6 +136,7 @@ def test_X2_what_finds_a_place_runs_at_one_time(shell, flow, gate, entered, unti
     assert run.returncode == 0
 
 
+@pytest.mark.full
 def test_X2_max_parallelism_of_one_runs_one_after_the_other(shell, flow, gate, entered, until):
     run = shell.start("run", "--quiet", "--json", "--run-id", "a", "--max-parallelism", "1", "flow.py", "nothing")
     gate.wait_for_task()
@@ -180,6 +183,7 @@ def test_nothing_means_nothing(shell, flow, options, workflow):
     assert "and there are 0" in ended.stderr
 
 
+@pytest.mark.full
 def test_a_run_without_a_graphics_processor_is_resumed_where_there_is_one(shell, flow):
     assert (
         shell.promissory("run", "--quiet", "--run-id", "a", "flow.py", "one_of_gpu", CUDA_VISIBLE_DEVICES="").returncode

@@ -82,6 +82,7 @@ def test_J3_a_run_is_paused_unpaused_stopped_and_resumed(shell, going, engine):
     assert (shell.folder / "started").read_text().split() == [str(number) for number in range(3000)]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("engine", ENGINES)
 def test_X8_a_cancelled_run_exits_with_1_and_says_why(shell, going, engine):
     process = going("--engine", engine)
@@ -93,6 +94,7 @@ def test_X8_a_cancelled_run_exits_with_1_and_says_why(shell, going, engine):
     assert "state    CANCELLED (not needed)" in shell.promissory("status", "a").stdout
 
 
+@pytest.mark.full
 def test_X8_runs_and_status_agree_on_what_is_paused(shell, going):
     process = going()
     shell.promissory("pause", "a")
@@ -102,6 +104,7 @@ def test_X8_runs_and_status_agree_on_what_is_paused(shell, going):
     process.communicate(timeout=60)
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize(
     ("command", "said"),
     [("stop", "promissory resume a --store 'other place'"), ("pause", "promissory unpause a --store 'other place'")],
@@ -114,6 +117,7 @@ def test_J3_the_way_on_that_is_said_works_with_another_store(shell, going, comma
     assert said in ended.stderr or "--store" in ended.stderr
 
 
+@pytest.mark.full
 def test_J3_a_stopped_run_can_be_resumed_at_once(shell, going):
     process = going()
     shell.promissory("stop", "a")
@@ -141,6 +145,7 @@ def dead(shell, held, until):
     held.remove()
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize("command", ["pause", "unpause", "stop"])
 def test_J3_a_run_that_has_ended_is_told_nothing(ended, cli, told, command):
     code, out, err = cli(command, "a")
@@ -263,6 +268,7 @@ def test_J7_every_command_works_on_an_exported_run(exported, cli, shell):
     assert (resumed.returncode, resumed.stdout) == (0, "5\n")
 
 
+@pytest.mark.full
 def test_J7_an_exported_run_is_resumed_in_another_folder_without_the_authors_file(exported, shell, tmp_path):
     shutil.move(shell.folder / exported, tmp_path / "moved")
     (shell.folder / "nodes.py").unlink()
@@ -272,6 +278,7 @@ def test_J7_an_exported_run_is_resumed_in_another_folder_without_the_authors_fil
     assert (resumed.returncode, resumed.stdout) == (0, "5\n"), resumed.stderr
 
 
+@pytest.mark.full
 def test_J7_a_run_is_not_exported_over_another_one(shell, failed, told):
     shell.promissory("run", "--store", "other", "--run-id", "a", "--quiet", "nodes.py", "--x", "1")
     done = shell.promissory("export", "a", "other")
@@ -309,6 +316,7 @@ def test_R6_a_rerun_repairs_what_failed(shell, failed):
     assert (done.returncode, done.stdout) == (0, "5\n")
 
 
+@pytest.mark.full
 def test_R6_a_rerun_that_fails_exits_with_1_and_can_be_resumed(shell, failed):
     done = shell.promissory("rerun", "--quiet", "--run-id", "b", "--from", "main/down/down/step", "a")
     assert done.returncode == 1

@@ -59,6 +59,7 @@ def test_X10_exit_code_1_if_a_body_calls_sys_exit(shell, flow):
     assert "sys.exit(7)" in ended.stderr
 
 
+@pytest.mark.full(keep=3)
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -84,6 +85,7 @@ def test_exit_code_2_of_a_wrong_use(shell, flow, arguments):
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize("command", ["run", "compile", "check", "show"])
 def test_exit_code_3_of_what_does_not_compile(shell, flow, command):
     shell.write("wrong.py", FLOW + '\n    @workflow\n    def wrong() -> int:\n        return inc("x")\n')
@@ -130,6 +132,7 @@ def test_version(shell):
     assert ended.stdout.startswith("promissory, version ")
 
 
+@pytest.mark.full(keep=2)
 @pytest.mark.parametrize(
     "command",
     [

@@ -55,6 +55,7 @@ def test_X10_ctrl_c_says_a_command_that_works(shell, interrupt):
     assert "first here" not in ended.stderr, "what was done before is kept"
 
 
+@pytest.mark.full
 def test_X10_ctrl_c_says_a_command_that_works_with_another_store(shell, interrupt):
     _, _, err = interrupt("run", "--store", "other place", "--run-id", "a", "held.py")
     ended = shell.promissory(*_command_in(err))
@@ -87,6 +88,7 @@ def test_X10_ctrl_c_is_no_failure_of_the_node(interrupt, cli):
     assert "FAILED" not in cli("status", "--nodes", "a")[1]
 
 
+@pytest.mark.full
 def test_X10_ctrl_c_again_after_a_resume(shell, held, interrupt):
     process = shell.start("run", "--run-id", "a", "held.py")
     held.wait_for_task()

@@ -161,6 +161,7 @@ def command(request):
     return request.param
 
 
+@pytest.mark.full(keep=4)
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "newer"])
 def test_T1_a_plan_that_is_no_good_is_refused_with_the_offset_and_imports_nothing(shell, plan, told, command, damage):
     data = plan.read_bytes()

@@ -50,6 +50,7 @@ def test_J1_resume_after_kill_goes_on_and_repeats_nothing(shell, running, held):
     assert "first here" not in ended.stderr
 
 
+@pytest.mark.full
 def test_resume_from_another_folder(shell, running, held):
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
@@ -79,6 +80,7 @@ def test_J3_resume_take_over_wins_and_the_other_executor_stops(shell, running, h
     assert shell.promissory("resume", "a").stdout == "20\n"
 
 
+@pytest.mark.full
 def test_resume_of_a_failed_run_fails_again_while_nothing_is_repaired(shell, failed):
     ended = shell.promissory("resume", "a")
     assert (ended.returncode, ended.stdout) == (1, "")
@@ -124,6 +126,7 @@ def test_R6_status_tells_what_changed(shell, failed, cli):
     assert "changed  flow:second runs newer code" in cli("status", "a")[1]
 
 
+@pytest.mark.full
 def test_R6_resume_strict_code_refuses_a_change(shell, failed, told):
     shell.write("flow.py", REPAIRED)
     ended = shell.promissory("resume", "--strict-code", "a")
@@ -146,6 +149,7 @@ def test_R6_resume_refuses_another_interface(shell, failed, told):
     assert "second(x: int) -> int became flow:second(x: str) -> int" in told(ended.stderr)
 
 
+@pytest.mark.full
 def test_resume_with_the_file_where_it_is_now(shell, failed):
     failed.unlink()
     shell.write("moved/flow.py", REPAIRED)
@@ -160,6 +164,7 @@ def test_resume_without_the_moved_file_runs_the_source_that_the_run_began_with(s
     assert "main/second failed: ValueError: no pears" in ended.stderr
 
 
+@pytest.mark.full
 def test_resume_of_a_file_that_breaks_at_import(shell, failed):
     shell.write("flow.py", "def f(:\n")
     ended = shell.promissory("resume", "a")
@@ -168,6 +173,7 @@ def test_resume_of_a_file_that_breaks_at_import(shell, failed):
     assert "executor/" not in ended.stderr
 
 
+@pytest.mark.full
 def test_resume_of_a_file_that_exits_at_import_is_no_success(shell, failed):
     shell.write("flow.py", "raise SystemExit(0)\n")
     ended = shell.promissory("resume", "a")

@@ -58,6 +58,7 @@ CASES = [
 ]
 
 
+@pytest.mark.full(keep=8)
 @pytest.mark.parametrize(("name", "type", "arguments", "shown"), CASES, ids=[case[0] for case in CASES])
 def test_run_takes_an_option_of_type(cli, shell, name, type, arguments, shown):
     shell.write("flow.py", FLOW + ONE.format(name=name, type=type))

@@ -127,6 +127,7 @@ def test_A5_a_file_and_its_module_give_the_same_plan(cli, shell, package):
     assert (shell.folder / "a.plan").read_bytes() == (shell.folder / "b.plan").read_bytes()
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize("name", ["jobs/__init__.py", "jobs"])
 def test_run_of_a_package_itself(shell, name):
     shell.write("jobs/__init__.py", FLOW)
@@ -157,6 +158,7 @@ def test_run_of_a_plan_whose_code_is_not_there_fails_and_says_what_is_missing(sh
     assert "flow" in ended.stderr
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize("source", ["raise SystemExit(0)", "1 / 0", "def f(:"], ids=["exits", "raises", "syntax"])
 def test_run_of_a_plan_whose_code_breaks_at_import_fails_and_says_so(shell, source):
     shell.write("flow.py", FLOW)
@@ -190,6 +192,7 @@ def test_run_of_a_file_that_is_neither_python_nor_a_plan(cli, shell, told):
     assert "there is no file" not in told(err), "the file is there"
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize("name", ["planner", "executor", "typesys"])
 def test_run_of_a_file_beside_one_of_the_name_of_a_floor(shell, name):
     shell.write("flow.py", f"    from {name} import STEP\n" + FLOW.replace("x + 1", "x + STEP"))
@@ -198,6 +201,7 @@ def test_run_of_a_file_beside_one_of_the_name_of_a_floor(shell, name):
     assert (ended.returncode, ended.stdout) == (0, "6\n"), ended.stderr
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize("name", ["planner", "executor", "typesys"])
 def test_run_of_a_file_of_the_name_of_a_floor(shell, name):
     shell.write(f"{name}.py", FLOW)
@@ -235,6 +239,7 @@ BROKEN = [
 ]
 
 
+@pytest.mark.full(keep=2)
 @pytest.mark.parametrize(("source", "said"), [case[1:] for case in BROKEN], ids=[case[0] for case in BROKEN])
 def test_run_of_a_module_that_breaks_tells_its_own_lines_only(shell, source, said):
     shell.write("flow.py", source)

@@ -67,6 +67,7 @@ def test_A11_a_file_elsewhere_with_what_is_beside_it(shell, runs):
     assert runs() == ["SUCCEEDED"]
 
 
+@pytest.mark.full
 def test_A11_a_file_in_a_package_and_a_module_by_name(shell, runs):
     shell.write("there/pkg/__init__.py", "")
     shell.write("there/pkg/words.py", "WORD = 'package'\n")
@@ -98,6 +99,7 @@ def test_A10_a_file_without_a_main_guard(shell, runs):
     assert runs() == ["SUCCEEDED", "SUCCEEDED"]
 
 
+@pytest.mark.full
 def test_R6_a_resume_of_a_file_without_a_main_guard_starts_no_other_run(shell, runs):
     fragile = FLOW.replace("return x + 1", "assert os.path.exists('repaired')\n    return x + 1")
     shell.write(

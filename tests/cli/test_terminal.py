@@ -121,6 +121,7 @@ def test_runs_at_a_terminal_draws_a_table(at_terminal, shell, flow):
     assert "SUCCEEDED" in shown
 
 
+@pytest.mark.full
 def test_status_at_a_terminal_draws_tables(at_terminal, shell, flow):
     shell.promissory("run", "--run-id", "a", "flow.py", "table")
     code, shown, _ = at_terminal("status", "--nodes", "a")
@@ -128,6 +129,7 @@ def test_status_at_a_terminal_draws_tables(at_terminal, shell, flow):
     assert "main/rows" in shown
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize(
     "arguments", [["flow.py", "long_text"], ["--json", "flow.py", "table", "--n", "20000"]], ids=["text", "json"]
 )

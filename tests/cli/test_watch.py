@@ -201,6 +201,7 @@ def test_status_watch_looks_on_until_the_run_has_ended(running, piped, gate):
     assert ended(run) == (0, "")
 
 
+@pytest.mark.full
 def test_status_watch_says_nothing_twice(running, piped, gate):
     running("one")
     _, shown = piped("status", "--watch", "a")
@@ -210,6 +211,7 @@ def test_status_watch_says_nothing_twice(running, piped, gate):
     assert len(set(lines)) == len(lines)
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize(("engine", "worker"), [("processes", "process-1-1"), ("threads", "thread-1-1")])
 def test_status_watch_at_a_terminal_shows_who_runs_what(running, at_terminal, gate, engine, worker):
     running("one", "--engine", engine)
@@ -224,6 +226,7 @@ def test_status_watch_at_a_terminal_shows_who_runs_what(running, at_terminal, ga
     assert shown.raw.rfind("\x1b[?25h") >= shown.raw.rfind("\x1b[?25l"), "the cursor is visible again"
 
 
+@pytest.mark.full
 def test_status_watch_shows_the_whole_path_of_what_runs_in_a_dynamic(running, at_terminal, gate):
     running("nested")
     watch, shown = at_terminal("status", "--watch", "a")
@@ -233,6 +236,7 @@ def test_status_watch_shows_the_whole_path_of_what_runs_in_a_dynamic(running, at
     assert ended(watch)[0] == 0
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize("place", ["piped", "at_terminal"])
 def test_status_watch_tells_how_many_wait(running, request, gate, place):
     running("two_places", "--pool", "db=1", "--max-parallelism", "2")
@@ -243,6 +247,7 @@ def test_status_watch_tells_how_many_wait(running, request, gate, place):
     assert ended(watch)[0] == 0
 
 
+@pytest.mark.full
 def test_status_watch_of_a_run_that_fails_tells_so_and_is_no_failure_itself(running, piped, gate):
     run = running("failing")
     watch, shown = piped("status", "--watch", "a")
@@ -254,6 +259,7 @@ def test_status_watch_of_a_run_that_fails_tells_so_and_is_no_failure_itself(runn
     assert ended(run)[0] == 1
 
 
+@pytest.mark.full
 def test_status_watch_ends_when_the_executor_is_killed(running, piped):
     run = running("one")
     watch, shown = piped("status", "--watch", "a")
@@ -265,6 +271,7 @@ def test_status_watch_ends_when_the_executor_is_killed(running, piped):
     assert "state    INTERRUPTED\n" in said
 
 
+@pytest.mark.full
 def test_status_watch_interrupted_lets_the_run_go_on(running, piped, gate):
     run = running("one")
     watch, shown = piped("status", "--watch", "a")
@@ -292,6 +299,7 @@ def test_status_watch_of_no_run(shell, flow):
     assert "there is no run 'nowhere'" in found.stderr
 
 
+@pytest.mark.full
 def test_status_watch_as_json_is_json(running, piped, gate):
     running("one")
     watch, shown = piped("status", "--watch", "--json", "a")
@@ -322,6 +330,7 @@ def test_X5_logs_follow_prints_what_a_body_says_while_it_runs(running, piped, ga
     ]
 
 
+@pytest.mark.full
 def test_X5_logs_follow_of_a_node_prints_its_lines_as_they_are(running, piped, gate):
     running("one")
     logs, shown = piped("logs", "--follow", "a", "main/held")

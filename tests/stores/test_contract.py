@@ -163,6 +163,7 @@ def test_J5_a_listing_shows_at_once_what_somebody_else_wrote_or_removed(place):
         ours.get("a/1")
 
 
+@pytest.mark.full(keep=2)
 def test_J5_what_another_process_wrote_is_seen_at_once(place, project):
     if place.family == "memory":
         pytest.skip("memory is one process's own")
@@ -268,6 +269,7 @@ def race(writers):
     return problems
 
 
+@pytest.mark.full(keep=1)
 def test_J1_of_eight_threads_one_creates_each_of_fifty_keys(place):
     store = place.store()
     won = [[] for _ in range(KEYS)]

@@ -49,6 +49,7 @@ for attempt in range(2):
 """
 
 
+@pytest.mark.full
 def test_T4_credentials_are_nowhere_after_runs_with_failures(cloud, project, faults, credentials):
     project.write("flow.py", SOURCE)
     said = ""

@@ -420,6 +420,7 @@ def test_R6_a_damaged_bundle_is_reported_with_its_key(broken):
         assert "damaged" in said
 
 
+@pytest.mark.full
 def test_R6_a_bundle_that_is_gone_leaves_the_module_missing(broken):
     [path] = (broken / "code").glob("*/*.zip")
     path.unlink()
@@ -427,6 +428,7 @@ def test_R6_a_bundle_that_is_gone_leaves_the_module_missing(broken):
     assert said.startswith("FAILED main/grows/fragile failed: CodeNotFound: cannot import module 'pkg.steps.tasks'")
 
 
+@pytest.mark.full
 def test_R6_what_a_bundle_was_unpacked_to_goes_with_the_process(broken, tmp_path, monkeypatch):
     temporary = tmp_path / "temporary"
     temporary.mkdir()

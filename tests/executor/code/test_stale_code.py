@@ -165,6 +165,7 @@ def test_A11_what_a_closure_uses_of_its_module_is_edited_and_loaded_again(comput
     assert computed(write_module("rates", source.replace("10", "2000")).made(1), x=1) == 2000
 
 
+@pytest.mark.full
 def test_A11_a_constant_that_a_closure_of_a_script_uses_is_edited_between_two_runs(project):
     """Two processes, one store."""
     source = """

@@ -137,6 +137,7 @@ def damage(store, key, how):
         store.put(key, DAMAGE[how](store.get(key)))
 
 
+@pytest.mark.full
 def test_J4_a_run_without_damage_is_whole_and_there_are_only_notes(store):
     findings = list(examine(store, "ill"))
     assert is_whole(findings)

@@ -432,6 +432,7 @@ def test_J1_a_run_with_snapshots_that_dies_at_any_write_of_one_is_as_if_nothing_
     assert number > 3
 
 
+@pytest.mark.full(keep=2)
 @pytest.mark.parametrize("damage", ["gone", "flipped", "cut", "empty"])
 def test_J4_a_snapshot_that_is_gone_or_damaged_costs_a_full_replay_and_nothing_else(
     many_snapshots, damage, new_url, events_of

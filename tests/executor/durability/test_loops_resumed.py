@@ -158,6 +158,7 @@ def wrapped(how, diary, broken):
     }[how]
 
 
+@pytest.mark.full(keep=2)
 @pytest.mark.parametrize("how", ["workflow", "dynamic", "recursion", "map", "map of workflows"])
 def test_S2_wherever_the_loop_is_resume_starts_at_the_iteration_that_failed(store, diary, broken, how):
     target, inputs, result = wrapped(how, diary, broken)
@@ -528,6 +529,7 @@ def test_R5_a_worker_lost_in_an_iteration_is_replaced_and_only_that_iteration_is
     assert noted(diary) == Counter({str(i): 1 + (i == 3) for i in range(6)})
 
 
+@pytest.mark.full
 def test_R5_losing_workers_is_counted_an_iteration(store, diary):
     @task
     def unlucky() -> int:

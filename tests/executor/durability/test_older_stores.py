@@ -146,6 +146,7 @@ def _same(ended, told, diary):
     assert dict(bodies) == told["bodies"]
 
 
+@pytest.mark.full(keep=15)
 @pytest.mark.parametrize("name", [name for name in RUNS if name not in FROM_BUNDLES | OWN_PROCESS])
 def test_R6_an_older_run_is_resumed(old, copied, flows, tmp_path, monkeypatch, name):
     told = old[1]["runs"][name]["resumed"]
@@ -174,6 +175,7 @@ def test_R6_an_older_run_is_resumed_from_its_bundle_alone(old, copied, project, 
     assert said == f"{told['state']} {told['outputs']}\n"
 
 
+@pytest.mark.full(keep=14)
 @pytest.mark.parametrize(
     "name", [name for name in RUNS if RUNS[name].rerun != "" and name not in FROM_BUNDLES | OWN_PROCESS]
 )

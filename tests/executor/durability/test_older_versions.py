@@ -170,6 +170,7 @@ def test_J4_a_snapshot_of_version_1_is_resumed_from(tmp_path):
     assert ran == ["size", 5000]
 
 
+@pytest.mark.full
 def test_J4_a_run_of_version_1_with_a_snapshot_is_exported_and_resumed(tmp_path):
     store, target = Store(f"memory://old-{tmp_path.name}"), Store(f"memory://new-{tmp_path.name}")
     failed(store, n=5200, max_depth=6000)

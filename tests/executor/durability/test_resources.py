@@ -75,6 +75,7 @@ def test_J3_an_interrupt_counts_and_what_closing_raised_is_added_to_it(store):
     assert resume("closed", store=store, echo=False).result == 1
 
 
+@pytest.mark.full(keep=2)
 @pytest.mark.parametrize("part", ["inbox", "journal", "reuse", "heartbeat", "commits"])
 def test_J3_whichever_part_can_not_be_closed_the_others_are(store, monkeypatch, caplog, part):
     owner = {

@@ -122,6 +122,7 @@ def test_R6_a_run_that_was_interrupted_is_resumed(store):
     assert ran in ([], [0], [1], [0, 1])
 
 
+@pytest.mark.full
 def test_R6_a_run_that_was_killed_before_its_first_segment_begins(store):
     with crash_at("run.manifest-written"), pytest.raises(Crashed):
         run(flow, {"x": 0}, store=store, run_id="same")

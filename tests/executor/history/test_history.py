@@ -117,6 +117,7 @@ def test_X8_a_run_that_nobody_knows_is_not_found(store):
         History(store, "nobody")
 
 
+@pytest.mark.full
 def test_X8_a_deep_run_is_listed_without_pythons_stack(store):
     @dynamic
     def down(n: int) -> int:

@@ -249,6 +249,7 @@ def test_X5_logs_of_an_iteration_print_what_was_said_inside_of_it_alone(memory, 
     ]
 
 
+@pytest.mark.full(keep=3)
 @flows
 def test_R6_a_rerun_begins_at_any_path_that_is_printed_and_gives_the_same(memory, flow):
     ended = run(flow, {"n": 1}, store=memory, echo=False)
@@ -635,6 +636,7 @@ def waiting_elsewhere(project, eventually):
     return process
 
 
+@pytest.mark.full
 def test_G1_the_command_line_answers_gates_in_items_behind_a_loop(project, eventually):
     process = waiting_elsewhere(project, eventually)
     code, output, _ = command(project, "answer", "asks")
@@ -645,6 +647,7 @@ def test_G1_the_command_line_answers_gates_in_items_behind_a_loop(project, event
     assert output.split() == ["[13,", "25]"], errors
 
 
+@pytest.mark.full
 def test_G1_killed_behind_a_loop_the_next_executor_takes_the_answers_of_the_command_line(project, eventually):
     process = waiting_elsewhere(project, eventually)
     process.kill()

@@ -55,12 +55,14 @@ def descend(project, tmp_path):
     return measure
 
 
+@pytest.mark.full
 def test_D4_nested_calls_20000_deep_take_a_KiB_a_level(descend):
     result, size = descend("nested", 20_000)
     assert result == 20_000
     assert size < CONSTANT + 20_000
 
 
+@pytest.mark.full
 def test_D4_tail_calls_20000_deep_take_no_memory_a_level(descend):
     result, size = descend("tail", 20_000)
     assert result == 0

@@ -260,6 +260,7 @@ def _is_linear(found):
     return (fourth - second) <= 2.3 * (second - first)
 
 
+@pytest.mark.full(keep=8)
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("room", [1, 1000])
 def test_D5_the_cost_of_a_frame_is_linear(case, room):

@@ -158,6 +158,7 @@ def test_X6_an_exception_that_cannot_be_pickled_is_told_by_name_and_text(store):
         assert str(error) in str(cause)
 
 
+@pytest.mark.full(keep=3)
 @pytest.mark.parametrize(
     "error",
     [

@@ -735,6 +735,7 @@ def test_G1_answers_come_from_the_command_line(project, eventually):
     assert output.split() == ["35"], errors
 
 
+@pytest.mark.full
 def test_G1_the_command_line_refuses_what_does_not_fit_and_says_what_does(project, eventually):
     process = waiting_run(project, eventually)
     code, _, errors = command(project, "answer", "gated", "age", "old")

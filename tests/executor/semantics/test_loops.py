@@ -293,6 +293,7 @@ def test_R3_a_cached_loop_runs_to_its_end_once_and_gives_its_last_value_from_the
     assert (row.cached, row.iterations) == (True, 0)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("engine", ENGINES)
 def test_S1_ten_thousand_iterations_need_no_stack_and_no_memory_of_their_own(memory, engine):
     @task

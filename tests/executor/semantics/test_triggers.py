@@ -761,7 +761,7 @@ def deep_fall(handled, depth):
     return fall
 
 
-@pytest.mark.full(keep=1)
+@pytest.mark.full
 @pytest.mark.parametrize("handled", [False, True], ids=["unhandled", "handled"])
 def test_X6_a_failure_rises_through_two_thousand_dynamics_in_no_time(tmp_path, handled):
     depth = 2_000
