@@ -17,6 +17,6 @@ def check(value: Any, annotation: Any) -> None:
     >>> check([1, "a"], list[int])
     Traceback (most recent call last):
         ...
-    promissory.typesys.errors.TypeMismatch: [1]: expected int, got str
+    promissory.errors.TypeMismatch: [1]: expected int, got str
     """
     codec_of(annotation).check(value)

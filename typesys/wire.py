@@ -37,7 +37,7 @@ class Codec:
     >>> codec.encode({"a": [1, "2"]})
     Traceback (most recent call last):
         ...
-    promissory.typesys.errors.TypeMismatch: ['a'][1]: expected int, got str
+    promissory.errors.TypeMismatch: ['a'][1]: expected int, got str
     """
 
     type: Type
