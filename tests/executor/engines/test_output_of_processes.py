@@ -146,19 +146,32 @@ def test_X5_what_a_body_says_is_in_its_log_and_is_repeated_with_the_path(store, 
     assert line.endswith("said")
 
 
-def test_X5_output_is_in_the_order_in_which_it_was_said(store):
-    @task
-    def talk(x: int) -> int:
-        for number in range(0, 50, 5):
-            print(number)
-            print(number + 1, file=sys.stderr)
-            os.write(1, b"%d\n" % (number + 2))
-            subprocess.run(["echo", str(number + 3)], check=True)
-            logging.getLogger("mine").error(number + 4)
-        return x
+def test_X5_output_is_in_the_order_in_which_it_was_said(project):
+    """In a process of its own: workers take on the logging of their program, and a test runner has set up its own."""
+    project.write(
+        "ordered.py",
+        """
+        import logging, os, subprocess, sys
+        from promissory import run, task
 
-    (row,) = run(talk, {"x": 1}, store=store, engine="processes", echo=False).nodes()
-    assert said(store, row).split() == [str(number) for number in range(50)]
+        @task
+        def talk(x: int) -> int:
+            for number in range(0, 50, 5):
+                print(number)
+                print(number + 1, file=sys.stderr)
+                os.write(1, b"%d\\n" % (number + 2))
+                subprocess.run(["echo", str(number + 3)], check=True)
+                logging.getLogger("mine").error(number + 4)
+            return x
+
+        if __name__ == "__main__":
+            ended = run(talk, {"x": 1}, engine="processes", echo=False)
+            (row,) = ended.nodes()
+            key, offset, length = row.log
+            print(ended.store.get_range(key, offset, offset + length).decode())
+        """,
+    )
+    assert project.python("ordered.py").split() == [str(number) for number in range(50)]
 
 
 def test_X5_a_c_library_that_keeps_its_text_back_says_it_for_the_body_that_called_it(project):
