@@ -15,6 +15,7 @@ Every error of the libraries leaves this module as an `OSError`; errors that may
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
@@ -191,18 +192,24 @@ class ObjectStore:
 
     def _ask(self, action: Callable[[], T]) -> T:
         """The result of an action. Any error of a library becomes an `OSError` whose class says whether it may pass."""
+        before = sys.exception()
         try:
             return action()
         except Exception as error:
-            raise _as_os_error(error, self._family) from error
+            raise _as_os_error(error, self._family, before) from error
 
 
-def _as_os_error(error: Exception, family: str | None) -> OSError:
+def _as_os_error(error: Exception, family: str | None, before: BaseException | None = None) -> OSError:
     """The meaning of a library's error. It is found by the server's status and code, which stand in the error or in one
-    of its causes, and only then by the error's class."""
+    of its causes, and only then by the error's class.
+
+    Args:
+        before: the exception that was being handled when the request began. Python makes it the context of the error,
+            and its status is the answer to another request.
+    """
     chain: list[BaseException] = []
     one: BaseException | None = error
-    while one is not None and one not in chain:
+    while one is not None and one is not before and one not in chain:
         chain.append(one)
         one = one.__cause__ or one.__context__
     status, code = next((found for found in map(_answer, chain) if found[0]), (0, ""))

@@ -114,6 +114,15 @@ def test_J6_a_creation_that_lost_while_its_connection_broke_is_told_so(cloud, st
     assert store.put_new("a/theirs", b"my nonce") is False
 
 
+def test_J6_a_look_at_what_is_there_already_is_repeated_when_its_connection_breaks(cloud, store, faults):
+    """What the server said of the creation is no answer to the look that follows."""
+    store.put_new("a/theirs", b"their nonce")
+    cloud.proxy.fail_times(faults.Reset(), 2, "GET")
+    assert store.put_new("a/theirs", b"my nonce") is False
+    cloud.proxy.fail_times(faults.Reset(), 2, "GET")
+    assert store.put_new("a/theirs", b"their nonce") is True
+
+
 @pytest.mark.full
 def test_J6_a_large_creation_whose_answer_was_lost_is_known_as_ones_own(on_s3, faults):
     store = on_s3.store()

@@ -82,9 +82,15 @@ workloads.WORKLOADS = tuple(replace(one, result=-1) for one in workloads.WORKLOA
 BODIES_BEGIN_AGAIN = """
 from promissory.executor.history import recovery
 from promissory.executor.protocol.events import DONE
-real = recovery.replay
+real, held = recovery.replay, []
 def forgetful(scheduler, event):
-    if event[0] != DONE:  # what is done is run again
+    while held:
+        known, one = held.pop()
+        if known is scheduler:
+            real(scheduler, one)
+    if event[0] == DONE:  # the last node that is done is run again
+        held.append((scheduler, event))
+    else:
         real(scheduler, event)
 recovery.replay = forgetful
 """
