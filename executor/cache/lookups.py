@@ -131,6 +131,11 @@ class Lookups:
         if len(self._own) > _REMEMBERED:
             self._own.popitem(last=False)
 
+    @property
+    def set_aside(self) -> list[Key]:
+        """The calls that wait for an equal call of this run."""
+        return [key for followers in self._followers.values() for key in followers]
+
     def followers(self, fields: Fields) -> list[Key]:
         """The calls that waited for the outcome of an equal call, which is there now."""
         key = result_key(fields)

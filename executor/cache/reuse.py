@@ -10,7 +10,7 @@ from typing import Any, Final
 from promissory.executor.cache.lookups import FOLLOW, HIT, LATER, LOOK_AGAIN, Found, Lookups
 from promissory.executor.clock import Clock
 from promissory.executor.records.manifest import Manifest
-from promissory.executor.scheduler.calls import Call, Settled
+from promissory.executor.scheduler.calls import Call, Key, Settled
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.planner.plan.format import FuturesHeader, futures_from_bytes, futures_to_bytes
 
@@ -110,6 +110,11 @@ class Reuse:
                     self._to_keep.append(one)
                 if one.futures is None:
                     self._bring_back(one.fields)
+
+    @property
+    def set_aside(self) -> list[Key]:
+        """The calls that wait for an equal call of this run."""
+        return [] if self._lookups is None else self._lookups.set_aside
 
     @property
     def has_to_keep(self) -> bool:

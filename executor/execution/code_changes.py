@@ -11,7 +11,8 @@ from typing import Any
 
 from promissory.executor.code.resolver import Refused, imported
 from promissory.executor.errors import CodeChanged
-from promissory.executor.scheduler.frame import PENDING, Frame
+from promissory.executor.scheduler.frame import Frame
+from promissory.executor.scheduler.node_state import PENDING
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.scheduler.shape_code import ShapeCode
 from promissory.planner.functions.entity import Entity

@@ -13,7 +13,6 @@ from promissory.executor.crash_points import reached
 from promissory.executor.journal.writer import Journal
 from promissory.executor.protocol.events import PAUSED, UNPAUSED
 from promissory.executor.records.inbox import Command
-from promissory.executor.scheduler import gates
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.store.store import Store
 from promissory.typesys.canonical import unpack
@@ -131,7 +130,7 @@ class Commands:
 
     def _answer(self, command: Command) -> None:
         """Give a gate its answer."""
-        waiting = gates.found(self._scheduler, command.gate)
+        waiting = self._scheduler.gate(command.gate)
         if waiting is None:
             _log.warning("an answer to %s by %s is not taken: it does not wait any more", command.gate, command.sender)
             return
@@ -143,4 +142,4 @@ class Commands:
         if not fitting:
             _log.warning("an answer to %s by %s is not taken: it is no %s", waiting.path, command.sender, wanted)
             return
-        gates.answer(self._scheduler, waiting, self._store.put_value(command.value), command.sender)
+        self._scheduler.answered(waiting, self._store.put_value(command.value), command.sender)

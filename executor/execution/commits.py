@@ -16,13 +16,13 @@ from typing import Final, NamedTuple
 from promissory.executor.crash_points import reached
 from promissory.executor.journal.snapshots import drop_snapshot
 from promissory.executor.protocol.events import (
-    DONE,
     EXPANDED,
-    FAILED,
     LOOPED,
+    NODE_DONE,
+    NODE_FAILED,
+    NODE_SKIPPED,
     RESUMED,
     SIGNALLED,
-    SKIPPED,
     SNAPSHOT,
     Event,
     futures_of,
@@ -37,7 +37,7 @@ from promissory.planner.plan.format import futures_from_bytes
 from promissory.planner.plan.model import Value
 
 _OF_THE_SCHEDULER: Final = TOLD - {RESUMED}
-_HELD: Final = frozenset((DONE, EXPANDED, FAILED, LOOPED, SKIPPED, SIGNALLED))
+_HELD: Final = frozenset((NODE_DONE, EXPANDED, NODE_FAILED, LOOPED, NODE_SKIPPED, SIGNALLED))
 """The kinds of events whose nodes may be held back until they are committed."""
 
 
@@ -112,7 +112,7 @@ class Commits:
         """Act on committed events. `holding` are the nodes that are held back until theirs are."""
         for event in events:
             kind = event[0]
-            if kind == DONE and not holding:  # the commonest case, taken first
+            if kind == NODE_DONE and not holding:  # the commonest case, taken first
                 self._back += 1
                 continue
             if kind == SNAPSHOT:

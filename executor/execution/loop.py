@@ -112,7 +112,7 @@ class Execution:
         self._commits = Commits(store, manifest.run_id)
         self._commands = Commands(store, scheduler, self._record, self._beat_now, self._announce)
         self._telling = Telling(scheduler, engine, self._commits, self._commands, on_progress)
-        self._reuse = Reuse(manifest, scheduler, self.clock, self._open_lookups, self._submit)
+        self.reuse = Reuse(manifest, scheduler, self.clock, self._open_lookups, self._submit)
         self._heartbeat: Heartbeat | None = None
 
     # --- from other threads ---
@@ -206,7 +206,7 @@ class Execution:
             told = self._telling.look, self._note_overtaken, self._note_broken
             self._heartbeat = Heartbeat(self.store, run_id, journal.epoch, *told)
             resources.callback(self._heartbeat.close)
-        resources.callback(self._reuse.close)
+        resources.callback(self.reuse.close)
         resources.callback(self._commits.close)
         resources.callback(engine.close)
         resources.callback(journal.close)
@@ -215,7 +215,7 @@ class Execution:
         journal.when_stopped = self.wake
         engine.open(self._setup)
         self._announce()
-        self._reuse.begin_with_replayed()
+        self.reuse.begin_with_replayed()
         try:
             self._carry()
         except KeyboardInterrupt:
@@ -314,7 +314,7 @@ class Execution:
         scheduler = self.scheduler
         if scheduler.sleeping:
             scheduler.wake(self.clock.monotonic())
-        self._reuse.go_on()
+        self.reuse.go_on()
         if scheduler.weighted:  # calls take different numbers of places: keep no more in flight than there are places
             room = self._parallel - scheduler.places_in_use
         else:
@@ -326,7 +326,7 @@ class Execution:
                 self._submit(calls)
                 return
             self._submit([call for call in calls if not call.cached])
-            self._reuse.begin(cached)
+            self.reuse.begin(cached)
             room = self._parallel - scheduler.places_in_use  # outcomes found in the cache made other calls ready
 
     def _submit(self, calls: list[Call]) -> None:
@@ -352,9 +352,9 @@ class Execution:
     def _record(self) -> None:
         scheduler = self.scheduler
         log = scheduler.log
-        if not (log or self._reuse.has_to_keep or scheduler.ended_frames):
+        if not (log or self.reuse.has_to_keep or scheduler.ended_frames):
             return
-        mark = Mark(scheduler.done_nodes, scheduler.nodes, self._reuse.to_keep(), scheduler.ended_frames)
+        mark = Mark(scheduler.done_nodes, scheduler.nodes, self.reuse.to_keep(), scheduler.ended_frames)
         scheduler.log, scheduler.ended_frames = [], []
         if not log:
             self._commits.stands(mark)
@@ -392,7 +392,7 @@ class Execution:
                 apply(scheduler, outcome, self.clock.monotonic(), self.clock.time())
         for frame, index in reversed(unstarted):
             scheduler.returned(frame, index)
-        self._reuse.settle()
+        self.reuse.settle()
 
     def _beat_now(self) -> None:
         if self._heartbeat is not None:

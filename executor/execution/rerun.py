@@ -31,15 +31,15 @@ from promissory.executor.journal.reader import find_end, read_segments
 from promissory.executor.protocol.events import (
     CHOSEN,
     COLLAPSED,
-    DONE,
     EXPANDED,
-    FAILED,
     ITEMS,
     LOOPED,
+    NODE_DONE,
+    NODE_FAILED,
+    NODE_SKIPPED,
     OPENED,
     OPENING,
     SIGNALLED,
-    SKIPPED,
     Event,
     begins_iteration,
     meta_of,
@@ -52,7 +52,9 @@ from promissory.executor.store.keys import run_key
 from promissory.executor.store.probe import probe
 from promissory.executor.store.store import Store
 
-_TAKEN: Final = frozenset((DONE, EXPANDED, OPENED, FAILED, COLLAPSED, LOOPED, SKIPPED, CHOSEN, ITEMS, SIGNALLED))
+_TAKEN: Final = frozenset(
+    (NODE_DONE, EXPANDED, OPENED, NODE_FAILED, COLLAPSED, LOOPED, NODE_SKIPPED, CHOSEN, ITEMS, SIGNALLED)
+)
 
 
 @dataclass(frozen=True, slots=True)

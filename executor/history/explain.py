@@ -15,9 +15,9 @@ from promissory.executor.cache.entries import Entry, at_work, entries
 from promissory.executor.errors import DoesNotFit, JournalError
 from promissory.executor.history.history import History, NodeRow
 from promissory.executor.journal.reader import find_end, read_segments
-from promissory.executor.protocol.events import DONE, EXPANDED, FAILED, SIGNALLED
+from promissory.executor.protocol.events import EXPANDED, NODE_DONE, NODE_FAILED, SIGNALLED
 from promissory.executor.scheduler.cache_key import Fields, fields_of, result_key
-from promissory.executor.scheduler.frame import PENDING
+from promissory.executor.scheduler.node_state import PENDING
 from promissory.executor.scheduler.replay import TOLD, replay
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.store.keys import segment_key
@@ -208,7 +208,7 @@ def _fields(store: Store, history: History, frame: int, index: int) -> tuple[Fie
     scheduler.open_root(history.plan, tuple(manifest.inputs[p.name] for p in history.plan.inputs))
     for segment, _ in read_segments(store, manifest.run_id, 0, find_end(store, manifest.run_id)):
         for event in segment.events:
-            if event[0] in (DONE, EXPANDED, FAILED, SIGNALLED) and event[1:3] == (frame, index):
+            if event[0] in (NODE_DONE, EXPANDED, NODE_FAILED, SIGNALLED) and event[1:3] == (frame, index):
                 break
             if event[0] in TOLD:
                 try:

@@ -18,7 +18,7 @@ from promissory.executor.protocol.events import Meta
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.identity import node_identity
 from promissory.executor.scheduler.calls import Key
-from promissory.executor.scheduler.frame import ENDED as ENDED_STATES
+from promissory.executor.scheduler.node_state import ENDED as ENDED_STATES
 from promissory.executor.store.keys import futures_key
 from promissory.planner.errors import PlanFormatError
 from promissory.planner.plan.format import futures_from_bytes, plan_from_bytes

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from promissory.executor.scheduler.frame import CANCELLED, DONE, FAILED, OPEN, PENDING, SKIPPED, UPSTREAM_FAILED, Frame
+from promissory.executor.scheduler.frame import Frame
+from promissory.executor.scheduler.node_state import CANCELLED, DONE, FAILED, OPEN, PENDING, SKIPPED, UPSTREAM_FAILED
 from promissory.planner.plan.model import CALL, GATE, KIND_NAMES, MAP
 from promissory.planner.plan.specs import Gate
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from promissory.executor.history.history import History
     from promissory.executor.protocol.events import Meta
 
-_NAMES: Final = {
+_NAMES: Final[dict[int, str]] = {
     DONE: "SUCCEEDED",
     FAILED: "FAILED",
     UPSTREAM_FAILED: "UPSTREAM_FAILED",

@@ -13,14 +13,14 @@ from promissory.executor.journal.reader import find_end, read_segments
 from promissory.executor.protocol.events import (
     CODE,
     ENDED,
-    FAILED,
     ITEMS,
+    NODE_FAILED,
+    NODE_SKIPPED,
     OPENING,
     PAUSED,
     RESUMED,
     RETRIED,
     SIGNALLED,
-    SKIPPED,
     STOPPED_BY,
     UNPAUSED,
     Event,
@@ -35,9 +35,9 @@ from promissory.executor.records.heartbeat import Beat, read_beat
 from promissory.executor.records.manifest import Manifest, read_manifest, read_plan
 from promissory.executor.scheduler.calls import Key
 from promissory.executor.scheduler.event_fit import refuse_misfit
-from promissory.executor.scheduler.frame import FAILED as FAILED_STATE
 from promissory.executor.scheduler.frame import Frame
 from promissory.executor.scheduler.frame_failure import tell_above
+from promissory.executor.scheduler.node_state import FAILED as FAILED_STATE
 from promissory.executor.scheduler.replay import TOLD, replay
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.store.keys import segment_key
@@ -51,9 +51,9 @@ class _Watched(Scheduler):
 
     last: Frame | None = None
 
-    def open(self, frame: Frame) -> None:
+    def add_frame(self, frame: Frame) -> None:
         self.last = frame
-        super().open(frame)
+        super().add_frame(frame)
 
 
 class Record:
@@ -171,19 +171,23 @@ class Record:
     def _note(self, event: Event, key: Key) -> None:
         """Note facts of an event that the scheduler does not remember."""
         kind, meta = event[0], meta_of(event)
-        if kind == FAILED:
-            self.failed[key] = (Failure.from_tree(event[3]), event[4])
+        if kind == NODE_FAILED:
+            _, _, _, failure, tried = event
+            self.failed[key] = (Failure.from_tree(failure), tried)
         elif kind == RETRIED:
-            self._note_try(key, Failure.from_tree(event[3]), event[4])
-        elif kind in (SKIPPED, STOPPED_BY):
-            self.reasons[key] = event[3]
+            _, _, _, failure, tried, _, _ = event
+            self._note_try(key, Failure.from_tree(failure), tried)
+        elif kind in (NODE_SKIPPED, STOPPED_BY):
+            _, _, _, reason, _ = event
+            self.reasons[key] = reason
             if kind == STOPPED_BY:
-                self.stopped[key] = event[3]
+                self.stopped[key] = reason
         elif kind == ITEMS:
-            self._totals[key] = sum(count for count, _ in event[3])
+            _, _, _, chunks, _ = event
+            self._totals[key] = sum(count for count, _ in chunks)
         frame = self.opened[key[0]]
         is_remembered = self._wants_items or frame.part is None
-        if meta is not None and kind not in (FAILED, RETRIED) and is_remembered:
+        if meta is not None and kind not in (NODE_FAILED, RETRIED) and is_remembered:
             self.metas[key] = tuple(meta)
         if meta is not None and meta[2]:
             if is_remembered:
@@ -191,8 +195,11 @@ class Record:
             if frame.part is not None:
                 of_map = self.parents[frame.id]
                 self.spent[of_map] = self.spent.get(of_map, 0) + meta[1]
-        if kind == SIGNALLED and event[4].get("next"):
-            self.sent.setdefault(key, []).extend(node for _, _, node in event[4]["next"] if node >= 0)
+        if kind == SIGNALLED:
+            _, _, _, _, asked, _, _ = event
+            targets = [node for _, _, node in asked.get("next", ()) if node >= 0]
+            if targets:
+                self.sent.setdefault(key, []).extend(targets)
         futures = futures_of(event)
         if futures is not None:
             self.emitted[*key, self.iterations.get(key, 0)] = futures

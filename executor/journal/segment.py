@@ -8,7 +8,7 @@ from typing import Final
 from promissory.executor.errors import JournalError
 from promissory.executor.protocol import decoding as fields
 from promissory.executor.protocol.event_decoding import spread
-from promissory.executor.protocol.events import FAILED, RETRIED, SNAPSHOT, Event, compact, with_names_of_today
+from promissory.executor.protocol.events import NODE_FAILED, RETRIED, SNAPSHOT, Event, compact, with_names_of_today
 from promissory.typesys.canonical import digest, is_cut_short, pack, seal, unpack_canonical, unseal
 from promissory.typesys.errors import FormatError
 
@@ -19,7 +19,7 @@ _OF_ANY_NAMES: Final = 3
 """The version of segments that hold no name of a class."""
 NO_SNAPSHOT: Final = -1
 GENESIS: Final = bytes(32)
-_WITH_NAMES: Final = frozenset((FAILED, RETRIED, SNAPSHOT))
+_WITH_NAMES: Final = frozenset((NODE_FAILED, RETRIED, SNAPSHOT))
 
 
 @dataclass(frozen=True, slots=True)

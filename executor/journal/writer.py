@@ -30,7 +30,7 @@ from promissory.executor.journal.segment import (
     segment_from_bytes,
     segment_to_bytes,
 )
-from promissory.executor.protocol.events import DONE, SNAPSHOT, Event, futures_of, values_of
+from promissory.executor.protocol.events import NODE_DONE, SNAPSHOT, Event, futures_of, values_of
 from promissory.executor.store.keys import segment_key
 from promissory.executor.store.store import Store
 from promissory.planner.plan.model import Value
@@ -116,7 +116,7 @@ class Journal:
         """Take events; they are committed soon. Raises the error that stopped the committing thread."""
         size = 0
         for event in events:
-            if event[0] == DONE:
+            if event[0] == NODE_DONE:
                 value = event[3]
                 size += len(value) + 16 if value.__class__ is bytes else 64
             else:
@@ -248,7 +248,7 @@ class Journal:
 
     def _write(self, events: tuple[Event, ...]) -> None:
         if self._durable:
-            named = [event for event in events if event[0] != DONE or event[3].__class__ is not bytes]
+            named = [event for event in events if event[0] != NODE_DONE or event[3].__class__ is not bytes]
             self._store.sync(list(dict.fromkeys(key for event in named for key in keys_named(self._run_id, event))))
             reached("journal.objects-synced")
         if self._next and self._store.is_near and not self._store.exists(segment_key(self._run_id, self._next - 1)):

@@ -14,20 +14,20 @@ from promissory.executor.protocol.events import (
     CHOSEN,
     CODE,
     COLLAPSED,
-    DONE,
     DONE_ROW,
     ENDED,
     EXPANDED,
-    FAILED,
     GATED,
     ITEMS,
     LOOPED,
+    NODE_DONE,
+    NODE_FAILED,
+    NODE_SKIPPED,
     OPENED,
     PAUSED,
     RESUMED,
     RETRIED,
     SIGNALLED,
-    SKIPPED,
     SNAPSHOT,
     STOPPED_BY,
     UNPAUSED,
@@ -50,13 +50,13 @@ def spread(trees: Any) -> Iterator[Event]:
                 if started.__class__ is not int or duration.__class__ is not int:
                     raise ValueError("a time that is no whole number")
                 yield (
-                    DONE,
+                    NODE_DONE,
                     frame,
                     first + offset,
                     value if value.__class__ is bytes else fields.value(value),
                     (started, duration, worker, 1, None),
                 )
-        elif kind.__class__ is int and kind in _CHECKED:
+        elif isinstance(kind, int) and kind.__class__ is not bool and kind in _CHECKED:
             yield _CHECKED[kind](tree)
         else:
             raise ValueError(f"an event of the unknown kind {fields.shown(kind)}")
@@ -64,7 +64,7 @@ def spread(trees: Any) -> Iterator[Event]:
 
 def _done(tree: list[Any]) -> Event:
     _, frame, index, value, meta = fields.items(tree, 5)
-    return DONE, fields.count(frame), fields.count(index), fields.value(value), _meta(meta)
+    return NODE_DONE, fields.count(frame), fields.count(index), fields.value(value), _meta(meta)
 
 
 def _expanded(tree: list[Any]) -> Event:
@@ -91,7 +91,7 @@ def _opened(tree: list[Any]) -> Event:
 
 def _failed(tree: list[Any]) -> Event:
     _, frame, index, failure, meta = fields.items(tree, 5)
-    return FAILED, fields.count(frame), fields.count(index), _failure(failure), _meta(meta)
+    return NODE_FAILED, fields.count(frame), fields.count(index), _failure(failure), _meta(meta)
 
 
 def _retried(tree: list[Any]) -> Event:
@@ -259,10 +259,10 @@ def _failure(tree: Any) -> list[Any]:
 
 
 _CHECKED: Final[dict[int, Callable[[list[Any]], Event]]] = {
-    DONE: _done,
+    NODE_DONE: _done,
     EXPANDED: _expanded,
     OPENED: _opened,
-    FAILED: _failed,
+    NODE_FAILED: _failed,
     RETRIED: _retried,
     RESUMED: _resumed,
     CODE: _code,
@@ -271,7 +271,7 @@ _CHECKED: Final[dict[int, Callable[[list[Any]], Event]]] = {
     PAUSED: _paused,
     UNPAUSED: _unpaused,
     LOOPED: _looped,
-    SKIPPED: _reasoned,
+    NODE_SKIPPED: _reasoned,
     STOPPED_BY: _reasoned,
     CHOSEN: _chosen,
     ITEMS: _items,

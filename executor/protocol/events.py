@@ -7,12 +7,12 @@ length)``. The attempt is 0 if a cached outcome was taken, so that no body began
 ============== ===================================================================================================
 kind           fields
 ============== ===================================================================================================
-DONE           frame, index, value, meta
+NODE_DONE      frame, index, value, meta
 DONE_ROW       frame, first index, [value], [started], [duration], worker: neighbours of one frame without logs, first
                attempts
 EXPANDED       frame of the dynamic node, index, id of the frame opened, futures file, whether it is one iteration, meta
 OPENED         frame, index, id of the frame opened: a nested plan, a map's next chunk, a fallback
-FAILED         frame, index, failure, meta
+NODE_FAILED    frame, index, failure, meta
 RESUMED        epoch, host, pid, limits, time: an executor began to work on the run, the first one too
 CODE           name of a callable, old digest, new digest: changed since the run began
 ENDED          state, reason, outputs by name
@@ -22,7 +22,7 @@ RETRIED        frame, index, failure, meta, delay in s, when it is over (s since
 PAUSED         reason, time: nothing new starts
 UNPAUSED       time
 LOOPED         frame, index, iteration that ended, payload, meta: its next iteration follows
-SKIPPED        frame, index, reason, meta
+NODE_SKIPPED   frame, index, reason, meta
 STOPPED_BY     frame, index, reason, meta: a task cancelled the run
 CHOSEN         frame of the branch, index, arm or -1, id of the frame opened or -1, meta
 ITEMS          frame of the map, index, [count, [part of each list]] of each chunk, meta
@@ -36,37 +36,84 @@ SIGNALLED      frame, index, outcome ([kind, payload]), the body's requests of i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from enum import IntEnum
 from typing import Any, Final
 
 from promissory.executor.protocol import decoding as fields
 from promissory.planner.plan.model import Value
 from promissory.typesys.older_names import name_today
 
-(
-    DONE,
-    DONE_ROW,
-    EXPANDED,
-    OPENED,
-    FAILED,
-    RESUMED,
-    CODE,
-    ENDED,
-    SNAPSHOT,
-    RETRIED,
-    PAUSED,
-    UNPAUSED,
-    LOOPED,
-    SKIPPED,
-    STOPPED_BY,
-    CHOSEN,
-    ITEMS,
-    GATED,
-    COLLAPSED,
-    SIGNALLED,
-) = range(20)
+
+class EventKind(IntEnum):
+    """The kinds of events. Their numbers stand in journals."""
+
+    NODE_DONE = 0
+    DONE_ROW = 1
+    EXPANDED = 2
+    OPENED = 3
+    NODE_FAILED = 4
+    RESUMED = 5
+    CODE = 6
+    ENDED = 7
+    SNAPSHOT = 8
+    RETRIED = 9
+    PAUSED = 10
+    UNPAUSED = 11
+    LOOPED = 12
+    NODE_SKIPPED = 13
+    STOPPED_BY = 14
+    CHOSEN = 15
+    ITEMS = 16
+    GATED = 17
+    COLLAPSED = 18
+    SIGNALLED = 19
+
+
+NODE_DONE: Final = EventKind.NODE_DONE
+DONE_ROW: Final = EventKind.DONE_ROW
+EXPANDED: Final = EventKind.EXPANDED
+OPENED: Final = EventKind.OPENED
+NODE_FAILED: Final = EventKind.NODE_FAILED
+RESUMED: Final = EventKind.RESUMED
+CODE: Final = EventKind.CODE
+ENDED: Final = EventKind.ENDED
+SNAPSHOT: Final = EventKind.SNAPSHOT
+RETRIED: Final = EventKind.RETRIED
+PAUSED: Final = EventKind.PAUSED
+UNPAUSED: Final = EventKind.UNPAUSED
+LOOPED: Final = EventKind.LOOPED
+NODE_SKIPPED: Final = EventKind.NODE_SKIPPED
+STOPPED_BY: Final = EventKind.STOPPED_BY
+CHOSEN: Final = EventKind.CHOSEN
+ITEMS: Final = EventKind.ITEMS
+GATED: Final = EventKind.GATED
+COLLAPSED: Final = EventKind.COLLAPSED
+SIGNALLED: Final = EventKind.SIGNALLED
+
+OF_NODES: Final = frozenset(
+    (
+        NODE_DONE,
+        EXPANDED,
+        OPENED,
+        NODE_FAILED,
+        RETRIED,
+        LOOPED,
+        NODE_SKIPPED,
+        STOPPED_BY,
+        CHOSEN,
+        ITEMS,
+        GATED,
+        SIGNALLED,
+    )
+)
+"""The events that tell of a node, whose frame and index are the next two fields."""
 
 Event = tuple[Any, ...]
+"""A kind, and the kind's fields. A plain tuple, taken apart by names where it is read: a run makes one for each node,
+and a `NamedTuple` costs five times as much to make."""
+
 Meta = tuple[int, int, str, int, Any]
+"""When a body began (µs since the run's creation), how long it ran (µs), its worker, attempt and log."""
 
 NO_META: Final[Meta] = (0, 0, "", 1, None)
 
@@ -74,20 +121,22 @@ NO_META: Final[Meta] = (0, 0, "", 1, None)
 def compact(events: Iterable[Event]) -> list[Any]:
     """Events as trees for a segment. Neighbours that are done one after the other become one columnar event.
 
-    >>> compact([(DONE, 1, 4, b"a", (10, 2, "w", 1, None)), (DONE, 1, 5, b"b", (12, 2, "w", 1, None))])
-    [[1, 1, 4, [b'a', b'b'], [10, 12], [2, 2], 'w']]
+    >>> first = (NODE_DONE, 1, 4, b"a", (10, 2, "w", 1, None))
+    >>> [[kind, *row]] = compact([first, (NODE_DONE, 1, 5, b"b", (12, 2, "w", 1, None))])
+    >>> kind.name, row
+    ('DONE_ROW', [1, 4, [b'a', b'b'], [10, 12], [2, 2], 'w'])
     """
     trees: list[Any] = []
     row: list[Any] | None = None
     for event in events:
-        if event[0] != DONE:
+        if event[0] != NODE_DONE:
             row = None
             trees.append(_tree(event))
             continue
         _, frame, index, value, (started, duration, worker, attempt, log) = event
         if log is not None or attempt != 1:
             row = None
-            trees.append([DONE, frame, index, tree_of(value), [started, duration, worker, attempt, log]])
+            trees.append([NODE_DONE, frame, index, tree_of(value), [started, duration, worker, attempt, log]])
         elif row is not None and row[1] == frame and row[6] == worker and row[2] + len(row[3]) == index:
             row[3].append(tree_of(value))
             row[4].append(started)
@@ -103,10 +152,12 @@ def _tree(event: Event) -> list[Any]:
     if kind == SNAPSHOT:
         return [SNAPSHOT, tree_of(event[1])]
     if kind == LOOPED:
-        return [*event[:4], tree_of(event[4]), event[5]]
+        _, frame, index, iteration, payload, meta = event
+        return [LOOPED, frame, index, iteration, tree_of(payload), meta]
     if kind == SIGNALLED:
-        outcome, payload = event[3]
-        return [*event[:3], [outcome, tree_of(payload) if outcome in ("value", "loop") else payload], *event[4:]]
+        _, frame, index, (outcome, payload), asked, child, meta = event
+        told = tree_of(payload) if outcome in ("value", "loop") else payload
+        return [SIGNALLED, frame, index, [outcome, told], asked, child, meta]
     return list(event)
 
 
@@ -118,9 +169,10 @@ def tree_of(value: Value) -> Any:
 def with_names_of_today(event: Event) -> Event:
     """An event whose failure names exception classes of this package as they were called before they had public names,
     with their public names."""
-    if event[0] not in (FAILED, RETRIED):
+    if event[0] not in (NODE_FAILED, RETRIED):
         return event
-    return (*event[:3], failure_with_names_of_today(event[3]), *event[4:])
+    kind, frame, index, failure, *more = event
+    return (kind, frame, index, failure_with_names_of_today(failure), *more)
 
 
 def failure_with_names_of_today(tree: list[Any]) -> list[Any]:
@@ -133,10 +185,11 @@ def failure_with_names_of_today(tree: list[Any]) -> list[Any]:
 def futures_of(event: Event) -> bytes | None:
     """The futures file that an event holds; None if it holds none."""
     if event[0] == EXPANDED:
-        return bytes(event[4])
+        _, _, _, _, data, _, _ = event
+        return bytes(data)
     if event[0] == SIGNALLED:
-        outcome, payload = event[3]
-        return bytes(payload) if outcome == "futures" else event[4].get("futures") if event[5] >= 0 else None
+        _, _, _, (outcome, payload), asked, child, _ = event
+        return bytes(payload) if outcome == "futures" else asked.get("futures") if child >= 0 else None
     return None
 
 
@@ -147,24 +200,31 @@ OPENING: Final = {EXPANDED: 3, OPENED: 3, CHOSEN: 4, SIGNALLED: 5}
 def begins_iteration(event: Event) -> bool:
     """Whether an event begins a node's next iteration, or the frame that the node emitted for it."""
     kind = event[0]
-    return (
-        kind == LOOPED
-        or (kind == EXPANDED and event[5])
-        or (kind == SIGNALLED and (event[3][0] == "loop" or bool(event[4].get("loops"))))
-    )
+    if kind == EXPANDED:
+        _, _, _, _, _, loops, _ = event
+        return bool(loops)
+    if kind == SIGNALLED:
+        _, _, _, (outcome, _), asked, _, _ = event
+        return outcome == "loop" or bool(asked.get("loops"))
+    return bool(kind == LOOPED)
 
 
 def values_of(event: Event) -> Iterator[Value]:
     """The values that an event names, apart from those of its futures file."""
     kind = event[0]
-    if kind == DONE:
-        yield event[3]
+    if kind == NODE_DONE:
+        _, _, _, value, _ = event
+        yield value
     elif kind == LOOPED:
-        yield event[4]
-    elif kind == SIGNALLED and event[3][0] in ("value", "loop"):
-        yield event[3][1]
+        _, _, _, _, payload, _ = event
+        yield payload
+    elif kind == SIGNALLED:
+        _, _, _, (outcome, payload), _, _, _ = event
+        if outcome in ("value", "loop"):
+            yield payload
     elif kind == ITEMS:
-        for _, parts in event[3]:
+        _, _, _, chunks, _ = event
+        for _, parts in chunks:
             yield from map(value_of, parts)
 
 
@@ -175,12 +235,12 @@ def meta_of(event: Event) -> Meta | None:
 
 
 _META_AT: Final = {
-    DONE: 4,
+    NODE_DONE: 4,
     EXPANDED: 6,
-    FAILED: 4,
+    NODE_FAILED: 4,
     RETRIED: 4,
     LOOPED: 5,
-    SKIPPED: 4,
+    NODE_SKIPPED: 4,
     STOPPED_BY: 4,
     CHOSEN: 5,
     ITEMS: 4,

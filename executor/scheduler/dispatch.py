@@ -1,77 +1,82 @@
-"""Dispatch: ready nodes become calls for workers, within the run's capacity and limits. Pure; part of the scheduler."""
+"""Dispatch: ready nodes become calls for workers, within the run's capacity and limits. Pure; part of the state."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from promissory.executor.protocol.events import NO_META
 from promissory.executor.protocol.failure import Failure
-from promissory.executor.scheduler import expansion as opening
-from promissory.executor.scheduler import frame_failure as failing
-from promissory.executor.scheduler import gates
-from promissory.executor.scheduler import maps as mapped
-from promissory.executor.scheduler import propagation as endings
 from promissory.executor.scheduler.admission import PARKED, TOO_WIDE
 from promissory.executor.scheduler.calls import Call, Key
 from promissory.executor.scheduler.capacity import demand_of
-from promissory.executor.scheduler.frame import DONE, OPEN, PENDING, Frame, Repeat
+from promissory.executor.scheduler.consequences import settle, work_off
+from promissory.executor.scheduler.frame import Frame, Repeat
+from promissory.executor.scheduler.kinds import map
+from promissory.executor.scheduler.kinds.table import KINDS
+from promissory.executor.scheduler.node_state import OPEN, PENDING
+from promissory.executor.scheduler.propagation import may_start
 from promissory.executor.scheduler.recursion import may_expand
-from promissory.planner.plan.model import BRANCH, CALL, MAP, MERGE, PLAN, RESCUE
-
-if TYPE_CHECKING:
-    from promissory.executor.scheduler.scheduler import Scheduler
+from promissory.executor.scheduler.state import State
 
 
-def begin_gates(scheduler: Scheduler, now: float, calendar: float) -> None:
+def begin_gates(state: State, now: float, calendar: float) -> None:
     """Begin the gates whose inputs are there.
 
     Args:
         now: of the run's clock.
         calendar: seconds since the epoch.
     """
-    while scheduler.gates_ready and not scheduler.stopping:
-        frame, index = scheduler.gates_ready.pop()
+    while state.gates_ready and not state.stopping:
+        frame, index = state.gates_ready.pop()
         if (
             frame.state(index) == PENDING
-            and frame.id in scheduler.frames
-            and not (scheduler.failing and not endings.may_start(frame, index))
+            and frame.id in state.frames
+            and not (state.failing and not may_start(frame, index))
         ):
-            gates.begin(scheduler, frame, index, now, calendar)
+            begin = KINDS[frame.topology.kind(index)].begin
+            assert begin is not None
+            begin(state, frame, index, now, calendar)
+            work_off(state)
 
 
-def calls_to_start(scheduler: Scheduler, count: int) -> list[Call]:
-    """Calls of at most `count` processors. Nodes that need no worker are begun on the way, and may end the run."""
+def calls_to_start(state: State, count: int, now: float, calendar: float) -> list[Call]:
+    """Calls of at most `count` processors. Nodes that need no worker are begun on the way, and may end the run.
+
+    Args:
+        now: of the run's clock.
+        calendar: seconds since the epoch.
+    """
     calls: list[Call] = []
     too_wide: list[tuple[Frame, int]] = []
-    weighted = scheduler.weighted
-    while scheduler.weighted is weighted and count > 0 and not scheduler.stopping:
-        if scheduler.unsettled and not scheduler.ready:
-            failing.settle(scheduler)
-        if not scheduler.ready or scheduler.dead:
+    weighted = state.weighted
+    while state.weighted is weighted and count > 0 and not state.stopping:
+        if state.unsettled and not state.ready:
+            settle(state)
+        if not state.ready or state.dead:
             break
-        frame, index = scheduler.ready.pop()
-        if not _is_to_start(scheduler, frame, index):
+        frame, index = state.ready.pop()
+        if not _is_to_start(state, frame, index):
             continue
         topology = frame.topology
-        if topology.is_plain(index) and not (scheduler.loops or scheduler.tries):  # most nodes are plain
-            scheduler.begin_call(frame, index, frame.repeat)
+        if topology.is_plain(index) and not (state.loops or state.tries):  # most nodes are plain
+            state.begin_call(frame, index, frame.repeat)
             calls.append(Call(frame, index))
             count -= 1
             continue
-        kind = topology.kind(index)
-        if kind > CALL and kind != BRANCH and kind != MAP:
-            _begin(scheduler, frame, index, kind)
+        begin = KINDS[topology.kind(index)].begin
+        if begin is not None:
+            begin(state, frame, index, now, calendar)
+            if state.agenda:
+                work_off(state)
             continue
         key = (frame.id, index)
-        call, repeat, problem = _call(scheduler, frame, index, key)
+        call, repeat, problem = _call(state, frame, index, key)
         if problem is None and topology.is_governed(index):
             demand = demand_of(topology.policy(index))
-            impossible = scheduler.admission.capacity.never(demand)
+            impossible = state.admission.capacity.never(demand)
             if impossible is None:
-                weight = scheduler.admission.admit(frame, index, demand, count)
+                weight = state.admission.admit(frame, index, demand, count)
                 if weight == TOO_WIDE:
                     too_wide.append((frame, index))
-                    if scheduler.admission.is_patient(len(too_wide)):
+                    if state.admission.is_patient(len(too_wide)):
                         continue
                     break
                 if weight == PARKED:
@@ -80,70 +85,54 @@ def calls_to_start(scheduler: Scheduler, count: int) -> list[Call]:
             else:
                 problem = _never(frame.path_of(index), impossible)
         if problem is not None:
-            scheduler.fail(frame, index, problem, NO_META)
+            state.fail(frame, index, problem, NO_META)
+            work_off(state)
             continue
-        scheduler.begin_call(frame, index, repeat)
+        state.begin_call(frame, index, repeat)
         calls.append(call)
         count -= 1
     if too_wide:
-        scheduler.admission.overtaken += len(calls)
-        scheduler.ready += reversed(too_wide)
+        state.admission.overtaken += len(calls)
+        state.ready += reversed(too_wide)
     return calls
 
 
-def _is_to_start(scheduler: Scheduler, frame: Frame, index: int) -> bool:
+def _is_to_start(state: State, frame: Frame, index: int) -> bool:
     """Whether a node from the stack is still to be started."""
-    state = frame.state(index)
-    if state != PENDING or (frame.id, index) in scheduler.in_flight:
-        if state == OPEN and scheduler.maps and (frame.id, index) in scheduler.maps and frame.id in scheduler.frames:
-            mapped.open_next(scheduler, frame, index)
+    at = frame.state(index)
+    if at != PENDING or (frame.id, index) in state.in_flight:
+        if at == OPEN and state.maps and (frame.id, index) in state.maps and frame.id in state.frames:
+            map.has_room(state, frame, index)
+            work_off(state)
         return False  # the node has begun or ended already, maybe in the journal that was replayed
-    if scheduler.has_dropped and frame.id not in scheduler.frames:
+    if state.has_dropped and frame.id not in state.frames:
         return False
-    return not scheduler.failing or endings.may_start(frame, index)
+    return not state.failing or may_start(frame, index)
 
 
-def _call(scheduler: Scheduler, frame: Frame, index: int, key: Key) -> tuple[Call, Repeat | None, Failure | None]:
+def _call(state: State, frame: Frame, index: int, key: Key) -> tuple[Call, Repeat | None, Failure | None]:
     """A call, the `Repeat` that its expansion will need, and the failure because of which the call must not start."""
     topology, repeat, problem = frame.topology, frame.repeat, None
-    iteration, payload = scheduler.loops[key] if scheduler.loops and key in scheduler.loops else (0, None)
+    iteration, payload = state.loops[key] if state.loops and key in state.loops else (0, None)
     if topology.is_dynamic(index):
-        problem, repeat = may_expand(scheduler.limits, frame, index)
+        problem, repeat = may_expand(state.limits, frame, index)
     if iteration and problem is None:
-        problem = scheduler.limits.iterations(
+        problem = state.limits.iterations(
             iteration, topology.policy(index).max_iterations, topology.callee(index), frame.path_of(index)
         )
-    tries = scheduler.tries.get(key) if scheduler.tries else None
+    tries = state.tries.get(key) if state.tries else None
     attempt, alone = (1, False) if tries is None else (tries.begun + 1, tries.lost > 0)
     if topology.is_governed(index):
         policy = topology.policy(index)
-        cached = policy.cache and key not in scheduler.afresh and (not iteration or topology.is_dynamic(index))
+        cached = policy.cache and key not in state.afresh and (not iteration or topology.is_dynamic(index))
         return Call(frame, index, attempt, policy.timeout, cached, alone, iteration, payload), repeat, problem
-    if scheduler.maps and key in scheduler.maps:
+    if state.maps and key in state.maps:
         return (
-            Call(frame, index, attempt, None, False, alone, joins=tuple(scheduler.maps[key].results)),
+            Call(frame, index, attempt, None, False, alone, joins=tuple(state.maps[key].results)),
             repeat,
             problem,
         )
     return Call(frame, index, attempt, None, False, alone, iteration, payload), repeat, problem
-
-
-def _begin(scheduler: Scheduler, frame: Frame, index: int, kind: int) -> None:
-    """Begin a node that needs no worker."""
-    if kind == PLAN:
-        opening.open_nested(scheduler, frame, index)
-    elif kind == MERGE:
-        value = endings.first_there(frame, index)
-        assert value is not None
-        scheduler.done(frame.id, index, value)
-    else:
-        assert kind == RESCUE
-        source = frame.topology.rescues(index)
-        assert source is not None
-        if frame.state(source) == DONE:
-            scheduler.done(frame.id, index, frame.value(source))
-        else:
-            opening.open_fallback(scheduler, frame, index)
 
 
 def _never(path: str, impossible: str) -> Failure:

@@ -1,60 +1,51 @@
-"""Opening the frames of nested plans, fallbacks, arms and expansions. Pure; part of the scheduler."""
+"""Opening the frames of nested plans, fallbacks, arms and expansions. Pure; part of the state."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from promissory.executor.protocol.events import NO_META, OPENED
 from promissory.executor.protocol.identity import node_identity
-from promissory.executor.scheduler import propagation as endings
-from promissory.executor.scheduler.frame import DONE, OPEN, Frame, Repeat
+from promissory.executor.scheduler import propagation
+from promissory.executor.scheduler.agenda import READY
+from promissory.executor.scheduler.frame import Frame, Repeat
+from promissory.executor.scheduler.node_state import DONE, OPEN
+from promissory.executor.scheduler.state import State
 from promissory.planner.plan.format import FuturesHeader
 from promissory.planner.plan.model import Value
 from promissory.planner.plan.plan import Plan
-from promissory.planner.plan.specs import Rescue
-
-if TYPE_CHECKING:
-    from promissory.executor.scheduler.state import State
 
 
-def open_nested(scheduler: State, frame: Frame, index: int, child: int | None = None) -> None:
-    """Open the frame of a nested plan, if the run may have that many nodes."""
-    topology = frame.topology
-    target = topology.graph.targets[index]
-    problem = scheduler.limits.nodes(scheduler.nodes + len(topology.shape.graphs[target]), frame.path_of(index))
-    if problem is not None and not scheduler.replaying:
-        scheduler.fail(frame, index, problem, NO_META)
+def open_frame(state: State, frame: Frame) -> None:
+    """A frame begins: its nodes that wait for nothing are ready."""
+    topology, parent = frame.topology, frame.parent
+    state.weighted = state.weighted or topology.code.weighted
+    if parent is not None:
+        is_handling = parent.topology.unusual and propagation.handles(parent.topology, frame.slot)
+        frame.exempt = parent.exempt or is_handling
+    if frame.part is None and not frame.loop:
+        state.nodes += topology.count
+    if topology.dormant:
+        frame.mixed = True
+    state.add_frame(frame)
+    if frame.remaining == 0:
+        state.agenda.leave(frame)
         return
-    inputs = []
-    for binding, parameter in zip(topology.plan_inputs[index], topology.shape.graphs[target].inputs, strict=True):
-        value = parameter.default if binding is None else endings.value_for(frame, index, binding, parameter)
-        assert value is not None, "verified plans bind what has no default"
-        inputs.append(value)
-    id = scheduler.new_frame(child)
-    scheduler.log.append((OPENED, frame.id, index, id))
-    open_graph(scheduler, id, frame, index, target, tuple(inputs))
+    if topology.standby:
+        propagation.release_standby(state, frame)
+    if frame.part is not None:
+        state.agenda.append((READY, frame, topology.first[::-1]))
+    elif topology.has_gates:
+        state.make_ready(frame, topology.first)
+    else:
+        state.ready += [(frame, index) for index in topology.first]
 
 
-def open_fallback(scheduler: State, frame: Frame, index: int, child: int | None = None) -> None:
-    """Open the frame of a fallback, which stands in for a node that failed."""
-    spec = frame.topology.graph.specs[index]
-    source = frame.topology.rescues(index)
-    assert isinstance(spec, Rescue) and source is not None and frame.failures is not None
-    error = frame.failures[source].as_value()
-    given = frame.topology.plan_inputs[index]
-    inputs = tuple(error if at < 0 else frame.value(given[at]) for at in spec.takes)
-    id = scheduler.new_frame(child)
-    scheduler.log.append((OPENED, frame.id, index, id))
-    open_graph(scheduler, id, frame, index, spec.graph, inputs)
-
-
-def open_graph(scheduler: State, id: int, frame: Frame, index: int, graph: int, inputs: tuple[Value, ...]) -> None:
+def open_graph(state: State, id: int, frame: Frame, index: int, graph: int, inputs: tuple[Value, ...]) -> None:
     """Open the frame of a graph of the plan that a node is in."""
     topology = frame.topology
-    nested = scheduler.topologies.get(topology.shape, graph, topology.code)
+    nested = state.topologies.get(topology.shape, graph, topology.code)
     frame.set_state(index, OPEN)
-    identity = frame.identity_of(index, scheduler.iteration(frame.id, index))
-    scheduler.open(
+    identity = frame.identity_of(index, state.iteration(frame.id, index))
+    open_frame(
+        state,
         Frame(
             id,
             frame,
@@ -67,12 +58,12 @@ def open_graph(scheduler: State, id: int, frame: Frame, index: int, graph: int, 
             frame.path_of(index),
             frame.repeat,
             frame.nesting,
-        )
+        ),
     )
 
 
 def splice(
-    scheduler: State,
+    state: State,
     id: int,
     frame: Frame,
     index: int,
@@ -88,10 +79,10 @@ def splice(
     callee = topology.callee(index)
     if callee.policy.max_depth is not None:
         nesting = {**(nesting or {}), callee.name: (nesting or {}).get(callee.name, 0) + 1}
-    child = scheduler.topologies.get(plan.shape, 0)
+    child = state.topologies.get(plan.shape, 0)
     inputs = _arguments(frame, index) if child.takes_inputs else ()
     identity = node_identity(header.parent, header.index)
-    path = frame.path_of(index, scheduler.iteration(frame.id, index))
+    path = frame.path_of(index, state.iteration(frame.id, index))
     depth = frame.depth + (callee.kind == "dynamic")
     parent, slot, in_loop = frame, index, loops
     hands_on = (
@@ -104,16 +95,16 @@ def splice(
     )
     if hands_on and topology.outputs == [index] and not topology.keeps_its_place(index) and callee.kind == "dynamic":
         assert frame.parent is not None
-        scheduler.remove_frame(frame)
+        state.remove_frame(frame)
         frame.set_state(index, DONE)
-        scheduler.loops.pop((frame.id, index), None)
-        scheduler.done_nodes += 1
+        state.loops.pop((frame.id, index), None)
+        state.done_nodes += 1
         parent, slot, in_loop = frame.parent, frame.slot, frame.loop
     else:
         frame.set_state(index, OPEN)
     opened = Frame(id, parent, slot, depth, child, plan.literals, inputs, identity, path, repeat, nesting)
     opened.loop, opened.signalled = in_loop, signalled
-    scheduler.open(opened)
+    open_frame(state, opened)
 
 
 def _arguments(frame: Frame, index: int) -> tuple[Value, ...]:
@@ -130,7 +121,7 @@ def _arguments(frame: Frame, index: int) -> tuple[Value, ...]:
             assert parameter.default is not None
             values.append(parameter.default)
         elif topology.fits(binding, parameter.type):
-            values.append(endings.value_for(frame, index, binding, parameter))
+            values.append(propagation.value_for(frame, index, binding, parameter))
         else:
             values.append(b"")
     return tuple(values)

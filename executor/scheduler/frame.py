@@ -44,17 +44,22 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.identity import node_identity
+from promissory.executor.scheduler.node_state import (
+    DONE,
+    ENDED,
+    OPEN,
+    PENDING,
+    SKIPPED,
+    NodeState,
+)
 from promissory.executor.scheduler.topology import Counts, Topology
 from promissory.planner.plan.model import ERROR, Binding, Value, references
 from promissory.planner.plan.node_failure import NodeFailure, failure_bytes
 
-PENDING, DONE, OPEN, FAILED, UPSTREAM_FAILED, SKIPPED, CANCELLED = range(7)
-ENDED: Final = frozenset((DONE, FAILED, UPSTREAM_FAILED, SKIPPED, CANCELLED))
-BADLY: Final = frozenset((FAILED, UPSTREAM_FAILED, CANCELLED))
 _ITEM: Final = 1 << 61
 _ITERATION: Final = 1 << 62
 _SHOWN_AT_ENDS: Final = 3
@@ -70,6 +75,10 @@ class FailedNode(NamedTuple):
     node: int
     failure: Failure
     attempt: int
+
+    def to_tree(self) -> list[Any]:
+        """The failed node as it stands in a snapshot."""
+        return [self.path, self.frame, self.node, self.failure.to_tree(), self.attempt]
 
     def as_value(self) -> bytes:
         """The failure as the value that a handler gets."""
@@ -302,7 +311,7 @@ class Frame:
         self.going = sum(map(self.is_going, range(size))) if topology.standby else 0
         self.mixed = topology.dormant > 0 or any(state != DONE and state in ENDED for state in set(states))
 
-    def failed(self, index: int, failed: FailedNode, state: int) -> None:
+    def failed(self, index: int, failed: FailedNode, state: NodeState) -> None:
         """Note that a node has ended badly."""
         self.set_state(index, state)
         self.mixed = True
@@ -320,7 +329,12 @@ class Frame:
         """The states of all nodes and joints, as they are now."""
         return self.cells[2 * self.topology.size :]
 
-    def set_state(self, index: int, state: int) -> None:
+    def set_states(self, states: bytes) -> None:
+        """The nodes and joints are now in these states."""
+        whole = array("I", list(states)) if isinstance(self.cells, array) else bytearray(states)
+        self.cells[2 * self.topology.size :] = whole  # type: ignore[assignment]
+
+    def set_state(self, index: int, state: NodeState) -> None:
         """A node or joint is now in this state."""
         self.cells[2 * self.topology.size + index] = state
 

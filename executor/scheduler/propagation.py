@@ -1,6 +1,6 @@
 """Propagation of failures, skips and cancellations from a node to its followers and its frame (rules X6, X7, X9).
 
-Pure; part of the scheduler.
+Pure; part of the state.
 
 A failure travels along the edges of its frame: a follower of a failed node fails with that node (UPSTREAM_FAILED),
 unless the follower's trigger admits failure, or the follower stands in for the failed node. A failure that reaches an
@@ -12,14 +12,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-from promissory.executor.protocol.events import Meta
-from promissory.executor.protocol.failure import Failure
-from promissory.executor.scheduler import completion
-from promissory.executor.scheduler import frame_failure as failing
-from promissory.executor.scheduler import maps as mapped
-from promissory.executor.scheduler.frame import (
+from promissory.executor.protocol.events import COLLAPSED
+from promissory.executor.scheduler.agenda import READY
+from promissory.executor.scheduler.frame import FailedNode, Frame
+from promissory.executor.scheduler.node_state import (
     BADLY,
     CANCELLED,
     DONE,
@@ -28,16 +25,13 @@ from promissory.executor.scheduler.frame import (
     PENDING,
     SKIPPED,
     UPSTREAM_FAILED,
-    FailedNode,
-    Frame,
+    NodeState,
 )
+from promissory.executor.scheduler.state import State
 from promissory.executor.scheduler.topology import Topology
 from promissory.planner.plan.model import MERGE, Binding, Parameter, Value
 from promissory.planner.plan.triggers import admits_failure, verdict
 from promissory.typesys.wire import codec_for
-
-if TYPE_CHECKING:
-    from promissory.executor.scheduler.state import State
 
 
 def handles(topology: Topology, index: int, of: int | None = None) -> bool:
@@ -51,99 +45,99 @@ def handles(topology: Topology, index: int, of: int | None = None) -> bool:
 # --- nodes ---
 
 
-def fail(scheduler: State, frame: Frame, index: int, failure: Failure, meta: Meta) -> None:
-    """A node has failed for good by itself."""
-    key = (frame.id, index)
-    failed = FailedNode(frame.exact_path_of(index, scheduler.iteration(*key)), frame.id, index, failure, meta[3])
-    scheduler.note_failed(key, meta)
-    fail_node(scheduler, frame, index, failed)
+def end(
+    state: State,
+    frame: Frame,
+    index: int,
+    to: NodeState,
+    failed: FailedNode | None = None,
+    below: Frame | None = None,
+) -> None:
+    """A node of a frame that is no chunk of a map has ended otherwise than well.
 
-
-def fail_node(scheduler: State, frame: Frame, index: int, failed: FailedNode) -> None:
-    """A node has failed, by itself or because the frame that it stands for has failed."""
-    scheduler.ending.append((frame, index, FAILED, failed))
-    _end_all(scheduler)
-
-
-def end(scheduler: State, frame: Frame, index: int, state: int) -> None:
-    """A node is SKIPPED or CANCELLED."""
-    scheduler.ending.append((frame, index, state, None))
-    _end_all(scheduler)
-
-
-def _end_all(scheduler: State) -> None:
-    """Work off the nodes that end, and the nodes that end because of them, without recursion."""
-    if scheduler.is_ending:
-        return
-    scheduler.is_ending = True
-    try:
-        while scheduler.ending:
-            _end_one(scheduler, *scheduler.ending.popleft())
-    finally:
-        scheduler.is_ending = False
-
-
-def _end_one(scheduler: State, frame: Frame, index: int, state: int, failed: FailedNode | None) -> None:
-    if frame.state(index) in ENDED or frame.id not in scheduler.frames:
+    Args:
+        failed: the failure, of a node that has FAILED.
+        below: the failing frame that the node stands for, if the node fails with it.
+    """
+    if frame.state(index) in ENDED or frame.id not in state.frames:
         return
     key = (frame.id, index)
-    scheduler.waiting.pop(key, None)
-    if state == SKIPPED:
-        scheduler.loops.pop(key, None)
-    if frame.part is not None:
-        mapped.item_ended_badly(scheduler, frame, index, state, failed)
-        return
-    mark(scheduler, frame, index, state, failed)
+    state.waiting.pop(key, None)
+    if to == SKIPPED:
+        state.loops.pop(key, None)
+    mark(state, frame, index, to, failed)
     if frame.topology.graph.on_failure == index:
         return  # the frame has failed already, of the failure that this handler was to handle
-    fallen = [index] if state == FAILED else []
-    _after(scheduler, frame, fallen + spread(scheduler, frame, [index]))
-    if key in scheduler.maps and (state != FAILED or frame.failing is None):
-        mapped.forget(scheduler, frame, index)
+    fallen = [index] if to == FAILED else []
+    fallen += spread(state, frame, [index])
+    if below is not None and not _leads_out(frame, index):
+        state.log.append((COLLAPSED, below.id))
+        state.drop_frame(below)  # the frame of an unhandled failure is kept: a resume retries inside it
+    _go_on(state, frame, fallen)
+    if key in state.maps and (to != FAILED or frame.failing is None):
+        for chunk in state.maps.pop(key).open.values():
+            state.drop_frame(chunk)
 
 
-def mark(scheduler: State, frame: Frame, index: int, state: int, failed: FailedNode | None) -> None:
+def _leads_out(frame: Frame, index: int) -> bool:
+    """Whether a node's failure, with the followers that it brought down, reaches an output or a node without followers.
+
+    A resume tries such a node again.
+    """
+    todo, seen = [index], {index}
+    while todo:
+        one = todo.pop()
+        if is_unhandled(frame, one):
+            return True
+        for follower in (*frame.topology.followers(one), *(frame.more.get(one, ()) if frame.more else ())):
+            if follower not in seen and frame.state(follower) in BADLY:
+                seen.add(follower)
+                todo.append(follower)
+    return False
+
+
+def mark(state: State, frame: Frame, index: int, to: NodeState, failed: FailedNode | None) -> None:
     """A node has ended in this state."""
     if frame.topology.standby and frame.is_going(index):
         frame.going -= 1
     if failed is not None:
-        frame.failed(index, failed, state)
+        frame.failed(index, failed, to)
     else:
-        frame.set_state(index, state)
+        frame.set_state(index, to)
         frame.mixed = True
     if frame.counts(index):
         frame.remaining -= 1
     if frame.failing is not None:
-        failing.look_at(scheduler, frame)
-    if state == SKIPPED:
+        state.look_at(frame)
+    if to == SKIPPED:
         frame.drop_taken(index)  # a failed node keeps its inputs, since a resume may try it again
 
 
-def _after(scheduler: State, frame: Frame, fallen: Iterable[int]) -> None:
+def _go_on(state: State, frame: Frame, fallen: Iterable[int]) -> None:
     """Go on with a frame after some of its nodes have failed, or were skipped or cancelled."""
-    _fail_unhandled(scheduler, frame, fallen)
+    _fail_unhandled(state, frame, fallen)
     if frame.failing is not None:
         return
     if frame.remaining and frame.topology.standby:
-        release_standby(scheduler, frame)
-    if frame.remaining == 0 and frame.id in scheduler.frames:
-        completion.leave(scheduler, frame)
+        release_standby(state, frame)
+    if frame.remaining == 0:
+        state.agenda.leave(frame)
 
 
-def release(scheduler: State, frame: Frame, index: int) -> None:
+def release(state: State, frame: Frame, index: int) -> None:
     """Go on with the followers of a done node, where triggers or failures have a say."""
-    _fail_unhandled(scheduler, frame, spread(scheduler, frame, [index]))
+    _fail_unhandled(state, frame, spread(state, frame, [index]))
 
 
-def _fail_unhandled(scheduler: State, frame: Frame, fallen: Iterable[int]) -> None:
+def _fail_unhandled(state: State, frame: Frame, fallen: Iterable[int]) -> None:
     """Fail a frame because of the first fallen node whose failure nothing in the frame handles."""
     for index in fallen:
         if frame.failing is None and is_unhandled(frame, index):
             assert frame.failures is not None
-            frame_fails(scheduler, frame, frame.failures[index])
+            frame_fails(state, frame, frame.failures[index])
 
 
-def spread(scheduler: State, frame: Frame, ended: list[int], doomed: int | None = None) -> list[int]:
+def spread(state: State, frame: Frame, ended: list[int], doomed: int | None = None) -> list[int]:
     """Go on with the followers of nodes that have ended. Returns the followers that have failed with these nodes.
 
     Args:
@@ -162,7 +156,7 @@ def spread(scheduler: State, frame: Frame, ended: list[int], doomed: int | None 
             if is_bad and not handles(topology, follower, one):
                 cancelled = one != doomed and frame.state(one) == CANCELLED
                 mark(
-                    scheduler,
+                    state,
                     frame,
                     follower,
                     CANCELLED if cancelled else UPSTREAM_FAILED,
@@ -181,16 +175,15 @@ def spread(scheduler: State, frame: Frame, ended: list[int], doomed: int | None 
                 continue
             todo.append(follower)
             if what == "skip":
-                mark(scheduler, frame, follower, SKIPPED, None)
+                mark(state, frame, follower, SKIPPED, None)
             else:
                 cause = _cause_before(frame, follower)
-                mark(scheduler, frame, follower, UPSTREAM_FAILED if cause else CANCELLED, cause)
+                mark(state, frame, follower, UPSTREAM_FAILED if cause else CANCELLED, cause)
                 fallen += [follower] if cause else []
     if frame.part is None:
-        scheduler.make_ready(frame, reversed(ready))
+        state.make_ready(frame, reversed(ready))
     else:
-        for index in reversed(ready):
-            mapped.item_is_ready(scheduler, frame, index)
+        state.agenda.append((READY, frame, ready))
     return fallen
 
 
@@ -258,7 +251,7 @@ def value_for(frame: Frame, index: int, binding: Binding, parameter: Parameter) 
     return parameter.default if parameter.default is not None else codec_for(parameter.type).encode(None)
 
 
-def release_standby(scheduler: State, frame: Frame) -> None:
+def release_standby(state: State, frame: Frame) -> None:
     """Skip the nodes on standby that no task has sent the run to, once no node of the frame runs or could start.
 
     No task of the frame can send the run to these nodes any more, and the nodes that are left wait for them.
@@ -269,36 +262,36 @@ def release_standby(scheduler: State, frame: Frame) -> None:
         index for index in sorted(frame.topology.standby) if frame.state(index) == PENDING and not frame.counts(index)
     ]
     for index in idle:
-        mark(scheduler, frame, index, SKIPPED, None)
+        mark(state, frame, index, SKIPPED, None)
     if idle:
-        _after(scheduler, frame, spread(scheduler, frame, idle))
+        _go_on(state, frame, spread(state, frame, idle))
 
 
 # --- frames ---
 
 
-def frame_fails(scheduler: State, frame: Frame, failed: FailedNode) -> None:
+def frame_fails(state: State, frame: Frame, failed: FailedNode) -> None:
     """Fail a frame in which nothing handles a failure, and the frames above, up to a frame that handles the failure."""
     while frame.failing is None:
         frame.failing, frame.mixed = failed, True
-        failing.begin(scheduler, frame)
+        _begin_to_fail(state, frame)
         parent, slot = frame.parent, frame.slot
         if parent is None:
-            scheduler.failure = scheduler.failure or failed
+            state.failure = state.failure or failed
             return
         if frame.topology.graph.runs_on or parent.part is not None:
             return  # the frame above learns of the failure when this frame has ended
-        if not dooms(scheduler, parent, slot, failed):
+        if not dooms(state, parent, slot, failed):
             return
         frame = parent
 
 
-def dooms(scheduler: State, frame: Frame, index: int, failed: FailedNode) -> bool:
+def dooms(state: State, frame: Frame, index: int, failed: FailedNode) -> bool:
     """Note that a node will fail, since the frame that it stands for fails. Returns whether its own frame fails too."""
     frame.mixed = True
     frame.failures = frame.failures or {}
     frame.failures[index] = failed
-    fallen = spread(scheduler, frame, [], doomed=index)
+    fallen = spread(state, frame, [], doomed=index)
     return any(is_unhandled(frame, one) for one in (index, *fallen))
 
 
@@ -307,6 +300,38 @@ def may_start(frame: Frame, index: int) -> bool:
     return not frame.frozen or frame.exempt or handles(frame.topology, index)
 
 
-def is_of_the_runs_failure(scheduler: State, frame: Frame, index: int) -> bool:
+def is_of_the_runs_failure(state: State, frame: Frame, index: int) -> bool:
     """Whether a node handles a failure of which the run fails; such a node may not end the run otherwise (rule X6)."""
-    return scheduler.failure is not None and (frame.exempt or handles(frame.topology, index))
+    return state.failure is not None and (frame.exempt or handles(frame.topology, index))
+
+
+def _begin_to_fail(state: State, frame: Frame) -> None:
+    """A frame begins to fail."""
+    if not state.failing:
+        state.busy.clear()
+        for id, _ in (*state.in_flight, *state.holding):
+            if id in state.frames:
+                state.begins_to_run(state.frames[id])
+    if frame.parent is not None and frame.id not in state.busy:
+        state.begins_to_run(frame.parent)
+    state.failing[frame.id] = frame
+    topology = frame.topology
+    handling = sorted(
+        (index for index in (*topology.triggers, *topology.fallbacks) if handles(topology, index)), reverse=True
+    )
+    state.cleaning[frame.id] = handling
+    state.look_at(frame)
+    if not topology.graph.runs_on:
+        _freeze(state, frame)
+
+
+def _freeze(state: State, frame: Frame) -> None:
+    """Freeze a frame and all frames below: they start no new node except nodes that handle failures."""
+    todo = [frame]
+    while todo:
+        one = todo.pop()
+        if not one.frozen:
+            one.frozen = True
+            if one.failing is not None:
+                state.look_at(one)
+            todo.extend(one.inside())

@@ -1,4 +1,4 @@
-"""Requests of a body to its run, beside its outcome (rules S4, S5, S7). Pure; part of the scheduler.
+"""Requests of a body to its run, beside its outcome (rules S4, S5, S7). Pure; part of the state.
 
 A body may ask for work before its followers, a jump, an early end of the run, and writes of the channel.
 
@@ -20,22 +20,19 @@ event, so that a replay takes the same node.
 from __future__ import annotations
 
 from collections import deque
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from promissory.executor.protocol.events import SIGNALLED, Meta
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.messages import HAS, LACKS
-from promissory.executor.scheduler import completion
-from promissory.executor.scheduler import expansion as opening
-from promissory.executor.scheduler import propagation as endings
-from promissory.executor.scheduler.frame import DONE, ENDED, PENDING, SKIPPED, Frame, Repeat
+from promissory.executor.scheduler import completion, expansion, propagation
+from promissory.executor.scheduler.agenda import CONCLUDE, END, FOLLOW, ITERATE, READY
+from promissory.executor.scheduler.frame import Frame, Repeat
+from promissory.executor.scheduler.node_state import DONE, ENDED, PENDING, SKIPPED
+from promissory.executor.scheduler.state import State
 from promissory.executor.scheduler.topology import Topology
 from promissory.planner.body.channel import merged
 from promissory.planner.plan.format import futures_from_bytes
-
-if TYPE_CHECKING:
-    from promissory.executor.scheduler.state import State
 
 
 class Refused(Exception):
@@ -43,7 +40,7 @@ class Refused(Exception):
 
 
 def take(
-    scheduler: State,
+    state: State,
     frame: Frame,
     index: int,
     outcome: tuple[str, Any],
@@ -54,13 +51,13 @@ def take(
     at: str,
 ) -> None:
     """A body ended well, with requests: all of them count; if one can't be met, none counts and the attempt fails."""
-    path = frame.path_of(index, scheduler.iteration(frame.id, index))
+    path = frame.path_of(index, state.iteration(frame.id, index))
     try:
-        asked = asked if scheduler.replaying else _looked_up(scheduler, frame, index, asked, path)
-        channel = _written(scheduler.channel, asked)
+        asked = asked if state.replaying else _looked_up(state, frame, index, asked, path)
+        channel = _written(state.channel, asked)
     except (Refused, TypeError) as refusal:
-        scheduler.tries.pop((frame.id, index), None)
-        scheduler.fail(
+        state.tries.pop((frame.id, index), None)
+        state.fail(
             frame,
             index,
             Failure.of_executor("SignalRefused", f"{path}: {refusal}" + (f"\n  at {at}" if at else "")),
@@ -71,19 +68,19 @@ def take(
     calls = outcome[0] == "futures" or any(node < 0 for _, _, node in asked.get("next", ()))
     id = -1
     if data is not None and calls:
-        problem = scheduler.may_splice(futures_from_bytes(data)[0], data, path)
-        if problem is not None and not scheduler.replaying:
-            scheduler.fail(frame, index, problem, meta)
+        problem = state.may_splice(futures_from_bytes(data)[0], data, path)
+        if problem is not None and not state.replaying:
+            state.fail(frame, index, problem, meta)
             return
-        id = scheduler.new_frame(child)
-    scheduler.tries.pop((frame.id, index), None)
-    scheduler.log.append((SIGNALLED, frame.id, index, outcome, asked, id, meta))
-    scheduler.channel = channel
-    scheduler.hold(frame, index, partial(_follow, scheduler, frame, index, outcome, asked, id, repeat))
+        id = state.new_frame(child)
+    state.tries.pop((frame.id, index), None)
+    state.log.append((SIGNALLED, frame.id, index, outcome, asked, id, meta))
+    state.channel = channel
+    state.hold(frame, index, (FOLLOW, frame, index, outcome, asked, id, repeat))
 
 
-def _follow(
-    scheduler: State,
+def follow(
+    state: State,
     frame: Frame,
     index: int,
     outcome: tuple[str, Any],
@@ -91,49 +88,60 @@ def _follow(
     id: int,
     repeat: Repeat | None,
 ) -> None:
-    """Carry out an outcome and its requests, once the node's event stands."""
+    """Carry out the requests of a body, once the node's event stands; the body's own outcome comes after them."""
     if (
         "terminate" in asked
-        and scheduler.terminated is None
-        and not endings.is_of_the_runs_failure(scheduler, frame, index)
+        and state.terminated is None
+        and not propagation.is_of_the_runs_failure(state, frame, index)
     ):
         reason, outputs = asked["terminate"]
-        scheduler.terminated, scheduler.stopping = (reason, outputs), True
+        state.terminated, state.stopping = (reason, outputs), True
     goto = asked.get("goto")
     targets = [(node, position == goto) for position, (_, _, node) in enumerate(asked.get("next", ())) if node >= 0]
     nodes = [node for node, jumps in targets if _send_to(frame, index, node, jumps)]
     if goto is not None:
-        _skip_followers(scheduler, frame, index, asked["next"][goto][2])
+        _skip_followers(state, frame, index, asked["next"][goto][2])
+    state.agenda.append((CONCLUDE, frame, index, outcome, asked, id, repeat))
+    state.agenda.append((READY, frame, nodes[::-1]))
+
+
+def conclude(
+    state: State,
+    frame: Frame,
+    index: int,
+    outcome: tuple[str, Any],
+    asked: dict[str, Any],
+    id: int,
+    repeat: Repeat | None,
+) -> None:
+    """The outcome of a body that had requests."""
     kind, payload = outcome
     if kind == "loop":
-        scheduler.iterate(frame, index, payload)
+        state.agenda.appendleft((ITERATE, frame, index, payload))
     elif kind == "skip":
-        endings.end(scheduler, frame, index, SKIPPED)
+        state.agenda.appendleft((END, frame, index, SKIPPED, None, None))
     elif kind == "ended":
         frame.set_state(index, DONE)  # done without a value: no follower starts any more
     elif kind == "futures":
         plan, header = futures_from_bytes(payload)
-        opening.splice(scheduler, id, frame, index, plan, header, repeat, bool(asked.get("loops")), signalled=True)
-        _leave_to_nodes(scheduler, id, asked)
+        expansion.splice(state, id, frame, index, plan, header, repeat, bool(asked.get("loops")), signalled=True)
+        _leave_to_nodes(state, id, asked)
     elif id < 0:
-        completion.complete(scheduler, frame, index, payload, False)
+        completion.complete(state, frame, index, payload, False)
     else:
         plan, header = futures_from_bytes(asked["futures"])
-        opening.splice(scheduler, id, frame, index, plan, header, frame.repeat, False, signalled=True)
-        _leave_to_nodes(scheduler, id, asked)
-    for node in nodes:
-        if frame.state(node) == PENDING and not frame.cells[node]:
-            scheduler.make_ready(frame, (node,))
+        expansion.splice(state, id, frame, index, plan, header, frame.repeat, False, signalled=True)
+        _leave_to_nodes(state, id, asked)
 
 
-def _leave_to_nodes(scheduler: State, id: int, asked: dict[str, Any]) -> None:
+def _leave_to_nodes(state: State, id: int, asked: dict[str, Any]) -> None:
     """Skip the calls whose target is a node of the frame: that node runs instead of the call."""
     for _, call, node in asked.get("next", ()):
         if node >= 0 and call >= 0:
-            endings.end(scheduler, scheduler.frames[id], call, SKIPPED)
+            state.agenda.end(state.frames[id], call, SKIPPED)
 
 
-def _looked_up(scheduler: State, frame: Frame, index: int, asked: dict[str, Any], path: str) -> dict[str, Any]:
+def _looked_up(state: State, frame: Frame, index: int, asked: dict[str, Any], path: str) -> dict[str, Any]:
     """The requests, with the numbers of the targets that are nodes of the frame. Raises `Refused`."""
     if "next" not in asked:
         return asked
@@ -142,13 +150,13 @@ def _looked_up(scheduler: State, frame: Frame, index: int, asked: dict[str, Any]
         node = -1
         if call < 0 or inputs != HAS:
             node = _node_of(
-                scheduler, frame, index, name, must=call < 0, jumps=asked.get("goto") == position, lacks=inputs == LACKS
+                state, frame, index, name, must=call < 0, jumps=asked.get("goto") == position, lacks=inputs == LACKS
             )
         targets.append([name, call, node])
     return {**asked, "next": targets}
 
 
-def _node_of(scheduler: State, frame: Frame, index: int, name: str, must: bool, jumps: bool, lacks: bool) -> int:
+def _node_of(state: State, frame: Frame, index: int, name: str, must: bool, jumps: bool, lacks: bool) -> int:
     topology = frame.topology
     if frame.part is not None:
         if must:
@@ -157,7 +165,7 @@ def _node_of(scheduler: State, frame: Frame, index: int, name: str, must: bool, 
                 "Pass the task itself, or say it in a workflow that is mapped"
             )
         return -1
-    waiting = _first_waiting(scheduler, frame, index, name, only_asleep=not (jumps or must))
+    waiting = _first_waiting(state, frame, index, name, only_asleep=not (jumps or must))
     if waiting is not None and jumps:
         missing = [
             i for i, takes in topology.before(waiting).items() if takes and i != index and frame.state(i) != DONE
@@ -193,7 +201,7 @@ def _node_of(scheduler: State, frame: Frame, index: int, name: str, must: bool, 
     )
 
 
-def _first_waiting(scheduler: State, frame: Frame, index: int, name: str, only_asleep: bool) -> int | None:
+def _first_waiting(state: State, frame: Frame, index: int, name: str, only_asleep: bool) -> int | None:
     """The first node of this name that has not started; the sender itself does not count.
 
     Leading nodes that have ended or opened (or, with `only_asleep`, have been woken) are passed over for good, so that
@@ -210,7 +218,7 @@ def _first_waiting(scheduler: State, frame: Frame, index: int, name: str, only_a
     frame.sought[name, only_asleep] = first
     for at in range(first, len(bearing)):
         one = bearing[at]
-        if one != index and not (only_asleep and frame.counts(one)) and _has_not_started(scheduler, frame, one):
+        if one != index and not (only_asleep and frame.counts(one)) and _has_not_started(state, frame, one):
             return one
     return None
 
@@ -221,9 +229,9 @@ def _is_behind(topology: Topology, node: int, index: int) -> bool:
     return any(one in above for one in topology.followers(index))
 
 
-def _has_not_started(scheduler: State, frame: Frame, index: int) -> bool:
+def _has_not_started(state: State, frame: Frame, index: int) -> bool:
     key = (frame.id, index)
-    tables = (scheduler.in_flight, scheduler.tries, scheduler.loops, scheduler.holding)
+    tables = (state.in_flight, state.tries, state.loops, state.holding)
     return frame.state(index) == PENDING and not any(key in table for table in tables)
 
 
@@ -265,7 +273,7 @@ def _send_to(frame: Frame, index: int, node: int, jumps: bool) -> bool:
     return is_free
 
 
-def _skip_followers(scheduler: State, frame: Frame, index: int, target: int) -> None:
+def _skip_followers(state: State, frame: Frame, index: int, target: int) -> None:
     """Skip the followers of a node that jumped away, as far as no other node leads to them."""
     topology = frame.topology
     found: list[int] = []
@@ -280,4 +288,4 @@ def _skip_followers(scheduler: State, frame: Frame, index: int, target: int) -> 
             found.append(one)
             todo.extend(topology.followers(one))
     for one in found:
-        endings.end(scheduler, frame, one, SKIPPED)
+        state.agenda.end(frame, one, SKIPPED)

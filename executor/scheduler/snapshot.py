@@ -6,7 +6,6 @@ still wait, and the nodes that still need a value) are made anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from promissory.executor.errors import JournalError
@@ -14,11 +13,14 @@ from promissory.executor.protocol import decoding as fields
 from promissory.executor.protocol.events import failure_with_names_of_today, tree_of, value_of
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.limits import Limits
-from promissory.executor.scheduler import gates
-from promissory.executor.scheduler import maps as mapped
 from promissory.executor.scheduler.calls import Sleeping, Tries
-from promissory.executor.scheduler.frame import CANCELLED, FailedNode, Frame, Part, Repeat
-from promissory.executor.scheduler.maps import Mapping
+from promissory.executor.scheduler.chunks import chunk_topology
+from promissory.executor.scheduler.consequences import work_off
+from promissory.executor.scheduler.frame import FailedNode, Frame, Part, Repeat
+from promissory.executor.scheduler.kinds import map
+from promissory.executor.scheduler.kinds.kind import ReadFailed
+from promissory.executor.scheduler.kinds.table import WITH_ROWS
+from promissory.executor.scheduler.node_state import NodeState
 from promissory.executor.scheduler.replay import find_ready
 from promissory.executor.scheduler.scheduler import ROOT_IDENTITY, Scheduler
 from promissory.planner.plan.model import Value
@@ -60,23 +62,10 @@ def dump(scheduler: Scheduler) -> bytes:
 
 def _more(scheduler: Scheduler) -> list[Any]:
     """The fields that version 3 of the journal added, if the state has any of them."""
-    loops = [[*key, iteration, tree_of(payload)] for key, (iteration, payload) in sorted(scheduler.loops.items())]
-    maps = [_map_tree(key, mapping) for key, mapping in sorted(scheduler.maps.items())]
-    waiting = [[*key, one.until] for key, one in sorted(scheduler.waiting.items())]
+    rows = [kind.dump(scheduler) for kind in WITH_ROWS if kind.dump is not None]
     channel = [[key, data] for key, data in sorted(scheduler.channel.items())]
     terminated = None if scheduler.terminated is None else list(scheduler.terminated)
-    return [loops, maps, waiting, channel, terminated] if loops or maps or waiting or channel or terminated else []
-
-
-def _map_tree(key: tuple[int, int], mapping: Mapping) -> list[Any]:
-    chunks = [None if chunk is None else [tree_of(part) for part in chunk[1]] for chunk in mapping.chunks]
-    results = [None if value is None else tree_of(value) for value in mapping.results]
-    worst = None if mapping.worst is None else [mapping.worst[0], _failed_tree(mapping.worst[1])]
-    return [*key, mapping.counts, chunks, mapping.next, mapping.first, results, mapping.ended, mapping.failed, worst]
-
-
-def _failed_tree(failed: FailedNode) -> list[Any]:
-    return [failed.path, failed.frame, failed.node, failed.failure.to_tree(), failed.attempt]
+    return [*rows, channel, terminated] if any(rows) or channel or terminated else []
 
 
 def _failed(tree: Any) -> FailedNode:
@@ -117,7 +106,7 @@ def _frame_tree(frame: Frame, shape: int, repeat: int | None) -> list[Any]:
         [[index, tree_of(value)] for index, value in (frame.values or {}).items()],
     ]
     part = None if frame.part is None or frame.topology.chunk_of is None else [*frame.part, *frame.topology.chunk_of]
-    failures = [[index, _failed_tree(one)] for index, one in sorted((frame.failures or {}).items())]
+    failures = [[index, one.to_tree()] for index, one in sorted((frame.failures or {}).items())]
     more = [[index, list(followers)] for index, followers in sorted((frame.more or {}).items())]
     extra = [
         part,
@@ -176,7 +165,8 @@ def load(data: bytes, names_are_older: bool = False) -> Scheduler:
         raise
     except _WRONG as error:
         raise JournalError("a snapshot", f"is malformed ({type(error).__name__}: {error})") from None
-    mapped.loaded(scheduler)
+    map.loaded(scheduler)
+    work_off(scheduler)
     find_ready(scheduler, {(one.frame.id, one.node) for one in scheduler.sleeping})
     return scheduler
 
@@ -221,33 +211,11 @@ def _loaded(data: bytes, names_are_older: bool) -> Scheduler:
     return scheduler
 
 
-def _load_more(
-    scheduler: Scheduler,
-    read_failed: Callable[[Any], FailedNode],
-    loops: Any,
-    maps: Any,
-    waiting: Any,
-    channel: Any,
-    terminated: Any,
-) -> None:
-    for frame, index, iteration, payload in (fields.items(one, 4) for one in fields.items(loops)):
-        scheduler.loops[fields.count(frame), fields.count(index)] = (fields.count(iteration), value_of(payload))
-    for tree in fields.items(maps):
-        id, index, counts, chunks, next_one, first, results, ended, failed, worst = fields.items(tree, 10)
-        cut: list[tuple[int, list[Value]] | None] = [
-            None if chunk is None else (count, [value_of(part) for part in fields.items(chunk)])
-            for count, chunk in zip(fields.counts(counts), fields.items(chunks), strict=True)
-        ]
-        mapping = scheduler.maps[id, index] = Mapping(
-            scheduler.frames[id], fields.count(index), cut, fields.counts(counts)
-        )
-        mapping.next, mapping.first, mapping.ended, mapping.failed = fields.counts([next_one, first, ended, failed])
-        mapping.results = [None if value is None else value_of(value) for value in fields.items(results)]
-        mapping.worst = None if worst is None else (fields.count(worst[0]), read_failed(worst[1]))
-        if len(mapping.results) != len(cut) or mapping.next > len(cut):
-            raise ValueError("a map has other results than chunks")
-    for id, index, until in (fields.items(one, 3) for one in fields.items(waiting)):
-        scheduler.waiting[id, index] = gates.Waiting(scheduler.frames[id], fields.count(index), fields.seconds(until))
+def _load_more(scheduler: Scheduler, read_failed: ReadFailed, *more: Any) -> None:
+    *rows, channel, terminated = fields.items(list(more), len(WITH_ROWS) + 2)
+    for kind, of_kind in zip(WITH_ROWS, rows, strict=True):
+        if kind.load is not None:
+            kind.load(scheduler, fields.items(of_kind), read_failed)
     scheduler.channel = {
         fields.text(key): fields.data(data) for key, data in (fields.items(one, 2) for one in fields.items(channel))
     }
@@ -261,7 +229,7 @@ def _load_frame(
     shapes: list[Any],
     repeats: list[Repeat],
     tree: list[Any],
-    read_failed: Callable[[Any], FailedNode],
+    read_failed: ReadFailed,
 ) -> None:
     id, parent, slot, depth, shape, number, literals, inputs, identity, path, repeat, nesting, state, values, *rest = (
         tree
@@ -278,7 +246,7 @@ def _load_frame(
         at, first, node, count = fields.counts(fields.items(part, 4))
         if above is None or count > scheduler.limits.max_items:
             raise ValueError("a chunk of no map")
-        topology = above.topology.chunk(node, count)
+        topology = chunk_topology(above.topology, node, count)
     frame = Frame(
         fields.count(id),
         above,
@@ -305,9 +273,8 @@ def _load_frame(
     } or None
     frame.awake, frame.jumped = set(fields.counts(awake)) or None, set(fields.counts(jumped)) or None
     frame.signalled = fields.truth(signalled)
-    if len(fields.data(state)) != topology.size or any(one > CANCELLED for one in state):
+    if len(fields.data(state)) != topology.size or any(one >= len(NodeState) for one in state):
         raise ValueError(f"frame {id} has other nodes than its plan")
-    for index, one in enumerate(state):
-        frame.set_state(index, one)
+    frame.set_states(state)
     frame.values = {fields.count(index): value_of(one) for index, one in fields.items(values)} or None
     scheduler.add_frame(frame)

@@ -13,7 +13,8 @@ maps        the maps under way, by (frame id, index)
 waiting     the gates under way, by (frame id, index)
 channel     the run's key-value store
 sleeping    calls and gates that wait for a moment in time, the first one first
-holding     the steps to take once a node that waits for its commit is committed (`commit="each"`)
+agenda      the steps that the event in hand still causes; empty between two events
+holding     the step to take once a node that waits for its commit is committed (`commit="each"`), by (frame id, index)
 afresh      cached calls that are to run all the same
 ended_frames nodes that are held back and stand for a frame: they are committed as soon as all events so far are
 settled     outcomes that may be put into the cache once all events so far are committed
@@ -28,7 +29,6 @@ unsettled   failing frames that may have come a step further since they were loo
             before the frames around it
 cleaning    nodes that may run although their frame fails, and had not ended when last looked at, by frame id
 handlers    the `on_failure` handlers of failing frames, as far as they have begun
-ending      nodes that failed, or were skipped or cancelled, and are being worked off (`is_ending`)
 has_dropped whether frames were dropped, so that a node in `ready` may belong to no open frame any more
 failure     the first failure that nothing handles
 dead        whether the root frame has ended badly
@@ -42,29 +42,23 @@ paused      whether no new call or gate starts for the time being
 from __future__ import annotations
 
 import heapq
-from collections import deque
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 from typing import Any
 
 from promissory.executor.errors import DoesNotFit
-from promissory.executor.protocol.events import (
-    FAILED,
-    Event,
-    Meta,
-)
+from promissory.executor.protocol.events import NODE_FAILED, Event, Meta
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.limits import Limits
-from promissory.executor.scheduler import completion, gates
-from promissory.executor.scheduler import frame_failure as failing
-from promissory.executor.scheduler import maps as mapped
-from promissory.executor.scheduler import propagation as endings
 from promissory.executor.scheduler.admission import Admission
+from promissory.executor.scheduler.agenda import END, Agenda, Step
 from promissory.executor.scheduler.calls import Key, Settled, Sleeping, Tries
 from promissory.executor.scheduler.capacity import Capacity
-from promissory.executor.scheduler.frame import PENDING, FailedNode, Frame, Repeat
+from promissory.executor.scheduler.frame import FailedNode, Frame, Repeat
+from promissory.executor.scheduler.mapping import Maps
+from promissory.executor.scheduler.node_state import FAILED, PENDING
 from promissory.executor.scheduler.timeouts import cant_stop, with_timeouts
 from promissory.executor.scheduler.topology import Topologies
+from promissory.executor.scheduler.waiting import Waiting
 from promissory.planner.plan.model import GATE, Value
 from promissory.planner.plan.plan import Plan
 
@@ -83,11 +77,11 @@ class State:
         self.admission = Admission(capacity)
         self.tries: dict[Key, Tries] = {}
         self.loops: dict[Key, tuple[int, Value]] = {}
-        self.maps: dict[Key, mapped.Mapping] = {}
-        self.waiting: dict[Key, gates.Waiting] = {}
+        self.maps: Maps = {}
+        self.waiting: dict[Key, Waiting] = {}
         self.channel: dict[str, bytes] = {}
         self.sleeping: list[Sleeping] = []
-        self.holding: dict[Key, Callable[[], None]] = {}
+        self.holding: dict[Key, Step] = {}
         self.ended_frames: list[Key] = []
         self.afresh: set[Key] = set()
         self.settled: list[Settled] = []
@@ -106,8 +100,7 @@ class State:
         self.unsettled: list[int] = []
         self.cleaning: dict[int, list[int]] = {}
         self.handlers: set[Key] = set()
-        self.ending: deque[tuple[Frame, int, int, FailedNode | None]] = deque()
-        self.is_ending = False
+        self.agenda = Agenda()
         self.has_dropped = False
         self.failure: FailedNode | None = None
         self.dead = False
@@ -119,7 +112,7 @@ class State:
         self.nodes = 0
         self.done_nodes = 0
         self.replaying = False
-        self._root_is_checked = False
+        self.root_is_checked = False
         self._slept = 0
 
     def new_frame(self, expected: int | None = None) -> int:
@@ -130,31 +123,7 @@ class State:
             raise DoesNotFit(f"frame {expected} is opened where frame {id} was expected")
         return id
 
-    def open(self, frame: Frame) -> None:
-        """A frame begins."""
-        topology = frame.topology
-        self.weighted = self.weighted or topology.code.weighted
-        if frame.parent is not None and (
-            frame.parent.exempt
-            or (frame.parent.topology.unusual and endings.handles(frame.parent.topology, frame.slot))
-        ):
-            frame.exempt = True
-        if frame.part is None and not frame.loop:
-            self.nodes += topology.count
-        if topology.dormant:
-            frame.mixed = True
-        self.add_frame(frame)
-        if frame.remaining == 0:
-            completion.leave(self, frame)
-            return
-        if topology.standby:
-            endings.release_standby(self, frame)
-        if frame.part is not None:
-            mapped.begin_items(self, frame)
-        elif topology.has_gates:
-            self.make_ready(frame, topology.first)
-        else:
-            self.ready += [(frame, index) for index in topology.first]
+    # --- frames ---
 
     def add_frame(self, frame: Frame) -> None:
         """A frame is open."""
@@ -164,16 +133,62 @@ class State:
 
     def remove_frame(self, frame: Frame) -> None:
         """A frame is open no more."""
-        if self.frames.pop(frame.id, None) is not None:
-            if self.failing:
-                failing.leaves(self, frame)
-            frame.detach()
-
-    def begin_call(self, frame: Frame, index: int, repeat: Repeat | None) -> None:
-        """A call is given to a worker."""
-        self.in_flight[frame.id, index] = repeat
+        if self.frames.pop(frame.id, None) is None:
+            return
         if self.failing:
-            failing.begins_to_run(self, frame)
+            was_busy = self.busy.pop(frame.id, 0) > 0
+            if self.failing.pop(frame.id, None) is not None:
+                was_busy = True
+                self.cleaning.pop(frame.id, None)
+            if was_busy and frame.parent is not None and frame.parent.id in self.frames:
+                self.runs_no_more(frame.parent)
+        frame.detach()
+
+    def drop_frame(self, frame: Frame) -> None:
+        """Forget a frame and all frames below."""
+        gone = [frame]
+        for one in gone:
+            gone += one.inside()
+        tables: tuple[dict[Key, Any], ...] = (self.maps, self.waiting, self.loops)
+        used = [table for table in tables if table]
+        for one in reversed(gone):
+            self.remove_frame(one)
+            for table in used:
+                for index in range(one.topology.size):
+                    table.pop((one.id, index), None)
+        self.has_dropped = True
+
+    # --- what runs while frames fail ---
+
+    def look_at(self, frame: Frame) -> None:
+        """Note that a failing frame may have come a step further."""
+        heapq.heappush(self.unsettled, -frame.id)
+
+    def begins_to_run(self, frame: Frame) -> None:
+        """While frames fail: a call of a frame begins to run, or a frame right below that frame becomes busy."""
+        at: Frame | None = frame
+        while at is not None:
+            before = self.busy.get(at.id, 0)
+            self.busy[at.id] = before + 1
+            if before or at.id in self.failing:
+                return  # the frame above counts this frame already
+            at = at.parent
+
+    def runs_no_more(self, frame: Frame) -> None:
+        """While frames fail: a call of a frame, or a frame right below that frame, is busy no more."""
+        at: Frame | None = frame
+        while at is not None:
+            left = self.busy[at.id] - 1
+            if left:
+                self.busy[at.id] = left
+                return
+            del self.busy[at.id]
+            if at.id in self.failing:
+                self.look_at(at)
+                return
+            at = at.parent
+
+    # --- nodes and calls ---
 
     def make_ready(self, frame: Frame, indices: Iterable[int]) -> None:
         """Push ready nodes. `ready` is a stack: pass the nodes in reverse, since the node pushed last runs first."""
@@ -183,29 +198,47 @@ class State:
             else:
                 self.ready.append((frame, index))
 
-    def iterate(self, frame: Frame, index: int, payload: Value) -> None:
-        """A call begins its next iteration."""
-        self.tries.pop((frame.id, index), None)
-        self.loops[frame.id, index] = (self.iteration(frame.id, index) + 1, payload)
-        frame.set_state(index, PENDING)
-        self.ready.append((frame, index))
+    def begin_call(self, frame: Frame, index: int, repeat: Repeat | None) -> None:
+        """A call is given to a worker."""
+        self.in_flight[frame.id, index] = repeat
+        if self.failing:
+            self.begins_to_run(frame)
+
+    def take_back(self, frame_id: int, index: int, keep_tries: bool = False) -> Frame | None:
+        """Take a returned call out of `in_flight`. Returns the call's frame if the call still waits for an outcome."""
+        key = (frame_id, index)
+        frame = self.frames.get(frame_id)
+        if self.failing and frame is not None and key in self.in_flight:
+            self.runs_no_more(frame)
+        self.in_flight.pop(key, None)
+        if self.admission.held:
+            self.admission.release(key)
+        if frame is None or frame.state(index) != PENDING or (self.holding and key in self.holding):
+            return None
+        if self.tries and not keep_tries:
+            self.tries.pop(key, None)
+        return frame
 
     def iteration(self, frame_id: int, index: int) -> int:
         """The number of the iteration that a call is in, from 0."""
         return self.loops[frame_id, index][0] if self.loops and (frame_id, index) in self.loops else 0
 
-    def hold(self, frame: Frame, index: int, follows: Callable[[], None]) -> None:
-        """Take the steps that follow a node: on its commit if its policy says so and no replay is on, else at once."""
-        if frame.topology.code.commits_each and not self.replaying and frame.topology.commits_each(index):
-            self.hold_back(frame, index, follows)
+    def hold(self, frame: Frame, index: int, step: Step) -> None:
+        """Take a step that follows a node: on the node's commit if its policy says so and no replay is on, else now."""
+        if self.is_held_back(frame, index):
+            self.hold_back(frame, index, step)
         else:
-            follows()
+            self.agenda.append(step)
 
-    def hold_back(self, frame: Frame, index: int, follows: Callable[[], None]) -> None:
-        """Take the steps that follow a node when the node is committed."""
-        self.holding[frame.id, index] = follows
+    def hold_back(self, frame: Frame, index: int, step: Step) -> None:
+        """Take a step that follows a node when the node is committed."""
+        self.holding[frame.id, index] = step
         if self.failing:
-            failing.begins_to_run(self, frame)
+            self.begins_to_run(frame)
+
+    def is_held_back(self, frame: Frame, index: int) -> bool:
+        """Whether the followers of a node wait for the node's commit."""
+        return frame.topology.code.commits_each and not self.replaying and frame.topology.commits_each(index)
 
     def sleep(self, frame: Frame, index: int, due: float, delay: float, calendar: float) -> None:
         """Have a call or gate wait for a moment."""
@@ -219,13 +252,16 @@ class State:
             problem = problem or Failure.of_executor("EngineError", cant_stop(limited, "of this run"))
         return problem
 
-    def note_failed(self, key: Key, meta: Meta) -> None:
-        """Reset a node's retries after its final failure: a resume has a whole budget, and counts attempts on."""
+    def fail(self, frame: Frame, index: int, failure: Failure, meta: Meta) -> None:
+        """A node has failed for good, by itself."""
+        self.log.append((NODE_FAILED, frame.id, index, failure.to_tree(), meta))
+        self.hold(frame, index, self.failing_step(frame, index, failure, meta))
+
+    def failing_step(self, frame: Frame, index: int, failure: Failure, meta: Meta) -> Step:
+        """The step that fails a node. The node's retries are reset: a resume has a whole budget, and counts on."""
+        key = (frame.id, index)
+        failed = FailedNode(frame.exact_path_of(index, self.iteration(*key)), frame.id, index, failure, meta[3])
         self.tries.pop(key, None)
         if meta[2]:  # a worker began the call
             self.tries[key] = Tries(meta[3])
-
-    def fail(self, frame: Frame, index: int, failure: Failure, meta: Meta) -> None:
-        """A node has failed for good."""
-        self.log.append((FAILED, frame.id, index, failure.to_tree(), meta))
-        self.hold(frame, index, partial(endings.fail, self, frame, index, failure, meta))
+        return (END, frame, index, FAILED, failed, None)

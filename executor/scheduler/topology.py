@@ -23,6 +23,8 @@ unusual     whether any node has a trigger, is on standby, handles a failure, is
 takes_inputs whether any binding takes an input of the graph
 joints      (binding, type) of each
 outputs     for each output: the plain binding that gives its value (node or joint, literal, input)
+chunks      the topologies of the chunks of a map, by the map's node and the number of items, as far as they are kept
+chunk_of    of a chunk's topology: the node of the map, and the number of items; None for any other
 plan_inputs for each node that opens a graph or gets its values from the scheduler: its plain bindings, None where a
             default is meant
 ============ ====================================================================================================
@@ -36,7 +38,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Final
 
-from promissory.executor.scheduler.chunk_graph import graph_of_chunk
+from promissory.executor.code.recent import Recent
 from promissory.executor.scheduler.shape_code import ShapeCode
 from promissory.planner.plan.interfaces import target_interface
 from promissory.planner.plan.model import (
@@ -82,7 +84,7 @@ class Topology:
         self.graph: Graph = shape.graphs[number] if graph is None else graph
         self._plain_calls = plain
         self.chunk_of: tuple[int, int] | None = None
-        self._chunks: dict[tuple[int, int], Topology] = {}
+        self.chunks: Recent[tuple[int, int], Topology] = Recent(_CHUNKS_KEPT)
         overrides = self.graph.overrides
         self.triggers = {index: str(entries["trigger"]) for index, entries in overrides.items() if "trigger" in entries}
         self.standby = frozenset(index for index, entries in overrides.items() if "standby" in entries)
@@ -280,18 +282,6 @@ class Topology:
         """The kind of a node; JOINT of a joint."""
         return self.graph.kinds[index] if index < self.count else JOINT
 
-    def chunk(self, index: int, count: int) -> Topology:
-        """The topology of `count` items of a map: a call for each item, and the list of the items' results."""
-        key = (index, count)
-        found = self._chunks.get(key)
-        if found is None:
-            if len(self._chunks) >= _CHUNKS_KEPT:
-                self._chunks.clear()
-            items, is_plain = graph_of_chunk(self, index, count)
-            found = self._chunks[key] = Topology(self.shape, self.number, self.code, items, plain=is_plain)
-            found.chunk_of = key
-        return found
-
     def result_type(self, index: int) -> Type:
         """The type of the value that a node or joint gives."""
         return self._results[index] if index < self.count else self.joints[index - self.count][1]
@@ -373,7 +363,7 @@ def _small(counts: list[int]) -> Counts:
 
 _KEPT: Final = 256
 _ANCESTRIES_KEPT: Final = 16
-_CHUNKS_KEPT: Final = 64
+_CHUNKS_KEPT: Final = 32
 
 
 class Topologies:

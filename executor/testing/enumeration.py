@@ -25,7 +25,7 @@ from promissory.executor.history.history import History
 from promissory.executor.journal import writer as journal
 from promissory.executor.journal.reader import find_end, read_segments
 from promissory.executor.maintenance.doctor import examine
-from promissory.executor.protocol.events import DONE, EXPANDED, FAILED
+from promissory.executor.protocol.events import EXPANDED, NODE_DONE, NODE_FAILED
 from promissory.executor.store.keys import OBJECTS, run_key
 from promissory.executor.store.store import Store
 from promissory.executor.testing.crashes import Crashed, crash_at
@@ -163,9 +163,9 @@ def _check_journal(store: Store, where: str, fails: bool) -> None:
         ended.update(
             (event[1], event[2])
             for event in segment.events
-            if event[0] == DONE or (event[0] == EXPANDED and not event[5])
+            if event[0] == NODE_DONE or (event[0] == EXPANDED and not event[5])
         )
-        if not fails and any(event[0] == FAILED for event in segment.events):
+        if not fails and any(event[0] == NODE_FAILED for event in segment.events):
             raise Violation(f"{where}: a node failed for good")
     twice = [key for key, times in ended.items() if times > 1]
     if twice:

@@ -1,5 +1,5 @@
-"""The proof that the journal tells the whole state: after every round of the run loop, the state with which a resume
-would begin is compared with the scheduler's."""
+"""The proof that the journal tells the whole state: after every round of the run loop, the invariants are checked, and
+the state with which a resume would begin is compared with the scheduler's."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from promissory.executor.execution import loop as execution
 from promissory.executor.execution.loop import Execution
 from promissory.executor.history.recovery import recover
+from promissory.executor.scheduler import invariants
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.scheduler.snapshot import dump
 from promissory.typesys.canonical import unpack, unpack_each
@@ -25,6 +26,7 @@ def always_replay() -> Iterator[None]:
 
     Raises:
         NotReplayable: the journal's state is not the scheduler's; the message names the difference.
+        Violated: the scheduler's state breaks an invariant (`promissory.executor.scheduler.invariants`).
 
     >>> from promissory import dynamic, task
     >>> import promissory
@@ -47,6 +49,7 @@ def always_replay() -> Iterator[None]:
 
 def _compare(execution: Execution) -> None:
     scheduler = execution.scheduler
+    invariants.check(scheduler, execution.reuse.set_aside)
     if scheduler.holding:
         return  # outcomes that are held back are in the journal already, and must not be acted on yet
     if (

@@ -20,10 +20,9 @@ from promissory.executor.protocol.events import tree_of, value_of
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.limits import Limits
 from promissory.executor.protocol.messages import FAILURE, LOOP, SKIP, VALUE
-from promissory.executor.scheduler import frame_failure as failing
-from promissory.executor.scheduler import gates
 from promissory.executor.scheduler.calls import Call
 from promissory.executor.scheduler.capacity import Capacity
+from promissory.executor.scheduler.consequences import settle
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.store.store import Store
 from promissory.executor.testing.declared import Asks, Declarations, SimulationError, refuse_unknown
@@ -186,7 +185,7 @@ class _Walk:
 
     def _is_over(self) -> bool:
         if self._scheduler.failing:
-            failing.settle(self._scheduler)
+            settle(self._scheduler)
         return self._scheduler.ended
 
     def _let_go(self) -> None:
@@ -205,7 +204,7 @@ class _Walk:
     def _happens(self, what: Any) -> None:
         if isinstance(what, tuple):
             waiting, data = what
-            gates.answer(self._scheduler, waiting, data)
+            self._scheduler.answered(waiting, data)
         else:
             apply(self._scheduler, what, self.now, self.now)
         self._let_go()

@@ -1,8 +1,9 @@
 """Every code block of the documentation is executed, page by page, in a folder of its own.
 
-``python file=NAME`` writes a file, ``pycon`` is run as a doctest, ``console`` runs its commands in a shell and compares
-what they print (both streams), with the doctest options ELLIPSIS and NORMALIZE_WHITESPACE. ``sh`` blocks are for a
-reader's own machine (they install) and are checked by the continuous integration script.
+``python file=NAME`` writes a file, ``python from=FILE`` quotes a file of the project word by word, ``pycon`` is run as
+a doctest, ``console`` runs its commands in a shell and compares what they print (both streams), with the doctest
+options ELLIPSIS and NORMALIZE_WHITESPACE. ``sh`` blocks are for a reader's own machine (they install) and are checked
+by the continuous integration script.
 """
 
 import doctest
@@ -48,6 +49,10 @@ def test_every_block_of_a_page_does_what_it_says(page, folder):
 
 
 def write(folder, info, text):
+    quoted = re.fullmatch(r"\s*from=(\S+)", info)
+    if quoted:
+        assert text.strip() in (ROOT / quoted[1]).read_text(), f"{quoted[1]} does not say this"
+        return
     name = re.fullmatch(r"\s*file=(\S+)", info)
     assert name, "a python block says which file it is"
     (folder / name[1]).write_text(text)

@@ -17,7 +17,7 @@ import pytest
 from promissory import Store
 from promissory.executor.history.history import History
 from promissory.executor.journal.reader import find_end, read_segments
-from promissory.executor.protocol.events import DONE, EXPANDED
+from promissory.executor.protocol.events import EXPANDED, NODE_DONE
 from promissory.planner.plan.names import node_names
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,7 +83,7 @@ class Run:
         found = [
             event
             for event in events
-            if event[0] == DONE and event[1] == frame and event[2] < len(names) and names[event[2]] != "report"
+            if event[0] == NODE_DONE and event[1] == frame and event[2] < len(names) and names[event[2]] != "report"
         ]
         return [
             (names[event[2]], decode(self.store.get_value(event[3])))

@@ -37,7 +37,7 @@ from promissory.executor.cache.entries import Entry, entries, entry_from_bytes, 
 from promissory.executor.history.history import History
 from promissory.executor.journal.reader import find_end, keys_named, read_segments
 from promissory.executor.journal.segment import Segment, segment_from_bytes, segment_to_bytes
-from promissory.executor.protocol.events import EXPANDED, FAILED, RETRIED, SNAPSHOT
+from promissory.executor.protocol.events import EXPANDED, NODE_FAILED, RETRIED, SNAPSHOT
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.limits import Limits
 from promissory.executor.records.heartbeat import Beat, read_beat
@@ -270,7 +270,7 @@ def _use_segment(segment: Segment) -> None:
     for event in segment.events:
         _true(event.__class__ is tuple, "an event is no tuple")
         list(keys_named("run", event))
-        if event[0] in (FAILED, RETRIED):
+        if event[0] in (NODE_FAILED, RETRIED):
             str(Failure.from_tree(event[3]))
     segment_to_bytes(segment)
 

@@ -14,7 +14,7 @@ from promissory import Store, resume, run, task, workflow
 from promissory.errors import StoreError
 from promissory.executor.history.history import History
 from promissory.executor.maintenance.doctor import ERROR, examine
-from promissory.executor.protocol.events import DONE, FAILED
+from promissory.executor.protocol.events import NODE_DONE, NODE_FAILED
 from promissory.executor.testing.diary import forget
 from promissory.executor.testing.enumeration import check_resumed, undisturbed
 from promissory.executor.testing.workloads import WORKLOADS
@@ -120,7 +120,7 @@ def test_J6_a_disk_that_is_full_when_a_value_is_stored_is_no_nodes_failure(engin
     assert isinstance(error, StoreError)
     assert "No space left on device" in str(error)
     assert "objects/" in str(error)
-    assert not [event for event in events_of(Store(tmp_path), RUN_ID) if event[0] == FAILED]
+    assert not [event for event in events_of(Store(tmp_path), RUN_ID) if event[0] == NODE_FAILED]
     assert resume(RUN_ID, store=tmp_path, echo=False, durability="process").result == NESTED.result
 
 
@@ -225,10 +225,12 @@ def test_J1_a_disk_that_is_really_full_stops_the_run_and_a_resume_goes_on_when_t
     with pytest.raises(StoreError, match="No space left on device") as caught:
         run(much, store=small_disk, run_id="much", engine=engine, echo=False, durability="process")
     assert "promissory resume much --store" in caught.value.__notes__[0]
-    committed = [event for event in events_of(Store(small_disk), "much") if event[0] == DONE]
+    committed = [event for event in events_of(Store(small_disk), "much") if event[0] == NODE_DONE]
     subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
     assert resume("much", store=small_disk, engine=engine, echo=False, durability="process").result == 6_000_000
-    assert [event for event in events_of(Store(small_disk), "much") if event[0] == DONE][: len(committed)] == committed
+    assert [event for event in events_of(Store(small_disk), "much") if event[0] == NODE_DONE][
+        : len(committed)
+    ] == committed
     left = Store(small_disk).leftovers()
     assert left == [] or (engine == "processes" and len(left) <= os.cpu_count()), (
         "a worker that was writing is ended with the run, and leaves its file to gc"
@@ -252,7 +254,7 @@ def test_J1_a_disk_that_turns_read_only_under_a_run_is_told(small_disk, events_o
     with pytest.raises(StoreError, match=r"can't write runs/turns/.*: Read-only file system"):
         run(flow, {"x": 0}, store=small_disk, run_id="turns", echo=False)
     subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
-    assert [event[2] for event in events_of(Store(small_disk), "turns") if event[0] == DONE] == [0]
+    assert [event[2] for event in events_of(Store(small_disk), "turns") if event[0] == NODE_DONE] == [0]
 
 
 def test_J1_the_store_of_a_run_is_removed_under_it(tmp_path):
@@ -332,7 +334,7 @@ def test_J6_an_error_that_passes_at_any_operation_is_waited_out(workload, why, n
         )
         ended = carried(workload, store)
         assert ended.result == workload.result
-        assert not [event for event in events_of(Store(url), RUN_ID) if event[0] == FAILED]
+        assert not [event for event in events_of(Store(url), RUN_ID) if event[0] == NODE_FAILED]
         if len(store.operations) < number:
             break
         number += 9

@@ -12,7 +12,7 @@ import pytest
 from promissory import Store, attach, dynamic, resume, run, start, task, workflow
 from promissory.errors import RunCancelled, RunFailed, RunInterrupted, RunIsLive, RunIsNotLive, RunNotFound
 from promissory.executor.history.history import History
-from promissory.executor.protocol.events import DONE, ENDED, PAUSED, UNPAUSED
+from promissory.executor.protocol.events import ENDED, NODE_DONE, PAUSED, UNPAUSED
 from promissory.executor.records.heartbeat import read_beat
 from promissory.executor.records.inbox import Command, command_to_bytes, send, tell, waiting
 from promissory.executor.store.keys import inbox_key
@@ -136,8 +136,8 @@ def test_X8_a_paused_run_starts_nothing_until_it_is_unpaused_and_a_cancelled_one
     events = events_of(project.store, "told")
     while_paused = events[kinds(events).index(PAUSED) : kinds(events).index(UNPAUSED)]
     assert kinds(events).count(PAUSED) == kinds(events).count(UNPAUSED) == 1
-    assert kinds(while_paused).count(DONE) <= 2, "what ran may finish, nothing else starts"
-    assert started <= kinds(events[: kinds(events).index(UNPAUSED)]).count(DONE) + 2
+    assert kinds(while_paused).count(NODE_DONE) <= 2, "what ran may finish, nothing else starts"
+    assert started <= kinds(events[: kinds(events).index(UNPAUSED)]).count(NODE_DONE) + 2
     assert (handle.state, handle.reason) == ("CANCELLED", "enough")
     with pytest.raises(RunCancelled, match="run told was cancelled: enough"):
         handle.result
@@ -150,7 +150,7 @@ def test_X8_a_stopped_run_is_interrupted_and_its_resume_runs_nothing_twice(proje
     assert project.finish(process)[0] == "INTERRUPTED going home\n"
     assert there().state == "INTERRUPTED"
     before = project.lines("started")
-    assert kinds(events_of(project.store, "told")).count(DONE) == len(before) < LONG, (
+    assert kinds(events_of(project.store, "told")).count(NODE_DONE) == len(before) < LONG, (
         "all that had begun is finished and committed"
     )
     assert carried_on(project) == f"{LONG}\n"

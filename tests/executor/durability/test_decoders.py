@@ -34,10 +34,10 @@ from promissory.executor.maintenance.doctor import examine, is_whole
 from promissory.executor.maintenance.export import export
 from promissory.executor.protocol.events import (
     CODE,
-    DONE,
     ENDED,
     EXPANDED,
-    FAILED,
+    NODE_DONE,
+    NODE_FAILED,
     OPENED,
     PAUSED,
     RESUMED,
@@ -546,17 +546,17 @@ FAILURE = Failure.of_executor("exception", "said").to_tree()
 PLAN = fuzzing.PLAN_FILE.corpus[0]
 LOG = (1, 1, "w", 2, None)
 NONSENSE = {
-    "a value in a frame that was never opened": (DONE, 99, 0, b"\x01", LOG),
-    "a value of a node behind the last": (DONE, 0, 99, b"\x01", LOG),
-    "a value of a node before the first": (DONE, 0, -1, b"\x01", LOG),
-    "a value of a node that 64 bits don't hold": (DONE, 0, 2**70, b"\x01", LOG),
-    "a value of a node called by text": (DONE, 0, "a", b"\x01", LOG),
-    "a value in a frame called by a list": (DONE, [], 0, b"\x01", LOG),
-    "a value that is there twice": (DONE, 0, 0, b"\x02", LOG),
-    "a value that is a number": (DONE, 0, 0, [1, 2], LOG),
-    "a value without times": (DONE, 0, 0, b"\x01", ()),
-    "a value whose times are text": (DONE, 0, 0, b"\x01", ("a", "b", "w", 2, None)),
-    "a log that is a number": (DONE, 0, 0, b"\x01", (1, 1, "w", 2, 5)),
+    "a value in a frame that was never opened": (NODE_DONE, 99, 0, b"\x01", LOG),
+    "a value of a node behind the last": (NODE_DONE, 0, 99, b"\x01", LOG),
+    "a value of a node before the first": (NODE_DONE, 0, -1, b"\x01", LOG),
+    "a value of a node that 64 bits don't hold": (NODE_DONE, 0, 2**70, b"\x01", LOG),
+    "a value of a node called by text": (NODE_DONE, 0, "a", b"\x01", LOG),
+    "a value in a frame called by a list": (NODE_DONE, [], 0, b"\x01", LOG),
+    "a value that is there twice": (NODE_DONE, 0, 0, b"\x02", LOG),
+    "a value that is a number": (NODE_DONE, 0, 0, [1, 2], LOG),
+    "a value without times": (NODE_DONE, 0, 0, b"\x01", ()),
+    "a value whose times are text": (NODE_DONE, 0, 0, b"\x01", ("a", "b", "w", 2, None)),
+    "a log that is a number": (NODE_DONE, 0, 0, b"\x01", (1, 1, "w", 2, 5)),
     "an expansion in a frame that was never opened": (EXPANDED, 99, 0, 9, b"", META),
     "an expansion that is no plan": (EXPANDED, 0, 3, 9, b"nothing", META),
     "an expansion that is a plan file": (EXPANDED, 0, 3, 9, PLAN, META),
@@ -564,10 +564,10 @@ NONSENSE = {
     "a nested plan in a frame that was never opened": (OPENED, 99, 0, 9),
     "a nested plan where a task is": (OPENED, 0, 3, 9),
     "a nested plan behind the last node": (OPENED, 0, 99, 9),
-    "a failure in a frame that was never opened": (FAILED, 99, 0, FAILURE, META),
-    "a failure that says nothing": (FAILED, 0, 3, [], META),
-    "a failure that is text": (FAILED, 0, 3, "said", META),
-    "a failure of a node behind the last": (FAILED, 0, 99, FAILURE, META),
+    "a failure in a frame that was never opened": (NODE_FAILED, 99, 0, FAILURE, META),
+    "a failure that says nothing": (NODE_FAILED, 0, 3, [], META),
+    "a failure that is text": (NODE_FAILED, 0, 3, "said", META),
+    "a failure of a node behind the last": (NODE_FAILED, 0, 99, FAILURE, META),
     "a retry in a frame that was never opened": (RETRIED, 99, 0, FAILURE, META, 1.0, 2.0),
     "a retry of a node behind the last": (RETRIED, 0, 99, FAILURE, META, 1.0, 2.0),
     "a retry whose delay is text": (RETRIED, 0, 3, FAILURE, META, "soon", "later"),
@@ -688,7 +688,7 @@ def test_J4_the_doctor_finds_what_keeps_a_run_from_being_resumed(nonsense, name)
 
 def test_J4_events_behind_the_end_are_an_error_or_leave_the_run_as_it_ended():
     made = Broken()
-    for extra in ((DONE, 0, 3, b"\x01", LOG), (CODE, "f", b"", b""), (FAILED, 0, 3, FAILURE, META)):
+    for extra in ((NODE_DONE, 0, 3, b"\x01", LOG), (CODE, "f", b"", b""), (NODE_FAILED, 0, 3, FAILURE, META)):
         made.rewrite([*made.events, extra])
         try:
             assert History(made.store, made.id).state == "FAILED"
@@ -699,6 +699,6 @@ def test_J4_events_behind_the_end_are_an_error_or_leave_the_run_as_it_ended():
 
 def test_J4_a_journal_with_each_event_twice_is_what_it_is_with_each_once():
     made = Broken()
-    made.rewrite([one for event in made.events for one in ([event, event] if event[0] == DONE else [event])])
+    made.rewrite([one for event in made.events for one in ([event, event] if event[0] == NODE_DONE else [event])])
     assert made.look() == made.states
     assert resume(made.id, store=made.store, durability="process").result == 7

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from promissory.executor.journal.segment import Segment, segment_from_bytes, segment_to_bytes
 from promissory.executor.protocol.event_decoding import spread
-from promissory.executor.protocol.events import DONE, DONE_ROW, ENDED, EXPANDED, FAILED, OPENED, compact
+from promissory.executor.protocol.events import DONE_ROW, ENDED, EXPANDED, NODE_DONE, NODE_FAILED, OPENED, compact
 from promissory.planner.plan.model import Large
 
 QUICK = settings(max_examples=200, deadline=None, database=None, derandomize=True)
@@ -21,16 +21,16 @@ failures = st.tuples(
 metas = st.tuples(
     numbers, numbers, st.sampled_from(["w", "v"]), st.sampled_from([1, 1, 1, 2]), logs | st.none() | st.none()
 )
-done = st.tuples(st.just(DONE), st.integers(0, 2), st.integers(0, 5), values, metas)
+done = st.tuples(st.just(NODE_DONE), st.integers(0, 2), st.integers(0, 5), values, metas)
 neighbours = st.tuples(st.integers(0, 2), st.integers(0, 5), st.lists(st.tuples(values, numbers), max_size=5)).map(
     lambda row: [
-        (DONE, row[0], row[1] + i, value, (number, 1, "w", 1, None)) for i, (value, number) in enumerate(row[2])
+        (NODE_DONE, row[0], row[1] + i, value, (number, 1, "w", 1, None)) for i, (value, number) in enumerate(row[2])
     ]
 )
 others = st.one_of(
     st.tuples(st.just(EXPANDED), numbers, numbers, numbers, st.binary(max_size=5), st.booleans(), metas),
     st.tuples(st.just(OPENED), numbers, numbers, numbers),
-    st.tuples(st.just(FAILED), numbers, numbers, failures, metas),
+    st.tuples(st.just(NODE_FAILED), numbers, numbers, failures, metas),
     st.tuples(st.just(ENDED), st.text(max_size=5), st.text(max_size=5), st.none()),
 )
 histories = st.lists(st.lists(done | others, max_size=4) | neighbours, max_size=6).map(
@@ -55,7 +55,7 @@ def test_J1_events_come_back_from_a_segment(events):
 
 
 def plain(frame, index, worker="w", attempt=1, log=None):
-    return (DONE, frame, index, b"v", (10, 1, worker, attempt, log))
+    return (NODE_DONE, frame, index, b"v", (10, 1, worker, attempt, log))
 
 
 def test_J1_neighbours_become_one_row():
@@ -74,10 +74,18 @@ def test_J1_a_row_ends_where_something_else_begins():
         plain(2, 6, log=["runs/r/logs/k", 0, 1]),
         plain(2, 7),
     ]
-    assert [tree[0] for tree in compact(events)] == [DONE_ROW, DONE_ROW, DONE_ROW, DONE_ROW, DONE, DONE, DONE_ROW]
+    assert [tree[0] for tree in compact(events)] == [
+        DONE_ROW,
+        DONE_ROW,
+        DONE_ROW,
+        DONE_ROW,
+        NODE_DONE,
+        NODE_DONE,
+        DONE_ROW,
+    ]
     assert list(spread(compact(events))) == events
 
 
 def test_J1_a_row_costs_few_bytes_a_node():
-    events = tuple((DONE, 1, index, b"\x05", (1000 + index, 3, "inline-1", 1, None)) for index in range(1000))
+    events = tuple((NODE_DONE, 1, index, b"\x05", (1000 + index, 3, "inline-1", 1, None)) for index in range(1000))
     assert len(segment_to_bytes(Segment(0, 1, bytes(16), bytes(32), -1, 0, events))) < 1000 * 8

@@ -17,7 +17,7 @@ from promissory.executor.history.history import History
 from promissory.executor.history.recovery import recover
 from promissory.executor.journal import writer as journal
 from promissory.executor.journal.reader import find_end, newest_snapshot
-from promissory.executor.protocol.events import DONE, EXPANDED, SNAPSHOT
+from promissory.executor.protocol.events import EXPANDED, NODE_DONE, SNAPSHOT
 from promissory.executor.records.inbox import send
 from promissory.executor.records.manifest import read_manifest
 from promissory.executor.store.keys import run_key, segment_key
@@ -513,5 +513,5 @@ def test_J1_each_node_is_committed_once_however_often_the_run_died(many_snapshot
     while dead:
         with crash_at(next(point), 3):
             dead = resumed(store)
-    ended = [(event[1], event[2]) for event in events_of(store, RUN_ID) if event[0] in (DONE, EXPANDED)]
+    ended = [(event[1], event[2]) for event in events_of(store, RUN_ID) if event[0] in (NODE_DONE, EXPANDED)]
     assert len(ended) == len(set(ended))

@@ -18,7 +18,7 @@ from promissory.errors import Fenced, RunIsLive, StoreError
 from promissory.executor.history.history import History
 from promissory.executor.journal.reader import find_end
 from promissory.executor.maintenance.doctor import NOTE, examine
-from promissory.executor.protocol.events import DONE, RESUMED
+from promissory.executor.protocol.events import NODE_DONE, RESUMED
 from promissory.executor.records.heartbeat import read_beat
 from promissory.executor.store.keys import run_key
 from promissory.testing import Crashed, Fault, FaultyStore, MockClock, crash_at
@@ -120,7 +120,8 @@ def taken_over(project, gate, eventually, events_of, engine, program="go.py"):
     first = project.spawn(program, engine, WHO="first", GATE=old_gate.path)
     old_gate.reached()
     eventually(
-        lambda: sum(event[0] == DONE for event in events_of(project.store, "fenced")) == 2, "the commit of two steps"
+        lambda: sum(event[0] == NODE_DONE for event in events_of(project.store, "fenced")) == 2,
+        "the commit of two steps",
     )
     first.send_signal(signal.SIGSTOP)
     second = project.spawn("again.py", engine, WHO="second", GATE=new_gate.path)
@@ -168,7 +169,7 @@ def test_J3_the_command_line_says_in_a_line_that_the_run_was_taken_over(flow, ga
     first = flow.spawn(*arguments, WHO="first", GATE=old_gate.path)
     old_gate.reached()
     eventually(
-        lambda: sum(event[0] == DONE for event in events_of(flow.store, "fenced")) == 2, "the commit of two steps"
+        lambda: sum(event[0] == NODE_DONE for event in events_of(flow.store, "fenced")) == 2, "the commit of two steps"
     )
     first.send_signal(signal.SIGSTOP)
     second = flow.spawn(
@@ -368,7 +369,7 @@ def test_J3_of_many_resumes_at_one_moment_one_carries_the_run_and_each_node_is_c
         thread.join(60)
     assert set(outcomes) <= {2, Fenced, RunIsLive}
     assert 2 in outcomes
-    ended = [event[1:3] for event in events_of(Store(url), "fenced") if event[0] == DONE]
+    ended = [event[1:3] for event in events_of(Store(url), "fenced") if event[0] == NODE_DONE]
     assert sorted(ended) == [(0, 0), (0, 1)]
     epochs = [event[1] for event in events_of(Store(url), "fenced") if event[0] == RESUMED]
     assert epochs == sorted(set(epochs))

@@ -717,12 +717,12 @@ MODULE = """
 import os, sys
 from promissory import Store, attach, resume, start
 from promissory.errors import Fenced, RunFailed, WorkflowCancelled
-from promissory.executor.protocol.events import LOOPED, RETRIED, SIGNALLED, SKIPPED, STOPPED_BY
+from promissory.executor.protocol.events import LOOPED, RETRIED, SIGNALLED, NODE_SKIPPED, STOPPED_BY
 from promissory.executor.journal.segment import segment_from_bytes
 from functools import partial
 from promissory import Context, Loop, NodeFailure, Retry, Skip, conditional, dynamic, promise, task, workflow
 
-SIGNALS = (LOOPED, RETRIED, SIGNALLED, SKIPPED, STOPPED_BY)
+SIGNALS = (LOOPED, RETRIED, SIGNALLED, NODE_SKIPPED, STOPPED_BY)
 
 def began(what, gates=True):
     descriptor = os.open("started", os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -10,12 +10,12 @@ from promissory.errors import Fenced
 from promissory.executor.journal.reader import Tail, find_end, newest_snapshot, read_segments
 from promissory.executor.journal.segment import GENESIS, NO_SNAPSHOT, segment_digest
 from promissory.executor.journal.writer import SNAPSHOT_EVENTS, Journal
-from promissory.executor.protocol.events import DONE, NO_META, SNAPSHOT
+from promissory.executor.protocol.events import NO_META, NODE_DONE, SNAPSHOT
 from promissory.executor.store.keys import segment_key
 
 
 def event(number):
-    return (DONE, 0, number, b"\x01", NO_META)
+    return (NODE_DONE, 0, number, b"\x01", NO_META)
 
 
 def quiet(events):
@@ -113,7 +113,7 @@ def test_J1_an_error_of_the_listener_reaches_whoever_flushes(store):
 def test_J1_an_event_above_the_backlog_does_not_block_for_ever(store):
     writing = journal(store)
     for number in range(8):
-        writing.append([(DONE, 0, number, bytes(1 << 20), NO_META)])
+        writing.append([(NODE_DONE, 0, number, bytes(1 << 20), NO_META)])
     writing.flush()
     writing.close()
     assert sum(len(segment.events) for segment in segments(store)) == 8
@@ -161,7 +161,7 @@ def test_J1_a_snapshot_stands_alone_and_later_segments_name_it(store):
     writing.flush()
     writing.close()
     found = segments(store)
-    assert [segment.events[0][0] for segment in found] == [DONE, SNAPSHOT, DONE]
+    assert [segment.events[0][0] for segment in found] == [NODE_DONE, SNAPSHOT, NODE_DONE]
     assert [segment.snapshot for segment in found] == [NO_SNAPSHOT, 1, 1]
     assert [newest_snapshot(store, "r", end) for end in (1, 2, 3)] == [0, 1, 1]
 

@@ -8,7 +8,7 @@ from promissory.executor.history.history import History
 from promissory.executor.journal.reader import find_end, read_segments
 from promissory.executor.journal.segment import segment_from_bytes
 from promissory.executor.journal.writer import Journal
-from promissory.executor.protocol.events import DONE, NO_META
+from promissory.executor.protocol.events import NO_META, NODE_DONE
 from promissory.executor.store.keys import run_key, segment_key
 
 ran = []
@@ -41,7 +41,7 @@ def failed_run(store):
 def write(store, count):
     journal = Journal(store, "r", 1, None, True, lambda events: None)
     for number in range(count):
-        journal.append([(DONE, 0, number, b"\x01", NO_META)])
+        journal.append([(NODE_DONE, 0, number, b"\x01", NO_META)])
         journal.flush()
     journal.close()
 
@@ -106,7 +106,7 @@ def test_J4_a_segment_of_another_journal_is_told(store):
     write(store, 3)
     other = Journal(store, "s", 1, None, True, lambda events: None)
     for _ in range(3):
-        other.append([(DONE, 0, 1, b"\x02", NO_META)])
+        other.append([(NODE_DONE, 0, 1, b"\x02", NO_META)])
         other.flush()
     other.close()
     store.put(segment_key("r", 1), store.get(segment_key("s", 1)))

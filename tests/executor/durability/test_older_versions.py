@@ -15,9 +15,9 @@ from promissory.executor.maintenance.doctor import examine, is_whole
 from promissory.executor.maintenance.export import export
 from promissory.executor.protocol.events import (
     CODE,
-    DONE,
     ENDED,
-    FAILED,
+    NODE_DONE,
+    NODE_FAILED,
     PAUSED,
     RESUMED,
     RETRIED,
@@ -95,7 +95,7 @@ def in_version_1(store, run_id="old"):
         events = []
         for event in segment.events:
             assert event[0] not in (RETRIED, PAUSED, UNPAUSED)
-            if event[0] == FAILED:
+            if event[0] == NODE_FAILED:
                 event = (*event[:3], event[3][:5], event[4])
             elif event[0] == SNAPSHOT:
                 state = unpack(get_snapshot(store, run_id, event[1]), "a snapshot")
@@ -150,7 +150,7 @@ def test_J4_a_run_that_version_1_began_and_this_one_ended_is_read_as_one(store):
     kinds = {
         event[0] for segment, _ in read_segments(store, "old", 0, find_end(store, "old")) for event in segment.events
     }
-    assert {RESUMED, DONE, FAILED, ENDED} <= kinds
+    assert {RESUMED, NODE_DONE, NODE_FAILED, ENDED} <= kinds
     assert attach("old", store=store).state == "SUCCEEDED"
     assert is_whole(list(examine(store, "old")))
 

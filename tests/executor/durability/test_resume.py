@@ -8,7 +8,7 @@ from promissory.executor.engines.inline import Inline
 from promissory.executor.history.history import History
 from promissory.executor.journal.reader import Tail, find_end, read_segments
 from promissory.executor.journal.writer import Journal
-from promissory.executor.protocol.events import DONE, RESUMED
+from promissory.executor.protocol.events import NODE_DONE, RESUMED
 from promissory.executor.store.keys import object_key
 from promissory.planner.plan.model import Large
 
@@ -126,7 +126,7 @@ def test_J4_an_object_that_is_gone_or_damaged_is_named_by_the_resume_that_needs_
 
 def test_J2_whatever_the_journal_names_is_in_the_store(store, events_of):
     ended = run(sized, {"x": 1}, store=store)
-    named = [event[3] for event in events_of(store, ended.id) if event[0] == DONE and isinstance(event[3], Large)]
+    named = [event[3] for event in events_of(store, ended.id) if event[0] == NODE_DONE and isinstance(event[3], Large)]
     assert len(named) == 1
     assert store.exists(object_key(named[0].digest))
 
@@ -147,7 +147,7 @@ def test_R6_what_an_older_executor_wrote_at_the_last_moment_counts(store):
             if not raced:
                 raced.append(True)
                 old = Journal(store, ended.id, 1, tail, True, lambda events: None)
-                old.append([(DONE, 0, 1, b"\x02", (5, 1, "inline-1", 1, None))])
+                old.append([(NODE_DONE, 0, 1, b"\x02", (5, 1, "inline-1", 1, None))])
                 old.flush()
                 old.close()
             return 1

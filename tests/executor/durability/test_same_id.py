@@ -13,7 +13,7 @@ from promissory import dynamic, task, workflow
 from promissory.errors import InputError, RunExists
 from promissory.executor import attach, crash_points, run, start
 from promissory.executor.journal.reader import find_end
-from promissory.executor.protocol.events import DONE, ENDED, RESUMED
+from promissory.executor.protocol.events import ENDED, NODE_DONE, RESUMED
 from promissory.testing import Crashed, crash_at
 
 ran = []
@@ -337,7 +337,7 @@ def test_R6_of_processes_that_start_a_run_at_one_time_one_carries_it_and_the_oth
     assert [output for output, _ in ended] == ["SUCCEEDED 20\n"] * 3, ended
     events = events_of(project.store, "same")
     assert sum(event[0] == ENDED for event in events) == 1
-    done = [event[2] for event in events if event[0] == DONE]
+    done = [event[2] for event in events if event[0] == NODE_DONE]
     assert sorted(done) == list(range(20))
 
 

@@ -81,7 +81,7 @@ workloads.WORKLOADS = tuple(replace(one, result=-1) for one in workloads.WORKLOA
 
 BODIES_BEGIN_AGAIN = """
 from promissory.executor.history import recovery
-from promissory.executor.protocol.events import DONE
+from promissory.executor.protocol.events import NODE_DONE
 real, held = recovery.replay, []
 def forgetful(scheduler, event):
     while held:

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from promissory.executor.history.history import History
-from promissory.executor.protocol.events import DONE, RESUMED
+from promissory.executor.protocol.events import NODE_DONE, RESUMED
 from promissory.executor.records.heartbeat import read_beat
 
 MODULE = """
@@ -86,7 +86,9 @@ def test_J3_a_run_that_is_taken_over_ends_once_and_the_old_executor_stops(
 ):
     process, held = waiting
     store = project.store
-    eventually(lambda: sum(event[0] == DONE for event in events_of(store, "taken")) == 2, "the commit of two steps")
+    eventually(
+        lambda: sum(event[0] == NODE_DONE for event in events_of(store, "taken")) == 2, "the commit of two steps"
+    )
     process.send_signal(signal.SIGSTOP)
     new_gate = gate("new")
     new = project.spawn("-c", RESUME, "over", GATE=new_gate.path)
@@ -106,7 +108,7 @@ def test_J3_a_run_that_is_taken_over_ends_once_and_the_old_executor_stops(
     assert project.finish(new)[0].split() == ["5"]
     events = events_of(store, "taken")
     assert [event[1] for event in events if event[0] == RESUMED] == [1, 2]
-    assert [event[2] for event in events if event[0] == DONE] == [0, 1, 2, 3, 4]
+    assert [event[2] for event in events if event[0] == NODE_DONE] == [0, 1, 2, 3, 4]
     by_new = [line.split(" ", 1)[1] for line in project.lines("started") if line.startswith(f"{new.pid} ")]
     assert by_new == ["wait", "step 3", "step 4"], "what was committed has not started again"
 

@@ -15,7 +15,7 @@ from promissory import Retry, dynamic, task, workflow
 from promissory.errors import NotInStore, StoreError
 from promissory.executor import Store, crash_points, resume, run
 from promissory.executor.crash_points import POINTS
-from promissory.executor.protocol.events import DONE
+from promissory.executor.protocol.events import NODE_DONE
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.testing.diary import forget
 from promissory.executor.testing.enumeration import undisturbed
@@ -617,7 +617,7 @@ def test_a_journal_that_leaves_something_out_is_found(memory, monkeypatch):
 
     def forgetful(self, frame, index, value, meta):
         real(self, frame, index, value, meta)
-        self.log[:] = [event for event in self.log if event[0] != DONE]
+        self.log[:] = [event for event in self.log if event[0] != NODE_DONE]
 
     monkeypatch.setattr(Scheduler, "done", forgetful)
     with always_replay(), pytest.raises(NotReplayable, match=r"(?s)is .* and a resume would begin with "):
@@ -629,7 +629,7 @@ def test_a_journal_that_says_another_value_is_found(memory, monkeypatch):
 
     def lying(self, frame, index, value, meta):
         real(self, frame, index, value, meta)
-        self.log[:] = [(*event[:3], b"\x63", *event[4:]) if event[0] == DONE else event for event in self.log]
+        self.log[:] = [(*event[:3], b"\x63", *event[4:]) if event[0] == NODE_DONE else event for event in self.log]
 
     monkeypatch.setattr(Scheduler, "done", lying)
     with always_replay(), pytest.raises(NotReplayable):

@@ -5,7 +5,7 @@ import sys
 import threading
 
 from promissory import dynamic, run, start, task, workflow
-from promissory.executor.protocol.events import DONE
+from promissory.executor.protocol.events import NODE_DONE
 
 
 @task
@@ -80,7 +80,7 @@ def test_X5_what_a_failing_body_said_is_kept(store, capsys):
 
 def test_X5_a_log_is_part_of_its_event(store, events_of, capsys):
     ended = run(talk, {"x": 1}, store=store)
-    (event,) = [event for event in events_of(store, ended.id) if event[0] == DONE]
+    (event,) = [event for event in events_of(store, ended.id) if event[0] == NODE_DONE]
     key, offset, length = event[4][4]
     assert (key, offset, length) == (f"runs/{ended.id}/logs/inline-1", 0, len(store.get(key)))
 

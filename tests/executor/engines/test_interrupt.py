@@ -7,7 +7,7 @@ import pytest
 
 from promissory import resume, run, task, workflow
 from promissory.executor.history.history import History
-from promissory.executor.protocol.events import DONE, FAILED
+from promissory.executor.protocol.events import NODE_DONE, NODE_FAILED
 
 MODULE = """
 import os
@@ -82,8 +82,8 @@ def test_X10_an_interrupt_says_how_to_go_on(stopped):
 
 def test_X10_an_interrupt_is_no_nodes_failure_and_what_was_done_is_committed(project, stopped, events_of):
     events = events_of(project.store, "stopped")
-    assert sum(event[0] == DONE for event in events) == 3
-    assert not any(event[0] == FAILED for event in events)
+    assert sum(event[0] == NODE_DONE for event in events) == 3
+    assert not any(event[0] == NODE_FAILED for event in events)
     history = History(project.store, "stopped")
     assert (history.state, history.beat.over) == ("INTERRUPTED", True)
 

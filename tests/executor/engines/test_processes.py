@@ -15,7 +15,7 @@ import pytest
 
 from promissory import Resources, Store, dynamic, resume, run, start, task, workflow
 from promissory.executor.history.history import History
-from promissory.executor.protocol.events import FAILED
+from promissory.executor.protocol.events import NODE_FAILED
 
 REAL_ENGINES = ["threads", "processes"]
 
@@ -652,7 +652,7 @@ def test_X10_a_keyboard_interrupt_raised_in_a_body_stops_the_run_which_can_be_re
     with pytest.raises(KeyboardInterrupt) as told:
         run(flow, store=store, engine=engine, run_id="raised")
     assert told.value.__notes__[0].startswith("run raised is interrupted and can be resumed: promissory resume raised")
-    assert not any(event[0] == FAILED for event in events_of(store, "raised"))
+    assert not any(event[0] == NODE_FAILED for event in events_of(store, "raised"))
     assert History(store, "raised").state == "INTERRUPTED"
     repaired.touch()
     assert resume("raised", store=store, engine=engine).result == 4

@@ -20,18 +20,18 @@ from promissory.executor.protocol.events import (
     CHOSEN,
     CODE,
     COLLAPSED,
-    DONE,
     ENDED,
-    FAILED,
     GATED,
     ITEMS,
     LOOPED,
+    NODE_DONE,
+    NODE_FAILED,
+    NODE_SKIPPED,
     OPENED,
     PAUSED,
     RESUMED,
     RETRIED,
     SIGNALLED,
-    SKIPPED,
     STOPPED_BY,
     UNPAUSED,
 )
@@ -62,17 +62,17 @@ def shown(name):
 def first():
     meta = (1500, 20, "process-1-1", 1, None)
     begins = (RESUMED, 1, "host", 42, [100, 1_000_000, 256 << 20], MOMENT)
-    events = (begins, (DONE, 0, 0, b"\x03", meta), (DONE, 0, 1, b"\x04", meta), (OPENED, 0, 2, 1))
+    events = (begins, (NODE_DONE, 0, 0, b"\x03", meta), (NODE_DONE, 0, 1, b"\x04", meta), (OPENED, 0, 2, 1))
     return Segment(0, 1, NONCE, GENESIS, NO_SNAPSHOT, MOMENT, events)
 
 
 def second():
     events = (
-        (DONE, 1, 0, Large(bytes(32), 5000), (1600, 20, "process-1-1", 2, ["runs/r/logs/process-1-1", 0, 6])),
+        (NODE_DONE, 1, 0, Large(bytes(32), 5000), (1600, 20, "process-1-1", 2, ["runs/r/logs/process-1-1", 0, 6])),
         (RETRIED, 1, 1, FAILURE, (1700, 5, "process-1-2", 1, None), 0.5, 1_700_000_000.75),
         (PAUSED, "lunch", MOMENT + 50_000),
         (UNPAUSED, MOMENT + 60_000),
-        (FAILED, 1, 1, FAILURE, (1800, 5, "process-1-2", 2, None)),
+        (NODE_FAILED, 1, 1, FAILURE, (1800, 5, "process-1-2", 2, None)),
         (CODE, "flow:f", bytes(32), b"\x01" * 32),
         (ENDED, "FAILED", "main/f: OSError: busy", None),
     )
@@ -84,7 +84,7 @@ def third():
     events = (
         (RESUMED, 2, "host", 43, [100, 1_000_000, 256 << 20], MOMENT + 200_000),
         (LOOPED, 1, 1, 0, b"\x05", meta),
-        (SKIPPED, 1, 2, "not today", meta),
+        (NODE_SKIPPED, 1, 2, "not today", meta),
         (CHOSEN, 1, 3, 1, 2, meta),
         (ITEMS, 1, 4, [[2, [b"\x92\x01\x02"]]], meta),
         (GATED, 1, 5, 1_700_000_060.0),

@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from promissory import dynamic, expand, task, workflow
-from promissory.executor.protocol.events import DONE, EXPANDED, FAILED, OPENED
+from promissory.executor.protocol.events import EXPANDED, NODE_DONE, NODE_FAILED, OPENED
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.limits import Limits
 from promissory.executor.scheduler.frame import Frame
@@ -173,7 +173,7 @@ def test_X2_a_failure_that_comes_after_the_value_is_ignored():
     (call,) = scheduler.take(1)
     answer(scheduler, call)
     scheduler.failed(call.frame.id, call.node, Failure.of_executor("CodeNotFound", "late"))
-    assert not any(event[0] == FAILED for event in scheduler.log)
+    assert not any(event[0] == NODE_FAILED for event in scheduler.log)
     assert not scheduler.stopping
 
 
@@ -198,7 +198,7 @@ def test_X6_after_a_failure_nothing_is_taken():
     assert scheduler.take(10) == []
     assert scheduler.ended
     assert scheduler.failure.path == "main/grow"
-    assert [event[0] for event in scheduler.log] == [FAILED, EXPANDED, DONE]
+    assert [event[0] for event in scheduler.log] == [NODE_FAILED, EXPANDED, NODE_DONE]
 
 
 def test_X6_replay_forgets_failures_and_the_node_is_taken_again():

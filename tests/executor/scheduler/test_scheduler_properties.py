@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 
 from promissory import Workflow, dynamic, task
 from promissory.executor.protocol.limits import Limits
-from promissory.executor.scheduler.frame import DONE, OPEN, PENDING
+from promissory.executor.scheduler.invariants import check
 from promissory.executor.scheduler.replay import replay, replayed
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.scheduler.snapshot import dump, load
 from promissory.planner.plan.format import FuturesHeader, futures_to_bytes, plan_from_bytes
-from promissory.planner.plan.model import references
 from promissory.typesys.canonical import pack
 
 QUICK = settings(max_examples=60, deadline=None, database=None, derandomize=True)
@@ -66,51 +65,6 @@ def opened(plan):
     scheduler = Scheduler(Limits())
     scheduler.open_root(plan_from_bytes(plan.to_bytes()), (pack(1),))
     return scheduler
-
-
-# --- what has to hold after every step --------------------------------------------------------------------------------
-
-
-def waits_for(topology, index):
-    """Whom a node or joint waits for, and whose values it takes: read off the graph, naively."""
-    graph = topology.graph
-    if index >= topology.count:
-        taken = set(references(topology.joints[index - topology.count][0]))
-        return taken, taken
-    bindings = topology.plan_inputs[index] if index in topology.plan_inputs else graph.bindings_of(index)
-    taken = {node for binding in bindings for node in references(binding)}
-    return taken | set(graph.after.get(index, ())), taken
-
-
-def check(scheduler):
-    """The invariants of an open run."""
-    ready = Counter((frame.id, index) for frame, index in scheduler.ready)
-    assert not ready or max(ready.values()) == 1
-    assert not set(ready) & set(scheduler.in_flight)
-    open_slots = set()
-    for frame in scheduler.frames.values():
-        topology, size = frame.topology, frame.topology.size
-        states = [frame.state(index) for index in range(size)]
-        assert frame.remaining == sum(one != DONE for one in states) > 0, "remaining counts what is not done"
-        assert frame.parent is None or (frame.parent.id in scheduler.frames and frame.parent.state(frame.slot) == OPEN)
-        open_slots.add((frame.parent and frame.parent.id, frame.slot))
-        uses = Counter(node for node in topology.outputs if isinstance(node, int) and node >= 0)
-        for index in range(size):
-            before, taken = waits_for(topology, index)
-            waiting = sum(states[one] != DONE for one in before)
-            assert frame.cells[index] == waiting, "each knows how many it waits for"
-            if states[index] != PENDING:
-                assert waiting == 0
-            is_known = (frame.id, index) in scheduler.in_flight or (frame.id, index) in ready
-            assert is_known == (states[index] == PENDING and waiting == 0), "ready or running is what waits for nothing"
-            if states[index] != DONE:
-                uses.update(taken)
-        kept = {index for index in range(size) if states[index] == DONE and uses[index]}
-        assert set(frame.values or {}) == kept, "a value is kept exactly as long as somebody needs it"
-        assert all(frame.cells[size + index] == uses[index] for index in range(size))
-    for frame in scheduler.frames.values():
-        for index in range(frame.topology.size):
-            assert (frame.state(index) == OPEN) == ((frame.id, index) in open_slots)
 
 
 def step(scheduler, call, expansion):

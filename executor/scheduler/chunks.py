@@ -1,26 +1,35 @@
-"""The graph of a map's chunk: a node for each of its items, and the list of their results as its output. Pure."""
+"""The topology of a map's chunk: a node for each item, and the list of the items' results as the output. Pure."""
 
 from __future__ import annotations
 
 from array import array
 from dataclasses import replace
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
+from promissory.executor.scheduler.topology import Topology
 from promissory.planner.plan.interfaces import target_interface
 from promissory.planner.plan.model import CALL, INPUT, LIST, PLAN, Graph, Output
 from promissory.planner.plan.specs import Map
 from promissory.typesys.canonical import pack
 from promissory.typesys.types import ListType, Type
 
-if TYPE_CHECKING:
-    from promissory.executor.scheduler.topology import Topology
-
 _OF_THE_MAP = ("name", "trigger", "standby")
 """The overrides that say something of the map, and nothing of its items."""
 
 
-def graph_of_chunk(topology: Topology, index: int, count: int) -> tuple[Graph, bool]:
+def chunk_topology(topology: Topology, index: int, count: int) -> Topology:
+    """The topology of `count` items of a map, for all chunks of that many items."""
+    key = (index, count)
+    found = topology.chunks.get(key)
+    if found is None:
+        items, is_plain = _graph(topology, index, count)
+        found = Topology(topology.shape, topology.number, topology.code, items, plain=is_plain)
+        found.chunk_of = key
+        topology.chunks.put(key, found)
+    return found
+
+
+def _graph(topology: Topology, index: int, count: int) -> tuple[Graph, bool]:
     """The graph of `count` items of a map, and whether these items are calls with plain inputs."""
     graph, spec = topology.graph, topology.graph.specs[index]
     assert isinstance(spec, Map)

@@ -1,0 +1,83 @@
+"""The consequences of an event: the one loop that takes the steps of the agenda, until none is left. Pure.
+
+No step calls another, so a recursion of any depth ends in this loop and not on the interpreter's stack.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from promissory.executor.scheduler import completion, expansion, frame_failure, propagation, requests
+from promissory.executor.scheduler.agenda import (
+    COMPLETE,
+    CONCLUDE,
+    END,
+    FOLLOW,
+    ITEM,
+    ITERATE,
+    LEAVE,
+    READY,
+    SPLICE,
+)
+from promissory.executor.scheduler.frame import FailedNode, Frame
+from promissory.executor.scheduler.kinds import call, map
+from promissory.executor.scheduler.kinds.table import KINDS
+from promissory.executor.scheduler.node_state import PENDING, NodeState
+from promissory.executor.scheduler.state import State
+
+
+def work_off(state: State) -> None:
+    """Take all steps of the agenda, and the steps that they cause."""
+    agenda = state.agenda
+    while agenda:
+        step = agenda.popleft()
+        _TAKE[step[0]](state, *step[1:])
+
+
+def settle(state: State) -> None:
+    """Take failing frames towards their end, as far as they can go now."""
+    while state.unsettled:
+        first = heapq.heappop(state.unsettled)
+        while state.unsettled and state.unsettled[0] == first:
+            heapq.heappop(state.unsettled)
+        frame = state.failing.get(-first)
+        if frame is not None and frame_failure.go_on(state, frame):
+            state.look_at(frame)
+        work_off(state)
+
+
+def _end(state: State, frame: Frame, index: int, to: NodeState, failed: FailedNode | None, below: Frame | None) -> None:
+    """A node has ended otherwise than well."""
+    end = propagation.end if frame.part is None else map.end_in_chunk
+    end(state, frame, index, to, failed, below)
+
+
+def _ready(state: State, frame: Frame, nodes: Sequence[int]) -> None:
+    """Nodes are ready, unless a step before this one has ended them."""
+    if frame.id in state.frames:
+        found = [index for index in nodes if frame.state(index) == PENDING and not frame.cells[index]]
+        if frame.part is None:
+            state.make_ready(frame, reversed(found))
+        else:
+            map.items_are_ready(state, frame, found)
+
+
+def _leave(state: State, frame: Frame) -> None:
+    """All nodes of a frame have ended: the node above goes on as its kind says."""
+    if completion.leave(state, frame) and frame.parent is not None:
+        KINDS[frame.parent.topology.kind(frame.slot)].answered(state, frame, completion.output_of(frame))
+
+
+_TAKE: Final[dict[int, Callable[..., Any]]] = {
+    COMPLETE: completion.complete_late,
+    END: _end,
+    ITEM: map.item_ended,
+    LEAVE: _leave,
+    ITERATE: call.iterate,
+    SPLICE: expansion.splice,
+    FOLLOW: requests.follow,
+    CONCLUDE: requests.conclude,
+    READY: _ready,
+}

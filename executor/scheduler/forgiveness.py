@@ -1,0 +1,71 @@
+"""The beginning of a resume: failures that nothing handled are forgotten, and their nodes are tried again. Pure."""
+
+from __future__ import annotations
+
+from promissory.executor.scheduler.frame import Frame
+from promissory.executor.scheduler.mapping import is_done_without, mapping_of
+from promissory.executor.scheduler.node_state import CANCELLED, FAILED, OPEN, PENDING, UPSTREAM_FAILED
+from promissory.executor.scheduler.propagation import is_unhandled
+from promissory.executor.scheduler.state import State
+
+
+def forgive(state: State) -> None:
+    """Begin a resume: nodes whose failures nothing handled are to be tried again."""
+    for frame in list(state.frames.values()):
+        if frame.failing is not None and not is_done_without(state.maps, frame):
+            _forgive_frame(state, frame)
+    _forgive_items(state)
+    for table in (state.failing, state.busy, state.unsettled, state.cleaning, state.handlers):
+        table.clear()
+    for frame in state.frames.values():
+        fails_at_once = frame.failing is not None and not frame.topology.graph.runs_on
+        frame.frozen = fails_at_once or (frame.parent is not None and frame.parent.frozen)
+    state.failure, state.cancelled = None, None
+    state.dead = state.stopping = False
+
+
+def _forgive_frame(state: State, frame: Frame) -> None:
+    topology = frame.topology
+    failures = frame.failures or {}
+    again = {index for index in failures if is_unhandled(frame, index)}
+    todo = [index for index in again if frame.state(index) == UPSTREAM_FAILED]
+    while todo:
+        for before in topology.before(todo.pop()):
+            if before in failures and before not in again:
+                again.add(before)
+                todo += [before] if frame.state(before) == UPSTREAM_FAILED else []
+    for index in again:
+        failures.pop(index)
+        if frame.state(index) in (FAILED, UPSTREAM_FAILED):
+            is_map = (frame.id, index) in state.maps
+            frame.set_state(index, OPEN if is_map else PENDING)
+    for index in range(topology.size):
+        if frame.state(index) == CANCELLED:
+            frame.set_state(index, PENDING)
+    handler = topology.graph.on_failure
+    if handler is not None:
+        frame.set_state(handler, PENDING)
+        for begun in frame.inside():
+            if begun.slot == handler:
+                state.drop_frame(begun)
+    frame.failing = None
+    frame.recount()
+
+
+def _forgive_items(state: State) -> None:
+    """Failed items are to be tried again if their map can't succeed without these items."""
+    forgiven = []
+    for mapping in state.maps.values():
+        if mapping.failed and mapping.needs_all:
+            mapping.failed, mapping.worst = 0, None
+            mapping.kept = {number: frame for number, frame in mapping.kept.items() if not frame.failures}
+            forgiven.append(mapping)
+    begun = {(frame.parent.id, frame.slot) for frame in state.frames.values() if frame.parent is not None}
+    for frame in list(state.frames.values()):
+        if frame.part is None or not frame.failures or mapping_of(state.maps, frame) not in forgiven:
+            continue
+        for index in frame.failures:
+            mapping_of(state.maps, frame).ended -= index < frame.topology.count
+            frame.set_state(index, OPEN if (frame.id, index) in begun else PENDING)
+        frame.failures = None
+        frame.recount()
