@@ -72,9 +72,9 @@ class Printed:
             for row in (*history.failed_attempts(), *history.nodes(items=True))
             if row.log is not None and row.log[1] + row.log[2] > self._up_to.get(row.log[0], 0)
         ]
-        for row in sorted(rows, key=lambda one: one.started):
-            assert row.log is not None
-            key, offset, length = row.log
+        # In the order of the logs and not of time, because a clock may be set back.
+        told = sorted(((*row.log, row) for row in rows if row.log is not None), key=lambda one: one[:2])
+        for key, offset, length, row in told:
             path = f"{row.path}[={row.iterations}]" if row.iterations else row.path  # the last iteration of a loop
             self._print(path, key, max(offset, self._up_to.get(key, 0)), offset + length)
 

@@ -166,6 +166,8 @@ def keep_bundle(store: Store, modules: Mapping[str, str]) -> bytes:
     name = digest("bundle", archive)
     if not store.exists(bundle_key(name)):
         store.put_same(bundle_key(name), archive)
+    else:
+        store.sync([bundle_key(name)])  # the process that wrote the bundle may have died before it synced the file
     return name
 
 

@@ -22,6 +22,7 @@ from promissory.executor.history.summary import ENDED_WELL
 from promissory.executor.journal.writer import LostRace
 from promissory.executor.records.inbox import clear
 from promissory.executor.records.manifest import Manifest
+from promissory.executor.store.keys import segment_key
 from promissory.executor.store.probe import probe
 from promissory.executor.store.store import Store
 
@@ -48,6 +49,10 @@ def take_over_run(
         recovered = recover(store, manifest, options.clock or SystemClock())
         codecs = codecs_of(target if target is not None else recovered.plan)
         if recovered.ended is not None and recovered.ended[1] in ENDED_WELL:
+            if options.durability == "disk" and recovered.tail is not None:
+                store.sync(
+                    [segment_key(run_id, recovered.tail.number)]
+                )  # the executor that wrote the end may have died before it synced the file
             for data in recovered.futures:
                 write_futures(store, run_id, data)
             keep_all(store, run_id, recovered.scheduler.settled)

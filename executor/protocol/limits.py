@@ -15,10 +15,13 @@ max_iterations       10,000,000  iterations of one loop; `@task(max_iterations=â
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from promissory.executor.protocol.failure import Failure
 from promissory.planner.plan.model import Callee
+
+MOST_ITEMS: Final = 1024
+"""The items of a map's chunk at most. It is part of the formats, so that a count in a damaged file costs little."""
 
 
 @dataclass(frozen=True)

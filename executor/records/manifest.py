@@ -111,6 +111,7 @@ def write_manifest(store: Store, manifest: Manifest) -> bool:
     if not _was_never_begun(store, manifest.run_id, store.get(key)):
         return False
     store.put(key, data)
+    store.sync([key])
     return True
 
 

@@ -12,7 +12,7 @@ from promissory.executor.errors import JournalError
 from promissory.executor.protocol import decoding as fields
 from promissory.executor.protocol.events import failure_with_names_of_today, tree_of, value_of
 from promissory.executor.protocol.failure import Failure
-from promissory.executor.protocol.limits import Limits
+from promissory.executor.protocol.limits import MOST_ITEMS, Limits
 from promissory.executor.scheduler.calls import Sleeping, Tries
 from promissory.executor.scheduler.chunks import chunk_topology
 from promissory.executor.scheduler.consequences import work_off
@@ -161,13 +161,13 @@ def load(data: bytes, names_are_older: bool = False) -> Scheduler:
     """
     try:
         scheduler = _loaded(data, names_are_older)
+        map.loaded(scheduler)
+        work_off(scheduler)
+        find_ready(scheduler, {(one.frame.id, one.node) for one in scheduler.sleeping})
     except FormatError:
         raise
     except _WRONG as error:
         raise JournalError("a snapshot", f"is malformed ({type(error).__name__}: {error})") from None
-    map.loaded(scheduler)
-    work_off(scheduler)
-    find_ready(scheduler, {(one.frame.id, one.node) for one in scheduler.sleeping})
     return scheduler
 
 
@@ -244,7 +244,7 @@ def _load_frame(
     topology = scheduler.topologies.get(shapes[fields.count(shape)], fields.count(number))
     if part is not None:
         at, first, node, count = fields.counts(fields.items(part, 4))
-        if above is None or count > scheduler.limits.max_items:
+        if above is None or count > MOST_ITEMS:
             raise ValueError("a chunk of no map")
         topology = chunk_topology(above.topology, node, count)
     frame = Frame(

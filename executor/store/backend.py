@@ -36,7 +36,6 @@ _PASSING: Final = frozenset(
         errno.EBUSY,
         errno.ESTALE,
         errno.ETIMEDOUT,
-        errno.EIO,
         errno.ENETUNREACH,
         errno.EHOSTUNREACH,
         errno.ENETDOWN,

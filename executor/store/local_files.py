@@ -11,6 +11,7 @@ import errno
 import os
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 _NO_LINKS = frozenset((errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK))
@@ -67,30 +68,40 @@ class LocalFiles:
         try:
             os.link(temporary, path)
         except FileExistsError:
+            if durable:
+                self.sync([key])  # the key's writer may have died before it synced the file, or was refused the sync
             return False
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            return self._create_without_links(path, data, durable)
+            return self._create_without_links(key, path, data, durable)
         finally:
             os.unlink(temporary)
         if durable:
             _sync_folder(folder)
         return True
 
-    def _create_without_links(self, path: str, data: bytes, durable: bool) -> bool:
+    def _create_without_links(self, key: str, path: str, data: bytes, durable: bool) -> bool:
         """Create a file on a file system without hard links. One writer wins, but a crash may leave a torn file, which
         its check sum shows."""
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except FileExistsError:
+            if durable:
+                self.sync([key])
             return False
         try:
-            _write_all(descriptor, data)
-            if durable:
-                os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            try:
+                _write_all(descriptor, data)
+                if durable:
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except BaseException:
+            os.unlink(path)  # no reader has acted on the file: its end was not written, or may not be kept
+            raise
+        if durable:
+            _sync_folder(path.rpartition("/")[0])
         return True
 
     def put(self, key: str, data: bytes) -> None:
@@ -104,7 +115,8 @@ class LocalFiles:
     def get_range(self, key: str, start: int, end: int) -> bytes:
         with open(self._path(key), "rb") as file:
             file.seek(start)
-            return file.read(end - start)
+            end = min(end, os.fstat(file.fileno()).st_size)  # the caller may have read `end` in a damaged file
+            return file.read(max(0, end - start))
 
     def append(self, key: str, data: bytes) -> int:
         _, path = self._in_folder(key)
@@ -149,15 +161,25 @@ class LocalFiles:
         return [f"{prefix}/{name}" for name in names if not name.startswith(_TEMPORARY)]
 
     def sync(self, keys: Iterable[str]) -> None:
+        """Sync files and their folders (rule J4).
+
+        A file whose sync is refused with EIO is written anew, because the kernel has marked its pages clean and would
+        call the next sync a success (A. Rebello et al., "Can Applications Recover from fsync Failures?", 2020).
+        """
         folders: dict[str, None] = {}
         for key in keys:
             path = self._path(key)
+            folder = path.rpartition("/")[0]
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 os.fsync(descriptor)
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise
+                os.replace(self._write_temporary(folder, self.get(key), True), path)
             finally:
                 os.close(descriptor)
-            folders[path.rpartition("/")[0]] = None
+            folders[folder] = None
         for folder in folders:
             _sync_folder(folder)
 
@@ -180,7 +202,12 @@ def _make_folders(folder: str) -> None:
             os.mkdir(one)
         except FileExistsError:
             continue
-        _sync_folder(one.rpartition("/")[0] or "/")
+        try:
+            _sync_folder(one.rpartition("/")[0] or "/")
+        except OSError:
+            with suppress(OSError):
+                os.rmdir(one)  # the next try makes the folder again, and syncs it
+            raise
 
 
 def _sync_folder(folder: str) -> None:

@@ -190,6 +190,8 @@ class Store:
         machine that died left it half written: then it is replaced."""
         if not self.put_new(key, data, durable=durable) and self._backend.near and self.get(key) != data:
             self.put(key, data)
+            if durable:
+                self.sync([key])
 
     def get_value(self, value: Value) -> bytes:
         """The encoded bytes of a value. Raises `StoreError` if an object's bytes don't match its digest."""

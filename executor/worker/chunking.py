@@ -12,9 +12,9 @@ from typing import Final, NamedTuple
 
 import msgpack
 
+from promissory.executor.protocol.limits import MOST_ITEMS
 from promissory.typesys.errors import FormatError
 
-MOST_ITEMS: Final = 1024
 MOST_BYTES: Final = 1 << 20
 
 

@@ -23,6 +23,7 @@ from promissory.executor.protocol.events import (
     tree_of,
     value_of,
 )
+from promissory.executor.protocol.limits import MOST_ITEMS
 from promissory.executor.scheduler import expansion
 from promissory.executor.scheduler.calls import Key
 from promissory.executor.scheduler.chunks import chunk_topology
@@ -313,7 +314,7 @@ def _check_items(state: State, frame: Frame, index: int, event: Event) -> None:
     if frame.state(index) == OPEN:
         raise DoesNotFit(f"the lists of node {index} of frame {frame.id} were cut before")
     for count, parts in chunks:
-        if count < 1 or len(parts) != len(spec.mapped):
+        if not 1 <= count <= MOST_ITEMS or len(parts) != len(spec.mapped):
             raise DoesNotFit(f"node {index} of frame {frame.id} maps over other lists")
 
 
