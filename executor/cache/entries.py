@@ -23,6 +23,7 @@ from promissory.executor.protocol.events import tree_of
 from promissory.executor.records.heartbeat import read_beat
 from promissory.executor.scheduler.cache_key import Fields, futures_key_of, result_key
 from promissory.executor.scheduler.calls import Settled
+from promissory.executor.store.forms import is_ours
 from promissory.executor.store.keys import CACHE, cache_entry_key, is_run_id, lease_key, object_key
 from promissory.executor.store.store import Store
 from promissory.planner.plan.format import futures_from_bytes
@@ -143,7 +144,7 @@ def write_entry(store: Store, settled: Settled, run_id: str, created: int) -> No
 def entries(store: Store) -> Iterator[tuple[str, Entry | None]]:
     """Every entry of a store with its key; None for an entry that can't be read."""
     for folder in store.list(CACHE):
-        for key in store.list(folder):
+        for key in filter(is_ours, store.list(folder)):
             try:
                 yield key, entry_from_bytes(store.get(key), key)
             except FormatError:
@@ -164,7 +165,7 @@ def take_lease(store: Store, key: bytes, run_id: str, epoch: int) -> bool:
     taken = store.put_new(lease_key(key, number + 1), json.dumps(mine).encode(), durable=False)
     if taken and number > 0:
         # Keep the previous lease: a slow writer may still be about to create its successor.
-        store.delete(lease_key(key, number - 1))
+        store.remove(lease_key(key, number - 1))
     return taken
 
 

@@ -9,6 +9,7 @@ import click
 from promissory.executor.cache.entries import entries
 from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.output import ago, counted, print_table, say
+from promissory.executor.store.mark import require_mark
 
 
 @click.group()
@@ -55,6 +56,7 @@ def _remove(store: str, which: str | None, everything: bool) -> None:
     if (which is None) is not everything:
         raise click.UsageError("say which: a task, the beginning of a key, or --all")
     opened = open_store(store)
+    require_mark(opened)
     removed = 0
     for key, entry in entries(opened):
         name = key.rpartition("/")[2]
@@ -63,7 +65,7 @@ def _remove(store: str, which: str | None, everything: bool) -> None:
             or (entry is not None and _is_of(entry.task, which))
             or (len(which) >= 8 and name.startswith(which))
         ):
-            opened.delete(key)
+            opened.remove(key)
             removed += 1
     if which is not None and not removed:
         raise click.UsageError(

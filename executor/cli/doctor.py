@@ -8,16 +8,29 @@ from dataclasses import asdict
 import click
 
 from promissory.executor.cli.options import open_store, store_option
+from promissory.executor.cli.output import say
 from promissory.executor.maintenance.doctor import examine, is_whole
+from promissory.executor.store.mark import mark
 
 
 @click.command()
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@click.argument("run_id", metavar="RUN")
-def command(run_id: str, store: str, as_json: bool) -> int:
+@click.option(
+    "--mark", "marks", is_flag=True, help="Say that the store is one of promissory's, so that it may be cleaned."
+)
+@click.argument("run_id", metavar="RUN", required=False)
+def command(run_id: str | None, store: str, as_json: bool, marks: bool) -> int:
     """Read and check every key of a run, and tell all that is wrong, with what to do about it. Exit code 1 if something
     is lost."""
+    if marks:
+        opened = open_store(store)
+        mark(opened)
+        say(f"{opened.url} is marked as a store of promissory's")
+    if run_id is None:
+        if not marks:
+            raise click.UsageError("say which run")
+        return 0
     findings = list(examine(open_store(store), run_id))
     whole = is_whole(findings)
     if as_json:

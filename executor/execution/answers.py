@@ -46,7 +46,7 @@ def send_answer(store: Store, run_id: str, name: str, encode: Callable[[Gate], b
         if beat is None or not beat.is_live(store, run_id):
             return False
         if time.monotonic() > given_up:
-            store.delete(key)
+            store.remove(key)
             raise TimeoutError(
                 f"the executor of run {run_id} has not looked for {patience:g} s: a body keeps it busy. "
                 "The answer is withdrawn"

@@ -26,6 +26,7 @@ from promissory.executor.records.manifest import Manifest, new_manifest, read_ma
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.scheduler.timeouts import cant_stop, with_timeouts
 from promissory.executor.store.keys import is_run_id, object_key, plan_key
+from promissory.executor.store.mark import mark
 from promissory.executor.store.probe import probe
 from promissory.executor.store.store import Store
 from promissory.planner import compile as compile_plan
@@ -84,6 +85,7 @@ def prepare_encoded(
     if not options.engine.stops_bodies and not options.soft_timeouts:
         refuse_timeouts(plan.shape, options.engine.name)
     probe(store)
+    mark(store)
     bundle = _keep_code(store, name, plan, source, options.engine)
     values: dict[str, Value] = {name: store.put_value(data) for name, data in inputs.items()}
     for literal in plan.literals:

@@ -48,7 +48,9 @@ from promissory.executor.records.manifest import new_manifest, write_manifest
 from promissory.executor.scheduler.calls import Key
 from promissory.executor.scheduler.replay import replay, replayed
 from promissory.executor.scheduler.scheduler import Scheduler
+from promissory.executor.store.forms import is_ours
 from promissory.executor.store.keys import run_key
+from promissory.executor.store.mark import mark
 from promissory.executor.store.probe import probe
 from promissory.executor.store.store import Store
 
@@ -156,6 +158,7 @@ def prepare_rerun(
     Raises `RunNotFound`, `CodeChanged`, `EngineError`, `RunExists`, `JournalError`.
     """
     probe(store)
+    mark(store)
     history = History(store, run_id)
     earlier, plan = history.manifest, history.plan
     frame, node, iteration = history.find_iteration(path)
@@ -197,12 +200,12 @@ def prepare_rerun(
         ),
         parent=(run_id, path),
     )
-    for key in store.list(run_key(run_id, "code")):
+    for key in filter(is_ours, store.list(run_key(run_id, "code"))):
         store.put_new(run_key(name, "code/" + key.rpartition("/")[2]), store.get(key))
     if store.exists(run_key(name, "manifest")):
         raise RunExists(f"the store {store.url} has a run {name!r} already: give another name")
-    for key in store.list(run_key(name, "journal")):
-        store.delete(key)  # left by a rerun that died before its manifest was written
+    for key in filter(is_ours, store.list(run_key(name, "journal"))):
+        store.remove(key)  # left by a rerun that died before its manifest was written
     execution = new_execution(store, manifest, scheduler, options, plan)
     changed: list[Any] = [code_event(change.name, change.old, change.new) for change in changes]
     later = earlier.created - manifest.created  # times are told relative to the creation of a run

@@ -23,6 +23,7 @@ from promissory.executor.journal.writer import LostRace
 from promissory.executor.records.inbox import clear
 from promissory.executor.records.manifest import Manifest
 from promissory.executor.store.keys import segment_key
+from promissory.executor.store.mark import mark
 from promissory.executor.store.probe import probe
 from promissory.executor.store.store import Store
 
@@ -45,6 +46,7 @@ def take_over_run(
     """
     run_id = manifest.run_id
     probe(store)
+    mark(store)
     while True:
         recovered = recover(store, manifest, options.clock or SystemClock())
         codecs = codecs_of(target if target is not None else recovered.plan)

@@ -23,7 +23,7 @@ def drop_snapshot(store: Store, run_id: str, state: Value) -> None:
     """Remove a snapshot that a newer one replaces. A replay never depends on it: the segments hold every event."""
     if isinstance(state, Large):
         try:
-            store.delete(snapshot_key(run_id, state.digest))
+            store.remove(snapshot_key(run_id, state.digest))
         except StoreError:
             return  # the snapshot stays until garbage is collected
 

@@ -12,6 +12,7 @@ from promissory.executor.protocol.events import ENDED, SNAPSHOT, Event, meta_of,
 from promissory.executor.records.checkpoints import checkpoint_keys
 from promissory.executor.records.manifest import read_manifest, read_plan
 from promissory.executor.scheduler.snapshot import values_of
+from promissory.executor.store.forms import is_ours
 from promissory.executor.store.keys import (
     CHECKPOINTS,
     FUTURES,
@@ -24,6 +25,7 @@ from promissory.executor.store.keys import (
     run_key,
     segment_key,
 )
+from promissory.executor.store.mark import mark
 from promissory.executor.store.store import Store
 from promissory.planner.plan.model import Large, Value
 from promissory.planner.plan.plan import Plan
@@ -51,6 +53,7 @@ def export(source: Store, run_id: str, target: Store) -> int:
                 f"the run {run_id!r} has gone on in the store {target.url} since it was exported there: "
                 "export into a store of its own"
             )
+    mark(target)
     copied = 0
     for key in dict.fromkeys(keys_of(source, run_id)):
         if key == manifest_key:
@@ -111,9 +114,9 @@ def keys_of(store: Store, run_id: str) -> Iterator[str]:
         yield bundle_key(manifest.bundle)
     yield from _large(manifest.inputs.values())
     yield from _of_plan(read_plan(store, manifest))
-    yield from store.list(run_key(run_id, "code"))
+    yield from filter(is_ours, store.list(run_key(run_id, "code")))
     for folder in store.list(run_key(run_id, FUTURES)):
-        yield from store.list(folder)
+        yield from filter(is_ours, store.list(folder))
     yield from checkpoint_keys(store, run_id)
     end = find_end(store, run_id)
     yield from (segment_key(run_id, number) for number in range(end))

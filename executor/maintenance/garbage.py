@@ -16,7 +16,9 @@ from promissory.executor.cache.entries import entries, values_in
 from promissory.executor.errors import NotInStore, RunIsLive, RunNotFound
 from promissory.executor.maintenance.export import keys_of
 from promissory.executor.records.heartbeat import read_beat
-from promissory.executor.store.keys import CODE, LEASES, OBJECTS, PLANS, RUNS, object_key, run_key
+from promissory.executor.store.forms import is_leftover, is_ours
+from promissory.executor.store.keys import CODE, LEASES, OBJECTS, PLANS, RUNS, is_run_id, object_key, run_key
+from promissory.executor.store.mark import require_mark
 from promissory.executor.store.store import Store
 
 
@@ -34,42 +36,57 @@ def garbage(store: Store, older_than: float, without: Sequence[str] = ()) -> lis
 
     Raises:
         RunIsLive: a run goes on.
+        RunNotFound: `without` has what can't name a run.
         JournalError: a run can't be read, so it is not known which keys it needs.
     """
+    for run_id in without:
+        if not is_run_id(run_id):
+            raise RunNotFound(f"there is no run {run_id!r} in the store {store.url}")
     before = time.time() - older_than
     runs = [run_id for run_id in _runs(store) if run_id not in without]
     _refuse_live(store, runs)
     found = [
         Garbage(key, changed)
         for key in _candidates(store, runs)
-        if (changed := _changed(store, key)) is not None and changed <= before
+        if (is_ours(key) or is_leftover(key)) and (changed := _changed(store, key)) is not None and changed <= before
     ]
     needed = _needed(store, runs)
     return [one for one in found if one.key not in needed]
 
 
 def remove(store: Store, found: list[Garbage]) -> int:
-    """Remove the keys that `garbage` found. Returns how many were removed. Raises `RunIsLive` if a run has begun since;
-    the keys that are left stay."""
+    """Remove the keys that `garbage` found. Returns how many were removed.
+
+    Raises:
+        RunIsLive: a run has begun since; the keys that are left stay.
+        StoreError: nothing says that the store is one of ours.
+    """
+    if found:
+        require_mark(store)
     for count, one in enumerate(found):
         if count % 256 == 0:
             _refuse_live(store, _runs(store))
-        store.delete(one.key)
+        store.remove(one.key)
     return len(found)
 
 
 def remove_run(store: Store, run_id: str) -> None:
     """Remove a run's folder, the manifest first, so that a crash leaves garbage. Raises `RunNotFound`, `RunIsLive`."""
-    if not store.exists(run_key(run_id, "manifest")):
-        raise RunNotFound(f"there is no run {run_id!r} in the store {store.url}")
+    _require_run(store, run_id)
+    require_mark(store)
     _refuse_live(store, [run_id])
-    store.delete(run_key(run_id, "manifest"))
-    for key in _below(store, f"{RUNS}/{run_id}"):
-        store.delete(key)
+    store.remove(run_key(run_id, "manifest"))
+    for key in filter(is_ours, _below(store, f"{RUNS}/{run_id}")):
+        store.remove(key)
+
+
+def _require_run(store: Store, run_id: str) -> None:
+    if not is_run_id(run_id) or not store.exists(run_key(run_id, "manifest")):
+        raise RunNotFound(f"there is no run {run_id!r} in the store {store.url}")
 
 
 def _runs(store: Store) -> list[str]:
-    return [key.rpartition("/")[2] for key in store.list(RUNS)]
+    return [name for key in store.list(RUNS) if is_run_id(name := key.rpartition("/")[2])]
 
 
 def _refuse_live(store: Store, runs: list[str]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from promissory.executor.errors import NotInStore, StoreError
+from promissory.executor.store.forms import is_ours
 from promissory.executor.store.keys import CHECKPOINTS, checkpoint_key, checkpoints_folder, run_key
 from promissory.executor.store.store import Store
 from promissory.planner.body.checkpoint import Checkpoint
@@ -64,4 +65,4 @@ def checkpoint_keys(store: Store, run_id: str) -> Iterator[str]:
     """The keys of all checkpoints of a run."""
     for shelf in store.list(run_key(run_id, CHECKPOINTS)):
         for folder in store.list(shelf):
-            yield from store.list(folder)
+            yield from filter(is_ours, store.list(folder))

@@ -21,6 +21,7 @@ from typing import Final
 from promissory.executor.crash_points import Crashed
 from promissory.executor.errors import RunIsNotLive, StoreError
 from promissory.executor.records.heartbeat import await_first_beat, read_beat
+from promissory.executor.store.forms import is_ours
 from promissory.executor.store.keys import inbox_key
 from promissory.executor.store.store import Store
 from promissory.typesys.canonical import pack_map, seal, unpack_canonical, unseal
@@ -109,14 +110,14 @@ def _sender() -> str:
 def waiting(store: Store, run_id: str) -> list[tuple[str, Command]]:
     """The commands in a run's inbox, in the order in which they were sent."""
     found = []
-    for key in store.list(inbox_key(run_id)):
+    for key in filter(is_ours, store.list(inbox_key(run_id))):
         try:
             found.append((key, command_from_bytes(store.get(key), key)))
         except StoreError:
             continue  # the command was obeyed just now, or the key is no file
         except FormatError as error:
             _log.warning("%s: it is removed from the inbox", error)
-            store.delete(key)
+            store.remove(key)
     return found
 
 
@@ -137,12 +138,12 @@ def tell(store: Store, run_id: str, command: str, reason: str = "", patience: fl
     while store.exists(key):
         now = read_beat(store, run_id)
         if now is None or not now.is_live(store, run_id):
-            store.delete(key)
+            store.remove(key)
             if command in ("stop", "cancel"):
                 return  # the run is over, as it was told to be
             raise RunIsNotLive(f"run {run_id} has ended before it could be told to {command}")
         if time.monotonic() > given_up and not now.ending:
-            store.delete(key)  # an executor that finds the command gone does not obey it
+            store.remove(key)  # an executor that finds the command gone does not obey it
             raise TimeoutError(
                 f"the executor of run {run_id} has not looked for {patience:g} s: a body keeps it busy. "
                 f"The command to {command} it is withdrawn"
@@ -157,7 +158,7 @@ def clear(store: Store, run_id: str) -> None:
     """Remove the commands to an executor that is gone. Answers to gates stay for the next executor."""
     for key, command in waiting(store, run_id):
         if command.command != "answer":
-            store.delete(key)
+            store.remove(key)
 
 
 class Inbox:

@@ -2,6 +2,7 @@
 
 ::
 
+    promissory                             the mark of a store (`promissory.executor.store.mark`)
     objects/<aa>/<digest>                  values and large literals: immutable, put if absent
     code/<aa>/<digest>.zip                 source bundles
     plans/<aa>/<digest>.plan

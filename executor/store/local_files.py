@@ -10,10 +10,14 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from promissory.executor.store.forms import FOLDERS, is_leftover
+
+_FOLDER_ONLY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NO_LINKS = frozenset((errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK))
 _TEMPORARY = ".tmp-"
 
@@ -30,6 +34,8 @@ class LocalFiles:
         self._folders: set[str] = set()
 
     def _path(self, key: str) -> str:
+        if ".." in key and ".." in key.split("/"):
+            raise PermissionError(errno.EPERM, "its name leads out of the store")
         return f"{self._root}/{key}"
 
     def _in_folder(self, key: str) -> tuple[str, str]:
@@ -129,16 +135,24 @@ class LocalFiles:
         return offset
 
     def is_folder(self, key: str) -> bool:
-        return os.path.isdir(self._path(key))
+        try:
+            return stat.S_ISDIR(os.lstat(self._path(key)).st_mode)  # a link is no folder of ours
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
     def leftovers(self) -> list[str]:
         found = []
-        for folder, _, names in os.walk(self._root):
-            found += [os.path.relpath(f"{folder}/{name}", self._root) for name in names if name.startswith(_TEMPORARY)]
-        return found
+        for top in FOLDERS:
+            for folder, _, names in os.walk(f"{self._root}/{top}"):
+                left = [name for name in names if name.startswith(_TEMPORARY)]
+                found += [os.path.relpath(f"{folder}/{name}", self._root) for name in left]
+        return [name for name in found if is_leftover(name)]
 
     def changed(self, key: str) -> float:
-        return os.stat(self._path(key)).st_mtime
+        found = os.lstat(self._path(key))
+        if stat.S_ISLNK(found.st_mode):
+            raise FileNotFoundError(key)  # this package writes no links
+        return found.st_mtime
 
     def exists(self, key: str) -> bool:
         try:
@@ -148,10 +162,31 @@ class LocalFiles:
         return True
 
     def delete(self, key: str) -> None:
+        """Remove a file. Its folders are opened one by one and must not be links, so nothing outside is removed, even
+        if somebody exchanges a folder for a link at this moment."""
+        self._path(key)
+        *folders, name = key.split("/")
         try:
-            os.unlink(self._path(key))
+            at = os.open(self._root, _FOLDER_ONLY)
         except FileNotFoundError:
             return
+        try:
+            for folder in folders:
+                below = os.open(folder, _FOLDER_ONLY | os.O_NOFOLLOW, dir_fd=at)
+                os.close(at)
+                at = below
+            if stat.S_ISLNK(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode):
+                raise PermissionError(errno.EPERM, "it is a link, so it is none of promissory's files")
+            os.unlink(name, dir_fd=at)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                why = "it lies behind a link, so it is none of promissory's files"
+                raise PermissionError(errno.EPERM, why) from None
+            raise
+        finally:
+            os.close(at)
 
     def list(self, prefix: str) -> list[str]:
         try:

@@ -33,5 +33,5 @@ def probe(store: Store) -> None:
                 f"if only one process at a time will ever work with it, say so: single+{store.url}"
             )
     finally:
-        store.delete(key)
+        store.remove(key)
     _proved.add(store.url)

@@ -23,6 +23,7 @@ from typing import Final, TypeVar
 
 from promissory.executor.errors import NotInStore, StoreError
 from promissory.executor.store.backend import SINGLE, Backend, backend_of, is_passing
+from promissory.executor.store.forms import is_leftover, is_ours
 from promissory.executor.store.in_band import Carried
 from promissory.executor.store.keys import is_log, object_key
 from promissory.planner.plan.model import Large, Value
@@ -131,8 +132,14 @@ class Store:
         return self._patiently("look for", key, lambda: self._backend.exists(key))
 
     def delete(self, key: str) -> None:
-        """Remove a key. Does nothing if the key is not there."""
+        """Remove a key, whatever it is called. Does nothing if the key is not there. Cleaning up is `remove`'s."""
         self._patiently("delete", key, lambda: self._backend.delete(key))
+
+    def remove(self, key: str) -> None:
+        """Remove a key of ours. Raises `StoreError` if the key has none of the forms that this package gives (J8)."""
+        if not is_ours(key) and not is_leftover(key):
+            raise StoreError(f"{key} in the store {self.url} is none of promissory's files: it is not removed")
+        self.delete(key)
 
     def sync(self, keys: Iterable[str]) -> None:
         """Make sure that these keys survive the machine's death."""

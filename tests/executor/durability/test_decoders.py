@@ -444,13 +444,14 @@ def test_T1_a_strange_file_among_leases_hinders_nobody(store):
 
 def test_T1_commands_that_can_not_be_read_are_removed_with_a_warning(store, caplog):
     for number, data in enumerate(mutations(fuzzing.COMMAND, 9, 50)):
-        store.put(inbox_key("r", f"{number:03d}"), data)
+        store.put(inbox_key("r", f"{number:020d}-{number:016x}"), data)
     good = fuzzing.COMMAND.corpus[0]
-    store.put(inbox_key("r", "999"), good)
+    last = inbox_key("r", f"{999:020d}-{999:016x}")
+    store.put(last, good)
     with caplog.at_level("WARNING", logger="promissory"):
         found = waiting(store, "r")
     assert "it is removed" in caplog.text
-    assert found[-1][0] == inbox_key("r", "999")
+    assert found[-1][0] == last
     assert store.list(inbox_key("r")) == [key for key, _ in found]
 
 
