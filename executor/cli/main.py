@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
 
 from promissory._version import VERSION
 from promissory.executor.cli.output import say
+from promissory.executor.cli.streams import finish_output, use_any_streams
 from promissory.executor.errors import (
     EngineError,
     ExecutorError,
@@ -64,6 +67,23 @@ class _Commands(click.Group):
         command: click.Command = module.command
         return command
 
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        with _until_the_reader_has_enough():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _until_the_reader_has_enough():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _until_the_reader_has_enough() -> Iterator[None]:
+    """A reader of the output that has read enough ends a command well; click would make an exit code of 1 of it."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise click.exceptions.Exit(0) from None
+
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="promissory")
@@ -79,6 +99,14 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 def run_command(arguments: list[str] | None = None) -> int:
     """Run a command. Returns its exit code."""
     sys.set_int_max_str_digits(0)  # a result may be any number
+    use_any_streams()
+    try:
+        return _run_command(arguments)
+    finally:
+        finish_output()
+
+
+def _run_command(arguments: list[str] | None) -> int:
     try:
         result: Any = promissory.main(arguments, prog_name="promissory", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -91,9 +119,6 @@ def run_command(arguments: list[str] | None = None) -> int:
         cause = interrupt.__cause__ or interrupt.__context__ or interrupt  # click makes an Abort of a KeyboardInterrupt
         _say("interrupted", *getattr(cause, "__notes__", ()))
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of the output has read enough
-        return 0
     except (CompileError, PlanFormatError) as error:
         _say(str(error))
         return 3

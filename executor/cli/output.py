@@ -20,21 +20,13 @@ def say(message: str) -> None:
     echo(f"{message}\n")
 
 
-def show(text: str) -> None:
-    """Write a text on stdout. Characters that the terminal's encoding lacks are written with backslashes."""
-    try:
-        click.echo(text)
-    except UnicodeEncodeError:
-        click.echo(text.encode("ascii", "backslashreplace").decode())
-
-
 def print_result(outputs: list[tuple[str, Type, bytes]], as_json: bool) -> None:
     """Print the result of a run on stdout: text as it is, records as a table, anything else as JSON."""
     if len(outputs) == 1:
         _, type, data = outputs[0]
         tree = unpack(data)
         if isinstance(type, StrType) and not as_json:
-            show(tree)
+            click.echo(tree)
         elif isinstance(type, NoneType) and not as_json:
             return
         elif not as_json and _is_table(type):
@@ -46,7 +38,7 @@ def print_result(outputs: list[tuple[str, Type, bytes]], as_json: bool) -> None:
 
 
 def _print_json(value: Any) -> None:
-    show(
+    click.echo(
         json.dumps(
             value,
             indent=2 if isinstance(value, dict | list) and len(json.dumps(value)) > 100 else None,
