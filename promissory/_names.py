@@ -130,6 +130,7 @@ PICKLED: Final = {
     "code_of_file": "promissory.typesys.opaque",
     "complete_function": "promissory.typesys.opaque",
     "entity_at": "promissory.planner.functions.by_value",
+    "exception_of": "promissory.typesys.exceptions",
     "find": "promissory.typesys.names",
     "Policy": "promissory.planner.plan.policy",
     "rebuilt": "promissory.planner.functions.by_value",

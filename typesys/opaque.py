@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any, Final
 
 from promissory.typesys.errors import FormatError, TypeMismatch
+from promissory.typesys.exceptions import exception_of, parts_of
 from promissory.typesys.names import find, is_importable, module_name, qualified_name, written_name
 from promissory.typesys.older_names import OLDER_MODULES, OLDER_NAMES
 
@@ -111,8 +112,20 @@ def _older_module(name: str) -> Any:
 
 class _PicklerByName(pickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
+        if issubclass(type(obj), BaseException):
+            parts = parts_of(obj, _travels)
+            return NotImplemented if parts is None else (exception_of, parts)
         written = written_name(obj) if isinstance(obj, type | types.FunctionType) else None
         return NotImplemented if written is None else (find, (written,))
+
+
+def _travels(value: Any) -> bool:
+    """Whether a value can be pickled by name."""
+    try:
+        dumps_by_name(value)
+    except BaseException:  # pickling runs the author's code, which may raise anything
+        return False
+    return True
 
 
 @cache

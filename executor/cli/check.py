@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from promissory.executor.cli.loading import load, runnables
+from promissory.executor.cli.loading import load, runnables, where
 from promissory.executor.cli.output import counted, say
 from promissory.planner import Plan, Task
 from promissory.planner import compile as compile_plan
@@ -39,6 +39,11 @@ def command(files: tuple[str, ...]) -> int:
                 plan = compile_plan(thing)
             except CompileError as error:
                 problems += _report(f"{file}: {name}", error)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # the body of an author's workflow may raise anything, sys.exit() too
+                problems += 1
+                say(f"{file}: {name}: {where(error)}")
             else:
                 say(f"{file}: {name}: {counted(len(plan), 'node')}, well")
                 for one in advice(plan):

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from promissory.executor.protocol.telling import class_name, text_of
 from promissory.executor.records.manifest import Manifest
 from promissory.planner import Dynamic, Plan, Task, Workflow, WorkflowFunction
 from promissory.planner.errors import CompileError, PlanFormatError, authors_lines
@@ -87,19 +88,20 @@ def _import(name: str, said: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name == name:
             raise click.UsageError(f"there is no file or module {said}") from None
-        raise click.UsageError(f"{said} can't be imported: {_where(error)}") from None
+        raise click.UsageError(f"{said} can't be imported: {where(error)}") from None
     except BaseException as error:  # the author's module may raise anything, sys.exit() too
         if isinstance(error, KeyboardInterrupt):
             raise
-        raise click.UsageError(f"{said} can't be imported: {_where(error)}") from None
+        raise click.UsageError(f"{said} can't be imported: {where(error)}") from None
 
 
-def _where(error: BaseException) -> str:
+def where(error: BaseException) -> str:
     """The error that the author's module raised, with the author's own lines."""
     at = "".join(f"\n  {line}" for line in authors_lines(error))
     if isinstance(error, SyntaxError):
         at += f"\n  {error.filename}:{error.lineno}: {(error.text or '').strip()}"
-    return f"{type(error).__name__}: {error}{at}"
+    text = text_of(error)
+    return f"{class_name(type(error))}{f': {text}' if text else ''}{at}"
 
 
 def runnables(module: ModuleType) -> dict[str, Runnable]:

@@ -7,13 +7,13 @@ is loaded only in the process that submitted the run, when that process asks for
 from __future__ import annotations
 
 import signal
-import traceback
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from promissory.executor.errors import RemoteError, WorkerLost, limit_error
+from promissory.executor.protocol.telling import authors_traceback, class_name, classes_above, guarded, text_of
 from promissory.planner.body.signals import Retry
-from promissory.planner.errors import CompileError, is_authors, is_ours
 from promissory.typesys.names import qualified_name
 from promissory.typesys.opaque import dumps_by_name, loads
 from promissory.typesys.secret import holds_secret, masked
@@ -78,25 +78,17 @@ class Failure:
 
     @classmethod
     def of_exception(cls, error: BaseException) -> Failure:
-        """The failure of a body that raised."""
-        text = authors_traceback(error)
-        message = (
-            f"the body called sys.exit({error.code!r})"
-            if isinstance(error, SystemExit)
-            else error.message
-            if isinstance(error, Retry)
-            else _text(error)
-        )
-        asks = isinstance(error, Retry)
-        after = error.after if isinstance(error, Retry) else None
+        """The failure of a body that raised. This can't fail, whatever the exception's own code does (rule X11)."""
+        kind = type(error)
+        asks = issubclass(kind, Retry)
         return cls(
             "retry" if asks else "exception",
-            type(error).__qualname__,
-            _shortened(masked(message)),
-            _shortened(masked(text)),
-            _pickled(error),
-            _mro_of(type(error)),
-            after,
+            class_name(kind),
+            guarded(lambda: _shortened(masked(_message(error))), "(its text can't be had)"),
+            guarded(lambda: _shortened(masked(authors_traceback(error))), "(its traceback can't be had)"),
+            guarded(lambda: _pickled(error), None),
+            _mro_of(kind),
+            guarded(lambda: error.after if isinstance(error, Retry) else None, None),
         )
 
     def without_budget(self, retries: int) -> Failure:
@@ -110,13 +102,14 @@ class Failure:
 
     def exception(self) -> BaseException:
         """The exception, of its own class if that can be loaded. Loads the pickle."""
-        if self.pickled is not None:
-            try:
-                loaded = loads(self.pickled)
-            except Exception:  # the class can't be imported here, but the text of the exception is still known
+        pickled = self.pickled
+        if pickled is not None:
+            loaded = guarded(lambda: loads(pickled), None)
+            if loaded is None:  # the class can't be had here, but the text of the exception is still known
                 return RemoteError(self.type_name, self.message)
-            if isinstance(loaded, BaseException):
-                return loaded
+            if issubclass(type(loaded), BaseException):
+                error: BaseException = loaded
+                return error
         return (
             RemoteError(self.type_name, self.message)
             if self.kind in ("exception", "retry")
@@ -138,8 +131,10 @@ class Failure:
         return cls(kind, type_name, message, trace, pickled, tuple(mro), after)
 
 
-def _mro_of(cls: type) -> tuple[str, ...]:
-    return tuple(qualified_name(one) for one in cls.__mro__ if one is not object)
+def _mro_of(kind: type) -> tuple[str, ...]:
+    return tuple(
+        guarded(partial(qualified_name, one), class_name(one)) for one in classes_above(kind) if one is not object
+    )
 
 
 _LONGEST_TEXT: Final = 1 << 16
@@ -154,39 +149,14 @@ def _shortened(text: str) -> str:
     return f"{text[:half]}\n… {len(text) - 2 * half:,} characters more …\n{text[-half:]}"
 
 
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as unsayable:  # the exception's own __str__ raised
-        return f"(its text can't be had: {type(unsayable).__name__})"
+def _message(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"the body called sys.exit({guarded(lambda: repr(error.code), '…')})"
+    return error.message if isinstance(error, Retry) else text_of(error)
 
 
 def _pickled(error: BaseException) -> bytes | None:
-    try:
-        data = dumps_by_name(error)
-        if holds_secret(data):
-            return None
-        return data if len(data) <= _LONGEST_PICKLE and type(loads(data)) is type(error) else None
-    except Exception:  # the exception's own __reduce__ or constructor may raise: the failure then has no pickle
+    data = dumps_by_name(error)
+    if holds_secret(data) or len(data) > _LONGEST_PICKLE:
         return None
-
-
-def authors_traceback(error: BaseException) -> str:
-    """The traceback of an error as an author wants to see it: from the author's first line on, without our own lines.
-
-    An error that names its remedy and comes from no line of an author gets no traceback.
-    """
-    told = traceback.TracebackException.from_exception(error, compact=True)
-    _leave_out_ours(told, told.stack, isinstance(error, CompileError))
-    return "".join(told.format())
-
-
-def _leave_out_ours(told: traceback.TracebackException, stack: traceback.StackSummary, teaches: bool) -> None:
-    for other in (told.__cause__, told.__context__, *(told.exceptions or ())):
-        if other is not None:
-            _leave_out_ours(other, other.stack, teaches)
-    first = next((at for at, frame in enumerate(stack) if is_authors(frame.filename)), None)
-    if first is not None:
-        stack[:] = [frame for frame in stack[first:] if not is_ours(frame.filename)]
-    elif teaches:
-        told.stack = None  # type: ignore[assignment]  # what `format` takes for "there is none"
+    return data if type(loads(data)) is type(error) else None

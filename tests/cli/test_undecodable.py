@@ -33,7 +33,7 @@ def test_V1_text_with_undecodable_names_can_be_looked_at_on_any_terminal(shell, 
     ):
         told = shell.promissory(*command, PYTHONIOENCODING=encoding)
         assert (command, told.returncode, told.stderr) == (command, 0, "")
-        if command[0] in ("status", "explain") and "--json" not in command:
+        if encoding[:5] == "utf-8" and command[0] in ("status", "explain") and "--json" not in command:
             assert "a\\udcff.txt" in told.stdout
 
 
