@@ -44,6 +44,13 @@ class RunTimeout(RunFailed, TimeoutError):
     """The whole run took longer than it may (rule R2). Committed results stay; the run can be resumed."""
 
 
+class RunStalled(RunFailed):
+    """Nothing of the run can go on: what is left waits for nodes that nothing will start (rule X8).
+
+    The message names what waits for what. A resume tries again, with changed code or a new answer.
+    """
+
+
 class RemoteError(ExecutorError):
     """Stands for an exception whose own class can't be loaded here. `type_name` is that class."""
 

@@ -230,6 +230,10 @@ class UnknownTarget(CompileError, LookupError):
     """A jump to a node that the workflow does not have (rule S4)."""
 
 
+class JumpsBack(CompileError, ValueError):
+    """A jump to a node that leads to the jumping task (rule S4)."""
+
+
 class UnreachableNode(CompileError, ValueError):
     """A node that nothing can ever start."""
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from promissory.executor.errors import RunIsLive as RunIsLive
     from promissory.executor.errors import RunIsNotLive as RunIsNotLive
     from promissory.executor.errors import RunNotFound as RunNotFound
+    from promissory.executor.errors import RunStalled as RunStalled
     from promissory.executor.errors import RunTimeout as RunTimeout
     from promissory.executor.errors import SignalRefused as SignalRefused
     from promissory.executor.errors import StoreError as StoreError
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from promissory.planner.errors import DuplicateName as DuplicateName
     from promissory.planner.errors import EdgeTypeError as EdgeTypeError
     from promissory.planner.errors import GateError as GateError
+    from promissory.planner.errors import JumpsBack as JumpsBack
     from promissory.planner.errors import LeakedPromise as LeakedPromise
     from promissory.planner.errors import MapError as MapError
     from promissory.planner.errors import NestedCallError as NestedCallError
@@ -107,6 +109,7 @@ __all__ = [
     "ItemsExceeded",
     "IterationLimitExceeded",
     "JournalError",
+    "JumpsBack",
     "LeakedPromise",
     "LimitExceeded",
     "MapError",
@@ -133,6 +136,7 @@ __all__ = [
     "RunIsLive",
     "RunIsNotLive",
     "RunNotFound",
+    "RunStalled",
     "RunTimeout",
     "SignalError",
     "SignalRefused",

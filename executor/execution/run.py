@@ -13,6 +13,7 @@ from promissory.executor.errors import (
     RunCancelled,
     RunFailed,
     RunInterrupted,
+    RunStalled,
     RunTimeout,
     WorkflowCancelled,
 )
@@ -159,7 +160,8 @@ class Run:
 
     @property
     def state(self) -> str:
-        """RUNNING, PAUSED, SUCCEEDED, FAILED, CANCELLED, or INTERRUPTED if its executor is gone (rule X8)."""
+        """RUNNING, PAUSED, SUCCEEDED, TERMINATED, FAILED, CANCELLED, STALLED, or INTERRUPTED if its executor is gone
+        (rule X8)."""
         return self._stands().state
 
     @property
@@ -193,6 +195,8 @@ class Run:
         if stands.state == "INTERRUPTED":
             why = f" ({stands.reason})" if stands.reason else ""
             return RunInterrupted(f"run {self.id} is interrupted{why}: {resume_command(self.id, self.store)}")
+        if stands.state == "STALLED":
+            return RunStalled(f"run {self.id} is stalled: {stands.reason}", path="main", run_id=self.id)
         if stands.state not in ("FAILED", "CANCELLED"):
             return None
         cause = self._cause_of(stands)

@@ -9,6 +9,7 @@ from promissory.executor.execution.commands import Commands
 from promissory.executor.execution.early_outputs import early_outputs
 from promissory.executor.protocol.events import tree_of
 from promissory.executor.scheduler.scheduler import Scheduler
+from promissory.executor.scheduler.standing import standing
 from promissory.executor.store.store import Store
 
 
@@ -18,20 +19,21 @@ def verdict(
     """The state, the reason and the outputs of a run that has nothing left to do, was told to end, or has used up its
     time.
 
-    Of several ends the first of these counts: a task's cancel, a termination, success, a cancel from outside, a
-    failure, a stop, the time-out.
+    A cancel from outside counts before everything but the end that came before it; else see
+    `promissory.executor.scheduler.standing`.
     """
-    if scheduler.cancelled is not None:
-        return "CANCELLED", scheduler.cancelled[1], None
-    if scheduler.terminated is not None:
-        outputs, problem = early_outputs(store, scheduler)
-        return "TERMINATED", "; ".join(one for one in (scheduler.terminated[0], problem) if one), outputs
-    if scheduler.outputs is not None:
-        return "SUCCEEDED", "", [None if value is None else tree_of(value) for value in scheduler.outputs]
-    if commands.cancelled is not None:
+    ended = standing(scheduler)
+    if commands.cancelled is not None and scheduler.outputs is None and scheduler.cancelled is None:
         return "CANCELLED", commands.cancelled, None
-    if scheduler.dead and scheduler.failure is not None:
-        return "FAILED", f"{scheduler.failure.path}: {scheduler.failure.failure}", None
+    if ended is not None:
+        state, reason = ended
+        if state == "TERMINATED":
+            outputs, problem = early_outputs(store, scheduler)
+            return state, "; ".join(one for one in (reason, problem) if one), outputs
+        if state == "SUCCEEDED":
+            assert scheduler.outputs is not None
+            return state, reason, [None if value is None else tree_of(value) for value in scheduler.outputs]
+        return state, reason, None
     if commands.stopped is not None:
         return "INTERRUPTED", commands.stopped, None
     assert timeout is not None  # nothing else ends the loop early

@@ -101,7 +101,7 @@ class Record:
         self.scheduler.open_root(
             self.plan, tuple(self.manifest.inputs[parameter.name] for parameter in self.plan.inputs)
         )
-        self.opened[0] = self.scheduler.frames.get(0) or Frame(
+        self.opened[0] = self.scheduler.last or Frame(
             0, None, 0, 0, self.scheduler.topologies.get(self.plan.shape, 0), (), (), bytes(16), "main", None, None
         )
         self.update()

@@ -13,7 +13,7 @@ from promissory.planner.plan.specs import Map
 from promissory.typesys.canonical import pack
 from promissory.typesys.types import ListType, Type
 
-_OF_THE_MAP = ("name", "trigger", "standby")
+_OF_THE_MAP = ("name", "trigger", "standby", "sends")
 """The overrides that say something of the map, and nothing of its items."""
 
 

@@ -10,7 +10,7 @@ from promissory.executor.scheduler.agenda import COMPLETE, ITEM, LEAVE, READY
 from promissory.executor.scheduler.cache_key import fields_of
 from promissory.executor.scheduler.calls import Settled
 from promissory.executor.scheduler.frame import Frame
-from promissory.executor.scheduler.node_state import DONE, ENDED, PENDING, SKIPPED
+from promissory.executor.scheduler.node_state import DONE, ENDED, SKIPPED
 from promissory.executor.scheduler.state import State
 from promissory.planner.plan.model import Binding, Value
 
@@ -76,10 +76,10 @@ def complete(state: State, frame: Frame, index: int, value: Value, fresh: bool) 
                     state.agenda.append((READY, frame, (follower,)))
     if frame.part is not None and index < topology.count:
         state.agenda.append((ITEM, frame, index))
-    if not frame.remaining:
-        state.agenda.append((LEAVE, frame))
-    elif topology.standby:
+    if frame.asleep:
         propagation.release_standby(state, frame)
+    elif not frame.remaining:
+        state.agenda.append((LEAVE, frame))
 
 
 def complete_late(state: State, frame: Frame, index: int, value: Value, fresh: bool) -> None:
@@ -93,12 +93,9 @@ def leave(state: State, frame: Frame) -> bool:
 
     A failing frame comes to its end otherwise (`frame_failure`).
     """
-    if frame.remaining or frame.failing is not None or frame.id not in state.frames:
+    if not frame.is_over or frame.failing is not None or frame.id not in state.frames:
         return False
     state.remove_frame(frame)
-    for index in frame.topology.standby:
-        if frame.state(index) == PENDING:
-            frame.set_state(index, SKIPPED)  # no task sent the run to this node
     if state.loops:
         for index in frame.failures or ():
             state.loops.pop((frame.id, index), None)  # the failure was handled, so no resume goes on with the loop

@@ -25,11 +25,9 @@ def open_frame(state: State, frame: Frame) -> None:
     if topology.dormant:
         frame.mixed = True
     state.add_frame(frame)
-    if frame.remaining == 0:
+    if frame.is_over:
         state.agenda.leave(frame)
         return
-    if topology.standby:
-        propagation.release_standby(state, frame)
     if frame.part is not None:
         state.agenda.append((READY, frame, topology.first[::-1]))
     elif topology.has_gates:

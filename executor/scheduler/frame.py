@@ -19,6 +19,7 @@ cells        for node or joint i of n: at i the number of nodes that it still wa
 values       values that a node or an output still needs, by node
 youngest     the frame right below that was opened last; `older` leads on to its sisters
 older        the sister that was opened before this frame; `younger` is the sister opened after it
+asleep       nodes on standby that no task has sent the run to, and that have not ended
 going        where there are nodes on standby: how many nodes that count run, or could start
 mixed        whether any node has ended otherwise than DONE
 failing      the failure that nothing in the frame handles; None while all is well
@@ -99,6 +100,7 @@ class Frame:
     """See the table at the top of the file."""
 
     __slots__ = (
+        "asleep",
         "awake",
         "cells",
         "depth",
@@ -157,6 +159,7 @@ class Frame:
         self.repeat = repeat
         self.nesting = nesting
         self.remaining = topology.size - topology.dormant
+        self.asleep = len(topology.standby)
         self.going = len(topology.first) if topology.standby else 0
         self.frozen = False
         self.youngest: Frame | None = None
@@ -212,11 +215,17 @@ class Frame:
             return False
         return index not in self.topology.standby or (self.awake is not None and index in self.awake)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all nodes have ended, but for an `on_failure` handler that has nothing to handle."""
+        return not self.remaining and not self.asleep
+
     def wake(self, index: int) -> bool:
         """Have a node on standby start once its inputs are there. Returns whether they are there now."""
         if self.awake is None:
             self.awake = set()
         self.awake.add(index)
+        self.asleep -= 1
         self.remaining += 1
         return self.waits_less(index)
 
@@ -308,6 +317,7 @@ class Frame:
         for index in [index for index in self.values or () if not cells[size + index]]:
             assert self.values is not None
             del self.values[index]
+        self.asleep = sum(states[one] == PENDING and not self.counts(one) for one in topology.standby)
         self.going = sum(map(self.is_going, range(size))) if topology.standby else 0
         self.mixed = topology.dormant > 0 or any(state != DONE and state in ENDED for state in set(states))
 

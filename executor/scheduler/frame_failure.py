@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from promissory.executor.scheduler.frame import Frame
 from promissory.executor.scheduler.node_state import CANCELLED, ENDED, OPEN, PENDING
-from promissory.executor.scheduler.propagation import dooms, frame_fails, mark, spread
+from promissory.executor.scheduler.propagation import dooms, frame_fails, mark, release_standby, spread
 from promissory.executor.scheduler.state import State
 
 
@@ -39,8 +39,11 @@ def go_on(state: State, frame: Frame) -> bool:
                 mark(state, frame, index, CANCELLED, None)
             spread(state, frame, left)
             return True
-    elif frame.remaining:
-        return False
+    elif not frame.is_over:
+        if not topology.standby or frame.going or frame.id in state.busy:
+            return False
+        _give_up(state, frame)
+        return True
     handler = topology.graph.on_failure
     if handler is not None and frame.state(handler) not in ENDED:
         if (frame.id, handler) in state.handlers:
@@ -50,6 +53,17 @@ def go_on(state: State, frame: Frame) -> bool:
         return True
     collapse(state, frame)
     return True
+
+
+def _give_up(state: State, frame: Frame) -> None:
+    """Take a failing frame that runs on past nodes on standby, when nothing else of the frame can go on."""
+    if not release_standby(state, frame):
+        left = [
+            i for i in range(frame.topology.size) if frame.state(i) == PENDING and i != frame.topology.graph.on_failure
+        ]
+        for index in left:
+            mark(state, frame, index, CANCELLED, None)
+        spread(state, frame, left)
 
 
 def collapse(state: State, frame: Frame) -> None:

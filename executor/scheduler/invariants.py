@@ -68,7 +68,10 @@ def remaining_counts_what_has_not_ended(state: State) -> Iterator[str]:
         left = sum(frame.state(one) in (PENDING, OPEN) and frame.counts(one) for one in range(frame.topology.size))
         if frame.remaining != left:
             yield f"frame {frame.id} counts {frame.remaining} nodes that have not ended, and there are {left}"
-        if left == 0 and frame.failing is None:
+        asleep = sum(frame.state(one) == PENDING and not frame.counts(one) for one in frame.topology.standby)
+        if frame.asleep != asleep:
+            yield f"frame {frame.id} counts {frame.asleep} nodes on standby, and there are {asleep}"
+        if left == asleep == 0 and frame.failing is None:
             yield f"frame {frame.id} is open, and all its nodes have ended"
 
 

@@ -107,6 +107,8 @@ def mark(state: State, frame: Frame, index: int, to: NodeState, failed: FailedNo
         frame.mixed = True
     if frame.counts(index):
         frame.remaining -= 1
+    elif index in frame.topology.standby:
+        frame.asleep -= 1
     if frame.failing is not None:
         state.look_at(frame)
     if to == SKIPPED:
@@ -118,9 +120,9 @@ def _go_on(state: State, frame: Frame, fallen: Iterable[int]) -> None:
     _fail_unhandled(state, frame, fallen)
     if frame.failing is not None:
         return
-    if frame.remaining and frame.topology.standby:
+    if frame.asleep:
         release_standby(state, frame)
-    if frame.remaining == 0:
+    if frame.is_over:
         state.agenda.leave(frame)
 
 
@@ -251,20 +253,22 @@ def value_for(frame: Frame, index: int, binding: Binding, parameter: Parameter) 
     return parameter.default if parameter.default is not None else codec_for(parameter.type).encode(None)
 
 
-def release_standby(state: State, frame: Frame) -> None:
-    """Skip the nodes on standby that no task has sent the run to, once no node of the frame runs or could start.
+def release_standby(state: State, frame: Frame) -> bool:
+    """Skip the nodes on standby once nothing of a frame runs, or could start, and a task that could have sent the run
+    there has ended without doing so (rule X8). Returns whether any node was skipped.
 
-    No task of the frame can send the run to these nodes any more, and the nodes that are left wait for them.
+    Nodes on standby that only tasks which never started could lift are left as they are: the run is stalled.
     """
-    if frame.going:
-        return
-    idle = [
-        index for index in sorted(frame.topology.standby) if frame.state(index) == PENDING and not frame.counts(index)
-    ]
-    for index in idle:
-        mark(state, frame, index, SKIPPED, None)
-    if idle:
-        _go_on(state, frame, spread(state, frame, idle))
+    skipped = False
+    while frame.asleep and not frame.going and any(frame.state(one) in ENDED for one in frame.topology.senders):
+        idle = [one for one in sorted(frame.topology.standby) if frame.state(one) == PENDING and not frame.counts(one)]
+        for index in idle:
+            mark(state, frame, index, SKIPPED, None)
+        skipped = True
+        _fail_unhandled(state, frame, spread(state, frame, idle))
+    if skipped and frame.is_over and frame.failing is None:
+        state.agenda.leave(frame)
+    return skipped
 
 
 # --- frames ---

@@ -30,7 +30,6 @@ from promissory.executor.scheduler.agenda import CONCLUDE, END, FOLLOW, ITERATE,
 from promissory.executor.scheduler.frame import Frame, Repeat
 from promissory.executor.scheduler.node_state import DONE, ENDED, PENDING, SKIPPED
 from promissory.executor.scheduler.state import State
-from promissory.executor.scheduler.topology import Topology
 from promissory.planner.body.channel import merged
 from promissory.planner.plan.format import futures_from_bytes
 
@@ -175,7 +174,7 @@ def _node_of(state: State, frame: Frame, index: int, name: str, must: bool, jump
                 f"it jumps to {name!r}, which takes what {topology.name(missing[0])} gives, and that is not there. "
                 "Pass the task itself, with inputs"
             )
-    if waiting is not None and not jumps and _is_behind(topology, waiting, index):
+    if waiting is not None and not jumps and _is_behind(frame, waiting, index):
         raise Refused(
             f"it adds {name!r}, which comes after what follows it: it runs in its turn. "
             f"To skip what is between, jump: next_task({name!r}, goto=True)"
@@ -223,9 +222,19 @@ def _first_waiting(state: State, frame: Frame, index: int, name: str, only_aslee
     return None
 
 
-def _is_behind(topology: Topology, node: int, index: int) -> bool:
-    """Whether a node can't start before a follower of the sender has ended."""
-    above = topology.all_before(node)
+def _is_behind(frame: Frame, node: int, index: int) -> bool:
+    """Whether a node can't start before a follower of the sender has ended, be it because of an earlier request."""
+    topology = frame.topology
+    if not frame.more:
+        above: frozenset[int] | set[int] = topology.all_before(node)
+    else:
+        todo, above = [node], set()
+        while todo:
+            one = todo.pop()
+            added = [before for before, followers in frame.more.items() if one in followers]
+            new = {*topology.before(one), *added} - above
+            above |= new
+            todo += new
     return any(one in above for one in topology.followers(index))
 
 

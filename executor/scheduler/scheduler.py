@@ -222,8 +222,4 @@ class Scheduler(State):
             return True
         if self.in_flight or self.holding:
             return False
-        return (
-            self.dead
-            or self.stopping
-            or not (self.ready or self.gates_ready or self.admission.parked or self.sleeping or self.waiting)
-        )
+        return self.dead or self.stopping or not self.can_go_on

@@ -190,6 +190,19 @@ class State:
 
     # --- nodes and calls ---
 
+    @property
+    def can_go_on(self) -> bool:
+        """Whether anything runs, could start, or is waited for."""
+        return bool(
+            self.in_flight
+            or self.holding
+            or self.ready
+            or self.gates_ready
+            or self.admission.parked
+            or self.sleeping
+            or self.waiting
+        )
+
     def make_ready(self, frame: Frame, indices: Iterable[int]) -> None:
         """Push ready nodes. `ready` is a stack: pass the nodes in reverse, since the node pushed last runs first."""
         for index in indices:

@@ -16,6 +16,8 @@ successors  for each node and joint: the nodes that wait for it (a slice of `suc
 takes       for each node and joint: the nodes whose values it takes, once each (a slice of `take_list`)
 simple      for each node: 1 if its bindings can be copied as they stand: whole values of exactly the wanted types
 first       nodes and joints that wait for nothing, in reverse order (they go on a stack)
+standby     nodes that start only when a task sends the run there
+senders     where there are nodes on standby: the calls that may send the run there
 dormant     how many nodes don't start by themselves: nodes on standby, and the `on_failure` handler
 triggers    for nodes that have a trigger: the trigger, which says when the node starts
 unusual     whether any node has a trigger, is on standby, handles a failure, is a gate, or merges (takes the first
@@ -88,6 +90,7 @@ class Topology:
         overrides = self.graph.overrides
         self.triggers = {index: str(entries["trigger"]) for index, entries in overrides.items() if "trigger" in entries}
         self.standby = frozenset(index for index, entries in overrides.items() if "standby" in entries)
+        self.senders = self._senders() if self.standby else ()
         self.dormant = len(self.standby) + (self.graph.on_failure is not None)
         self.has_gates = GATE in self.graph.kinds
         self.unusual = bool(
@@ -116,6 +119,11 @@ class Topology:
             waits_for.append(taken)
         self.size = self.count + len(self.joints)
         self._index(takes, waits_for)
+
+    def _senders(self) -> tuple[int, ...]:
+        calls = tuple(index for index, kind in enumerate(self.graph.kinds) if kind == CALL)
+        marked = tuple(index for index in calls if "sends" in self.graph.overrides.get(index, ()))
+        return marked or calls
 
     def _read_node(self, index: int) -> tuple[int, ...]:
         interface = target_interface(self.shape, self.graph, index)

@@ -24,6 +24,7 @@ from promissory.executor.scheduler.calls import Call
 from promissory.executor.scheduler.capacity import Capacity
 from promissory.executor.scheduler.consequences import settle
 from promissory.executor.scheduler.scheduler import Scheduler
+from promissory.executor.scheduler.standing import standing
 from promissory.executor.store.store import Store
 from promissory.executor.testing.declared import Asks, Declarations, SimulationError, refuse_unknown
 from promissory.executor.worker.joints import carry_out
@@ -176,8 +177,8 @@ class _Walk:
             if scheduler.next_due is not None:
                 moments.append(scheduler.next_due)
             if not moments:
-                self._is_stuck()
-                continue
+                self._refuse_to_wait()
+                break
             self.now = max(self.now, min(moments))
             while self._due and self._due[0][0] <= self.now:
                 self._happens(heapq.heappop(self._due)[2])
@@ -333,30 +334,26 @@ class _Walk:
                 ) from None
             self._later(delay, (waiting, data))
 
-    def _is_stuck(self) -> None:
+    def _refuse_to_wait(self) -> None:
         waiting = [one for one in self._scheduler.waiting.values() if one.wants is not None]
         if waiting:
             raise SimulationError(
                 f"{waiting[0].path} waits for an answer, and none is declared: "
                 f"give outcomes={{{waiting[0].spec.name!r}: …}}"
             )
-        raise SimulationError("nothing is left that could happen, and the run has not ended")
 
     # --- the end ---
 
     def _ending(self) -> Simulation:
         scheduler = self._scheduler
-        state, reason, outputs = "SUCCEEDED", "", scheduler.outputs
-        if scheduler.terminated is not None:
-            state, reason = "TERMINATED", scheduler.terminated[0]
+        ended, outputs = standing(scheduler), scheduler.outputs
+        if ended is None:
+            raise SimulationError("nothing is left that could happen, and the run has not ended")
+        state, reason = ended
+        if state == "TERMINATED":
             outputs = tuple(
                 None if tree is None else value_of(tree) for tree in early_outputs(self._store, scheduler)[0]
             )
-        elif scheduler.cancelled is not None:
-            state, reason = "CANCELLED", scheduler.cancelled[1]
-        elif scheduler.outputs is None:
-            assert scheduler.failure is not None
-            state, reason = "FAILED", f"{scheduler.failure.path}: {scheduler.failure.failure}"
         found = {
             output.name: codec_for(output.type).decode(self._store.get_value(value))
             for output, value in zip(self._plan.outputs, outputs or (), strict=False)

@@ -46,6 +46,8 @@ class FuturesHeader:
 def _version(shape: Shape, data: bytes) -> int:
     if may_name_ours(data) and names_ours(data):
         return VERSION
+    if any("sends" in entries for graph in shape.graphs for entries in graph.overrides.values()):
+        return VERSION
     newer = any(
         is_extended(graph) or any(entries.keys() & _NEWER_OVERRIDES for entries in graph.overrides.values())
         for graph in shape.graphs
@@ -143,10 +145,10 @@ def read_plan(data: bytes) -> tuple[Plan, FuturesHeader | None]:
         values = tuple(_literal(tree) for tree in literals)
         if version < VERSION:
             shape = older_shape_from_bytes(as_bytes(shape_data))
-        elif names_ours(as_bytes(shape_data)):
-            shape = shape_from_bytes(shape_data)
         else:
-            raise FormatError(what, f"is not canonical: nothing in it needs version {version}", offset=5)
+            shape = shape_from_bytes(as_bytes(shape_data))
+            if _version(shape, shape_data) < VERSION:
+                raise FormatError(what, f"is not canonical: nothing in it needs version {version}", offset=5)
         plan = Plan(shape, values, _read_blobs(values, blobs, kind))
         verify_literals(plan)
     except FormatError as error:

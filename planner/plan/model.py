@@ -15,7 +15,7 @@ targets      array of uint32     index of its callee (CALL, MAP) or graph (PLAN,
 offsets      array of uint32     where its bindings begin in `bindings` (one entry more than nodes)
 bindings     bytes               a canonical msgpack array: one binding a parameter, in the order of the interface
 after        {i: (j, …)}         nodes that must succeed before it, beyond those whose values it takes
-overrides    {i: {…}}            this node's own `name`, `trigger`, `standby` and policy
+overrides    {i: {…}}            this node's own `name`, `trigger`, `standby`, `sends` and policy
 specs        {i: spec}           the parts of a node that is no plain call (`promissory.planner.plan.specs`)
 ============ =================== ==================================================================================
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 from promissory.planner.errors import PlanError
 from promissory.planner.plan.bindings import is_leaf, parts
@@ -112,6 +112,10 @@ _SPECS: dict[int, type[Spec] | None] = {
 }
 
 
+_OWN_TERMS: Final = ("name", "trigger", "standby", "sends")
+"""The entries of a node's overrides that are no part of a policy."""
+
+
 class _Checker:
     def __init__(self, shape: Shape, number: int) -> None:
         self.shape = shape
@@ -133,14 +137,16 @@ class _Checker:
             if index >= count or not all(0 <= before < index for before in nodes):
                 raise self.error(index, "an order edge doesn't lead from an earlier node to a later one")
         for index, entries in graph.overrides.items():
-            settings = {key: value for key, value in entries.items() if key not in ("name", "trigger", "standby")}
+            settings = {key: value for key, value in entries.items() if key not in _OWN_TERMS}
             wrong = (
                 index >= count
                 or not entries
                 or not isinstance(entries.get("name", ""), str)
                 or set(settings) - OVERRIDABLE
             )
-            if wrong or (settings and not graph.calls(index)) or entries.get("standby", True) is not True:
+            calls_only = settings or "sends" in entries
+            marks = (entries.get("standby", True), entries.get("sends", True))
+            if wrong or (calls_only and not graph.calls(index)) or marks != (True, True):
                 raise self.error(index, f"unknown overrides {sorted(entries)}")
             try:
                 Policy.from_map(settings, redundant=True)

@@ -11,16 +11,21 @@ from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Any, cast
 
-from promissory.planner.errors import CompileError, OverrideError, UnknownTarget, UnreachableNode, Where
+from promissory.planner.errors import CompileError, JumpsBack, OverrideError, UnknownTarget, UnreachableNode, Where
 from promissory.planner.functions.entity import Entity
 from promissory.planner.plan.model import CALL, PLAN, Graph, Parameter, references
 from promissory.planner.plan.triggers import DEFAULT, admits_failure, fewest
 from promissory.planner.tracing.jumps import Jump, jumps_of
+from promissory.planner.tracing.rings import rings, way
 from promissory.typesys.assignability import why_not
 from promissory.typesys.types import NONE
 
 _NEXT_TASK = "next_task"
 _CONTEXTS = ("current_context", "ctx", "context")
+
+
+_Send = tuple[int, Jump, list[int]]
+"""A node, a call of `next_task` in its source, and the nodes that the call may mean."""
 
 
 @dataclass(frozen=True)
@@ -41,25 +46,78 @@ class Surroundings:
 
 
 def with_standby(graph: Graph, around: Surroundings, on_duty: set[int], problems: list[CompileError]) -> Graph:
-    """Put nodes that are only reached by a jump on standby. Report targets that tasks name and the graph lacks.
+    """Put nodes that are only reached by a jump on standby.
+
+    Report targets that tasks name and the graph lacks, and targets that lead to the task which names them: such a node
+    has started when it is asked for, or waits for the task that is to start it.
 
     Args:
         on_duty: nodes whose author says that they start by themselves.
         problems: the list that takes the errors.
     """
-    jumps = _jumps(graph, around)
-    if not jumps:
+    sends = [
+        (node, jump, [other for other in range(len(graph)) if other != node and _is_meant(graph, around, other, jump)])
+        for node, jump in _jumps(graph, around)
+        if not _is_new_call(jump)
+    ]
+    if not sends:
         return graph
     led_to = {node for node in range(len(graph)) if any(True for _ in _before(graph, node))}
     overrides = {node: dict(entries) for node, entries in graph.overrides.items()}
-    for node, jump in jumps:
-        targets = [other for other in range(len(graph)) if other != node and _is_meant(graph, around, other, jump)]
+    meant = _that_lead_on(graph, sends)
+    after = _after(graph, meant)
+    ring = rings(len(graph), after)
+    for node, jump, targets in meant:
         if not targets and jump.entity is None and jump.name != around.called(node):
             problems.append(_unknown_target(graph, around, node, jump))
-        for other in targets if jump.goto else ():
+        back = [other for other in targets if ring[other] == ring[node]]
+        if back and (jump.goto or jump.entity is None):
+            problems.append(_leads_back(around, node, jump, way(after, back[0], node)))
+        for other in targets if jump.goto and not back else ():
             if other not in led_to and other not in on_duty:
                 overrides.setdefault(other, {})["standby"] = True
     return replace(graph, overrides=dict(sorted(overrides.items())))
+
+
+def _is_new_call(jump: Jump) -> bool:
+    """Whether a task is sent for with all of its inputs: then it is called anew, and no node of the graph is meant."""
+    if not isinstance(jump.entity, Entity) or not jump.given:
+        return False
+    return all(one.name in jump.given for one in jump.entity.signature.interface.parameters if one.default is None)
+
+
+def _that_lead_on(graph: Graph, sends: list[_Send]) -> list[_Send]:
+    """The sends with their targets. Of several nodes that a name may mean, those that lead to the sender are not meant.
+
+    Such a node stays only where all targets lead to the sender.
+    """
+    ring = rings(len(graph), _after(graph, sends))
+    return [
+        (node, jump, [other for other in targets if ring[other] != ring[node]] or targets)
+        for node, jump, targets in sends
+    ]
+
+
+def _after(graph: Graph, sends: list[_Send]) -> dict[int, list[int]]:
+    """The nodes that each node leads to: over data, over order, and because a task sends its run there."""
+    after: dict[int, list[int]] = {}
+    for node in range(len(graph)):
+        for before in dict.fromkeys(_before(graph, node)):
+            after.setdefault(before, []).append(node)
+    for node, jump, targets in sends:
+        if jump.goto or jump.entity is None:
+            after.setdefault(node, []).extend(targets)
+    return after
+
+
+def _leads_back(around: Surroundings, node: int, jump: Jump, over: list[int]) -> JumpsBack:
+    sender = around.called(node)
+    names = [around.called(one) for one in over]
+    return JumpsBack(
+        f"{sender} sends its run to {jump.name!r}, which leads to {sender}: {' → '.join(names)}",
+        where=around.lines[node],
+        way_out="to run something again, raise Loop, or pass the task itself with its inputs",
+    )
 
 
 def _jumps(graph: Graph, around: Surroundings) -> list[tuple[int, Jump]]:
@@ -101,6 +159,37 @@ def _unknown_target(graph: Graph, around: Surroundings, node: int, jump: Jump) -
     )
 
 
+def with_senders(graph: Graph, around: Surroundings) -> Graph:
+    """Mark the calls that may send the run to a node on standby, where there is one and not every call may.
+
+    A node on standby is skipped once a task that could have sent the run there has ended without doing so (rule X8), so
+    the run has to know which tasks could.
+    """
+    if not any("standby" in entries for entries in graph.overrides.values()):
+        return graph
+    calls = [node for node, kind in enumerate(graph.kinds) if kind == CALL]
+    senders = [node for node in calls if _may_send(graph, around, node)]
+    if not senders or len(senders) == len(calls):
+        return graph
+    overrides = {node: dict(entries) for node, entries in graph.overrides.items()}
+    for node in senders:
+        overrides.setdefault(node, {})["sends"] = True
+    return replace(graph, overrides=dict(sorted(overrides.items())))
+
+
+def _may_send(graph: Graph, around: Surroundings, node: int) -> bool:
+    """Whether a node's task calls `next_task`, or hands its context to a function that may call it."""
+    if graph.kinds[node] != CALL:
+        return False
+    layer: Any = around.entities[graph.targets[node]].function
+    while isinstance(layer, FunctionType):
+        code = layer.__code__
+        if _NEXT_TASK in code.co_names or any(name in (*code.co_names, *code.co_varnames) for name in _CONTEXTS):
+            return True
+        layer = vars(layer).get("__wrapped__")
+    return False
+
+
 def check_starts(graph: Graph, around: Surroundings) -> Iterator[CompileError]:
     """Find nodes that can never start, and nodes that may start without a value which a failed node owes them."""
     for node, entries in graph.overrides.items():
@@ -115,24 +204,13 @@ def check_starts(graph: Graph, around: Surroundings) -> Iterator[CompileError]:
         if admits_failure(trigger):
             yield from _check_inputs(graph, around, node, trigger)
     idle = [node for node, entries in graph.overrides.items() if "standby" in entries]
-    if idle and not _sends_somewhere(graph, around):
+    if idle and not any(_may_send(graph, around, node) for node in range(len(graph))):
         for node in idle:
             yield UnreachableNode(
                 f"{around.called(node)} is on standby, and no task of {graph.name} sends the run anywhere",
                 where=around.lines[node],
                 way_out="have a task call ctx.next_task(…), or leave standby out",
             )
-
-
-def _sends_somewhere(graph: Graph, around: Surroundings) -> bool:
-    """Tell whether any task of this graph calls `next_task`, or hands its context to a function that may call it."""
-    called = (
-        around.entities[graph.targets[node]].function.__code__ for node, kind in enumerate(graph.kinds) if kind == CALL
-    )
-    return any(
-        _NEXT_TASK in code.co_names or any(name in (*code.co_names, *code.co_varnames) for name in _CONTEXTS)
-        for code in called
-    )
 
 
 def _check_inputs(graph: Graph, around: Surroundings, node: int, trigger: str) -> Iterator[CompileError]:

@@ -18,22 +18,35 @@ _CALL = "next_task"
 
 
 class Jump(NamedTuple):
-    """A call of `next_task`: the name of its target, the target itself if it is an object, and whether the call is a
-    jump."""
+    """A call of `next_task`.
+
+    Attributes:
+        name: of the target.
+        entity: the target itself, if it is an object; None for a text.
+        goto: whether the call is a jump.
+        given: the names of the inputs that the target gets.
+    """
 
     name: str
     entity: Any
     goto: bool
+    given: tuple[str, ...]
 
 
 def jumps_of(function: FunctionType) -> list[Jump]:
-    """Find the calls of `next_task` in a function's source.
+    """Find the calls of `next_task` in the source of a function, and of the functions that decorators wrapped in it.
 
     Calls whose target the source does not name are left out.
     """
-    if _CALL not in function.__code__.co_names:
-        return []
-    return [jump for call in _calls_in(function) if (jump := _jump(call, function)) is not None]
+    found: list[Jump] = []
+    seen: set[int] = set()
+    layer: Any = function
+    while isinstance(layer, FunctionType) and id(layer) not in seen:
+        seen.add(id(layer))
+        if _CALL in layer.__code__.co_names:
+            found += [jump for call in _calls_in(layer) if (jump := _jump(call, layer)) is not None]
+        layer = vars(layer).get("__wrapped__")
+    return found
 
 
 @lru_cache(256)
@@ -47,9 +60,7 @@ def _calls_in(function: FunctionType) -> tuple[ast.Call, ...]:
     return tuple(
         call
         for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and node.name == function.__name__
-        and _begins_at(node, line)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _begins_at(node, line)
         for call in ast.walk(node)
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == _CALL and call.args
     )
@@ -64,12 +75,13 @@ def _jump(node: ast.Call, function: FunctionType) -> Jump | None:
         keyword.arg == "goto" and isinstance(keyword.value, ast.Constant) and keyword.value.value is True
         for keyword in node.keywords
     )
+    given = tuple(keyword.arg for keyword in node.keywords if keyword.arg is not None and keyword.arg != "goto")
     target = node.args[0]
     if isinstance(target, ast.Constant) and isinstance(target.value, str):
-        return Jump(target.value, None, goto)
+        return Jump(target.value, None, goto, given)
     if isinstance(target, ast.Name):
         entity = _value_of(target.id, function)
-        return None if entity is None else Jump(target.id, entity, goto)
+        return None if entity is None else Jump(target.id, entity, goto, given)
     return None
 
 

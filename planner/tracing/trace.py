@@ -41,7 +41,7 @@ from promissory.planner.plan.order import in_order
 from promissory.planner.plan.renumber import renumber_nodes
 from promissory.planner.plan.specs import Gate, Map, Spec
 from promissory.planner.tracing.binder import Binder
-from promissory.planner.tracing.checks import Surroundings, check_starts, with_standby
+from promissory.planner.tracing.checks import Surroundings, check_starts, with_senders, with_standby
 from promissory.planner.tracing.overrides import Overrides
 from promissory.planner.tracing.promise import Promise
 from promissory.planner.tracing.session import Session
@@ -335,6 +335,7 @@ class Trace:
         around = Surroundings(self.session.entities, self.session.graphs, self.called, self.lines)
         if self.follows_jumps:
             graph = with_standby(graph, around, self._overrides.on_duty, self.session.problems)
+        graph = with_senders(graph, around)
         self.session.problems += check_starts(graph, around)
         if not self._unordered:
             return self.session.add(graph, self.lines)
