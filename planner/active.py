@@ -13,5 +13,15 @@ class InTaskBody:
         self.name = name
 
 
+class Unready:
+    """The base of what stands for a value that is not there before the run (a promise)."""
+
+    __slots__ = ()
+
+    def _said(self) -> str:
+        """The origin of the value, as an error message names it."""
+        raise NotImplementedError
+
+
 current: ContextVar[Any] = ContextVar("promissory_trace", default=None)
 """The trace (`promissory.planner.tracing.trace.Trace`) in which calls are recorded, or an `InTaskBody`."""

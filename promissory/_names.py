@@ -131,7 +131,7 @@ PICKLED: Final = {
     "bare_function": "promissory.typesys.opaque",
     "code_of_file": "promissory.typesys.opaque",
     "complete_function": "promissory.typesys.opaque",
-    "entity_at": "promissory.planner.functions.by_value",
+    "entity_at": "promissory.planner.functions.by_name",
     "exception_of": "promissory.typesys.exceptions",
     "find": "promissory.typesys.names",
     "Policy": "promissory.planner.plan.policy",

@@ -88,12 +88,29 @@ def written_name(thing: Any) -> str | None:
     return WRITTEN.get((module, thing.__qualname__))
 
 
-def is_importable(thing: type | FunctionType) -> bool:
-    """Tell whether an import in another process would give this very class or function, if this process is the program
-    that defines it.
+def names_itself(thing: type | FunctionType) -> bool:
+    """Whether an import of its name gives this very class or function (rule A12). Imports nothing."""
+    try:
+        return import_defines(thing) and _loaded(qualified_name(thing)) is thing
+    except (AttributeError, KeyError):
+        return False
+
+
+def _loaded(name: str) -> Any:
+    module, _, qualname = name.partition(":")
+    thing: Any = sys.modules["__main__" if module == module_name("__main__") else module]
+    for part in qualname.split("."):
+        thing = vars(thing)[part]
+    return thing
+
+
+def import_defines(thing: type | FunctionType) -> bool:
+    """Whether an import in another process would define something of this name there, if this process is the program
+    that does.
 
     Importing a program's file carries out the statements at its own level, but not those behind
-    `if __name__ == "__main__":`. A definition that is replaced further down is not the one that the import gives.
+    `if __name__ == "__main__":`. A definition that is replaced further down is not the one that the import gives; a
+    function that decorators wrapped begins where the innermost of its layers begins.
     """
     name = qualified_name(thing)
     module, _, qualname = name.partition(":")
@@ -104,9 +121,19 @@ def is_importable(thing: type | FunctionType) -> bool:
     if module == "__main__" or file is None or not file.endswith(".py") or "." in Path(file).stem:
         return False
     state = os.stat(file)
-    line = thing.__code__.co_firstlineno if isinstance(thing, FunctionType) else None
     last = _last_definitions(file, state.st_mtime_ns, state.st_size).get(qualname.partition(".")[0])
-    return last is not None and (line is None or "." in qualname or line == last)
+    return last is not None and ("." in qualname or not isinstance(thing, FunctionType) or last in _first_lines(thing))
+
+
+def _first_lines(function: Any) -> list[int]:
+    """The first lines of a function and of the functions that it wraps (`__wrapped__`)."""
+    found: list[int] = []
+    seen: set[int] = set()
+    while isinstance(function, FunctionType) and id(function) not in seen:
+        seen.add(id(function))
+        found.append(function.__code__.co_firstlineno)
+        function = vars(function).get("__wrapped__")
+    return found
 
 
 @lru_cache(64)

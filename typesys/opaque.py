@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from promissory.typesys.errors import FormatError, TypeMismatch
 from promissory.typesys.exceptions import exception_of, parts_of
-from promissory.typesys.names import find, is_importable, module_name, qualified_name, written_name
+from promissory.typesys.names import find, module_name, names_itself, qualified_name, written_name
 from promissory.typesys.older_names import OLDER_MODULES, OLDER_NAMES
 
 
@@ -143,7 +143,7 @@ def _pickler_class() -> Any:
             if (
                 isinstance(obj, type | types.FunctionType)
                 and getattr(obj, "__module__", None) in ("__main__", "__mp_main__")
-                and is_importable(obj)
+                and names_itself(obj)
             ):
                 return find, (qualified_name(obj),)
             if isinstance(obj, types.FunctionType) and _is_defined_inside(obj):

@@ -18,12 +18,12 @@ from promissory.executor.errors import NotInStore
 from promissory.executor.store.keys import code_key
 from promissory.executor.store.store import Store
 from promissory.planner.functions import registry
+from promissory.planner.functions.by_name import entity_at
 from promissory.planner.functions.by_value import (
     PYTHON,
     CantTravel,
     OtherPython,
     dump_entity,
-    entity_at,
     load_entity,
     travels_by_value,
 )

@@ -15,11 +15,12 @@ from types import FunctionType
 from typing import Any, Final, cast
 
 from promissory.planner.functions import source
+from promissory.planner.functions.by_name import counts_by_name
 from promissory.planner.functions.entity import Entity
 from promissory.planner.plan.model import BY_VALUE_SIZE, Callee
 from promissory.planner.plan.policy import Policy
 from promissory.typesys.canonical import pack, seal, unpack, unseal
-from promissory.typesys.names import NotFound, find, is_importable, qualified_name
+from promissory.typesys.names import qualified_name
 from promissory.typesys.opaque import dumps, loads
 
 PYTHON = f"{sys.implementation.name} {sys.version_info[0]}.{sys.version_info[1]}"
@@ -38,29 +39,9 @@ class OtherPython(Exception):
     """A function was pickled by another interpreter."""
 
 
-def entity_at(name: str) -> Entity[..., Any] | None:
-    """Find the entity that an import gives under a name, also behind decorators that keep `__wrapped__`.
-
-    None if the thing found is no entity.
-
-    Raises `NotFound`.
-    """
-    thing = find(name)
-    while not isinstance(thing, Entity):
-        thing = getattr(thing, "__wrapped__", None)
-        if thing is None:
-            return None
-    return thing
-
-
 def travels_by_value(callee: Callee, entity: Entity[..., Any]) -> bool:
-    """Tell whether no import gives this very function."""
-    if len(callee.digest) == BY_VALUE_SIZE or not is_importable(cast(FunctionType, entity.function)):
-        return True
-    try:
-        return entity_at(callee.name) is not entity
-    except NotFound:
-        return True
+    """Tell whether no import gives this very entity."""
+    return len(callee.digest) == BY_VALUE_SIZE or not counts_by_name(entity)
 
 
 def dump_entity(entity: Entity[..., Any]) -> bytes:

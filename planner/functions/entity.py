@@ -8,7 +8,7 @@ import inspect
 import sys
 import types
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Generic, Literal, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, ParamSpec, TypeVar, cast
 
 from promissory.planner.active import InTaskBody, current
 from promissory.planner.body.context import current_context
@@ -21,6 +21,9 @@ from promissory.typesys.canonical import pack
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.names import qualified_name
 from promissory.typesys.types import OpaqueType
+
+if TYPE_CHECKING:
+    from promissory.planner.functions.identity import Identity
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,8 +49,10 @@ class Entity(Generic[P, R]):
         }
         self._signature: Signature | None = None
         self._callee: Callee | None = None
-        # An entity that came by value has here the name and identity of the place where it was defined.
+        self._identity: Identity | None = None
+        # An entity that came by value, or is frozen, has here the name and identity of the place where it was defined.
         self._known_as: tuple[str, bytes] | None = None
+        self.original: Entity[..., Any] = self
         functools.update_wrapper(cast(Any, self), function)
         try:
             self._signature = self._read_signature()
@@ -76,15 +81,45 @@ class Entity(Generic[P, R]):
     def callee(self) -> Callee:
         """Name this function as a plan does. Captured variables are read anew, since they may have changed."""
         # This module brings the tokenizer, which no import of this package should wait for.
-        from promissory.planner.functions.identity import code_identity
+        from promissory.planner.functions.by_name import counts_by_name
+        from promissory.planner.functions.identity import Identity, identify
         from promissory.planner.functions.version import with_code_version
 
         if self._callee is None or self.function.__closure__:
             kind: Literal["task", "dynamic"] = "dynamic" if self.kind == "dynamic" else "task"
-            name, identity = self._known_as or (qualified_name(self.function), code_identity(self.function))
+            if self._known_as is None:
+                name, identity = qualified_name(self.function), identify(self.function, counts_by_name(self))
+            else:
+                name, identity = self._known_as[0], Identity(self._known_as[1], True)
+            self._identity = identity
             policy = with_code_version(self.policy, self.function, identity) if self.policy.cache else self.policy
-            self._callee = Callee(name, identity, self.signature.interface, policy, kind)
+            self._callee = Callee(name, identity.digest, self.signature.interface, policy, kind)
         return self._callee
+
+    @property
+    def identity(self) -> Identity:
+        """The identity of this function's code and of what it captured."""
+        self.callee()
+        assert self._identity is not None
+        return self._identity
+
+    @property
+    def is_from_elsewhere(self) -> bool:
+        """Whether this entity came by value, or was frozen, so that no import gives it."""
+        return self._known_as is not None
+
+    def with_function(self, function: Callable[..., Any]) -> Entity[P, R]:
+        """A copy that runs another function under the same name and identity.
+
+        `copy.copy` would ask `__reduce__`, which gives the entity that an import finds.
+        """
+        callee = self.callee()
+        again = object.__new__(type(self))
+        vars(again).update(vars(self))
+        again.function, again.original, again._callee = function, self.original, None
+        again._known_as = (callee.name, callee.digest)
+        vars(again)["__wrapped__"] = function
+        return again
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         """Check the arguments of a call outside a trace, and fill defaults in fresh.
@@ -139,7 +174,8 @@ class Entity(Generic[P, R]):
         return {}
 
     def __reduce__(self) -> Any:
-        from promissory.planner.functions.by_value import entity_at, entity_state, rebuilt, travels_by_value
+        from promissory.planner.functions.by_name import entity_at
+        from promissory.planner.functions.by_value import entity_state, rebuilt, travels_by_value
 
         callee = self.callee()
         if travels_by_value(callee, self):

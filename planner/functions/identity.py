@@ -19,10 +19,11 @@ import token
 import tokenize
 import types
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from promissory.planner.errors import CompileError
+from promissory.planner.errors import CompileError, PromiseError, Where
 from promissory.planner.functions import source
+from promissory.planner.functions.plain import HoldsPromise, is_plain
 from promissory.planner.plan.model import BY_VALUE_SIZE
 from promissory.typesys.canonical import digest, pack
 from promissory.typesys.names import module_name, qualified_name
@@ -50,20 +51,37 @@ class _NoCanonicalBytes(Exception):
     """A captured value has no bytes of its own."""
 
 
-def code_identity(function: Callable[..., Any]) -> bytes:
-    """Give the digest of a function's code, or a random token if it has none.
+class Identity(NamedTuple):
+    """The identity of a function.
+
+    Attributes:
+        digest: of its code, or a random token if it has none.
+        is_whole: whether each captured value counts; of a function that counts by name, a value without canonical bytes
+            (a lock, a logger) counts by its class alone.
+    """
+
+    digest: bytes
+    is_whole: bool
+
+
+def identify(function: Callable[..., Any], by_name: bool = False) -> Identity:
+    """Give the identity of a function. Pickles nothing, and runs no code of the values that it captured.
+
+    Args:
+        by_name: whether an import gives this very function, so that a process that runs it has the captured values too.
 
     >>> def twice(x): return x * 2  # a comment
     >>> def same(x):
     ...     '''With a docstring.'''
     ...     return x*2
-    >>> len(code_identity(twice))
+    >>> len(identify(twice).digest)
     32
     """
+    digester = _Digester(by_name)
     try:
-        return _Digester().digest(function)
+        return Identity(digester.digest(function), digester.is_whole)
     except _NoCanonicalBytes:
-        return secrets.token_bytes(BY_VALUE_SIZE)
+        return Identity(secrets.token_bytes(BY_VALUE_SIZE), False)
 
 
 class _Digester:
@@ -72,7 +90,9 @@ class _Digester:
     Each function met is digested once, unless a recursion runs through it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, by_name: bool) -> None:
+        self.is_whole = True
+        self._by_name = by_name
         self._inside: list[Any] = []
         self._known: dict[int, bytes] = {}
         self._outermost_recursion = 0
@@ -88,7 +108,7 @@ class _Digester:
         depth = len(self._inside)
         self._inside.append(function)
         self._outermost_recursion = depth + 1
-        captured = [[name, self._captured(value)] for name, value in _captures(function)]
+        captured = [[name, self._counted(name, value)] for name, value in _captures(function)]
         self._inside.pop()
         lexemes = [[kind, text] for kind, text in significant_lexemes(text)]
         made = digest("code", pack([lexemes, captured]))
@@ -96,25 +116,47 @@ class _Digester:
             self._known[id(function)] = made
         return made
 
+    def _counted(self, name: str, value: Any) -> bytes:
+        """Give the bytes by which a captured value counts. Raises `_NoCanonicalBytes`, `PromiseError`."""
+        try:
+            return self._captured(value)
+        except HoldsPromise as held:
+            code = self._inside[-1].__code__
+            within = "" if held.promise is value else ", inside something"
+            raise PromiseError(
+                f"{self._inside[0].__name__}() captured the promise {name} of {held.promise._said()}{within}",
+                where=Where(code.co_filename, code.co_firstlineno),
+                way_out="pass it as an argument",
+            ) from None
+        except _NoCanonicalBytes:
+            if not self._by_name:
+                raise
+            self.is_whole = False
+            kind = type(value)
+            return pack(["class", *(type.__getattribute__(kind, part) for part in ("__module__", "__qualname__"))])
+
     def _captured(self, value: Any) -> bytes:
-        """Give the canonical bytes of a captured value. Raises `_NoCanonicalBytes`."""
+        """Give the canonical bytes of a captured value. Raises `_NoCanonicalBytes`, `HoldsPromise`."""
         from promissory.planner.functions.entity import Entity
 
-        function = value.function if isinstance(value, Entity) else value
+        kind = type(value)  # an object's `__class__` may be its author's code
+        function = value.function if issubclass(kind, Entity) else value
         for depth, outer in enumerate(self._inside):
             if function is outer:
                 self._outermost_recursion = min(self._outermost_recursion, depth)
                 return pack(["recursive", len(self._inside) - depth])
-        if isinstance(function, types.FunctionType):
+        if type(function) is types.FunctionType:
             return pack(["function", self.digest(function)])
-        if isinstance(value, types.ModuleType):
+        if issubclass(kind, types.ModuleType):
             return pack(["module", module_name(value.__name__)])
-        if isinstance(value, type | types.BuiltinFunctionType):
+        if issubclass(kind, type | types.BuiltinFunctionType):
             name = qualified_name(value)
             if "<locals>" in name:
                 # A function makes this class, so one name may be many classes.
                 raise _NoCanonicalBytes
             return pack(["named", name])
+        if not is_plain(value):
+            raise _NoCanonicalBytes
         try:
             tree = lower_any(value)
             if holds_opaque(tree):

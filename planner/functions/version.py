@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import Any
 
 from promissory.planner.errors import DecorationError, Where, is_authors
-from promissory.planner.functions.identity import code_identity
+from promissory.planner.functions.identity import Identity, identify
 from promissory.planner.plan.model import BY_VALUE_SIZE
 from promissory.planner.plan.policy import Policy
 from promissory.typesys.canonical import digest, pack
@@ -31,7 +31,7 @@ _DEEPEST = 8
 """The depth to which modules in modules are followed: `package.module.function`."""
 
 
-def with_code_version(policy: Policy, function: Callable[..., Any], identity: bytes) -> Policy:
+def with_code_version(policy: Policy, function: Callable[..., Any], identity: Identity) -> Policy:
     """Give the policy of a cached function as a plan has it.
 
     Its version names the code where that was asked for, and a closure's captured values in any case (rules R3, A11).
@@ -39,18 +39,18 @@ def with_code_version(policy: Policy, function: Callable[..., Any], identity: by
     Raises `DecorationError` for a function whose captured values have no bytes of their own: its equal calls can't be
     told.
     """
-    if len(identity) == BY_VALUE_SIZE:
+    if len(identity.digest) == BY_VALUE_SIZE or (policy.cache_version == "code" and not identity.is_whole):
         code = function.__code__
         raise DecorationError(
             f"{function.__qualname__} can't be cached: it captured something that has no bytes of its own, so "
             "nobody could tell whether two calls are equal",
             where=Where(code.co_filename, code.co_firstlineno),
-            way_out="pass it in as an argument, or make it in the body",
+            way_out="pass it in as an argument, make it in the body, or give a cache_version of your own",
         )
     if policy.cache_version == "code":
         return replace(policy, cache_version=f"code {code_reached(function).hex()}")
     if function.__closure__:
-        return replace(policy, cache_version=f"{policy.cache_version} {identity.hex()}")
+        return replace(policy, cache_version=f"{policy.cache_version} {identity.digest.hex()}")
     return policy
 
 
@@ -122,7 +122,7 @@ def _identity(function: types.FunctionType) -> bytes:
 
     A function without source of its own (a lambda) has the digest of its code, which another Python makes anew.
     """
-    identity = code_identity(function)
+    identity = identify(function).digest
     return identity if len(identity) != BY_VALUE_SIZE else digest("code", _compiled(function.__code__))
 
 

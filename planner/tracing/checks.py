@@ -143,11 +143,16 @@ def _before(graph: Graph, node: int) -> Iterator[int]:
 def _is_meant(graph: Graph, around: Surroundings, node: int, jump: Jump) -> bool:
     """Tell whether a call of `next_task` names this node."""
     if jump.entity is not None:
-        return graph.kinds[node] == CALL and around.entities[graph.targets[node]] is jump.entity
+        return graph.kinds[node] == CALL and around.entities[graph.targets[node]].original is _original(jump.entity)
     name = graph.overrides.get(node, {}).get("name")
     return jump.name in (name, around.called(node)) or (
         name is None and jump.name.partition("~")[0] == around.called(node)
     )
+
+
+def _original(thing: Any) -> Any:
+    """What an author wrote, of an entity that was frozen when a call was recorded."""
+    return thing.original if isinstance(thing, Entity) else thing
 
 
 def _unknown_target(graph: Graph, around: Surroundings, node: int, jump: Jump) -> UnknownTarget:

@@ -105,6 +105,6 @@ class Overrides:
         policy = overridden(entity.policy, {**self.of(node), **entries})
         refuse_unknown_inputs(entity.function, policy)
         if policy.cache:
-            versioned = with_code_version(policy, entity.function, entity.callee().digest)
+            versioned = with_code_version(policy, entity.function, entity.identity)
             entries = {**entries, **versioned.entries(["cache_version"])}
         return entries

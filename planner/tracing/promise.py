@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar, Unpack, cast
 
+from promissory.planner.active import Unready
 from promissory.planner.errors import CompileError, PromiseAttributeError, PromiseError, user_line
 from promissory.planner.plan.model import ERROR, NODE, Binding
 from promissory.planner.plan.policy import TaskPolicy
@@ -30,7 +31,7 @@ MARKER: Final = "‹promise "
 """Begins the text of every promise."""
 
 
-class Promise(Generic[T]):
+class Promise(Unready, Generic[T]):
     """A value that will be there when the run gets to it.
 
     Allowed: pass it on, return it (also inside list, tuple, dict and dataclass literals), take a field or an item that

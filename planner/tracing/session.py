@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 from promissory.planner.errors import CompileError, StaticRecursion, Where, raise_all, user_line
 from promissory.planner.functions import registry
 from promissory.planner.functions.entity import Entity
+from promissory.planner.functions.frozen import contents, frozen
 from promissory.planner.plan.model import Binding, Callee, Graph, Large, Shape, Value
 from promissory.planner.plan.plan import Origin, Plan
 from promissory.planner.plan.renumber import rebase, renumber_graphs
@@ -64,17 +65,25 @@ class Session:
         self.open: list[Traceable] = []
         self.problems: list[CompileError] = []
         self.fatal: list[BaseException] = []
-        self._callee_index: dict[int, int] = {}
+        self._callee_index: dict[tuple[int, tuple[int, ...]], int] = {}
+        self._recorded: list[Entity[..., Any]] = []
         self._literal_index: dict[bytes, int] = {}
         self._nested: dict[int, tuple[Any, int]] = {}
         self._adopted: dict[tuple[int, str], tuple[Any, int]] = {}
 
     def callee(self, entity: Entity[..., Any]) -> int:
-        """Give the row of an entity in the table of callees. The entity's first call adds the row."""
-        index = self._callee_index.get(id(entity))
+        """Give the row of an entity in the table of callees.
+
+        A call adds a row if it is the first of its entity, or if the variables that the entity captured hold other
+        objects than before (rule A12).
+        """
+        key = (id(entity), contents(entity) if entity.function.__closure__ else ())
+        index = self._callee_index.get(key)
         if index is None:
-            index = self._callee_index[id(entity)] = len(self.callees)
+            index = self._callee_index[key] = len(self.callees)
+            self._recorded.append(entity)  # `id()` of a freed object may be reused
             callee = entity.callee()
+            entity = frozen(entity)
             registry.remember(callee, entity)
             self.callees.append(callee)
             self.entities.append(entity)

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from promissory import dynamic, task
-from promissory.planner.functions.identity import code_identity, significant_lexemes
+from promissory.planner.functions.identity import identify, significant_lexemes
 
 BASE = """
 @task
@@ -221,4 +221,4 @@ def test_A11_keyword_only_defaults_are_part_of_it():
 
         return f
 
-    assert code_identity(make(1)) == code_identity(make(1)) != code_identity(make(2))
+    assert identify(make(1)) == identify(make(1)) != identify(make(2))
