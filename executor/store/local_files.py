@@ -8,6 +8,7 @@ two writers one wins, also on NFS.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import secrets
 import stat
@@ -17,8 +18,24 @@ from pathlib import Path
 
 from promissory.executor.store.forms import FOLDERS, is_leftover
 
+_log = logging.getLogger("promissory")
+
 _FOLDER_ONLY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_NO_LINKS = frozenset((errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK))
+_NO_LINKS = frozenset(
+    (
+        errno.EPERM,
+        errno.ENOSYS,
+        errno.EOPNOTSUPP,
+        errno.ENOTSUP,
+        errno.EMLINK,
+        errno.EXDEV,
+        errno.EACCES,
+        errno.EINVAL,
+    )
+)
+_NO_SYNC_OF_FOLDERS = frozenset(
+    (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EACCES, errno.EISDIR)
+)
 _TEMPORARY = ".tmp-"
 
 
@@ -32,19 +49,68 @@ class LocalFiles:
     def __init__(self, root: Path) -> None:
         self._root = str(root)
         self._folders: set[str] = set()
+        self._unsynced: dict[str, str] = {}
+        self._said_so = False
 
     def _path(self, key: str) -> str:
         if ".." in key and ".." in key.split("/"):
             raise PermissionError(errno.EPERM, "its name leads out of the store")
         return f"{self._root}/{key}"
 
-    def _in_folder(self, key: str) -> tuple[str, str]:
+    def _in_folder(self, key: str, durable: bool = False) -> tuple[str, str]:
         path = self._path(key)
         folder = path.rpartition("/")[0]
         if folder not in self._folders:
-            _make_folders(folder)
-            self._folders.add(folder)
+            self._make_folders(folder)
+        if durable and self._unsynced:
+            self._sync_new_folders()
         return folder, path
+
+    def _make_folders(self, folder: str) -> None:
+        """Make a folder and those above it. A folder that a crash forgets takes all its files along, so each is synced
+        into its parent before the next key that has to last."""
+        missing = []
+        one = folder
+        while one and not os.path.isdir(one):
+            missing.append(one)
+            one = one.rpartition("/")[0]
+        for one in reversed(missing):
+            try:
+                os.mkdir(one)
+            except FileExistsError:
+                continue
+            self._unsynced[one] = one.rpartition("/")[0] or "/"
+        self._folders.add(folder)
+
+    def _sync_new_folders(self) -> None:
+        for made, parent in list(self._unsynced.items()):
+            try:
+                self._sync_folder(parent)
+            except OSError:
+                with suppress(OSError):
+                    os.rmdir(made)  # the next try makes the folder again, and syncs it
+                self._folders.clear()
+                raise
+            self._unsynced.pop(made, None)
+
+    def _sync_folder(self, folder: str) -> None:
+        """Sync a folder, if its file system can: some over a network, and some of virtual machines, can't."""
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            if error.errno not in _NO_SYNC_OF_FOLDERS:
+                raise
+            if not self._said_so:
+                self._said_so = True
+                _log.warning(
+                    "the folders of %s can't be synced (%s): the newest files may be missing after a power cut",
+                    self._root,
+                    error.strerror,
+                )
 
     def _write_temporary(self, folder: str, data: bytes, durable: bool) -> str:
         temporary = f"{folder}/{_TEMPORARY}{secrets.token_hex(8)}"
@@ -52,7 +118,7 @@ class LocalFiles:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except FileNotFoundError:  # the folder was removed meanwhile
             self._folders.discard(folder)
-            _make_folders(folder)
+            self._make_folders(folder)
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
             try:
@@ -67,7 +133,7 @@ class LocalFiles:
         return temporary
 
     def put_new(self, key: str, data: bytes, durable: bool) -> bool:
-        folder, path = self._in_folder(key)
+        folder, path = self._in_folder(key, durable)
         if not durable and self.exists(key):
             return False
         temporary = self._write_temporary(folder, data, durable)
@@ -84,7 +150,7 @@ class LocalFiles:
         finally:
             os.unlink(temporary)
         if durable:
-            _sync_folder(folder)
+            self._sync_folder(folder)
         return True
 
     def _create_without_links(self, key: str, path: str, data: bytes, durable: bool) -> bool:
@@ -107,7 +173,7 @@ class LocalFiles:
             os.unlink(path)  # no reader has acted on the file: its end was not written, or may not be kept
             raise
         if durable:
-            _sync_folder(path.rpartition("/")[0])
+            self._sync_folder(path.rpartition("/")[0])
         return True
 
     def put(self, key: str, data: bytes) -> None:
@@ -215,39 +281,13 @@ class LocalFiles:
             finally:
                 os.close(descriptor)
             folders[folder] = None
+        if self._unsynced:
+            self._sync_new_folders()
         for folder in folders:
-            _sync_folder(folder)
+            self._sync_folder(folder)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-def _make_folders(folder: str) -> None:
-    """Make a folder and those above it, each synced into its parent. This is rare, and a folder that a crash forgets
-    takes all its files along."""
-    missing = []
-    while folder and not os.path.isdir(folder):
-        missing.append(folder)
-        folder = folder.rpartition("/")[0]
-    for one in reversed(missing):
-        try:
-            os.mkdir(one)
-        except FileExistsError:
-            continue
-        try:
-            _sync_folder(one.rpartition("/")[0] or "/")
-        except OSError:
-            with suppress(OSError):
-                os.rmdir(one)  # the next try makes the folder again, and syncs it
-            raise
-
-
-def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

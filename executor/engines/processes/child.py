@@ -13,12 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakSet
 
 from promissory.executor.engines.engine import Batch
+from promissory.executor.engines.processes.host import python
 from promissory.executor.engines.processes.messages import (
     BEGUN,
     NUMBER,
@@ -62,12 +63,9 @@ class WorkerProcess:
         doomed: whether it is to end; it is given nothing more.
     """
 
-    def __init__(self) -> None:
-        if not sys.executable:
-            raise EngineError(
-                "this program does not know where its Python is (sys.executable is empty), "
-                "so it can't start worker processes"
-            )
+    def __init__(self, descriptors: int) -> None:
+        executable = python()
+        self._descriptors = descriptors
         self.name = ""
         self.sent: dict[int, Batch] = {}
         self._number = 0
@@ -79,43 +77,57 @@ class WorkerProcess:
         self.doomed = False
         self.is_silent = False
         self._hearing = Hearing()
+        with ExitStack() as undo:
+            try:
+                self._start(executable, undo)
+            except OSError as error:
+                raise EngineError(f"a worker process can't be started: {error}") from error
+            undo.pop_all()
+        self.pid = self._process.pid
+        _all.add(self)
+        self.ending = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else -1
+
+    def _start(self, executable: str, undo: ExitStack) -> None:
+        """Start the process. `undo` closes what was opened, if a later step fails."""
         self._sender, self._receiver = channel()
+        undo.callback(self._sender.close)
+        undo.callback(self._receiver.close)
         reading, writing = os.pipe()
         self.pipe = reading
-        os.set_blocking(reading, False)
-        flag = file_without_name()
-        flag.write(b"\0")  # takes the byte's place now, so that a disk that fills up later does no harm
-        self._ending = mmap.mmap(flag.fileno(), 1)
-        self._said = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
-        fcntl.fcntl(self._said, fcntl.F_SETFL, fcntl.fcntl(self._said, fcntl.F_GETFL) | os.O_APPEND)
+        undo.callback(os.close, reading)
+        with ExitStack() as given:
+            given.callback(os.close, writing)
+            os.set_blocking(reading, False)
+            flag = given.enter_context(file_without_name())
+            flag.write(b"\0")  # takes the byte's place now, so that a disk that fills up later does no harm
+            self._ending = mmap.mmap(flag.fileno(), 1)
+            undo.callback(self._ending.close)
+            self._said = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+            undo.callback(self._said.close)
+            fcntl.fcntl(self._said, fcntl.F_SETFL, fcntl.fcntl(self._said, fcntl.F_GETFL) | os.O_APPEND)
+            self._process = self._popen(executable, writing, flag.fileno())
+
+    def _popen(self, executable: str, writing: int, flag: int) -> subprocess.Popen[bytes]:
         command = [
-            sys.executable,
+            executable,
             *_interpreter_options(),
             "-P",
             "-m",
             "promissory.executor.engines.processes.main",
             str(self._receiver.fileno()),
             str(writing),
-            str(flag.fileno()),
+            str(flag),
+            str(self._descriptors),
         ]
-        try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=self._said,
-                stderr=self._said,
-                pass_fds=(self._receiver.fileno(), writing, flag.fileno()),
-                process_group=0,
-                env=_with_our_packages(),
-            )
-        except OSError as error:
-            raise EngineError(f"a worker process can't be started: {error}") from error
-        finally:
-            os.close(writing)
-            flag.close()
-        self.pid = self._process.pid
-        _all.add(self)
-        self.ending = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else -1
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=self._said,
+            stderr=self._said,
+            pass_fds=(self._receiver.fileno(), writing, flag),
+            process_group=0,
+            env=_with_our_packages(),
+        )
 
     # --- talking ---
 

@@ -15,6 +15,7 @@ import fcntl
 import logging
 import mmap
 import os
+import resource
 import signal
 import socket
 import sys
@@ -295,6 +296,8 @@ def _adopt_orphans() -> None:
 
 def main() -> None:
     """Serve until the executor is gone."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[4]), limit))  # as it was before the executor raised it
     receiver, pipe = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
     receiver.set_inheritable(False)
     os.set_inheritable(pipe, False)

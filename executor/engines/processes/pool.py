@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from promissory.executor.engines.engine import Batch, Interruptible, Running, Setup, cores
 from promissory.executor.engines.processes.child import WorkerProcess
+from promissory.executor.engines.processes.host import Room
 from promissory.executor.engines.processes.messages import (
     AT_ONCE,
     CLOSE,
@@ -79,6 +80,7 @@ class Processes:
                 "this engine carries a run already; give each run an engine of its own, or the engine's name"
             )
         self._setup = setup
+        self._room = Room(setup.parallel)
         self._opening = opening_of(setup)
         self._selector = selectors.DefaultSelector()
         self._waker = socket.socketpair()
@@ -244,8 +246,12 @@ class Processes:
         """Start workers for the queued batches, while there are fewer than there may be."""
         assert self._setup is not None
         starting = sum(1 for worker in self._workers if not worker.opened)
-        for _ in range(min(wanted - starting, self._setup.parallel - len(self._workers))):
-            self._start()
+        for _ in range(min(wanted - starting, self._room.workers - len(self._workers))):
+            try:
+                self._start()
+            except EngineError as error:
+                self._room.shrink_to(len(self._workers), error)
+                return
 
     def _share(self) -> None:
         """Have workers without work, or workers yet to start, take over calls that others have not begun."""
@@ -267,7 +273,7 @@ class Processes:
         assert self._setup is not None
         worker = None if fresh else kept()
         if worker is None:
-            worker = WorkerProcess()
+            worker = WorkerProcess(self._room.descriptors)
         self._started += 1
         worker.open(f"process-{self._setup.epoch}-{self._started}", self._opening)
         self._workers.append(worker)
