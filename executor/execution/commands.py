@@ -81,6 +81,11 @@ class Commands:
         return bool(self._at_the_end)
 
     @property
+    def is_cancelled(self) -> bool:
+        """Whether a command has cancelled the run."""
+        return self.cancelled is not None
+
+    @property
     def want_the_end(self) -> bool:
         """Whether a command that ends the run was given, obeyed yet or not."""
         return self.end_the_run or any(command.command in _ENDS for command, _, _ in list(self._waiting))

@@ -22,6 +22,7 @@ from promissory.executor.crash_points import reached
 from promissory.executor.engines.engine import Batch, Engine, Setup
 from promissory.executor.execution.commands import Commands
 from promissory.executor.execution.commits import Commits, Mark
+from promissory.executor.execution.end_signals import EndSignals, taken_as_a_stop
 from promissory.executor.execution.interrupts import Interrupts, deferred_interrupts
 from promissory.executor.execution.materialize import BatchSize, batch_of
 from promissory.executor.execution.outcomes import apply
@@ -58,13 +59,13 @@ class Execution:
         store, manifest: the run.
         scheduler: the run's state.
         engine: runs the bodies.
-        epoch, tail: the executor's epoch, and the segment after which it writes; see
-            `promissory.executor.journal.writer`.
+        epoch, tail: the executor's epoch, and the segment after which it writes (`promissory.executor.journal.writer`).
         durable: sync each commit before it is acknowledged.
         parallel: how many bodies may run at one time, over all frames.
         script: (module name, file) of the program that defines the workflow.
         modules: (name, file) of the modules that the plan's functions were imported from.
         timeout: seconds that the whole run may take; None for no limit.
+        grace: seconds that bodies have to finish, once a signal has told this process to end.
         echo: repeat the output of bodies on standard error.
         beat: tell others how the run stands, and listen to them.
         on_progress: is told after each commit, from the committing thread.
@@ -85,6 +86,7 @@ class Execution:
         script: tuple[str, str] | None = None,
         modules: tuple[tuple[str, str], ...] = (),
         timeout: float | None = None,
+        grace: float = 0.0,
         echo: bool = True,
         beat: bool = True,
         on_progress: Callable[[Progress], None] | None = None,
@@ -103,6 +105,7 @@ class Execution:
             store, manifest.run_id, epoch, manifest.created, echo, parallel, script, modules, manifest.bundle
         )
         self._timeout = timeout
+        self._grace = grace
         self._deadline: float | None = None
         self._carry_from = store if engine.remote and not store.outlives_the_process else None
         self._beats = beat
@@ -217,7 +220,8 @@ class Execution:
         self._announce()
         self.reuse.begin_with_replayed()
         try:
-            self._carry()
+            with taken_as_a_stop(self.command, self._grace if self._beats else None) as signals:
+                self._carry(signals)
         except KeyboardInterrupt:
             journal.flush()
             raise
@@ -226,9 +230,9 @@ class Execution:
             journal.append([(ENDED, state, reason, outputs)])
         journal.flush()
         reached("run.ended")
-        return Ending(state, reason, outputs, journal.newest)
+        return Ending(state, reason, outputs, journal.newest, signals.number)
 
-    def _carry(self) -> None:
+    def _carry(self, signals: EndSignals) -> None:
         """Carry on until nothing is left to do. An interrupt keeps the outcomes that have come."""
         scheduler, engine = self.scheduler, self.engine
         recalled = announced = False
@@ -246,7 +250,7 @@ class Execution:
                     self._release()
                 if self._is_late:
                     scheduler.stop()
-                if engine.stops_bodies and (self._is_late or self._commands.cancelled is not None):
+                if engine.stops_bodies and (self._is_late or signals.grace_is_over or self._commands.is_cancelled):
                     return
                 if scheduler.stopping and not announced:
                     self._announce()
@@ -330,14 +334,10 @@ class Execution:
             room = self._parallel - scheduler.places_in_use  # outcomes found in the cache made other calls ready
 
     def _submit(self, calls: list[Call]) -> None:
-        largest = self.engine.largest_batch
+        largest = 1 if self.scheduler.tries else self.engine.largest_batch
         self._outstanding += len(calls)
-        if largest == 1 or self.scheduler.tries:
-            for call in calls:
-                self.engine.submit(self._batch_of([call]))
-        else:
-            for first in range(0, len(calls), largest):
-                self.engine.submit(self._batch_of(calls[first : first + largest]))
+        for first in range(0, len(calls), largest):
+            self.engine.submit(self._batch_of(calls[first : first + largest]))
 
     def _batch_of(self, calls: list[Call]) -> Batch:
         return batch_of(calls, self._carry_from, self.manifest.run_id, self.scheduler.channel)

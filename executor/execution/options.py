@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -61,6 +61,7 @@ class RunOptions(TypedDict, total=False):
     ]
     soft_timeouts: Annotated[bool, Said("Let an engine that can't stop a task fail it when it comes late.")]
     timeout: Annotated[float | timedelta | None, Said("Seconds that the whole run may take.", least=0)]
+    grace: Annotated[float | timedelta, Said("Seconds that running tasks have after SIGTERM or SIGHUP.  [10]", least=0)]
     durability: Annotated[
         Durability, Said("What is acknowledged survives the machine's death, or that of processes.", default="disk")
     ]
@@ -81,6 +82,7 @@ class Options:
         memory, gpu: bytes and graphics processors that bodies may use together; None for all that this machine has.
         soft_timeouts: let engines that can't stop a body run a body that has a time-out, and fail it if it comes late.
         timeout: seconds that the whole run may take; None for no limit.
+        grace: seconds that running bodies have to finish, once a signal has told this process to end.
         durability: "disk" or "process".
         echo: repeat the output of bodies on standard error.
         on_progress: called after each commit, and now and then between commits.
@@ -95,6 +97,7 @@ class Options:
     gpu: int | None = None
     soft_timeouts: bool = False
     timeout: float | None = None
+    grace: float = 10.0
     durability: Durability = "disk"
     echo: bool = True
     on_progress: Callable[[Progress], None] | None = None
@@ -113,6 +116,8 @@ class Options:
                 )
         if self.timeout is not None and (self.timeout.__class__ is not float or not 0 < self.timeout < math.inf):
             raise InputError(f"timeout (--timeout) is a number of seconds above 0, not {self.timeout!r}")
+        if self.grace.__class__ is not float or not 0 <= self.grace < math.inf:
+            raise InputError(f"grace (--grace) is a number of seconds of at least 0, not {self.grace!r}")
         if self.durability not in ("disk", "process"):
             raise InputError(f'durability is "disk" or "process", not {self.durability!r}')
 
@@ -139,9 +144,11 @@ def options_of(given: RunOptions) -> tuple[Options, Limited]:
     limits = (rest.pop("max_depth", None), rest.pop("max_nodes", None), rest.pop("max_futures_bytes", None))
     memory, gpu = given_resources(rest.pop("resources", None))
     engine = engine_named(rest.pop("engine", "inline"))
-    timeout = seconds(rest.pop("timeout", None))
+    timeout, grace = seconds(rest.pop("timeout", None)), seconds(rest.pop("grace", None))
     pools = rest.pop("pools", None) or {}
     options = Options(engine=engine, memory=memory, gpu=gpu, timeout=timeout, pools=pools, **rest)
+    if grace is not None:
+        options = replace(options, grace=grace)
     check_limits(Limits().changed(*limits))
     return options, limits
 

@@ -13,6 +13,7 @@ from promissory.executor.execution.run import Cause, Run, resume_command
 from promissory.executor.history.summary import Ending
 from promissory.executor.records.inbox import Command
 from promissory.executor.store.store import Store
+from promissory.executor.worker.capture import echo
 from promissory.planner.plan.plan import Plan
 from promissory.typesys.wire import Codec
 
@@ -51,6 +52,10 @@ class OwnRun(Run):
         if scheduler.failure is not None and ended.state == "FAILED":
             failure = (scheduler.failure.path, scheduler.failure.failure, scheduler.failure.attempt)
         self._cause = Cause(self._last.segment, failure, scheduler.cancelled)
+        if ended.signal is not None:
+            if ended.state == "INTERRUPTED":
+                echo(f"promissory: run {self.id} is {ended.reason}; to go on: {resume_command(self.id, self.store)}\n")
+            raise SystemExit(128 + ended.signal)
         return self
 
     def _say_how_to_go_on(self, error: BaseException) -> None:

@@ -151,6 +151,7 @@ def new_execution(
         script=_script(manifest.source),
         modules=_modules(plan),
         timeout=options.timeout,
+        grace=options.grace,
         echo=options.echo,
         beat=options.beat,
         on_progress=options.on_progress,

@@ -42,12 +42,14 @@ class Ending(NamedTuple):
         reason: the reason of that state.
         outputs: the outputs, as they stand in the journal; None while there are none.
         segment: the number of the newest segment at that moment; -1 if there was none.
+        signal: the signal that told this process to end; None if there was none.
     """
 
     state: str
     reason: str
     outputs: list[Any] | None
     segment: int = -1
+    signal: int | None = None
 
 
 def ending(store: Store, run_id: str) -> Ending | None:

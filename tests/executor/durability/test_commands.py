@@ -301,14 +301,15 @@ def test_J3_a_run_of_this_process_that_has_ended_is_told_nothing_either(store, c
 def test_J3_garbage_in_the_inbox_hinders_nothing(project, begin, there):
     process = begin()
     data = command_to_bytes(Command("pause", "", "me", 1))
-    garbage = {"0": b"", "00-torn": data[:-3], "00-flipped": data[:20] + b"\xff" + data[21:], "zzz": b"garbage" * 1000}
-    for name, bytes_ in garbage.items():
-        project.store.put(inbox_key("told", name), bytes_)
+    garbage = [b"", data[:-3], data[:20] + b"\xff" + data[21:], b"garbage" * 1000]
+    for number, bytes_ in enumerate(garbage):
+        project.store.put(inbox_key("told", f"{number:020d}-{number:016x}"), bytes_)
+    project.store.put(inbox_key("told", "notes.txt"), b"somebody's")
     there().cancel("still heard")
     output, errors = project.finish(process)
     assert output == "CANCELLED still heard\n"
-    assert project.store.list(inbox_key("told")) == []
-    assert "inbox/00-torn" in errors
+    assert project.store.list(inbox_key("told")) == [inbox_key("told", "notes.txt")]
+    assert f"inbox/{1:020d}-" in errors
     assert "it is removed" in errors
 
 

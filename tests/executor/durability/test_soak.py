@@ -88,7 +88,7 @@ def forgetful(scheduler, event):
         known, one = held.pop()
         if known is scheduler:
             real(scheduler, one)
-    if event[0] == DONE:  # the last node that is done is run again
+    if event[0] == NODE_DONE:  # the last node that is done is run again
         held.append((scheduler, event))
     else:
         real(scheduler, event)
