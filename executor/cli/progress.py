@@ -18,7 +18,7 @@ _ROWS: Final = 12
 @contextmanager
 def progress_view(title: str) -> Iterator[Callable[[Progress], None] | None]:
     """A view on stderr if that is a terminal. Gives the function that is to be told how the run stands."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console

@@ -6,18 +6,12 @@ import io
 import os
 import sys
 
+from promissory.executor.worker.descriptors import occupy_closed
+
 
 def use_any_streams() -> None:
-    """Make the standard streams take any text, and occupy descriptors that were closed.
-
-    A file that is opened while descriptor 2 is free becomes standard error, and what a library written in C prints
-    there would go into that file. So a closed descriptor leads to nowhere first.
-    """
-    for number in (0, 1, 2):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+    """Make the standard streams take any text, and have closed descriptors lead nowhere."""
+    occupy_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

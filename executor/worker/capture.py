@@ -3,7 +3,8 @@
 
 While any run goes on in this process, standard output and error are stand-ins that look which thread is writing. A
 thread's output inside a body is captured for that body; any other output goes where it always went. So two runs in two
-threads, and the author's own code beside them, don't get into each other's way. Each worker has one log, and a body
+threads, and the author's own code beside them, don't get into each other's way. The streams themselves are listened to
+as well, for code that took one before the run began. Each worker has one log, and a body
 without output writes nothing. Output that code below Python writes straight to file descriptors is not seen here.
 """
 
@@ -14,9 +15,11 @@ import logging
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final, TextIO, cast
 
 from promissory.executor.store.store import Store
+from promissory.executor.worker.descriptors import occupy_closed
 from promissory.executor.worker.task_log import Log
 from promissory.typesys.secret import masked
 
@@ -43,6 +46,7 @@ class Capture:
 
     def open(self) -> None:
         """Begin to listen."""
+        occupy_closed()
         _stand_ins.install()
 
     def close(self) -> None:
@@ -94,15 +98,20 @@ def with_path(path: str, lines: list[str]) -> str:
 
 
 def echo(text: str) -> bool:
-    """Write to this process's own standard error. Returns False if nothing reads it any more."""
+    """Write to this process's own standard error. Returns False if there is none, or nothing reads it any more."""
     stream = _stand_ins.stderr
+    if stream is None:
+        return False
     try:
-        stream.write(text)
-        stream.flush()
-    except UnicodeEncodeError:
-        encoding = stream.encoding or "ascii"
-        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    except (OSError, ValueError):
+        write = _stand_ins.writer_of(stream)
+        try:
+            write(text)
+        except UnicodeEncodeError:
+            encoding = getattr(stream, "encoding", None) or "ascii"
+            write(text.encode(encoding, "backslashreplace").decode(encoding))
+        if hasattr(stream, "flush"):
+            stream.flush()
+    except Exception:  # the stream may be an object of the program's, which raises anything
         return False
     return True
 
@@ -128,20 +137,20 @@ def _listening() -> Capture | None:
 class _StandIn(io.TextIOBase):
     """Stands for `sys.stdout` or `sys.stderr`: a body's text goes to its capture, other text to the stream itself."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
         self.stream = stream
 
     def write(self, text: str) -> int:
         capture = _listening()
         if capture is None:
-            return self.stream.write(text)
+            return len(text) if self.stream is None else self.stream.write(text)
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         capture.take(text)
         return len(text)
 
     def flush(self) -> None:
-        if _listening() is None:
+        if _listening() is None and self.stream is not None:
             self.stream.flush()
 
     def writable(self) -> bool:
@@ -156,24 +165,54 @@ class _StandIn(io.TextIOBase):
         return getattr(self.stream, name)
 
     def isatty(self) -> bool:
-        return _listening() is None and self.stream.isatty()
+        return _listening() is None and self.stream is not None and self.stream.isatty()
 
     def fileno(self) -> int:
+        if self.stream is None:
+            raise io.UnsupportedOperation("this program has no such stream")
         return self.stream.fileno()
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        return "utf-8" if _listening() is not None else self.stream.encoding
+        return "utf-8" if self.stream is None or _listening() is not None else self.stream.encoding
 
     @property
     def errors(self) -> str | None:  # type: ignore[override]
-        return "backslashreplace" if _listening() is not None else self.stream.errors
+        return "backslashreplace" if self.stream is None or _listening() is not None else self.stream.errors
 
     @property
     def buffer(self) -> Any:
         """The stream for bytes."""
         capture = _listening()
-        return self.stream.buffer if capture is None else _Bytes(capture)
+        return _Bytes(capture) if capture is not None else None if self.stream is None else self.stream.buffer
+
+
+class _Tap:
+    """Listens to a stream object itself, which code outside may have taken before the run began (a log handler has).
+
+    Only a stream whose objects have attributes of their own can be listened to; Python's text streams have.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.write = stream.write
+        stream.write = self._route
+
+    def _route(self, text: Any) -> Any:
+        capture = _listening()
+        if capture is None or not isinstance(text, str):
+            return self.write(text)
+        capture.take(text)
+        return len(text)
+
+    def remove(self) -> None:
+        if vars(self.stream).get("write") == self._route:
+            del self.stream.write
+
+
+def _taps(*streams: Any) -> list[_Tap]:
+    different = {id(stream): stream for stream in streams if hasattr(stream, "__dict__") and hasattr(stream, "write")}
+    return [_Tap(stream) for stream in different.values()]
 
 
 class _Bytes(io.RawIOBase):
@@ -219,20 +258,31 @@ class _StandIns:
         self._installed: tuple[_StandIn, _StandIn] | None = None
         self._before: deque[tuple[_StandIn, _StandIn]] = deque(maxlen=64)
         """Earlier stand-ins, kept alive: a `print` in another thread may still hold one without owning it."""
+        self._tapped: list[_Tap] = []
         self._handler = _LogHandler()
         self._handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
 
     @property
-    def stderr(self) -> TextIO:
-        """Standard error itself."""
+    def stderr(self) -> TextIO | None:
+        """Standard error itself; None in a program without one."""
         stream = sys.stderr
-        return stream.stream if isinstance(stream, _StandIn) else cast(TextIO, stream)
+        return stream.stream if isinstance(stream, _StandIn) else cast(TextIO | None, stream)
+
+    def writer_of(self, stream: Any) -> Callable[[str], Any]:
+        """The function that writes to a stream itself, also while a body runs."""
+        for tap in self._tapped:
+            if tap.stream is stream:
+                write: Callable[[str], Any] = tap.write
+                return write
+        found: Callable[[str], Any] = stream.write
+        return found
 
     def install(self) -> None:
         with self._lock:
             self._listeners += 1
             if self._listeners == 1:
                 self._installed = _StandIn(sys.stdout), _StandIn(sys.stderr)
+                self._tapped = _taps(sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
                 sys.stdout, sys.stderr = cast(Any, self._installed)
                 if logging.getLogger().handlers:
                     logging.getLogger().addHandler(self._handler)
@@ -242,11 +292,14 @@ class _StandIns:
             self._listeners -= 1
             if self._listeners == 0 and self._installed is not None:
                 logging.getLogger().removeHandler(self._handler)
+                for tap in self._tapped:
+                    tap.remove()
+                self._tapped = []
                 stdout, stderr = self._installed
                 if sys.stdout is stdout:  # if other code put another stream there meanwhile, that one stays
-                    sys.stdout = stdout.stream
+                    sys.stdout = cast(Any, stdout.stream)
                 if sys.stderr is stderr:
-                    sys.stderr = stderr.stream
+                    sys.stderr = cast(Any, stderr.stream)
                 self._before.append(self._installed)
                 self._installed = None
 

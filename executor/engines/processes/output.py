@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
+from promissory.executor.engines.processes.surroundings import standard_streams
 from promissory.executor.store.store import Store
 from promissory.executor.worker.capture import with_path
 from promissory.executor.worker.task_log import Log
@@ -42,6 +45,7 @@ class Output:
         self._position = 0
         self._lock = threading.Lock()
         self._speaking = False
+        self._size_of_files = resource.getrlimit(resource.RLIMIT_FSIZE)
         self._over = threading.Event()
         threading.Thread(target=self._look, name="promissory output", daemon=True).start()
 
@@ -58,16 +62,29 @@ class Output:
 
     def end(self) -> list[Any] | None:
         """The call has ended. Returns [key, offset, length] of its output, or None. Raises `StoreError`."""
-        self._flush()
+        if resource.getrlimit(resource.RLIMIT_FSIZE) != self._size_of_files:
+            with suppress(OSError, ValueError):  # the body may have lowered the hard limit, too
+                resource.setrlimit(resource.RLIMIT_FSIZE, self._size_of_files)
+        with self._lock:
+            self._take_all()  # makes room, where the disk or a limit of file sizes left none for what is held back
+        try:
+            self._flush()
+        except (OSError, ValueError):
+            standard_streams()  # a stream keeps the text that it could not write, and would raise for ever
+            self._log.write(b"(some of the output had no room)\n")
         with self._lock:
             self._speaking = False
-            if os.fstat(1).st_size:
-                self._take()
-                os.ftruncate(1, 0)
-                self._position = 0
+            self._take_all()
             if self._line:
                 self._repeat(b"\n")
             return self._log.address()
+
+    def _take_all(self) -> None:
+        """Copy all output that was written into the log."""
+        if os.fstat(1).st_size:
+            self._take()
+            os.ftruncate(1, 0)
+            self._position = 0
 
     def _flush(self) -> None:
         """Have Python and C write the output that they hold back."""

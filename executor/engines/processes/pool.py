@@ -42,6 +42,7 @@ from promissory.executor.errors import EngineError, StoreError
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.messages import FAILURE, LOST, unstarted
 from promissory.executor.worker.capture import echo
+from promissory.executor.worker.descriptors import occupy_closed
 from promissory.typesys.secret import note_revealed
 
 _MOST_AHEAD: Final = 64
@@ -80,6 +81,7 @@ class Processes:
                 "this engine carries a run already; give each run an engine of its own, or the engine's name"
             )
         self._setup = setup
+        occupy_closed()
         self._room = Room(setup.parallel)
         self._opening = opening_of(setup)
         self._selector = selectors.DefaultSelector()
