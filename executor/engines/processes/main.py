@@ -82,6 +82,7 @@ class Server:
         self._flag = flag
         self._lock = threading.Lock()
         self._runs = 0
+        self._logging: list[Any] | None = None
         self._leaves = False
         self._come_at_once = False
         self._worker: Worker | None = None
@@ -141,7 +142,7 @@ class Server:
         sys.path[:] = opening.path
         sys.argv[:] = opening.arguments
         self._find_code(opening.script, opening.modules)
-        _set_up_logging(opening.logging)
+        self._logging = opening.logging
         carried = None
         if opening.store is None:
             store, carried = Store.carried()
@@ -191,6 +192,9 @@ class Server:
     def _before_body(self, timeout: float | None, loaded: bool) -> None:
         assert self._output is not None
         self._output.speak(loaded)
+        if self._logging is not None:
+            _set_up_logging(*self._logging)
+            self._logging = None
         if loaded:
             self._around.note()
         if timeout is not None:
@@ -251,14 +255,12 @@ class _Outcomes:
             self.stale = True
 
 
-def _set_up_logging(setting: list[Any] | None) -> None:
-    """Set up logging as the executor's process has it, so that the same records are shown."""
-    if setting is None:
-        return
-    level, form = setting
+def _set_up_logging(level: int, form: str) -> None:
+    """Show records as the executor's process does, if the program set up logging where only that process comes by (in
+    its main block). What the program's modules set up, they have set up here as well, before their first body."""
     root = logging.getLogger()
-    root.setLevel(level)
     if not root.handlers:
+        root.setLevel(level)
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter(form))
         root.addHandler(handler)

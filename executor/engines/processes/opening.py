@@ -14,7 +14,6 @@ from promissory.executor.engines.processes.messages import Opening
 def opening_of(setup: Setup) -> Opening:
     """The opening of a run, as this process is now. The worker's name is filled in when a worker is told."""
     root = logging.getLogger()
-    form = next((handler.formatter._fmt for handler in root.handlers if handler.formatter is not None), None)
     return Opening(
         setup.store.url if setup.store.outlives_the_process else None,
         setup.run_id,
@@ -29,8 +28,27 @@ def opening_of(setup: Setup) -> Opening:
         None if setup.script is None else list(setup.script),
         [list(pair) for pair in setup.modules],
         setup.bundle,
-        [root.level, form or logging.BASIC_FORMAT] if root.handlers else None,
+        [root.level, _plain_format(root)] if root.handlers else None,
     )
+
+
+def _plain_format(root: logging.Logger) -> str:
+    """The format of the root logger's records, where any process can use it: a formatter of another class, or fields
+    that a filter adds, belong to the module that made them."""
+    for handler in root.handlers:
+        formatter = handler.formatter
+        form = formatter._fmt if type(formatter) is logging.Formatter else None
+        if form is not None and _formats_any_record(form):
+            return form
+    return logging.BASIC_FORMAT
+
+
+def _formats_any_record(form: str) -> bool:
+    try:
+        logging.Formatter(form).format(logging.makeLogRecord({}))
+    except (ValueError, KeyError):
+        return False
+    return True
 
 
 def _folder() -> str:
