@@ -199,6 +199,10 @@ class RunNotFound(ExecutorError, LookupError):
     """The store has no such run."""
 
 
+class CommandRefused(ExecutorError):
+    """A command to a run that goes on was not obeyed, because of another command; the message says which."""
+
+
 class RunExists(ExecutorError):
     """The store has a run of this name already.
 

@@ -61,6 +61,7 @@ ERRORS: Final = {
     "CodeChanged": "promissory.executor.errors",
     "CodeMismatch": "promissory.executor.errors",
     "CodeNotFound": "promissory.executor.errors",
+    "CommandRefused": "promissory.executor.errors",
     "CompileError": "promissory.planner.errors",
     "CompileErrors": "promissory.planner.errors",
     "ContextError": "promissory.planner.errors",

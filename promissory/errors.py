@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from promissory.executor.errors import CodeChanged as CodeChanged
     from promissory.executor.errors import CodeMismatch as CodeMismatch
     from promissory.executor.errors import CodeNotFound as CodeNotFound
+    from promissory.executor.errors import CommandRefused as CommandRefused
     from promissory.executor.errors import DepthExceeded as DepthExceeded
     from promissory.executor.errors import DoesNotFit as DoesNotFit
     from promissory.executor.errors import EngineError as EngineError
@@ -89,6 +90,7 @@ __all__ = [
     "CodeChanged",
     "CodeMismatch",
     "CodeNotFound",
+    "CommandRefused",
     "CompileError",
     "CompileErrors",
     "ContextError",

@@ -10,7 +10,7 @@ from typing import Any, Final
 from promissory.executor.errors import GateNotFound, RunIsNotLive
 from promissory.executor.history.history import Gate, History
 from promissory.executor.records.heartbeat import await_first_beat, read_beat
-from promissory.executor.records.inbox import send, waiting
+from promissory.executor.records.inbox import raise_refusal, send, waiting
 from promissory.executor.store.store import Store
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.wire import codec_for
@@ -52,6 +52,7 @@ def send_answer(store: Store, run_id: str, name: str, encode: Callable[[Gate], b
                 "The answer is withdrawn"
             )
         time.sleep(_LOOK)
+    raise_refusal(store, key)
     return True
 
 

@@ -23,7 +23,11 @@ _ENDS: Final = ("stop", "cancel")
 _log: Final = logging.getLogger("promissory")
 
 
-def _nothing() -> None:
+Acknowledge = Callable[[str], None]
+"""Tells the sender of a command why it was not obeyed, or with "" that it was."""
+
+
+def _nothing(refused: str) -> None:
     return
 
 
@@ -59,16 +63,18 @@ class Commands:
         self._record = record
         self._tell = tell
         self._announce = announce
-        self._waiting: deque[tuple[Command, Callable[[], None], Callable[[], bool]]] = deque()
-        self._at_the_end: list[Callable[[], None]] = []
+        self._waiting: deque[tuple[Command, Acknowledge, Callable[[], bool]]] = deque()
+        self._at_the_end: list[tuple[str, Acknowledge]] = []
         self.stopped: str | None = None
         self.cancelled: str | None = None
 
-    def take(
-        self, command: Command, acknowledge: Callable[[], None] = _nothing, stands: Callable[[], bool] = _always
-    ) -> None:
-        """Take a command. `acknowledge` is called once its effect is committed; `stands` tells whether the command has
-        not been withdrawn. From any thread."""
+    def take(self, command: Command, acknowledge: Acknowledge = _nothing, stands: Callable[[], bool] = _always) -> None:
+        """Take a command. From any thread.
+
+        Args:
+            acknowledge: called once the command's effect is committed, with the reason why it was not obeyed, or "".
+            stands: tells whether the command has not been withdrawn.
+        """
         self._waiting.append((command, acknowledge, stands))
 
     def __bool__(self) -> bool:
@@ -93,7 +99,7 @@ class Commands:
     def obey(self, journal: Journal) -> None:
         """Obey the waiting commands. A command that ends the run is acknowledged when the run has ended."""
         scheduler = self._scheduler
-        obeyed: list[Callable[[], None]] = []
+        obeyed: list[tuple[Acknowledge, str]] = []
         while self._waiting:
             command, acknowledge, stands = self._waiting.popleft()
             if not stands():
@@ -106,11 +112,13 @@ class Commands:
                 else:
                     self.cancelled = command.reason
                 scheduler.stop()
-                self._at_the_end.append(acknowledge)
+                self._at_the_end.append((command.command, acknowledge))
                 self._tell()
                 continue
-            obeyed.append(acknowledge)
-            if command.command == "pause" and not scheduler.paused:
+            refused = ""
+            if command.command in ("pause", "unpause") and self.end_the_run:
+                refused = f"the run was told to {self._end} before it could be told to {command.command}"
+            elif command.command == "pause" and not scheduler.paused:
                 self._record()
                 scheduler.paused = True
                 journal.append([(PAUSED, command.reason, now)])
@@ -118,27 +126,33 @@ class Commands:
                 scheduler.paused = False
                 journal.append([(UNPAUSED, now)])
             elif command.command == "answer":
-                self._answer(command)
+                refused = self._answer(command)
+            obeyed.append((acknowledge, refused))
         if obeyed:
             self._record()
             journal.flush()
             self._tell()
             reached("inbox.obeyed")
-            for acknowledge in obeyed:
-                acknowledge()
+            for acknowledge, refused in obeyed:
+                acknowledge(refused)
+
+    @property
+    def _end(self) -> str:
+        """The command that decides the run's end: a cancel goes before a stop."""
+        return "stop" if self.cancelled is None else "cancel"
 
     def close(self) -> None:
         """Acknowledge the commands that ended the run, now that it has ended."""
         reached("inbox.obeyed")
-        for acknowledge in self._at_the_end:
-            acknowledge()
+        for command, acknowledge in self._at_the_end:
+            acknowledge("" if command == self._end else f"the run was told to {self._end}, too, and did that")
 
-    def _answer(self, command: Command) -> None:
-        """Give a gate its answer."""
+    def _answer(self, command: Command) -> str:
+        """Give a gate its answer. Returns why it is not taken, or ""."""
         waiting = self._scheduler.gate(command.gate)
         if waiting is None:
             _log.warning("an answer to %s by %s is not taken: it does not wait any more", command.gate, command.sender)
-            return
+            return f"{command.gate} does not wait for an answer any more"
         wanted = waiting.wants
         try:
             fitting = wanted is not None and fits(unpack(command.value), wanted)
@@ -146,5 +160,6 @@ class Commands:
             fitting = False
         if not fitting:
             _log.warning("an answer to %s by %s is not taken: it is no %s", waiting.path, command.sender, wanted)
-            return
+            return f"{waiting.path} wants {wanted}"
         self._scheduler.answered(waiting, self._store.put_value(command.value), command.sender)
+        return ""

@@ -35,7 +35,7 @@ from promissory.executor.journal.writer import Journal
 from promissory.executor.protocol.events import ENDED, Event, value_of
 from promissory.executor.protocol.messages import UNSTARTED, VALUE
 from promissory.executor.records.heartbeat import Heartbeat
-from promissory.executor.records.inbox import Command, Inbox
+from promissory.executor.records.inbox import Command, Inbox, acknowledge
 from promissory.executor.records.manifest import Manifest
 from promissory.executor.records.progress import Progress
 from promissory.executor.scheduler.calls import Call
@@ -133,7 +133,7 @@ class Execution:
 
     def _take_message(self, key: str, command: Command) -> None:
         """Take a command of another process. From the inbox's thread."""
-        self._commands.take(command, partial(self.store.delete, key), partial(self.store.exists, key))
+        self._commands.take(command, partial(acknowledge, self.store, key), partial(self.store.exists, key))
         self.wake()
         self._announce()
 

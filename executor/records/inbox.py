@@ -19,10 +19,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Final
 
 from promissory.executor.crash_points import Crashed
-from promissory.executor.errors import RunIsNotLive, StoreError
+from promissory.executor.errors import CommandRefused, NotInStore, RunIsNotLive, StoreError
 from promissory.executor.records.heartbeat import await_first_beat, read_beat
 from promissory.executor.store.forms import is_ours
-from promissory.executor.store.keys import inbox_key
+from promissory.executor.store.keys import inbox_key, is_refusal, refusal_key
 from promissory.executor.store.store import Store
 from promissory.typesys.canonical import pack_map, seal, unpack_canonical, unseal
 from promissory.typesys.errors import FormatError
@@ -110,7 +110,9 @@ def _sender() -> str:
 def waiting(store: Store, run_id: str) -> list[tuple[str, Command]]:
     """The commands in a run's inbox, in the order in which they were sent."""
     found = []
-    for key in filter(is_ours, store.list(inbox_key(run_id))):
+    for key in store.list(inbox_key(run_id)):
+        if not is_ours(key) or is_refusal(key):
+            continue
         try:
             found.append((key, command_from_bytes(store.get(key), key)))
         except StoreError:
@@ -125,6 +127,7 @@ def tell(store: Store, run_id: str, command: str, reason: str = "", patience: fl
     """Send a command, and wait until it was obeyed: a command that ends the run, until the run is over.
 
     Raises:
+        CommandRefused: the executor did not obey, because of another command.
         RunIsNotLive: no executor works on the run, so none would obey; or the executor was gone before it did.
         TimeoutError: the executor lives and has not looked for `patience` seconds, because a body keeps it busy. The
             command is withdrawn.
@@ -149,13 +152,39 @@ def tell(store: Store, run_id: str, command: str, reason: str = "", patience: fl
                 f"The command to {command} it is withdrawn"
             )
         time.sleep(_LOOK)
+    raise_refusal(store, key)
     after = read_beat(store, run_id)
     if after is not None and after.epoch != beat.epoch:
         raise RunIsNotLive(f"run {run_id} was taken over by another executor before it could be told to {command}")
 
 
+def acknowledge(store: Store, key: str, refused: str) -> None:
+    """Tell the sender of a command what became of it: the key goes, and before that comes the reason, if there is one.
+
+    Args:
+        refused: why the command was not obeyed; empty if it was.
+    """
+    if refused:
+        store.put_new(refusal_key(key), refused.encode("utf-8", "backslashreplace"), durable=False)
+    store.remove(key)
+
+
+def raise_refusal(store: Store, key: str) -> None:
+    """Raise `CommandRefused` if the command with this key, which is gone, was not obeyed."""
+    try:
+        why = store.get(refusal_key(key)).decode("utf-8", "replace")
+    except NotInStore:
+        return
+    store.remove(refusal_key(key))
+    raise CommandRefused(why)
+
+
 def clear(store: Store, run_id: str) -> None:
-    """Remove the commands to an executor that is gone. Answers to gates stay for the next executor."""
+    """Remove the commands to an executor that is gone, and replies that nobody took. Answers to gates stay for the next
+    executor."""
+    for key in store.list(inbox_key(run_id)):
+        if is_ours(key) and is_refusal(key):
+            store.remove(key)
     for key, command in waiting(store, run_id):
         if command.command != "answer":
             store.remove(key)

@@ -25,7 +25,7 @@ _FORMS: Final = (
     rf"{_RUN}/journal/\d{{20}}",
     f"{_RUN}/code/[0-9a-f]{{64}}",
     f"{_RUN}/snapshots/[0-9a-f]{{64}}",
-    rf"{_RUN}/inbox/\d{{20}}-[0-9a-f]{{16}}",
+    rf"{_RUN}/inbox/\d{{20}}-[0-9a-f]{{16}}(-refused)?",
     rf"{_RUN}/futures/{_IDENTITY}\.futures",
     rf"{_RUN}/checkpoints/{_IDENTITY}/\d{{8}}",
     rf"{_RUN}/logs/[a-z]+(-\d+)+",

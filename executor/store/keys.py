@@ -13,6 +13,7 @@
     runs/<run id>/code/<key>               functions that travel by value
     runs/<run id>/snapshots/<digest>       the scheduler's state; a segment names it
     runs/<run id>/inbox/<nonce>            commands from other processes
+    runs/<run id>/inbox/<nonce>-refused    why a command was not obeyed, for its sender
     runs/<run id>/futures/<aa>/<id>.futures
     runs/<run id>/checkpoints/<aa>/<id>/<%08d>   how far attempts have come, by the epoch of the executor
     runs/<run id>/logs/<worker>            output of tasks
@@ -74,6 +75,16 @@ def snapshot_key(run_id: str, digest: bytes) -> str:
 def inbox_key(run_id: str, nonce: str = "") -> str:
     """The key of a command to a run's executor; without a nonce, the folder of all commands."""
     return f"{RUNS}/{run_id}/inbox/{nonce}".rstrip("/")
+
+
+def refusal_key(command: str) -> str:
+    """The key of the reason why a command was not obeyed, by the command's key."""
+    return f"{command}-refused"
+
+
+def is_refusal(key: str) -> bool:
+    """Whether a key in an inbox is that of such a reason."""
+    return key.endswith("-refused")
 
 
 def cache_entry_key(digest: bytes) -> str:
