@@ -1,4 +1,4 @@
-"""Dispatch: ready nodes become calls for workers, within the run's capacity and limits. Pure; part of the state."""
+"""Dispatch: ready nodes become calls for workers, within the run's capacity and limits. Pure; part of the scheduler."""
 
 from __future__ import annotations
 

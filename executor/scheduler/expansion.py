@@ -1,4 +1,4 @@
-"""Opening the frames of nested plans, fallbacks, arms and expansions. Pure; part of the state."""
+"""Opening the frames of nested plans, fallbacks, arms and expansions. Pure; part of the scheduler."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Propagation of failures, skips and cancellations from a node to its followers and its frame (rules X6, X7, X9).
 
-Pure; part of the state.
+Pure; part of the scheduler.
 
 A failure travels along the edges of its frame: a follower of a failed node fails with that node (UPSTREAM_FAILED),
 unless the follower's trigger admits failure, or the follower stands in for the failed node. A failure that reaches an

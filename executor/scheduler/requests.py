@@ -1,4 +1,4 @@
-"""Requests of a body to its run, beside its outcome (rules S4, S5, S7). Pure; part of the state.
+"""Requests of a body to its run, beside its outcome (rules S4, S5, S7). Pure; part of the scheduler.
 
 A body may ask for work before its followers, a jump, an early end of the run, and writes of the channel.
 
