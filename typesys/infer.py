@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 import types
 import typing
 from collections import abc
@@ -27,7 +28,7 @@ from promissory.typesys.class_annotations import (
 )
 from promissory.typesys.errors import AnnotationError
 from promissory.typesys.families import registry
-from promissory.typesys.names import qualified_name
+from promissory.typesys.names import module_name, qualified_name
 from promissory.typesys.spelling import full_name, spelling
 from promissory.typesys.types import (
     ANY,
@@ -59,6 +60,14 @@ from promissory.typesys.types import (
     walk,
 )
 from promissory.typesys.unions import union
+
+_of_program: Final = re.compile(r"(?<![\w.])__(?:mp_)?main__\.")
+"""The program's own module, in the text of an annotation like `type[A]` that is no class."""
+
+
+def _program(found: re.Match[str]) -> str:
+    """The program's module as an import names it, so that a plan is the same in every process."""
+    return f"{module_name('__main__')}."
 
 
 class _OpaqueMark:
@@ -293,7 +302,7 @@ class Inference:
         return OpaqueType(self._class_name(annotation))
 
     def _class_name(self, cls: Any) -> str:
-        name = qualified_name(cls) if isinstance(cls, type) else str(cls)
+        name = qualified_name(cls) if isinstance(cls, type) else _of_program.sub(_program, str(cls))
         known = self.classes.setdefault(name, cls)
         if known is not cls and isinstance(cls, type):
             raise AnnotationError(

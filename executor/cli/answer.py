@@ -6,6 +6,7 @@ import click
 
 from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.output import say
+from promissory.executor.cli.runs_by_name import run_argument
 from promissory.executor.errors import GateNotFound
 from promissory.executor.execution.answers import send_answer
 from promissory.executor.execution.run import resume_command
@@ -18,7 +19,7 @@ from promissory.typesys.parse import parse_text
 
 @click.command()
 @store_option
-@click.argument("run_id", metavar="RUN")
+@run_argument
 @click.argument("name", metavar="NAME", required=False)
 @click.argument("value", metavar="VALUE", required=False)
 def command(run_id: str, name: str | None, value: str | None, store: str) -> None:

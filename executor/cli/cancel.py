@@ -6,13 +6,14 @@ import click
 
 from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.output import say
+from promissory.executor.cli.runs_by_name import run_argument
 from promissory.executor.execution.cancel import cancel_run
 
 
 @click.command()
 @store_option
 @click.option("--reason", default="cancelled from the command line", show_default=True, help="Why, for the record.")
-@click.argument("run_id", metavar="RUN")
+@run_argument
 def command(run_id: str, store: str, reason: str) -> None:
     """End a run as CANCELLED: nothing new starts, what runs is ended where its engine can do that. Also a run that
     nobody works on."""

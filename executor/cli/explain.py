@@ -7,13 +7,14 @@ import json
 import click
 
 from promissory.executor.cli.options import open_store, store_option
+from promissory.executor.cli.runs_by_name import run_argument
 from promissory.executor.history.explain import explain
 
 
 @click.command()
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@click.argument("run_id", metavar="RUN")
+@run_argument
 @click.argument("node")
 def command(run_id: str, node: str, store: str, as_json: bool) -> None:
     """Say why NODE (a path) ran, was taken from the cache, or has not run; of a cached task that ran, the first thing

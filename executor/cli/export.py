@@ -6,12 +6,13 @@ import click
 
 from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.output import counted, say
+from promissory.executor.cli.runs_by_name import run_argument
 from promissory.executor.maintenance.export import export
 
 
 @click.command()
 @store_option
-@click.argument("run_id", metavar="RUN")
+@run_argument
 @click.argument("target", metavar="DIR")
 def command(run_id: str, target: str, store: str) -> None:
     """Copy a run, and all it refers to, into the store DIR (a folder or URL): there it can be looked at and resumed, on

@@ -6,13 +6,14 @@ import click
 
 from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.output import say
+from promissory.executor.cli.runs_by_name import run_argument
 from promissory.executor.history.history import History
 
 
 @click.command()
 @store_option
 @click.option("--mermaid", is_flag=True, help="As a Mermaid flowchart.")
-@click.argument("run_id", metavar="RUN")
+@run_argument
 @click.argument("path", required=False)
 def command(run_id: str, path: str | None, store: str, mermaid: bool) -> None:
     """List the dynamics that emitted a futures file; with PATH, show that file as a plan."""

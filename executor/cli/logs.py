@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from promissory.executor.cli.options import open_store, store_option
+from promissory.executor.cli.runs_by_name import run_argument
 from promissory.executor.errors import NotInStore
 from promissory.executor.history.history import History
 from promissory.executor.store.keys import log_key
@@ -20,7 +21,7 @@ _PIECE: Final = 1 << 20
 @click.command()
 @store_option
 @click.option("--follow", "-f", is_flag=True, help="Go on as tasks say more, until the run has ended.")
-@click.argument("run_id", metavar="RUN")
+@run_argument
 @click.argument("node", required=False)
 def command(run_id: str, node: str | None, store: str, follow: bool) -> None:
     """Print what tasks said; with NODE (a path), what that node and those inside it said."""

@@ -11,7 +11,8 @@ import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from difflib import get_close_matches
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -54,6 +55,10 @@ COMMANDS = (
 )
 
 
+_MEANT: Final = {"list": "runs", "ls": "runs", "log": "logs", "delete": "gc", "kill": "cancel", "start": "run"}
+"""Commands of other systems, and those of ours that do the same."""
+
+
 class _Commands(click.Group):
     """Finds each command in the module of its name."""
 
@@ -66,6 +71,17 @@ class _Commands(click.Group):
         module = importlib.import_module(f"promissory.executor.cli.{name}")
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, arguments)
+        except click.UsageError as error:
+            meant = _MEANT.get(arguments[0]) or next(iter(get_close_matches(arguments[0], COMMANDS, 1)), None)
+            if meant is None:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {meant!r}?", ctx) from None
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
         with _until_the_reader_has_enough():

@@ -69,6 +69,7 @@ def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the option `--store URL` to a command."""
     return click.option(
         "--store",
+        is_eager=True,  # a run is looked for in it
         default=default_store,
         help="Where runs are kept: a path or URL.  [PROMISSORY_STORE, else ./.promissory]",
     )(function)

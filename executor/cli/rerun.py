@@ -10,6 +10,7 @@ from promissory.executor.cli.loading import find_code
 from promissory.executor.cli.options import Running, open_store, running_options, store_option
 from promissory.executor.cli.output import say
 from promissory.executor.cli.run import carry
+from promissory.executor.cli.runs_by_name import id_of
 from promissory.executor.execution.rerun import prepare_rerun
 from promissory.executor.execution.run import Run
 from promissory.executor.records.manifest import read_manifest, read_plan
@@ -21,7 +22,7 @@ from promissory.executor.records.progress import Progress
 @store_option
 @click.option("--from", "from_", required=True, metavar="NODE", help="The node's path, as `status --nodes` shows it.")
 @click.option("--run-id", help="The new run's name.  [the workflow's, with the time]")
-@click.argument("earlier", metavar="RUN")
+@click.argument("earlier", metavar="RUN", callback=id_of)
 @click.argument("file", required=False)
 def command(earlier: str, from_: str, file: str | None, running: Running, store: str, run_id: str | None) -> int:
     """Run NODE of an earlier run, and what depends on it, as a new run with today's code; all else is taken from the

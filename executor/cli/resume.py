@@ -10,6 +10,7 @@ from promissory.executor.cli.loading import find_code
 from promissory.executor.cli.options import Running, open_store, running_options, store_option
 from promissory.executor.cli.output import say
 from promissory.executor.cli.run import carry
+from promissory.executor.cli.runs_by_name import run_argument
 from promissory.executor.execution.code_changes import Change
 from promissory.executor.execution.launch import resume_with
 from promissory.executor.execution.run import Run
@@ -24,7 +25,7 @@ from promissory.executor.records.progress import Progress
     "--take-over", is_flag=True, help="Take the run from an executor that seems to live; it will stop by itself."
 )
 @click.option("--strict-code", is_flag=True, help="Refuse if any code changed since the run began.")
-@click.argument("run_id", metavar="RUN")
+@run_argument
 @click.argument("file", required=False)
 def command(
     run_id: str,

@@ -13,6 +13,7 @@ import click
 from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.output import ago, counted, lasted, print_table
 from promissory.executor.cli.progress import beside, worker_table
+from promissory.executor.cli.runs_by_name import run_argument
 from promissory.executor.history.history import History, NodeRow
 from promissory.typesys.types import short_name
 
@@ -32,7 +33,7 @@ from promissory.typesys.types import short_name
     is_flag=True,
     help="Look on until the run has ended: what each worker does, what waits; then tell how it stands.",
 )
-@click.argument("run_id", metavar="RUN")
+@run_argument
 def command(run_id: str, store: str, all_nodes: bool, items: bool, as_json: bool, watch: bool) -> None:
     """Tell how a run stands: its state, its nodes by state and by what they call, what failed and what runs."""
     history = History(open_store(store), run_id, items)

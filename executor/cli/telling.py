@@ -7,6 +7,7 @@ import click
 
 from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.output import say
+from promissory.executor.cli.runs_by_name import run_argument
 from promissory.executor.execution.run import go_on_command
 from promissory.executor.records.inbox import tell
 from promissory.executor.records.manifest import read_manifest
@@ -25,7 +26,7 @@ def telling(name: str, help: str, said: str, way_on: str | None = None) -> click
     @click.command(name, help=help)
     @store_option
     @click.option("--reason", default="", help="Why, for the record.")
-    @click.argument("run_id", metavar="RUN")
+    @run_argument
     def command(run_id: str, store: str, reason: str) -> None:
         opened = open_store(store)
         read_manifest(opened, run_id)

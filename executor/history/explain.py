@@ -135,6 +135,8 @@ def _not_run(store: Store, history: History, frame: int, index: int, row: NodeRo
             if history.is_live
             else "it has all it needs; nobody works on the run, so resume it"
         )
+    elif not waits and index in history.opened[frame].topology.standby:
+        yield "it is on standby, and no task has sent the run to it"
     else:
         yield f"it waits for {', '.join(f'{one.path} ({one.state})' for one in waits) or 'nothing'}"
 
