@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from promissory._lazy import lazily
 from promissory._names import FACE
+from promissory._version import VERSION as __version__
 
 if TYPE_CHECKING:
     from promissory.executor.api import attach as attach
@@ -84,6 +85,7 @@ __all__ = [
     "Type",
     "Workflow",
     "WorkflowFunction",
+    "__version__",
     "approve",
     "at_least",
     "attach",
