@@ -167,7 +167,7 @@ def test_A12_taking_an_identity_runs_nothing_of_what_was_captured():
 
 
 WITHOUT_BYTES = """
-import contextlib, functools, itertools, logging, random, sqlite3, threading, weakref
+import contextlib, functools, itertools, logging, random, threading, weakref
 from promissory import task, workflow
 
 def with_a(make):
@@ -214,8 +214,8 @@ def generator(x: int) -> int:
     return x
 
 @task
-@with_a(lambda: sqlite3.connect(":memory:"))
-def connection(x: int) -> int:
+@with_a(lambda: contextlib.ExitStack())
+def stack(x: int) -> int:
     return x
 
 @task
@@ -237,7 +237,7 @@ class Timer:
 def timer(x: int) -> int:
     return x
 """
-NAMES = ["lock", "rlock", "logger", "counter", "local", "generator", "connection", "context", "timer"]
+NAMES = ["lock", "rlock", "logger", "counter", "local", "generator", "stack", "context", "timer"]
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
