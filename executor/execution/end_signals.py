@@ -33,10 +33,13 @@ class EndSignals:
         self.number: int | None = None
         self._grace = grace
         self._until = 0.0
+        self._process = os.getpid()
         self.writing = -1
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.number is not None:  # a second signal says that the sender does not want to wait
+        # A body's fork has this handler, too, and the pipe: a signal to the fork is none to the run. A second signal
+        # says that its sender does not want to wait.
+        if os.getpid() != self._process or self.number is not None:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return

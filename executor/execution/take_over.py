@@ -46,15 +46,13 @@ def take_over_run(
     """
     run_id = manifest.run_id
     probe(store)
-    mark(store)
     while True:
         recovered = recover(store, manifest, options.clock or SystemClock())
         codecs = codecs_of(target if target is not None else recovered.plan)
         if recovered.ended is not None and recovered.ended[1] in ENDED_WELL:
             if options.durability == "disk" and recovered.tail is not None:
-                store.sync(
-                    [segment_key(run_id, recovered.tail.number)]
-                )  # the executor that wrote the end may have died before it synced the file
+                # The executor that wrote the end may have died before it synced the file.
+                store.sync([segment_key(run_id, recovered.tail.number)])
             for data in recovered.futures:
                 write_futures(store, run_id, data)
             keep_all(store, run_id, recovered.scheduler.settled)
@@ -69,6 +67,7 @@ def take_over_run(
         if manifest.bundle:
             missing_modules_from(store, manifest.bundle, scheduler)
         changes, current = adopt_current_code(scheduler, strict_code)
+        mark(store)
         epoch = next_epoch(recovered)
         execution = new_execution(store, manifest, scheduler, options, recovered.plan, epoch, recovered.tail)
         changed = [code_event(change.name, change.old, change.new) for change in changes]

@@ -145,3 +145,25 @@ def test_X10_a_program_keeps_its_own_handler_and_gets_the_default_one_back(shell
         assert process.returncode in (143, -signal.SIGTERM)
         assert "promissory resume r" in errors
         assert (shell.folder / "told").exists()
+
+
+FORKS = """
+import multiprocessing, time
+from promissory import task
+
+@task
+def main(n: int = 1) -> int:
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    child.start()
+    child.terminate()
+    child.join(20)
+    return child.exitcode
+"""
+
+
+@pytest.mark.parametrize("engine", ["inline", "processes"])
+def test_X10_a_signal_to_a_fork_of_a_body_ends_the_fork_and_not_the_run(shell, engine):
+    """`multiprocessing.Pool` ends its workers by SIGTERM, and a fork on inline has the handlers of the run."""
+    shell.write("flow.py", FORKS)
+    ended = shell.promissory("run", "--run-id", "r", "--engine", engine, "flow.py", "main")
+    assert (ended.returncode, ended.stdout.strip()) == (0, str(-signal.SIGTERM)), ended.stderr
