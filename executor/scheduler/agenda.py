@@ -12,8 +12,8 @@ ITEM       frame, index: an item of a map has ended
 LEAVE      frame: all nodes of a frame have ended
 ITERATE    frame, index, payload: a call begins its next iteration
 SPLICE     frame, index, id, plan, header, repeat, loops: the frame of an expansion opens
-FOLLOW     frame, index, outcome, asked, id, repeat: the requests of a body are carried out
-CONCLUDE   the same: the body's own outcome counts, after its requests
+FOLLOW     request: what a body asked of its run is carried out
+CONCLUDE   request: the body's own outcome counts, after what it asked
 READY      frame, nodes: nodes are ready; items of a map only as far as its concurrency allows. The first runs first
 ========== =============================================================================================================
 """

@@ -20,7 +20,7 @@ event, so that a replay takes the same node.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import Any, NamedTuple
 
 from promissory.executor.protocol.events import SIGNALLED, Meta
 from promissory.executor.protocol.failure import Failure
@@ -36,6 +36,22 @@ from promissory.planner.plan.format import futures_from_bytes
 
 class Refused(Exception):
     """A request that can't be met."""
+
+
+class Request(NamedTuple):
+    """An outcome of a body, and what the body asked of its run.
+
+    Attributes:
+        id: of the frame that opens; below 0 if none does.
+        repeat: what the expansion of a dynamic needs.
+    """
+
+    frame: Frame
+    node: int
+    outcome: tuple[str, Any]
+    asked: dict[str, Any]
+    id: int
+    repeat: Repeat | None
 
 
 def take(
@@ -75,19 +91,12 @@ def take(
     state.tries.pop((frame.id, index), None)
     state.log.append((SIGNALLED, frame.id, index, outcome, asked, id, meta))
     state.channel = channel
-    state.hold(frame, index, (FOLLOW, frame, index, outcome, asked, id, repeat))
+    state.hold(frame, index, (FOLLOW, Request(frame, index, outcome, asked, id, repeat)))
 
 
-def follow(
-    state: State,
-    frame: Frame,
-    index: int,
-    outcome: tuple[str, Any],
-    asked: dict[str, Any],
-    id: int,
-    repeat: Repeat | None,
-) -> None:
+def follow(state: State, request: Request) -> None:
     """Carry out the requests of a body, once the node's event stands; the body's own outcome comes after them."""
+    frame, index, asked = request.frame, request.node, request.asked
     if (
         "terminate" in asked
         and state.terminated is None
@@ -100,21 +109,13 @@ def follow(
     nodes = [node for node, jumps in targets if _send_to(frame, index, node, jumps)]
     if goto is not None:
         _skip_followers(state, frame, index, asked["next"][goto][2])
-    state.agenda.append((CONCLUDE, frame, index, outcome, asked, id, repeat))
+    state.agenda.append((CONCLUDE, request))
     state.agenda.append((READY, frame, nodes[::-1]))
 
 
-def conclude(
-    state: State,
-    frame: Frame,
-    index: int,
-    outcome: tuple[str, Any],
-    asked: dict[str, Any],
-    id: int,
-    repeat: Repeat | None,
-) -> None:
+def conclude(state: State, request: Request) -> None:
     """The outcome of a body that had requests."""
-    kind, payload = outcome
+    frame, index, (kind, payload), asked, id, repeat = request
     if kind == "loop":
         state.agenda.appendleft((ITERATE, frame, index, payload))
     elif kind == "skip":
