@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
@@ -13,6 +14,7 @@ from promissory.executor.execution.options import Limited, Options, RunOptions, 
 from promissory.executor.execution.run import default_store
 from promissory.executor.records.progress import Progress
 from promissory.executor.store.store import Store
+from promissory.executor.worker.raw_output import raw_output
 from promissory.planner.plan.policy import memory_bytes
 
 Decorator = Callable[[Any], Any]
@@ -47,14 +49,20 @@ class Running:
     as_json: bool
     quiet: bool
 
+    def descriptors(self) -> AbstractContextManager[None]:
+        """While bodies run in this process, their output below Python must not get into the result's."""
+        in_process = self.given.get("engine") in ("inline", "threads")
+        return raw_output.lent() if in_process and self.given.get("echo") != "plain" else nullcontext()
+
     def options(self, on_progress: Callable[[Progress], None] | None) -> tuple[Options, Limited]:
         """The options of the executor, and the run's limits."""
-        options, limits = options_of({**self.given, "echo": not self.quiet, "on_progress": on_progress})
+        quiet: RunOptions = {"echo": False} if self.quiet else {}
+        options, limits = options_of({**self.given, **quiet, "on_progress": on_progress})
         memory, gpu = (
             options.memory if self.memory is None else self.memory,
             options.gpu if self.gpu is None else self.gpu,
         )
-        return replace(options, memory=memory, gpu=gpu), limits
+        return replace(options, memory=memory, gpu=gpu, says=not self.quiet), limits
 
 
 def memory_of(text: str | None) -> int | None:
@@ -115,6 +123,16 @@ def _options(name: str, hint: Any) -> list[Decorator]:
     flag, wanted = "--" + name.replace("_", "-"), hint.__origin__
     if name == "pools":
         return [click.option("--pool", "pools", type=_Pool(), multiple=True, help=said.help)]
+    if name == "echo":
+        choice = click.option(
+            flag,
+            type=click.Choice(["plain", "paths", "none"]),
+            default=said.default,
+            show_default=True,
+            callback=lambda context, parameter, value: False if value == "none" else value,
+            help=said.help,
+        )
+        return [choice]
     if name == "resources":
         memory = click.option(
             "--memory", default=None, help="The memory that tasks may use together, like 16GiB.  [the machine's]"

@@ -91,11 +91,12 @@ def command(
 
 def carry(begin: Callable[[Callable[[Progress], None] | None], Run], name: str, plan: Plan, running: Running) -> int:
     """Carry a run to its end with a progress bar, and print its result or its error. Returns the exit code."""
-    if running.quiet:
-        run = begin(None)
-    else:
-        with progress_view(name) as on_progress:
-            run = begin(on_progress)
+    with running.descriptors():
+        if running.quiet:
+            run = begin(None)
+        else:
+            with progress_view(name) as on_progress:
+                run = begin(on_progress)
     error = run.error
     if error is not None:
         say(f"promissory: {error}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from promissory.executor.store.store import Store
+from promissory.executor.worker.capture import Echo
 from promissory.typesys.canonical import pack
 
 Interruptible = Callable[[], AbstractContextManager[None]]
@@ -28,7 +29,8 @@ class Setup:
         run_id: the run.
         epoch: the executor's epoch; logs of different epochs have different names.
         created: when the run was created, in µs since the epoch.
-        echo: whether to repeat the output of bodies on standard error.
+        echo: where the words of bodies are shown: `plain`, `paths`, or False for nowhere.
+        log_level: the level from which on log records of bodies are kept.
         parallel: how many bodies may run at one time.
         script: (module name, file) of the program that defines the workflow, if it has a file.
         modules: (name, file) of the modules that the plan's functions were imported from.
@@ -39,7 +41,8 @@ class Setup:
     run_id: str
     epoch: int
     created: int
-    echo: bool
+    echo: Echo
+    log_level: int
     parallel: int
     script: tuple[str, str] | None = None
     modules: tuple[tuple[str, str], ...] = ()

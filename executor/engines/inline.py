@@ -43,7 +43,7 @@ class Inline:
         self._batches.clear()
         self._outcomes.clear()
         name = f"inline-{setup.epoch}"
-        self._capture = Capture(setup.store, log_key(setup.run_id, name), setup.echo)
+        self._capture = Capture(setup.store, log_key(setup.run_id, name), setup.echo, setup.log_level)
         self._capture.open()
         self._worker = Worker(
             setup.store,

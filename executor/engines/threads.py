@@ -67,7 +67,7 @@ class Threads:
 
     def _start(self, setup: Setup) -> None:
         name = f"thread-{setup.epoch}-{len(self._workers) + 1}"
-        capture = Capture(setup.store, log_key(setup.run_id, name), setup.echo)
+        capture = Capture(setup.store, log_key(setup.run_id, name), setup.echo, setup.log_level)
         worker = Worker(
             setup.store,
             setup.run_id,

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from promissory.executor.crash_points import reached
+from promissory.executor.execution.words import TOLD, Words
 from promissory.executor.journal.snapshots import drop_snapshot
 from promissory.executor.protocol.events import (
     EXPANDED,
@@ -29,14 +30,14 @@ from promissory.executor.protocol.events import (
 )
 from promissory.executor.protocol.identity import node_identity
 from promissory.executor.scheduler.calls import Key, Settled
-from promissory.executor.scheduler.replay import TOLD
+from promissory.executor.scheduler.replay import TOLD as OF_THE_SCHEDULER
 from promissory.executor.store.keys import futures_key
 from promissory.executor.store.store import Store
 from promissory.executor.store.write_behind import WriteBehind
 from promissory.planner.plan.format import futures_from_bytes
 from promissory.planner.plan.model import Value
 
-_OF_THE_SCHEDULER: Final = TOLD - {RESUMED}
+_OF_THE_SCHEDULER: Final = OF_THE_SCHEDULER - {RESUMED}
 _HELD: Final = frozenset((NODE_DONE, EXPANDED, NODE_FAILED, LOOPED, NODE_SKIPPED, SIGNALLED))
 """The kinds of events whose nodes may be held back until they are committed."""
 
@@ -61,6 +62,7 @@ class Commits:
 
     Args:
         store, run_id: the run.
+        words: is told of what people are told; None if nobody listens.
 
     Attributes:
         keep: writes an outcome into the cache; set when the cache is opened.
@@ -70,9 +72,10 @@ class Commits:
         snapshot: the newest snapshot that the journal names. It is dropped when the next one is committed.
     """
 
-    def __init__(self, store: Store, run_id: str) -> None:
+    def __init__(self, store: Store, run_id: str, words: Words | None) -> None:
         self._store = store
         self._run_id = run_id
+        self._words = words
         self.keep: Callable[[Settled], None] | None = None
         self.shown = (0, 0)
         self.expanded = 0
@@ -89,8 +92,13 @@ class Commits:
         """Count events that are about to be given to the journal; `mark` says where the run stands after them."""
         count = 0
         for event in events:
-            if event[0] in _OF_THE_SCHEDULER:
+            kind = event[0]
+            if kind == NODE_DONE:  # the commonest case, taken first
                 count += 1
+            elif kind in _OF_THE_SCHEDULER:
+                count += 1
+                if kind in TOLD and self._words is not None:
+                    self._words.take(event)
         with self._lock:
             self._given += count
             if mark is not None:

@@ -28,6 +28,7 @@ from promissory.executor.execution.materialize import BatchSize, batch_of
 from promissory.executor.execution.outcomes import apply
 from promissory.executor.execution.telling import Telling
 from promissory.executor.execution.verdict import verdict
+from promissory.executor.execution.words import Words
 from promissory.executor.history.summary import Ending
 from promissory.executor.journal.reader import Tail
 from promissory.executor.journal.snapshots import put_snapshot
@@ -41,7 +42,6 @@ from promissory.executor.records.progress import Progress
 from promissory.executor.scheduler.calls import Call
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.scheduler.snapshot import dump
-from promissory.executor.store.store import Store
 from promissory.planner.plan.model import Value
 
 _log = logging.getLogger("promissory")
@@ -56,17 +56,15 @@ class Execution:
     """One executor's work on one run.
 
     Args:
-        store, manifest: the run.
+        manifest: the run.
         scheduler: the run's state.
         engine: runs the bodies.
-        epoch, tail: the executor's epoch, and the segment after which it writes (`promissory.executor.journal.writer`).
+        setup: what the engine's workers are told: the store, the executor's epoch, how many bodies may run at one time.
+        tail: the segment after which this executor writes (`promissory.executor.journal.writer`).
         durable: sync each commit before it is acknowledged.
-        parallel: how many bodies may run at one time, over all frames.
-        script: (module name, file) of the program that defines the workflow.
-        modules: (name, file) of the modules that the plan's functions were imported from.
         timeout: seconds that the whole run may take; None for no limit.
         grace: seconds that bodies have to finish, once a signal has told this process to end.
-        echo: repeat the output of bodies on standard error.
+        words: is told of retries and gates; None if nobody wants to hear of them.
         beat: tell others how the run stands, and listen to them.
         on_progress: is told after each commit, from the committing thread.
         clock: the clock of the run's delays and time-outs.
@@ -74,36 +72,30 @@ class Execution:
 
     def __init__(
         self,
-        store: Store,
         manifest: Manifest,
         scheduler: Scheduler,
         engine: Engine,
+        setup: Setup,
         *,
-        epoch: int,
         tail: Tail | None,
         durable: bool,
-        parallel: int = 1,
-        script: tuple[str, str] | None = None,
-        modules: tuple[tuple[str, str], ...] = (),
         timeout: float | None = None,
         grace: float = 0.0,
-        echo: bool = True,
+        words: Words | None = None,
         beat: bool = True,
         on_progress: Callable[[Progress], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.store = store
+        self.store = store = setup.store
         self.manifest = manifest
         self.scheduler = scheduler
         self.engine = engine
-        self.journal = Journal(store, manifest.run_id, epoch, tail, durable, self.committed)
+        self.journal = Journal(store, manifest.run_id, setup.epoch, tail, durable, self.committed)
         self.clock: Clock = clock or SystemClock()
         self._is_overtaken = False
         self._broken: Exception | None = None
-        self._parallel = parallel
-        self._setup = Setup(
-            store, manifest.run_id, epoch, manifest.created, echo, parallel, script, modules, manifest.bundle
-        )
+        self._parallel = setup.parallel
+        self._setup = setup
         self._timeout = timeout
         self._grace = grace
         self._deadline: float | None = None
@@ -112,7 +104,8 @@ class Execution:
         self._batch = BatchSize()
         self._outstanding = 0
         self._happened = threading.Event()
-        self._commits = Commits(store, manifest.run_id)
+        self._words = words
+        self._commits = Commits(store, manifest.run_id, words)
         self._commands = Commands(store, scheduler, self._record, self._beat_now, self._announce)
         self._telling = Telling(scheduler, engine, self._commits, self._commands, on_progress)
         self.reuse = Reuse(manifest, scheduler, self.clock, self._open_lookups, self._submit)
@@ -219,6 +212,8 @@ class Execution:
         engine.open(self._setup)
         self._announce()
         self.reuse.begin_with_replayed()
+        if self._words is not None:
+            self._words.begin()
         try:
             with taken_as_a_stop(self.command, self._grace if self._beats else None) as signals:
                 self._carry(signals)

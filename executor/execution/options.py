@@ -3,7 +3,9 @@ limits. They are no part of the run itself: a resume may choose others."""
 
 from __future__ import annotations
 
+import logging
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -17,6 +19,7 @@ from promissory.executor.errors import InputError
 from promissory.executor.protocol.limits import Limits
 from promissory.executor.records.progress import Progress
 from promissory.executor.scheduler.capacity import Capacity, capacity_here
+from promissory.executor.worker.capture import Echo
 from promissory.planner.plan.policy import Resources, seconds
 
 Durability = Literal["disk", "process"]
@@ -65,7 +68,11 @@ class RunOptions(TypedDict, total=False):
     durability: Annotated[
         Durability, Said("What is acknowledged survives the machine's death, or that of processes.", default="disk")
     ]
-    echo: bool
+    echo: Annotated[
+        Echo | None,
+        Said("Where what tasks print is shown: as it is, on stderr with the task's path, or nowhere.", default="paths"),
+    ]
+    log_level: Annotated[str | int | None, Said("Log records of tasks are kept from this level on.  [INFO]")]
     on_progress: Callable[[Progress], None] | None
     clock: Clock | None
 
@@ -84,7 +91,9 @@ class Options:
         timeout: seconds that the whole run may take; None for no limit.
         grace: seconds that running bodies have to finish, once a signal has told this process to end.
         durability: "disk" or "process".
-        echo: repeat the output of bodies on standard error.
+        echo: where the words of bodies are shown; None for `plain` on the engine `inline`, and `paths` elsewhere.
+        log_level: the level from which on log records of bodies are kept; None for `PROMISSORY_LOG_LEVEL`, else INFO.
+        says: tell of retries and of gates that wait, on standard error.
         on_progress: called after each commit, and now and then between commits.
         beat: say in the store that this executor lives.
         clock: the clock of the run's delays and time-outs; None for the machine's.
@@ -99,7 +108,9 @@ class Options:
     timeout: float | None = None
     grace: float = 10.0
     durability: Durability = "disk"
-    echo: bool = True
+    echo: Echo | None = None
+    log_level: str | int | None = None
+    says: bool = True
     on_progress: Callable[[Progress], None] | None = None
     beat: bool = True
     clock: Clock | None = None
@@ -120,6 +131,16 @@ class Options:
             raise InputError(f"grace (--grace) is a number of seconds of at least 0, not {self.grace!r}")
         if self.durability not in ("disk", "process"):
             raise InputError(f'durability is "disk" or "process", not {self.durability!r}')
+        if self.echo not in ("plain", "paths", False, None) or self.echo.__class__ is int:
+            raise InputError(f'echo is "plain", "paths" or False, not {self.echo!r}')
+        level_number(self.log_level)
+
+    @property
+    def echoes(self) -> Echo:
+        """Where the words of bodies are shown."""
+        if self.echo is not None:
+            return self.echo
+        return "plain" if self.engine.name == "inline" else "paths"
 
     @property
     def parallel(self) -> int:
@@ -151,6 +172,20 @@ def options_of(given: RunOptions) -> tuple[Options, Limited]:
         options = replace(options, grace=grace)
     check_limits(Limits().changed(*limits))
     return options, limits
+
+
+def level_number(level: str | int | None) -> int:
+    """The number of a log level: a number, or a name that `logging` knows. Raises `InputError`."""
+    named = os.environ.get("PROMISSORY_LOG_LEVEL") or "INFO" if level is None else level
+    if named.__class__ is int and named >= 0:
+        return named
+    number = logging.getLevelNamesMapping().get(named.upper()) if isinstance(named, str) else None
+    if number is None and isinstance(named, str) and named.isdecimal():
+        number = int(named)
+    if number is None:
+        where = "PROMISSORY_LOG_LEVEL" if level is None else "log_level (--log-level)"
+        raise InputError(f"{where} is DEBUG, INFO, WARNING, ERROR, CRITICAL or a number, not {named!r}")
+    return number
 
 
 def given_resources(resources: Resources | None) -> tuple[int | None, int | None]:

@@ -13,7 +13,7 @@ from promissory.executor.execution.run import Cause, Run, resume_command
 from promissory.executor.history.summary import Ending
 from promissory.executor.records.inbox import Command
 from promissory.executor.store.store import Store
-from promissory.executor.worker.capture import echo
+from promissory.executor.worker.streams import echo
 from promissory.planner.plan.plan import Plan
 from promissory.typesys.wire import Codec
 

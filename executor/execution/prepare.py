@@ -12,14 +12,15 @@ from typing import Any
 from promissory.executor.code.resolver import CantTravel, Code
 from promissory.executor.code.source_bundle import keep_bundle
 from promissory.executor.crash_points import reached
-from promissory.executor.engines.engine import Engine
+from promissory.executor.engines.engine import Engine, Setup
 from promissory.executor.errors import EngineError, InputError, RunExists
 from promissory.executor.execution.code_changes import Current
 from promissory.executor.execution.first_events import resumed_event
 from promissory.executor.execution.loop import Execution
-from promissory.executor.execution.options import Options
+from promissory.executor.execution.options import Options, level_number
 from promissory.executor.execution.own_run import OwnRun
 from promissory.executor.execution.run import default_store
+from promissory.executor.execution.words import Words
 from promissory.executor.journal.reader import Tail
 from promissory.executor.protocol.limits import Limits
 from promissory.executor.records.manifest import Manifest, new_manifest, read_manifest, write_manifest
@@ -139,20 +140,28 @@ def new_execution(
     """An executor's work on a run, with the caller's options. All executions and their journals are made here."""
     scheduler.admission.capacity = options.capacity()
     scheduler.hard_timeouts = options.engine.stops_bodies or options.soft_timeouts
-    return Execution(
+    setup = Setup(
         store,
+        manifest.run_id,
+        epoch,
+        manifest.created,
+        options.echoes,
+        level_number(options.log_level),
+        options.parallel,
+        _script(manifest.source),
+        _modules(plan),
+        manifest.bundle,
+    )
+    return Execution(
         manifest,
         scheduler,
         options.engine,
-        epoch=epoch,
+        setup,
         tail=tail,
         durable=options.durability == "disk",
-        parallel=options.parallel,
-        script=_script(manifest.source),
-        modules=_modules(plan),
         timeout=options.timeout,
         grace=options.grace,
-        echo=options.echo,
+        words=Words(manifest.run_id, store, scheduler) if options.says else None,
         beat=options.beat,
         on_progress=options.on_progress,
         clock=options.clock,

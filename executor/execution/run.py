@@ -41,7 +41,7 @@ def resume_command(run_id: str, store: Store) -> str:
 def go_on_command(command: str, run_id: str, store: Store) -> str:
     """The command line that gives a run a command."""
     elsewhere = store.url != Store(default_store()).url
-    return f"promissory {command} {run_id}" + (f" --store {shlex.quote(store.url)}" if elsewhere else "")
+    return f"promissory {command} {run_id}".rstrip() + (f" --store {shlex.quote(store.url)}" if elsewhere else "")
 
 
 def default_store() -> str:

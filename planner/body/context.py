@@ -144,6 +144,7 @@ class Context:
         self._channel: Channel | None = None
         self._checkpoint = checkpoint
         self._is_ending = is_ending
+        self._logger: logging.Logger | None = None
         self.gives_up = False
 
     @property
@@ -204,7 +205,13 @@ class Context:
         # Only bodies that log need this module.
         import logging
 
-        return logging.getLogger(f"promissory.{self.path.replace('/', '.') or 'local'}")
+        # `getLogger` would keep a logger for each path for as long as the process lives.
+        if self._logger is not None:
+            return self._logger
+        logger = logging.Logger(f"promissory.{self.path.replace('/', '.') or 'local'}")
+        logger.parent = logging.getLogger("promissory")
+        self._logger = logger
+        return logger
 
     # --- asking ---
 

@@ -9,7 +9,7 @@ import sys
 from typing import Final
 
 from promissory.executor.errors import EngineError
-from promissory.executor.worker.capture import echo
+from promissory.executor.worker.streams import echo
 
 _OF_A_WORKER: Final = 8
 _BESIDE_WORKERS: Final = 64

@@ -59,7 +59,9 @@ from promissory.executor.errors import StoreError
 from promissory.executor.protocol.messages import FAILURE
 from promissory.executor.store.keys import log_key
 from promissory.executor.store.store import Store
+from promissory.executor.worker.log_records import RecordTap
 from promissory.executor.worker.worker import Worker
+from promissory.planner.body.threads import inherit_context
 from promissory.planner.functions import registry
 from promissory.typesys.canonical import unpack
 from promissory.typesys.secret import on_reveal
@@ -87,6 +89,8 @@ class Server:
         self._come_at_once = False
         self._worker: Worker | None = None
         self._output: Output | None = None
+        RecordTap(self._listening).install()
+        inherit_context()
         self._around = Surroundings()
         self._own = Surroundings()
         self._path: list[str] = []
@@ -151,7 +155,7 @@ class Server:
             store = Store(opening.store)
         os.ftruncate(1, 0)  # output between runs belongs to no task
         echo = (lambda text, told: self._say(SAID, [text, told])) if opening.echo else None
-        self._output = Output(store, log_key(opening.run_id, opening.worker), echo)
+        self._output = Output(store, log_key(opening.run_id, opening.worker), opening.log_level, echo)
         self._worker = Worker(
             store,
             opening.run_id,
@@ -188,6 +192,9 @@ class Server:
         self._own.restore()
 
     # --- bodies ---
+
+    def _listening(self) -> Output | None:
+        return self._output if self._output is not None and self._output.is_speaking else None
 
     def _before_body(self, timeout: float | None, loaded: bool) -> None:
         assert self._output is not None

@@ -59,6 +59,7 @@ class Opening(NamedTuple):
         run_id, epoch, worker: the run, its executor, and the worker's name in it.
         created: when the run was created, in µs since the epoch.
         echo: whether to send the output of bodies to the executor.
+        log_level: the level from which on log records are kept.
         folder, path, arguments, environment: the executor's working directory, `sys.path`, `sys.argv` and environment.
         script: (module name, file) of the program, if it has a file.
         modules: (name, file) of modules that the plan's functions were imported from.
@@ -72,6 +73,7 @@ class Opening(NamedTuple):
     worker: str
     created: int
     echo: bool
+    log_level: int
     folder: str
     path: list[str]
     arguments: list[str]

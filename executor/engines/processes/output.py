@@ -13,8 +13,8 @@ import os
 import resource
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from promissory.executor.engines.processes.surroundings import standard_streams
@@ -33,18 +33,24 @@ class Output:
     Args:
         store: the store of the log.
         key: the worker's log.
+        level: the level from which on log records are kept.
         echo: is given lines with the node's path, and how many bytes of the file are echoed now; None if lines are not
             echoed.
+
+    Attributes:
+        level: the level from which on log records are kept.
+        is_speaking: whether a body runs.
     """
 
-    def __init__(self, store: Store, key: str, echo: Callable[[str, int], None] | None) -> None:
+    def __init__(self, store: Store, key: str, level: int, echo: Callable[[str, int], None] | None) -> None:
+        self.level = level
         self._log = Log(store, key)
         self._echo = echo
         self._path = ""
         self._line = b""
         self._position = 0
         self._lock = threading.Lock()
-        self._speaking = False
+        self.is_speaking = False
         self._size_of_files = resource.getrlimit(resource.RLIMIT_FSIZE)
         self._over = threading.Event()
         threading.Thread(target=self._look, name="promissory output", daemon=True).start()
@@ -58,7 +64,7 @@ class Output:
         if loaded:
             self._flush()
             os.ftruncate(1, 0)
-        self._speaking = True
+        self.is_speaking = True
 
     def end(self) -> list[Any] | None:
         """The call has ended. Returns [key, offset, length] of its output, or None. Raises `StoreError`."""
@@ -73,11 +79,35 @@ class Output:
             standard_streams()  # a stream keeps the text that it could not write, and would raise for ever
             self._log.write(b"(some of the output had no room)\n")
         with self._lock:
-            self._speaking = False
+            self.is_speaking = False
             self._take_all()
             if self._line:
                 self._repeat(b"\n")
             return self._log.address()
+
+    def record(self, line: str, aloud: bool) -> None:
+        """Take a log record; `aloud` if no handler of the program's shows it."""
+        if aloud:
+            self._flush()
+            sys.stderr.write(line)
+            return
+        with self._lock:
+            self._flush()
+            self._take()
+            self._log.write(line.encode("utf-8", "backslashreplace"))
+
+    @contextmanager
+    def handing_on(self) -> Iterator[Callable[[], bool]]:
+        """The program's handlers are about to get a record. Gives a function that tells whether one of them wrote it to
+        the descriptors."""
+        self._flush()
+        before = os.fstat(1).st_size
+
+        def is_written() -> bool:
+            self._flush()
+            return os.fstat(1).st_size != before
+
+        yield is_written
 
     def _take_all(self) -> None:
         """Copy all output that was written into the log."""
@@ -99,7 +129,7 @@ class Output:
     def _look(self) -> None:
         while not self._over.wait(_LOOK):
             with self._lock:
-                if self._speaking:
+                if self.is_speaking:
                     self._take()
 
     def _take(self) -> None:

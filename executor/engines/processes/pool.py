@@ -41,8 +41,8 @@ from promissory.executor.engines.processes.unanswered import outcome_for
 from promissory.executor.errors import EngineError, StoreError
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.messages import FAILURE, LOST, unstarted
-from promissory.executor.worker.capture import echo
 from promissory.executor.worker.descriptors import occupy_closed
+from promissory.executor.worker.streams import echo
 from promissory.typesys.secret import note_revealed
 
 _MOST_AHEAD: Final = 64

@@ -9,7 +9,8 @@ from typing import Any, Final
 from promissory.executor.engines.engine import Batch, Setup
 from promissory.executor.engines.processes.child import WorkerProcess
 from promissory.executor.store.keys import log_key
-from promissory.executor.worker.capture import echo, with_path
+from promissory.executor.worker.capture import with_path
+from promissory.executor.worker.streams import echo
 from promissory.executor.worker.task_log import Log
 from promissory.typesys.secret import without_rest
 

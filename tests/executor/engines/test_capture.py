@@ -48,7 +48,7 @@ def test_X5_what_a_body_says_is_in_its_own_log(store, capsys):
 
 
 def test_X5_it_is_repeated_on_standard_error_with_the_path(store, capsys):
-    run(grows, {"x": 7}, store=store)
+    run(grows, {"x": 7}, store=store, echo="paths")
     output = capsys.readouterr()
     assert output.out == ""
     lines = output.err.splitlines()
@@ -150,11 +150,11 @@ def test_X5_writing_something_that_is_no_text_is_an_error_of_the_body_alone(stor
         print("text")
         return x
 
-    for echo in (True, False):
+    for echo in ("plain", "paths", False):
         ended = run(writes, {"x": 1}, store=store, echo=echo)
         assert ended.result == 1
         assert [said(store, row) for row in ended.nodes()] == ["text\n"]
-    assert len(caught) == 4
+    assert len(caught) == 6
 
 
 def test_X5_bytes_may_be_written_to_the_buffer_below(store, capsys):
@@ -217,7 +217,7 @@ def test_X5_a_reader_that_went_away_does_not_fail_the_run(project):
             return x
 
         if __name__ == "__main__":
-            ended = run(talks, {"x": 1}, run_id="long")
+            ended = run(talks, {"x": 1}, run_id="long", echo="paths")
             open("state", "w").write(ended.state)
         """,
     )

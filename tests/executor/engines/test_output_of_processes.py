@@ -165,6 +165,7 @@ def test_X5_output_is_in_the_order_in_which_it_was_said(project):
             return x
 
         if __name__ == "__main__":
+            logging.basicConfig(format="%(message)s")
             ended = run(talk, {"x": 1}, engine="processes", echo=False)
             (row,) = ended.nodes()
             key, offset, length = row.log
