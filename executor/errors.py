@@ -191,6 +191,18 @@ class UnsupportedStore(StoreError):
     """A URL of a kind of storage that can't be used."""
 
 
+class UnsafeStore(StoreError):
+    """A store that was not named, and that others than this user may write."""
+
+
+class StoreNotFound(StoreError):
+    """No run was ever kept in the place that was named, or that was looked for."""
+
+
+class NobodyToAsk(ExecutorError):
+    """A gate of a plain call waits, and there is no terminal at which somebody could be asked."""
+
+
 class NotInStore(StoreError, FileNotFoundError):
     """The store has nothing under this key."""
 

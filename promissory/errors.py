@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from promissory.executor.errors import IterationLimitExceeded as IterationLimitExceeded
     from promissory.executor.errors import JournalError as JournalError
     from promissory.executor.errors import LimitExceeded as LimitExceeded
+    from promissory.executor.errors import NobodyToAsk as NobodyToAsk
     from promissory.executor.errors import NodesExceeded as NodesExceeded
     from promissory.executor.errors import NoProgress as NoProgress
     from promissory.executor.errors import NotInStore as NotInStore
@@ -45,9 +46,11 @@ if TYPE_CHECKING:
     from promissory.executor.errors import RunTimeout as RunTimeout
     from promissory.executor.errors import SignalRefused as SignalRefused
     from promissory.executor.errors import StoreError as StoreError
+    from promissory.executor.errors import StoreNotFound as StoreNotFound
     from promissory.executor.errors import TaskTimeout as TaskTimeout
     from promissory.executor.errors import TaskTypeError as TaskTypeError
     from promissory.executor.errors import UnequalLengths as UnequalLengths
+    from promissory.executor.errors import UnsafeStore as UnsafeStore
     from promissory.executor.errors import UnsupportedStore as UnsupportedStore
     from promissory.executor.errors import WorkerLost as WorkerLost
     from promissory.executor.errors import WorkflowCancelled as WorkflowCancelled

@@ -44,6 +44,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if config.getoption("--whole") and config.getoption("--timeout") is None:
         config.option.timeout = 3600
+    os.environ["PROMISSORY_CACHE"] = "0"  # a plain call would look into the cache of a store above
     # A shell starts its background jobs with SIGINT ignored. Children inherit that, and no test could interrupt them.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -130,13 +131,13 @@ class Project:
         path.write_text(textwrap.dedent(source), encoding="utf-8")
         return path
 
-    def spawn(self, *arguments, stdin=False, **environment):
+    def spawn(self, *arguments, stdin=False, terminal=None, **environment):
         """Start Python in the folder; it is ended with the test."""
         process = subprocess.Popen(
             [sys.executable, "-B", *map(str, arguments)],
             cwd=self.folder,
             env={**os.environ, **self.environment, **environment},
-            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdin=terminal if terminal is not None else subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

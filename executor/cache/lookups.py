@@ -8,12 +8,12 @@ until the leader has an outcome. If another run is at work on the call, the lead
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-from promissory.executor.cache.entries import Entry, give_back, read_entry, take_lease, write_entry
+from promissory.executor.cache.entries import Entry, give_back, take_lease
+from promissory.executor.cache.kept import Kept
 from promissory.executor.code.resolver import Refused, has_import_name, imported
 from promissory.executor.scheduler.cache_key import Fields, fields_of, futures_key_of, result_key
 from promissory.executor.scheduler.calls import Call, Key, Settled
@@ -49,12 +49,14 @@ class Lookups:
     """The cache as one executor uses it.
 
     Args:
-        store: the store of the entries.
+        kept: the cached outcomes that can be used.
+        store: the run's own store, for leases.
         run_id, epoch: the executor's run and epoch.
         wake: has the run loop ask for `found`; called from other threads.
     """
 
-    def __init__(self, store: Store, run_id: str, epoch: int, wake: Callable[[], None]) -> None:
+    def __init__(self, kept: Kept, store: Store, run_id: str, epoch: int, wake: Callable[[], None]) -> None:
+        self._kept = kept
         self._store = store
         self._run_id = run_id
         self._epoch = epoch
@@ -91,14 +93,14 @@ class Lookups:
 
     def _look(self, call: Call, fields: Fields, once: bool) -> Found:
         key = result_key(fields)
-        entry = read_entry(self._store, key)
+        entry = self._kept.read(key, call)
         if entry is None and once:
             if not take_lease(self._store, key, self._run_id, self._epoch):
                 return Found(call, LATER)
-            entry = read_entry(self._store, key)  # the last holder may have written the entry just before it let go
+            entry = self._kept.read(key, call)  # the last holder may have written the entry just before it let go
         if entry is None and call.frame.topology.is_dynamic(call.node):
             own = self._own.get(futures_key_of(fields))
-            entry = read_entry(self._store, futures_key_of(fields)) if own is None else self._entry(own)
+            entry = self._kept.read(futures_key_of(fields), call) if own is None else self._entry(own)
             if entry is not None and entry.futures is not None and not _is_current(entry.futures):
                 entry = None
         return Found(call, RUN) if entry is None else Found(call, HIT, entry)
@@ -144,7 +146,7 @@ class Lookups:
 
     def keep(self, settled: Settled) -> None:
         """Write an outcome that is committed, and give back the lease for which other runs waited."""
-        write_entry(self._store, settled, self._run_id, time.time_ns() // 1000)
+        self._kept.write(settled, self._run_id)
         if settled.once and settled.futures is None:
             give_back(self._store, result_key(settled.fields), self._run_id, self._epoch)
 
@@ -156,9 +158,10 @@ class Lookups:
 
 def keep_all(store: Store, run_id: str, settled: Iterable[Settled]) -> None:
     """Write the outcomes of a run that has ended, which a crash may have kept from the cache."""
+    kept = Kept(store)
     for one in settled:
         if one.futures is None or _is_for_others(one.futures):
-            write_entry(store, one, run_id, time.time_ns() // 1000)
+            kept.write(one, run_id)
 
 
 def is_inside(frame: Frame | None, node: Key) -> bool:

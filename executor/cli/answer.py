@@ -22,7 +22,7 @@ from promissory.typesys.parse import parse_text
 @run_argument
 @click.argument("name", metavar="NAME", required=False)
 @click.argument("value", metavar="VALUE", required=False)
-def command(run_id: str, name: str | None, value: str | None, store: str) -> None:
+def command(run_id: str, name: str | None, value: str | None, store: str | None) -> None:
     """Answer a gate: what `wait_for_input` waits for, or yes or no for what is to be approved. Without NAME, tell which
     gates wait."""
     opened = open_store(store)

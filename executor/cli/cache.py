@@ -21,7 +21,7 @@ def command() -> None:
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.argument("task", required=False)
-def _list(store: str, task: str | None, as_json: bool) -> None:
+def _list(store: str | None, task: str | None, as_json: bool) -> None:
     """List cached results; with TASK (a name, or its end), those of that task."""
     rows = []
     for key, entry in entries(open_store(store)):
@@ -50,7 +50,7 @@ def _list(store: str, task: str | None, as_json: bool) -> None:
 @store_option
 @click.option("--all", "everything", is_flag=True, help="All of them.")
 @click.argument("which", metavar="TASK|KEY", required=False)
-def _remove(store: str, which: str | None, everything: bool) -> None:
+def _remove(store: str | None, which: str | None, everything: bool) -> None:
     """Remove cached results: of a task (a name, or its end), or by the beginning of a key, as `ls` shows it. Their
     values go with the next `gc`."""
     if (which is None) is not everything:

@@ -14,7 +14,7 @@ from promissory.executor.execution.cancel import cancel_run
 @store_option
 @click.option("--reason", default="cancelled from the command line", show_default=True, help="Why, for the record.")
 @run_argument
-def command(run_id: str, store: str, reason: str) -> None:
+def command(run_id: str, store: str | None, reason: str) -> None:
     """End a run as CANCELLED: nothing new starts, what runs is ended where its engine can do that. Also a run that
     nobody works on."""
     state = cancel_run(open_store(store), run_id, reason)

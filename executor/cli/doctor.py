@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from promissory.executor.cli.options import open_store, store_option
+from promissory.executor.cli.options import new_store, open_store, store_option
 from promissory.executor.cli.output import say
 from promissory.executor.cli.runs_by_name import id_of
 from promissory.executor.maintenance.doctor import examine, is_whole
@@ -21,11 +21,11 @@ from promissory.executor.store.mark import mark
     "--mark", "marks", is_flag=True, help="Say that the store is one of promissory's, so that it may be cleaned."
 )
 @click.argument("run_id", metavar="RUN", required=False, callback=id_of)
-def command(run_id: str | None, store: str, as_json: bool, marks: bool) -> int:
+def command(run_id: str | None, store: str | None, as_json: bool, marks: bool) -> int:
     """Read and check every key of a run, and tell all that is wrong, with what to do about it. Exit code 1 if something
     is lost."""
     if marks:
-        opened = open_store(store)
+        opened = new_store(store)
         mark(opened)
         say(f"{opened.url} is marked as a store of promissory's")
     if run_id is None:

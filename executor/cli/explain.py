@@ -16,7 +16,7 @@ from promissory.executor.history.explain import explain
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @run_argument
 @click.argument("node")
-def command(run_id: str, node: str, store: str, as_json: bool) -> None:
+def command(run_id: str, node: str, store: str | None, as_json: bool) -> None:
     """Say why NODE (a path) ran, was taken from the cache, or has not run; of a cached task that ran, the first thing
     that differed from an earlier call."""
     found = explain(open_store(store), run_id, node)

@@ -15,7 +15,7 @@ from promissory.executor.history.history import History
 @click.option("--mermaid", is_flag=True, help="As a Mermaid flowchart.")
 @run_argument
 @click.argument("path", required=False)
-def command(run_id: str, path: str | None, store: str, mermaid: bool) -> None:
+def command(run_id: str, path: str | None, store: str | None, mermaid: bool) -> None:
     """List the dynamics that emitted a futures file; with PATH, show that file as a plan."""
     history = History(open_store(store), run_id)
     if path is None:

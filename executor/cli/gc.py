@@ -36,7 +36,7 @@ class _Age(click.ParamType):  # type: ignore[type-arg]
 @click.option("--run", "runs", metavar="RUN", multiple=True, help="Remove this run first; may be given again.")
 @click.option("--remove", "really", is_flag=True, help="Remove it. Without this, only told.")
 @click.option("--quiet", is_flag=True, help="Only the sum.")
-def command(store: str, older_than: timedelta, runs: tuple[str, ...], really: bool, quiet: bool) -> None:
+def command(store: str | None, older_than: timedelta, runs: tuple[str, ...], really: bool, quiet: bool) -> None:
     """Find what no run and no cached result refers to, and remove it if told to. Not while a run goes on."""
     opened = open_store(store)
     for run_id in runs:

@@ -23,7 +23,7 @@ _PIECE: Final = 1 << 20
 @click.option("--follow", "-f", is_flag=True, help="Go on as tasks say more, until the run has ended.")
 @run_argument
 @click.argument("node", required=False)
-def command(run_id: str, node: str | None, store: str, follow: bool) -> None:
+def command(run_id: str, node: str | None, store: str | None, follow: bool) -> None:
     """Print what tasks said; with NODE (a path), what that node and those inside it said."""
     opened = open_store(store)
     history = History(opened, run_id, items=True)

@@ -26,6 +26,8 @@ from promissory.executor.errors import (
     RunExists,
     RunIsNotLive,
     RunNotFound,
+    StoreNotFound,
+    UnsafeStore,
     UnsupportedStore,
 )
 from promissory.planner.errors import CompileError, PlanFormatError, authors_lines
@@ -57,6 +59,20 @@ COMMANDS = (
 
 _MEANT: Final = {"list": "runs", "ls": "runs", "log": "logs", "delete": "gc", "kill": "cancel", "start": "run"}
 """Commands of other systems, and those of ours that do the same."""
+
+
+_USED_WRONGLY: Final = (
+    EngineError,
+    InputError,
+    ParseError,
+    RunExists,
+    RunIsNotLive,
+    RunNotFound,
+    StoreNotFound,
+    UnsafeStore,
+    UnsupportedStore,
+)
+"""Errors of a person who types a command: exit code 2."""
 
 
 class _Commands(click.Group):
@@ -138,7 +154,17 @@ def _run_command(arguments: list[str] | None) -> int:
     except (CompileError, PlanFormatError) as error:
         _say(str(error))
         return 3
-    except (InputError, EngineError, RunExists, RunNotFound, RunIsNotLive, UnsupportedStore, ParseError) as error:
+    except (
+        InputError,
+        EngineError,
+        RunExists,
+        RunNotFound,
+        RunIsNotLive,
+        StoreNotFound,
+        UnsafeStore,
+        UnsupportedStore,
+        ParseError,
+    ) as error:
         _say(str(error))
         return 2
     except (ExecutorError, FormatError) as error:

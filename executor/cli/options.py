@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -10,9 +11,12 @@ from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import click
 
+from promissory.executor.errors import StoreNotFound
 from promissory.executor.execution.options import Limited, Options, RunOptions, Said, options_of
-from promissory.executor.execution.run import default_store
+from promissory.executor.execution.words import found_store
 from promissory.executor.records.progress import Progress
+from promissory.executor.store.lookup import folder_found
+from promissory.executor.store.mark import require_store
 from promissory.executor.store.store import Store
 from promissory.executor.worker.raw_output import raw_output
 from promissory.planner.plan.policy import memory_bytes
@@ -78,8 +82,7 @@ def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--store",
         is_eager=True,  # a run is looked for in it
-        default=default_store,
-        help="Where runs are kept: a path or URL.  [PROMISSORY_STORE, else ./.promissory]",
+        help="Where runs are kept: a path or URL.  [PROMISSORY_STORE, else the nearest .promissory here or above]",
     )(function)
 
 
@@ -161,6 +164,18 @@ def _options(name: str, hint: Any) -> list[Decorator]:
     return [click.option(flag, type=click.IntRange(min=said.least), default=None, help=said.help)]
 
 
-def open_store(url: str) -> Store:
-    """The store of a `--store` option."""
-    return Store(url)
+def open_store(url: str | None) -> Store:
+    """The store of a `--store` option, to look at or go on in. Raises `StoreNotFound`."""
+    store = new_store(url)
+    if url is None and not os.environ.get("PROMISSORY_STORE") and folder_found() is None:
+        raise StoreNotFound(
+            "there is no store here: this folder has no .promissory, and none above it has, up to the project's own. "
+            "Name the right one: --store"
+        )
+    require_store(store)
+    return store
+
+
+def new_store(url: str | None) -> Store:
+    """The store of a `--store` option, which may have to be made."""
+    return found_store() if url is None else Store(url)

@@ -24,7 +24,7 @@ from promissory.executor.records.progress import Progress
 @click.option("--run-id", help="The new run's name.  [the workflow's, with the time]")
 @click.argument("earlier", metavar="RUN", callback=id_of)
 @click.argument("file", required=False)
-def command(earlier: str, from_: str, file: str | None, running: Running, store: str, run_id: str | None) -> int:
+def command(earlier: str, from_: str, file: str | None, running: Running, store: str | None, run_id: str | None) -> int:
     """Run NODE of an earlier run, and what depends on it, as a new run with today's code; all else is taken from the
     earlier one. FILE is needed only if the workflow's file has moved."""
     opened = open_store(store)

@@ -31,7 +31,7 @@ def command(
     run_id: str,
     file: str | None,
     running: Running,
-    store: str,
+    store: str | None,
     take_over: bool,
     strict_code: bool,
 ) -> int:

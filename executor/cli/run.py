@@ -10,7 +10,7 @@ import click
 
 from promissory.executor.cli.inputs import inputs_from_command_line
 from promissory.executor.cli.loading import choose, load
-from promissory.executor.cli.options import Running, open_store, running_options, store_option
+from promissory.executor.cli.options import Running, new_store, running_options, store_option
 from promissory.executor.cli.output import print_result, say
 from promissory.executor.cli.progress import progress_view
 from promissory.executor.errors import RunExists, RunInterrupted
@@ -39,7 +39,7 @@ def command(
     what: str,
     arguments: tuple[str, ...],
     running: Running,
-    store: str,
+    store: str | None,
     inputs: str | None,
     run_id: str | None,
 ) -> int:
@@ -67,7 +67,7 @@ def command(
             root = Path(file).resolve().parents[loaded.__name__.count(".") + (Path(file).name == "__init__.py")]
             source = (str(Path(file).resolve()), str(root))
     encoded = inputs_from_command_line(plan, name, documentation, rest, inputs)
-    opened = open_store(store)
+    opened = new_store(store)
 
     def begin(on_progress: Callable[[Progress], None] | None) -> Run:
         options, limited = running.options(on_progress)

@@ -11,7 +11,7 @@ from promissory.executor.history.summary import summaries
 
 @click.command()
 @store_option
-def command(store: str) -> None:
+def command(store: str | None) -> None:
     """List the runs of a store, the newest first."""
     opened = open_store(store)
     found = sorted(summaries(opened), key=lambda one: one.created, reverse=True)

@@ -10,11 +10,10 @@ import click
 from promissory.executor.cli.options import open_store
 from promissory.executor.errors import ExecutorError
 from promissory.executor.records.manifest import read_manifest
-from promissory.executor.store.keys import RUNS, is_run_id, run_key
+from promissory.executor.store.keys import LAST, RUNS, is_run_id, run_key
 from promissory.executor.store.store import Store
 from promissory.typesys.errors import FormatError
 
-LAST: Final = "last"
 _SHOWN: Final = 10
 
 

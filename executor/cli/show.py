@@ -20,13 +20,13 @@ from promissory.planner.plan.format import plan_from_bytes
 @click.option("--mermaid", is_flag=True, help="As a Mermaid flowchart.")
 @click.argument("what", metavar="PLAN|RUN|FILE")
 @click.argument("workflow", required=False)
-def command(what: str, workflow: str | None, mermaid: bool, store: str) -> None:
+def command(what: str, workflow: str | None, mermaid: bool, store: str | None) -> None:
     """Show the plan of a plan file, of a run, or of a workflow in a Python file."""
     plan = _plan(what, workflow, store)
     click.echo(plan.to_mermaid() if mermaid else plan.show())
 
 
-def _plan(what: str, workflow: str | None, store: str) -> Plan:
+def _plan(what: str, workflow: str | None, store: str | None) -> Plan:
     if is_file(Path(what)):
         loaded = load(what)
         return loaded if isinstance(loaded, Plan) else compile_plan(choose(loaded, workflow))

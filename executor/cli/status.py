@@ -34,7 +34,7 @@ from promissory.typesys.types import short_name
     help="Look on until the run has ended: what each worker does, what waits; then tell how it stands.",
 )
 @run_argument
-def command(run_id: str, store: str, all_nodes: bool, items: bool, as_json: bool, watch: bool) -> None:
+def command(run_id: str, store: str | None, all_nodes: bool, items: bool, as_json: bool, watch: bool) -> None:
     """Tell how a run stands: its state, its nodes by state and by what they call, what failed and what runs."""
     history = History(open_store(store), run_id, items)
     if watch:

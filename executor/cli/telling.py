@@ -27,7 +27,7 @@ def telling(name: str, help: str, said: str, way_on: str | None = None) -> click
     @store_option
     @click.option("--reason", default="", help="Why, for the record.")
     @run_argument
-    def command(run_id: str, store: str, reason: str) -> None:
+    def command(run_id: str, store: str | None, reason: str) -> None:
         opened = open_store(store)
         read_manifest(opened, run_id)
         tell(opened, run_id, name, reason)

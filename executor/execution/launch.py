@@ -162,7 +162,7 @@ def rerun(
 
 def call(target: Entity[..., Any] | Workflow, values: dict[str, Any]) -> Any:
     """A plain call of a workflow or dynamic, compiled and run in this process, in memory. Returns the native result."""
-    options = Options(engine=engine_named("inline"), durability="process", beat=False, soft_timeouts=True)
+    options = Options(engine=engine_named("inline"), durability="process", beat=False, soft_timeouts=True, plain=True)
     prepared = prepare(cast(Target, target), values, Store(None), Limits(), None, options)
     limited = with_timeouts(prepared.plan.shape)
     if limited:

@@ -15,16 +15,19 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any, Final
 
+from promissory.executor.cache.kept import Kept
 from promissory.executor.cache.lookups import Lookups
 from promissory.executor.cache.reuse import Reuse
 from promissory.executor.clock import Clock, SystemClock
 from promissory.executor.crash_points import reached
-from promissory.executor.engines.engine import Batch, Engine, Setup
+from promissory.executor.engines.engine import Batch, Setup
+from promissory.executor.execution.asking import Asks
 from promissory.executor.execution.commands import Commands
 from promissory.executor.execution.commits import Commits, Mark
 from promissory.executor.execution.end_signals import EndSignals, taken_as_a_stop
 from promissory.executor.execution.interrupts import Interrupts, deferred_interrupts
 from promissory.executor.execution.materialize import BatchSize, batch_of
+from promissory.executor.execution.options import Options
 from promissory.executor.execution.outcomes import apply
 from promissory.executor.execution.telling import Telling
 from promissory.executor.execution.verdict import verdict
@@ -38,7 +41,6 @@ from promissory.executor.protocol.messages import UNSTARTED, VALUE
 from promissory.executor.records.heartbeat import Heartbeat
 from promissory.executor.records.inbox import Command, Inbox, acknowledge
 from promissory.executor.records.manifest import Manifest
-from promissory.executor.records.progress import Progress
 from promissory.executor.scheduler.calls import Call
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.scheduler.snapshot import dump
@@ -58,56 +60,49 @@ class Execution:
     Args:
         manifest: the run.
         scheduler: the run's state.
-        engine: runs the bodies.
+        options: how the run is carried.
         setup: what the engine's workers are told: the store, the executor's epoch, how many bodies may run at one time.
         tail: the segment after which this executor writes (`promissory.executor.journal.writer`).
-        durable: sync each commit before it is acknowledged.
-        timeout: seconds that the whole run may take; None for no limit.
-        grace: seconds that bodies have to finish, once a signal has told this process to end.
+        kept: gives the cached outcomes that can be used, at the first call that may be cached.
         words: is told of retries and gates; None if nobody wants to hear of them.
-        beat: tell others how the run stands, and listen to them.
-        on_progress: is told after each commit, from the committing thread.
-        clock: the clock of the run's delays and time-outs.
+        asks: answers gates at once; None if they wait for a command.
     """
 
     def __init__(
         self,
         manifest: Manifest,
         scheduler: Scheduler,
-        engine: Engine,
+        options: Options,
         setup: Setup,
-        *,
         tail: Tail | None,
-        durable: bool,
-        timeout: float | None = None,
-        grace: float = 0.0,
+        kept: Callable[[], Kept],
         words: Words | None = None,
-        beat: bool = True,
-        on_progress: Callable[[Progress], None] | None = None,
-        clock: Clock | None = None,
+        asks: Asks | None = None,
     ) -> None:
         self.store = store = setup.store
         self.manifest = manifest
         self.scheduler = scheduler
-        self.engine = engine
-        self.journal = Journal(store, manifest.run_id, setup.epoch, tail, durable, self.committed)
-        self.clock: Clock = clock or SystemClock()
+        self.engine = engine = options.engine
+        self.journal = Journal(store, manifest.run_id, setup.epoch, tail, options.durability == "disk", self.committed)
+        self.clock: Clock = options.clock or SystemClock()
         self._is_overtaken = False
         self._broken: Exception | None = None
         self._parallel = setup.parallel
         self._setup = setup
-        self._timeout = timeout
-        self._grace = grace
+        self._timeout = options.timeout
+        self._grace = options.grace
         self._deadline: float | None = None
         self._carry_from = store if engine.remote and not store.outlives_the_process else None
-        self._beats = beat
+        self._beats = options.beat
         self._batch = BatchSize()
         self._outstanding = 0
         self._happened = threading.Event()
         self._words = words
+        self._kept = kept
+        self._asks = asks
         self._commits = Commits(store, manifest.run_id, words)
         self._commands = Commands(store, scheduler, self._record, self._beat_now, self._announce)
-        self._telling = Telling(scheduler, engine, self._commits, self._commands, on_progress)
+        self._telling = Telling(scheduler, engine, self._commits, self._commands, options.on_progress)
         self.reuse = Reuse(manifest, scheduler, self.clock, self._open_lookups, self._submit)
         self._heartbeat: Heartbeat | None = None
 
@@ -268,6 +263,10 @@ class Execution:
         """Wait for an outcome, a command, or a moment that a node or the time-out waits for."""
         begun = time.perf_counter()
         try:
+            if self._asks is not None and self.scheduler.waiting:
+                with interrupts.welcome():
+                    if self._asks(self.scheduler, not self._outstanding):
+                        return
             if not self._outstanding:
                 scheduler = self.scheduler
                 at_rest = not (scheduler.in_flight or scheduler.holding or scheduler.paused)
@@ -338,7 +337,7 @@ class Execution:
         return batch_of(calls, self._carry_from, self.manifest.run_id, self.scheduler.channel)
 
     def _open_lookups(self) -> Lookups:
-        lookups = Lookups(self.store, self.manifest.run_id, self.journal.epoch, self.wake)
+        lookups = Lookups(self._kept(), self.store, self.manifest.run_id, self.journal.epoch, self.wake)
         self._commits.keep = lookups.keep
         return lookups
 

@@ -95,6 +95,8 @@ class Options:
         log_level: the level from which on log records of bodies are kept; None for `PROMISSORY_LOG_LEVEL`, else INFO.
         says: tell of retries and of gates that wait, on standard error.
         on_progress: called after each commit, and now and then between commits.
+        plain: this is a plain call: nobody can reach its run, so the terminal is asked for answers, and cached outcomes
+            are those of the store that `run` would use.
         beat: say in the store that this executor lives.
         clock: the clock of the run's delays and time-outs; None for the machine's.
     """
@@ -112,6 +114,7 @@ class Options:
     log_level: str | int | None = None
     says: bool = True
     on_progress: Callable[[Progress], None] | None = None
+    plain: bool = False
     beat: bool = True
     clock: Clock | None = None
 

@@ -6,27 +6,30 @@ import secrets
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from promissory.executor.cache.kept import Kept, kept_for_plain_calls
 from promissory.executor.code.resolver import CantTravel, Code
 from promissory.executor.code.source_bundle import keep_bundle
 from promissory.executor.crash_points import reached
 from promissory.executor.engines.engine import Engine, Setup
 from promissory.executor.errors import EngineError, InputError, RunExists
+from promissory.executor.execution.asking import asks_on_terminal
 from promissory.executor.execution.code_changes import Current
 from promissory.executor.execution.first_events import resumed_event
 from promissory.executor.execution.loop import Execution
 from promissory.executor.execution.options import Options, level_number
 from promissory.executor.execution.own_run import OwnRun
-from promissory.executor.execution.run import default_store
-from promissory.executor.execution.words import Words
+from promissory.executor.execution.words import Words, found_store
 from promissory.executor.journal.reader import Tail
 from promissory.executor.protocol.limits import Limits
 from promissory.executor.records.manifest import Manifest, new_manifest, read_manifest, write_manifest
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.scheduler.timeouts import cant_stop, with_timeouts
-from promissory.executor.store.keys import is_run_id, object_key, plan_key
+from promissory.executor.store.keys import LAST, is_run_id, object_key, plan_key
+from promissory.executor.store.lookup import keep_out_of_sources
 from promissory.executor.store.mark import mark
 from promissory.executor.store.probe import probe
 from promissory.executor.store.store import Store
@@ -87,6 +90,7 @@ def prepare_encoded(
         refuse_timeouts(plan.shape, options.engine.name)
     probe(store)
     mark(store)
+    keep_out_of_sources(store)
     bundle = _keep_code(store, name, plan, source, options.engine)
     values: dict[str, Value] = {name: store.put_value(data) for name, data in inputs.items()}
     for literal in plan.literals:
@@ -152,20 +156,10 @@ def new_execution(
         _modules(plan),
         manifest.bundle,
     )
-    return Execution(
-        manifest,
-        scheduler,
-        options.engine,
-        setup,
-        tail=tail,
-        durable=options.durability == "disk",
-        timeout=options.timeout,
-        grace=options.grace,
-        words=Words(manifest.run_id, store, scheduler) if options.says else None,
-        beat=options.beat,
-        on_progress=options.on_progress,
-        clock=options.clock,
-    )
+    words = Words(manifest.run_id, store, scheduler, tells_gates=not options.plain) if options.says else None
+    kept = partial(kept_for_plain_calls, store, words.cached) if options.plain and words else partial(Kept, store)
+    asks = asks_on_terminal(store) if options.plain else None
+    return Execution(manifest, scheduler, options, setup, tail, kept, words, asks)
 
 
 def _keep_code(store: Store, run_id: str, plan: Plan, source: tuple[str, ...], engine: Engine) -> bytes:
@@ -225,6 +219,8 @@ def _script(source: tuple[str, ...]) -> tuple[str, str] | None:
 def run_name(wanted: str | None, workflow: str) -> str:
     """The name of a new run. Raises `InputError` for a name that can't be one."""
     if wanted is not None:
+        if wanted == LAST:
+            raise InputError(f"a run can't be called {LAST}: on the command line that is the newest run")
         if not is_run_id(wanted):
             raise InputError(f"{wanted!r} can't name a run: letters, digits, '.', '_' and '-' can")
         return wanted
@@ -235,7 +231,7 @@ def run_name(wanted: str | None, workflow: str) -> str:
 def opened_store(store: Store | str | Path | None) -> Store:
     if isinstance(store, Store):
         return store
-    return Store(default_store() if store is None else store)
+    return found_store() if store is None else Store(store)
 
 
 def codecs_of(target: Target) -> dict[str, Codec]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import time
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from promissory.executor.errors import (
     RunInterrupted,
     RunStalled,
     RunTimeout,
+    UnsafeStore,
     WorkflowCancelled,
 )
 from promissory.executor.execution.answers import answer
@@ -23,6 +23,7 @@ from promissory.executor.history.summary import ENDED_WELL, Ending, standing_of_
 from promissory.executor.protocol.events import value_of
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.records.inbox import tell
+from promissory.executor.store.lookup import default_store
 from promissory.executor.store.store import Store
 from promissory.planner.plan.plan import Plan
 from promissory.typesys.types import ANY
@@ -40,13 +41,16 @@ def resume_command(run_id: str, store: Store) -> str:
 
 def go_on_command(command: str, run_id: str, store: Store) -> str:
     """The command line that gives a run a command."""
-    elsewhere = store.url != Store(default_store()).url
+    elsewhere = not _is_default(store)
     return f"promissory {command} {run_id}".rstrip() + (f" --store {shlex.quote(store.url)}" if elsewhere else "")
 
 
-def default_store() -> str:
-    """The store of runs for which none is named: `PROMISSORY_STORE`, else `./.promissory`."""
-    return os.environ.get("PROMISSORY_STORE") or "./.promissory"
+def _is_default(store: Store) -> bool:
+    """Whether a command finds this store without being told."""
+    try:
+        return store.url == Store(default_store()).url
+    except UnsafeStore:
+        return False
 
 
 class Outputs(dict[str, Any]):

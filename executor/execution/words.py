@@ -3,14 +3,17 @@ gate that waits, with the command that answers it (rule X5)."""
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Final
 
+from promissory.executor.cache.entries import Entry
 from promissory.executor.execution.run import go_on_command
 from promissory.executor.protocol.events import GATED, RETRIED, Event
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.scheduler.waiting import Waiting
+from promissory.executor.store.lookup import default_store
 from promissory.executor.store.store import Store
 from promissory.executor.worker.streams import echo
 from promissory.typesys.types import BOOL
@@ -22,6 +25,16 @@ _EACH: Final = 20
 _PAUSE: Final = 1.0
 """Retries are told one by one up to a number, and then at most once in so many seconds: a map may have a million."""
 _LONGEST: Final = 200
+_found: Final[set[str]] = set()
+
+
+def found_store() -> Store:
+    """The store of runs for which none is named. One that was found above the working directory is told once."""
+    url = default_store()
+    if not url.startswith(".") and url != os.environ.get("PROMISSORY_STORE") and url not in _found:
+        _found.add(url)
+        echo(f"promissory: the store is {url}\n")
+    return Store(url)
 
 
 class Words:
@@ -30,9 +43,12 @@ class Words:
     Args:
         run_id, store: the run.
         scheduler: tells the paths of nodes.
+        tells_gates: whether to tell of gates that wait: nobody else asks for their answers.
     """
 
-    def __init__(self, run_id: str, store: Store, scheduler: Scheduler) -> None:
+    def __init__(self, run_id: str, store: Store, scheduler: Scheduler, tells_gates: bool = True) -> None:
+        self._tells_gates = tells_gates
+        self._cached: set[bytes] = set()
         self._run_id = run_id
         self._store = store
         self._scheduler = scheduler
@@ -55,6 +71,12 @@ class Words:
             if waiting is not None:
                 self._tell_gate(waiting)
 
+    def cached(self, path: str, entry: Entry) -> None:
+        """Tell that a cached outcome is used, once for each callable."""
+        if entry.fields[0][1] not in self._cached:
+            self._cached.add(entry.fields[0][1])
+            echo(f"promissory: {path}: cached ({entry.run_id}, {age(time.time() - entry.created / 1e6)} ago)\n")
+
     def _tell_retry(self, event: Event) -> None:
         _, frame_id, index, tree, meta, delay, _ = event
         frame = self._scheduler.frames.get(frame_id)
@@ -76,7 +98,7 @@ class Words:
         )
 
     def _tell_gate(self, waiting: Waiting) -> None:
-        if waiting.wants is None:
+        if waiting.wants is None or not self._tells_gates:
             return
         name = waiting.spec.name
         value = "yes" if waiting.wants == BOOL else "VALUE"
@@ -85,6 +107,18 @@ class Words:
         else:
             way = f"run.answer({name!r}, …)"
         echo(f"promissory: {waiting.path} waits for an answer ({waiting.wants}): {way}\n")
+
+
+def age(seconds: float) -> str:
+    """How long ago something was, as a person says it.
+
+    >>> age(0.2), age(200), age(90_000), age(260_000)
+    ('0 seconds', '3 minutes', '25 hours', '3 days')
+    """
+    for unit, length, enough in (("day", 86_400, 172_800), ("hour", 3_600, 7_200), ("minute", 60, 120)):
+        if seconds >= enough:
+            return f"{seconds / length:.0f} {unit}s"
+    return f"{max(0.0, seconds):.0f} seconds"
 
 
 def first_line(failure: Failure) -> str:

@@ -26,6 +26,8 @@ import re
 from hashlib import blake2b
 
 RUNS = "runs"
+LAST = "last"
+"""The newest run, on the command line; no run may be called so."""
 OBJECTS = "objects"
 PLANS = "plans"
 CODE = "code"

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from promissory.executor.errors import StoreError
+from promissory.executor.errors import StoreError, StoreNotFound
+from promissory.executor.store.keys import RUNS
 from promissory.executor.store.store import Store
 
 _KEY: Final = "promissory"
@@ -22,9 +23,21 @@ def mark(store: Store) -> None:
     >>> mark(Store(None))
     """
     if store.outlives_the_process and store.url not in _marked:
-        store.put_new(_KEY, _CONTENT, durable=False)
+        try:
+            store.put_new(_KEY, _CONTENT, durable=False)
+        except StoreError as error:
+            raise StoreError(
+                f"{store.url} can't be made, or takes no file ({error}). Name another place for runs: --store, store=, "
+                "or PROMISSORY_STORE"
+            ) from error
         if not store.is_near:  # near, a look costs nothing, and finds out that the folder was made anew
             _marked.add(store.url)
+
+
+def require_store(store: Store) -> None:
+    """Raise `StoreNotFound` if no run was ever kept in a place: no mark, and no run of the time before marks."""
+    if store.outlives_the_process and not store.exists(_KEY) and not store.list(RUNS):
+        raise StoreNotFound(f"there is no store at {store.url}: no run was ever kept there. Say where: --store")
 
 
 def require_mark(store: Store) -> None:

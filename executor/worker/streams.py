@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Final, Protocol, TextIO, cast
 
-from promissory.planner.body.threads import inherit_context, leave_context
+from promissory.planner.body.threads import inherit_context
 
 Through = Callable[[Any], bool]
 """Writes to the program's own stream. Returns False if that can't be done."""
@@ -220,7 +220,6 @@ class _StandIns:
         inherit_context()
 
     def remove(self) -> None:
-        leave_context()
         with self._lock:
             self._listeners -= 1
             if self._listeners == 0 and self._installed is not None:

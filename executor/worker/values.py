@@ -16,7 +16,7 @@ from promissory.executor.protocol.messages import ITEM, OBJECT, leaf_key
 from promissory.executor.store.store import Store
 from promissory.executor.worker.chunking import items_of
 from promissory.planner.body.signals import Signal
-from promissory.planner.functions.entity import Entity
+from promissory.planner.functions.entity import Entity, wrong_result
 from promissory.planner.plan.bindings import assemble
 from promissory.planner.plan.model import Large
 from promissory.typesys.canonical import pack, unpack
@@ -48,15 +48,11 @@ class Values:
     def encoded(self, entity: Entity[..., Any], result: Any) -> Any:
         """A body's result, checked and stored, as it stands in an outcome. Raises `Refused`."""
         if isinstance(result, Signal):
-            name = type(result).__name__
-            raise Refused("TaskTypeError", f"{entity.name} returned {name}(…), which is to be raised: raise {name}(…)")
+            raise Refused("TaskTypeError", wrong_result(entity, result))
         try:
             data = entity.signature.result.encode(result)
         except TypeMismatch as mismatch:
-            said = mismatch.at("result")
-            raise Refused(
-                "TaskTypeError", f"{entity.name}() returned something else than it declares: {said}"
-            ) from None
+            raise Refused("TaskTypeError", wrong_result(entity, mismatch)) from None
         stored = tree_of(self._store.put_value(data))
         reached("worker.value-stored")
         return stored

@@ -269,9 +269,7 @@ class Worker:
         reached("worker.before-body")
         token = current.set(InTaskBody(entity.name))
         try:
-            result = (
-                entity.run_body(values, to_its_end=True) if isinstance(entity, Task) else entity.call_function(values)
-            )
+            result = entity.run_body(values) if isinstance(entity, Task) else entity.call_function(values)
         finally:
             current.reset(token)
             self._is_over()

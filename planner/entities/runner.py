@@ -1,8 +1,7 @@
 """Plain calls: from an entity to its plan, and to its result in this process.
 
 A plain call outside a trace is compiled and run by the executor of this distribution, unless the variable
-PROMISSORY_RUNNER names another's entry point of the group `promissory.runner`. This is the one place where this floor
-calls the one above it, by name.
+PROMISSORY_RUNNER names another's entry point of the group `promissory.runner`. This is the one
 place where this floor calls the one above it, by name.
 """
 

@@ -7,11 +7,10 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Protocol, Unpack, cast, overload
 
-from promissory.planner.active import InTaskBody, current
-from promissory.planner.body.context import Context, current_body
-from promissory.planner.body.signals import Loop
+from promissory.planner.active import current
+from promissory.planner.body.context import Context
+from promissory.planner.entities.plain_call import PlainCall
 from promissory.planner.entities.traced import Traced
-from promissory.planner.errors import ContextError, user_line
 from promissory.planner.functions.entity import P, R, checked_policy, locals_where_decorated
 from promissory.planner.plan.policy import TaskPolicy
 from promissory.planner.tracing.promise import Promise
@@ -22,8 +21,8 @@ class Task(Traced[P, R]):
     """A function that a plan calls. Made by `@task`.
 
     Where a workflow is traced, a call records a node and gives a promise. Anywhere else a call is that of the function
-    itself, with its inputs checked: a wrong call raises what Python raises, an argument of another type a `TypeError`
-    that names the argument.
+    itself, with its inputs and its result checked: a wrong call raises what Python raises, a value of another type a
+    `TypeError` that says where.
 
     >>> @task
     ... def inc(x: int) -> int:
@@ -39,33 +38,25 @@ class Task(Traced[P, R]):
         if trace.__class__ is Trace:
             return cast(R, trace.record_call(self, args, kwargs))
         values = self.arguments(args, kwargs)
-        token = current.set(InTaskBody(self.name))
-        try:
-            return cast(R, self.run_body(values))
-        except Loop:
-            if current_body.get() is not None:
-                # The error is about a task that calls this one as a function.
-                raise
-            raise ContextError(
-                f"{self.name} raised Loop, and a plain call has no run that could begin another iteration",
-                where=user_line(),
-                way_out="run it: promissory.run(…), or call it in a workflow",
-            ) from None
-        finally:
-            current.reset(token)
+        with PlainCall(self.name):
+            result = self.call_function(values)
+            if inspect.iscoroutine(result):
+                if _loop_is_running():  # a notebook's, a server's: the caller awaits
+                    return cast(R, self._awaited(result))
+                result = _run_coroutine(result)
+            return cast(R, self.checked_result(result))
 
-    def run_body(self, values: list[Any], to_its_end: bool = False) -> Any:
-        """Call the function. An async function is run to its end on an event loop.
+    async def _awaited(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        with PlainCall(self.name):
+            return self.checked_result(await coroutine)
 
-        Where a loop runs already (a notebook's, a server's), a plain call gives a coroutine to await. With `to_its_end`
-        the function runs on a loop of another thread.
-        """
+    def run_body(self, values: list[Any]) -> Any:
+        """Call the function. An async function is run to its end on an event loop, of another thread where a loop runs
+        already."""
         result = self.call_function(values)
         if not inspect.iscoroutine(result):
             return result
-        if not _loop_is_running():
-            return _run_coroutine(result)
-        return _in_thread(result) if to_its_end else result
+        return _in_thread(result) if _loop_is_running() else _run_coroutine(result)
 
 
 def _run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:

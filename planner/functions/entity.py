@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, ParamSpec, Ty
 
 from promissory.planner.active import InTaskBody, current
 from promissory.planner.body.context import current_context
+from promissory.planner.body.signals import Signal
 from promissory.planner.errors import DecorationError, NestedCallError, PromiseError, Where, WrongCall, user_line
 from promissory.planner.functions import source
 from promissory.planner.functions.signature import MISSING, Signature, is_strict, read_signature
@@ -143,6 +144,18 @@ class Entity(Generic[P, R]):
                     raise TypeError(mismatch.at(f"{self.name}({parameter.name}=…)")) from None
         return values
 
+    def checked_result(self, result: Any) -> Any:
+        """Check the result of a body that was called as a function. Raises `TypeError`, as a run fails."""
+        if isinstance(result, Signal):
+            raise TypeError(wrong_result(self, result))
+        codec = self.signature.result
+        if not isinstance(codec.type, OpaqueType):
+            try:
+                pack(codec.lower(result))
+            except TypeMismatch as mismatch:
+                raise TypeError(wrong_result(self, mismatch)) from None
+        return result
+
     def call_function(self, values: list[Any]) -> Any:
         """Call the wrapped function with values in the order of the parameters."""
         parameters = self.signature.interface.parameters
@@ -181,6 +194,14 @@ class Entity(Generic[P, R]):
         if travels_by_value(callee, self):
             return rebuilt, (type(self), entity_state(self))
         return entity_at, (callee.name,)
+
+
+def wrong_result(entity: Entity[..., Any], problem: Signal | TypeMismatch) -> str:
+    """Say why a body's result can't be taken."""
+    if isinstance(problem, Signal):
+        name = type(problem).__name__
+        return f"{entity.name} returned {name}(…), which is to be raised: raise {name}(…)"
+    return f"{entity.name}() returned something else than it declares: {problem.at('result')}"
 
 
 def _referred(entity: Entity[..., Any]) -> Any:

@@ -1827,7 +1827,7 @@ def test_X5_what_iterations_print_is_repeated_under_their_paths(memory, capfd):
             raise Loop(message="not yet")
         return 0
 
-    run(says, {}, store=memory, durability="process")
+    run(says, {}, store=memory, durability="process", echo="paths")
     shown = [line for line in capfd.readouterr().err.splitlines() if "round" in line]
     assert [line.split()[0] for line in shown] == ["main/says", "main/says[=1]", "main/says[=2]"]
 
