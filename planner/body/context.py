@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from promissory._foreign import meant
 from promissory.planner.active import InTaskBody, current
 from promissory.planner.body.channel import Channel
 from promissory.planner.body.checkpoint import Checkpoint
@@ -146,6 +147,10 @@ class Context:
         self._is_ending = is_ending
         self._logger: logging.Logger | None = None
         self.gives_up = False
+
+    def __getattr__(self, name: str) -> Any:
+        said = "" if name.startswith("_") else meant("ctx", name, [one for one in dir(self) if one[0] != "_"])
+        raise AttributeError(f"the context has no attribute {name!r}{said}", name=name, obj=self)
 
     @property
     def loop_result(self) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, cast, overload
 
+from promissory._foreign import meant
 from promissory.planner.active import current
 from promissory.planner.body.signals import Signal
 from promissory.planner.entities.runner import run_here
@@ -136,6 +137,7 @@ def workflow(
     strict: bool | None = None,
     on_failure: Entity[..., Any] | None = None,
     failure_policy: FailurePolicy = FailurePolicy.FAIL_IMMEDIATELY,
+    **unknown: Any,
 ) -> Any:
     """Make a function a workflow. The calls in it are a plan, which is compiled without running any task.
 
@@ -160,6 +162,15 @@ def workflow(
     (2, 3)
     """
     namespace = locals_where_decorated(1)
+    for name in unknown:
+        said = meant("@task", name) or "; there are: strict, on_failure, failure_policy. Others are a task's"
+        raise TypeError(f"workflow() got an unexpected keyword argument {name!r}{said}")
+    if isinstance(function, str):
+        raise DecorationError(
+            f"workflow({function!r}) decorates nothing: @workflow stands above a function",
+            where=user_line(),
+            way_out=f"build one by hand: with Workflow({function!r}) as wf:",
+        )
     if on_failure is not None and not isinstance(on_failure, Entity):
         raise DecorationError(
             f"on_failure is {on_failure!r}, which a run can't call",
@@ -286,6 +297,10 @@ class Workflow:
     def output_codecs(self) -> dict[str, Codec]:
         """Give the codec of each output, by name."""
         return {name: codec for (name, *_), codec in zip(self._outputs, self._output_codecs, strict=True)}
+
+    def __getattr__(self, name: str) -> Any:
+        said = "" if name.startswith("_") else meant("call", name, dir(type(self)))
+        raise AttributeError(f"a workflow has no attribute {name!r}{said}", name=name, obj=self)
 
     def graph_in(self, session: Session) -> int:
         """Give the number of its graph, as the workflow stands now, in a session."""

@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, ParamSpec, TypeVar, cast
 
+from promissory._foreign import meant
 from promissory.planner.active import InTaskBody, current
 from promissory.planner.body.context import current_context
 from promissory.planner.body.signals import Signal
@@ -166,6 +167,10 @@ class Entity(Generic[P, R]):
         keywords = {p.name: value for p, value in zip(parameters[split:], values[split:], strict=True)}
         return self.function(*given, *values[:split], **keywords)
 
+    def __getattr__(self, name: str) -> Any:
+        said = "" if name.startswith("_") else meant("call", name, dir(type(self)))
+        raise AttributeError(f"a {type(self).kind} has no attribute {name!r}{said}", name=name, obj=self)
+
     def __rshift__(self, other: Any) -> Any:
         """Order calls in a `with Workflow(…)` block: `a >> b` calls both, without inputs, and runs b after a
         succeeded."""
@@ -299,11 +304,13 @@ def checked_policy(given: Mapping[str, Any], kind: str) -> Policy:
     for name in given:
         if name not in known:
             hint = (
-                "it is for @dynamic"
+                "; it is for @dynamic"
                 if name in DynamicPolicy.__annotations__
-                else f"there are: strict, {', '.join(sorted(known))}"
+                else f"; there are: strict, {', '.join(sorted(known))}"
             )
-            raise TypeError(f"{kind}() got an unexpected keyword argument {name!r}; {hint}")
+            raise TypeError(
+                f"{kind}() got an unexpected keyword argument {name!r}{meant('@task', name, known) or hint}"
+            )
     try:
         return policy_of(dict(given))
     except ValueError as error:
