@@ -91,6 +91,10 @@ def raised_at(error: BaseException) -> Where | None:
     return found
 
 
+class NoEffectWarning(UserWarning):
+    """Options of tasks can't have an effect in a plan."""
+
+
 class CompileError(Exception):
     """A mistake in a workflow's source, found before anything ran.
 

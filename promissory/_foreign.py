@@ -73,9 +73,7 @@ TABLE: Final[tuple[Foreign, ...]] = (
     Foreign("@task", "cache_serializable", "Flyte", "cache_serialize="),
     Foreign("@task", "cache_ignore_input_vars", "Flyte", "cache_ignore="),
     Foreign("@task", "target", "Prefect 1", "cache=True, cache_version=…"),
-    Foreign(
-        "@task", "checkpoint", "Prefect 1", "nothing: results are kept; ctx.checkpoint keeps a body's progress"
-    ),
+    Foreign("@task", "checkpoint", "Prefect 1", "nothing: results are kept; ctx.checkpoint keeps a body's progress"),
     Foreign("@task", "persist_result", "Prefect", "nothing: results are kept"),
     Foreign("@task", "log_prints", "Prefect", "nothing: what is printed is kept"),
     Foreign("@task", "log_stdout", "Prefect 1", "nothing: what is printed is kept"),

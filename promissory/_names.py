@@ -87,6 +87,7 @@ ERRORS: Final = {
     "LimitExceeded": "promissory.executor.errors",
     "MapError": "promissory.planner.errors",
     "NestedCallError": "promissory.planner.errors",
+    "NoEffectWarning": "promissory.planner.errors",
     "NoProgress": "promissory.executor.errors",
     "NobodyToAsk": "promissory.executor.errors",
     "NodesExceeded": "promissory.executor.errors",

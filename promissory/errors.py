@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from promissory.planner.errors import LeakedPromise as LeakedPromise
     from promissory.planner.errors import MapError as MapError
     from promissory.planner.errors import NestedCallError as NestedCallError
+    from promissory.planner.errors import NoEffectWarning as NoEffectWarning
     from promissory.planner.errors import OrderCycle as OrderCycle
     from promissory.planner.errors import OverrideError as OverrideError
     from promissory.planner.errors import PlanError as PlanError
@@ -119,7 +120,9 @@ __all__ = [
     "LimitExceeded",
     "MapError",
     "NestedCallError",
+    "NoEffectWarning",
     "NoProgress",
+    "NobodyToAsk",
     "NodesExceeded",
     "NotInStore",
     "OpaqueWarning",
@@ -147,12 +150,14 @@ __all__ = [
     "SignalRefused",
     "StaticRecursion",
     "StoreError",
+    "StoreNotFound",
     "TaskTimeout",
     "TaskTypeError",
     "TypeMismatch",
     "UnequalLengths",
     "UnknownTarget",
     "UnreachableNode",
+    "UnsafeStore",
     "UnsupportedStore",
     "UntypedWarning",
     "WorkerLost",

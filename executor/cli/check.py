@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import click
 
 from promissory.executor.cli.loading import load, runnables, where
 from promissory.executor.cli.output import counted, say
 from promissory.planner import Plan, Task
 from promissory.planner import compile as compile_plan
-from promissory.planner.errors import CompileError, PlanFormatError
+from promissory.planner.errors import CompileError, NoEffectWarning, PlanFormatError
 from promissory.planner.plan.advice import advice
 
 
@@ -36,7 +38,9 @@ def command(files: tuple[str, ...]) -> int:
             say(f"{file}: no workflow")
         for name, thing in offered.items():
             try:
-                plan = compile_plan(thing)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", NoEffectWarning)  # the advice tells it
+                    plan = compile_plan(thing)
             except CompileError as error:
                 problems += _report(f"{file}: {name}", error)
             except KeyboardInterrupt:

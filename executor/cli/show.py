@@ -23,7 +23,7 @@ from promissory.planner.plan.format import plan_from_bytes
 def command(what: str, workflow: str | None, mermaid: bool, store: str | None) -> None:
     """Show the plan of a plan file, of a run, or of a workflow in a Python file."""
     plan = _plan(what, workflow, store)
-    click.echo(plan.to_mermaid() if mermaid else plan.show())
+    click.echo(plan.to_mermaid() if mermaid else plan.show(code=True))
 
 
 def _plan(what: str, workflow: str | None, store: str | None) -> Plan:

@@ -148,9 +148,11 @@ class Context:
         self._logger: logging.Logger | None = None
         self.gives_up = False
 
-    def __getattr__(self, name: str) -> Any:
-        said = "" if name.startswith("_") else meant("ctx", name, [one for one in dir(self) if one[0] != "_"])
-        raise AttributeError(f"the context has no attribute {name!r}{said}", name=name, obj=self)
+    if not TYPE_CHECKING:  # type checkers would take any name for one that is there
+
+        def __getattr__(self, name: str) -> Any:
+            said = "" if name.startswith("_") else meant("ctx", name, [one for one in dir(self) if one[0] != "_"])
+            raise AttributeError(f"the context has no attribute {name!r}{said}", name=name, obj=self)
 
     @property
     def loop_result(self) -> Any:

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from promissory.planner.functions.entity import Entity
+from promissory.planner.plan.advice import warn_of_no_effect
 from promissory.planner.plan.plan import Plan
 from promissory.planner.tracing.session import Session
 from promissory.planner.tracing.trace import Trace
@@ -61,4 +62,6 @@ def compile_call(entity: Entity[..., Any]) -> Plan:
     split = [p.name for p in signature.interface.parameters if p.kind == "positional"]
     result = trace.record_call(entity, tuple(kwargs.pop(name) for name in split), kwargs)
     trace.finish([("result", signature.interface.result, result, entity.name)], None)
-    return session.plan()
+    plan = session.plan()
+    warn_of_no_effect(plan)
+    return plan

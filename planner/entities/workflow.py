@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, cast, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from promissory._foreign import meant
 from promissory.planner.active import current
@@ -24,6 +24,7 @@ from promissory.planner.errors import (
 )
 from promissory.planner.functions.entity import Entity, P, R, locals_where_decorated, refuse_in_task_body
 from promissory.planner.functions.signature import MISSING, Signature, binder
+from promissory.planner.plan.advice import warn_of_no_effect
 from promissory.planner.plan.failure_policy import FailurePolicy
 from promissory.planner.plan.model import Interface, Parameter
 from promissory.planner.plan.plan import Plan
@@ -84,7 +85,9 @@ class WorkflowFunction(Traced[P, R]):
         """
         session = Session()
         self.trace(session)
-        return session.plan()
+        plan = session.plan()
+        warn_of_no_effect(plan)
+        return plan
 
     def trace(self, session: Session) -> int:
         """Trace the body as one graph of a session, and give the graph's number."""
@@ -298,9 +301,11 @@ class Workflow:
         """Give the codec of each output, by name."""
         return {name: codec for (name, *_), codec in zip(self._outputs, self._output_codecs, strict=True)}
 
-    def __getattr__(self, name: str) -> Any:
-        said = "" if name.startswith("_") else meant("call", name, dir(type(self)))
-        raise AttributeError(f"a workflow has no attribute {name!r}{said}", name=name, obj=self)
+    if not TYPE_CHECKING:  # type checkers would take any name for one that is there
+
+        def __getattr__(self, name: str) -> Any:
+            said = "" if name.startswith("_") else meant("call", name, dir(type(self)))
+            raise AttributeError(f"a workflow has no attribute {name!r}{said}", name=name, obj=self)
 
     def graph_in(self, session: Session) -> int:
         """Give the number of its graph, as the workflow stands now, in a session."""
@@ -312,9 +317,11 @@ class Workflow:
         mark = session.mark()
         self._trace.finish(self._outputs, None)
         try:
-            return session.plan()
+            plan = session.plan()
         finally:
             session.rollback(mark)
+        warn_of_no_effect(plan)
+        return plan
 
     def __call__(self, **inputs: Any) -> Any:
         """Record a call of this workflow in a trace. Elsewhere, run the workflow."""

@@ -167,9 +167,11 @@ class Entity(Generic[P, R]):
         keywords = {p.name: value for p, value in zip(parameters[split:], values[split:], strict=True)}
         return self.function(*given, *values[:split], **keywords)
 
-    def __getattr__(self, name: str) -> Any:
-        said = "" if name.startswith("_") else meant("call", name, dir(type(self)))
-        raise AttributeError(f"a {type(self).kind} has no attribute {name!r}{said}", name=name, obj=self)
+    if not TYPE_CHECKING:  # type checkers would take any name for one that is there
+
+        def __getattr__(self, name: str) -> Any:
+            said = "" if name.startswith("_") else meant("call", name, dir(type(self)))
+            raise AttributeError(f"a {type(self).kind} has no attribute {name!r}{said}", name=name, obj=self)
 
     def __rshift__(self, other: Any) -> Any:
         """Order calls in a `with Workflow(…)` block: `a >> b` calls both, without inputs, and runs b after a
@@ -308,9 +310,8 @@ def checked_policy(given: Mapping[str, Any], kind: str) -> Policy:
                 if name in DynamicPolicy.__annotations__
                 else f"; there are: strict, {', '.join(sorted(known))}"
             )
-            raise TypeError(
-                f"{kind}() got an unexpected keyword argument {name!r}{meant('@task', name, known) or hint}"
-            )
+            said = meant("@task", name) or f"{meant('@task', name, known)}{hint}"
+            raise TypeError(f"{kind}() got an unexpected keyword argument {name!r}{said}")
     try:
         return policy_of(dict(given))
     except ValueError as error:

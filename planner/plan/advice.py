@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from promissory.planner.errors import Where
+from promissory.planner.errors import NoEffectWarning, Where, user_line
 from promissory.planner.plan.model import Graph, references
 from promissory.planner.plan.names import node_names
+from promissory.planner.plan.no_effect import options_without_effect
 from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.specs import Branch, operands
 
@@ -42,6 +44,8 @@ def advice(plan: Plan) -> Iterator[Advice]:
     ['costly runs in any case, and only an arm of c uses what it gives: call it
     between .if_(…) and .then(…) if it is to run only then']
     """
+    for number, said in options_without_effect(plan):
+        yield Advice(said, _defined_at(plan, number))
     for number, graph in enumerate(plan.shape.graphs):
         names = node_names(plan.shape, number)
         lines = plan.origin.lines[number] if plan.origin.lines else ()
@@ -59,6 +63,27 @@ def advice(plan: Plan) -> Iterator[Advice]:
                             "call it between .if_(…) and .then(…) if it is to run only then"
                         )
                         yield Advice(message, lines[node] if lines else None)
+
+
+def warn_of_no_effect(plan: Plan) -> None:
+    """Warn of all options in a plan that can't have an effect, at once."""
+    found = [str(Advice(said, _defined_at(plan, number))) for number, said in options_without_effect(plan)]
+    if found:
+        where = user_line()
+        warnings.warn_explicit(
+            "\n".join(found),
+            NoEffectWarning,
+            "<unknown>" if where is None else where.file,
+            0 if where is None else where.line,
+        )
+
+
+def _defined_at(plan: Plan, callee: int) -> Where | None:
+    """Give the author's line where a callable of a plan is defined; None for a plan that came as bytes."""
+    if not plan.origin.entities:
+        return None
+    code = plan.origin.entities[callee].function.__code__
+    return Where(code.co_filename, code.co_firstlineno)
 
 
 def _uses(graph: Graph) -> Counter[int]:

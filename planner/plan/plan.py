@@ -177,11 +177,12 @@ class Plan:
 
         verify(self)
 
-    def show(self) -> str:
-        """Print the plan as text, one line a node."""
+    def show(self, code: bool = False) -> str:
+        """Print the plan as text, one line a node; with `code`, also where each callable is found, and its
+        code's digest."""
         from promissory.planner.plan.show import show
 
-        return show(self)
+        return show(self, code)
 
     def to_mermaid(self) -> str:
         """Draw the plan as a Mermaid flowchart."""

@@ -15,12 +15,15 @@ from promissory.planner.plan.model import (
     RECORD,
     TUPLE,
     Binding,
+    Callee,
     Graph,
     Large,
     Parameter,
 )
 from promissory.planner.plan.names import node_names
 from promissory.planner.plan.plan import Plan
+from promissory.planner.plan.policy import overridden
+from promissory.planner.plan.policy_text import policy_terms
 from promissory.planner.plan.specs import Branch, Condition, Gate, Map, Merge, Rescue, Spec
 from promissory.typesys.canonical import unpack
 from promissory.typesys.errors import FormatError
@@ -42,8 +45,8 @@ from promissory.typesys.types import (
 _LONGEST = 60
 
 
-def show(plan: Plan) -> str:
-    """Print the whole plan, graph by graph.
+def show(plan: Plan, code: bool = False) -> str:
+    """Print the whole plan, graph by graph; with `code`, also where each callable is found, and its code's digest.
 
     >>> from promissory import task, workflow
     >>> @task
@@ -57,7 +60,12 @@ def show(plan: Plan) -> str:
       inc : int = task inc(x=x)
       return [inc, x]
     """
-    return "\n\n".join(_graph(plan, number) for number in range(len(plan.shape.graphs)))
+    parts = [_graph(plan, number) for number in range(len(plan.shape.graphs))]
+    if code and plan.shape.callees:
+        width = max(len(callee.name) for callee in plan.shape.callees)
+        rows = [f"  {callee.name:<{width}} {callee.digest.hex()[:16]}" for callee in plan.shape.callees]
+        parts.append("\n".join(["code", *rows]))
+    return "\n\n".join(parts)
 
 
 def _graph(plan: Plan, number: int) -> str:
@@ -90,7 +98,8 @@ def _graph(plan: Plan, number: int) -> str:
                 if text is not None
             ]
             said = f"{_called(plan, graph, index, spec)}({', '.join(arguments)})"
-        lines.append(f"  {name:<{width}} : {interface.result} = {said}{_terms(graph, index, names, spec)}")
+        terms = _terms(plan.shape.callees, graph, index, names, spec)
+        lines.append(f"  {name:<{width}} : {interface.result} = {said}{terms}")
     for output in graph.outputs:
         label = "" if output.name == "result" else f"{output.name} = "
         lines.append(f"  return {label}{binding_text(plan, number, names, output.binding, output.type)}")
@@ -110,7 +119,7 @@ def _called(plan: Plan, graph: Graph, index: int, spec: Spec | None) -> str:
     return f"map {called}" if isinstance(spec, Map) else called
 
 
-def _terms(graph: Graph, index: int, names: list[str], spec: Spec | None) -> str:
+def _terms(callees: tuple[Callee, ...], graph: Graph, index: int, names: list[str], spec: Spec | None) -> str:
     """Print the terms on which a node runs, behind its call."""
     terms = []
     after = graph.after.get(index)
@@ -131,6 +140,8 @@ def _terms(graph: Graph, index: int, names: list[str], spec: Spec | None) -> str
         terms.append(f"{spec.min_success_ratio:g} of them at least")
     if isinstance(spec, Gate) and spec.timeout is not None:
         terms.append(f"within {spec.timeout:g} s")
+    if graph.calls(index):
+        terms += policy_terms(overridden(callees[graph.targets[index]].policy, dict(entries)))
     return "".join(f" {term}" for term in terms)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from promissory._foreign import meant
 from promissory.planner.errors import DecorationError, DuplicateName, OverrideError, Where, user_line
 from promissory.planner.functions.entity import Entity, refuse_unknown_inputs
 from promissory.planner.functions.version import with_code_version
@@ -41,11 +42,9 @@ class Overrides:
         entries: dict[str, Any] = {key: given.pop(key) for key in ("trigger", "standby") if key in given}
         unknown = given.keys() - OVERRIDABLE
         if unknown:
-            there = ", ".join(sorted(OVERRIDABLE))
-            raise TypeError(
-                f"with_overrides() got an unexpected keyword argument {sorted(unknown)[0]!r}; "
-                f"there are: name, standby, trigger, {there}"
-            )
+            name, there = sorted(unknown)[0], ["name", "standby", "trigger", *sorted(OVERRIDABLE)]
+            said = meant("@task", name) or f"{meant('@task', name, there)}; there are: {', '.join(there)}"
+            raise TypeError(f"with_overrides() got an unexpected keyword argument {name!r}{said}")
         entity = self._trace.entity_called(node)
         if given and entity is None:
             said = (

@@ -130,7 +130,7 @@ def test_the_pinned_bytes_are_read_without_the_code(name):
 def test_the_pinned_plan_reads_as_its_source_does():
     assert str(Plan.from_bytes(bytes.fromhex(VECTORS["whole"][0]))) == (
         "plan whole(x: int, y: float = 0.5) -> tuple[Row, int]\n"
-        "  shrink   : int = dynamic shrink(n=x)\n"
+        "  shrink   : int = dynamic shrink(n=x) to depth 9\n"
         "  tiny     : int = plan tiny(x=shrink)\n"
         "  log      : int = task inc(x=x, by=300) after tiny\n"
         "  pack_row : Row = task pack_row(row=Row(kind=Kind.TWO, values=[tiny, y, 2.0]), label='a')\n"
