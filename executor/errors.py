@@ -199,6 +199,10 @@ class StoreNotFound(StoreError):
     """No run was ever kept in the place that was named, or that was looked for."""
 
 
+class NoValue(ExecutorError):
+    """A node gave no value, or has not had its inputs."""
+
+
 class NobodyToAsk(ExecutorError):
     """A gate of a plain call waits, and there is no terminal at which somebody could be asked."""
 

@@ -89,6 +89,7 @@ ERRORS: Final = {
     "NestedCallError": "promissory.planner.errors",
     "NoEffectWarning": "promissory.planner.errors",
     "NoProgress": "promissory.executor.errors",
+    "NoValue": "promissory.executor.errors",
     "NobodyToAsk": "promissory.executor.errors",
     "NodesExceeded": "promissory.executor.errors",
     "NotInStore": "promissory.executor.errors",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from promissory.executor.errors import NodesExceeded as NodesExceeded
     from promissory.executor.errors import NoProgress as NoProgress
     from promissory.executor.errors import NotInStore as NotInStore
+    from promissory.executor.errors import NoValue as NoValue
     from promissory.executor.errors import OutputUnavailable as OutputUnavailable
     from promissory.executor.errors import Rejected as Rejected
     from promissory.executor.errors import RemoteError as RemoteError
@@ -122,6 +123,7 @@ __all__ = [
     "NestedCallError",
     "NoEffectWarning",
     "NoProgress",
+    "NoValue",
     "NobodyToAsk",
     "NodesExceeded",
     "NotInStore",

@@ -8,7 +8,7 @@ import click
 
 from promissory.executor.cache.entries import entries
 from promissory.executor.cli.options import open_store, store_option
-from promissory.executor.cli.output import ago, counted, print_table, say
+from promissory.executor.cli.output import counted, moment, print_table, say
 from promissory.executor.store.mark import require_mark
 
 
@@ -35,7 +35,7 @@ def _list(store: str | None, task: str | None, as_json: bool) -> None:
                     version[:16],
                     kind,
                     f"{entry.run_id} {entry.path}",
-                    ago(entry.created),
+                    moment(entry.created),
                 ]
             )
     rows.sort(key=lambda row: (row[1], row[5]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 
 import click
 
@@ -25,4 +26,4 @@ def command(run_id: str, node: str, store: str | None, as_json: bool) -> None:
         return
     click.echo(f"{found.path}: {found.state}")
     for reason in found.reasons:
-        click.echo(f"  {reason}")
+        click.echo(textwrap.indent(reason, "  "))

@@ -43,6 +43,8 @@ COMMANDS = (
     "futures",
     "logs",
     "explain",
+    "result",
+    "inputs",
     "resume",
     "rerun",
     "pause",

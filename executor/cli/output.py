@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from typing import Any
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -13,6 +14,12 @@ from promissory.executor.worker.streams import echo
 from promissory.typesys.canonical import unpack
 from promissory.typesys.parse import to_json
 from promissory.typesys.types import ListType, NoneType, RecordType, StrType, Type, VarTupleType
+
+if TYPE_CHECKING:
+    from promissory.executor.history.history import NodeRow
+
+_MARGIN: Final = 40
+"""Columns beside the name in a table."""
 
 
 def say(message: str) -> None:
@@ -103,13 +110,22 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def ago(microseconds: int) -> str:
-    """A moment, as a person says it.
+def moment(microseconds: int) -> str:
+    """A moment, as ISO 8601 writes it, with the zone of this machine.
 
-    >>> ago(0)
+    >>> moment(0)
     '-'
     """
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(microseconds / 1e6)) if microseconds else "-"
+    return datetime.fromtimestamp(microseconds // 1_000_000).astimezone().isoformat() if microseconds else "-"
+
+
+def json_of(row: NodeRow) -> dict[str, Any]:
+    """A row of a node for JSON: moments as ISO 8601 writes them, durations in seconds."""
+    tree = asdict(row)
+    tree["started"] = moment(row.started) if row.started else None
+    for name in ("duration", "spent"):
+        tree[f"{name}_seconds"] = tree.pop(name) / 1e6
+    return tree
 
 
 def lasted(microseconds: int) -> str:
@@ -139,9 +155,13 @@ def print_table(headers: list[str], rows: list[list[str]], title: str | None = N
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    first = max((len(row[0]) for row in rows), default=0)  # names of runs and nodes are typed again, so none is cut
+    if console.width < first + _MARGIN:
+        console = Console(width=first + _MARGIN)
     table = Table(title=title)
     for header in headers:
-        table.add_column(header)
+        table.add_column(header, overflow="fold", min_width=first if header is headers[0] else None)
     for row in rows:
         table.add_row(*[Text(cell) for cell in row])
-    Console().print(table)
+    console.print(table)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 import time
-from dataclasses import asdict
 from typing import Any, Final
 
 import click
 
 from promissory.executor.cli.options import open_store, store_option
-from promissory.executor.cli.output import ago, counted, lasted, print_table
+from promissory.executor.cli.output import counted, json_of, lasted, moment, print_table
 from promissory.executor.cli.progress import beside, worker_table
 from promissory.executor.cli.runs_by_name import run_argument
 from promissory.executor.history.history import History, NodeRow
+from promissory.executor.history.logs import errors_of, told_error
 from promissory.typesys.types import short_name
 
 
@@ -27,6 +28,7 @@ from promissory.typesys.types import short_name
     help="Every node, with its state and times; without it, those that failed, run or wait for another attempt.",
 )
 @click.option("--items", is_flag=True, help="With each item of a map and each iteration of a loop.")
+@click.option("--errors", is_flag=True, help="Each attempt that failed, of items too, with its traceback.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option(
     "--watch",
@@ -34,14 +36,16 @@ from promissory.typesys.types import short_name
     help="Look on until the run has ended: what each worker does, what waits; then tell how it stands.",
 )
 @run_argument
-def command(run_id: str, store: str | None, all_nodes: bool, items: bool, as_json: bool, watch: bool) -> None:
+def command(
+    run_id: str, store: str | None, all_nodes: bool, items: bool, errors: bool, as_json: bool, watch: bool
+) -> None:
     """Tell how a run stands: its state, its nodes by state and by what they call, what failed and what runs."""
-    history = History(open_store(store), run_id, items)
+    history = History(open_store(store), run_id, items or errors)
     if watch:
         _watch(history, silent=as_json)
     rows = list(history.nodes(items))
     if as_json:
-        nodes = [asdict(row) for row in rows] if all_nodes else None
+        nodes = [json_of(row) for row in (errors_of(history) if errors else rows)] if all_nodes or errors else None
         _print_json(history, rows, nodes)
         return
     manifest = history.manifest
@@ -50,7 +54,7 @@ def command(run_id: str, store: str | None, all_nodes: bool, items: bool, as_jso
     if manifest.parent:
         click.echo(f"from     {manifest.parent[1]} of run {manifest.parent[0]}")
     click.echo(f"state    {history.state}{f' ({history.end[1]})' if history.end and history.end[1] else ''}")
-    click.echo(f"created  {ago(manifest.created)} by {manifest.user} on {manifest.host}, Python {manifest.python}")
+    click.echo(f"created  {moment(manifest.created)} by {manifest.user} on {manifest.host}, Python {manifest.python}")
     click.echo(
         f"lasted   {lasted(history.ended_at - manifest.created)}"
         f"{f', resumed {history.resumes - 1} times' if history.resumes > 1 else ''}"
@@ -79,6 +83,8 @@ def command(run_id: str, store: str | None, all_nodes: bool, items: bool, as_jso
             for row in shown
         ]
         print_table(["node", "state", "attempts", "lasted", "worker", "why"], table)
+    for row in errors_of(history) if errors else ():
+        click.echo(f"\n{row.path}\n{textwrap.indent(told_error(row).rstrip(), '  ')}")
 
 
 _LOOK: Final = 0.5
@@ -170,8 +176,9 @@ def _print_json(history: History, rows: list[NodeRow], nodes: list[dict[str, obj
         "from": {"run": manifest.parent[0], "node": manifest.parent[1]} if manifest.parent else None,
         "state": history.state,
         "reason": history.end[1] if history.end else "",
-        "created": manifest.created,
-        "lasted": history.ended_at - manifest.created,
+        "created": moment(manifest.created),
+        "lasted_seconds": (history.ended_at - manifest.created) / 1e6,
+        "waits": [{"path": gate.path, "name": gate.name, "wants": str(gate.wants)} for gate in history.gates()],
         "counts": history.counts,
         "failed": [{"path": row.path, "why": row.why} for row in rows if row.state == "FAILED" and row.why],
     }

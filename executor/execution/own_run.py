@@ -15,6 +15,7 @@ from promissory.executor.records.inbox import Command
 from promissory.executor.store.store import Store
 from promissory.executor.worker.streams import echo
 from promissory.planner.plan.plan import Plan
+from promissory.typesys.types import Type
 from promissory.typesys.wire import Codec
 
 
@@ -97,6 +98,15 @@ class OwnRun(Run):
         if not self._is_over:
             self._execution.flush()
         super().answer(name, value)
+
+    def _codec(self, type: Type) -> Codec:
+        """The codec of a type, with the classes of the functions of this program: an import may not find them."""
+        for entity in self.plan.origin.entities:
+            codecs: tuple[Codec, ...] = (entity.signature.result, *entity.signature.codecs)
+            for codec in codecs:
+                if codec.type == type:
+                    return codec
+        return super()._codec(type)
 
     def _command(self, command: str, reason: str) -> None:
         if not self._is_over:

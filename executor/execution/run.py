@@ -19,14 +19,18 @@ from promissory.executor.errors import (
 )
 from promissory.executor.execution.answers import answer
 from promissory.executor.history.history import History, NodeRow
+from promissory.executor.history.logs import Logs, errors_of, prefix_of
 from promissory.executor.history.summary import ENDED_WELL, Ending, standing_of_run
+from promissory.executor.history.values import Typed, inputs_at, value_at
 from promissory.executor.protocol.events import value_of
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.records.inbox import tell
+from promissory.executor.records.manifest import read_manifest, read_plan
 from promissory.executor.store.lookup import default_store
 from promissory.executor.store.store import Store
+from promissory.planner.body.payload import decoded_payload
 from promissory.planner.plan.plan import Plan
-from promissory.typesys.types import ANY
+from promissory.typesys.types import ANY, Type
 from promissory.typesys.wire import Codec, codec_for
 
 _LOOK = 0.2
@@ -289,6 +293,65 @@ class Run:
         if not self._codecs:
             return outputs.get("result")
         return outputs or None
+
+    # --- what is kept ---
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """The inputs that the run was given, by name, as Python values."""
+        manifest = read_manifest(self.store, self.id)
+        types = {parameter.name: parameter.type for parameter in read_plan(self.store, manifest).inputs}
+        return {
+            name: self._decoded(Typed(self.store.get_value(value), types[name]))
+            for name, value in manifest.inputs.items()
+        }
+
+    def value(self, path: str) -> Any:
+        """The value that a node gave, or an item of a map (`main/score[17]`), as Python; of an iteration of a loop that
+        another one followed (`main/fib[=7]`), the data that it handed on.
+
+        Raises:
+            RunNotFound: there is no such node.
+            NoValue: the node gave no value; the message says how it stands.
+        """
+        return self._decoded(value_at(History(self.store, self.id, items=True), path))
+
+    def inputs_of(self, path: str) -> dict[str, Any]:
+        """The inputs that a node was given, by name, as Python; without those that had no value.
+
+        Raises:
+            RunNotFound: there is no such node.
+            NoValue: not all of its inputs are there yet.
+        """
+        given = inputs_at(History(self.store, self.id, items=True), path).inputs
+        return {name: self._decoded(one) for name, one in given.items() if one is not None}
+
+    @property
+    def channel(self) -> dict[str, Any]:
+        """The run's key-value store, as far as it is committed."""
+        found = History(self.store, self.id).scheduler.channel
+        return {key: decoded_payload(data) for key, data in found.items()}
+
+    def errors(self) -> list[NodeRow]:
+        """Each attempt that failed, of nodes, items and iterations: path, number, error (`why`), traceback, times."""
+        return errors_of(History(self.store, self.id, items=True))
+
+    def logs(self, path: str | None = None) -> str:
+        """What bodies said, and the traceback of each attempt that failed; of one node and those inside it, or of all.
+        Raises `RunNotFound`."""
+        history = History(self.store, self.id, items=True)
+        prefix = prefix_of(history, path)
+        said = Logs(self.store, prefix).ended(history)
+        return "".join(
+            f"{line}\n" if at == prefix else f"{at} | {line}\n" for at, text in said for line in text.splitlines()
+        )
+
+    def _decoded(self, found: Typed) -> Any:
+        return self._codec(found.type).decode(found.data)
+
+    def _codec(self, type: Type) -> Codec:
+        """The codec of a type, whose classes are imported by name."""
+        return codec_for(type)
 
     # --- nodes and futures files ---
 

@@ -57,7 +57,7 @@ def _of_iteration(history: History, frame: int, index: int, iteration: int) -> E
 def _tries(history: History, frame: int, index: int, iteration: int) -> Iterator[str]:
     tries = history.tries((frame, index), iteration)
     for failure, meta in tries[:_SHOWN]:
-        yield f"attempt {meta[3]} failed: {failure}"
+        yield _with_traceback(f"attempt {meta[3]} failed: {failure}", failure.traceback)
     if len(tries) > _SHOWN:
         yield f"and {len(tries) - _SHOWN} more"
 
@@ -102,11 +102,11 @@ def _reasons(store: Store, history: History, frame: int, index: int, row: NodeRo
     elif row.attempts > 1:
         yield from _tries(history, frame, index, 0)
     if row.state == "RETRYING":
-        yield f"attempt {row.attempts} failed ({row.why}), and another one follows"
+        yield _with_traceback(f"attempt {row.attempts} failed ({row.why}), and another one follows", row.traceback)
     elif row.state == "FAILED" and row.kind == "map":
         yield f"more of its items failed than may: {row.why}"
     elif row.state == "FAILED" and row.why:
-        yield f"attempt {row.attempts} failed for good: {row.why}"
+        yield _with_traceback(f"attempt {row.attempts} failed for good: {row.why}", row.traceback)
     elif row.kind == "map" and row.items is not None:
         yield f"it has called what it maps over for each of {row.items[1]:,} items"
     elif row.kind == "plan":
@@ -117,6 +117,10 @@ def _reasons(store: Store, history: History, frame: int, index: int, row: NodeRo
         yield "it ran"
     if row.kind != "plan":
         yield from _about_cache(store, history, row, fields, is_cached)
+
+
+def _with_traceback(said: str, traceback: str) -> str:
+    return f"{said}\n{traceback.rstrip()}" if traceback.strip() else said
 
 
 def _not_run(store: Store, history: History, frame: int, index: int, row: NodeRow) -> Iterator[str]:

@@ -47,6 +47,7 @@ class NodeRow:
         iterations: how many iterations of a loop have ended; 0 for a node that does not loop.
         items: how many items of a map have ended, and how many there are; None for any other node.
         spent: µs in bodies, of all its attempts, iterations and items.
+        traceback: where a failed attempt raised its error, from the author's code on.
     """
 
     path: str
@@ -64,6 +65,7 @@ class NodeRow:
     iterations: int = 0
     items: tuple[int, int] | None = None
     spent: int = 0
+    traceback: str = ""
 
 
 class Rows:
@@ -121,6 +123,8 @@ class Rows:
             meta = None
         iterations = history.iterations.get(key, 0)
         row = self._with(meta, path, state, called, kind, depth, why)
+        if state == "FAILED" and key in history.failed:
+            row = replace(row, traceback=history.failed[key][0].traceback)
         if iterations or frame.topology.kind(index) == MAP:
             row = replace(row, iterations=iterations, items=history.items.get(key))
         spent = 0 if self._items else history.spent.get(key, 0)  # items and iterations have rows of their own
@@ -214,7 +218,8 @@ class Rows:
             if index < frame.topology.count:
                 called, kind = _called(frame, index)
                 path = self._history.path(id, index) + (f"[={iteration}]" if iteration else "")
-                yield self._with(meta, path, "FAILED", called, kind, frame.depth + (kind == "dynamic"), str(failure))
+                row = self._with(meta, path, "FAILED", called, kind, frame.depth + (kind == "dynamic"), str(failure))
+                yield replace(row, traceback=failure.traceback)
 
 
 def _called(frame: Frame, index: int) -> tuple[str, str]:

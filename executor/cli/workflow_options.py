@@ -1,0 +1,159 @@
+"""The inputs of a workflow as options of the command, made from its types."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from promissory.planner import Plan
+from promissory.planner.plan.model import Parameter
+from promissory.planner.plan.show import value_text
+from promissory.typesys.canonical import pack
+from promissory.typesys.errors import ParseError
+from promissory.typesys.parse import parse_json, parse_text
+from promissory.typesys.types import BoolType, EnumType, LiteralType, Type
+
+if TYPE_CHECKING:
+    _BytesParameter = click.ParamType[bytes]
+else:
+    _BytesParameter = click.ParamType  # generic since click 8.3 only
+
+
+class _TypedText(_BytesParameter):
+    """Text that is parsed as a type. Gives the bytes of the value."""
+
+    def __init__(self, type: Type) -> None:
+        self._type = type
+        self.name = str(type)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
+        if isinstance(value, bytes):
+            return value
+        try:
+            return pack(parse_text(value, self._type))
+        except ParseError as error:
+            self.fail(str(error), param, ctx)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        if isinstance(self._type, EnumType):
+            return "|".join(name for name, _ in self._type.members)
+        if isinstance(self._type, LiteralType):
+            return "|".join(map(str, self._type.values))
+        return self.name
+
+
+def inputs_from_command_line(
+    plan: Plan, workflow: str, documentation: str, arguments: list[str], given: str | None
+) -> dict[str, bytes]:
+    """The inputs of a run, as bytes by name.
+
+    Args:
+        plan: the plan that is to run.
+        workflow: the name of the command in its help.
+        documentation: the workflow's docstring.
+        arguments: the arguments behind the workflow on the command line.
+        given: JSON, or @file, for inputs that are not given as options.
+
+    Raises `click.UsageError`; shows `--help`.
+    """
+    base = _from_json(plan, given) if given is not None else {}
+    collected: dict[str, bytes] = {}
+    options: list[click.Parameter] = [_option(parameter, base) for parameter in plan.inputs]
+
+    names_of_inputs = {parameter.name for parameter in plan.inputs}
+
+    def callback(**values: Any) -> None:
+        for parameter in plan.inputs:
+            value = values[_key(parameter.name)]
+            if isinstance(value, bool):
+                value = pack(value)
+            if value is not None:
+                collected[parameter.name] = value
+
+    settings = {"help_option_names": ["-h"] if "help" in names_of_inputs else ["-h", "--help"]}
+    command = click.Command(
+        workflow, params=options, callback=callback, help=documentation or None, context_settings=settings
+    )
+    spelled = [_dashed(argument, names_of_inputs) for argument in arguments]
+    try:
+        with command.make_context(f"promissory run … {workflow}", spelled) as context:
+            command.invoke(context)
+    except click.NoSuchOption as error:
+        if error.option_name in _OURS:
+            raise click.UsageError(
+                f"{error.option_name} is an option of promissory's own: it stands before the file", error.ctx
+            ) from None
+        raise
+    inputs = {}
+    for parameter in plan.inputs:
+        value = collected.get(parameter.name, base.get(parameter.name, parameter.default))
+        assert value is not None, "click demands what is required"
+        inputs[parameter.name] = value
+    return inputs
+
+
+_OURS = frozenset(
+    [
+        "--engine",
+        "--max-depth",
+        "--max-nodes",
+        "--max-futures-bytes",
+        "--max-parallelism",
+        "--json",
+        "--quiet",
+        "--store",
+        "--inputs",
+        "--run-id",
+    ]
+)
+
+
+def _dashed(argument: str, names: set[str]) -> str:
+    """An argument with an input's option spelled as the command spells it, if it was written with the Python name."""
+    option, equals, value = argument.partition("=")
+    name = option.removeprefix("--").removeprefix("no-").removeprefix("no_")
+    return option.replace("_", "-") + equals + value if option.startswith("--") and name in names else argument
+
+
+def _key(name: str) -> str:
+    return f"input_{name}"
+
+
+def _option(parameter: Parameter, base: dict[str, bytes]) -> click.Option:
+    flag = parameter.name.replace("_", "-")
+    required = parameter.default is None and parameter.name not in base
+    shown = None if parameter.default is None else f"default: {value_text(parameter.default, parameter.type)}"
+    help_text = f"{parameter.type}" + (f"  [{shown}]" if shown else "")
+    if isinstance(parameter.type, BoolType):
+        return click.Option(
+            [_key(parameter.name), f"--{flag}/--no-{flag}"], default=None, required=required, help=help_text
+        )
+    return click.Option(
+        [_key(parameter.name), f"--{flag}"], type=_TypedText(parameter.type), required=required, help=help_text
+    )
+
+
+def _from_json(plan: Plan, given: str) -> dict[str, bytes]:
+    try:
+        text = Path(given[1:]).read_text() if given.startswith("@") else given
+        entries = json.loads(text)
+    except OSError as error:
+        raise click.UsageError(f"--inputs {given}: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise click.UsageError(f"--inputs is not JSON: {error}") from None
+    if not isinstance(entries, dict):
+        raise click.UsageError("--inputs is a JSON object, with an entry an input")
+    known = {parameter.name: parameter for parameter in plan.inputs}
+    unknown = [name for name in entries if name not in known]
+    if unknown:
+        raise click.UsageError(f"--inputs: there is no input {unknown[0]!r}; there is: {', '.join(known) or 'none'}")
+    inputs = {}
+    for name, value in entries.items():
+        try:
+            inputs[name] = pack(parse_json(value, known[name].type))
+        except ParseError as error:
+            raise click.UsageError(f"--inputs: {name}: {error}") from None
+    return inputs
