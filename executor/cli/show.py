@@ -8,6 +8,7 @@ import click
 
 from promissory.executor.cli.loading import choose, is_file, load
 from promissory.executor.cli.options import open_store, store_option
+from promissory.executor.errors import StoreNotFound
 from promissory.executor.records.manifest import read_manifest
 from promissory.executor.store.keys import plan_key
 from promissory.planner import Plan
@@ -18,17 +19,21 @@ from promissory.planner.plan.format import plan_from_bytes
 @click.command()
 @store_option
 @click.option("--mermaid", is_flag=True, help="As a Mermaid flowchart.")
+@click.option("--code", is_flag=True, help="Also where each callable is found, and the digest of its code.")
 @click.argument("what", metavar="PLAN|RUN|FILE")
 @click.argument("workflow", required=False)
-def command(what: str, workflow: str | None, mermaid: bool, store: str | None) -> None:
+def command(what: str, workflow: str | None, mermaid: bool, code: bool, store: str | None) -> None:
     """Show the plan of a plan file, of a run, or of a workflow in a Python file."""
     plan = _plan(what, workflow, store)
-    click.echo(plan.to_mermaid() if mermaid else plan.show(code=True))
+    click.echo(plan.to_mermaid() if mermaid else plan.show(code))
 
 
 def _plan(what: str, workflow: str | None, store: str | None) -> Plan:
     if is_file(Path(what)):
         loaded = load(what)
         return loaded if isinstance(loaded, Plan) else compile_plan(choose(loaded, workflow))
-    opened = open_store(store)
+    try:
+        opened = open_store(store)
+    except StoreNotFound as error:
+        raise click.UsageError(f"there is no file {what!r}, and no run either: {error}") from None
     return plan_from_bytes(opened.get(plan_key(read_manifest(opened, what).plan)))

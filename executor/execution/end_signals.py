@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import FrameType
 from typing import Final
 
@@ -33,13 +34,10 @@ class EndSignals:
         self.number: int | None = None
         self._grace = grace
         self._until = 0.0
-        self._process = os.getpid()
         self.writing = -1
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        # A body's fork has this handler, too, and the pipe: a signal to the fork is none to the run. A second signal
-        # says that its sender does not want to wait.
-        if os.getpid() != self._process or self.number is not None:
+        if self.number is not None:  # the sender of a second signal does not want to wait
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
@@ -76,6 +74,8 @@ def taken_as_a_stop(command: Callable[[Command], None], grace: float | None) -> 
     if not mine:
         yield signals
         return
+    _spare_forks()
+    _taken.update(mine)
     reading, signals.writing = os.pipe()
     threading.Thread(target=signals._watch, args=(reading, command), name="promissory signals", daemon=True).start()
     for number in mine:
@@ -83,6 +83,35 @@ def taken_as_a_stop(command: Callable[[Command], None], grace: float | None) -> 
     try:
         yield signals
     finally:
+        _taken.clear()
         for number in mine:
             signal.signal(number, signal.SIG_DFL)
         os.close(signals.writing)  # ends the thread
+
+
+_taken: Final[set[int]] = set()
+"""The signals that are taken over now."""
+
+
+@cache
+def _spare_forks() -> None:
+    """Have the forks of bodies die of the signals: a fork has the run's handlers, and a signal to it is none to
+    the run.
+
+    The signals are blocked while Python forks, because Python forgets a signal that reaches a fork in its first moment.
+    """
+    forking = threading.local()
+
+    def block() -> None:
+        forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _taken)
+
+    def unblock() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, forking.mask)
+
+    def let_die() -> None:
+        for number in _taken:
+            signal.signal(number, signal.SIG_DFL)
+        _taken.clear()
+        unblock()
+
+    os.register_at_fork(before=block, after_in_parent=unblock, after_in_child=let_die)

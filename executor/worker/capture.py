@@ -19,7 +19,7 @@ from promissory.executor.worker.log_records import RecordTap
 from promissory.executor.worker.raw_output import raw_output
 from promissory.executor.worker.streams import Through, echo, listening, speaker, speaking, stand_ins
 from promissory.executor.worker.task_log import Log
-from promissory.typesys.secret import masked
+from promissory.typesys.secret import masked, masked_bytes
 
 Echo = Literal["plain", "paths", False]
 """Where the words of bodies are shown: where the program would write them, on standard error with the node's path, or
@@ -53,6 +53,7 @@ class Capture:
         self._length = 0
         self._heard = 0
         self._line: list[str] = []
+        self._held: tuple[bytes, Through | None] = b"", None
         self._lock = threading.RLock()
         self._token: Token[Any] | None = None
 
@@ -82,6 +83,8 @@ class Capture:
         assert self._token is not None
         speaker.reset(self._token)  # the body may itself run inside a body that began a run
         speaking.remove(self)
+        if self._held[1] is not None:
+            self._show(b"", None)
         if self._said:
             self._write()
             if self._line:
@@ -100,7 +103,7 @@ class Capture:
             self._keep(text)
             if self.is_plain:
                 if through is not None and text:
-                    through(masked(text))
+                    self._show(text.encode("utf-8", "surrogatepass"), through)
             elif self._with_paths:
                 self._line.append(text)
                 if "\n" in text:
@@ -119,6 +122,17 @@ class Capture:
             self.take(text, None if through is None else lambda _: through(data))
         else:
             self.take(text, None if through is None else lambda shown: through(shown.encode()))
+
+    def _show(self, data: bytes, through: Through | None) -> None:
+        """Show text where the program would. The beginning of a secret is held back until more of the text is known."""
+        held, before = self._held
+        if before is not None and before != through:
+            before(masked_bytes(held, ended=True)[0].decode("utf-8", "surrogatepass"))
+            held = b""
+        shown, rest = masked_bytes(held + data, ended=through is None)
+        self._held = rest, through if rest else None
+        if shown and through is not None:
+            through(shown.decode("utf-8", "surrogatepass"))
 
     def record(self, line: str, aloud: bool) -> None:
         """Take a log record; `aloud` if no handler of the program's shows it."""

@@ -261,6 +261,7 @@ def test_run_refuses_what_makes_no_sense(shell, cli, told, options, why):
 
 @named
 def test_resume_refuses_what_makes_no_sense(shell, cli, told, options, why):
+    cli("doctor", "--mark")
     code, out, err = cli("resume", *options, "a")
     assert why in told(err)
     assert (code, out) == (2, "")

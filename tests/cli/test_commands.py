@@ -197,12 +197,14 @@ def test_X8_a_run_whose_executor_dies_of_the_cancel_is_cancelled_all_the_same(sh
     ],
 )
 def test_J3_an_unknown_run_is_a_wrong_use(cli, told, arguments):
+    cli("doctor", "--mark")
     code, _, err = cli(*arguments, "nobody")
     assert code == 2
     assert told(err).startswith("there is no run 'nobody' in the store ")
 
 
 def test_J3_an_unknown_run_can_not_be_exported(cli, told):
+    cli("doctor", "--mark")
     code, _, err = cli("export", "nobody", "there")
     assert code == 2
     assert told(err).startswith("there is no run 'nobody'")

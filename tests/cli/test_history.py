@@ -105,6 +105,7 @@ def test_runs_counts_nodes_that_are_done(cli, good):
 
 
 def test_runs_of_an_empty_store(cli):
+    cli("doctor", "--mark")
     code, out, err = cli("runs")
     assert (code, out) == (0, "")
     assert err.startswith("no runs in ")
@@ -236,11 +237,14 @@ def test_logs_of_a_node_prints_its_own_lines_bare(cli, good, node):
 def test_logs_of_a_node_whose_name_begins_with_main(cli, shell):
     shell.write("flow.py", FLOW.replace("def boom", "def mainly").replace("boom(", "mainly("))
     cli("run", "--run-id", "a", "flow.py", "bad")
-    assert cli("logs", "a", "mainly")[1] == "about to fail\n"
+    said = cli("logs", "a", "mainly")[1].splitlines()
+    assert said[:3] == ["about to fail", "attempt 1 failed: ValueError: no pears", "Traceback (most recent call last):"]
 
 
 def test_logs_of_a_node_that_failed(cli, bad):
-    assert cli("logs", "bad", "boom")[1] == "about to fail\n"
+    said = cli("logs", "bad", "boom")[1].splitlines()
+    assert said[:3] == ["about to fail", "attempt 1 failed: ValueError: no pears", "Traceback (most recent call last):"]
+    assert said[-1] == "ValueError: no pears"
 
 
 def test_logs_of_a_run_that_was_killed(cli, killed):

@@ -294,6 +294,7 @@ def test_status_watch_of_a_run_that_has_ended_is_its_status(shell, flow):
 
 
 def test_status_watch_of_no_run(shell, flow):
+    shell.promissory("doctor", "--mark")
     found = shell.promissory("status", "--watch", "nowhere")
     assert (found.returncode, found.stdout) == (2, "")
     assert "there is no run 'nowhere'" in found.stderr

@@ -136,7 +136,7 @@ def test_scenario_13_the_enqueue_demo_prints_the_same_run_inside_its_block_and_a
         print("Normal continuation")
 
     def said():
-        return [line.partition(" | ")[2] for line in capfd.readouterr().err.splitlines()]
+        return capfd.readouterr().out.splitlines()
 
     with Workflow("enqueue") as wf:
         main_processing() >> normal_continuation()
