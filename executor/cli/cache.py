@@ -7,8 +7,8 @@ import json
 import click
 
 from promissory.executor.cache.entries import entries
-from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.output import counted, moment, print_table, say
+from promissory.executor.cli.stores import open_store, store_option
 from promissory.executor.store.mark import require_mark
 
 

@@ -7,9 +7,9 @@ from dataclasses import asdict
 
 import click
 
-from promissory.executor.cli.options import new_store, open_store, store_option
 from promissory.executor.cli.output import say
 from promissory.executor.cli.runs_by_name import id_of
+from promissory.executor.cli.stores import new_store, open_store, store_option
 from promissory.executor.maintenance.doctor import examine, is_whole
 from promissory.executor.store.mark import mark
 

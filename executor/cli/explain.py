@@ -7,8 +7,8 @@ import textwrap
 
 import click
 
-from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.runs_by_name import run_argument
+from promissory.executor.cli.stores import open_store, store_option
 from promissory.executor.history.explain import explain
 
 

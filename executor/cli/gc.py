@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.output import counted, say
+from promissory.executor.cli.stores import open_store, store_option
 from promissory.executor.maintenance.garbage import garbage, remove, remove_run
 from promissory.executor.records.manifest import read_manifest
 

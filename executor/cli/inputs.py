@@ -6,9 +6,9 @@ import json
 
 import click
 
-from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.output import say
 from promissory.executor.cli.runs_by_name import run_argument
+from promissory.executor.cli.stores import open_store, store_option
 from promissory.executor.errors import NoValue
 from promissory.executor.history.history import History
 from promissory.executor.history.values import Typed, inputs_at

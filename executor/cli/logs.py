@@ -8,8 +8,8 @@ from typing import Final
 
 import click
 
-from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.runs_by_name import run_argument
+from promissory.executor.cli.stores import open_store, store_option
 from promissory.executor.history.history import History
 from promissory.executor.history.logs import Logs, prefix_of
 

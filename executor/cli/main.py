@@ -33,30 +33,42 @@ from promissory.executor.errors import (
 from promissory.planner.errors import CompileError, PlanFormatError, authors_lines
 from promissory.typesys.errors import FormatError, ParseError
 
-COMMANDS = (
-    "run",
-    "compile",
-    "check",
-    "show",
-    "runs",
-    "status",
-    "futures",
-    "logs",
-    "explain",
-    "result",
-    "inputs",
-    "resume",
-    "rerun",
-    "pause",
-    "unpause",
-    "stop",
-    "cancel",
-    "answer",
-    "export",
-    "doctor",
-    "cache",
-    "gc",
-)
+GROUPS: Final[dict[str, dict[str, str]]] = {
+    "Run": {
+        "run": "Run a workflow, or go on with a plan.",
+        "resume": "Go on with a run that was interrupted, or failed.",
+        "rerun": "Run a node of an earlier run, and what depends on it, once more.",
+        "compile": "Compile a workflow to a plan file.",
+        "check": "Check that every workflow in some files compiles.",
+    },
+    "Look": {
+        "runs": "List the runs of a store.",
+        "status": "Tell how a run stands.",
+        "result": "Print what a run, or one of its nodes, gave.",
+        "inputs": "Print what a run, or one of its nodes, was given.",
+        "logs": "Print what tasks said, and their errors.",
+        "explain": "Say why a node ran, was taken from the cache, or has not run.",
+        "show": "Show the plan of a file, of a plan file, or of a run.",
+        "futures": "Show the futures files of a run.",
+    },
+    "Steer": {
+        "answer": "Answer a gate that waits.",
+        "pause": "Have a run start nothing new for the time being.",
+        "unpause": "Have a paused run go on.",
+        "stop": "Interrupt a run, to be resumed later.",
+        "cancel": "End a run for good.",
+    },
+    "Keep": {
+        "export": "Copy a run, and all it refers to, to another store.",
+        "doctor": "Find out what of a run is damaged.",
+        "cache": "List or remove cached results.",
+        "gc": "Remove what nothing refers to.",
+    },
+}
+"""The commands by what they are for, each with its line in the list of commands. The modules of the commands are
+imported only when they are used."""
+
+COMMANDS: Final = tuple(name for group in GROUPS.values() for name in group)
 
 
 _MEANT: Final = {"list": "runs", "ls": "runs", "log": "logs", "delete": "gc", "kill": "cancel", "start": "run"}
@@ -82,6 +94,11 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for group, lines in GROUPS.items():
+            with formatter.section(group):
+                formatter.write_dl(list(lines.items()))
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:

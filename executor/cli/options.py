@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -11,13 +10,8 @@ from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import click
 
-from promissory.executor.errors import StoreNotFound
 from promissory.executor.execution.options import Limited, Options, RunOptions, Said, options_of
-from promissory.executor.execution.words import found_store
 from promissory.executor.records.progress import Progress
-from promissory.executor.store.lookup import folder_found
-from promissory.executor.store.mark import require_store
-from promissory.executor.store.store import Store
 from promissory.executor.worker.raw_output import raw_output
 from promissory.planner.plan.policy import memory_bytes
 
@@ -75,15 +69,6 @@ def memory_of(text: str | None) -> int | None:
         return None if text is None else memory_bytes(text)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--memory") from None
-
-
-def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the option `--store URL` to a command."""
-    return click.option(
-        "--store",
-        is_eager=True,  # a run is looked for in it
-        help="Where runs are kept: a path or URL.  [PROMISSORY_STORE, else the nearest .promissory here or above]",
-    )(function)
 
 
 def running_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -162,20 +147,3 @@ def _options(name: str, hint: Any) -> list[Decorator]:
     if float in get_args(wanted):
         return [click.option(flag, type=click.FloatRange(min=said.least, min_open=True), default=None, help=said.help)]
     return [click.option(flag, type=click.IntRange(min=said.least), default=None, help=said.help)]
-
-
-def open_store(url: str | None) -> Store:
-    """The store of a `--store` option, to look at or go on in. Raises `StoreNotFound`."""
-    store = new_store(url)
-    if url is None and not os.environ.get("PROMISSORY_STORE") and folder_found() is None:
-        raise StoreNotFound(
-            "there is no store here: this folder has no .promissory, and none above it has, up to the project's own. "
-            "Name the right one: --store"
-        )
-    require_store(store)
-    return store
-
-
-def new_store(url: str | None) -> Store:
-    """The store of a `--store` option, which may have to be made."""
-    return found_store() if url is None else Store(url)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from promissory.executor.cli.options import open_store, store_option
-from promissory.executor.cli.output import print_result, say
+from promissory.executor.cli.output import say
+from promissory.executor.cli.results import print_result
 from promissory.executor.cli.runs_by_name import run_argument
+from promissory.executor.cli.stores import open_store, store_option
 from promissory.executor.errors import InputError, NoValue
 from promissory.executor.execution.launch import attach
 from promissory.executor.history.history import History

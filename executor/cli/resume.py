@@ -7,10 +7,11 @@ from collections.abc import Callable
 import click
 
 from promissory.executor.cli.loading import find_code
-from promissory.executor.cli.options import Running, open_store, running_options, store_option
+from promissory.executor.cli.options import Running, running_options
 from promissory.executor.cli.output import say
 from promissory.executor.cli.run import carry
 from promissory.executor.cli.runs_by_name import run_argument
+from promissory.executor.cli.stores import open_store, store_option
 from promissory.executor.execution.code_changes import Change
 from promissory.executor.execution.launch import resume_with
 from promissory.executor.execution.run import Run

@@ -9,9 +9,11 @@ from pathlib import Path
 import click
 
 from promissory.executor.cli.loading import choose, load
-from promissory.executor.cli.options import Running, new_store, running_options, store_option
-from promissory.executor.cli.output import print_result, say
+from promissory.executor.cli.options import Running, running_options
+from promissory.executor.cli.output import say
 from promissory.executor.cli.progress import progress_view
+from promissory.executor.cli.results import print_result
+from promissory.executor.cli.stores import new_store, store_option
 from promissory.executor.cli.workflow_options import inputs_from_command_line
 from promissory.executor.errors import RunExists, RunInterrupted
 from promissory.executor.execution.launch import join

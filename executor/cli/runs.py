@@ -6,8 +6,8 @@ import json
 
 import click
 
-from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.output import lasted, moment, print_table, say
+from promissory.executor.cli.stores import open_store, store_option
 from promissory.executor.history.summary import Summary, summaries
 
 STATES = (

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from promissory.executor.cli.options import open_store
+from promissory.executor.cli.stores import open_store
 from promissory.executor.errors import ExecutorError
 from promissory.executor.records.manifest import read_manifest
 from promissory.executor.store.keys import LAST, RUNS, is_run_id, run_key

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from promissory.executor.cli.loading import choose, is_file, load
-from promissory.executor.cli.options import open_store, store_option
+from promissory.executor.cli.stores import open_store, store_option
 from promissory.executor.errors import StoreNotFound
 from promissory.executor.records.manifest import read_manifest
 from promissory.executor.store.keys import plan_key

@@ -10,10 +10,11 @@ from typing import Any, Final
 
 import click
 
-from promissory.executor.cli.options import open_store, store_option
-from promissory.executor.cli.output import counted, json_of, lasted, moment, print_table
+from promissory.executor.cli.output import counted, lasted, moment, print_table
 from promissory.executor.cli.progress import beside, worker_table
+from promissory.executor.cli.results import json_of
 from promissory.executor.cli.runs_by_name import run_argument
+from promissory.executor.cli.stores import open_store, store_option
 from promissory.executor.history.history import History, NodeRow
 from promissory.executor.history.logs import errors_of, told_error
 from promissory.typesys.types import short_name

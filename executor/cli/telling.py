@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import click
 
-from promissory.executor.cli.options import open_store, store_option
 from promissory.executor.cli.output import say
 from promissory.executor.cli.runs_by_name import run_argument
+from promissory.executor.cli.stores import open_store, store_option
 from promissory.executor.execution.run import go_on_command
 from promissory.executor.records.inbox import tell
 from promissory.executor.records.manifest import read_manifest

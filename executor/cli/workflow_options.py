@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from promissory.executor.cli.docstrings import described
 from promissory.planner import Plan
 from promissory.planner.plan.model import Parameter
 from promissory.planner.plan.show import value_text
@@ -61,7 +62,10 @@ def inputs_from_command_line(
     """
     base = _from_json(plan, given) if given is not None else {}
     collected: dict[str, bytes] = {}
-    options: list[click.Parameter] = [_option(parameter, base) for parameter in plan.inputs]
+    text, said = described(documentation)
+    options: list[click.Parameter] = [
+        _option(parameter, base, said.get(parameter.name, "")) for parameter in plan.inputs
+    ]
 
     names_of_inputs = {parameter.name for parameter in plan.inputs}
 
@@ -74,9 +78,7 @@ def inputs_from_command_line(
                 collected[parameter.name] = value
 
     settings = {"help_option_names": ["-h"] if "help" in names_of_inputs else ["-h", "--help"]}
-    command = click.Command(
-        workflow, params=options, callback=callback, help=documentation or None, context_settings=settings
-    )
+    command = click.Command(workflow, params=options, callback=callback, help=text or None, context_settings=settings)
     spelled = [_dashed(argument, names_of_inputs) for argument in arguments]
     try:
         with command.make_context(f"promissory run … {workflow}", spelled) as context:
@@ -122,11 +124,13 @@ def _key(name: str) -> str:
     return f"input_{name}"
 
 
-def _option(parameter: Parameter, base: dict[str, bytes]) -> click.Option:
+def _option(parameter: Parameter, base: dict[str, bytes], said: str) -> click.Option:
     flag = parameter.name.replace("_", "-")
     required = parameter.default is None and parameter.name not in base
     shown = None if parameter.default is None else f"default: {value_text(parameter.default, parameter.type)}"
-    help_text = f"{parameter.type}" + (f"  [{shown}]" if shown else "")
+    if shown is not None and isinstance(parameter.type, EnumType):
+        shown = f"default: {shown.rpartition('.')[2]}"  # as it is typed here
+    help_text = "  ".join(filter(None, [said, f"[{shown}]" if shown else ""]))
     if isinstance(parameter.type, BoolType):
         return click.Option(
             [_key(parameter.name), f"--{flag}/--no-{flag}"], default=None, required=required, help=help_text

@@ -12,6 +12,7 @@ from promissory.executor.execution.loop import Execution
 from promissory.executor.execution.run import Cause, Run, resume_command
 from promissory.executor.history.summary import Ending
 from promissory.executor.records.inbox import Command
+from promissory.executor.scheduler.standing import failed_by_themselves
 from promissory.executor.store.store import Store
 from promissory.executor.worker.streams import echo
 from promissory.planner.plan.plan import Plan
@@ -52,7 +53,8 @@ class OwnRun(Run):
         scheduler, failure = execution.scheduler, None
         if scheduler.failure is not None and ended.state == "FAILED":
             failure = (scheduler.failure.path, scheduler.failure.failure, scheduler.failure.attempt)
-        self._cause = Cause(self._last.segment, failure, scheduler.cancelled)
+        others = max(0, failed_by_themselves(scheduler) - 1)
+        self._cause = Cause(self._last.segment, failure, scheduler.cancelled, others)
         if ended.signal is not None:
             if ended.state == "INTERRUPTED":
                 echo(f"promissory: run {self.id} is {ended.reason}; to go on: {resume_command(self.id, self.store)}\n")

@@ -19,10 +19,11 @@ from promissory.executor.errors import EngineError, InputError, RunExists
 from promissory.executor.execution.asking import asks_on_terminal
 from promissory.executor.execution.code_changes import Current
 from promissory.executor.execution.first_events import resumed_event
+from promissory.executor.execution.found_store import found_store
 from promissory.executor.execution.loop import Execution
 from promissory.executor.execution.options import Options, level_number
 from promissory.executor.execution.own_run import OwnRun
-from promissory.executor.execution.words import Words, found_store
+from promissory.executor.execution.words import Words
 from promissory.executor.journal.reader import Tail
 from promissory.executor.protocol.limits import Limits
 from promissory.executor.records.manifest import Manifest, new_manifest, read_manifest, write_manifest

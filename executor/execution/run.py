@@ -26,6 +26,7 @@ from promissory.executor.protocol.events import value_of
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.records.inbox import tell
 from promissory.executor.records.manifest import read_manifest, read_plan
+from promissory.executor.scheduler.standing import failed_by_themselves
 from promissory.executor.store.lookup import default_store
 from promissory.executor.store.store import Store
 from promissory.planner.body.payload import decoded_payload
@@ -75,11 +76,13 @@ class Cause(NamedTuple):
         segment: the segment that tells of the end.
         failure: path, failure and attempt of the node that failed first.
         cancelled: path and reason of the task that cancelled the run.
+        others: how many other nodes failed.
     """
 
     segment: int
     failure: tuple[str, Failure, int] | None
     cancelled: tuple[str, str] | None
+    others: int = 0
 
 
 class Run:
@@ -193,7 +196,8 @@ class Run:
             history = History(self.store, self.id)
             failure = history.first_failure() if ending.state == "FAILED" else None
             cancelled = history.cancelled_by() if ending.state == "CANCELLED" else None
-            self._cause = Cause(ending.segment, failure, cancelled)
+            others = max(0, failed_by_themselves(history.scheduler) - 1)
+            self._cause = Cause(ending.segment, failure, cancelled, others)
         return self._cause
 
     @property
@@ -217,6 +221,10 @@ class Run:
             return self._timeout_error(stands.reason)
         path, failure, attempt = cause.failure
         said = f"{failure}" if path.partition("#")[0] in failure.message else f"{path} failed: {failure}"
+        if cause.others:
+            count = "another node" if cause.others == 1 else f"{cause.others:,} other nodes"
+            more = f": promissory status --errors {self.id}" if self.store.outlives_the_process else ""
+            said = f"{said}\n  {count} failed, too{more}"
         verb = "with the limit raised" if failure.kind in _LIMITS else "repair it, then"
         way_out = (
             f"\n  run {self.id}; {verb}: {resume_command(self.id, self.store)}"

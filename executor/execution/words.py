@@ -3,7 +3,6 @@ gate that waits, with the command that answers it (rule X5)."""
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Final
 
@@ -13,7 +12,6 @@ from promissory.executor.protocol.events import GATED, RETRIED, Event
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.scheduler.waiting import Waiting
-from promissory.executor.store.lookup import default_store
 from promissory.executor.store.store import Store
 from promissory.executor.worker.streams import echo
 from promissory.typesys.types import BOOL
@@ -25,16 +23,6 @@ _EACH: Final = 20
 _PAUSE: Final = 1.0
 """Retries are told one by one up to a number, and then at most once in so many seconds: a map may have a million."""
 _LONGEST: Final = 200
-_found: Final[set[str]] = set()
-
-
-def found_store() -> Store:
-    """The store of runs for which none is named. One that was found above the working directory is told once."""
-    url = default_store()
-    if not url.startswith(".") and url != os.environ.get("PROMISSORY_STORE") and url not in _found:
-        _found.add(url)
-        echo(f"promissory: the store is {url}\n")
-    return Store(url)
 
 
 class Words:

@@ -16,6 +16,16 @@ from promissory.executor.scheduler.state import State
 _NAMED: Final = 20
 
 
+def failed_by_themselves(state: State) -> int:
+    """The number of nodes that failed by themselves, in frames that failed with them."""
+    return sum(
+        failed.frame == frame.id and failed.node == index
+        for frame in state.frames.values()
+        if frame.failing is not None
+        for index, failed in (frame.failures or {}).items()
+    )
+
+
 def standing(state: State) -> tuple[str, str] | None:
     """The state and the reason in which a run has ended by itself; None if it was stopped from outside.
 

@@ -16,8 +16,6 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Final, Protocol, TextIO, cast
 
-from promissory.planner.body.threads import inherit_context
-
 Through = Callable[[Any], bool]
 """Writes to the program's own stream. Returns False if that can't be done."""
 
@@ -217,6 +215,9 @@ class _StandIns:
                 self._installed = _StandIn(sys.stdout), _StandIn(sys.stderr)
                 self._tapped = _taps(sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
                 sys.stdout, sys.stderr = cast(Any, self._installed)
+        # A command that runs no body writes its messages through this module, and does without the planner.
+        from promissory.planner.body.threads import inherit_context
+
         inherit_context()
 
     def remove(self) -> None:

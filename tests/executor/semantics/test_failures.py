@@ -234,3 +234,22 @@ def test_X6_a_failure_in_memory_is_told_without_a_way_to_resume():
     with pytest.raises(RunFailed) as caught:
         calls(3)
     assert "promissory resume" not in str(caught.value)
+
+
+def test_X6_the_error_says_how_many_others_failed(store):
+    @task
+    def bad(x: int) -> int:
+        raise ValueError(f"no {x}")
+
+    @workflow(failure_policy=FailurePolicy.FAIL_AFTER_EXECUTABLE_NODES_COMPLETE)
+    def flow(several: bool) -> list[int]:
+        return [bad(1), bad(2), bad(3)]
+
+    @workflow
+    def single() -> int:
+        return bad(1)
+
+    failed = run(flow, {"several": True}, store=store)
+    for seen in (failed, attach(failed.id, store=store)):
+        assert f"2 other nodes failed, too: promissory status --errors {failed.id}" in str(seen.error)
+    assert "failed, too" not in str(run(single, store=store).error)
