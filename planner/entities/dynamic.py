@@ -159,6 +159,7 @@ def expand(
     session = Session()
     signature = entity.signature
     trace = Trace(session, entity.name, signature.inputs)
+    trace.in_dynamic = True
     if encoded is not None:
         trace.binder.remember_inputs(values, encoded)
     token = current.set(trace)

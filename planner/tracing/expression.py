@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from promissory.planner.errors import PromiseError, user_line
+from promissory.planner.tracing.refusals import in_a_task
 
-_WAY_OUT = (
-    "decide in a task, or make the function @dynamic and decide on its inputs, which are values there; "
-    "in conditional(…) join conditions with & and |: (a > 1) & (b > 1)"
-)
+
+def _way_out() -> str:
+    return f"{in_a_task()}; in conditional(…) join conditions with & and |: (a > 1) & (b > 1)"
 
 
 class Expression:
@@ -55,7 +55,7 @@ class Expression:
 
     def __bool__(self) -> NoReturn:
         error = PromiseError(
-            f"the condition {self!r} has no truth value before the run", where=user_line(), way_out=_WAY_OUT
+            f"the condition {self!r} has no truth value before the run", where=user_line(), way_out=_way_out()
         )
         self._record_misuse(error)
         raise error
@@ -67,7 +67,7 @@ class Expression:
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise PromiseError(
-            f"the condition {self!r} is not a value that a task can take", where=user_line(), way_out=_WAY_OUT
+            f"the condition {self!r} is not a value that a task can take", where=user_line(), way_out=_way_out()
         )
 
     def __repr__(self) -> str:

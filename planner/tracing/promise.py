@@ -16,7 +16,7 @@ from promissory.planner.errors import CompileError, PromiseAttributeError, Promi
 from promissory.planner.plan.model import ERROR, NODE, Binding
 from promissory.planner.plan.policy import TaskPolicy
 from promissory.planner.tracing.expression import Expression
-from promissory.planner.tracing.refusals import IN_A_TASK, OPERATIONS, no_field, no_item
+from promissory.planner.tracing.refusals import OPERATIONS, in_a_task, no_field, no_item
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.types import DictType, RecordType, TupleType, Type
 from promissory.typesys.value_paths import Step, step_type
@@ -268,15 +268,15 @@ class Promise(Unready, Generic[T]):
     def _record_misuse(self, error: CompileError) -> None:
         self._promissory_trace.fatal.append(error)
 
-    def _misuse(self, message: str, way_out: str = IN_A_TASK) -> PromiseError:
+    def _misuse(self, message: str, way_out: str | None = None) -> PromiseError:
         said = (
             message if message.endswith("before the run") else f"{message}, but the value is not there before the run"
         )
-        error = PromiseError(said, where=user_line(), way_out=way_out)
+        error = PromiseError(said, where=user_line(), way_out=way_out or in_a_task())
         self._record_misuse(error)
         return error
 
-    def _misused(self, message: str, way_out: str = IN_A_TASK) -> NoReturn:
+    def _misused(self, message: str, way_out: str | None = None) -> NoReturn:
         raise self._misuse(message, way_out)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:

@@ -95,6 +95,7 @@ class Trace:
         self.on_failure: int | None = None
         self.runs_on = False
         self.follows_jumps = True
+        self.in_dynamic: bool = False if outer is None else outer.in_dynamic
         self._after: dict[int, set[int]] = {}
         self._overrides = Overrides(self)
         self._unordered = False

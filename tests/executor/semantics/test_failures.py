@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from promissory import dynamic, run, task, workflow
+from promissory import FailurePolicy, attach, dynamic, run, task, workflow
 from promissory.errors import RemoteError, RunFailed
 
 
