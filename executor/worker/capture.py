@@ -21,6 +21,7 @@ from typing import Any, Final, TextIO, cast
 from promissory.executor.store.store import Store
 from promissory.executor.worker.descriptors import occupy_closed
 from promissory.executor.worker.task_log import Log
+from promissory.typesys.ledger import LEDGER
 from promissory.typesys.secret import masked
 
 _PIECE: Final = 1 << 16
@@ -280,6 +281,7 @@ class _StandIns:
     def install(self) -> None:
         with self._lock:
             self._listeners += 1
+            LEDGER.captures += 1
             if self._listeners == 1:
                 self._installed = _StandIn(sys.stdout), _StandIn(sys.stderr)
                 self._tapped = _taps(sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
@@ -290,6 +292,7 @@ class _StandIns:
     def remove(self) -> None:
         with self._lock:
             self._listeners -= 1
+            LEDGER.captures -= 1
             if self._listeners == 0 and self._installed is not None:
                 logging.getLogger().removeHandler(self._handler)
                 for tap in self._tapped:

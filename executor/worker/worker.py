@@ -37,6 +37,7 @@ from promissory.planner.functions.entity import Entity
 from promissory.planner.plan.format import FuturesHeader, futures_to_bytes
 from promissory.planner.plan.model import Callee, Large
 from promissory.planner.plan.plan import Plan
+from promissory.typesys.secret import INSTEAD, revealed_in
 
 _ENDS_A_BATCH: Final = (FAILURE, UNSTARTED)
 _KEPT_FUNCTIONS: Final = 4096
@@ -300,7 +301,14 @@ class Worker:
         for literal in plan.literals:
             if isinstance(literal, Large):
                 self.store.put_object(literal.digest, plan.blobs[literal.digest])
-        return futures_to_bytes(plan, header)
+        data = futures_to_bytes(plan, header)
+        # Literals were looked at when they were recorded. Names and messages, which stand in the shape, are new here.
+        if secret := revealed_in(data):
+            raise Refused(
+                "TaskTypeError",
+                f"{plan.name} made a plan with a name or message that holds the value of Secret({secret!r}): {INSTEAD}",
+            )
+        return data
 
     def _ship_code(self, expansion: Plan) -> None:
         """Put the functions that a plan made here calls where other workers find them."""

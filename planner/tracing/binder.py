@@ -23,6 +23,7 @@ from promissory.typesys.infer import Inference
 from promissory.typesys.names import qualified_name
 from promissory.typesys.records import field_names, is_record, reader
 from promissory.typesys.scalars import said
+from promissory.typesys.secret import INSTEAD, revealed_in
 from promissory.typesys.type_format import type_bytes
 from promissory.typesys.types import (
     ANY,
@@ -72,11 +73,16 @@ def _may_hide_promises(type: Type) -> bool:
     return any(isinstance(inner, AnyType | OpaqueType) for inner in walk(type))
 
 
-def _refuse_marker(data: bytes) -> None:
-    """Raise `ArgumentValueError` if the bytes hold a text that was made of a promise."""
+def refuse_what_no_plan_may_hold(data: bytes) -> None:
+    """Raise `ArgumentValueError` if the bytes of a literal hold a text that was made of a promise, or the value of a
+    secret."""
     if _MARKER_BYTES in data:
         raise ArgumentValueError(
             "a text was made of a promise, whose value is not there before the run", way_out="build the text in a task"
+        )
+    if secret := revealed_in(data):
+        raise ArgumentValueError(
+            f"a value that is stored with the plan holds the value of Secret({secret!r})", way_out=INSTEAD
         )
 
 
@@ -184,7 +190,7 @@ class Binder:
             if holds_promise(value):
                 return self._composite(value, type)
             raise
-        _refuse_marker(data)
+        refuse_what_no_plan_may_hold(data)
         return self._trace.session.literal(data)
 
     def passed_on(self, value: Any) -> tuple[Binding, Type] | None:
@@ -220,7 +226,7 @@ class Binder:
         if isinstance(value, dict) and isinstance(type, DictType | AnyType):
             key_type, value_type = (ANY, ANY) if isinstance(type, AnyType) else (type.key, type.value)
             keys = [_codec(key_type).lower(key) for key in value]
-            _refuse_marker(pack(keys))
+            refuse_what_no_plan_may_hold(pack(keys))
             items = self._items(list(value.values()), [value_type] * len(value), [f"[{key!r}]" for key in value])
             return [DICT, [[key, item] for key, item in zip(keys, items, strict=True)]]
         if is_record(value.__class__) and not isinstance(type, TupleType | VarTupleType):

@@ -38,6 +38,7 @@ from promissory.executor.engines.processes.messages import (
 from promissory.executor.errors import EngineError
 from promissory.executor.protocol.failure import LastWords
 from promissory.typesys.canonical import pack
+from promissory.typesys.ledger import LEDGER
 from promissory.typesys.secret import masked, without_rest
 
 _WORDS: Final = 8192
@@ -108,6 +109,7 @@ class WorkerProcess:
             self._process = self._popen(executable, writing, flag.fileno())
 
     def _popen(self, executable: str, writing: int, flag: int) -> subprocess.Popen[bytes]:
+        ledger = LEDGER.shared()
         command = [
             executable,
             *_interpreter_options(),
@@ -118,13 +120,14 @@ class WorkerProcess:
             str(writing),
             str(flag),
             str(self._descriptors),
+            str(ledger),
         ]
         return subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=self._said,
             stderr=self._said,
-            pass_fds=(self._receiver.fileno(), writing, flag),
+            pass_fds=(self._receiver.fileno(), writing, flag, ledger),
             process_group=0,
             env=_with_our_packages(),
         )
