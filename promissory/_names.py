@@ -90,6 +90,7 @@ ERRORS: Final = {
     "NoProgress": "promissory.executor.errors",
     "NodesExceeded": "promissory.executor.errors",
     "NotInStore": "promissory.executor.errors",
+    "NotTrusted": "promissory.typesys.errors",
     "OpaqueWarning": "promissory.typesys.errors",
     "OrderCycle": "promissory.planner.errors",
     "OutputUnavailable": "promissory.executor.errors",

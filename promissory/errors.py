@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from promissory.planner.errors import WrongCall as WrongCall
     from promissory.typesys.errors import AnnotationError as AnnotationError
     from promissory.typesys.errors import FormatError as FormatError
+    from promissory.typesys.errors import NotTrusted as NotTrusted
     from promissory.typesys.errors import OpaqueWarning as OpaqueWarning
     from promissory.typesys.errors import ParseError as ParseError
     from promissory.typesys.errors import TypeMismatch as TypeMismatch
@@ -119,6 +120,7 @@ __all__ = [
     "NoProgress",
     "NodesExceeded",
     "NotInStore",
+    "NotTrusted",
     "OpaqueWarning",
     "OrderCycle",
     "OutputUnavailable",

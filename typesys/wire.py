@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from promissory.typesys.canonical import pack, unpack
 from promissory.typesys.codec_halves import Lift, build
-from promissory.typesys.errors import FormatError, TypeMismatch
+from promissory.typesys.errors import FormatError, NotTrusted, TypeMismatch
 from promissory.typesys.infer import Inference
 from promissory.typesys.names import NotFound, find
 from promissory.typesys.protocols import check_protocols
@@ -79,7 +79,7 @@ class Codec:
             return tree
         try:
             return self.lift(tree)
-        except (FormatError, NotFound, TypeMismatch):
+        except (FormatError, NotFound, NotTrusted, TypeMismatch):
             raise
         # Classes of the author's are built here, and may raise anything.
         except Exception as error:

@@ -25,6 +25,7 @@ from promissory.executor.protocol.failure import Failure
 from promissory.executor.records.inbox import tell
 from promissory.executor.store.store import Store
 from promissory.planner.plan.plan import Plan
+from promissory.typesys.opaque import pickles_refused
 from promissory.typesys.types import ANY
 from promissory.typesys.wire import Codec, codec_for
 
@@ -94,10 +95,11 @@ class Run:
     ('SUCCEEDED', {'result': 2}, ['main/inc'])
     """
 
-    def __init__(self, run_id: str, store: Store, codecs: Mapping[str, Codec]) -> None:
+    def __init__(self, run_id: str, store: Store, codecs: Mapping[str, Codec], trust: bool = True) -> None:
         self.id = run_id
         self.store = store
         self._codecs = codecs
+        self._trust = trust
         self._last: Ending | None = None
         self._cause: Cause | None = None
 
@@ -190,7 +192,8 @@ class Run:
 
     @property
     def error(self) -> RunFailed | RunCancelled | WorkflowCancelled | RunInterrupted | None:
-        """The error that ended the run; None if none did. Its `__cause__` is the original exception."""
+        """The error that ended the run; None if none did. Its `__cause__` is the original exception; a `RemoteError`
+        with its text, if this process did not submit the run and was not told to trust it."""
         stands = self._stands()
         if stands.state == "INTERRUPTED":
             why = f" ({stands.reason})" if stands.reason else ""
@@ -222,7 +225,7 @@ class Run:
             run_id=self.id,
             remote_traceback=failure.traceback,
         )
-        error.__cause__ = failure.exception()
+        error.__cause__ = failure.exception() if self._trust else failure.stand_in()
         return error
 
     def _timeout_error(self, reason: str) -> RunTimeout:
@@ -233,12 +236,19 @@ class Run:
 
     @property
     def outputs(self) -> dict[str, Any]:
-        """The run's outputs by name, as Python values. Raises the errors of `result`."""
+        """The run's outputs by name, as Python values. Raises the errors of `result`, and `NotTrusted` for a value that
+        is a pickle, if this process did not submit the run and was not told to trust it."""
         self.wait()
         error = self.error
         if error is not None:
             raise error
         found = self.encoded_outputs()
+        if self._trust:
+            return self._decoded(found)
+        with pickles_refused(f"attach({self.id!r}, trust=True), if you trust all who may write to {self.store.url}"):
+            return self._decoded(found)
+
+    def _decoded(self, found: list[bytes | None]) -> dict[str, Any]:
         if len(found) == 1 and not self._codecs and found[0] is not None:
             # The workflow has no outputs of its own: a task gave this one when it ended the run early.
             return {"result": _ANY.decode(found[0])}
