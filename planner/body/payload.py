@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from promissory.typesys.canonical import pack
+from promissory.typesys.depth import TOO_DEEP
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.secret import INSTEAD, revealed_in
 from promissory.typesys.self_describing import holds_opaque
@@ -25,12 +25,13 @@ def encoded_payload(value: Any, what: str) -> bytes:
     revealed; `what` names the value's use in it.
     """
     try:
-        tree = _ANY.lower(value)
+        tree = _ANY.lowered(value)
+        data = _ANY.packed(value, tree)
     except TypeMismatch as mismatch:
-        raise TypeError(f"{what}: {mismatch.at('the value')}. It {_GIVE}") from None
+        way_out = "" if mismatch.problem == TOO_DEEP else f". It {_GIVE}"
+        raise TypeError(f"{what}: {mismatch.at('the value')}{way_out}") from None
     if holds_opaque(tree):
         raise TypeError(f"{what} takes plain data, and {type(value).__name__} {_GIVE}")
-    data = pack(tree)
     if secret := revealed_in(data):
         raise TypeError(f"{what} would be stored, and holds the value of Secret({secret!r}): {INSTEAD}")
     return data

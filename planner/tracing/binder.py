@@ -18,6 +18,7 @@ from promissory.planner.tracing.expression import Expression
 from promissory.planner.tracing.promise import MARKER, Promise
 from promissory.typesys.assignability import why_not
 from promissory.typesys.canonical import pack
+from promissory.typesys.depth import TOO_DEEP, check_depth, too_deep
 from promissory.typesys.errors import AnnotationError, TypeMismatch
 from promissory.typesys.infer import Inference
 from promissory.typesys.names import qualified_name
@@ -39,7 +40,7 @@ from promissory.typesys.types import (
     class_name,
     walk,
 )
-from promissory.typesys.wire import TOO_DEEP, Codec, codec_for
+from promissory.typesys.wire import Codec, codec_for
 
 if TYPE_CHECKING:
     from promissory.planner.tracing.trace import Trace
@@ -124,6 +125,8 @@ class Binder:
         uses = len(self._trace.uses_of_choices)
         try:
             bound = self._bind(value, type, codec or _codec(type))
+            if bound.__class__ is list and not isinstance(value, Promise):
+                check_depth(value)
             for use in self._trace.uses_of_choices[uses:]:
                 use.said, use.where = said, where
             return bound
@@ -145,7 +148,7 @@ class Binder:
                 )
             )
         except TypeMismatch as mismatch:
-            if "written down" in mismatch.problem:
+            if "written down" in mismatch.problem or mismatch.problem == TOO_DEEP:
                 self._trace.problem(
                     ArgumentValueError(f"{said}: {mismatch.at('the value')}", where=where, way_out="pass plain data")
                 )
@@ -154,7 +157,7 @@ class Binder:
                 self._trace.problem(EdgeTypeError(f"{said}{at}: {mismatch.problem}", where=where, way_out=_FIT))
         except RecursionError:
             self._trace.problem(
-                ArgumentValueError(f"{said}: the value {TOO_DEEP}", where=where, way_out="pass plain data")
+                ArgumentValueError(f"{said}: {too_deep(value).at('the value')}", where=where, way_out="pass plain data")
             )
         except CompileError as error:
             error.where = error.where or where
