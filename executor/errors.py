@@ -191,6 +191,11 @@ class UnsupportedStore(StoreError):
     """A URL of a kind of storage that can't be used."""
 
 
+class StoreDamage(StoreError):
+    """What lies under a key can't be the file that was written there: it is a folder, a pipe or a socket, or may not be
+    read."""
+
+
 class NotInStore(StoreError, FileNotFoundError):
     """The store has nothing under this key."""
 

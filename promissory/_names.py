@@ -115,6 +115,7 @@ ERRORS: Final = {
     "SignalError": "promissory.planner.errors",
     "SignalRefused": "promissory.executor.errors",
     "StaticRecursion": "promissory.planner.errors",
+    "StoreDamage": "promissory.executor.errors",
     "StoreError": "promissory.executor.errors",
     "TaskTimeout": "promissory.executor.errors",
     "TaskTypeError": "promissory.executor.errors",

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from promissory.executor.errors import RunStalled as RunStalled
     from promissory.executor.errors import RunTimeout as RunTimeout
     from promissory.executor.errors import SignalRefused as SignalRefused
+    from promissory.executor.errors import StoreDamage as StoreDamage
     from promissory.executor.errors import StoreError as StoreError
     from promissory.executor.errors import TaskTimeout as TaskTimeout
     from promissory.executor.errors import TaskTypeError as TaskTypeError
@@ -145,6 +146,7 @@ __all__ = [
     "SignalError",
     "SignalRefused",
     "StaticRecursion",
+    "StoreDamage",
     "StoreError",
     "TaskTimeout",
     "TaskTypeError",
