@@ -7,9 +7,9 @@ encoder happens to bear, but is counted: a list, tuple, dict, set or record that
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.records import field_names, is_record
@@ -101,7 +101,7 @@ def _inside(value: Any) -> Iterator[tuple[str, Any]]:
             yield f"[{key!r:.40}]", one
         if kind is dict:
             yield from (("{…}", key) for key in value if type(key) is tuple or type(key) is frozenset)
-    elif names := _fields(kind):
+    elif names := _fields(cast(Hashable, kind)):
         for name in names:
             yield f".{name}", getattr(value, name, None)
     elif issubclass(kind, list | tuple):
@@ -112,8 +112,8 @@ def _inside(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 @lru_cache(1024)
-def _fields(kind: type) -> tuple[str, ...]:
-    return field_names(kind) if is_record(kind) else ()
+def _fields(kind: Hashable) -> tuple[str, ...]:
+    return field_names(kind) if isinstance(kind, type) and is_record(kind) else ()
 
 
 def _way_down(value: Any) -> str:
