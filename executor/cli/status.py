@@ -52,7 +52,7 @@ def command(run_id: str, store: str, all_nodes: bool, items: bool, as_json: bool
     click.echo(f"state    {history.state}{f' ({history.end[1]})' if history.end and history.end[1] else ''}")
     click.echo(f"created  {ago(manifest.created)} by {manifest.user} on {manifest.host}, Python {manifest.python}")
     click.echo(
-        f"lasted   {lasted(history.ended_at - manifest.created)}"
+        f"lasted   {lasted(max(0, history.ended_at - manifest.created))}"
         f"{f', resumed {history.resumes - 1} times' if history.resumes > 1 else ''}"
     )
     for name in history.changed_code:
@@ -171,7 +171,7 @@ def _print_json(history: History, rows: list[NodeRow], nodes: list[dict[str, obj
         "state": history.state,
         "reason": history.end[1] if history.end else "",
         "created": manifest.created,
-        "lasted": history.ended_at - manifest.created,
+        "lasted": max(0, history.ended_at - manifest.created),
         "counts": history.counts,
         "failed": [{"path": row.path, "why": row.why} for row in rows if row.state == "FAILED" and row.why],
     }

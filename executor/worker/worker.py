@@ -169,7 +169,7 @@ class Worker:
         number, frame, index, arguments, path, place, depth, attempt, timeout, _ = invocation
         asked = None
         signal: Signal | None = None
-        begun = time.time_ns() // 1000
+        begun, started = time.time_ns() // 1000, time.monotonic_ns()
         self.now = (frame, index, begun)
         self.capture.begin(path)
         try:
@@ -225,7 +225,7 @@ class Worker:
         except BaseException as error:  # any exception of a body is its failure, that of sys.exit() too
             status, payload = FAILURE, Failure.of_exception(error).to_tree()
         signal = None  # its traceback holds this frame and the body's: without a cycle both are freed at once
-        ended = time.time_ns() // 1000
+        lasted = (time.monotonic_ns() - started) // 1000  # the clock of the day may be set back meanwhile
         self.now = None
         log = self.capture.end()
         carried = None if self._carried is None else self._carried.taken()
@@ -235,7 +235,7 @@ class Worker:
             status,
             payload,
             begun - self.created,
-            ended - begun,
+            lasted,
             self.name,
             attempt,
             log,

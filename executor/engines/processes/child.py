@@ -71,6 +71,7 @@ class WorkerProcess:
         self.sent: dict[int, Batch] = {}
         self._number = 0
         self.since = 0
+        self._started = time.monotonic_ns()
         self.deadline: float | None = None
         self.told = 0
         self.opened = False
@@ -162,9 +163,17 @@ class WorkerProcess:
             return False
         self._number = number
         if not self.sent:
-            self.since = time.time_ns() // 1000
+            self._begins()
         self.sent[number] = batch
         return True
+
+    def _begins(self) -> None:
+        """Note that the worker begins a batch."""
+        self.since, self._started = time.time_ns() // 1000, time.monotonic_ns()
+
+    def lasted(self) -> int:
+        """The µs since the worker began its batch, whatever happened to the clock of the day."""
+        return (time.monotonic_ns() - self._started) // 1000
 
     def hear(self) -> list[Any]:
         """The worker's messages so far, without waiting."""
@@ -183,7 +192,7 @@ class WorkerProcess:
         for kind, content in found:
             if kind == OUTCOME:
                 self.answered()
-                self.since = time.time_ns() // 1000
+                self._begins()
                 self.deadline, self.told = None, 0
             elif kind == SAID:
                 self.told = content[1]
