@@ -31,13 +31,14 @@ class _Ledger:
     Attributes:
         descriptor: the shared file; -1 while this process shares no ledger.
         captures: the number of runs in this process that write down the output of bodies.
+        tells: one byte, shared with the other processes, that says whether any value was added.
     """
 
     def __init__(self) -> None:
         self.descriptor = -1
         self.captures = 0
         self._file: tuple[int, int] | None = None
-        self._tells: mmap.mmap | None = None
+        self.tells: mmap.mmap | bytes = b"\0"
         self._position = 0
         self._process = os.getpid()
 
@@ -51,7 +52,7 @@ class _Ledger:
         """Use a file that this process was given."""
         os.set_inheritable(descriptor, False)
         found = os.fstat(descriptor)
-        self._tells = mmap.mmap(descriptor, 1)
+        self.tells = mmap.mmap(descriptor, 1)
         self.descriptor, self._file, self._position = descriptor, (found.st_dev, found.st_ino), 0
 
     def address(self) -> str:
@@ -67,8 +68,8 @@ class _Ledger:
         if self._is_there():
             if os.write(self.descriptor, line) < len(line):
                 raise OSError("the file has no room")
-            assert self._tells is not None
-            self._tells[0] = 1
+            assert isinstance(self.tells, mmap.mmap)
+            self.tells[0] = 1
         elif self.captures and os.getpid() != self._process:
             raise OSError("the file that this process inherited is closed")
         elif path := os.environ.get(ADDRESS):
@@ -78,7 +79,7 @@ class _Ledger:
 
     def news(self) -> list[tuple[str, str]]:
         """List the names and values that were added since this was last asked."""
-        if self._tells is None or not self._tells[0] or not self._is_there():
+        if not self.tells[0] or not self._is_there():
             return []
         size = os.fstat(self.descriptor).st_size
         if size <= self._position:

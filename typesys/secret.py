@@ -202,6 +202,8 @@ def revealed_in(data: bytes) -> str:
 
     Values of fewer than eight characters are words that a program may mean otherwise, and are only masked.
     """
+    if not _hidden and not LEDGER.tells[0]:
+        return ""
     for form in _known():
         if len(form) >= _SHORTEST_REFUSED and form.encode("utf-8", "surrogatepass") in data:
             return _forms[form]
