@@ -107,13 +107,17 @@ def start(
     return launch.begin(target, inputs, store, run_id, options, background=True)
 
 
-def attach(run_id: str, *, store: Store | str | Path | None = None, target: Target | None = None) -> Run:
+def attach(
+    run_id: str, *, store: Store | str | Path | None = None, target: Target | None = None, trust: bool = False
+) -> Run:
     """A run that exists already, in any process: to look at it, wait for it, give it commands, or have its result.
 
     Args:
         run_id: the run.
         store: the run's store, as for `run`.
         target: the workflow, if its own classes shall decode the result; by default they are imported by name.
+        trust: load pickles of the run, which run the code that their writer chose. Without it the cause of an error is
+            a `RemoteError` with the exception's text, and a result that travels as a pickle raises `NotTrusted`.
 
     Raises:
         RunNotFound: the store has no such run.
@@ -128,7 +132,7 @@ def attach(run_id: str, *, store: Store | str | Path | None = None, target: Targ
     """
     from promissory.executor.execution import launch
 
-    return launch.attach(run_id, store, target)
+    return launch.attach(run_id, store, target, trust)
 
 
 def resume(

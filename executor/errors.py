@@ -207,6 +207,11 @@ class NobodyToAsk(ExecutorError):
     """A gate of a plain call waits, and there is no terminal at which somebody could be asked."""
 
 
+class StoreDamage(StoreError):
+    """What lies under a key can't be the file that was written there: it is a folder, a pipe or a socket, or may not be
+    read."""
+
+
 class NotInStore(StoreError, FileNotFoundError):
     """The store has nothing under this key."""
 

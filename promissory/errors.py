@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from promissory.executor.errors import RunStalled as RunStalled
     from promissory.executor.errors import RunTimeout as RunTimeout
     from promissory.executor.errors import SignalRefused as SignalRefused
+    from promissory.executor.errors import StoreDamage as StoreDamage
     from promissory.executor.errors import StoreError as StoreError
     from promissory.executor.errors import StoreNotFound as StoreNotFound
     from promissory.executor.errors import TaskTimeout as TaskTimeout
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
     from promissory.planner.errors import WrongCall as WrongCall
     from promissory.typesys.errors import AnnotationError as AnnotationError
     from promissory.typesys.errors import FormatError as FormatError
+    from promissory.typesys.errors import NotTrusted as NotTrusted
     from promissory.typesys.errors import OpaqueWarning as OpaqueWarning
     from promissory.typesys.errors import ParseError as ParseError
     from promissory.typesys.errors import TypeMismatch as TypeMismatch
@@ -127,6 +129,7 @@ __all__ = [
     "NobodyToAsk",
     "NodesExceeded",
     "NotInStore",
+    "NotTrusted",
     "OpaqueWarning",
     "OrderCycle",
     "OutputUnavailable",
@@ -151,6 +154,7 @@ __all__ = [
     "SignalError",
     "SignalRefused",
     "StaticRecursion",
+    "StoreDamage",
     "StoreError",
     "StoreNotFound",
     "TaskTimeout",

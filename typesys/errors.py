@@ -58,6 +58,11 @@ class ParseError(ValueError):
     """A text or JSON value that does not fit the type wanted of it."""
 
 
+class NotTrusted(Exception):
+    """A value travels as a pickle, and whoever asked for it has not said that the writer is trusted: loading a pickle
+    runs the code that its writer chose."""
+
+
 class OpaqueWarning(UserWarning):
     """A class without a known wire form travels as a pickle. The warning names the parameter."""
 

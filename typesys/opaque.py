@@ -1,7 +1,7 @@
 """Values of classes without a known wire form: a cloudpickle, checked by typeguard against the annotation.
 
-A pickle is loaded only where user code runs anyway (in workers, and in the process that asks for its result). The bytes
-of a pickle are never an identity: they differ by hash seed and line number.
+A pickle is loaded only where user code runs anyway: in workers, and in the process that submitted the run. Elsewhere
+`pickles_refused` holds. The bytes of a pickle are never an identity: they differ by hash seed and line number.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import io
 import pickle
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any, Final
 
-from promissory.typesys.errors import FormatError, TypeMismatch
+from promissory.typesys.errors import FormatError, NotTrusted, TypeMismatch
 from promissory.typesys.exceptions import exception_of, parts_of
 from promissory.typesys.names import find, module_name, names_itself, qualified_name, written_name
 from promissory.typesys.older_names import OLDER_MODULES, OLDER_NAMES
@@ -45,8 +47,24 @@ def lower_opaque(value: Any, name: str | None, lookup: Callable[[str], Any]) -> 
     return data
 
 
+_way_out: ContextVar[str] = ContextVar("promissory_no_pickles", default="")
+
+
+@contextmanager
+def pickles_refused(way_out: str) -> Iterator[None]:
+    """Have no pickle be loaded inside a `with` block: a value that is one raises `NotTrusted`, which tells the way
+    out."""
+    token = _way_out.set(way_out)
+    try:
+        yield
+    finally:
+        _way_out.reset(token)
+
+
 def lift_opaque(tree: Any) -> Any:
-    """Load the value of a pickle."""
+    """Load the value of a pickle. Raises `NotTrusted` where pickles are refused."""
+    if way_out := _way_out.get():
+        raise NotTrusted(f"a value is a pickle, which runs its writer's code when it is loaded: {way_out}")
     if type(tree) is not bytes:
         raise FormatError("an opaque value", "is not a pickle")
     return loads(tree)

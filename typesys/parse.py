@@ -12,7 +12,8 @@ import math
 from typing import Any
 
 from promissory.typesys.canonical import pack
-from promissory.typesys.errors import ParseError
+from promissory.typesys.depth import TOO_DEEP, check_depth
+from promissory.typesys.errors import ParseError, TypeMismatch
 from promissory.typesys.families import registry
 from promissory.typesys.self_describing import (
     DICT,
@@ -109,8 +110,10 @@ def parse_text(text: str, type: Type) -> Any:
             raise ParseError(f"{text!r} is not {type}")
         case AnyType():
             try:
-                value = _loads(text, type)
-            except ParseError:
+                value = json.loads(text)
+            except RecursionError:
+                raise ParseError(f"{_short(text)} {TOO_DEEP}") from None
+            except ValueError:
                 return text
             return parse_json(value, type)
     return parse_json(_loads(text, type), type)
@@ -120,7 +123,7 @@ def _loads(text: str, type: Type) -> Any:
     try:
         return json.loads(text)
     except RecursionError:
-        raise ParseError(f"{_short(text)} is nested too deeply") from None
+        raise ParseError(f"{_short(text)} {TOO_DEEP}") from None
     except ValueError as error:
         raise ParseError(f"{_short(text)} is not {type}: it isn't JSON ({error})") from None
 
@@ -151,11 +154,13 @@ def parse_json(value: Any, type: Type) -> Any:
     [['a', 1.0]]
     """
     try:
+        check_depth(value)
+    except TypeMismatch as mismatch:
+        raise ParseError(mismatch.at("value")) from None
+    try:
         return _json(value, type, "")
     except ParseError as error:
         raise ParseError(str(error).removeprefix(".")) from None
-    except RecursionError:
-        raise ParseError("is nested too deeply") from None
 
 
 def _json(value: Any, type: Type, at: str) -> Any:

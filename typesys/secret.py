@@ -6,7 +6,8 @@ written down (rule T4).
 A value is looked up in this order: resolvers that the program registered; the environment; a file of that name in the
 folder `PROMISSORY_SECRETS` (by default `/run/secrets`, where containers have them).
 
-`masked` knows the values that were revealed in its process, so that logs and error messages show stars instead.
+`masked` knows the values that were revealed in its process and in the processes that share its ledger
+(`promissory.typesys.ledger`), so that logs and error messages show stars instead.
 """
 
 from __future__ import annotations
@@ -18,22 +19,27 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from promissory.typesys.ledger import LEDGER
+
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 _STARS: Final = "***"
 _SHORTEST: Final = 4
 """Values of fewer characters are not masked: they would turn up everywhere."""
+_SHORTEST_REFUSED: Final = 8
+INSTEAD: Final = "pass the Secret itself, and reveal it where its value is used"
 
 Resolver = Callable[[str], str | None]
 _resolvers: list[Resolver] = []
 _revealed: set[str] = set()
+_forms: dict[str, str] = {}
+"""The texts that are not to be written down, with the names of their secrets."""
 _hidden: tuple[str, ...] = ()
-"""The texts that are not to be written down, the longest first. The tuple is replaced, never changed, because other
-threads look through it."""
-_listeners: list[Callable[[str], None]] = []
+"""These texts, the longest first. The tuple is replaced, never changed, because other threads look through it."""
 
 
 class SecretNotFound(LookupError):
-    """No resolver, variable or file of this process has the value of a secret."""
+    """No resolver, variable or file of this process has the value of a secret, or the value can't be kept out of what
+    a run writes down."""
 
 
 class Secret:
@@ -68,10 +74,16 @@ class Secret:
         """Give the value. Raises `SecretNotFound`."""
         value = _found(self.name)
         if value not in _revealed:
+            _hide(self.name, value)
+            try:
+                LEDGER.add(self.name, value)
+            except OSError as problem:
+                raise SecretNotFound(
+                    f"the secret {self.name} can't be revealed in this process, since its value could not be kept out "
+                    f"of the log ({problem}): reveal it before the body forks, or leave the descriptors of the parent "
+                    "open"
+                ) from None
             _revealed.add(value)
-            note_revealed(value)
-            for listener in _listeners:
-                listener(value)
         return value
 
     def __repr__(self) -> str:
@@ -118,29 +130,31 @@ def register_resolver(resolver: Resolver) -> None:
         _resolvers.append(resolver)
 
 
-def note_revealed(value: str) -> None:
+def _hide(name: str, value: str) -> None:
     """Keep a value from being written down by this process from now on: the value as it is, its forms between the
     quotes of Python and JSON, and any longer line of it."""
     global _hidden
     forms = {value, repr(value)[1:-1], json.dumps(value)[1:-1], *value.splitlines()}
-    found = {form for form in forms if len(form) >= _SHORTEST}
-    if found:
-        known = {*_hidden, *found}
-        _hidden = tuple(sorted(known, key=len, reverse=True))
+    _forms.update((form, name) for form in forms if len(form) >= _SHORTEST)
+    # Another thread may add a value between the copy and the assignment. The thread that assigns last has looked again.
+    while len(_hidden) < len(_forms):
+        _hidden = tuple(sorted(_forms.copy(), key=len, reverse=True))
 
 
-def on_reveal(listener: Callable[[str], None]) -> None:
-    """Register a function that is told of each value revealed in this process, the first time."""
-    _listeners.append(listener)
+def _known() -> tuple[str, ...]:
+    """The texts that are not to be written down, those that other processes revealed included."""
+    for name, value in LEDGER.news():
+        _hide(name, value)
+    return _hidden
 
 
 def masked(text: str) -> str:
-    """Replace the values that were revealed in this process by stars.
+    """Replace the values that were revealed by stars.
 
     >>> masked("nothing to hide")
     'nothing to hide'
     """
-    if not _hidden:
+    if not _known():
         return text
     return masked_bytes(text.encode("utf-8", "surrogatepass"), ended=True)[0].decode("utf-8", "surrogatepass")
 
@@ -151,7 +165,7 @@ def masked_bytes(data: bytes, ended: bool = False) -> tuple[bytes, bytes]:
     Also give the end of the bytes that may be the beginning of a value, to be put before the bytes that follow; nothing
     if the bytes have `ended`.
     """
-    hidden = [form.encode("utf-8", "surrogatepass") for form in _hidden]
+    hidden = [form.encode("utf-8", "surrogatepass") for form in _known()]
     if not hidden:
         return data, b""
     covered = sorted((at, at + len(form)) for form in hidden for at in _places(data, form))
@@ -170,7 +184,7 @@ def masked_bytes(data: bytes, ended: bool = False) -> tuple[bytes, bytes]:
 
 def without_rest(data: bytes) -> bytes:
     """Drop the beginning of bytes that may be the rest of a value, where the bytes begin in the middle of a text."""
-    for form in (form.encode("utf-8", "surrogatepass") for form in _hidden):
+    for form in (form.encode("utf-8", "surrogatepass") for form in _known()):
         for length in range(min(len(form) - 1, len(data)), 0, -1):
             if data.startswith(form[-length:]):
                 data = data[length:]
@@ -179,8 +193,21 @@ def without_rest(data: bytes) -> bytes:
 
 
 def holds_secret(data: bytes) -> bool:
-    """Tell whether bytes hold a value that was revealed in this process."""
-    return any(form.encode("utf-8", "surrogatepass") in data for form in _hidden)
+    """Tell whether bytes hold a value that was revealed."""
+    return any(form.encode("utf-8", "surrogatepass") in data for form in _known())
+
+
+def revealed_in(data: bytes) -> str:
+    """Give the name of a secret whose value stands in bytes that are to be stored; an empty text if there is none.
+
+    Values of fewer than eight characters are words that a program may mean otherwise, and are only masked.
+    """
+    if not _hidden and not LEDGER.tells[0]:
+        return ""
+    for form in _known():
+        if len(form) >= _SHORTEST_REFUSED and form.encode("utf-8", "surrogatepass") in data:
+            return _forms[form]
+    return ""
 
 
 def _places(data: bytes, form: bytes) -> Iterator[int]:

@@ -12,18 +12,17 @@ Decoding doesn't check again: the digest is the proof that the bytes are an enco
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from promissory.typesys.canonical import pack, unpack
 from promissory.typesys.codec_halves import Lift, build
-from promissory.typesys.errors import FormatError, TypeMismatch
+from promissory.typesys.depth import DEEPEST, TOO_DEEP, check_depth, is_bottomless, too_deep
+from promissory.typesys.errors import FormatError, NotTrusted, TypeMismatch
 from promissory.typesys.infer import Inference
 from promissory.typesys.names import NotFound, find
 from promissory.typesys.protocols import check_protocols
 from promissory.typesys.scalars import Lower
 from promissory.typesys.types import Type, class_name
-
-TOO_DEEP: Final = "is nested too deeply to be written down (about 500 levels, or it contains itself)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +42,40 @@ class Codec:
     type: Type
     lower: Lower
     lift: Lift | None
+    bottomless: bool = False
 
     def check(self, value: Any) -> None:
         """Raise `TypeMismatch` unless a value is of the type, to its last element."""
+        self.lowered(value)
+        if self.bottomless:
+            check_depth(value)
+
+    def lowered(self, value: Any) -> Any:
+        """Give the wire tree of a value. Raises `TypeMismatch`."""
         try:
-            self.lower(value)
+            return self.lower(value)
         except RecursionError:
-            raise TypeMismatch(TOO_DEEP) from None
+            raise too_deep(value) from None
 
     def encode(self, value: Any) -> bytes:
         """Write a value as canonical bytes.
 
         Raises `TypeMismatch` with the path to the element that is not of the type.
         """
+        return self.packed(value, self.lowered(value))
+
+    def packed(self, value: Any, tree: Any) -> bytes:
+        """Write a value, which was lowered to a tree, as canonical bytes. Raises `TypeMismatch` if it is too deep."""
         try:
-            return pack(self.lower(value))
-        except RecursionError:
-            raise TypeMismatch(TOO_DEEP) from None
+            data = pack(tree)
         except ValueError as error:
             if "recursion limit" in str(error):
-                raise TypeMismatch(TOO_DEEP) from None
+                raise too_deep(value) from None
             raise
+        # Each level takes a byte or more, so a value of a few bytes need not be counted.
+        if self.bottomless and len(data) > DEEPEST:
+            check_depth(value)
+        return data
 
     def decode(self, data: bytes | memoryview) -> Any:
         """Read a value from its bytes. Raises `FormatError`."""
@@ -79,8 +91,10 @@ class Codec:
             return tree
         try:
             return self.lift(tree)
-        except (FormatError, NotFound, TypeMismatch):
+        except (FormatError, NotFound, NotTrusted, TypeMismatch):
             raise
+        except RecursionError:
+            raise FormatError(f"a value of {self.type}", TOO_DEEP) from None
         # Classes of the author's are built here, and may raise anything.
         except Exception as error:
             raise FormatError(f"a value of {self.type}", f"can't be read: {type(error).__name__}: {error}") from error
@@ -116,7 +130,7 @@ def checking(codec: Codec, annotation: Any) -> Codec:
         check_protocols(value, annotation)
         return value
 
-    return Codec(codec.type, checked_lower, checked_lift)
+    return Codec(codec.type, checked_lower, checked_lift, codec.bottomless)
 
 
 def codec_for(type: Type, classes: dict[str, Any] | None = None) -> Codec:
@@ -130,4 +144,4 @@ def codec_for(type: Type, classes: dict[str, Any] | None = None) -> Codec:
         return given[name] if name in given else find(class_name(name))
 
     lower, lift = build(type, lookup, {})
-    return Codec(type, lower, lift)
+    return Codec(type, lower, lift, is_bottomless(type))

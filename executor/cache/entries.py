@@ -13,11 +13,12 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from promissory.executor.crash_points import reached
-from promissory.executor.errors import NotInStore, StoreError
+from promissory.executor.errors import NotInStore, StoreDamage, StoreError
 from promissory.executor.protocol import decoding as fields
 from promissory.executor.protocol.events import tree_of
 from promissory.executor.records.heartbeat import read_beat
@@ -108,7 +109,7 @@ def read_entry(store: Store, key: bytes) -> Entry | None:
     name = cache_entry_key(key)
     try:
         entry = entry_from_bytes(store.get(name), name)
-    except (NotInStore, FormatError):
+    except (NotInStore, StoreDamage, FormatError):
         return None
     if entry.key != key or not all(_is_whole(store, value) for value in values_in(entry)):
         return None
@@ -137,7 +138,9 @@ def write_entry(store: Store, settled: Settled, run_id: str, created: int) -> No
     entry = Entry(settled.fields, settled.value, settled.futures, run_id, settled.path, created)
     name, data = cache_entry_key(entry.key), entry_to_bytes(entry)
     if not store.put_new(name, data, durable=False) and read_entry(store, entry.key) is None:
-        store.put(name, data)
+        # Nothing of ours removes a folder that lies under the key; the outcome is committed, and counts without it.
+        with suppress(StoreDamage):
+            store.put(name, data)
     reached("cache.written")
 
 
@@ -147,7 +150,7 @@ def entries(store: Store) -> Iterator[tuple[str, Entry | None]]:
         for key in filter(is_ours, store.list(folder)):
             try:
                 yield key, entry_from_bytes(store.get(key), key)
-            except FormatError:
+            except (FormatError, StoreDamage):
                 yield key, None
             except NotInStore:
                 continue
@@ -195,7 +198,7 @@ def _last_lease(store: Store, key: bytes) -> tuple[int, dict[str, Any] | None]:
             and isinstance(said.get("run"), str)
             and is_run_id(said["run"])
         )
-    except (NotInStore, ValueError, RecursionError):
+    except (NotInStore, StoreDamage, ValueError, RecursionError):
         said, whole = None, False
     return int(keys[-1].rpartition("/")[2]), said if whole else None
 

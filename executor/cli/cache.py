@@ -9,6 +9,7 @@ import click
 from promissory.executor.cache.entries import entries
 from promissory.executor.cli.output import counted, moment, print_table, say
 from promissory.executor.cli.stores import open_store, store_option
+from promissory.executor.errors import StoreDamage
 from promissory.executor.store.mark import require_mark
 
 
@@ -25,6 +26,8 @@ def _list(store: str | None, task: str | None, as_json: bool) -> None:
     """List cached results; with TASK (a name, or its end), those of that task."""
     rows = []
     for key, entry in entries(open_store(store)):
+        if entry is None:
+            say(f"{key} is damaged, and no run uses it: remove it")
         if entry is not None and (task is None or _is_of(entry.task, task)):
             version = dict(entry.fields)["version"].decode()
             kind = "result" if entry.futures is None else "futures file"
@@ -65,7 +68,11 @@ def _remove(store: str | None, which: str | None, everything: bool) -> None:
             or (entry is not None and _is_of(entry.task, which))
             or (len(which) >= 8 and name.startswith(which))
         ):
-            opened.remove(key)
+            try:
+                opened.remove(key)
+            except StoreDamage as damage:
+                say(str(damage))
+                continue
             removed += 1
     if which is not None and not removed:
         raise click.UsageError(

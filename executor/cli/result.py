@@ -32,7 +32,7 @@ def command(run_id: str, node: str | None, store: str | None, as_json: bool) -> 
             return 1
         print_result([("result", found.type, found.data)], as_json)
         return 0
-    run = attach(run_id, opened, None)
+    run = attach(run_id, opened, None, trust=False)
     if run.state in ("RUNNING", "PAUSED"):
         raise InputError(f"run {run_id} is {run.state}, and has no result yet: promissory status {run_id}")
     if run.error is not None:

@@ -57,7 +57,7 @@ def command(
     click.echo(f"state    {history.state}{f' ({history.end[1]})' if history.end and history.end[1] else ''}")
     click.echo(f"created  {moment(manifest.created)} by {manifest.user} on {manifest.host}, Python {manifest.python}")
     click.echo(
-        f"lasted   {lasted(history.ended_at - manifest.created)}"
+        f"lasted   {lasted(max(0, history.ended_at - manifest.created))}"
         f"{f', resumed {history.resumes - 1} times' if history.resumes > 1 else ''}"
     )
     for name in history.changed_code:
@@ -178,7 +178,7 @@ def _print_json(history: History, rows: list[NodeRow], nodes: list[dict[str, obj
         "state": history.state,
         "reason": history.end[1] if history.end else "",
         "created": moment(manifest.created),
-        "lasted_seconds": (history.ended_at - manifest.created) / 1e6,
+        "lasted_seconds": max(0, history.ended_at - manifest.created) / 1e6,
         "waits": [{"path": gate.path, "name": gate.name, "wants": str(gate.wants)} for gate in history.gates()],
         "counts": history.counts,
         "failed": [{"path": row.path, "why": row.why} for row in rows if row.state == "FAILED" and row.why],

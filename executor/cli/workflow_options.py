@@ -13,6 +13,7 @@ from promissory.planner import Plan
 from promissory.planner.plan.model import Parameter
 from promissory.planner.plan.show import value_text
 from promissory.typesys.canonical import pack
+from promissory.typesys.depth import TOO_DEEP
 from promissory.typesys.errors import ParseError
 from promissory.typesys.parse import parse_json, parse_text
 from promissory.typesys.types import BoolType, EnumType, LiteralType, Type
@@ -146,7 +147,9 @@ def _from_json(plan: Plan, given: str) -> dict[str, bytes]:
         entries = json.loads(text)
     except OSError as error:
         raise click.UsageError(f"--inputs {given}: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise click.UsageError(f"--inputs {TOO_DEEP}") from None
+    except ValueError as error:
         raise click.UsageError(f"--inputs is not JSON: {error}") from None
     if not isinstance(entries, dict):
         raise click.UsageError("--inputs is a JSON object, with an entry an input")

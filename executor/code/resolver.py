@@ -31,6 +31,7 @@ from promissory.planner.functions.entity import Entity
 from promissory.planner.plan.model import BY_VALUE_SIZE, Callee
 from promissory.planner.plan.shape_format import callee_from_bytes
 from promissory.typesys.names import NotFound
+from promissory.typesys.secret import INSTEAD, revealed_in
 
 _KEPT_DEFINITIONS = 4096
 _OTHER_PYTHONS = tuple(f"cpython 3.{minor}" for minor in range(11, 20))
@@ -126,7 +127,7 @@ class Code:
         executor stored are replaced.
 
         Raises `CantTravel` for a function that can't travel, unless no other process needs it (`must` is false): then
-        it stays here.
+        it stays here. Raises it also for a function that captured the value of a secret.
         """
         found: dict[str, bytes] = {}
         for callee, entity in functions:
@@ -137,10 +138,17 @@ class Code:
                 self._shipped.clear()
             if travels_by_value(callee, entity):
                 try:
-                    found[code_key(self._run_id, callee.name, callee.digest, PYTHON)] = dump_entity(entity)
+                    data = dump_entity(entity)
                 except CantTravel:
                     if must:
                         raise
+                else:
+                    if secret := revealed_in(data):
+                        raise CantTravel(
+                            f"{entity.name} would be stored with what it captured, which holds the value of "
+                            f"Secret({secret!r}): {INSTEAD}"
+                        )
+                    found[code_key(self._run_id, callee.name, callee.digest, PYTHON)] = data
             self._shipped.add(key)
         for place, data in found.items():
             if not self._store.put_new(place, data) and replacing:

@@ -57,7 +57,7 @@ def begin(
         if run_id is None or error.segment != 0:
             raise
         # Another process started the run at the same moment, and wrote its first segment first.
-        there = attach(run_id, store=opened, target=target).wait()
+        there = attach(run_id, opened, target, trust=True).wait()
         if ending(opened, run_id) is None:
             raise
         return there
@@ -66,7 +66,7 @@ def begin(
 def join(run_id: str, store: Store, target: Target | None, options: Options, limits: Limited, background: bool) -> Run:
     """The run of a name that exists already: it is waited for if an executor works on it, resumed if it was
     interrupted, and returned as it is if it has ended."""
-    there = attach(run_id, store=store, target=target)
+    there = attach(run_id, store, target, trust=True)
     while ending(store, run_id) is None:
         if is_live(store, run_id) or await_first_beat(store, run_id):
             if background:
@@ -83,12 +83,13 @@ def join(run_id: str, store: Store, target: Target | None, options: Options, lim
     return there
 
 
-def attach(run_id: str, store: Store | str | Path | None, target: Target | None) -> Run:
+def attach(run_id: str, store: Store | str | Path | None, target: Target | None, trust: bool) -> Run:
     """The run of a name. Raises `RunNotFound`."""
     opened = opened_store(store)
     manifest = read_manifest(opened, run_id)
     codecs = codecs_of(target) if target is not None else codecs_of(read_plan(opened, manifest))
-    return Run(run_id, opened, codecs)
+    # Memory of this process holds nothing that another process wrote.
+    return Run(run_id, opened, codecs, trust or not opened.outlives_the_process)
 
 
 def resume(

@@ -9,7 +9,7 @@ from promissory.executor.engines.engine import Batch
 from promissory.executor.protocol.messages import ASSEMBLE, CUT, DECIDE, ITEM, JOIN, JOINT, value_argument
 from promissory.executor.records.checkpoints import newest
 from promissory.executor.scheduler.calls import Call
-from promissory.executor.scheduler.frame import Frame, joined
+from promissory.executor.scheduler.frame import Frame, exact, joined
 from promissory.executor.scheduler.topology import Topology
 from promissory.executor.store.keys import code_key, object_key
 from promissory.executor.store.store import Store
@@ -80,6 +80,8 @@ def batch_of(
             path, place = frame.path_of(index, iteration), list(frame.slot_of(index, iteration))
         else:
             path, place = joined(frame.path, topology.name(index)), [frame.identity, index]
+            if "/…/" in path:
+                path = exact(path, frame.id, index)
         invocations.append(
             [definition, frame.id, index, arguments, path, place, frame.depth + 1, attempt, timeout, loop]
         )

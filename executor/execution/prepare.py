@@ -46,6 +46,7 @@ from promissory.planner.plan.model import Large, Shape, Value
 from promissory.planner.plan.plan import Plan
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.names import import_name, module_name
+from promissory.typesys.secret import INSTEAD, revealed_in
 from promissory.typesys.wire import Codec, codec_for
 
 Target = WorkflowFunction[..., Any] | Workflow | Dynamic[..., Any] | Task[..., Any] | Plan
@@ -260,9 +261,13 @@ def encode_inputs(plan: Plan, target: Target, inputs: Mapping[str, Any]) -> dict
     for parameter, codec in zip(plan.inputs, codecs, strict=True):
         if parameter.name in inputs:
             try:
-                encoded[parameter.name] = codec.encode(inputs[parameter.name])
+                data = codec.encode(inputs[parameter.name])
             except TypeMismatch as mismatch:
                 problems.append(mismatch.at(parameter.name))
+                continue
+            if secret := revealed_in(data):
+                problems.append(f"{parameter.name} is stored, and holds the value of Secret({secret!r}): {INSTEAD}")
+            encoded[parameter.name] = data
         elif parameter.default is not None:
             encoded[parameter.name] = parameter.default
         else:

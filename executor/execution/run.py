@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, NoReturn
 
 from promissory.executor.errors import (
@@ -31,6 +32,7 @@ from promissory.executor.store.lookup import default_store
 from promissory.executor.store.store import Store
 from promissory.planner.body.payload import decoded_payload
 from promissory.planner.plan.plan import Plan
+from promissory.typesys.opaque import pickles_refused
 from promissory.typesys.types import ANY, Type
 from promissory.typesys.wire import Codec, codec_for
 
@@ -105,10 +107,11 @@ class Run:
     ('SUCCEEDED', {'result': 2}, ['main/inc'])
     """
 
-    def __init__(self, run_id: str, store: Store, codecs: Mapping[str, Codec]) -> None:
+    def __init__(self, run_id: str, store: Store, codecs: Mapping[str, Codec], trust: bool = True) -> None:
         self.id = run_id
         self.store = store
         self._codecs = codecs
+        self._trust = trust
         self._last: Ending | None = None
         self._cause: Cause | None = None
 
@@ -202,7 +205,8 @@ class Run:
 
     @property
     def error(self) -> RunFailed | RunCancelled | WorkflowCancelled | RunInterrupted | None:
-        """The error that ended the run; None if none did. Its `__cause__` is the original exception."""
+        """The error that ended the run; None if none did. Its `__cause__` is the original exception; a `RemoteError`
+        with its text, if this process did not submit the run and was not told to trust it."""
         stands = self._stands()
         if stands.state == "INTERRUPTED":
             why = f" ({stands.reason})" if stands.reason else ""
@@ -238,7 +242,7 @@ class Run:
             run_id=self.id,
             remote_traceback=failure.traceback,
         )
-        error.__cause__ = failure.exception()
+        error.__cause__ = failure.exception() if self._trust else failure.stand_in()
         return error
 
     def _timeout_error(self, reason: str) -> RunTimeout:
@@ -249,12 +253,23 @@ class Run:
 
     @property
     def outputs(self) -> dict[str, Any]:
-        """The run's outputs by name, as Python values. Raises the errors of `result`."""
+        """The run's outputs by name, as Python values. Raises the errors of `result`, and `NotTrusted` for a value that
+        is a pickle, if this process did not submit the run and was not told to trust it."""
         self.wait()
         error = self.error
         if error is not None:
             raise error
         found = self.encoded_outputs()
+        with self._without_pickles():
+            return self._decoded_outputs(found)
+
+    def _without_pickles(self) -> AbstractContextManager[None]:
+        """A block in which no pickle is loaded, unless this process may trust the run (rule T2)."""
+        if self._trust:
+            return nullcontext()
+        return pickles_refused(f"attach({self.id!r}, trust=True), if you trust all who may write to {self.store.url}")
+
+    def _decoded_outputs(self, found: list[bytes | None]) -> dict[str, Any]:
         if len(found) == 1 and not self._codecs and found[0] is not None:
             # The workflow has no outputs of its own: a task gave this one when it ended the run early.
             return {"result": _ANY.decode(found[0])}
@@ -355,7 +370,8 @@ class Run:
         )
 
     def _decoded(self, found: Typed) -> Any:
-        return self._codec(found.type).decode(found.data)
+        with self._without_pickles():
+            return self._codec(found.type).decode(found.data)
 
     def _codec(self, type: Type) -> Codec:
         """The codec of a type, whose classes are imported by name."""

@@ -36,8 +36,8 @@ class NodeRow:
         called: the callable that the node calls.
         kind: task, dynamic, plan, map, branch, gate, rescue or merge.
         depth: how many dynamics it is nested in.
-        attempts: how often its body was begun; 0 if its outcome came from the cache. For a loop: in its current
-            iteration.
+        attempts: how often its body was begun, without the times that its worker was lost; 0 if its outcome came from
+            the cache. For a loop: in its current iteration.
         started: µs since the epoch; 0 if it has not started.
         duration: µs of its last attempt's body.
         worker: the worker that ran it.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from promissory.executor.errors import JournalError, NotInStore, RunNotFound
+from promissory.executor.errors import JournalError, NotInStore, RunNotFound, StoreDamage
 from promissory.executor.journal.reader import find_end
 from promissory.executor.journal.segment import Segment, is_torn, segment_from_bytes
 from promissory.executor.protocol.events import ENDED
@@ -99,7 +99,9 @@ def _summarise(store: Store, run_id: str) -> tuple[Summary, Segment | None]:
     if beat is None and segment is None and is_beginning(store, run_id):
         state = "RUNNING"
     done, nodes = (beat.done, beat.nodes) if beat is not None else (0, 0)
-    return Summary(run_id, manifest.workflow, state, manifest.created, last - manifest.created, done, nodes), segment
+    return Summary(
+        run_id, manifest.workflow, state, manifest.created, max(0, last - manifest.created), done, nodes
+    ), segment
 
 
 def summaries(store: Store) -> Iterator[Summary]:
@@ -109,5 +111,5 @@ def summaries(store: Store) -> Iterator[Summary]:
             yield summarise(store, key.rpartition("/")[2])
         except RunNotFound:
             continue
-        except JournalError:
+        except (JournalError, StoreDamage):
             yield Summary(key.rpartition("/")[2], "?", "DAMAGED", 0, 0, 0, 0)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from promissory.executor.clock import SystemClock
-from promissory.executor.errors import JournalError, NotInStore, StoreError
+from promissory.executor.errors import JournalError, NotInStore, StoreDamage, StoreError
 from promissory.executor.history.recovery import recover
 from promissory.executor.journal.reader import keys_named
 from promissory.executor.journal.segment import GENESIS, is_torn, segment_digest, segment_from_bytes
@@ -64,7 +64,7 @@ def examine(store: Store, run_id: str) -> Iterator[Finding]:
     """All findings about a run. Raises `RunNotFound`."""
     try:
         manifest = read_manifest(store, run_id)
-    except JournalError as error:
+    except (JournalError, StoreDamage) as error:
         yield Finding(
             ERROR,
             run_key(run_id, "manifest"),
@@ -111,10 +111,14 @@ def _examine_beginning(store: Store, manifest: Manifest) -> Iterator[Finding]:
     key, way_out = bundle_key(manifest.bundle), "it can be resumed only where its modules can be imported"
     if manifest.bundle and not store.exists(key):
         yield Finding(WARNING, key, "the sources of the run are missing", way_out)
-    elif manifest.bundle and digest("bundle", store.get(key)) != manifest.bundle:
-        yield Finding(
-            WARNING, key, "the sources of the run are damaged: their digest does not match their bytes", way_out
-        )
+    elif manifest.bundle:
+        try:
+            if digest("bundle", store.get(key)) != manifest.bundle:
+                yield Finding(
+                    WARNING, key, "the sources of the run are damaged: their digest does not match their bytes", way_out
+                )
+        except StoreDamage as error:
+            yield Finding(WARNING, key, str(error), way_out)
     for key in store.list(run_key(manifest.run_id, "code")):
         try:
             unsealed(store.get(key), key)
@@ -252,6 +256,8 @@ def _examine_futures(store: Store, run_id: str, events: list[Event]) -> Iterator
                 )
         except NotInStore:
             yield Finding(WARNING, key, "is missing", "nothing: the journal has its bytes, and a resume writes it anew")
+        except StoreDamage as error:
+            yield Finding(WARNING, key, str(error), "remove what lies there: the journal has its bytes")
 
 
 def _examine_checkpoints(store: Store, run_id: str) -> Iterator[Finding]:

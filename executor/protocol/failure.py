@@ -110,6 +110,11 @@ class Failure:
             if issubclass(type(loaded), BaseException):
                 error: BaseException = loaded
                 return error
+        return self.stand_in()
+
+    def stand_in(self) -> BaseException:
+        """An exception with the text of the failure. Loads no pickle, so the class is the exception's own only for
+        errors of this package."""
         return (
             RemoteError(self.type_name, self.message)
             if self.kind in ("exception", "retry")

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from promissory.executor.crash_points import Crashed
-from promissory.executor.errors import NotInStore, StoreError
+from promissory.executor.errors import NotInStore, StoreDamage, StoreError
 from promissory.executor.protocol import decoding as fields
 from promissory.executor.records.progress import Standing
 from promissory.executor.store.keys import run_key
@@ -94,7 +94,7 @@ def read_beat(store: Store, run_id: str) -> Beat | None:
         beat = Beat(**json.loads(store.get(run_key(run_id, "beat")).decode()))
         _check(beat)
         return beat
-    except (NotInStore, ValueError, TypeError, RecursionError):
+    except (NotInStore, StoreDamage, ValueError, TypeError, RecursionError):
         return None
 
 

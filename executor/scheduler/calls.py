@@ -40,9 +40,9 @@ class Tries(NamedTuple):
     """The unsuccessful attempts of a call.
 
     Attributes:
-        begun: all of them.
-        retries: those of them that failed by themselves and were charged to the call's retries.
-        lost: those of them whose worker was lost.
+        begun: those that count, because the body ended by itself or was stopped.
+        retries: those of them that were charged to the call's retries.
+        lost: beside these, those whose worker was lost.
     """
 
     begun: int = 0

@@ -53,7 +53,7 @@ def open_graph(state: State, id: int, frame: Frame, index: int, graph: int, inpu
             frame.literals,
             inputs,
             identity,
-            frame.path_of(index),
+            frame.stem_of(index),
             frame.repeat,
             frame.nesting,
         ),
@@ -80,7 +80,7 @@ def splice(
     child = state.topologies.get(plan.shape, 0)
     inputs = _arguments(frame, index) if child.takes_inputs else ()
     identity = node_identity(header.parent, header.index)
-    path = frame.path_of(index, state.iteration(frame.id, index))
+    path = frame.stem_of(index, state.iteration(frame.id, index))
     depth = frame.depth + (callee.kind == "dynamic")
     parent, slot, in_loop = frame, index, loops
     hands_on = (

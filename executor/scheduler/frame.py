@@ -179,18 +179,18 @@ class Frame:
         self.cells: Counts = topology.cells[:]
         self.values: dict[int, Value] | None = None
 
-    def path_of(self, index: int, iteration: int = 0) -> str:
-        """The path of a node, of one item or iteration of it."""
+    def stem_of(self, index: int, iteration: int = 0) -> str:
+        """The path of a node, of one item or iteration of it, as the paths of the nodes inside begin. It may be
+        shortened, and then several nodes have it."""
         if self.part is not None and index < self.topology.count:
             path = f"{self.path}[{self.part.first + index}]"
         else:
             path = joined(self.path, self.topology.name(index))
         return f"{path}[={iteration}]" if iteration else path
 
-    def exact_path_of(self, index: int, iteration: int = 0) -> str:
-        """The path of a node. A path that is shortened in the middle gets frame and index, to be exact."""
-        path = self.path_of(index)
-        path = f"{path}#{self.id}.{index}" if "/…/" in path else path
+    def path_of(self, index: int, iteration: int = 0) -> str:
+        """The path of a node, of one item or iteration of it, for people and for the command line (rule T5)."""
+        path = exact(self.stem_of(index), self.id, index)
         return f"{path}[={iteration}]" if iteration else path
 
     def identity_of(self, index: int, iteration: int = 0) -> bytes:
@@ -365,6 +365,15 @@ class Frame:
             return self.failing.as_value()
         index: int = binding[1]
         return self.inputs[index]
+
+
+def exact(path: str, frame: int, index: int) -> str:
+    """A path that names one node alone. A path that is shortened in the middle gets frame and index.
+
+    >>> exact("main/a", 0, 1), exact("main/a/b/…/f/g/h", 7, 0)
+    ('main/a', 'main/a/b/…/f/g/h#7.0')
+    """
+    return f"{path}#{frame}.{index}" if "/…/" in path else path
 
 
 def joined(path: str, name: str) -> str:

@@ -84,7 +84,7 @@ def _derived(parent: Frame | None, slot: int) -> tuple[bytes, str]:
     """The identity and path that a frame has if no tail call put the frame in its place."""
     if parent is None:
         return ROOT_IDENTITY, "main"
-    return parent.identity_of(slot), parent.path_of(slot)
+    return parent.identity_of(slot), parent.stem_of(slot)
 
 
 def _frame_tree(frame: Frame, shape: int, repeat: int | None) -> list[Any]:

@@ -273,7 +273,7 @@ class State:
     def failing_step(self, frame: Frame, index: int, failure: Failure, meta: Meta) -> Step:
         """The step that fails a node. The node's retries are reset: a resume has a whole budget, and counts on."""
         key = (frame.id, index)
-        failed = FailedNode(frame.exact_path_of(index, self.iteration(*key)), frame.id, index, failure, meta[3])
+        failed = FailedNode(frame.path_of(index, self.iteration(*key)), frame.id, index, failure, meta[3])
         self.tries.pop(key, None)
         if meta[2]:  # a worker began the call
             self.tries[key] = Tries(meta[3])

@@ -181,18 +181,18 @@ class LocalFiles:
         os.replace(self._write_temporary(folder, data, False), path)
 
     def get(self, key: str) -> bytes:
-        with open(self._path(key), "rb") as file:
+        with open(self._path(key), "rb", opener=_opened) as file:
             return file.read()
 
     def get_range(self, key: str, start: int, end: int) -> bytes:
-        with open(self._path(key), "rb") as file:
+        with open(self._path(key), "rb", opener=_opened) as file:
             file.seek(start)
             end = min(end, os.fstat(file.fileno()).st_size)  # the caller may have read `end` in a damaged file
             return file.read(max(0, end - start))
 
     def append(self, key: str, data: bytes) -> int:
         _, path = self._in_folder(key)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
         try:
             offset = os.lseek(descriptor, 0, os.SEEK_END)
             _write_all(descriptor, data)
@@ -271,7 +271,7 @@ class LocalFiles:
         for key in keys:
             path = self._path(key)
             folder = path.rpartition("/")[0]
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = _opened(path)
             try:
                 os.fsync(descriptor)
             except OSError as error:
@@ -285,6 +285,19 @@ class LocalFiles:
             self._sync_new_folders()
         for folder in folders:
             self._sync_folder(folder)
+
+
+def _opened(path: str, _: int = 0) -> int:
+    """Open a file to be read. A pipe without a writer would keep a reader waiting for ever, and a folder can be synced
+    as if it were the file."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    kind = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(kind):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(kind):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file")
+    raise OSError(errno.ENXIO, "it is a pipe or a device, not a file")
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

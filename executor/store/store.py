@@ -15,13 +15,14 @@ writes the segment (payload before pointer, rule J2).
 
 from __future__ import annotations
 
+import errno
 import random
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, TypeVar
 
-from promissory.executor.errors import NotInStore, StoreError
+from promissory.executor.errors import NotInStore, StoreDamage, StoreError
 from promissory.executor.store.backend import SINGLE, Backend, backend_of, is_passing
 from promissory.executor.store.forms import is_leftover, is_ours
 from promissory.executor.store.in_band import Carried
@@ -35,6 +36,8 @@ Listing = list[str]
 
 PATIENCE: Final = 60.0
 """Seconds for which a verb is tried again after an error that may pass."""
+_NO_FILE: Final = (errno.EISDIR, errno.ENXIO, errno.ELOOP)
+"""The errors of a name that leads to a folder, a pipe, a socket, or a link to itself."""
 _FIRST_DELAY: Final = 0.02
 _LONGEST_DELAY: Final = 5.0
 
@@ -168,6 +171,8 @@ class Store:
         if isinstance(error, FileNotFoundError | NotADirectoryError) and verb in ("read", "sync"):
             return NotInStore(f"{key} is not in the store {self.url}")
         why = error.strerror or str(error) or type(error).__name__
+        if error.errno in _NO_FILE or (error.errno == errno.EACCES and verb == "read"):
+            return StoreDamage(f"{key} in the store {self.url} is damaged, since no file can be had there: {why}")
         return StoreError(f"can't {verb} {key} in the store {self.url}: {why}")
 
     def take_in(self, written: Iterable[tuple[str, bytes]]) -> None:

@@ -99,29 +99,26 @@ class Capture:
 
     def take(self, text: str, through: Through | None) -> None:
         """Take text that the body wrote to a stream; `through` writes to the stream itself."""
+        self._take(text, text, through)
+
+    def take_bytes(self, data: bytes, through: Through | None) -> None:
+        """Take bytes that the body wrote to a stream; `through` takes them as text with lone surrogates."""
+        if data:
+            text = data.decode("utf-8", "backslashreplace")
+            self._take(text, data.decode("utf-8", "surrogateescape") if self.is_plain else text, through)
+
+    def _take(self, kept: str, shown: str, through: Through | None) -> None:
         with self._lock:
-            self._keep(text)
+            self._keep(kept)
             if self.is_plain:
-                if through is not None and text:
-                    self._show(text.encode("utf-8", "surrogatepass"), through)
+                if through is not None and shown:
+                    self._show(shown.encode("utf-8", "surrogatepass"), through)
             elif self._with_paths:
-                self._line.append(text)
-                if "\n" in text:
+                self._line.append(shown)
+                if "\n" in shown:
                     *whole, rest = "".join(self._line).split("\n")
                     self._line = [rest] if rest else []
                     self._repeat(whole)
-
-    def take_bytes(self, data: bytes, through: Through | None) -> None:
-        """Take bytes that the body wrote to a stream."""
-        if not data:
-            return
-        text = data.decode("utf-8", "backslashreplace")
-        if not self.is_plain:
-            self.take(text, None)
-        elif masked(text) == text:
-            self.take(text, None if through is None else lambda _: through(data))
-        else:
-            self.take(text, None if through is None else lambda shown: through(shown.encode()))
 
     def _show(self, data: bytes, through: Through | None) -> None:
         """Show text where the program would. The beginning of a secret is held back until more of the text is known."""

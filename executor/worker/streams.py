@@ -16,6 +16,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Final, Protocol, TextIO, cast
 
+from promissory.typesys.ledger import LEDGER
+
 Through = Callable[[Any], bool]
 """Writes to the program's own stream. Returns False if that can't be done."""
 
@@ -145,7 +147,8 @@ class _Bytes(io.RawIOBase):
         self._listener.take_bytes(bytes(data), self._through)
         return len(data)
 
-    def _through(self, data: Any) -> bool:
+    def _through(self, text: Any) -> bool:
+        data = text.encode("utf-8", "surrogateescape")
         if self._stream is None or not hasattr(self._stream, "buffer"):
             return write_to(self._stream, data.decode("utf-8", "backslashreplace"))
         return write_to(self._stream, "", flush=True) and write_to(self._stream.buffer, data)
@@ -211,6 +214,7 @@ class _StandIns:
     def install(self) -> None:
         with self._lock:
             self._listeners += 1
+            LEDGER.captures += 1
             if self._listeners == 1:
                 self._installed = _StandIn(sys.stdout), _StandIn(sys.stderr)
                 self._tapped = _taps(sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
@@ -223,6 +227,7 @@ class _StandIns:
     def remove(self) -> None:
         with self._lock:
             self._listeners -= 1
+            LEDGER.captures -= 1
             if self._listeners == 0 and self._installed is not None:
                 for tap in self._tapped:
                     tap.remove()

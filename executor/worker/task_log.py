@@ -57,8 +57,9 @@ class Log:
 
     def address(self) -> list[Any] | None:
         """[key, offset, length] of the output since the last call, or None. Raises `StoreError` if it was not kept."""
-        held, self._held = self._held, b""
-        self._append(masked_bytes(held, ended=True)[0])
+        if self._held:
+            held, self._held = self._held, b""
+            self._append(masked_bytes(held, ended=True)[0])
         problem, self._problem = self._problem, None
         offset, length = self._offset, self._length
         self._offset, self._length = -1, 0

@@ -37,6 +37,7 @@ from promissory.planner.functions.entity import Entity
 from promissory.planner.plan.format import FuturesHeader, futures_to_bytes
 from promissory.planner.plan.model import Callee, Large
 from promissory.planner.plan.plan import Plan
+from promissory.typesys.secret import INSTEAD, revealed_in
 
 _ENDS_A_BATCH: Final = (FAILURE, UNSTARTED)
 _KEPT_FUNCTIONS: Final = 4096
@@ -168,7 +169,7 @@ class Worker:
         number, frame, index, arguments, path, place, depth, attempt, timeout, _ = invocation
         asked = None
         signal: Signal | None = None
-        begun = time.time_ns() // 1000
+        begun, started = time.time_ns() // 1000, time.monotonic_ns()
         self.now = (frame, index, begun)
         self.capture.begin(path)
         try:
@@ -224,7 +225,7 @@ class Worker:
         except BaseException as error:  # any exception of a body is its failure, that of sys.exit() too
             status, payload = FAILURE, Failure.of_exception(error).to_tree()
         signal = None  # its traceback holds this frame and the body's: without a cycle both are freed at once
-        ended = time.time_ns() // 1000
+        lasted = (time.monotonic_ns() - started) // 1000  # the clock of the day may be set back meanwhile
         self.now = None
         log = self.capture.end()
         carried = None if self._carried is None else self._carried.taken()
@@ -234,7 +235,7 @@ class Worker:
             status,
             payload,
             begun - self.created,
-            ended - begun,
+            lasted,
             self.name,
             attempt,
             log,
@@ -298,7 +299,14 @@ class Worker:
         for literal in plan.literals:
             if isinstance(literal, Large):
                 self.store.put_object(literal.digest, plan.blobs[literal.digest])
-        return futures_to_bytes(plan, header)
+        data = futures_to_bytes(plan, header)
+        # Literals were looked at when they were recorded. Names and messages, which stand in the shape, are new here.
+        if secret := revealed_in(data):
+            raise Refused(
+                "TaskTypeError",
+                f"{plan.name} made a plan with a name or message that holds the value of Secret({secret!r}): {INSTEAD}",
+            )
+        return data
 
     def _ship_code(self, expansion: Plan) -> None:
         """Put the functions that a plan made here calls where other workers find them."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from promissory.planner.body.payload import decoded_payload, encoded_payload
 from promissory.typesys.canonical import pack, unpack
+from promissory.typesys.secret import INSTEAD, revealed_in
 
 if TYPE_CHECKING:
     from promissory.planner.body.context import Requests
@@ -65,6 +66,8 @@ class Channel:
 def _check_key(key: Any) -> None:
     if not isinstance(key, str):
         raise TypeError(f"a key of the channel is a text, not {key!r}")
+    if secret := revealed_in(key.encode("utf-8", "surrogatepass")):
+        raise TypeError(f"a key of the channel would be stored, and holds the value of Secret({secret!r}): {INSTEAD}")
 
 
 def merged(before: bytes | None, operation: str, key: str, data: bytes) -> bytes:

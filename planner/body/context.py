@@ -95,7 +95,7 @@ class Context:
     Attributes:
         run_id: the name of the run; empty outside a run.
         path: the node's path.
-        attempt: the number of the attempt in this iteration, from 1.
+        attempt: the number of the attempt in this iteration, from 1. A lost worker is no attempt (rule R5).
         loop_index: the number of the iteration, from 0 (rule S1).
         loop_result: the data that the iteration before gave `Loop`; None in the first one.
         depth: the number of dynamics around the node.

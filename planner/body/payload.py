@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from promissory.typesys.canonical import pack
+from promissory.typesys.depth import TOO_DEEP
 from promissory.typesys.errors import TypeMismatch
+from promissory.typesys.secret import INSTEAD, revealed_in
 from promissory.typesys.self_describing import holds_opaque
 from promissory.typesys.types import ANY
 from promissory.typesys.wire import codec_for
@@ -20,15 +21,20 @@ _GIVE: Final = "has no wire form: give a dataclass, or what it is made of"
 def encoded_payload(value: Any, what: str) -> bytes:
     """Encode a value as a self-describing one.
 
-    Raises `TypeError` for a value that can only be pickled; `what` names the value's use in it.
+    Raises `TypeError` for a value that can only be pickled, and for one that holds the value of a secret which was
+    revealed; `what` names the value's use in it.
     """
     try:
-        tree = _ANY.lower(value)
+        tree = _ANY.lowered(value)
+        data = _ANY.packed(value, tree)
     except TypeMismatch as mismatch:
-        raise TypeError(f"{what}: {mismatch.at('the value')}. It {_GIVE}") from None
+        way_out = "" if mismatch.problem == TOO_DEEP else f". It {_GIVE}"
+        raise TypeError(f"{what}: {mismatch.at('the value')}{way_out}") from None
     if holds_opaque(tree):
         raise TypeError(f"{what} takes plain data, and {type(value).__name__} {_GIVE}")
-    return pack(tree)
+    if secret := revealed_in(data):
+        raise TypeError(f"{what} would be stored, and holds the value of Secret({secret!r}): {INSTEAD}")
+    return data
 
 
 def decoded_payload(data: bytes) -> Any:

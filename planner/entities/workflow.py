@@ -27,6 +27,7 @@ from promissory.planner.functions.signature import MISSING, Signature, binder
 from promissory.planner.plan.advice import warn_of_no_effect
 from promissory.planner.plan.failure_policy import FailurePolicy
 from promissory.planner.plan.model import Interface, Parameter
+from promissory.planner.plan.names import NAMES, can_be_a_name
 from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.policy import Policy
 from promissory.planner.tracing.promise import Promise
@@ -213,6 +214,8 @@ class Workflow:
     kind = "workflow"
 
     def __init__(self, name: str) -> None:
+        if not can_be_a_name(name):
+            raise CompileError(f"{name!r} can't be a workflow's name", where=user_line(), way_out=NAMES)
         self.name = name
         self._session = Session()
         self._trace = Trace(self._session, name, ())

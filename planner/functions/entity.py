@@ -18,6 +18,7 @@ from promissory.planner.errors import DecorationError, NestedCallError, PromiseE
 from promissory.planner.functions import source
 from promissory.planner.functions.signature import MISSING, Signature, is_strict, read_signature
 from promissory.planner.plan.model import Callee
+from promissory.planner.plan.names import NAMES, can_be_a_name
 from promissory.planner.plan.policy import DynamicPolicy, Policy, TaskPolicy, policy_of
 from promissory.typesys.canonical import pack
 from promissory.typesys.errors import TypeMismatch
@@ -251,6 +252,13 @@ def _refuse_unusable(function: Any, kind: str) -> None:
 
     if function.__name__ == "<lambda>":
         refuse("it is a lambda, which has no name that a plan could call it by", "write it with def")
+    for name in (function.__name__, function.__qualname__.rpartition(".")[2]):
+        if not can_be_a_name(name):
+            raise DecorationError(
+                f"{name!r} can't be a node's name, and the {kind} has it from its function's __name__ or __qualname__",
+                where=where,
+                way_out=NAMES,
+            )
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         refuse("it is a generator, which has no result until it is iterated", "return a list")
     if "." in function.__qualname__.rpartition("<locals>.")[2]:

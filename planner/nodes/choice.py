@@ -21,6 +21,7 @@ from promissory.planner.tracing.value_types import common_type, type_of
 from promissory.typesys.assignability import why_not
 from promissory.typesys.canonical import pack
 from promissory.typesys.errors import TypeMismatch
+from promissory.typesys.secret import INSTEAD, revealed_in
 from promissory.typesys.types import (
     ANY,
     BOOL,
@@ -272,6 +273,8 @@ class Choice:
                 continue
             if wanted != type:
                 self._same_kind(type, wanted, condition, where)
+            if secret := revealed_in(data):
+                self._problem(f"{condition!r} is stored, and holds the value of Secret({secret!r})", where, INSTEAD)
             return wanted, self.trace.session.literal(data)
         self._problem(
             f"{condition!r} compares {type} with a {value.__class__.__name__}", where, "compare values of one type"

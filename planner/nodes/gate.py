@@ -9,6 +9,7 @@ from promissory.planner.active import current
 from promissory.planner.errors import GateError, PromiseError, user_line
 from promissory.planner.plan.interfaces import gate_interface
 from promissory.planner.plan.model import GATE
+from promissory.planner.plan.names import NAMES, can_be_a_name
 from promissory.planner.plan.policy import seconds
 from promissory.planner.plan.specs import Gate
 from promissory.planner.tracing.promise import MARKER, Promise
@@ -133,8 +134,8 @@ def _name(trace: Trace, name: Any) -> str:
             f"two gates of {trace.name} are called {name!r}, and an answer would not say which it means",
             "give each its own name",
         )
-    if not isinstance(name, str) or not name or "/" in name or "~" in name or MARKER in name:
-        _refuse(trace, f"{name!r} can't be a gate's name", "give a text without / and ~, not made of a promise")
+    if not can_be_a_name(name) or MARKER in name:
+        _refuse(trace, f"{name!r} can't be a gate's name", f"{NAMES}, not made of a promise")
     return str(name)
 
 

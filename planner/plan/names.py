@@ -5,8 +5,39 @@ Only a name that the author gave is stored.
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from promissory.planner.plan.model import CALL, KIND_NAMES, MAP, PLAN, Shape
 from promissory.planner.plan.specs import Gate
+
+_MEANT_OTHERWISE: Final = frozenset("/~#[]=")
+"""The characters by which paths tell nodes, second calls, frames, items and iterations apart."""
+NAMES: Final = "give printable text without / ~ # [ ] and ="
+
+
+def can_be_a_name(name: Any) -> bool:
+    """Tell whether a node or gate may bear a name (rule T5), so that its path names it alone and a terminal shows it as
+    it is.
+
+    >>> [can_be_a_name(name) for name in ("Größe 2", "a/b", "score[3]", "red\\x1b[31m", "\\udcff", " ", 5)]
+    [True, False, False, False, False, False, False]
+    """
+    return (
+        isinstance(name, str)
+        and name.isprintable()
+        and not name.isspace()
+        and name != ""
+        and _MEANT_OTHERWISE.isdisjoint(name)
+    )
+
+
+def name_of_graph(name: str) -> str:
+    """Give the name of a node that stands for a graph. The graph of a map's items, if they are maps too, ends in `[]`.
+
+    >>> name_of_graph("inc[]"), name_of_graph("flow")
+    ('inc', 'flow')
+    """
+    return name.removesuffix("[]")
 
 
 def node_names(shape: Shape, graph: int) -> list[str]:
@@ -24,7 +55,7 @@ def node_names(shape: Shape, graph: int) -> list[str]:
             if kind == CALL or (kind == MAP and columns.calls(index)):
                 called = callee_names[target]
             elif kind in (MAP, PLAN):
-                called = shape.graphs[target].name
+                called = name_of_graph(shape.graphs[target].name)
             else:
                 spec = columns.specs[index]
                 called = spec.name if isinstance(spec, Gate) else KIND_NAMES[kind]

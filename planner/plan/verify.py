@@ -43,7 +43,7 @@ from promissory.planner.plan.model import (
     Shape,
     references,
 )
-from promissory.planner.plan.names import node_names
+from promissory.planner.plan.names import can_be_a_name, name_of_graph, node_names
 from promissory.planner.plan.node_failure import failure_type
 from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.policy import OVERRIDABLE, Policy
@@ -85,6 +85,8 @@ def verify_shape(shape: Shape) -> None:
         raise PlanError("the plan has no graph")
     for callee in shape.callees:
         _unique([p.name for p in callee.interface.parameters], f"parameter of {callee.name}")
+        if not can_be_a_name(callee.short_name):
+            raise PlanError(f"{callee.name!r} can't be a callee's name")
         if len(callee.digest) not in (32, BY_VALUE_SIZE):
             raise PlanError(f"{callee.name} has an identity of {len(callee.digest)} bytes")
     for index in range(len(shape.graphs)):
@@ -129,6 +131,8 @@ class _Checker:
             raise self.error(None, "its columns have different lengths")
         if graph.offsets[0] != 0 or any(a >= b for a, b in pairwise(graph.offsets)):
             raise self.error(None, "its offsets don't rise")
+        if not can_be_a_name(name_of_graph(graph.name)):
+            raise self.error(None, "its name can't be a node's")
         _unique([p.name for p in graph.inputs], f"input of {graph.name}")
         _unique([o.name for o in graph.outputs], f"output of {graph.name}")
         for index in range(count):
@@ -141,7 +145,7 @@ class _Checker:
             wrong = (
                 index >= count
                 or not entries
-                or not isinstance(entries.get("name", ""), str)
+                or not can_be_a_name(entries.get("name", "a name"))
                 or set(settings) - OVERRIDABLE
             )
             calls_only = settings or "sends" in entries
@@ -229,8 +233,10 @@ class _Checker:
                     check_concurrency(spec.concurrency)
                     check_ratio(spec.min_success_ratio)
                 case Gate():
-                    if spec.what not in GATES or (spec.what == "sleep" and spec.result != NONE) or not spec.name:
+                    if spec.what not in GATES or (spec.what == "sleep" and spec.result != NONE):
                         raise ValueError("it is no gate")
+                    if not can_be_a_name(spec.name):
+                        raise ValueError(f"{spec.name!r} can't be a gate's name")
                     if spec.timeout is not None and not (0 < spec.timeout < math.inf):
                         raise ValueError(f"its time-out is {spec.timeout}")
                 case Branch():

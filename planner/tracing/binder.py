@@ -18,11 +18,13 @@ from promissory.planner.tracing.expression import Expression
 from promissory.planner.tracing.promise import MARKER, Promise
 from promissory.typesys.assignability import why_not
 from promissory.typesys.canonical import pack
+from promissory.typesys.depth import TOO_DEEP, check_depth, too_deep
 from promissory.typesys.errors import AnnotationError, TypeMismatch
 from promissory.typesys.infer import Inference
 from promissory.typesys.names import qualified_name
 from promissory.typesys.records import field_names, is_record, reader
 from promissory.typesys.scalars import said
+from promissory.typesys.secret import INSTEAD, revealed_in
 from promissory.typesys.type_format import type_bytes
 from promissory.typesys.types import (
     ANY,
@@ -38,7 +40,7 @@ from promissory.typesys.types import (
     class_name,
     walk,
 )
-from promissory.typesys.wire import TOO_DEEP, Codec, codec_for
+from promissory.typesys.wire import Codec, codec_for
 
 if TYPE_CHECKING:
     from promissory.planner.tracing.trace import Trace
@@ -72,11 +74,16 @@ def _may_hide_promises(type: Type) -> bool:
     return any(isinstance(inner, AnyType | OpaqueType) for inner in walk(type))
 
 
-def _refuse_marker(data: bytes) -> None:
-    """Raise `ArgumentValueError` if the bytes hold a text that was made of a promise."""
+def refuse_what_no_plan_may_hold(data: bytes) -> None:
+    """Raise `ArgumentValueError` if the bytes of a literal hold a text that was made of a promise, or the value of a
+    secret."""
     if _MARKER_BYTES in data:
         raise ArgumentValueError(
             "a text was made of a promise, whose value is not there before the run", way_out="build the text in a task"
+        )
+    if secret := revealed_in(data):
+        raise ArgumentValueError(
+            f"a value that is stored with the plan holds the value of Secret({secret!r})", way_out=INSTEAD
         )
 
 
@@ -118,6 +125,8 @@ class Binder:
         uses = len(self._trace.uses_of_choices)
         try:
             bound = self._bind(value, type, codec or _codec(type))
+            if bound.__class__ is list and not isinstance(value, Promise):
+                check_depth(value)
             for use in self._trace.uses_of_choices[uses:]:
                 use.said, use.where = said, where
             return bound
@@ -139,7 +148,7 @@ class Binder:
                 )
             )
         except TypeMismatch as mismatch:
-            if "written down" in mismatch.problem:
+            if "written down" in mismatch.problem or mismatch.problem == TOO_DEEP:
                 self._trace.problem(
                     ArgumentValueError(f"{said}: {mismatch.at('the value')}", where=where, way_out="pass plain data")
                 )
@@ -148,7 +157,7 @@ class Binder:
                 self._trace.problem(EdgeTypeError(f"{said}{at}: {mismatch.problem}", where=where, way_out=_FIT))
         except RecursionError:
             self._trace.problem(
-                ArgumentValueError(f"{said}: the value {TOO_DEEP}", where=where, way_out="pass plain data")
+                ArgumentValueError(f"{said}: {too_deep(value).at('the value')}", where=where, way_out="pass plain data")
             )
         except CompileError as error:
             error.where = error.where or where
@@ -184,7 +193,7 @@ class Binder:
             if holds_promise(value):
                 return self._composite(value, type)
             raise
-        _refuse_marker(data)
+        refuse_what_no_plan_may_hold(data)
         return self._trace.session.literal(data)
 
     def passed_on(self, value: Any) -> tuple[Binding, Type] | None:
@@ -220,7 +229,7 @@ class Binder:
         if isinstance(value, dict) and isinstance(type, DictType | AnyType):
             key_type, value_type = (ANY, ANY) if isinstance(type, AnyType) else (type.key, type.value)
             keys = [_codec(key_type).lower(key) for key in value]
-            _refuse_marker(pack(keys))
+            refuse_what_no_plan_may_hold(pack(keys))
             items = self._items(list(value.values()), [value_type] * len(value), [f"[{key!r}]" for key in value])
             return [DICT, [[key, item] for key, item in zip(keys, items, strict=True)]]
         if is_record(value.__class__) and not isinstance(type, TupleType | VarTupleType):

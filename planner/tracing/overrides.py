@@ -10,6 +10,7 @@ from promissory.planner.errors import DecorationError, DuplicateName, OverrideEr
 from promissory.planner.functions.entity import Entity, refuse_unknown_inputs
 from promissory.planner.functions.version import with_code_version
 from promissory.planner.plan.model import PLAN
+from promissory.planner.plan.names import NAMES, can_be_a_name
 from promissory.planner.plan.policy import OVERRIDABLE, overridden, policy_of
 from promissory.planner.plan.triggers import check_trigger
 from promissory.planner.tracing.promise import MARKER
@@ -86,8 +87,8 @@ class Overrides:
 
         A name that can't be, or that another node of the graph has, is reported, and the answer is False.
         """
-        if not isinstance(name, str) or not name or "/" in name or "~" in name or MARKER in name:
-            way_out = "give a text without / and ~, and not made of a promise"
+        if not can_be_a_name(name) or MARKER in name:
+            way_out = f"{NAMES}, not made of a promise"
             self._trace.problem(DuplicateName(f"{name!r} can't be a node's name", where=where, way_out=way_out))
             return False
         self._named.pop(self.of(node).get("name", ""), None)

@@ -40,7 +40,7 @@ def test_D3_run_for_ever_stops_at_depth_100_with_the_sentence(shell, flow, bodie
     ended = shell.promissory("run", "--run-id", "a", "flow.py", "forever", "--x", "1")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert (
-        "dynamics are nested 101 deep (main/forever/forever/…/forever/forever/forever), and this run allows 100"
+        "dynamics are nested 101 deep (main/forever/forever/…/forever/forever/forever#100.0), and this run allows 100"
         in ended.stderr
     )
     assert "--max-depth" in ended.stderr

@@ -179,7 +179,7 @@ def test_B2_a_map_of_a_map_is_a_map_over_a_nested_plan():
     def flow(rows: list[list[int]]) -> list[list[int]]:
         return map_task(map_task(inc, concurrency=2), concurrency=3)(x=rows)
 
-    assert lines(flow)[1] == "  inc[] : list[list[int]] = map plan inc[](x=rows[*]) 3 at a time"
+    assert lines(flow)[1] == "  inc : list[list[int]] = map plan inc[](x=rows[*]) 3 at a time"
     assert "  inc : list[int] = map task inc(x=x[*]) 2 at a time" in flow.compile().show()
 
 
@@ -188,7 +188,7 @@ def test_B2_a_map_of_a_map_keeps_what_partial_fixed_for_the_outer_one():
     def flow(rows: list[list[int]], by: list[int]) -> list[list[int]]:
         return map_task(partial(map_task(add), b=by))(a=rows)
 
-    assert lines(flow)[1] == "  add[] : list[list[int]] = map plan add[](a=rows[*], b=by)"
+    assert lines(flow)[1] == "  add : list[list[int]] = map plan add[](a=rows[*], b=by)"
 
 
 def test_B2_a_map_over_a_map_has_two_nodes_and_a_reducer_takes_the_list():

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from promissory import task, workflow
-from promissory.errors import DuplicateName, PromiseError
+from promissory.errors import PromiseError
 
 
 class Pair(NamedTuple):
@@ -75,15 +75,6 @@ def test_P1_with_overrides_names_the_node():
         return use(named)
 
     assert [node.name for node in flow.compile().nodes()] == ["first", "use"]
-
-
-@pytest.mark.parametrize("name", ["", "a/b", "a~2", 3])
-def test_P1_a_name_that_a_path_could_not_hold_is_refused(problem_of, name):
-    @workflow
-    def flow() -> int:
-        return use(1).with_overrides(name=name)
-
-    assert isinstance(problem_of(flow), DuplicateName)
 
 
 @pytest.mark.parametrize("part", [lambda x: x, lambda x: pair().left])

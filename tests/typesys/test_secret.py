@@ -19,6 +19,7 @@ VALUE = "value-not-to-be-told-4711"
 def fresh(monkeypatch, tmp_path):
     """Nothing revealed, nobody asked, no folder of the machine's own."""
     monkeypatch.setattr(promissory.typesys.secret, "_revealed", set())
+    monkeypatch.setattr(promissory.typesys.secret, "_forms", {})
     monkeypatch.setattr(promissory.typesys.secret, "_hidden", ())
     monkeypatch.setattr(promissory.typesys.secret, "_resolvers", [])
     monkeypatch.setenv("PROMISSORY_SECRETS", str(tmp_path / "secrets"))

@@ -38,6 +38,7 @@ from promissory.executor.engines.processes.messages import (
 from promissory.executor.errors import EngineError
 from promissory.executor.protocol.failure import LastWords
 from promissory.typesys.canonical import pack
+from promissory.typesys.ledger import LEDGER
 from promissory.typesys.secret import masked, without_rest
 
 _WORDS: Final = 8192
@@ -70,6 +71,7 @@ class WorkerProcess:
         self.sent: dict[int, Batch] = {}
         self._number = 0
         self.since = 0
+        self._started = time.monotonic_ns()
         self.deadline: float | None = None
         self.told = 0
         self.opened = False
@@ -108,6 +110,7 @@ class WorkerProcess:
             self._process = self._popen(executable, writing, flag.fileno())
 
     def _popen(self, executable: str, writing: int, flag: int) -> subprocess.Popen[bytes]:
+        ledger = LEDGER.shared()
         command = [
             executable,
             *_interpreter_options(),
@@ -118,13 +121,14 @@ class WorkerProcess:
             str(writing),
             str(flag),
             str(self._descriptors),
+            str(ledger),
         ]
         return subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=self._said,
             stderr=self._said,
-            pass_fds=(self._receiver.fileno(), writing, flag),
+            pass_fds=(self._receiver.fileno(), writing, flag, ledger),
             process_group=0,
             env=_with_our_packages(),
         )
@@ -159,9 +163,17 @@ class WorkerProcess:
             return False
         self._number = number
         if not self.sent:
-            self.since = time.time_ns() // 1000
+            self._begins()
         self.sent[number] = batch
         return True
+
+    def _begins(self) -> None:
+        """Note that the worker begins a batch."""
+        self.since, self._started = time.time_ns() // 1000, time.monotonic_ns()
+
+    def lasted(self) -> int:
+        """The µs since the worker began its batch, whatever happened to the clock of the day."""
+        return (time.monotonic_ns() - self._started) // 1000
 
     def hear(self) -> list[Any]:
         """The worker's messages so far, without waiting."""
@@ -180,7 +192,7 @@ class WorkerProcess:
         for kind, content in found:
             if kind == OUTCOME:
                 self.answered()
-                self.since = time.time_ns() // 1000
+                self._begins()
                 self.deadline, self.told = None, 0
             elif kind == SAID:
                 self.told = content[1]

@@ -1,5 +1,5 @@
-"""A worker process: `python -m promissory.executor.engines.processes.main SOCKET PIPE FLAG`, started by
-`promissory.executor.engines.processes.pool`.
+"""A worker process: `python -m promissory.executor.engines.processes.main SOCKET PIPE FLAG DESCRIPTORS LEDGER`, started
+by `promissory.executor.engines.processes.pool`.
 
 A worker process never imports the program that started the run as `__main__`. It serves one run after the other, and
 ends when its executor does. That must be so even while a body holds the interpreter's lock. Where the kernel can
@@ -38,7 +38,6 @@ from promissory.executor.engines.processes.messages import (
     OPEN,
     OPENED,
     OUTCOME,
-    REVEALED,
     RUN,
     SAID,
     STALE,
@@ -64,7 +63,7 @@ from promissory.executor.worker.worker import Worker
 from promissory.planner.body.threads import inherit_context
 from promissory.planner.functions import registry
 from promissory.typesys.canonical import unpack
-from promissory.typesys.secret import on_reveal
+from promissory.typesys.ledger import ADDRESS, LEDGER
 
 _LIFELINE: Final = 0
 
@@ -142,7 +141,7 @@ class Server:
         registry.forget()
         self._path = list(opening.path)
         os.chdir(opening.folder or "/")
-        set_environment(dict(opening.environment))
+        set_environment({**opening.environment, ADDRESS.encode(): LEDGER.address().encode()})
         sys.path[:] = opening.path
         sys.argv[:] = opening.arguments
         self._find_code(opening.script, opening.modules)
@@ -231,10 +230,6 @@ class Server:
             return False
         return True
 
-    def revealed(self, value: str) -> None:
-        """Tell the executor of a secret that a body looked up: the executor writes down a crashed body's output."""
-        self._say(REVEALED, value)
-
     def took(self, outcome: Any) -> bool:
         """Send an outcome. Returns False, and sends nothing, if the outcome can't be trusted: this process has served
         other runs and may have old modules."""
@@ -312,6 +307,8 @@ def main() -> None:
     os.set_inheritable(pipe, False)
     flag = mmap.mmap(int(sys.argv[3]), 1, prot=mmap.PROT_READ)
     os.close(int(sys.argv[3]))
+    LEDGER.adopt(int(sys.argv[5]))
+    LEDGER.captures += 1
     _end_with_executor()
     standard_streams()
     faulthandler.enable(2)
@@ -319,7 +316,6 @@ def main() -> None:
     loading.worker.is_one = True
     sys.modules["__main__"] = ModuleType("__main__")
     server = Server(receiver, pipe, flag)
-    on_reveal(server.revealed)
     server.serve()
 
 

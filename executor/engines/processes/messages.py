@@ -22,7 +22,6 @@ SAID         output of a body        lines with the node's path, and how many by
 STALE        its modules are old     nothing: the call that it was given was not begun, and the worker ends
 LEAVING      it ends after this      nothing
 STOPPED      the run has to stop     name of an exception, its text
-REVEALED     a secret was looked up  its value, which the executor is not to write down either
 KEPT         a checkpoint            key and content, for the store that only the executor reaches
 ============ ======================= =======================================================================
 """
@@ -40,7 +39,7 @@ from typing import Any, Final, NamedTuple
 from promissory.typesys.canonical import pack, unpack
 
 OPEN, RUN, CLOSE = b"O", b"R", b"C"
-OPENED, BEGUN, OUTCOME, SAID, STALE, LEAVING, STOPPED, REVEALED, KEPT = range(9)
+OPENED, BEGUN, OUTCOME, SAID, STALE, LEAVING, STOPPED, KEPT = range(8)
 
 AT_ONCE: Final = 0.00012
 """Seconds for which both sides look for the next message before they sleep, if the last ones came so quickly."""

@@ -30,7 +30,6 @@ from promissory.executor.engines.processes.messages import (
     LEAVING,
     OPENED,
     OUTCOME,
-    REVEALED,
     SAID,
     STALE,
     STOPPED,
@@ -43,7 +42,6 @@ from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.messages import FAILURE, LOST, unstarted
 from promissory.executor.worker.descriptors import occupy_closed
 from promissory.executor.worker.streams import echo
-from promissory.typesys.secret import note_revealed
 
 _MOST_AHEAD: Final = 64
 _STARTED_AGAIN: Final = 3
@@ -321,8 +319,6 @@ class Processes:
             self._outcomes.append(content)
         elif kind == SAID:
             echo(content[0])
-        elif kind == REVEALED:
-            note_revealed(content)
         elif kind == KEPT:
             key, data = content
             self._setup.store.put(key, data)

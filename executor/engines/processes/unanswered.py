@@ -3,7 +3,6 @@ place."""
 
 from __future__ import annotations
 
-import time
 from typing import Any, Final
 
 from promissory.executor.engines.engine import Batch, Setup
@@ -28,15 +27,13 @@ def outcome_for(setup: Setup, worker: WorkerProcess, batch: Batch, status: int, 
         said = said + piece if len(said) + len(piece) <= _REPEATED else without_rest((said + piece)[-_REPEATED:])
     if setup.echo and (rest := said[worker.told :] if log.length <= _REPEATED else said):
         echo(with_path(batch.path, rest.decode("utf-8", "replace").splitlines()))
-    now = time.time_ns() // 1000
-    begun = worker.since
     return [
         frame,
         index,
         status,
         payload,
-        begun - setup.created,
-        now - begun,
+        worker.since - setup.created,
+        worker.lasted(),
         worker.name,
         attempt,
         log.address(),

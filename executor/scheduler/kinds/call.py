@@ -173,7 +173,8 @@ def failed(
 def lost(state: State, frame_id: int, index: int, last_words: LastWords, meta: Meta = NO_META) -> None:
     """A worker ended while it ran this call. The loss says nothing of the call, so the call is sent again.
 
-    The call is sent again alone, and at most twice (rule R5).
+    The call is sent again alone, and at most twice (rule R5). It stays the same attempt: what a body does in its first
+    or last attempt is its own business, and a lost worker is none of it.
     """
     frame = state.take_back(frame_id, index, keep_tries=True)
     if frame is None:
@@ -181,7 +182,7 @@ def lost(state: State, frame_id: int, index: int, last_words: LastWords, meta: M
     key = (frame_id, index)
     begun, retries, lost = state.tries.get(key, Tries())
     if lost < _SENT_AGAIN:
-        state.tries[key] = Tries(begun + 1, retries, lost + 1)
+        state.tries[key] = Tries(begun, retries, lost + 1)
         state.ready.append((frame, index))
         return
     state.tries.pop(key, None)

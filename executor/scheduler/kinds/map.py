@@ -89,7 +89,7 @@ def _open_chunk(state: State, mapping: Mapping, child: int | None = None) -> Non
         frame.literals,
         inputs,
         frame.identity_of(index),
-        frame.path_of(index),
+        frame.stem_of(index),
         frame.repeat,
         frame.nesting,
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from promissory import dynamic, resume, run, start, task, workflow
+from promissory import Context, dynamic, resume, run, start, task, workflow
 from promissory.errors import WorkerLost
 from promissory.executor.engines.processes.pool import Processes
 
@@ -88,7 +88,7 @@ def test_R5_a_body_that_ends_its_worker_begins_three_times_and_fails_as_worker_l
     cause = ended.error.__cause__
     assert (ended.state, type(cause), cause.path, cause.signal) == ("FAILED", WorkerLost, "main/dies", number)
     (row,) = ended.nodes()
-    assert (row.state, row.attempts) == ("FAILED", 3)
+    assert (row.state, row.attempts) == ("FAILED", 1)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,28 @@ def test_R5_the_failure_says_how_the_worker_ended_and_what_may_be_the_reason(sto
     assert f"main/dies: its worker {how}" in str(ended.error)
 
 
-def test_R5_a_body_that_dies_twice_succeeds_at_its_third_attempt(store, tmp_path, diary):
+def test_R5_a_lost_worker_is_no_attempt_of_the_body(store, tmp_path, diary):
+    """With retries as without: the second attempt is the one after the first that failed by itself."""
+
+    @task(retries=2, retry_delay=0)
+    def dies(ctx: Context, x: int) -> int:
+        note(diary, f"attempt {ctx.attempt}")
+        if first_time(tmp_path / "first"):
+            kills_itself()
+        if first_time(tmp_path / "second"):
+            raise ValueError("its own failure")
+        if first_time(tmp_path / "third"):
+            kills_itself()
+        return ctx.attempt
+
+    ended = run(dies, {"x": 1}, store=store, engine="processes")
+    assert ended.result == 2
+    assert noted(diary) == {"attempt 1": 2, "attempt 2": 2}
+    (row,) = ended.nodes()
+    assert (row.state, row.attempts) == ("SUCCEEDED", 2)
+
+
+def test_R5_a_body_that_dies_twice_succeeds_when_it_is_sent_the_third_time(store, tmp_path, diary):
     @task
     def dies(x: int) -> int:
         note(diary, "dies")
@@ -121,7 +142,7 @@ def test_R5_a_body_that_dies_twice_succeeds_at_its_third_attempt(store, tmp_path
     assert ended.result == 2
     assert noted(diary) == {"dies": 3}
     (row,) = ended.nodes()
-    assert (row.state, row.attempts) == ("SUCCEEDED", 3)
+    assert (row.state, row.attempts) == ("SUCCEEDED", 1)
 
 
 def test_R5_a_dynamic_that_dies_is_traced_again(store, tmp_path, diary):
@@ -307,7 +328,7 @@ def test_R5_a_worker_killed_from_outside_costs_only_the_body_that_it_ran(store, 
     held.open()
     assert going.wait(60).result == list(range(300))
     assert noted(diary) == {str(x): 2 if x == 100 else 1 for x in range(300)}
-    assert {row.attempts for row in going.nodes() if row.path == "main/work~101"} == {2}
+    assert {row.attempts for row in going.nodes() if row.path == "main/work~101"} == {1}
 
 
 @pytest.mark.full

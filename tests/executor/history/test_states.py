@@ -1,6 +1,9 @@
 """X8: after a failure every node has the state that tells what became of it."""
 
+import pytest
+
 from promissory import Workflow, dynamic, run, task, workflow
+from promissory.executor.history.history import History
 
 
 @task
@@ -121,3 +124,52 @@ def test_X8_all_nodes_of_a_run_that_ended_well_have_succeeded(store):
     ended = run(two, {"x": 1}, store=store)
     assert set(states(ended).values()) == {"SUCCEEDED"}
     assert repr(ended) == f"<run {ended.id} SUCCEEDED>"
+
+
+@pytest.mark.parametrize("engine", ["inline", "threads", "processes"])
+def test_X5_a_clock_that_is_set_back_spoils_no_duration_and_no_order(project, engine):
+    """The body sets the clock of its process back by a day: with inline and threads that is the executor's, too."""
+    project.write(
+        "clock.py",
+        """
+        import time
+        from promissory import task, workflow
+
+        real = time.time, time.time_ns
+
+        @task
+        def says(x: int) -> int:
+            print("says", x)
+            return x + 1
+
+        @task
+        def sets_back(x: int) -> int:
+            print("before")
+            time.time = lambda: real[0]() - 86_400
+            time.time_ns = lambda: real[1]() - 86_400 * 10**9
+            print("after")
+            return x
+
+        @workflow
+        def flow() -> int:
+            return says(sets_back(says(1)))
+        """,
+    )
+
+    def command(*arguments):
+        process = project.spawn("-m", "promissory", *arguments)
+        output, errors = project.finish(process)
+        assert (process.returncode, "Traceback" in errors) == (0, False), errors
+        return output
+
+    command("run", "--run-id", "r", "--engine", engine, "clock.py", "flow")
+    rows = History(project.store, "r").nodes()
+    assert all(0 <= row.duration < 3_600_000_000 for row in rows)
+    assert command("logs", "r").splitlines() == [
+        "main/says | says 1",
+        "main/sets_back | before",
+        "main/sets_back | after",
+        "main/says~2 | says 2",
+    ]
+    for arguments in (("status", "r", "--nodes"), ("runs",), ("explain", "r", "main/sets_back"), ("doctor", "r")):
+        assert "-86" not in command(*arguments)

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from promissory import Secret, Store, dynamic, resume, run, task, workflow
-from promissory.errors import RunFailed
+from promissory import Loop, Secret, Store, conditional, current_context, dynamic, resume, run, task, workflow
+from promissory.errors import InputError, RunFailed
 from promissory.typesys import secret as secret_module
 
 NAME = "SECRET_OF_THESE_TESTS"
@@ -362,6 +362,278 @@ def test_T4_two_secrets_of_one_beginning_are_both_kept(place, capfd, monkeypatch
 
     run(both, {}, store=place)
     assert_untold(place, capfd, value="and-the-rest-of-it")
+
+
+# --- what other processes of a body reveal ---
+
+
+@task
+def has_a_fork_print(token: Secret) -> int:
+    child = os.fork()
+    if not child:
+        os.write(1, b"the child says " + token.reveal().encode() + b"\n")
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) + 1
+
+
+@task
+def has_a_fork_of_a_fork_print(token: Secret) -> int:
+    """The child in between has ended, and closed what it inherited, as a daemon does."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        if os.fork():
+            os._exit(0)
+        os.write(1, b"the child says " + token.reveal().encode() + b"\n")
+        os.close(writing)
+        os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    os.read(reading, 1)
+    return 1
+
+
+@task
+def has_a_process_of_multiprocessing_print(token: Secret) -> int:
+    import multiprocessing
+
+    child = multiprocessing.get_context("fork").Process(target=lambda: print("the child says", token.reveal()))
+    child.start()
+    child.join()
+    return 1
+
+
+@task
+def has_a_fork_return_it(token: Secret) -> int:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(writing, token.reveal().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    print("the child found", os.read(reading, 100).decode())
+    return 1
+
+
+@task
+def has_a_fork_die_with_it(token: Secret) -> int:
+    """The worker dies before it has looked at what its child said."""
+    child = os.fork()
+    if not child:
+        os.write(2, b"the child says " + token.reveal().encode() + b"\n")
+        os.kill(os.getppid(), 9)
+        os._exit(0)
+    os.waitpid(child, 0)
+    return 1
+
+
+@task
+def has_a_program_print(token: Secret) -> int:
+    code = f"from promissory import Secret; print('the program says', Secret({NAME!r}).reveal())"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    return 1
+
+
+@task
+def has_a_closed_fork_reveal(token: Secret) -> int:
+    child = os.fork()
+    if not child:
+        os.closerange(3, 1000)
+        try:
+            os.write(1, b"the child says " + token.reveal().encode() + b"\n")
+        except LookupError as refusal:
+            os.write(1, str(refusal).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    return 1
+
+
+OF_CHILDREN = [
+    has_a_fork_print,
+    has_a_fork_of_a_fork_print,
+    has_a_process_of_multiprocessing_print,
+    has_a_fork_return_it,
+    has_a_program_print,
+]
+
+
+@pytest.mark.parametrize("body", OF_CHILDREN, ids=lambda body: body.name)
+def test_T4_what_children_of_a_body_reveal_is_kept_and_shown_with_stars(place, capfd, body):
+    done = run(flow_of(body), {"token": Secret(NAME)}, store=place, engine="processes")
+    assert done.result == 1
+    assert "***" in log_of(place, done.id)
+    assert "***" in assert_untold(place, capfd)
+
+
+@pytest.mark.parametrize("engine", ["inline", "threads"])
+def test_T4_a_body_that_says_what_its_child_revealed_says_stars(place, capfd, engine):
+    done = run(flow_of(has_a_fork_return_it), {"token": Secret(NAME)}, store=place, engine=engine)
+    assert done.result == 1
+    assert log_of(place, done.id) == "the child found ***\n"
+    assert_untold(place, capfd)
+
+
+def test_T4_what_a_child_revealed_is_no_last_word_of_its_worker(place, capfd):
+    with pytest.raises(RunFailed, match="its worker") as told:
+        run(flow_of(has_a_fork_die_with_it), {"token": Secret(NAME)}, store=place, engine="processes").result
+    assert "the child says ***" in assert_untold(place, capfd, told_by(told.value))
+
+
+def test_T4_a_child_that_can_tell_nobody_is_refused_the_value(place, capfd):
+    done = run(flow_of(has_a_closed_fork_reveal), {"token": Secret(NAME)}, store=place, engine="processes")
+    assert done.result == 1
+    assert "could not be kept out of the log" in log_of(place, done.id)
+    assert_untold(place, capfd)
+
+
+# --- what a run would keep for its bodies ---
+
+
+@task
+def loops_with_it(token: Secret) -> int:
+    raise Loop({"session": [token.reveal()]})
+
+
+@task
+def iterates_with_it(token: Secret) -> int:
+    current_context().next_iteration(f"Bearer {token.reveal()}")
+    return 1
+
+
+@task
+def sets_it(token: Secret) -> int:
+    current_context().channel().set("session", token.reveal().encode())
+    return 1
+
+
+@task
+def appends_it(token: Secret) -> int:
+    current_context().channel().append("sessions", (1, token.reveal()))
+    return 1
+
+
+@task
+def makes_it_a_key(token: Secret) -> int:
+    current_context().channel().add(token.reveal())
+    return 1
+
+
+@task
+def writes_it_down(token: Secret) -> int:
+    current_context().checkpoint.write({token.reveal(): 1})
+    return 1
+
+
+@task
+def ends_with_it(token: Secret) -> int:
+    current_context().terminate("enough", outputs=token.reveal())
+    return 1
+
+
+@dynamic
+def calls_with_it(token: Secret) -> int:
+    return characters(token.reveal())
+
+
+@dynamic
+def calls_with_it_in_a_record(token: Secret) -> int:
+    return characters_of([{"password": token.reveal()}])
+
+
+@dynamic
+def compares_with_it(token: Secret) -> int:
+    found = spoken("nothing")
+    return conditional("known").if_(found == token.reveal()).then(1).else_().then(2)
+
+
+@task
+def asks_for_a_task_with_it(token: Secret) -> int:
+    current_context().next_task(characters, text=token.reveal())
+    return 1
+
+
+@dynamic
+def names_a_node_after_it(token: Secret) -> int:
+    return characters("1").with_overrides(name=token.reveal())
+
+
+@dynamic
+def fails_an_arm_with_it(token: Secret) -> int:
+    found = characters("1")
+    return conditional("known").if_(found == 1).then(found).else_().fail(f"not {token.reveal()}")
+
+
+@dynamic
+def captures_it(token: Secret) -> int:
+    value = token.reveal()
+
+    @task
+    def uses() -> int:
+        return len(value)
+
+    return uses()
+
+
+@task
+def characters(text: str) -> int:
+    return len(text)
+
+
+@task
+def spoken(text: str) -> str:
+    return text
+
+
+@task
+def characters_of(entries: list[dict[str, str]]) -> int:
+    return len(entries)
+
+
+KEEPING = [
+    loops_with_it,
+    iterates_with_it,
+    sets_it,
+    appends_it,
+    makes_it_a_key,
+    writes_it_down,
+    ends_with_it,
+    calls_with_it,
+    calls_with_it_in_a_record,
+    compares_with_it,
+    asks_for_a_task_with_it,
+    names_a_node_after_it,
+    fails_an_arm_with_it,
+    captures_it,
+]
+
+
+@pytest.mark.parametrize("body", KEEPING, ids=lambda body: body.name)
+def test_T4_what_a_run_would_keep_for_its_bodies_may_not_hold_the_value(engine, place, capfd, body):
+    done = run(flow_of(body), {"token": Secret(NAME)}, store=place, engine=engine)
+    with pytest.raises(RunFailed, match=f"holds the value of Secret\\('{NAME}'\\)") as told:
+        done.result
+    assert "pass the Secret itself" in str(told.value)
+    assert_untold(place, capfd, told_by(told.value))
+
+
+def test_T4_an_input_may_not_hold_a_value_that_the_program_revealed(place):
+    with pytest.raises(InputError, match="text is stored, and holds the value of Secret"):
+        run(characters, {"text": Secret(NAME).reveal()}, store=place)
+
+
+def test_T4_a_short_value_is_a_word_that_may_be_kept(place, monkeypatch):
+    monkeypatch.setenv(NAME, "admin")
+
+    @task
+    def keeps(token: Secret) -> int:
+        token.reveal()
+        current_context().checkpoint.write("admin")
+        print("admin")
+        return 1
+
+    done = run(flow_of(keeps), {"token": Secret(NAME)}, store=place)
+    assert done.result == 1
+    assert log_of(place, done.id) == "***\n"
 
 
 # --- what bodies raise ---
