@@ -13,6 +13,7 @@ from promissory.planner.plan.model import Parameter
 from promissory.planner.plan.show import value_text
 from promissory.typesys.canonical import pack
 from promissory.typesys.errors import ParseError
+from promissory.typesys.names import find
 from promissory.typesys.parse import parse_json, parse_text
 from promissory.typesys.types import BoolType, EnumType, LiteralType, Type
 
@@ -33,7 +34,7 @@ class _TypedText(_BytesParameter):
         if isinstance(value, bytes):
             return value
         try:
-            return pack(parse_text(value, self._type))
+            return pack(parse_text(value, self._type, find))
         except ParseError as error:
             self.fail(str(error), param, ctx)
 
@@ -61,9 +62,11 @@ def inputs_from_command_line(
     """
     base = _from_json(plan, given) if given is not None else {}
     collected: dict[str, bytes] = {}
-    options: list[click.Parameter] = [_option(parameter, base) for parameter in plan.inputs]
-
     names_of_inputs = {parameter.name for parameter in plan.inputs}
+    switches = {parameter.name for parameter in plan.inputs if isinstance(parameter.type, BoolType)}
+    spelled, switched = _set_apart([_dashed(argument, names_of_inputs) for argument in arguments], switches)
+    base.update(switched)
+    options: list[click.Parameter] = [_option(parameter, base, switches, names_of_inputs) for parameter in plan.inputs]
 
     def callback(**values: Any) -> None:
         for parameter in plan.inputs:
@@ -77,7 +80,6 @@ def inputs_from_command_line(
     command = click.Command(
         workflow, params=options, callback=callback, help=documentation or None, context_settings=settings
     )
-    spelled = [_dashed(argument, names_of_inputs) for argument in arguments]
     try:
         with command.make_context(f"promissory run … {workflow}", spelled) as context:
             command.invoke(context)
@@ -118,18 +120,54 @@ def _dashed(argument: str, names: set[str]) -> str:
     return option.replace("_", "-") + equals + value if option.startswith("--") and name in names else argument
 
 
+def _set_apart(arguments: list[str], switches: set[str]) -> tuple[list[str], dict[str, bytes]]:
+    """Take out what is written `--dry-run=false`, which gives a bool its value by name."""
+    rest: list[str] = []
+    values: dict[str, bytes] = {}
+    is_value = False
+    for argument in arguments:
+        option, equals, text = argument.partition("=")
+        name = option.removeprefix("--").replace("-", "_")
+        if equals and not is_value and option.startswith("--") and name in switches:
+            try:
+                values[name] = pack(parse_text(text, BoolType()))
+            except ParseError as error:
+                raise click.UsageError(f"Invalid value for '{option}': {error}") from None
+        else:
+            takes_one = not equals and not {name, name.removeprefix("no_")} & {"help", *switches}
+            is_value = not is_value and option.startswith("--") and takes_one
+            rest.append(argument)
+    return rest, values
+
+
 def _key(name: str) -> str:
     return f"input_{name}"
 
 
-def _option(parameter: Parameter, base: dict[str, bytes]) -> click.Option:
+def _switch(name: str, switches: set[str], names: set[str]) -> str:
+    """The options that turn a bool on and off.
+
+    `--no-cache` turns `cache` off also where there is an input `no_cache`; that one is given by `--no-cache=true`. An
+    input `no_cache` that is no bool keeps its option, and `cache` is turned off by `--cache=false`.
+    """
+    flag = name.replace("_", "-")
+    if name.startswith("no_") and name.removeprefix("no_") in switches:
+        return f"--{flag}=true/--{flag}=false"
+    is_free = f"no_{name}" not in names - switches
+    return f"--{flag}/--no-{flag}" if is_free else f"--{flag}/--{flag}=false"
+
+
+def _option(parameter: Parameter, base: dict[str, bytes], switches: set[str], names: set[str]) -> click.Option:
     flag = parameter.name.replace("_", "-")
     required = parameter.default is None and parameter.name not in base
     shown = None if parameter.default is None else f"default: {value_text(parameter.default, parameter.type)}"
     help_text = f"{parameter.type}" + (f"  [{shown}]" if shown else "")
     if isinstance(parameter.type, BoolType):
         return click.Option(
-            [_key(parameter.name), f"--{flag}/--no-{flag}"], default=None, required=required, help=help_text
+            [_key(parameter.name), _switch(parameter.name, switches, names)],
+            default=None,
+            required=required,
+            help=help_text,
         )
     return click.Option(
         [_key(parameter.name), f"--{flag}"], type=_TypedText(parameter.type), required=required, help=help_text
@@ -153,7 +191,7 @@ def _from_json(plan: Plan, given: str) -> dict[str, bytes]:
     inputs = {}
     for name, value in entries.items():
         try:
-            inputs[name] = pack(parse_json(value, known[name].type))
+            inputs[name] = pack(parse_json(value, known[name].type, find))
         except ParseError as error:
             raise click.UsageError(f"--inputs: {name}: {error}") from None
     return inputs

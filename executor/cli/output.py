@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from promissory.executor.worker.capture import echo
+from promissory.typesys.as_json import to_json
 from promissory.typesys.canonical import unpack
-from promissory.typesys.parse import to_json
 from promissory.typesys.types import ListType, NoneType, RecordType, StrType, Type, VarTupleType
 
 

@@ -22,9 +22,9 @@ from promissory.planner.plan.model import (
 from promissory.planner.plan.names import node_names
 from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.specs import Branch, Condition, Gate, Map, Merge, Rescue, Spec
+from promissory.typesys.as_json import to_json
 from promissory.typesys.canonical import unpack
 from promissory.typesys.errors import FormatError
-from promissory.typesys.parse import to_json
 from promissory.typesys.type_format import type_from_bytes
 from promissory.typesys.types import (
     ANY,
