@@ -17,6 +17,7 @@ from promissory.executor.errors import EngineError, InputError, RunExists
 from promissory.executor.execution.code_changes import Current
 from promissory.executor.execution.first_events import resumed_event
 from promissory.executor.execution.loop import Execution
+from promissory.executor.execution.main_block_state import tell_main_block_state
 from promissory.executor.execution.options import Options
 from promissory.executor.execution.own_run import OwnRun
 from promissory.executor.execution.run import default_store
@@ -84,6 +85,8 @@ def prepare_encoded(
     name = run_name(run_id, plan.name)
     if not options.engine.stops_bodies and not options.soft_timeouts:
         refuse_timeouts(plan.shape, options.engine.name)
+    if options.engine.remote:
+        tell_main_block_state(plan.origin.entities, options.engine.name)
     probe(store)
     mark(store)
     bundle = _keep_code(store, name, plan, source, options.engine)

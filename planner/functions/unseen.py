@@ -23,7 +23,7 @@ def unseen(plan: Plan) -> Iterator[Advice]:
     ... def wf(n: int) -> int:
     ...     return waits(n)
     >>> [one.message for one in unseen(wf.compile())]
-    ['waits: cache_version="code" does not see this: ...:waits uses plan, a sched.scheduler, which counts by its class...']
+    ['waits: cache_version="code" does not see this: ...:waits uses plan, a sched.scheduler, which counts ...']
     """
     for entity in plan.origin.entities:
         if entity.policy.cache and entity.policy.cache_version == "code":
