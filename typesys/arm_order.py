@@ -41,7 +41,7 @@ def arm_order(text: str, union: UnionType) -> list[int]:
     >>> from promissory import type_of
     >>> wanted = type_of(int | str | None)
     >>> [str(wanted.arms[arm]) for arm in arm_order("12", wanted)]
-    ['int', 'str']
+    ['int', 'str', 'None']
     """
     beside_text = any(isinstance(arm, StrType) for arm in union.arms)
     beside_numbers = beside_text or any(isinstance(arm, IntType | FloatType) for arm in union.arms)

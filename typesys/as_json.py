@@ -59,6 +59,8 @@ def to_json(tree: Any, type: Type) -> Any:
             }
         case FlagType(members=members):
             return _flag_text(tree, members)
+        case RecordType(fields=fields) if len(tree) > len(fields):
+            return _any_to_json(tree[-1])
         case RecordType(fields=fields):
             return {f.name: to_json(v, f.type) for v, f in zip(tree, fields, strict=True)}
         case NamedType(name, wire):

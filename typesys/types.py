@@ -25,7 +25,8 @@ LiteralType    values, in canonical order            the scalar itself
 EnumType       name, members (name, scalar or None)  the member's name
 FlagType       name, members (name, int)             the integer of the members that are set
 RecordType     name, definitions                     array, one entry a field in order; a key that a TypedDict may lack
-                                                     is an array of none or one
+                                                     is an array of none or one; of a derived class, the whole value
+                                                     behind the fields, self-describing
 RefType        name of a record, inside definitions  as that record
 NamedType      name, wire                            as `wire`; `promissory.typesys.families` has the meaning
 OpaqueType     name                                  bin: a cloudpickle

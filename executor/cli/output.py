@@ -63,7 +63,7 @@ def _print_records(tree: Any, type: Type) -> None:
         table.add_column()
         table.add_column()
         nested: list[tuple[str, Any, Type]] = []
-        for field, value in zip(type.fields, tree, strict=True):
+        for field, value in zip(type.fields, tree, strict=False):
             if isinstance(field.type, ListType | VarTupleType) and isinstance(field.type.item, RecordType):
                 nested.append((field.name, value, field.type))
             else:
@@ -83,7 +83,7 @@ def _rows(tree: Any, type: Type, title: str | None) -> Any:
     for field in type.item.fields:
         table.add_column(field.name, justify="right" if str(field.type) in ("int", "float") else "left")
     for row in tree:
-        table.add_row(*[_cell(value, field.type) for field, value in zip(type.item.fields, row, strict=True)])
+        table.add_row(*[_cell(value, field.type) for field, value in zip(type.item.fields, row, strict=False)])
     return table
 
 

@@ -234,7 +234,7 @@ def test_a_literal_of_a_flag_is_that_flag_or_refused_with_the_reason():
     ("source", "target", "reason"),
     [
         (Access, Mode, "Access is not Mode"),
-        (Mode, int, "Mode is not int"),
+        (Mode, str, "Mode is not str"),
         (int, Mode, "int is not Mode"),
         (Access | None, Access, "it may be None"),
         (list[Access], list[Mode], "its items: Access is not Mode"),
