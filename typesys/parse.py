@@ -113,7 +113,8 @@ def _text_of_union(text: str, type: UnionType, classes: Classes | None) -> Any:
                 return [arm, parse_text(text, type.arms[arm], known)]
             except ParseError as error:
                 errors[arm] = error
-    reason = _the_reason(errors, [arm for arm, one in enumerate(type.arms) if not isinstance(one, NoneType)])
+    meant = [arm for arm, one in enumerate(type.arms) if not isinstance(one, NoneType)]
+    reason = _the_reason(errors, meant) if text.lstrip()[:1] in ("{", "[") else None
     raise reason or ParseError(f"{text!r} is not {type}")
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from promissory.executor.cli.documents import inputs_of_document
 from promissory.planner import Plan
 from promissory.planner.plan.model import Parameter
 from promissory.planner.plan.show import value_text
@@ -56,11 +55,11 @@ def inputs_from_command_line(
         workflow: the name of the command in its help.
         documentation: the workflow's docstring.
         arguments: the arguments behind the workflow on the command line.
-        given: JSON, or @file, for inputs that are not given as options.
+        given: JSON, YAML, or @file, for inputs that are not given as options.
 
     Raises `click.UsageError`; shows `--help`.
     """
-    base = _from_json(plan, given) if given is not None else {}
+    base = _from_document(plan, given) if given is not None else {}
     collected: dict[str, bytes] = {}
     names_of_inputs = {parameter.name for parameter in plan.inputs}
     switches = {parameter.name for parameter in plan.inputs if isinstance(parameter.type, BoolType)}
@@ -174,16 +173,8 @@ def _option(parameter: Parameter, base: dict[str, bytes], switches: set[str], na
     )
 
 
-def _from_json(plan: Plan, given: str) -> dict[str, bytes]:
-    try:
-        text = Path(given[1:]).read_text() if given.startswith("@") else given
-        entries = json.loads(text)
-    except OSError as error:
-        raise click.UsageError(f"--inputs {given}: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
-        raise click.UsageError(f"--inputs is not JSON: {error}") from None
-    if not isinstance(entries, dict):
-        raise click.UsageError("--inputs is a JSON object, with an entry an input")
+def _from_document(plan: Plan, given: str) -> dict[str, bytes]:
+    entries = inputs_of_document(given)
     known = {parameter.name: parameter for parameter in plan.inputs}
     unknown = [name for name in entries if name not in known]
     if unknown:

@@ -110,7 +110,7 @@ BAD = [
     ("P1DT", timedelta, "value: 'P1DT' is not a timedelta: a duration is seconds, 1h30m, or PT1H30M"),
     ("", timedelta, "value: '' is not a timedelta: a duration is seconds, 1h30m, or PT1H30M"),
     ("nan", timedelta, "value: 'nan' is not a timedelta: a duration is seconds, 1h30m, or PT1H30M"),
-    ("x", int | None, "'x' is not an int"),
+    ("x", int | None, "'x' is not int | None"),
     ('{"x": 1}', dict[str, str] | None, "['x']: expected str, got int"),
     ("x", int | float, "'x' is not int | float"),
     ("[1", list[int], "'[1' is not list[int]: it isn't JSON (Expecting ',' delimiter: line 1 column 3 (char 2))"),
