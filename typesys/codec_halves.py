@@ -302,13 +302,13 @@ def _record(type_: RecordType, lookup: Find, records: Records, exact: bool) -> t
 
     def lower(value: Any) -> Any:
         cls, read, _ = resolve()
-        derived: list[Any] = []
+        derived = None
         if type(value) is not cls:
             if exact or not isinstance(value, cls) or not is_record(type(value)):
                 same = " (another class of that name)" if type(value).__name__ == cls.__name__ else ""
                 raise TypeMismatch(f"expected {type_}, got {said(value)}{same}")
             # The whole value stands behind the fields of the base, so that it comes back as what it is.
-            derived = [_whole(value)]
+            derived = _whole(value)
         lowered = []
         try:
             fields = read(value)
@@ -319,7 +319,7 @@ def _record(type_: RecordType, lookup: Find, records: Records, exact: bool) -> t
                 lowered.append(field_lower(one))
             except TypeMismatch as mismatch:
                 raise mismatch.inside(f".{name}") from None
-        return lowered + derived if derived else lowered
+        return lowered if derived is None else [*lowered, derived]
 
     def lift(tree: Any) -> Any:
         if len(tree) > count and tree.__class__ is list and tree[count].__class__ is list:
