@@ -9,13 +9,16 @@ The rules, beyond equality:
 - Containers go where their items go: every value is a copy, so nobody can write through the wider view.
 - A tuple of fixed length goes where a variadic one of all its items goes; a NamedTuple goes where its plain tuple goes.
 - A literal goes where the class of its values goes; an enum with fewer members goes where the whole enum goes.
-- Records and named types go by name.
+- An `IntEnum` goes where `int` or `float` is wanted, a `StrEnum` where `str` is; an `OrderedDict`, a `Counter` or a
+  TypedDict where a dict of such items is; a `Path` where a `PurePath` is.
+- Records and named types go by name; a record of a derived class goes where its base is wanted, and stays what it is.
 """
 
 from __future__ import annotations
 
 from contextvars import ContextVar
 
+from promissory.typesys.kinship import derives, derives_family, is_dict_too, is_scalar_too
 from promissory.typesys.types import (
     ANY,
     BOOL,
@@ -26,6 +29,7 @@ from promissory.typesys.types import (
     AnyType,
     DictType,
     EnumType,
+    FlagType,
     FloatType,
     FrozenSetType,
     IntType,
@@ -35,6 +39,7 @@ from promissory.typesys.types import (
     OpaqueType,
     RecordType,
     SetType,
+    StrType,
     TupleType,
     Type,
     UnionType,
@@ -109,6 +114,17 @@ def why_not(source: Type, target: Type) -> str | None:
             return f"{lost[0][0]} is not allowed there" if lost else None
         case NamedType(name, given), NamedType(wanted_name, wanted) if name == wanted_name:
             return _inside("its items: ", given, wanted)
+        case RecordType(kind="typeddict", fields=fields), DictType(key, value):
+            inner = [_inside(f"its key {field.name!r}: ", field.type, value) for field in fields]
+            return _inside("its keys: ", STR, key) or next((reason for reason in inner if reason), None)
+        case ((EnumType() | FlagType()), (IntType() | FloatType() | StrType())) if is_scalar_too(source, target):
+            return None
+        case NamedType(_, given), DictType() if is_dict_too(source):
+            return why_not(given, target)
+        case NamedType(_, given), NamedType(_, wanted) if derives_family(source, target):
+            return _inside("its items: ", given, wanted)
+        case RecordType(), RecordType() if derives(source, target):
+            return _fields(source, target)
         case RecordType(), RecordType() if class_name(source.name) == class_name(target.name):
             if source.kind != target.kind:
                 return f"one is a {source.kind}, the other a {target.kind}"
@@ -135,7 +151,9 @@ def _fields(source: RecordType, target: RecordType) -> str | None:
         return None
     token = _compared.set(before | {(source, target)})
     try:
-        for given, wanted in zip(source.fields, target.fields, strict=True):
+        held = {field.name: field for field in source.fields}
+        for wanted in target.fields:
+            given = held[wanted.name]
             if source.kind == "typeddict" and wanted.required and not given.required:
                 return f"its key {given.name!r} may be missing"
             reason = _inside(f"its field {given.name}: ", given.type, wanted.type)

@@ -17,11 +17,12 @@ from promissory.typesys.canonical import pack
 from promissory.typesys.errors import FormatError, TypeMismatch
 from promissory.typesys.families import registry
 from promissory.typesys.opaque import lift_opaque, lower_opaque
-from promissory.typesys.records import builder, reader
+from promissory.typesys.records import builder, is_record, reader
 from promissory.typesys.scalars import Lower, exactly, literal, lower_exact_float, lower_float, lower_int, said, scalar
 from promissory.typesys.self_describing import each, lift_any, lower_any, sorted_once, written
-from promissory.typesys.transcode import fits
+from promissory.typesys.transcode import fits, transcode
 from promissory.typesys.types import (
+    ANY,
     AnyType,
     BoolType,
     BytesType,
@@ -290,6 +291,7 @@ def _record(type_: RecordType, lookup: Find, records: Records, exact: bool) -> t
     names = tuple(name for name, _, _ in halves)
     keep: Lift = lambda tree: tree  # noqa: E731
     lifts = [lift or keep for _, _, lift in halves]
+    count = len(lifts)
     known: list[Any] = []
 
     def resolve() -> tuple[Any, Any, Any]:
@@ -300,9 +302,13 @@ def _record(type_: RecordType, lookup: Find, records: Records, exact: bool) -> t
 
     def lower(value: Any) -> Any:
         cls, read, _ = resolve()
+        derived = None
         if type(value) is not cls:
-            same = " (another class of that name)" if type(value).__name__ == cls.__name__ else ""
-            raise TypeMismatch(f"expected {type_}, got {said(value)}{same}")
+            if exact or not isinstance(value, cls) or not is_record(type(value)):
+                same = " (another class of that name)" if type(value).__name__ == cls.__name__ else ""
+                raise TypeMismatch(f"expected {type_}, got {said(value)}{same}")
+            # The whole value stands behind the fields of the base, so that it comes back as what it is.
+            derived = _whole(value)
         lowered = []
         try:
             fields = read(value)
@@ -313,14 +319,27 @@ def _record(type_: RecordType, lookup: Find, records: Records, exact: bool) -> t
                 lowered.append(field_lower(one))
             except TypeMismatch as mismatch:
                 raise mismatch.inside(f".{name}") from None
-        return lowered
+        return lowered if derived is None else [*lowered, derived]
 
     def lift(tree: Any) -> Any:
+        if len(tree) > count and tree.__class__ is list and tree[count].__class__ is list:
+            value = lift_any(tree[count])
+            if not isinstance(value, resolve()[0]):
+                raise TypeMismatch(f"expected {type_}, got {said(value)}")
+            return value
         build = resolve()[2]
         return build([one(inner) for one, inner in zip(lifts, tree, strict=True)])
 
     pair[:] = lower, lift
     return lower, lift
+
+
+def _whole(value: Any) -> Any:
+    """Lower a record as what it is, self-describing, with each field checked."""
+    from promissory.typesys.wire import codec_of
+
+    codec = codec_of(type(value))
+    return transcode(codec.lower(value), codec.type, ANY)
 
 
 def _typed_dict(type_: RecordType, lookup: Find, records: Records, exact: bool) -> tuple[Lower, Lift]:

@@ -96,6 +96,15 @@ def names_itself(thing: type | FunctionType) -> bool:
         return False
 
 
+def loaded_class(name: str) -> type | None:
+    """The class of a name, if its module is loaded. Imports nothing."""
+    try:
+        thing = _classes_made_in_functions.get(name) or _loaded(name)
+    except (AttributeError, KeyError, TypeError):
+        return None
+    return thing if isinstance(thing, type) else None
+
+
 def _loaded(name: str) -> Any:
     module, _, qualname = name.partition(":")
     thing: Any = sys.modules["__main__" if module == module_name("__main__") else module]

@@ -1,6 +1,7 @@
-"""Text or JSON → the wire tree of a type (command line, HTTP, form fields), and a tree → JSON.
+"""Text or JSON → the wire tree of a type (command line, HTTP, form fields).
 
-No class of the author's is needed, so a server or a command line reads inputs and shows results without imports.
+No class of the author's is needed, so a server reads inputs without imports. Where the classes are at hand, as on the
+command line that loaded the file, a record's fields may be left out that its class has a default for.
 """
 
 from __future__ import annotations
@@ -11,22 +12,13 @@ import json
 import math
 from typing import Any
 
+from promissory.typesys.arm_order import NULLS, arm_order
 from promissory.typesys.canonical import pack
+from promissory.typesys.defaults import Classes, left_out
 from promissory.typesys.depth import TOO_DEEP, check_depth
 from promissory.typesys.errors import ParseError, TypeMismatch
 from promissory.typesys.families import registry
-from promissory.typesys.self_describing import (
-    DICT,
-    ENUM,
-    FROZENSET,
-    LIST,
-    NAMED,
-    OPAQUE,
-    RECORD,
-    SET,
-    TUPLE,
-    sorted_once,
-)
+from promissory.typesys.self_describing import sorted_once
 from promissory.typesys.types import (
     AnyType,
     BoolType,
@@ -56,8 +48,13 @@ from promissory.typesys.wire import codec_for
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
-def parse_text(text: str, type: Type) -> Any:
-    """Read a value that a person typed: text as it is, numbers, `true`/`no`, ISO dates, else JSON.
+def parse_text(text: str, type: Type, classes: Classes | None = None) -> Any:
+    """Read a value that a person typed: text as it is, numbers, `true`/`no`, ISO dates, durations, else JSON.
+
+    Args:
+        text: what was typed.
+        type: the type that is wanted.
+        classes: finds authors' classes by name, for the defaults of fields that were left out. None imports nothing.
 
     Raises `ParseError`, which says what was wanted.
 
@@ -84,7 +81,7 @@ def parse_text(text: str, type: Type) -> Any:
             if text.lower() in _TRUE + _FALSE:
                 return text.lower() in _TRUE
             raise ParseError(f"{text!r} is not a bool (true, false, yes, no, on, off, 1, 0)")
-        case NoneType() if text in ("", "null", "none", "None"):
+        case NoneType() if text in ("", *NULLS):
             return None
         case BytesType():
             try:
@@ -92,22 +89,14 @@ def parse_text(text: str, type: Type) -> Any:
             except UnicodeEncodeError:
                 raise ParseError(f"{text!r} has no UTF-8 form") from None
         case EnumType() | FlagType() | NamedType():
-            return parse_json(_json_or_text(text, type), type)
+            return parse_json(_json_or_text(text, type), type, classes)
         case LiteralType(values):
             for value in values:
                 if str(value) == text or (isinstance(value, bool) and str(value).lower() == text.lower()):
                     return value
             raise ParseError(f"{text!r} is not one of {', '.join(map(str, values))}")
-        case UnionType(arms):
-            ordered = sorted(
-                range(len(arms)), key=lambda arm: (isinstance(arms[arm], StrType), isinstance(arms[arm], BoolType))
-            )
-            for arm in ordered:
-                try:
-                    return [arm, parse_text(text, arms[arm])]
-                except ParseError:
-                    continue
-            raise ParseError(f"{text!r} is not {type}")
+        case UnionType():
+            return _text_of_union(text, type, classes)
         case AnyType():
             try:
                 value = json.loads(text)
@@ -116,7 +105,26 @@ def parse_text(text: str, type: Type) -> Any:
             except ValueError:
                 return text
             return parse_json(value, type)
-    return parse_json(_loads(text, type), type)
+    return parse_json(_loads(text, type), type, classes)
+
+
+def _text_of_union(text: str, type: UnionType, classes: Classes | None) -> Any:
+    errors: dict[int, ParseError] = {}
+    for known in dict.fromkeys((None, classes)):  # an arm for which nothing has to be filled in goes first
+        for arm in arm_order(text, type):
+            try:
+                return [arm, parse_text(text, type.arms[arm], known)]
+            except ParseError as error:
+                errors[arm] = error
+    meant = [arm for arm, one in enumerate(type.arms) if not isinstance(one, NoneType)]
+    reason = _the_reason(errors, meant) if text.lstrip()[:1] in ("{", "[") else None
+    raise reason or ParseError(f"{text!r} is not {type}")
+
+
+def _the_reason(errors: dict[int, ParseError], meant: list[int]) -> ParseError | None:
+    """Give the reason why the one arm that was meant refused, if only one can have been meant."""
+    tried = [arm for arm in meant if arm in errors]
+    return errors[tried[0]] if len(tried) == 1 else None
 
 
 def _loads(text: str, type: Type) -> Any:
@@ -129,9 +137,10 @@ def _loads(text: str, type: Type) -> Any:
 
 
 def _json_or_text(text: str, type: Type) -> Any:
-    if isinstance(type, NamedType) and not isinstance(type.wire, StrType):
-        return _loads(text, type)
-    return text
+    if not isinstance(type, NamedType) or isinstance(type.wire, StrType):
+        return text
+    family = registry.known(type.name)
+    return text if family is not None and family.from_json is not None else _loads(text, type)
 
 
 def _short(text: str) -> str:
@@ -146,8 +155,13 @@ def _one_nan(number: float) -> float:
     return number if number == number else math.nan
 
 
-def parse_json(value: Any, type: Type) -> Any:
+def parse_json(value: Any, type: Type, classes: Classes | None = None) -> Any:
     """Read a decoded JSON value of this type. Raises `ParseError` with the path.
+
+    Args:
+        value: what `json.loads` gave.
+        type: the type that is wanted.
+        classes: finds authors' classes by name, for the defaults of fields that were left out. None imports nothing.
 
     >>> from promissory import type_of
     >>> parse_json({"a": 1}, type_of(dict[str, float]))
@@ -158,12 +172,12 @@ def parse_json(value: Any, type: Type) -> Any:
     except TypeMismatch as mismatch:
         raise ParseError(mismatch.at("value")) from None
     try:
-        return _json(value, type, "")
+        return _json(value, type, "", classes)
     except ParseError as error:
         raise ParseError(str(error).removeprefix(".")) from None
 
 
-def _json(value: Any, type: Type, at: str) -> Any:
+def _json(value: Any, type: Type, at: str, classes: Classes | None) -> Any:
     match type:
         case NoneType() if value is None:
             return None
@@ -186,15 +200,17 @@ def _json(value: Any, type: Type, at: str) -> Any:
             except binascii.Error:
                 raise ParseError(f"{at or 'value'}: bytes are written in JSON as base64, and this isn't") from None
         case ListType(item) | VarTupleType(item) if isinstance(value, list):
-            return [_json(one, item, f"{at}[{i}]") for i, one in enumerate(value)]
+            return [_json(one, item, f"{at}[{i}]", classes) for i, one in enumerate(value)]
         case SetType(item) | FrozenSetType(item) if isinstance(value, list):
             if isinstance(item, AnyType) and any(isinstance(one, list | dict) for one in value):
                 raise ParseError(f"{at or 'value'}: a set can't hold lists or objects")
-            return sorted_once(_json(one, item, f"{at}[{i}]") for i, one in enumerate(value))
+            return sorted_once(_json(one, item, f"{at}[{i}]", classes) for i, one in enumerate(value))
         case TupleType(items) if isinstance(value, list) and len(value) == len(items):
-            return [_json(one, item, f"{at}[{i}]") for i, (one, item) in enumerate(zip(value, items, strict=True))]
+            return [
+                _json(one, item, f"{at}[{i}]", classes) for i, (one, item) in enumerate(zip(value, items, strict=True))
+            ]
         case DictType(key, inner) if isinstance(value, dict):
-            pairs = [[_key(k, key, at), _json(v, inner, f"{at}[{k!r}]")] for k, v in value.items()]
+            pairs = [[_key(k, key, at), _json(v, inner, f"{at}[{k!r}]", classes)] for k, v in value.items()]
             if len({pack(k) for k, _ in pairs}) != len(pairs):
                 raise ParseError(f"{at or 'value'}: two of its keys are the same {key}")
             return pairs
@@ -202,10 +218,11 @@ def _json(value: Any, type: Type, at: str) -> Any:
             isinstance(p, list) and len(p) == 2 for p in value
         ):
             return [
-                [_json(k, key, f"{at}[{i}][0]"), _json(v, inner, f"{at}[{i}][1]")] for i, (k, v) in enumerate(value)
+                [_json(k, key, f"{at}[{i}][0]", classes), _json(v, inner, f"{at}[{i}][1]", classes)]
+                for i, (k, v) in enumerate(value)
             ]
         case RecordType() if isinstance(value, dict):
-            return _record(value, type, at)
+            return _record(value, type, at, classes)
         case EnumType(_, members):
             names = [name for name, _ in members]
             if isinstance(value, str) and value in names:
@@ -229,25 +246,44 @@ def _json(value: Any, type: Type, at: str) -> Any:
                 isinstance(inner, EnumType | FlagType | RecordType | OpaqueType | NamedType) for inner in walk(wire)
             ):
                 # Only a worker knows more of such a value. Here its wire form decides.
-                return _json(value, wire, at)
+                return _json(value, wire, at, classes)
             try:
-                return codec_for(wire).lower(family.to_wire(family.from_wire(_lift(_json(value, wire, at), wire))))
+                if family.from_json is not None:
+                    return codec_for(wire).lower(family.to_wire(family.from_json(value)))
+                read = _lift(_json(value, wire, at, None), wire)
+                return codec_for(wire).lower(family.to_wire(family.from_wire(read)))
             # The family's own code may raise anything for a value that is none of the family's.
             except Exception as error:
                 reason = "" if isinstance(error, ParseError) or not str(error) else f": {error}"
                 given = "what was given" if name == "Secret" else _shortened(repr(value))
                 raise ParseError(f"{at or 'value'}: {given} is not a {type}{reason}") from None
-        case UnionType(arms):
-            for arm, arm_type in enumerate(arms):
-                try:
-                    return [arm, _json(value, arm_type, at)]
-                except ParseError:
-                    continue
+        case UnionType():
+            return _json_of_union(value, type, at, classes)
         case AnyType():
             return codec_for(type).lower(value)
         case OpaqueType():
             raise ParseError(f"{at or 'value'}: a {type} travels as a pickle and can't be given as text")
     raise ParseError(f"{at or 'value'}: expected {type}, got {_said(value)}")
+
+
+def _json_of_union(value: Any, type: UnionType, at: str, classes: Classes | None) -> Any:
+    errors: dict[int, ParseError] = {}
+    order = arm_order(value, type) if isinstance(value, str) else range(len(type.arms))
+    for known in dict.fromkeys((None, classes)):  # an arm for which nothing has to be filled in goes first
+        for arm in order:
+            try:
+                return [arm, _json(value, type.arms[arm], at, known)]
+            except ParseError as error:
+                errors[arm] = error
+    # Only an arm of the value's own shape can have been meant; of several, the one that came to look inside.
+    shape = {dict: RecordType | DictType, list: _Lists}.get(value.__class__)
+    shaped = [arm for arm in errors if shape is not None and isinstance(type.arms[arm], shape)]
+    deeper = [arm for arm in shaped if not str(errors[arm]).startswith(f"{at or 'value'}: ")]
+    reason = _the_reason(errors, shaped) or _the_reason(errors, deeper)
+    raise reason or ParseError(f"{at or 'value'}: expected {type}, got {_said(value)}")
+
+
+_Lists = ListType | VarTupleType | TupleType | SetType | FrozenSetType
 
 
 def _said(value: Any) -> str:
@@ -263,23 +299,24 @@ def _key(text: str, type: Type, at: str) -> Any:
     return text if isinstance(type, AnyType) else parse_text(text, type)
 
 
-def _record(value: dict[str, Any], type: RecordType, at: str) -> list[Any]:
+def _record(value: dict[str, Any], type: RecordType, at: str, classes: Classes | None) -> list[Any]:
     unknown = [name for name in value if name not in {field.name for field in type.fields}]
-    optional = type.kind == "typeddict"
-    missing = [field.name for field in type.fields if field.name not in value and (field.required or not optional)]
     if unknown:
         raise ParseError(
             f"{at or 'value'}: {type} has no field {unknown[0]!r}; it has {', '.join(f.name for f in type.fields)}"
         )
-    if missing:
-        has_default = not next(field.required for field in type.fields if field.name == missing[0])
-        hint = " (its class has a default, which is not known here: write it out)" if has_default else ""
-        raise ParseError(f"{at or 'value'}: {type} needs the field {missing[0]!r}{hint}")
-    trees: list[Any] = []
-    for field, part in zip(type.fields, type.parts, strict=True):
-        found = [_json(value[field.name], field.type, f"{at}.{field.name}")] if field.name in value else []
-        trees.append(found[0] if part is field.type else found)
-    return trees
+    given = {
+        field.name: _json(value[field.name], field.type, f"{at}.{field.name}", classes)
+        for field in type.fields
+        if field.name in value
+    }
+    optional = type.kind == "typeddict"
+    if any(field.name not in value and (field.required or not optional) for field in type.fields):
+        given.update(left_out(type, given, at, None if optional else classes))
+    return [
+        given[field.name] if part is field.type else [given[field.name]] if field.name in given else []
+        for field, part in zip(type.fields, type.parts, strict=True)
+    ]
 
 
 def _flag(value: int | str, members: dict[str, int], at: str) -> int:
@@ -294,79 +331,3 @@ def _flag(value: int | str, members: dict[str, int], at: str) -> int:
             raise ParseError(f"{at or 'value'}: {name.strip()!r} is not one of {', '.join(members)}")
         total |= members[name.strip()]
     return total
-
-
-def _flag_text(value: int, members: tuple[tuple[str, int], ...]) -> str | int:
-    """Give the members that are set, or the number itself if it has bits that are no member's."""
-    names = [name for name, bit in members if bit and value & bit == bit]
-    total = 0
-    for name in names:
-        total |= dict(members)[name]
-    return "|".join(names) if names and total == value else value
-
-
-def to_json(tree: Any, type: Type) -> Any:
-    """Show a tree as JSON: a value for `json.dumps`, which `parse_json` reads back.
-
-    >>> from promissory import type_of
-    >>> to_json([["a", 1.5]], type_of(dict[str, float]))
-    {'a': 1.5}
-    """
-    match type:
-        case FloatType() if not math.isfinite(tree):
-            return "NaN" if tree != tree else "Infinity" if tree > 0 else "-Infinity"
-        case BytesType() | LiteralType() if isinstance(tree, bytes):
-            return base64.b64encode(tree).decode()
-        case ListType(item) | VarTupleType(item) | SetType(item) | FrozenSetType(item):
-            return [to_json(one, item) for one in tree]
-        case TupleType(items):
-            return [to_json(one, item) for one, item in zip(tree, items, strict=True)]
-        case DictType(key, value):
-            pairs = [(to_json(k, key), to_json(v, value)) for k, v in tree]
-            return dict(pairs) if _text_keys(key) else [[k, v] for k, v in pairs]
-        case UnionType(arms):
-            return to_json(tree[1], arms[tree[0]])
-        case RecordType(kind="typeddict", fields=fields, parts=parts):
-            rows = zip(fields, parts, tree, strict=True)
-            return {
-                f.name: to_json(v if part is f.type else v[0], f.type) for f, part, v in rows if part is f.type or v
-            }
-        case FlagType(members=members):
-            return _flag_text(tree, members)
-        case RecordType(fields=fields):
-            return {f.name: to_json(v, f.type) for v, f in zip(tree, fields, strict=True)}
-        case NamedType(wire=wire):
-            return to_json(tree, wire)
-        case OpaqueType(name):
-            return f"<{name}: a pickle of {len(tree)} bytes>"
-        case AnyType():
-            return _any_to_json(tree)
-    return tree
-
-
-def _text_keys(key: Type) -> bool:
-    """Tell whether a dict's keys can be the keys of a JSON object and be read back."""
-    return isinstance(key, IntType | StrType | EnumType) or (
-        isinstance(key, NamedType) and isinstance(key.wire, StrType)
-    )
-
-
-def _any_to_json(tree: Any) -> Any:
-    if tree.__class__ is float:
-        return to_json(tree, FloatType())
-    if tree.__class__ is bytes:
-        return base64.b64encode(tree).decode()
-    if tree.__class__ is not list:
-        return tree
-    kind = tree[0]
-    if kind in (LIST, TUPLE, SET, FROZENSET):
-        return [_any_to_json(one) for one in tree[1]]
-    if kind == DICT:
-        pairs = [(_any_to_json(k), _any_to_json(v)) for k, v in tree[1]]
-        return dict(pairs) if all(isinstance(k, str) for k, _ in pairs) else [[k, v] for k, v in pairs]
-    if kind == RECORD:
-        return {name: _any_to_json(one) for name, one in zip(tree[2], tree[3], strict=True)}
-    if kind in (ENUM, NAMED):
-        return _any_to_json(tree[2])
-    assert kind == OPAQUE
-    return f"<a pickle of {len(tree[1])} bytes>"

@@ -26,6 +26,7 @@ from promissory.typesys.self_describing import (
     sorted_once,
 )
 from promissory.typesys.types import (
+    STR,
     AnyType,
     BoolType,
     BytesType,
@@ -97,17 +98,33 @@ def transcode(tree: Any, source: Type, target: Type) -> Any:
         case RecordType(kind="typeddict"), RecordType():
             return [_key(one, a, b) for one, a, b in zip(tree, source.fields, target.fields, strict=True)]
         case RecordType(), RecordType():
-            return [
-                _at(f".{a.name}", one, a.type, b.type)
-                for one, a, b in zip(tree, source.fields, target.fields, strict=True)
-            ]
+            return _as_base(tree, source, target)
+        case RecordType(kind="typeddict", fields=fields, parts=parts), DictType(key, value):
+            present = _present(tree, fields, parts)
+            return [[transcode(f.name, STR, key), _at(f"[{f.name!r}]", v, f.type, value)] for f, v in present]
+        case EnumType(members=members), (IntType() | FloatType() | StrType()):
+            plain = dict(members)[tree]
+            return _float(plain) if isinstance(target, FloatType) else plain
+        case FlagType(), FloatType():
+            return _float(tree)
+        case NamedType(_, a), DictType():
+            return transcode(tree, a, target)
         case NamedType(_, a), NamedType(_, b):
             return transcode(tree, a, b)
         case RecordType(kind="namedtuple", fields=fields), TupleType() | VarTupleType():
-            return transcode(tree, TupleType(tuple(field.type for field in fields)), target)
+            return transcode(tree[: len(fields)], TupleType(tuple(field.type for field in fields)), target)
         case DictType(key, value), DictType(wanted_key, wanted_value):
             return _entries([[transcode(k, key, wanted_key), _at(f"[{k!r}]", v, value, wanted_value)] for k, v in tree])
     return tree
+
+
+def _as_base(tree: Any, source: RecordType, target: RecordType) -> list[Any]:
+    """Transcode a record by its fields. The whole value of a derived class stands behind them."""
+    held = {a.name: (one, a.type) for one, a in zip(tree, source.fields, strict=False)}
+    fields = [_at(f".{b.name}", *held[b.name], b.type) for b in target.fields]
+    if len(tree) > len(source.fields):
+        return [*fields, tree[-1]]
+    return fields if class_name(source.name) == class_name(target.name) else [*fields, _to_any(tree, source)]
 
 
 def _float(tree: Any) -> float:
@@ -176,6 +193,8 @@ def _to_any(tree: Any, source: Type) -> Any:
             return _to_any(tree[1], arms[tree[0]])
         case RecordType(kind="typeddict", fields=fields, parts=parts):
             return [DICT, [[f.name, _to_any(v, f.type)] for f, v in _present(tree, fields, parts)]]
+        case RecordType(fields=fields) if len(tree) > len(fields):
+            return tree[-1]
         case RecordType(name, _, fields):
             return [
                 RECORD,
@@ -240,6 +259,15 @@ def _from_any(tree: Any, target: Type, exact: bool = False) -> Any:
             kind == RECORD and tree[1] == class_name(name) and tree[2] == [f.name for f in fields]
         ):
             return [inner(f".{field.name}", one, field.type) for one, field in zip(tree[3], fields, strict=True)]
+        case RecordType(kind="dataclass" | "namedtuple", fields=fields) if (
+            kind == RECORD
+            and not exact
+            and set(tree[2]) >= {f.name for f in fields}
+            and tree[1] != class_name(target.name)
+        ):
+            # Whether its class derives from the one that is wanted is seen where the value is made.
+            held = dict(zip(tree[2], tree[3], strict=True))
+            return [*(inner(f".{field.name}", held[field.name], field.type) for field in fields), tree]
         case EnumType(name, members) if (
             kind == ENUM and tree[1] == name and tree[2] in [member for member, _ in members]
         ):
@@ -331,6 +359,9 @@ def fits(tree: Any, type: Type) -> bool:
             return len(tree) == len(items) and all(fits(one, item) for one, item in zip(tree, items, strict=True))
         case RecordType(kind=kind, parts=parts):
             optional = kind == "typeddict"
+            if not optional and len(tree) == len(parts) + 1:
+                is_record = tree[-1].__class__ in (list, tuple) and len(tree[-1]) == 4 and tree[-1][0] == RECORD
+                return is_record and fits(tree[:-1], type)
             return len(tree) == len(parts) and all(
                 fits(one, part)
                 and not (optional and isinstance(part, VarTupleType) and part is not field.type and len(one) > 1)

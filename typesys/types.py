@@ -25,7 +25,8 @@ LiteralType    values, in canonical order            the scalar itself
 EnumType       name, members (name, scalar or None)  the member's name
 FlagType       name, members (name, int)             the integer of the members that are set
 RecordType     name, definitions                     array, one entry a field in order; a key that a TypedDict may lack
-                                                     is an array of none or one
+                                                     is an array of none or one; of a derived class, the whole value
+                                                     behind the fields, self-describing
 RefType        name of a record, inside definitions  as that record
 NamedType      name, wire                            as `wire`; `promissory.typesys.families` has the meaning
 OpaqueType     name                                  bin: a cloudpickle
@@ -367,6 +368,36 @@ def closed(type: Type, known: Mapping[str, Definition]) -> Type:
             return DictType(closed(key, known), closed(value, known))
         case NamedType(name, wire):
             return NamedType(name, closed(wire, known))
+    return type
+
+
+def record_of(name: str, fields: Mapping[str, Type]) -> RecordType:
+    """Make the type of a dict with these keys, all of them there.
+
+    >>> print(record_of("m:Row", {"a": INT}).fields[0].type)
+    int
+    """
+    known: dict[str, Definition] = {}
+    own = Definition(name, "typeddict", tuple(Field(field, _opened(type, known)) for field, type in fields.items()))
+    return RecordType(name, tuple(sorted([own, *known.values()], key=lambda one: one.name)))
+
+
+def _opened(type: Type, known: dict[str, Definition]) -> Type:
+    """Replace each record in a type by a mention of it, and collect its definitions: the inverse of `closed`."""
+    match type:
+        case RecordType(name):
+            known.update((one.name, one) for one in type.definitions)
+            return RefType(name)
+        case ListType(item) | VarTupleType(item) | SetType(item) | FrozenSetType(item):
+            return type.__class__(_opened(item, known))
+        case TupleType(items):
+            return TupleType(tuple(_opened(item, known) for item in items))
+        case UnionType(arms):
+            return UnionType(tuple(_opened(arm, known) for arm in arms))
+        case DictType(key, value):
+            return DictType(_opened(key, known), _opened(value, known))
+        case NamedType(name, wire):
+            return NamedType(name, _opened(wire, known))
     return type
 
 

@@ -49,7 +49,8 @@ def select(tree: Any, type: Type, path: list[Step]) -> tuple[Any, Type]:
                 tree = tree[[field.name for field in type.fields].index(step)]
                 walked += f".{step}"
             elif isinstance(step, int):
-                tree = tree[step]
+                # Behind the fields of a record may stand the value of a derived class.
+                tree = tree[step % len(type.fields) if isinstance(type, RecordType) else step]
                 walked += f"[{step}]"
             elif isinstance(type, RecordType):
                 at = [field.name for field in type.fields].index(step[0])
@@ -59,8 +60,21 @@ def select(tree: Any, type: Type, path: list[Step]) -> tuple[Any, Type]:
                 tree = next(value for key, value in tree if key == step[0] and key.__class__ is step[0].__class__)
                 walked += f"[{step[0]!r}]"
         except IndexError:
-            raise TypeMismatch(f"has no item {step}: it has {len(tree)} items", walked) from None
+            subject = "" if walked else "the value that was passed "
+            raise TypeMismatch(f"{subject}has no item {step}: it has {len(tree)} items", walked) from None
         except StopIteration:
-            raise TypeMismatch(f"has no key {step[0]!r}", walked) from None  # type: ignore[index]
+            subject = "" if walked else "the value that was passed "
+            raise TypeMismatch(f"{subject}has no key {_lacking(tree, type, step)}", walked) from None
         type = inner
     return tree, type
+
+
+def _lacking(tree: Any, type: Type, step: Any) -> str:
+    """Name the key that a dict lacks, with some of those that it has."""
+    if isinstance(type, RecordType):
+        rows = zip(type.fields, type.parts, tree, strict=False)
+        keys = [field.name for field, part, one in rows if part is field.type or one]
+    else:
+        keys = [key for key, _ in tree]
+    there = ", ".join(repr(key) for key in keys[:5]) + ", …" * (len(keys) > 5)
+    return f"{step[0]!r}; it has {there or 'none'}"

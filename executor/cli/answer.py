@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from promissory.executor.cli.loading import classes_of
 from promissory.executor.cli.output import say
 from promissory.executor.cli.runs_by_name import run_argument
 from promissory.executor.cli.stores import open_store, store_option
@@ -26,7 +27,7 @@ def command(run_id: str, name: str | None, value: str | None, store: str | None)
     """Answer a gate: what `wait_for_input` waits for, or yes or no for what is to be approved. Without NAME, tell which
     gates wait."""
     opened = open_store(store)
-    read_manifest(opened, run_id)
+    manifest = read_manifest(opened, run_id)
     if name is None:
         gates = list(History(opened, run_id).gates())
         for gate in gates:
@@ -40,7 +41,7 @@ def command(run_id: str, name: str | None, value: str | None, store: str | None)
 
     def encode(gate: Gate) -> bytes:
         try:
-            return pack(parse_text(text, gate.wants))
+            return pack(parse_text(text, gate.wants, classes_of(opened, manifest)))
         except ParseError as error:
             raise click.UsageError(f"{gate.path} wants {gate.wants}: {error}") from None
 

@@ -11,6 +11,7 @@ from promissory.executor.cli.output import counted, say
 from promissory.planner import Plan, Task
 from promissory.planner import compile as compile_plan
 from promissory.planner.errors import CompileError, NoEffectWarning, PlanFormatError
+from promissory.planner.functions.unseen import unseen
 from promissory.planner.plan.advice import advice
 
 
@@ -50,7 +51,7 @@ def command(files: tuple[str, ...]) -> int:
                 say(f"{file}: {name}: {where(error)}")
             else:
                 say(f"{file}: {name}: {counted(len(plan), 'node')}, well")
-                for one in advice(plan):
+                for one in (*advice(plan), *unseen(plan)):
                     say(f"{file}: {name}: {one}")
     return 3 if problems else 2 if unusable else 0
 

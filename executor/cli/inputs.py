@@ -15,8 +15,8 @@ from promissory.executor.history.values import Typed, inputs_at
 from promissory.executor.records.manifest import read_manifest, read_plan
 from promissory.executor.store.store import Store
 from promissory.planner.plan.show import value_text
+from promissory.typesys.as_json import to_json
 from promissory.typesys.canonical import unpack
-from promissory.typesys.parse import to_json
 
 
 @click.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -13,10 +14,12 @@ import click
 
 from promissory.executor.protocol.telling import class_name, text_of
 from promissory.executor.records.manifest import Manifest
+from promissory.executor.store.store import Store
 from promissory.planner import Dynamic, Plan, Task, Workflow, WorkflowFunction
 from promissory.planner.errors import CompileError, PlanFormatError, authors_lines
 from promissory.planner.plan.format import MAGIC
-from promissory.typesys.names import import_name
+from promissory.typesys.defaults import Classes
+from promissory.typesys.names import find, import_name
 
 Runnable = WorkflowFunction[..., Any] | Workflow | Dynamic[..., Any] | Task[..., Any]
 
@@ -136,6 +139,24 @@ def choose(module: ModuleType, name: str | None) -> Runnable:
     if not offered:
         raise click.UsageError(f"{module.__name__} has no workflow: decorate a function with @workflow")
     raise click.UsageError(f"say which workflow of {module.__name__}: {', '.join(offered)}")
+
+
+def classes_of(store: Store, manifest: Manifest) -> Classes | None:
+    """A function that finds the classes of a run's program, as far as the store may be believed.
+
+    The plan and the folders of its code are what the store says, so to follow them is to run what the store names: only
+    a folder of this user's own is believed (rule T2).
+    """
+    folder = store.url.removeprefix("file://")
+    if "://" in folder or not hasattr(os, "getuid") or os.stat(folder).st_uid != os.getuid():
+        return None
+
+    def found(name: str) -> Any:
+        find_code(manifest, None)
+        with redirect_stdout(sys.stderr):
+            return find(name)
+
+    return found
 
 
 def find_code(manifest: Manifest, file: str | None) -> None:

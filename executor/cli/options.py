@@ -14,6 +14,7 @@ from promissory.executor.execution.options import Limited, Options, RunOptions, 
 from promissory.executor.records.progress import Progress
 from promissory.executor.worker.raw_output import raw_output
 from promissory.planner.plan.policy import memory_bytes
+from promissory.typesys.durations import duration_of
 
 Decorator = Callable[[Any], Any]
 
@@ -28,6 +29,21 @@ class _Pool(click.ParamType):  # type: ignore[type-arg]
         if not name or not places.isdecimal() or int(places) < 1:
             self.fail(f"{value!r} is no pool with its places: write NAME=N, like db=2", param, ctx)
         return name, int(places)
+
+
+class _Duration(click.ParamType):  # type: ignore[type-arg]
+    """A duration: seconds, `1h30m`, or ISO 8601. Gives seconds."""
+
+    name = "DURATION"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            seconds = duration_of(str(value)).total_seconds()
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no duration: write seconds, 1h30m, or PT1H30M", param, ctx)
+        if seconds <= 0:
+            self.fail(f"{value!r} is not more than 0 seconds", param, ctx)
+        return seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,5 +161,5 @@ def _options(name: str, hint: Any) -> list[Decorator]:
     if str in get_args(wanted):
         return [click.option(flag, default=said.default, show_default=True, help=said.help)]
     if float in get_args(wanted):
-        return [click.option(flag, type=click.FloatRange(min=said.least, min_open=True), default=None, help=said.help)]
+        return [click.option(flag, type=_Duration(), default=None, help=said.help)]
     return [click.option(flag, type=click.IntRange(min=said.least), default=None, help=said.help)]

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
 from promissory.executor.worker.streams import echo
-
-if TYPE_CHECKING:
-    pass
 
 _MARGIN: Final = 40
 """Columns beside the name in a table."""

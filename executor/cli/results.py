@@ -11,8 +11,8 @@ import click
 
 from promissory.executor.cli.output import moment
 from promissory.executor.history.nodes import NodeRow
+from promissory.typesys.as_json import to_json
 from promissory.typesys.canonical import unpack
-from promissory.typesys.parse import to_json
 from promissory.typesys.types import ListType, NoneType, RecordType, StrType, Type, VarTupleType
 
 

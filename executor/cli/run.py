@@ -33,7 +33,7 @@ from promissory.planner.functions.entity import Entity
 )
 @running_options
 @store_option
-@click.option("--inputs", help="Inputs as a JSON object, or @file with one.")
+@click.option("--inputs", help="Inputs as a JSON object or YAML mapping, or @file with one.")
 @click.option("--run-id", help="The run's name.  [the workflow's, with the time]")
 @click.argument("what", metavar="FILE|MODULE|PLAN")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[WORKFLOW] [--INPUT VALUE …]")

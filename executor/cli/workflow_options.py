@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from promissory.executor.cli.docstrings import described
+from promissory.executor.cli.documents import inputs_of_document
 from promissory.planner import Plan
 from promissory.planner.plan.model import Parameter
 from promissory.planner.plan.show import value_text
 from promissory.typesys.canonical import pack
-from promissory.typesys.depth import TOO_DEEP
 from promissory.typesys.errors import ParseError
+from promissory.typesys.names import find
 from promissory.typesys.parse import parse_json, parse_text
 from promissory.typesys.types import BoolType, EnumType, LiteralType, Type
 
@@ -35,7 +34,7 @@ class _TypedText(_BytesParameter):
         if isinstance(value, bytes):
             return value
         try:
-            return pack(parse_text(value, self._type))
+            return pack(parse_text(value, self._type, find))
         except ParseError as error:
             self.fail(str(error), param, ctx)
 
@@ -57,18 +56,20 @@ def inputs_from_command_line(
         workflow: the name of the command in its help.
         documentation: the workflow's docstring.
         arguments: the arguments behind the workflow on the command line.
-        given: JSON, or @file, for inputs that are not given as options.
+        given: JSON, YAML, or @file, for inputs that are not given as options.
 
     Raises `click.UsageError`; shows `--help`.
     """
-    base = _from_json(plan, given) if given is not None else {}
+    base = _from_document(plan, given) if given is not None else {}
     collected: dict[str, bytes] = {}
+    names_of_inputs = {parameter.name for parameter in plan.inputs}
+    switches = {parameter.name for parameter in plan.inputs if isinstance(parameter.type, BoolType)}
+    spelled, switched = _set_apart([_dashed(argument, names_of_inputs) for argument in arguments], switches)
+    base.update(switched)
     text, said = described(documentation)
     options: list[click.Parameter] = [
-        _option(parameter, base, said.get(parameter.name, "")) for parameter in plan.inputs
+        _option(one, base, switches, names_of_inputs, said.get(one.name, "")) for one in plan.inputs
     ]
-
-    names_of_inputs = {parameter.name for parameter in plan.inputs}
 
     def callback(**values: Any) -> None:
         for parameter in plan.inputs:
@@ -80,7 +81,6 @@ def inputs_from_command_line(
 
     settings = {"help_option_names": ["-h"] if "help" in names_of_inputs else ["-h", "--help"]}
     command = click.Command(workflow, params=options, callback=callback, help=text or None, context_settings=settings)
-    spelled = [_dashed(argument, names_of_inputs) for argument in arguments]
     try:
         with command.make_context(f"promissory run … {workflow}", spelled) as context:
             command.invoke(context)
@@ -121,11 +121,46 @@ def _dashed(argument: str, names: set[str]) -> str:
     return option.replace("_", "-") + equals + value if option.startswith("--") and name in names else argument
 
 
+def _set_apart(arguments: list[str], switches: set[str]) -> tuple[list[str], dict[str, bytes]]:
+    """Take out what is written `--dry-run=false`, which gives a bool its value by name."""
+    rest: list[str] = []
+    values: dict[str, bytes] = {}
+    is_value = False
+    for argument in arguments:
+        option, equals, text = argument.partition("=")
+        name = option.removeprefix("--").replace("-", "_")
+        if equals and not is_value and option.startswith("--") and name in switches:
+            try:
+                values[name] = pack(parse_text(text, BoolType()))
+            except ParseError as error:
+                raise click.UsageError(f"Invalid value for '{option}': {error}") from None
+        else:
+            takes_one = not equals and not {name, name.removeprefix("no_")} & {"help", *switches}
+            is_value = not is_value and option.startswith("--") and takes_one
+            rest.append(argument)
+    return rest, values
+
+
 def _key(name: str) -> str:
     return f"input_{name}"
 
 
-def _option(parameter: Parameter, base: dict[str, bytes], said: str) -> click.Option:
+def _switch(name: str, switches: set[str], names: set[str]) -> str:
+    """The options that turn a bool on and off.
+
+    `--no-cache` turns `cache` off also where there is an input `no_cache`; that one is given by `--no-cache=true`. An
+    input `no_cache` that is no bool keeps its option, and `cache` is turned off by `--cache=false`.
+    """
+    flag = name.replace("_", "-")
+    if name.startswith("no_") and name.removeprefix("no_") in switches:
+        return f"--{flag}=true/--{flag}=false"
+    is_free = f"no_{name}" not in names - switches
+    return f"--{flag}/--no-{flag}" if is_free else f"--{flag}/--{flag}=false"
+
+
+def _option(
+    parameter: Parameter, base: dict[str, bytes], switches: set[str], names: set[str], said: str
+) -> click.Option:
     flag = parameter.name.replace("_", "-")
     required = parameter.default is None and parameter.name not in base
     shown = None if parameter.default is None else f"default: {value_text(parameter.default, parameter.type)}"
@@ -134,25 +169,18 @@ def _option(parameter: Parameter, base: dict[str, bytes], said: str) -> click.Op
     help_text = "  ".join(filter(None, [said, f"[{shown}]" if shown else ""]))
     if isinstance(parameter.type, BoolType):
         return click.Option(
-            [_key(parameter.name), f"--{flag}/--no-{flag}"], default=None, required=required, help=help_text
+            [_key(parameter.name), _switch(parameter.name, switches, names)],
+            default=None,
+            required=required,
+            help=help_text,
         )
     return click.Option(
         [_key(parameter.name), f"--{flag}"], type=_TypedText(parameter.type), required=required, help=help_text
     )
 
 
-def _from_json(plan: Plan, given: str) -> dict[str, bytes]:
-    try:
-        text = Path(given[1:]).read_text() if given.startswith("@") else given
-        entries = json.loads(text)
-    except OSError as error:
-        raise click.UsageError(f"--inputs {given}: {error.strerror or error}") from None
-    except RecursionError:
-        raise click.UsageError(f"--inputs {TOO_DEEP}") from None
-    except ValueError as error:
-        raise click.UsageError(f"--inputs is not JSON: {error}") from None
-    if not isinstance(entries, dict):
-        raise click.UsageError("--inputs is a JSON object, with an entry an input")
+def _from_document(plan: Plan, given: str) -> dict[str, bytes]:
+    entries = inputs_of_document(given)
     known = {parameter.name: parameter for parameter in plan.inputs}
     unknown = [name for name in entries if name not in known]
     if unknown:
@@ -160,7 +188,7 @@ def _from_json(plan: Plan, given: str) -> dict[str, bytes]:
     inputs = {}
     for name, value in entries.items():
         try:
-            inputs[name] = pack(parse_json(value, known[name].type))
+            inputs[name] = pack(parse_json(value, known[name].type, find))
         except ParseError as error:
             raise click.UsageError(f"--inputs: {name}: {error}") from None
     return inputs

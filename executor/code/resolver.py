@@ -8,8 +8,9 @@ whose code is other than the plan's is never called.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from promissory.executor.code.importer import no_runs_begin
 from promissory.executor.code.recent import Recent
@@ -35,6 +36,8 @@ from promissory.typesys.secret import INSTEAD, revealed_in
 
 _KEPT_DEFINITIONS = 4096
 _OTHER_PYTHONS = tuple(f"cpython 3.{minor}" for minor in range(11, 20))
+_OTHER: Final = "not the function of its name"
+"""Stands in a key where the version of Python does, for a function whose name gave another one."""
 
 
 class Refused(Exception):
@@ -98,6 +101,10 @@ class Code:
                 raise
             return imported(callee)
 
+    def is_of_another_name(self, callee: Callee) -> bool:
+        """Whether a function's name gave another one when the run stored it by value."""
+        return self._store.exists(code_key(self._run_id, callee.name, callee.digest, _OTHER))
+
     def _by_value(self, callee: Callee) -> Entity[..., Any] | None:
         try:
             data = self._store.get(code_key(self._run_id, callee.name, callee.digest, PYTHON))
@@ -137,6 +144,8 @@ class Code:
             if len(self._shipped) > _KEPT_DEFINITIONS:
                 self._shipped.clear()
             if travels_by_value(callee, entity):
+                if "<locals>" not in callee.name and not _is_named(entity):
+                    found[code_key(self._run_id, callee.name, callee.digest, _OTHER)] = b""
                 try:
                     data = dump_entity(entity)
                 except CantTravel:
@@ -153,6 +162,16 @@ class Code:
         for place, data in found.items():
             if not self._store.put_new(place, data) and replacing:
                 self._store.put(place, data)
+
+
+def _is_named(entity: Entity[..., Any]) -> bool:
+    """Whether an entity is the one that its module has under its name, in a notebook too."""
+    thing: Any = sys.modules.get(entity.function.__module__)
+    for part in entity.function.__qualname__.split("."):
+        thing = getattr(thing, part, None)
+    while thing is not None and not isinstance(thing, Entity):
+        thing = getattr(thing, "__wrapped__", None)
+    return thing is not None and thing.original is entity.original
 
 
 def missing_modules_from(store: Store, bundle: bytes, scheduler: Any) -> None:

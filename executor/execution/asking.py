@@ -13,9 +13,10 @@ from promissory.executor.scheduler.waiting import Waiting
 from promissory.executor.store.store import Store
 from promissory.executor.worker.streams import echo
 from promissory.planner.plan.model import Value
+from promissory.typesys.as_json import to_json
 from promissory.typesys.canonical import pack, unpack
 from promissory.typesys.errors import ParseError
-from promissory.typesys.parse import parse_text, to_json
+from promissory.typesys.parse import parse_text
 
 Asks = Callable[[Scheduler, bool], bool]
 """Answers one gate that waits, if one does. It is told whether no body runs. Returns whether it answered."""

@@ -6,6 +6,7 @@ is refused, because the call's arguments are bound already and would not fit.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,9 +32,17 @@ class Change:
 Current = list[tuple[Callee, Entity[..., Any]]]
 
 
-def adopt_current_code(scheduler: Scheduler, strict: bool) -> tuple[list[Change], Current]:
+def adopt_current_code(
+    scheduler: Scheduler, strict: bool, is_of_another_name: Callable[[Callee], bool]
+) -> tuple[list[Change], Current]:
     """Have the scheduler call today's code. Returns the changes, and the functions that this process has for the
     callables that are still called.
+
+    Args:
+        scheduler: that of the run.
+        strict: refuse any change.
+        is_of_another_name: whether a callable's name gave another function already when the run began (as of those
+            that a loop makes), so that what the name gives today is no newer form of it.
 
     Raises:
         CodeChanged: an interface changed, or any code did and `strict` is set. Nothing has run.
@@ -51,7 +60,7 @@ def adopt_current_code(scheduler: Scheduler, strict: bool) -> tuple[list[Change]
             old = callees[number]
             key = (old.name, old.digest)
             if key not in found:
-                found[key] = _current(old)
+                found[key] = None if is_of_another_name(old) else _current(old)
             entity = found[key]
             new = old if entity is None else entity.callee()
             if new.digest == old.digest:

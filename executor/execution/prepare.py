@@ -21,6 +21,7 @@ from promissory.executor.execution.code_changes import Current
 from promissory.executor.execution.first_events import resumed_event
 from promissory.executor.execution.found_store import found_store
 from promissory.executor.execution.loop import Execution
+from promissory.executor.execution.main_block_state import tell_main_block_state
 from promissory.executor.execution.options import Options, level_number
 from promissory.executor.execution.own_run import OwnRun
 from promissory.executor.execution.words import Words
@@ -90,6 +91,8 @@ def prepare_encoded(
     name = run_name(run_id, plan.name)
     if not options.engine.stops_bodies and not options.soft_timeouts:
         refuse_timeouts(plan.shape, options.engine.name)
+    if options.engine.remote:
+        tell_main_block_state(plan.origin.entities, options.engine.name)
     probe(store)
     mark(store)
     keep_out_of_sources(store)

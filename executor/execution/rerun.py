@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from promissory.executor.code.resolver import missing_modules_from
+from promissory.executor.code.resolver import Code, missing_modules_from
 from promissory.executor.errors import RunExists
 from promissory.executor.execution.code_changes import adopt_current_code
 from promissory.executor.execution.first_events import code_event, resumed_event
@@ -186,7 +186,7 @@ def prepare_rerun(
             refuse_timeouts(one.topology.shape, options.engine.name)
     if earlier.bundle:
         missing_modules_from(store, earlier.bundle, scheduler)
-    changes, current = adopt_current_code(scheduler, False)
+    changes, current = adopt_current_code(scheduler, False, Code(store, run_id, earlier.bundle).is_of_another_name)
     manifest = replace(
         new_manifest(
             name,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from promissory.executor.cache.lookups import keep_all
 from promissory.executor.clock import SystemClock
-from promissory.executor.code.resolver import missing_modules_from
+from promissory.executor.code.resolver import Code, missing_modules_from
 from promissory.executor.code.source_bundle import leave_other_bundles
 from promissory.executor.crash_points import reached
 from promissory.executor.execution.code_changes import Change, adopt_current_code
@@ -66,7 +66,9 @@ def take_over_run(
         leave_other_bundles(manifest.bundle)
         if manifest.bundle:
             missing_modules_from(store, manifest.bundle, scheduler)
-        changes, current = adopt_current_code(scheduler, strict_code)
+        changes, current = adopt_current_code(
+            scheduler, strict_code, Code(store, run_id, manifest.bundle).is_of_another_name
+        )
         mark(store)
         epoch = next_epoch(recovered)
         execution = new_execution(store, manifest, scheduler, options, recovered.plan, epoch, recovered.tail)

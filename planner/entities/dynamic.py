@@ -187,5 +187,7 @@ def expand(
     if loops:
         trace.finish([("result", ANY, returned, f"Loop(…) of {entity.name}()")], where)
         return Iteration(session.plan())
-    trace.finish([("result", signature.interface.result, returned, f"the result of {entity.name}()")], where)
+    trace.finish(
+        [("result", signature.interface.result, signature.shaped(returned), f"the result of {entity.name}()")], where
+    )
     return session.plan()

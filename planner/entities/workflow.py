@@ -36,7 +36,7 @@ from promissory.planner.tracing.session import Session
 from promissory.planner.tracing.trace import Trace
 from promissory.typesys.errors import AnnotationError, TypeMismatch
 from promissory.typesys.infer import Inference
-from promissory.typesys.types import ANY, NONE, Type
+from promissory.typesys.types import ANY, NONE, Type, record_of
 from promissory.typesys.wire import Codec, codec_for
 
 
@@ -118,7 +118,9 @@ class WorkflowFunction(Traced[P, R]):
         trace.runs_on = self.failure_policy is FailurePolicy.FAIL_AFTER_EXECUTABLE_NODES_COMPLETE
         if self.on_failure is not None:
             add_handler(trace, self.on_failure, self.name, where)
-        return trace.finish([("result", signature.interface.result, returned, f"the result of {self.name}()")], where)
+        return trace.finish(
+            [("result", signature.interface.result, signature.shaped(returned), f"the result of {self.name}()")], where
+        )
 
     def run(self, **inputs: Any) -> Any:
         """Compile and run in this process, and give the native result. The same as calling the workflow."""
@@ -293,11 +295,19 @@ class Workflow:
     @property
     def signature(self) -> Signature:
         """The typed inputs and result."""
-        result = self._output_codecs[0] if len(self._outputs) == 1 else codec_for(NONE if not self._outputs else ANY)
+        result = self._output_codecs[0] if len(self._outputs) == 1 else codec_for(self._together())
         interface = Interface(tuple(self._trace.inputs), result.type)
         names = tuple(p.name for p in interface.parameters)
         keywords = tuple(replace(p, kind="keyword") for p in interface.parameters)
         return Signature(self.name, interface, tuple(self._codecs), result, names, 0, True, binder(self.name, keywords))
+
+    def _together(self) -> Type:
+        """The type of the outputs as one value: a dict by name."""
+        return (
+            record_of(f"{self.name}:outputs", {name: type for name, type, *_ in self._outputs})
+            if self._outputs
+            else NONE
+        )
 
     @property
     def output_codecs(self) -> dict[str, Codec]:
@@ -312,13 +322,23 @@ class Workflow:
 
     def graph_in(self, session: Session) -> int:
         """Give the number of its graph, as the workflow stands now, in a session."""
-        return session.adopt(self, self.compile())
+        return session.adopt(self, self._compiled(self._as_one()))
+
+    def _as_one(self) -> list[tuple[str, Type, Any, str]]:
+        """The outputs as a call in a trace has them: one value."""
+        if len(self._outputs) < 2:
+            return self._outputs
+        values = {name: value for name, _, value, _ in self._outputs}
+        return [("result", self._together(), values, f"the outputs of {self.name}")]
 
     def compile(self) -> Plan:
         """Compile the workflow as it stands now. More may be added later. Raises `CompileError`."""
+        return self._compiled(self._outputs)
+
+    def _compiled(self, outputs: list[tuple[str, Type, Any, str]]) -> Plan:
         session = self._session
         mark = session.mark()
-        self._trace.finish(self._outputs, None)
+        self._trace.finish(outputs, None)
         try:
             plan = session.plan()
         finally:
@@ -327,27 +347,19 @@ class Workflow:
         return plan
 
     def __call__(self, **inputs: Any) -> Any:
-        """Record a call of this workflow in a trace. Elsewhere, run the workflow."""
+        """Record a call of this workflow in a trace, where several outputs are a dict by name. Elsewhere, run it."""
         trace = current.get()
         if trace.__class__ is not Trace:
             return self.run(**inputs)
-        problem: CompileError | None = None
         if trace.session is self._session:
             problem = StaticRecursion(
                 f"{self.name} calls itself while it is being built: {self.name} → {self.name}",
                 where=user_line(),
                 way_out="make it @dynamic: a dynamic sees its inputs as values, so it can end the recursion",
             )
-        elif len(self._outputs) > 1:
-            problem = CompileError(
-                f"{self.name} has {len(self._outputs)} outputs, and a call gives one promise",
-                where=user_line(),
-                way_out="give it one output, a dict or dataclass of them",
-            )
-        if problem is not None:
             trace.fatal.append(problem)
             raise problem
-        return trace.record_plan(trace.session.adopt(self, self.compile()), self.signature, (), inputs)
+        return trace.record_plan(self.graph_in(trace.session), self.signature, (), inputs)
 
     def run(self, **inputs: Any) -> Any:
         """Compile and run in this process. Gives the one output, or a dict of several."""

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 from promissory.planner.body.context import Context
 from promissory.planner.errors import ArgumentValueError, DecorationError, Where, WrongCall
+from promissory.planner.functions.shapes import as_named, meant_by_container, named_tuple_of, taking_plain_tuples
 from promissory.planner.plan.model import Interface, Parameter
 from promissory.typesys.errors import AnnotationError, OpaqueWarning, TypeMismatch, UntypedWarning
 from promissory.typesys.infer import Inference
@@ -49,11 +50,16 @@ class Signature:
     plain: bool
     bind: Callable[..., list[Any]]
     context: bool = False
+    named: type[Any] | None = None
     inputs: tuple[Parameter, ...] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         """Note the inputs of a plan made of the function: its parameters, all to be given by name."""
         object.__setattr__(self, "inputs", tuple([replace(one, kind="both") for one in self.interface.parameters]))
+
+    def shaped(self, result: Any) -> Any:
+        """Give a result as it was declared: a plain tuple as the NamedTuple of that shape (rule A10)."""
+        return result if self.named is None else as_named(self.named, result)
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         """Put the arguments of a call in the order of the parameters, `MISSING` where the default is meant.
@@ -126,7 +132,7 @@ def read_signature(function: Callable[..., Any], kind: str, namespace: Mapping[s
         DecorationError: the function can't be typed; the message says what to write.
     """
     name, where = function.__name__, Where(function.__code__.co_filename, function.__code__.co_firstlineno)
-    hints = typing.get_type_hints(function, localns=dict(namespace), include_extras=True)
+    hints = _hints(function, namespace, where)
     inference = Inference()
     parameters, codecs, untyped = [], [], []
     listed = list(inspect.signature(function).parameters.values())
@@ -163,7 +169,41 @@ def read_signature(function: Callable[..., Any], kind: str, namespace: Mapping[s
     result_codec = codec_for(result, inference.classes)
     if inference.protocols:
         result_codec = checking(result_codec, hints["return"])
-    return Signature(name, interface, tuple(codecs), result_codec, names, positional, plain, bind, context)
+    named = named_tuple_of(hints.get("return"))
+    if named is not None:
+        result_codec = taking_plain_tuples(result_codec, named)
+    return Signature(name, interface, tuple(codecs), result_codec, names, positional, plain, bind, context, named)
+
+
+def _hints(function: Callable[..., Any], namespace: Mapping[str, Any], where: Where) -> dict[str, Any]:
+    """Resolve a function's annotations.
+
+    Raises `NameError`, and `DecorationError` for an annotation that is a container of types and no type.
+    """
+    try:
+        hints = typing.get_type_hints(function, localns=dict(namespace), include_extras=True)
+    except TypeError:
+        # `typing` refuses text that stands for a tuple of types, in words that do not help.
+        written = inspect.get_annotations(function)
+        texts = {name: hint for name, hint in written.items() if isinstance(hint, str)}
+        scope = {**function.__globals__, **namespace}
+        hints = {name: eval(text, scope) for name, text in texts.items()}
+        _refuse_containers(function, {**written, **hints}, where)
+        raise
+    _refuse_containers(function, hints, where)
+    return hints
+
+
+def _refuse_containers(function: Callable[..., Any], hints: Mapping[str, Any], where: Where) -> None:
+    for name, hint in hints.items():
+        meant = meant_by_container(hint)
+        if meant is not None:
+            what = "the result of " + function.__name__ if name == "return" else f"{function.__name__}({name})"
+            raise DecorationError(
+                f"{what} is annotated with a {type(hint).__name__}, and that is a value, not a type",
+                where=where,
+                way_out=f"write {meant}",
+            )
 
 
 def _takes_context(

@@ -54,7 +54,7 @@ def parts(binding: Binding, target: Type) -> list[tuple[Binding, Type]]:
     if code == DICT and isinstance(target, DictType):
         return [(item, target.value) for _, item in binding[1]]
     if code == RECORD:
-        record = target if isinstance(target, RecordType) else type_from_bytes(binding[1]) if binding[1] else None
+        record = type_from_bytes(binding[1]) if binding[1] else target
         if isinstance(record, RecordType) and len(record.fields) == len(binding[2]):
             for item, part, field in zip(binding[2], record.parts, record.fields, strict=True):
                 if part is not field.type and not (item.__class__ is list and item[0] == TUPLE and len(item[1]) < 2):
@@ -130,4 +130,6 @@ def assemble(binding: Binding, target: Type, leaf: Callable[[Binding, Type], tup
             ]
             return [ANY_RECORD, class_name(record.name), [field.name for field in record.fields], fields]
         return [ANY_LIST if code == LIST else ANY_TUPLE, trees]
+    if code == RECORD and binding[1]:
+        return transcode(trees, type_from_bytes(binding[1]), target)  # of a class derived from the one that is wanted
     return trees

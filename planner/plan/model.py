@@ -32,7 +32,7 @@ nil                     the parameter's default
 [LIST, [b, …]]          a list of bindings
 [TUPLE, [b, …]]         a tuple of bindings
 [DICT, [[key, b], …]]   a dict; keys are wire trees of the key type
-[RECORD, type?, [b, …]] a dataclass or NamedTuple; its type's bytes only where the target is `Any`
+[RECORD, type?, [b, …]] a dataclass or NamedTuple; its type's bytes only where the target is another
 [ARM, i, b]             b, as arm i of the union that is wanted
 [ERROR]                 the failure of the graph, as a `NodeFailure`
 ======================= ===========================================================================================

@@ -25,9 +25,9 @@ from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.policy import overridden
 from promissory.planner.plan.policy_text import policy_terms
 from promissory.planner.plan.specs import Branch, Condition, Gate, Map, Merge, Rescue, Spec
+from promissory.typesys.as_json import to_json
 from promissory.typesys.canonical import unpack
 from promissory.typesys.errors import FormatError
-from promissory.typesys.parse import to_json
 from promissory.typesys.type_format import type_from_bytes
 from promissory.typesys.types import (
     ANY,
@@ -40,6 +40,7 @@ from promissory.typesys.types import (
     Type,
     UnionType,
     VarTupleType,
+    short_name,
 )
 
 _LONGEST = 60
@@ -218,6 +219,10 @@ def tree_text(tree: Any, type: Type) -> str:
             return f"{{{', '.join(f'{tree_text(k, key)}: {tree_text(v, value)}' for k, v in tree[:20])}}}"
         case RecordType(kind="typeddict"):
             return repr(to_json(tree, type))
+        case RecordType(fields=fields) if len(tree) > len(fields):
+            _, name, names, trees = tree[-1]  # the whole value, which is of a derived class
+            derived = (f"{field}={tree_text(one, ANY)}" for field, one in zip(names, trees, strict=True))
+            return f"{short_name(name)}({', '.join(derived)})"
         case RecordType(fields=fields):
             inner = (f"{f.name}={tree_text(one, f.type)}" for one, f in zip(tree, fields, strict=True))
             return f"{type}({', '.join(inner)})"
@@ -278,7 +283,7 @@ def _text(
         value = type.value if isinstance(type, DictType) else ANY
         return "{" + ", ".join(f"{key!r}: {inner(one, value)}" for key, one in binding[1]) + "}"
     if code == RECORD:
-        record = type if isinstance(type, RecordType) else type_from_bytes(binding[1])
+        record = type_from_bytes(binding[1]) if binding[1] else type
         assert isinstance(record, RecordType)
         fields = (
             f"{f.name}={inner(one, part)}" for f, part, one in zip(record.fields, record.parts, binding[2], strict=True)

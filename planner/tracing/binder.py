@@ -245,17 +245,22 @@ class Binder:
     def _record(self, value: Any, type: Type) -> Binding:
         cls = value.__class__
         record = type
-        if isinstance(type, AnyType):
+        is_named = class_name(getattr(type, "name", "")) != qualified_name(cls)
+        if is_named and isinstance(type, AnyType | RecordType):
             try:
                 record = Inference().infer(cls)
             except AnnotationError as error:
                 raise ArgumentValueError(f"{cls.__name__}: {error}") from None
-        if not isinstance(record, RecordType) or class_name(record.name) != qualified_name(cls):
+        if (
+            not isinstance(record, RecordType)
+            or class_name(record.name) != qualified_name(cls)
+            or why_not(record, type) is not None
+        ):
             raise _DoesNotFit(type, f"a {cls.__name__} was given", None)
         names = field_names(cls)
         wanted = [field.type for field in record.fields]
         items = self._items(reader(cls, names)(value), wanted, [f".{name}" for name in names])
-        return [RECORD, type_bytes(record) if isinstance(type, AnyType) else None, items]
+        return [RECORD, type_bytes(record) if is_named else None, items]
 
     def _typed_dict(self, value: dict[Any, Any], type: RecordType) -> Binding:
         names = [field.name for field in type.fields]

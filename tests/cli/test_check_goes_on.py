@@ -67,3 +67,33 @@ def test_A7_check_goes_on_after_a_file_whose_import_raises_what_can_not_be_said(
     assert ended.returncode != 0
     assert "a.py" in ended.stderr and "Odd" in ended.stderr
     assert "b.py: monthly: 1 node, well" in ended.stderr
+
+
+def test_R3_check_lists_what_a_code_version_does_not_see(cli, shell):
+    shell.write(
+        "flow.py",
+        """
+        import sched
+        from promissory import task, workflow
+
+        plan = sched.scheduler()
+
+        @task(cache=True, cache_version="code")
+        def waits(n: int) -> int:
+            return n + len(plan.queue)
+
+        @task(cache=True, cache_version="1")
+        def other(n: int) -> int:
+            return n + len(plan.queue)
+
+        @workflow
+        def main(n: int) -> int:
+            return waits(other(n))
+        """,
+    )
+    code, _, said = cli("check", "flow.py")
+    assert code == 0
+    assert (
+        'flow.py: main: waits: cache_version="code" does not see this: flow:waits uses plan, a sched.scheduler,' in said
+    )
+    assert said.count("does not see") == 1

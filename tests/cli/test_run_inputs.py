@@ -55,6 +55,9 @@ CASES = [
     ("records", "list[Point]", ["--value", '[{"x": 1, "y": 2}]'], "list [Point(x=1, y=2.0)]"),
     ("date", "date", ["--value", "2026-11-02"], "date datetime.date(2026, 11, 2)"),
     ("bytes", "bytes", ["--value", "ä"], "bytes b'\\xc3\\xa4'"),
+    ("duration", "timedelta", ["--value", "1h30m"], "timedelta datetime.timedelta(seconds=5400)"),
+    ("seconds", "timedelta", ["--value", "90"], "timedelta datetime.timedelta(seconds=90)"),
+    ("iso_duration", "timedelta", ["--value", "PT1H30M"], "timedelta datetime.timedelta(seconds=5400)"),
 ]
 
 
@@ -186,3 +189,71 @@ def test_run_tells_a_flag_from_an_input_named_no_flag(cli, shell):
     )
     code, out, err = cli("run", "--inputs", '{"cache": true, "no_cache": false}', "flow.py")
     assert (code, out) == (0, "True False\n"), err
+
+
+SWITCHES = """
+    from promissory import task
+
+    @task
+    def both(cache: bool = True, no_cache: bool = False) -> str:
+        return f"{cache} {no_cache}"
+
+    @task
+    def number(cache: bool = True, no_cache: int = 0) -> str:
+        return f"{cache} {no_cache}"
+
+    @task
+    def text(cache: str = "c", no_cache: bool = False) -> str:
+        return f"{cache} {no_cache}"
+
+    @task
+    def needed(dry_run: bool, name: str = "") -> str:
+        return f"{dry_run} {name}"
+"""
+SWITCHED = [
+    ("both", ["--no-cache"], "False False"),
+    ("both", ["--no_cache"], "False False"),
+    ("both", ["--no-cache=true"], "True True"),
+    ("both", ["--cache=false", "--no_cache=yes"], "False True"),
+    ("both", ["--cache", "--no-cache=off"], "True False"),
+    ("number", ["--no-cache", "3"], "True 3"),
+    ("number", ["--cache=no", "--no-cache=3"], "False 3"),
+    ("text", ["--no-cache", "--cache", "x"], "x True"),
+    ("text", ["--no-no-cache", "--cache", "x"], "x False"),
+    ("needed", ["--dry-run=true"], "True "),
+    ("needed", ["--no-dry-run", "--name", "--dry-run=true"], "False --dry-run=true"),
+]
+
+
+@pytest.mark.full(keep=4)
+@pytest.mark.parametrize(("target", "arguments", "shown"), SWITCHED, ids=[f"{t} {a}" for t, a, _ in SWITCHED])
+def test_each_bool_can_be_turned_on_and_off_whatever_the_others_are_called(cli, shell, target, arguments, shown):
+    shell.write("flow.py", SWITCHES)
+    assert cli("run", "flow.py", target, *arguments)[:2] == (0, shown + "\n")
+
+
+def test_help_shows_how_a_bool_is_given_whose_option_turns_off_another(cli, shell):
+    shell.write("flow.py", SWITCHES)
+    _, out, _ = cli("run", "flow.py", "both", "--help")
+    assert "--cache / --no-cache " in out
+    assert "--no-cache=true / --no-cache=false" in out
+    assert "--cache / --cache=false" in cli("run", "flow.py", "number", "--help")[1]
+
+
+def test_a_bool_that_is_given_as_no_bool_is_refused(cli, shell):
+    shell.write("flow.py", SWITCHES)
+    code, _, said = cli("run", "flow.py", "both", "--cache=maybe")
+    assert (code, "'maybe' is not a bool" in said) == (2, True)
+
+
+@pytest.mark.parametrize("text", ["90", "1m30s", "PT1M30S"])
+def test_options_that_are_durations_are_written_as_durations(cli, shell, text):
+    shell.write("flow.py", SWITCHES)
+    assert cli("run", "--timeout", text, "flow.py", "both")[:2] == (0, "True False\n")
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", "inf", "1e999"])
+def test_an_option_that_is_no_duration_is_refused(cli, shell, text):
+    shell.write("flow.py", SWITCHES)
+    code, _, said = cli("run", f"--timeout={text}", "flow.py", "both")
+    assert (code, "Invalid value for '--timeout'" in said) == (2, True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from promissory import Workflow, dynamic, task, workflow
+from promissory import Plan, Workflow, dynamic, run, task, workflow
 from promissory.errors import CompileError, DuplicateName, EdgeTypeError
 
 
@@ -201,3 +201,53 @@ def test_A8_names_stay_unique_beside_given_ones():
         grow(3)
         grow(4)
     assert [node.name for node in wf.compile().nodes()] == ["inc", "grow", "grow~2", "grow~3"]
+
+
+def by_hand_with_two_outputs():
+    wf = Workflow("halves")
+    x = wf.add_workflow_input("x", int)
+    wf.add_workflow_output("more", wf.add_entity(inc, x=x))
+    wf.add_workflow_output("row", [x, x], list[int])
+    return wf
+
+
+def test_A8_a_plain_call_of_a_workflow_with_several_outputs_gives_what_a_run_gives():
+    wf = by_hand_with_two_outputs()
+    assert (
+        wf(x=1) == wf.run(x=1) == run(wf, {"x": 1}, store="memory://", echo=False).result == {"more": 2, "row": [1, 1]}
+    )
+
+
+def test_A8_several_outputs_are_a_dict_by_name_in_a_workflow_that_calls_it():
+    halves = by_hand_with_two_outputs()
+
+    @task
+    def total(row: list[int]) -> int:
+        return sum(row)
+
+    @workflow
+    def outer(x: int) -> dict[str, list[int]]:
+        found = halves(x=x)
+        again = halves(x=inc(found["more"]))
+        return {"a": [total(found["row"]), found["more"]], "b": again["row"]}
+
+    assert outer(5) == {"a": [10, 6], "b": [7, 7]}
+    plan = outer.compile()
+    assert Plan.from_bytes(plan.to_bytes()).digest == plan.digest
+
+
+def test_A8_an_output_that_is_not_there_and_one_of_another_type_are_told():
+    halves = by_hand_with_two_outputs()
+
+    @workflow
+    def missing(x: int) -> int:
+        return halves(x=x)["less"]
+
+    @workflow
+    def other(x: int) -> int:
+        return inc(halves(x=x)["row"])
+
+    with pytest.raises(CompileError, match="less"):
+        missing.compile()
+    with pytest.raises(CompileError, match=r"wants int, but .* gives list\[int\]"):
+        other.compile()

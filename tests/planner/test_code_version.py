@@ -249,17 +249,7 @@ REACHED = {
 }
 
 
-NOT_YET = {
-    "a function that the body imports": "imports within a body are not followed",
-}
-
-
-def marked(what):
-    reason = NOT_YET.get(what)
-    return pytest.param(what, marks=[] if reason is None else pytest.mark.xfail(strict=True, reason=reason))
-
-
-@pytest.mark.parametrize("what", [marked(what) for what in REACHED])
+@pytest.mark.parametrize("what", REACHED)
 def test_R3_the_code_version_reaches(version, what):
     before, after, files, changed = REACHED[what]
     assert version(before, **files) != version(after, **changed)

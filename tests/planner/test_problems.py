@@ -2,7 +2,7 @@
 
 import pytest
 
-from promissory import Workflow, task, workflow
+from promissory import task, workflow
 from promissory.errors import (
     ArgumentValueError,
     CompileError,
@@ -134,14 +134,6 @@ def swallow_joined(p):
     (p == 1) & 3
 
 
-def swallow_several_outputs(p):
-    pair = Workflow("pair")
-    pair.add_workflow_output("a", 1)
-    pair.add_workflow_output("b", 2)
-    with pytest.raises(CompileError):
-        pair()
-
-
 def swallow_order(p):
     p >> 3
 
@@ -160,7 +152,6 @@ def swallow_pickle_in_Any(p):
         swallow_leak,
         swallow_condition,
         swallow_joined,
-        swallow_several_outputs,
         swallow_order,
         swallow_pickle_in_Any,
     ],

@@ -185,7 +185,7 @@ def test_P4_a_key_that_may_be_missing_and_is_fails_the_run_with_its_name():
 
     with pytest.raises(RunFailed) as caught:
         result_of(flow)
-    assert "add(x=…): has no key 'year'" in str(caught.value)
+    assert "add(x=…): the value that was passed has no key 'year'; it has 'title'" in str(caught.value)
 
 
 def test_P4_a_key_that_is_missing_further_in_is_named_with_its_path():
@@ -198,7 +198,7 @@ def test_P4_a_key_that_is_missing_further_in_is_named_with_its_path():
 
     with pytest.raises(RunFailed) as caught:
         result_of(flow)
-    assert "add(x=…)['movie']: has no key 'year'" in str(caught.value)
+    assert "add(x=…)['movie']: has no key 'year'; it has 'title'" in str(caught.value)
 
 
 # --- dict literals with promises --------------------------------------------------------------------------------------

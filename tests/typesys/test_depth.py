@@ -11,10 +11,11 @@ from promissory import type_of
 from promissory.errors import FormatError, ParseError, TypeMismatch
 from promissory.planner.body.payload import decoded_payload, encoded_payload
 from promissory.typesys import codec_of
+from promissory.typesys.as_json import to_json
 from promissory.typesys.canonical import pack
 from promissory.typesys.checking import check
 from promissory.typesys.depth import DEEPEST, TOO_DEEP
-from promissory.typesys.parse import parse_json, parse_text, to_json
+from promissory.typesys.parse import parse_json, parse_text
 
 
 @dataclass(eq=False)

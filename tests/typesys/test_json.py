@@ -11,8 +11,9 @@ from typing import Any, Literal, NamedTuple
 import pytest
 
 from promissory.typesys import Opaque, ParseError, codec_of, type_of
+from promissory.typesys.as_json import to_json
 from promissory.typesys.canonical import pack
-from promissory.typesys.parse import parse_json, to_json
+from promissory.typesys.parse import parse_json
 from promissory.typesys.types import ANY, INT, Definition, EnumType, Field, ListType, RecordType, SetType
 
 

@@ -22,9 +22,10 @@ from promissory.typesys import (
     type_of,
     why_not,
 )
+from promissory.typesys.as_json import to_json
 from promissory.typesys.canonical import pack, unpack
 from promissory.typesys.infer import Inference, mentions_opaque
-from promissory.typesys.parse import parse_json, parse_text, to_json
+from promissory.typesys.parse import parse_json, parse_text
 from promissory.typesys.transcode import fits, transcode
 from promissory.typesys.type_format import type_bytes, type_from_bytes
 from promissory.typesys.types import ANY, INT, NONE, EnumType, ListType, NamedType, TupleType

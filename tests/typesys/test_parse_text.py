@@ -1,7 +1,7 @@
 """What a person types, read as a type."""
 
 import enum
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,7 +52,17 @@ GOOD = [
     ("2", Literal[1, 2], 2),
     ("2024-02-29", date, date(2024, 2, 29)),
     ("2024-02-29T12:00:00", datetime, datetime(2024, 2, 29, 12)),
-    ("1500000", timedelta, timedelta(seconds=1.5)),
+    ("1.5", timedelta, timedelta(seconds=1.5)),
+    ("90", timedelta, timedelta(seconds=90)),
+    ("-90", timedelta, timedelta(seconds=-90)),
+    ("1h30m", timedelta, timedelta(hours=1, minutes=30)),
+    ("1d 2h", timedelta, timedelta(days=1, hours=2)),
+    ("250ms", timedelta, timedelta(milliseconds=250)),
+    ("-1.5h", timedelta, timedelta(hours=-1.5)),
+    ("PT1H30M", timedelta, timedelta(hours=1, minutes=30)),
+    ("P1DT0.5S", timedelta, timedelta(days=1, seconds=0.5)),
+    ("-P2W", timedelta, timedelta(weeks=-2)),
+    ("2024-02-29T12:00:00Z", datetime, datetime(2024, 2, 29, 12, tzinfo=UTC)),
     ("a/b", Path, Path("a/b")),
     ("5", int | None, 5),
     ("", int | None, None),
@@ -95,7 +105,13 @@ BAD = [
     ("maybe", bool, "'maybe' is not a bool (true, false, yes, no, on, off, 1, 0)"),
     ("c", Literal["a", "b"], "'c' is not one of a, b"),
     ("GREEN", Color, "value: 'GREEN' is not one of RED, BLUE"),
-    ("soon", timedelta, "'soon' is not timedelta: it isn't JSON (Expecting value: line 1 column 1 (char 0))"),
+    ("soon", timedelta, "value: 'soon' is not a timedelta: a duration is seconds, 1h30m, or PT1H30M"),
+    ("PT", timedelta, "value: 'PT' is not a timedelta: a duration is seconds, 1h30m, or PT1H30M"),
+    ("P1DT", timedelta, "value: 'P1DT' is not a timedelta: a duration is seconds, 1h30m, or PT1H30M"),
+    ("", timedelta, "value: '' is not a timedelta: a duration is seconds, 1h30m, or PT1H30M"),
+    ("nan", timedelta, "value: 'nan' is not a timedelta: a duration is seconds, 1h30m, or PT1H30M"),
+    ("x", int | None, "'x' is not int | None"),
+    ('{"x": 1}', dict[str, str] | None, "['x']: expected str, got int"),
     ("x", int | float, "'x' is not int | float"),
     ("[1", list[int], "'[1' is not list[int]: it isn't JSON (Expecting ',' delimiter: line 1 column 3 (char 2))"),
     (

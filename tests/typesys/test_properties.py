@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promissory.typesys import FormatError, TypeMismatch, assignable, check, codec_of, type_of
+from promissory.typesys.as_json import to_json
 from promissory.typesys.canonical import pack, unpack_canonical
-from promissory.typesys.parse import parse_json, to_json
+from promissory.typesys.parse import parse_json
 from promissory.typesys.transcode import transcode
 from promissory.typesys.type_format import type_bytes, type_from_bytes
 from promissory.typesys.wire import codec_for

@@ -87,7 +87,7 @@ def test_a_path_leads_to_the_element_and_its_type(path, value, type_):
     [
         (["rows", 2], "rows: has no item 2: it has 2 items"),
         (["rows", -3], "rows: has no item -3: it has 2 items"),
-        (["by_name", ["z"]], "by_name: has no key 'z'"),
+        (["by_name", ["z"]], "by_name: has no key 'z'; it has 'k'"),
     ],
 )
 def test_P4_an_element_that_is_not_there_is_a_mismatch(path, sentence):

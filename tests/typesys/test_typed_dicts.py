@@ -18,9 +18,10 @@ from promissory.typesys import (
     type_of,
     why_not,
 )
+from promissory.typesys.as_json import to_json
 from promissory.typesys.canonical import pack, unpack
 from promissory.typesys.infer import Inference
-from promissory.typesys.parse import parse_json, parse_text, to_json
+from promissory.typesys.parse import parse_json, parse_text
 from promissory.typesys.transcode import fits, transcode
 from promissory.typesys.type_format import type_bytes, type_from_bytes
 from promissory.typesys.types import (
@@ -522,8 +523,8 @@ def test_a_path_leads_to_the_value_of_a_key():
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
-        ([["children"]], "has no key 'children'"),
-        ([["children"], 0, ["value"]], "has no key 'children'"),
+        ([["children"]], "the value that was passed has no key 'children'; it has 'value'"),
+        ([["children"], 0, ["value"]], "the value that was passed has no key 'children'; it has 'value'"),
     ],
 )
 def test_P4_a_key_that_is_not_there_is_a_mismatch(path, sentence):
@@ -537,7 +538,7 @@ def test_P4_a_key_that_is_not_there_further_in_is_named_with_its_path():
     codec = codec_of(Tree)
     with pytest.raises(TypeMismatch) as caught:
         select(codec.lower({"value": 1, "children": [{"value": 2}]}), codec.type, [["children"], 0, ["children"]])
-    assert str(caught.value) == "['children'][0]: has no key 'children'"
+    assert str(caught.value) == "['children'][0]: has no key 'children'; it has 'value'"
 
 
 # --- text, JSON, and what others wrote --------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.families.registry import Family, declare, named
 from promissory.typesys.types import STR
 
-declare(Family(Path, named("pathlib.Path", STR), str, Path, subclasses=True))
+declare(Family(Path, named("pathlib.Path", STR), str, Path, subclasses=True, any_text=True))
 
 
 def _pure_to_text(path: PurePath) -> str:
@@ -17,4 +17,4 @@ def _pure_to_text(path: PurePath) -> str:
     return str(path)
 
 
-declare(Family(PurePath, named("pathlib.PurePath", STR), _pure_to_text, PurePath, subclasses=True))
+declare(Family(PurePath, named("pathlib.PurePath", STR), _pure_to_text, PurePath, subclasses=True, any_text=True))

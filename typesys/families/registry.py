@@ -32,6 +32,11 @@ class Family:
     the arguments' types, and `arguments` finds those in a wire type; `type` is then that of the class without
     arguments. `inside` is the step to the items, which an error's path leaves out; `annotation` is the simpler
     annotation of a registered class.
+
+    `any_text` says that every text is a value of the class (a path), so that a text tells nothing about it.
+
+    `from_json` and `to_json` are there where a person writes a value otherwise than the wire does (a duration). The
+    first gives the family's value for one that JSON gave, and raises `ValueError`; the second shows a value as JSON.
     """
 
     cls: type[Any]
@@ -45,6 +50,9 @@ class Family:
     arguments: Callable[[Type], tuple[Type, ...]] | None = None
     inside: str = ""
     annotation: Any = None
+    any_text: bool = False
+    from_json: Callable[[Any], Any] | None = None
+    to_json: Callable[[Any], Any] | None = None
 
     def rides_on(self, wire: Type) -> bool:
         """Tell whether values of the family may have this wire type."""

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from promissory.typesys.durations import duration_of, duration_text
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.families.registry import Family, declare, named
 from promissory.typesys.types import INT, NONE, STR, TupleType
@@ -58,10 +59,27 @@ def _from_microseconds(count: int) -> timedelta:
     return timedelta(microseconds=count)
 
 
+def _duration_from_json(value: Any) -> timedelta:
+    if isinstance(value, str):
+        return duration_of(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("a duration is seconds, 1h30m, or PT1H30M")
+    return timedelta(seconds=value)
+
+
 declare(Family(datetime, named("datetime.datetime", STR), _stamp_to_text, _datetime_from_text))
 declare(Family(date, named("datetime.date", STR), date.isoformat, date.fromisoformat))
 declare(Family(time, named("datetime.time", STR), _stamp_to_text, _time_from_text))
-declare(Family(timedelta, named("datetime.timedelta", INT), _to_microseconds, _from_microseconds))
+declare(
+    Family(
+        timedelta,
+        named("datetime.timedelta", INT),
+        _to_microseconds,
+        _from_microseconds,
+        from_json=_duration_from_json,
+        to_json=duration_text,
+    )
+)
 
 
 def _zone_to_text(zone: ZoneInfo) -> str:
