@@ -20,7 +20,7 @@ from promissory.executor.execution.prepare import Target, codecs_of, opened_stor
 from promissory.executor.execution.rerun import prepare_rerun
 from promissory.executor.execution.run import Run
 from promissory.executor.execution.take_over import take_over_run
-from promissory.executor.history.summary import ending
+from promissory.executor.history.summary import ending, is_being_taken
 from promissory.executor.protocol.limits import Limits
 from promissory.executor.records.heartbeat import await_first_beat, is_live, read_beat
 from promissory.executor.records.manifest import read_manifest, read_plan
@@ -130,18 +130,29 @@ def resume_with(
     """`resume` with its options in one."""
     opened = opened_store(store)
     manifest = read_manifest(opened, run_id)
-    beat = read_beat(opened, run_id)
-    if beat is not None and beat.is_live(opened, run_id) and not take_over:
-        raise RunIsLive(
-            f"run {run_id} is being worked on by process {beat.pid} of {beat.host}. Wait for it, stop it, or take the "
-            "run over (take_over=True, --take-over): it will then stop by itself"
-        )
+    if not take_over:
+        _refuse_live(opened, run_id)
     prepared = take_over_run(
         opened, manifest, options, limits, target=target, strict_code=strict_code, on_change=on_change
     )
     if not isinstance(prepared, OwnRun):
         return prepared  # the run has succeeded already
     return prepared.carry_in_background() if background else prepared.carry()
+
+
+def _refuse_live(store: Store, run_id: str) -> None:
+    """Raise `RunIsLive` if an executor works on a run."""
+    if is_live(store, run_id):
+        beat = read_beat(store, run_id)
+        who = "another process" if beat is None else beat.who
+    elif is_being_taken(store, run_id):
+        who = "another process, which has just taken it"
+    else:
+        return
+    raise RunIsLive(
+        f"run {run_id} is being worked on by {who}. Wait for it, stop it, or take the "
+        "run over (take_over=True, --take-over): it will then stop by itself"
+    )
 
 
 def rerun(

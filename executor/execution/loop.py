@@ -26,6 +26,7 @@ from promissory.executor.execution.end_signals import EndSignals, taken_as_a_sto
 from promissory.executor.execution.interrupts import Interrupts, deferred_interrupts
 from promissory.executor.execution.materialize import BatchSize, batch_of
 from promissory.executor.execution.outcomes import apply
+from promissory.executor.execution.presence import Presence
 from promissory.executor.execution.telling import Telling
 from promissory.executor.execution.verdict import verdict
 from promissory.executor.history.summary import Ending
@@ -34,7 +35,6 @@ from promissory.executor.journal.snapshots import put_snapshot
 from promissory.executor.journal.writer import Journal
 from promissory.executor.protocol.events import ENDED, Event, value_of
 from promissory.executor.protocol.messages import UNSTARTED, VALUE
-from promissory.executor.records.heartbeat import Heartbeat
 from promissory.executor.records.inbox import Command, Inbox, acknowledge
 from promissory.executor.records.manifest import Manifest
 from promissory.executor.records.progress import Progress
@@ -67,7 +67,7 @@ class Execution:
         timeout: seconds that the whole run may take; None for no limit.
         grace: seconds that bodies have to finish, once a signal has told this process to end.
         echo: repeat the output of bodies on standard error.
-        beat: tell others how the run stands, and listen to them.
+        beat: tell others how the run stands, and listen to them. Then `presence.end` has to be called, if not `run`.
         on_progress: is told after each commit, from the committing thread.
         clock: the clock of the run's delays and time-outs.
     """
@@ -96,7 +96,8 @@ class Execution:
         self.manifest = manifest
         self.scheduler = scheduler
         self.engine = engine
-        self.journal = Journal(store, manifest.run_id, epoch, tail, durable, self.committed)
+        self.presence = Presence(store, manifest.run_id, epoch, beat)
+        self.journal = Journal(store, manifest.run_id, epoch, tail, durable, self.committed, self.presence.nonce)
         self.clock: Clock = clock or SystemClock()
         self._is_overtaken = False
         self._broken: Exception | None = None
@@ -108,15 +109,13 @@ class Execution:
         self._grace = grace
         self._deadline: float | None = None
         self._carry_from = store if engine.remote and not store.outlives_the_process else None
-        self._beats = beat
         self._batch = BatchSize()
         self._outstanding = 0
         self._happened = threading.Event()
         self._commits = Commits(store, manifest.run_id)
-        self._commands = Commands(store, scheduler, self._record, self._beat_now, self._announce)
+        self._commands = Commands(store, scheduler, self._record, self.presence.now, self._announce)
         self._telling = Telling(scheduler, engine, self._commits, self._commands, on_progress)
         self.reuse = Reuse(manifest, scheduler, self.clock, self._open_lookups, self._submit)
-        self._heartbeat: Heartbeat | None = None
 
     # --- from other threads ---
 
@@ -205,22 +204,20 @@ class Execution:
     def _run_with(self, resources: ExitStack) -> Ending:
         """Carry the run to its end. `resources` closes every part, even if one raises at that, and the beat last."""
         journal, engine, run_id = self.journal, self.engine, self.manifest.run_id
-        if self._beats:
-            told = self._telling.look, self._note_overtaken, self._note_broken
-            self._heartbeat = Heartbeat(self.store, run_id, journal.epoch, *told)
-            resources.callback(self._heartbeat.close)
+        resources.callback(self.presence.end)
+        self.presence.begin(self._telling, self._note_overtaken, self._note_broken)
         resources.callback(self.reuse.close)
         resources.callback(self._commits.close)
         resources.callback(engine.close)
         resources.callback(journal.close)
-        if self._beats:
+        if self.presence.is_shown:
             resources.callback(Inbox(self.store, run_id, self._take_message, self._note_broken).close)
         journal.when_stopped = self.wake
         engine.open(self._setup)
         self._announce()
         self.reuse.begin_with_replayed()
         try:
-            with taken_as_a_stop(self.command, self._grace if self._beats else None) as signals:
+            with taken_as_a_stop(self.command, self._grace if self.presence.is_shown else None) as signals:
                 self._carry(signals)
         except KeyboardInterrupt:
             journal.flush()
@@ -264,8 +261,7 @@ class Execution:
                     examine(self)
                 if scheduler.ended:
                     return
-                if self._heartbeat is not None:
-                    self._heartbeat.soon()
+                self.presence.soon()
                 self._telling.tell_if_due()
                 self._wait(interrupts)
 
@@ -393,7 +389,3 @@ class Execution:
         for frame, index in reversed(unstarted):
             scheduler.returned(frame, index)
         self.reuse.settle()
-
-    def _beat_now(self) -> None:
-        if self._heartbeat is not None:
-            self._heartbeat.now()

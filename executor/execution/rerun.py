@@ -9,6 +9,7 @@ order in which they are opened again.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -209,8 +210,11 @@ def prepare_rerun(
     execution = new_execution(store, manifest, scheduler, options, plan)
     changed: list[Any] = [code_event(change.name, change.old, change.new) for change in changes]
     later = earlier.created - manifest.created  # times are told relative to the creation of a run
-    execution.claims((*(_later(event, later) for event in taken), begins, *changed))
-    if not write_manifest(store, manifest):
-        raise RunExists(f"the store {store.url} has a run {name!r} already: give another name")
-    keep_current_code(store, name, options.engine, current)
+    with ExitStack() as unless_ready:
+        unless_ready.callback(execution.presence.end)
+        execution.claims((*(_later(event, later) for event in taken), begins, *changed))
+        if not write_manifest(store, manifest):
+            raise RunExists(f"the store {store.url} has a run {name!r} already: give another name")
+        keep_current_code(store, name, options.engine, current)
+        unless_ready.pop_all()
     return OwnRun(name, store, codecs_of(target if target is not None else plan), execution, plan)

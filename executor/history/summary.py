@@ -11,6 +11,8 @@ from promissory.executor.errors import JournalError, NotInStore, RunNotFound
 from promissory.executor.journal.reader import find_end
 from promissory.executor.journal.segment import Segment, is_torn, segment_from_bytes
 from promissory.executor.protocol.events import ENDED
+from promissory.executor.protocol.seats import Seat
+from promissory.executor.records.executors import is_taken
 from promissory.executor.records.heartbeat import is_beginning, read_beat
 from promissory.executor.records.manifest import read_manifest
 from promissory.executor.store.keys import RUNS, segment_key
@@ -66,6 +68,12 @@ def standing_of_run(store: Store, run_id: str) -> Ending:
         return ended
     summary, segment = _summarise(store, run_id)
     return Ending(summary.state, "", None, -1 if segment is None else segment.number)
+
+
+def is_being_taken(store: Store, run_id: str) -> bool:
+    """Whether the executor that wrote the newest segment is proved to live. Its first beat may be still to come."""
+    segment = _newest_segment(store, run_id)
+    return segment is not None and is_taken(store, Seat.of(segment.nonce)) is True
 
 
 def _newest_segment(store: Store, run_id: str) -> Segment | None:

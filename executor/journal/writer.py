@@ -30,7 +30,8 @@ from promissory.executor.journal.segment import (
     segment_from_bytes,
     segment_to_bytes,
 )
-from promissory.executor.protocol.events import NODE_DONE, SNAPSHOT, Event, futures_of, values_of
+from promissory.executor.protocol.events import NODE_DONE, RESUMED, SNAPSHOT, Event, futures_of, values_of
+from promissory.executor.protocol.seats import Seat, in_words
 from promissory.executor.store.keys import segment_key
 from promissory.executor.store.store import Store
 from promissory.planner.plan.model import Value
@@ -62,6 +63,7 @@ class Journal:
         durable: sync each segment before it is acknowledged, so that it survives the machine's death and not only the
             process's.
         listener: is told the events of each commit, in order, from the committing thread.
+        nonce: 16 bytes by which segments name this executor, and no other one; random bytes if none are given.
 
     Attributes:
         when_stopped: called, from the committing thread, when that thread can't go on; the next caller of the journal
@@ -69,14 +71,21 @@ class Journal:
     """
 
     def __init__(
-        self, store: Store, run_id: str, epoch: int, tail: Tail | None, durable: bool, listener: Listener
+        self,
+        store: Store,
+        run_id: str,
+        epoch: int,
+        tail: Tail | None,
+        durable: bool,
+        listener: Listener,
+        nonce: bytes | None = None,
     ) -> None:
         self.epoch = epoch
         self._store = store
         self._run_id = run_id
         self._durable = durable
         self._listener = listener
-        self._nonce = secrets.token_bytes(16)
+        self._nonce = nonce or secrets.token_bytes(16)
         self._next = 0 if tail is None else tail.number + 1
         self._previous = GENESIS if tail is None else tail.digest
         self._snapshot = NO_SNAPSHOT if tail is None else tail.snapshot
@@ -188,10 +197,12 @@ class Journal:
     def _check_fence(self, winner: Segment) -> None:
         """Raise `Fenced` if another executor, of no lower epoch, wrote the segment that this one was to write."""
         if winner.epoch >= self.epoch and winner.nonce != self._nonce:
+            who = _writer(winner)
             raise Fenced(
-                f"run {self._run_id} was taken over by another executor "
+                f"run {self._run_id} was taken over by another executor, {who} "
                 f"(epoch {winner.epoch}, this one has {self.epoch}); nothing that this one does counts any more",
                 self._next,
+                who,
             )
 
     def _raise_error(self) -> None:
@@ -273,6 +284,16 @@ class Journal:
         self._next += 1
         self._listener(events)
         reached("journal.committed")
+
+
+def _writer(segment: Segment) -> str:
+    """The executor that began to work on a run with this segment, in words."""
+    name = Seat.of(segment.nonce).executor
+    for event in segment.events:
+        if event[0] == RESUMED:
+            _, _, host, pid, _, moment = event
+            return in_words(host, pid, name, moment / 1e6)
+    return f"executor {name}"
 
 
 def _size_of(event: Event) -> int:

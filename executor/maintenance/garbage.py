@@ -1,5 +1,5 @@
 """The garbage of a store, to which nothing refers: values of runs that were removed, snapshots that newer ones
-replaced, leases and temporary files that killed processes left (`promissory gc`).
+replaced, leases, locks and temporary files that killed processes left (`promissory gc`).
 
 Garbage is found by marking: every run and every cache entry names the keys that it needs. A run that goes on is the
 danger, since nothing names its newest values yet. So nothing is collected while a run goes on, no key is collected that
@@ -15,9 +15,22 @@ from dataclasses import dataclass
 from promissory.executor.cache.entries import entries, values_in
 from promissory.executor.errors import NotInStore, RunIsLive, RunNotFound
 from promissory.executor.maintenance.export import keys_of
-from promissory.executor.records.heartbeat import read_beat
+from promissory.executor.records.executors import may_be_at_work
+from promissory.executor.records.heartbeat import live_one
 from promissory.executor.store.forms import is_leftover, is_ours
-from promissory.executor.store.keys import CODE, LEASES, OBJECTS, PLANS, RUNS, is_run_id, object_key, run_key
+from promissory.executor.store.keys import (
+    CODE,
+    EXECUTORS,
+    LEASES,
+    OBJECTS,
+    PLANS,
+    RUNS,
+    alive_key,
+    is_executor_id,
+    is_run_id,
+    object_key,
+    run_key,
+)
 from promissory.executor.store.mark import require_mark
 from promissory.executor.store.store import Store
 
@@ -90,17 +103,18 @@ def _runs(store: Store) -> list[str]:
 
 
 def _refuse_live(store: Store, runs: list[str]) -> None:
-    for run_id in runs:
-        beat = read_beat(store, run_id)
-        if beat is not None and beat.is_live(store, run_id):
-            raise RunIsLive(
-                f"run {run_id} goes on: what it needs next is named by nothing yet. Collect when it has ended"
-            )
+    live = live_one(store, runs)
+    if live is not None:
+        raise RunIsLive(f"run {live} goes on: what it needs next is named by nothing yet. Collect when it has ended")
 
 
 def _candidates(store: Store, runs: list[str]) -> Iterator[str]:
     for kind in (OBJECTS, PLANS, CODE, LEASES):
         yield from _below(store, kind)
+    for folder in store.list(EXECUTORS):
+        name = folder.rpartition("/")[2]
+        if is_executor_id(name) and not may_be_at_work(store, name):
+            yield alive_key(name)
     for run_id in runs:
         if store.exists(run_key(run_id, "manifest")):
             yield from store.list(run_key(run_id, "snapshots"))
