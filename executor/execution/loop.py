@@ -330,6 +330,12 @@ class Execution:
             room = self._parallel - scheduler.places_in_use  # outcomes found in the cache made other calls ready
 
     def _submit(self, calls: list[Call]) -> None:
+        if not calls:
+            return
+        if self.scheduler.commit_each(calls):
+            self.journal.look_for_successor()
+        else:
+            self.journal.make_sure()
         largest = 1 if self.scheduler.tries else self.engine.largest_batch
         self._outstanding += len(calls)
         for first in range(0, len(calls), largest):

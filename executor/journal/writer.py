@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from promissory.executor.clock import PAUSE, since_boot
 from promissory.executor.crash_points import reached
 from promissory.executor.errors import Fenced, StoreError
 from promissory.executor.journal.reader import Tail, keys_named
@@ -103,6 +104,7 @@ class Journal:
         self._bytes_since_snapshot = 0
         self._last_snapshot_bytes = 0
         self._thread: threading.Thread | None = None
+        self._sure = since_boot()
         self.when_stopped: Callable[[], None] = _nobody
 
     def claim(self, events: tuple[Event, ...]) -> None:
@@ -194,6 +196,14 @@ class Journal:
             if not is_torn(found):
                 self._check_fence(segment_from_bytes(found, key))
 
+    def make_sure(self) -> None:
+        """Look for a successor, if this executor has not been sure for a while that there is none: its process may have
+        been stopped, or its machine suspended. What it writes makes it sure. Raises `Fenced`, `StoreError`."""
+        now = since_boot()
+        if now - self._sure > PAUSE:
+            self.look_for_successor()
+            self._sure = now
+
     def _check_fence(self, winner: Segment) -> None:
         """Raise `Fenced` if another executor, of no lower epoch, wrote the segment that this one was to write."""
         if winner.epoch >= self.epoch and winner.nonce != self._nonce:
@@ -271,6 +281,7 @@ class Journal:
         segment = Segment(self._next, self.epoch, self._nonce, self._previous, self._snapshot, now, events)
         data = segment_to_bytes(segment)
         key = segment_key(self._run_id, self._next)
+        begun = since_boot()
         if not self._store.put_new(key, data, durable=self._durable):
             found = self._store.get(key)
             if is_torn(found):
@@ -280,6 +291,7 @@ class Journal:
                 raise LostRace(key)
             self._check_fence(winner)
         reached("journal.segment-written")
+        self._sure = begun
         self._previous = segment_digest(data)
         self._next += 1
         self._listener(events)
