@@ -80,8 +80,18 @@ def leave(seat: Seat) -> None:
             here.held.free(seat.place)
 
 
-def is_taken(store: Store, seat: Seat) -> bool | None:
-    """Whether somebody sits in a seat: True and False are proofs, None says that nothing is proved."""
+def is_locked(seat: Seat) -> bool:
+    """Whether this process holds a seat of its own locked."""
+    here = _executor_here(seat.executor)
+    return here is not None and here.held is not None
+
+
+def is_taken(store: Store, seat: Seat, locked: bool = True) -> bool | None:
+    """Whether somebody sits in a seat: True and False are proofs, None says that nothing is proved.
+
+    Args:
+        locked: whether the executor could hold the seat locked, so that a free lock says something.
+    """
     if not is_executor_id(seat.executor):
         return None  # a version of this package without names of executors began the run
     here = _executor_here(seat.executor)
@@ -89,7 +99,7 @@ def is_taken(store: Store, seat: Seat) -> bool | None:
         return seat.place in here.seats
     if seat.executor in _left or not store.outlives_the_process:
         return False
-    return store.is_held(alive_key(seat.executor), seat.place)
+    return store.is_held(alive_key(seat.executor), seat.place) if locked else None
 
 
 def may_be_at_work(store: Store, executor: str) -> bool:

@@ -23,7 +23,7 @@ from promissory.executor.crash_points import Crashed
 from promissory.executor.errors import NotInStore, StoreError
 from promissory.executor.protocol import decoding as fields
 from promissory.executor.protocol.seats import Seat, in_words
-from promissory.executor.records.executors import is_taken, renew
+from promissory.executor.records.executors import is_locked, is_taken, renew
 from promissory.executor.records.progress import Standing
 from promissory.executor.store.keys import run_key
 from promissory.executor.store.store import Store
@@ -44,6 +44,7 @@ class Beat(Standing):
     Attributes:
         epoch: the executor's epoch.
         executor, place: the executor's seat at the run; empty if a version without seats wrote the beat.
+        locked: whether the executor holds its seat locked.
         host, pid: the executor's process, for people.
         since: when the executor began to work on the run, in seconds since the epoch, for people.
         time: when the beat was written, likewise.
@@ -59,6 +60,7 @@ class Beat(Standing):
     over: bool
     executor: str = ""
     place: int = 0
+    locked: bool = False
     since: float = 0.0
     running: list[list[Any]] = field(default_factory=list)
     ending: bool = False
@@ -81,7 +83,7 @@ class Beat(Standing):
         nothing."""
         if self.over:
             return False
-        taken = is_taken(store, Seat(self.executor, self.place))
+        taken = is_taken(store, Seat(self.executor, self.place), self.locked)
         return _watched(store, run_id, self) if taken is None else taken
 
 
@@ -136,6 +138,7 @@ def _check(beat: Beat) -> None:
         beat.time.__class__ not in (int, float)
         or beat.since.__class__ not in (int, float)
         or beat.over.__class__ is not bool
+        or beat.locked.__class__ is not bool
         or beat.paused.__class__ is not bool
         or beat.ending.__class__ is not bool
     ):
@@ -247,6 +250,7 @@ class Heartbeat:
             over=over,
             executor=self._seat.executor,
             place=self._seat.place,
+            locked=is_locked(self._seat),
             since=self._since,
             running=running,
             ending=ending,

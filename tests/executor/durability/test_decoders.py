@@ -407,6 +407,7 @@ def test_T1_a_beat_that_is_none_counts_as_none(store, data):
             {"pid": "1/../self", "host": 1},
             {"executor": 5},
             {"place": -1},
+            {"locked": 1},
             {"place": 1 << 63},
             {"since": "then"},
             {"done": None},

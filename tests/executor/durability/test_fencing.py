@@ -529,7 +529,7 @@ def test_J3_the_date_of_a_beat_does_not_matter_on_its_own_machine(tmp_path, shif
     """Nobody holds the executor's lock: it is gone, whatever the clock said."""
     url = str(tmp_path)
     crashed(url)
-    dated(url, shift, over=False, executor="0123456789abcdef")
+    dated(url, shift, over=False, executor="0123456789abcdef", locked=True)
     assert History(Store(url), "fenced").state == "INTERRUPTED"
     assert resume("fenced", store=url, echo=False).result == 2
 

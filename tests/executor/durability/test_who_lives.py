@@ -2,6 +2,7 @@
 the store and busy interpreters say.
 """
 
+import errno
 import os
 import shutil
 import signal
@@ -14,7 +15,7 @@ from promissory import Store, resume, start, task, workflow
 from promissory.errors import RunIsLive
 from promissory.executor.history.history import History
 from promissory.executor.maintenance.garbage import garbage, remove_run
-from promissory.executor.records.executors import Seat, enrol, is_taken, leave
+from promissory.executor.records.executors import Seat, enrol, is_locked, is_taken, leave
 from promissory.executor.records.heartbeat import read_beat
 from promissory.executor.store.holding import Held, is_held, is_of_one_kernel
 from promissory.executor.store.keys import alive_key
@@ -75,6 +76,7 @@ except RunIsLive as error:
     print("RunIsLive", error)
 """
 GC = """
+import errno
 import os
 from promissory import Store
 from promissory.errors import RunIsLive
@@ -252,10 +254,8 @@ def test_J3_a_body_that_keeps_the_interpreter_s_lock_keeps_its_run(lives, gate):
     held = gate("held")
     first = lives.spawn("-c", RUN, "busy", GATE=held.path)
     held.reached()
-    beat = read_beat(lives.store, "r")
     is_left_alone(lives)
     assert History(lives.store, "r").state == "RUNNING"
-    assert read_beat(lives.store, "r") == beat
     held.open()
     assert lives.finish(first)[0].split() == ["1"]
 
@@ -336,3 +336,18 @@ def test_J3_gc_collects_the_locks_of_killed_executors_and_no_others(lives, gate)
     assert (of_first in found, of_second in found) == (True, False)
     held.open()
     lives.finish(second)
+
+
+def test_J3_an_executor_that_could_hold_no_lock_is_watched(store, monkeypatch):
+    """A free lock says nothing of who could not take it."""
+    monkeypatch.setattr(Held, "hold", lambda self, place: (_ for _ in ()).throw(OSError(errno.ENOLCK, "no locks")))
+    store.put_new("promissory", b"{}")
+    seat = enrol(store)
+    assert (is_locked(seat), is_taken(store, seat, is_locked(seat))) == (False, True), "the process itself knows"
+    code = (
+        "from promissory import Store; from promissory.executor.records.executors import Seat, is_taken; "
+        f"print(is_taken(Store({store.url!r}), Seat({seat.executor!r}, {seat.place}), False))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "None\n"
+    leave(seat)
+    assert is_taken(store, seat, False) is False
