@@ -67,7 +67,7 @@ class Execution:
         timeout: seconds that the whole run may take; None for no limit.
         grace: seconds that bodies have to finish, once a signal has told this process to end.
         echo: repeat the output of bodies on standard error.
-        beat: tell others how the run stands, and listen to them. Then `presence.end` has to be called, if not `run`.
+        presence: tells others how the run stands, unless they are not to see it. `run` ends it.
         on_progress: is told after each commit, from the committing thread.
         clock: the clock of the run's delays and time-outs.
     """
@@ -79,6 +79,7 @@ class Execution:
         scheduler: Scheduler,
         engine: Engine,
         *,
+        presence: Presence,
         epoch: int,
         tail: Tail | None,
         durable: bool,
@@ -88,7 +89,6 @@ class Execution:
         timeout: float | None = None,
         grace: float = 0.0,
         echo: bool = True,
-        beat: bool = True,
         on_progress: Callable[[Progress], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -96,8 +96,8 @@ class Execution:
         self.manifest = manifest
         self.scheduler = scheduler
         self.engine = engine
-        self.presence = Presence(store, manifest.run_id, epoch, beat)
-        self.journal = Journal(store, manifest.run_id, epoch, tail, durable, self.committed, self.presence.nonce)
+        self.presence = presence
+        self.journal = Journal(store, manifest.run_id, epoch, tail, durable, self.committed, presence.nonce)
         self.clock: Clock = clock or SystemClock()
         self._is_overtaken = False
         self._broken: Exception | None = None
@@ -113,7 +113,7 @@ class Execution:
         self._outstanding = 0
         self._happened = threading.Event()
         self._commits = Commits(store, manifest.run_id)
-        self._commands = Commands(store, scheduler, self._record, self.presence.now, self._announce)
+        self._commands = Commands(store, scheduler, self._record, presence.now, self._announce)
         self._telling = Telling(scheduler, engine, self._commits, self._commands, on_progress)
         self.reuse = Reuse(manifest, scheduler, self.clock, self._open_lookups, self._submit)
 
@@ -205,7 +205,7 @@ class Execution:
         """Carry the run to its end. `resources` closes every part, even if one raises at that, and the beat last."""
         journal, engine, run_id = self.journal, self.engine, self.manifest.run_id
         resources.callback(self.presence.end)
-        self.presence.begin(self._telling, self._note_overtaken, self._note_broken)
+        self.presence.begin(run_id, journal.epoch, self._telling, self._note_overtaken, self._note_broken)
         resources.callback(self.reuse.close)
         resources.callback(self._commits.close)
         resources.callback(engine.close)

@@ -6,6 +6,7 @@ import secrets
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from promissory.executor.execution.first_events import resumed_event
 from promissory.executor.execution.loop import Execution
 from promissory.executor.execution.options import Options
 from promissory.executor.execution.own_run import OwnRun
+from promissory.executor.execution.presence import Presence
 from promissory.executor.execution.run import default_store
 from promissory.executor.journal.reader import Tail
 from promissory.executor.protocol.limits import Limits
@@ -100,18 +102,24 @@ def prepare_encoded(
         store.sync([object_key(value.digest) for value in named])
     digest = plan_digest(plan)
     store.put_same(plan_key(digest), plan.to_bytes())
-    manifest = new_manifest(name, plan.name, digest, values, options.engine.name, limits, source, bundle)
-    if not write_manifest(store, manifest):
-        raise RunExists(
-            f"the store {store.url} has a run {name!r} already{_difference(store, manifest, plan)}: "
-            f"resume it (promissory resume {name}), or give another name",
-            is_same=not _difference(store, manifest, plan),
+    presence = Presence(store, options.beat)
+    with ExitStack() as unless_ready:
+        unless_ready.callback(presence.end)
+        manifest = new_manifest(
+            name, plan.name, digest, values, options.engine.name, limits, source, bundle, presence.nonce or b""
         )
-    reached("run.manifest-written")
-    scheduler = Scheduler(limits, run=name.encode())
-    scheduler.open_root(plan, tuple(values[p.name] for p in plan.inputs))
-    execution = new_execution(store, manifest, scheduler, options, plan)
-    execution.begins_with([resumed_event(1, limits)])
+        if not write_manifest(store, manifest):
+            raise RunExists(
+                f"the store {store.url} has a run {name!r} already{_difference(store, manifest, plan)}: "
+                f"resume it (promissory resume {name}), or give another name",
+                is_same=not _difference(store, manifest, plan),
+            )
+        reached("run.manifest-written")
+        scheduler = Scheduler(limits, run=name.encode())
+        scheduler.open_root(plan, tuple(values[p.name] for p in plan.inputs))
+        execution = new_execution(store, manifest, scheduler, options, plan, presence)
+        execution.begins_with([resumed_event(1, limits)])
+        unless_ready.pop_all()
     return OwnRun(name, store, codecs, execution, plan)
 
 
@@ -133,6 +141,7 @@ def new_execution(
     scheduler: Scheduler,
     options: Options,
     plan: Plan,
+    presence: Presence,
     epoch: int = 1,
     tail: Tail | None = None,
 ) -> Execution:
@@ -144,6 +153,7 @@ def new_execution(
         manifest,
         scheduler,
         options.engine,
+        presence=presence,
         epoch=epoch,
         tail=tail,
         durable=options.durability == "disk",
@@ -153,7 +163,6 @@ def new_execution(
         timeout=options.timeout,
         grace=options.grace,
         echo=options.echo,
-        beat=options.beat,
         on_progress=options.on_progress,
         clock=options.clock,
     )

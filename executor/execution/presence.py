@@ -13,17 +13,15 @@ from promissory.executor.store.store import Store
 
 
 class Presence:
-    """One executor's presence at one run. The seat is taken at once, so it is held before the journal names it.
+    """One executor's presence at one run. The seat is taken at once, so it is held before manifest and journal name it.
 
     Args:
-        store, run_id, epoch: the run, and the executor's epoch.
+        store: the run's store.
         shown: whether others are told at all; a plain call's run is nobody else's.
     """
 
-    def __init__(self, store: Store, run_id: str, epoch: int, shown: bool) -> None:
+    def __init__(self, store: Store, shown: bool) -> None:
         self._store = store
-        self._run_id = run_id
-        self._epoch = epoch
         self._seat: Seat | None = enrol(store) if shown else None
         self._heartbeat: Heartbeat | None = None
 
@@ -34,15 +32,20 @@ class Presence:
 
     @property
     def nonce(self) -> bytes | None:
-        """The name of this executor in the segments that it writes; None if nobody looks for it."""
+        """The name of this executor in manifests and segments that it writes; None if nobody looks for it."""
         return None if self._seat is None else self._seat.nonce
 
-    def begin(self, telling: Telling, overtaken: Callable[[], None], broken: Callable[[Exception], None]) -> None:
+    def begin(
+        self,
+        run_id: str,
+        epoch: int,
+        telling: Telling,
+        overtaken: Callable[[], None],
+        broken: Callable[[Exception], None],
+    ) -> None:
         """Begin to beat; see `Heartbeat`. Raises `StoreError`."""
         if self._seat is not None:
-            self._heartbeat = Heartbeat(
-                self._store, self._run_id, self._epoch, self._seat, telling.look, overtaken, broken
-            )
+            self._heartbeat = Heartbeat(self._store, run_id, epoch, self._seat, telling.look, overtaken, broken)
 
     def soon(self) -> None:
         """Beat soon, since other bodies may run than before."""

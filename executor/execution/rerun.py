@@ -27,6 +27,7 @@ from promissory.executor.execution.prepare import (
     refuse_timeouts,
     run_name,
 )
+from promissory.executor.execution.presence import Presence
 from promissory.executor.history.history import History
 from promissory.executor.journal.reader import find_end, read_segments
 from promissory.executor.protocol.events import (
@@ -207,11 +208,12 @@ def prepare_rerun(
         raise RunExists(f"the store {store.url} has a run {name!r} already: give another name")
     for key in filter(is_ours, store.list(run_key(name, "journal"))):
         store.remove(key)  # left by a rerun that died before its manifest was written
-    execution = new_execution(store, manifest, scheduler, options, plan)
+    presence = Presence(store, options.beat)
     changed: list[Any] = [code_event(change.name, change.old, change.new) for change in changes]
     later = earlier.created - manifest.created  # times are told relative to the creation of a run
     with ExitStack() as unless_ready:
-        unless_ready.callback(execution.presence.end)
+        unless_ready.callback(presence.end)
+        execution = new_execution(store, manifest, scheduler, options, plan, presence)
         execution.claims((*(_later(event, later) for event in taken), begins, *changed))
         if not write_manifest(store, manifest):
             raise RunExists(f"the store {store.url} has a run {name!r} already: give another name")

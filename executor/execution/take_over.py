@@ -18,6 +18,7 @@ from promissory.executor.execution.first_events import code_event, resumed_event
 from promissory.executor.execution.options import Limited, Options, check_limits
 from promissory.executor.execution.own_run import OwnRun
 from promissory.executor.execution.prepare import Target, codecs_of, keep_current_code, new_execution, refuse_timeouts
+from promissory.executor.execution.presence import Presence
 from promissory.executor.execution.run import Run
 from promissory.executor.history.recovery import next_epoch, recover
 from promissory.executor.history.summary import ENDED_WELL
@@ -71,10 +72,13 @@ def take_over_run(
         changes, current = adopt_current_code(scheduler, strict_code)
         mark(store)
         epoch = next_epoch(recovered)
-        execution = new_execution(store, manifest, scheduler, options, recovered.plan, epoch, recovered.tail)
+        presence = Presence(store, options.beat)
         changed = [code_event(change.name, change.old, change.new) for change in changes]
         with ExitStack() as unless_ready:
-            unless_ready.callback(execution.presence.end)
+            unless_ready.callback(presence.end)
+            execution = new_execution(
+                store, manifest, scheduler, options, recovered.plan, presence, epoch, recovered.tail
+            )
             try:
                 execution.journal.claim((resumed_event(epoch, scheduler.limits), *changed))
             except LostRace:

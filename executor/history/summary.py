@@ -71,9 +71,11 @@ def standing_of_run(store: Store, run_id: str) -> Ending:
 
 
 def is_being_taken(store: Store, run_id: str) -> bool:
-    """Whether the executor that wrote the newest segment is proved to live. Its first beat may be still to come."""
+    """Whether the executor that wrote the newest segment, or before that the manifest, is proved to live. Its first
+    beat may be still to come."""
     segment = _newest_segment(store, run_id)
-    return segment is not None and is_taken(store, Seat.of(segment.nonce)) is True
+    nonce = read_manifest(store, run_id).executor if segment is None else segment.nonce
+    return bool(nonce) and is_taken(store, Seat.of(nonce)) is True
 
 
 def _newest_segment(store: Store, run_id: str) -> Segment | None:

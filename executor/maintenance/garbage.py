@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from promissory.executor.cache.entries import entries, values_in
 from promissory.executor.errors import NotInStore, RunIsLive, RunNotFound
+from promissory.executor.history.summary import is_being_taken
 from promissory.executor.maintenance.export import keys_of
 from promissory.executor.records.executors import may_be_at_work
 from promissory.executor.records.heartbeat import live_one
@@ -58,6 +59,7 @@ def garbage(store: Store, older_than: float, without: Sequence[str] = ()) -> lis
     before = time.time() - older_than
     runs = [run_id for run_id in _runs(store) if run_id not in without]
     _refuse_live(store, runs)
+    _refuse_taken(store, runs)
     found = [
         Garbage(key, changed)
         for key in _candidates(store, runs)
@@ -88,6 +90,7 @@ def remove_run(store: Store, run_id: str) -> None:
     _require_run(store, run_id)
     require_mark(store)
     _refuse_live(store, [run_id])
+    _refuse_taken(store, [run_id])
     store.remove(run_key(run_id, "manifest"))
     for key in filter(is_ours, _below(store, f"{RUNS}/{run_id}")):
         store.remove(key)
@@ -106,6 +109,13 @@ def _refuse_live(store: Store, runs: list[str]) -> None:
     live = live_one(store, runs)
     if live is not None:
         raise RunIsLive(f"run {live} goes on: what it needs next is named by nothing yet. Collect when it has ended")
+
+
+def _refuse_taken(store: Store, runs: list[str]) -> None:
+    """Raise `RunIsLive` if an executor has just taken a run over, and its first beat is still to come."""
+    for run_id in runs:
+        if store.exists(run_key(run_id, "manifest")) and is_being_taken(store, run_id):
+            raise RunIsLive(f"run {run_id} goes on: somebody has just taken it over")
 
 
 def _candidates(store: Store, runs: list[str]) -> Iterator[str]:

@@ -20,10 +20,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from promissory.executor.crash_points import Crashed
-from promissory.executor.errors import NotInStore, StoreError
+from promissory.executor.errors import JournalError, NotInStore, RunNotFound, StoreError
 from promissory.executor.protocol import decoding as fields
 from promissory.executor.protocol.seats import Seat, in_words
 from promissory.executor.records.executors import is_locked, is_taken, renew
+from promissory.executor.records.manifest import read_manifest
 from promissory.executor.records.progress import Standing
 from promissory.executor.store.keys import run_key
 from promissory.executor.store.store import Store
@@ -163,7 +164,7 @@ def live_one(store: Store, run_ids: Iterable[str]) -> str | None:
         watched = []
         for run_id in unknown:
             beat = read_beat(store, run_id)
-            known = beat is not None and beat.is_known_to_live(store, run_id)
+            known = _has_begun(store, run_id) is True if beat is None else beat.is_known_to_live(store, run_id)
             if known is None:
                 watched.append(run_id)
             elif known:
@@ -177,20 +178,33 @@ def live_one(store: Store, run_ids: Iterable[str]) -> str | None:
 def await_first_beat(store: Store, run_id: str) -> bool:
     """Wait for the first beat of a run that was begun just now. Returns whether its executor lives.
 
-    A run's first beat comes a moment after its manifest. A run without a beat that is older than that moment has lost
-    its executor.
+    A run's first beat comes a moment after its manifest, which names its executor. A run without a beat has lost its
+    executor if that is proved, or if this process has looked for longer than that moment.
     """
-    while is_beginning(store, run_id):
+    given_up = time.monotonic() + _FIRST_BEAT
+    while _has_begun(store, run_id) is not False and time.monotonic() < given_up:
         time.sleep(_LOOK)
     return is_live(store, run_id)
 
 
 def is_beginning(store: Store, run_id: str) -> bool:
-    """Whether a run was begun just now and its executor has not beaten yet."""
-    return (
-        not store.exists(run_key(run_id, "beat"))
-        and time.time() - store.changed(run_key(run_id, "manifest")) < _FIRST_BEAT
-    )
+    """Whether a run was begun just now and its executor has not beaten yet, as far as can be told at once.
+
+    Where nothing is proved, the date of the manifest has to do.
+    """
+    known = _has_begun(store, run_id)
+    return abs(time.time() - store.changed(run_key(run_id, "manifest"))) < _FIRST_BEAT if known is None else known
+
+
+def _has_begun(store: Store, run_id: str) -> bool | None:
+    """Whether the executor that wrote a run's manifest is still to beat; None if that can't be proved."""
+    if store.exists(run_key(run_id, "beat")):
+        return False
+    try:
+        seat = read_manifest(store, run_id).executor
+    except (RunNotFound, JournalError):
+        return False
+    return is_taken(store, Seat.of(seat)) if seat else None
 
 
 class Heartbeat:

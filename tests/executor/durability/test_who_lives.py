@@ -14,6 +14,7 @@ import pytest
 from promissory import Store, resume, start, task, workflow
 from promissory.errors import RunIsLive
 from promissory.executor.history.history import History
+from promissory.executor.history.summary import standing_of_run
 from promissory.executor.maintenance.garbage import garbage, remove_run
 from promissory.executor.records.executors import Seat, enrol, is_locked, is_taken, leave
 from promissory.executor.records.heartbeat import read_beat
@@ -193,6 +194,57 @@ def test_J3_a_fork_that_a_body_left_behind_keeps_no_run(lives, gate):
         assert lives.finish(second)[0].split() == ["1"]
     finally:
         child.open()
+
+
+EARLY = """
+import os, lives, promissory
+from promissory.executor import crash_points
+crash_points.watcher = lambda point: open(os.environ["GATE"]).read() if point == os.environ["POINT"] else None
+if os.environ["POINT"].startswith("run"):
+    print(promissory.run(lives.flow, {"x": 0}, run_id="r").result)
+else:
+    print(promissory.resume("r").result)
+"""
+
+
+@pytest.mark.parametrize("shift", ["-86400", "86400"])
+def test_J3_an_executor_that_has_not_beaten_yet_is_left_alone(lives, gate, shift):
+    """The manifest names it, and a lock proves that it lives."""
+    early, body = gate("early"), gate("body")
+    first = lives.spawn("-c", EARLY, GATE=early.path, POINT="run.manifest-written", CLOCK=shift)
+    early.reached()
+    assert not lives.store.exists("runs/r/beat")
+    assert History(lives.store, "r").manifest.executor
+    assert standing_of_run(lives.store, "r").state == "RUNNING"
+    assert lives.code(RESUME).startswith("RunIsLive run r is being worked on by another process")
+    assert lives.code(GC).startswith("RunIsLive run r goes on")
+    first.kill()
+    first.wait()
+    assert standing_of_run(lives.store, "r").state == "INTERRUPTED"
+    second = lives.spawn("-c", RESUME, GATE=body.path)
+    body.reached()
+    body.open()
+    assert lives.finish(second)[0].split() == ["1"]
+
+
+def test_J3_an_executor_that_has_just_taken_a_run_over_is_left_alone(lives, gate):
+    """The beat is still the dead one's: the newest segment names its successor."""
+    held, early = gate("held"), gate("early")
+    first = lives.spawn("-c", RUN, "flow", GATE=held.path)
+    held.reached()
+    first.kill()
+    first.wait()
+    second = lives.spawn("-c", EARLY, GATE=early.path, POINT="resume.claimed")
+    early.reached()
+    assert lives.code(RESUME).startswith("RunIsLive run r is being worked on by another process")
+    assert lives.code(GC).startswith("RunIsLive run r goes on")
+    second.kill()
+    second.wait()
+    again = gate("again")
+    third = lives.spawn("-c", RESUME, GATE=again.path)
+    again.reached()
+    again.open()
+    assert lives.finish(third)[0].split() == ["1"]
 
 
 # --- spellings of the store ---
