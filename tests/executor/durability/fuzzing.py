@@ -682,7 +682,7 @@ def _mutate_tree(tree: Any, random: random.Random, other: list[Any]) -> None:
     else:
         del holder[key]
         if random.random() < 0.5:
-            holder[random.choice(("", "x", "a" * 40, key + "x"))] = current
+            holder[random.choice(("", "x", "a" * 40, f"{key}x"))] = current
 
 
 def _mutated_bytes(data: bytes, random: random.Random, other: bytes) -> bytes:
