@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
+import time
 from collections import deque
 from typing import Final
 
@@ -26,13 +27,17 @@ class _Executor:
     """This process as an executor in one store."""
 
     def __init__(self, store: Store) -> None:
+        self.url = store.url
         self.pid = os.getpid()
         self.name = secrets.token_hex(8)
         self.seats: set[int] = set()
         self.last = 0
+        self.renewed = time.monotonic()
         self.held: Held | None = store.hold(alive_key(self.name))
 
 
+_RENEWED: Final = 1.0
+"""Seconds after which the seats of a process are held again, at the next beat of any of its runs."""
 _lock: Final = threading.RLock()
 _here: Final[dict[str, _Executor]] = {}
 """The executors of this process by the URLs of their stores. A fork inherits them, and is none of them."""
@@ -60,8 +65,10 @@ def enrol(store: Store) -> Seat:
 def renew(seat: Seat) -> None:
     """Hold this process's seats again, in case they were lost."""
     here = _executor_here(seat.executor)
-    if here is not None and here.held is not None:
-        here.held.renew()
+    if here is None or here.held is None or time.monotonic() - here.renewed < _RENEWED:
+        return
+    here.renewed = time.monotonic()
+    here.held.renew()
 
 
 def leave(seat: Seat) -> None:
@@ -72,7 +79,7 @@ def leave(seat: Seat) -> None:
             return
         here.seats.discard(seat.place)
         if not here.seats:
-            _here.pop(next(url for url, one in _here.items() if one is here))
+            _here.pop(here.url)
             _left.append(seat.executor)
             if here.held is not None:
                 here.held.close()
@@ -95,11 +102,14 @@ def is_taken(store: Store, seat: Seat, locked: bool = True) -> bool | None:
     if not is_executor_id(seat.executor):
         return None  # a version of this package without names of executors began the run
     here = _executor_here(seat.executor)
-    if here is not None:
+    if here is not None and here.url == store.url:
         return seat.place in here.seats
     if seat.executor in _left or not store.outlives_the_process:
         return False
-    return store.is_held(alive_key(seat.executor), seat.place) if locked else None
+    taken = store.is_held(alive_key(seat.executor), seat.place) if locked else None
+    if taken is None and here is not None:
+        return seat.place in here.seats  # the same store by another name; or a copy of it, which nothing tells apart
+    return taken
 
 
 def may_be_at_work(store: Store, executor: str) -> bool:

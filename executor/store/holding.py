@@ -35,8 +35,10 @@ _LAYOUTS: Final = {
 }
 """How each system lays out `struct flock`."""
 
-_held: dict[tuple[int, int], int] = {}
-"""Device and inode of each file that this process holds, and the process, since a fork holds none of them."""
+_held: dict[tuple[int, int], Held] = {}
+"""The files that this process holds, by device and inode. A fork inherits the table, and holds none of them."""
+_mounted: dict[int, bool] = {}
+"""The devices that were looked up, and whether their file systems are of one kernel."""
 
 
 class Held:
@@ -47,6 +49,7 @@ class Held:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._process = os.getpid()
         self._places: set[int] = set()
         self._lock = threading.Lock()
         self._open()
@@ -62,7 +65,7 @@ class Held:
             raise
         found = os.fstat(descriptor)
         self._descriptor, self._file = descriptor, (found.st_dev, found.st_ino)
-        _held[self._file] = os.getpid()
+        _held[self._file] = self
 
     def hold(self, place: int) -> None:
         """Hold a place, so that others see that it is held. Raises `OSError` if the file system has no locks."""
@@ -94,6 +97,15 @@ class Held:
                 _held.pop(file, None)
                 os.close(lost)
 
+    def has(self, place: int) -> bool:
+        """Whether this process holds a place, or with 0 any."""
+        return place in self._places if place else bool(self._places)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this process is the one that holds the file, and no fork of it."""
+        return self._process == os.getpid()
+
     def close(self) -> None:
         """Remove the file, and its folder if nothing else is in it."""
         with self._lock:
@@ -109,8 +121,9 @@ def is_held(path: str, place: int) -> bool | None:
     here."""
     try:
         found = os.stat(path)
-        if _held.get((found.st_dev, found.st_ino)) == os.getpid():
-            return True  # to open and close the file would give the locks up
+        own = _held.get((found.st_dev, found.st_ino))
+        if own is not None and own.is_here:
+            return own.has(place)  # to open and close the file would give the locks up
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return False if is_of_one_kernel(path) else None
@@ -138,10 +151,24 @@ def _is_locked(descriptor: int, place: int) -> bool | None:
 
 def is_of_one_kernel(path: str) -> bool:
     """Whether no other machine can have mounted the file system of a path. False if that can't be known."""
+    there = path
+    while there and not os.path.exists(there):
+        there = there.rpartition("/")[0]
+    try:
+        device = os.stat(there or "/").st_dev
+    except OSError:
+        return False
+    if device not in _mounted:
+        _mounted[device] = _type_of(there or "/") in _OF_ONE_KERNEL
+    return _mounted[device]
+
+
+def _type_of(path: str) -> str:
+    """The type of the file system of a path; empty if the system doesn't tell."""
     try:
         mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
-        return False
+        return ""
     real = os.path.realpath(path)
     longest, kind = "", ""
     for mount in mounts:
@@ -150,7 +177,7 @@ def is_of_one_kernel(path: str) -> bool:
         # Of two mounts on one folder the later one counts.
         if len(point) >= len(longest) and (real == point or real.startswith(point.rstrip("/") + "/")):
             longest, kind = point, after.split(" ")[0]
-    return kind in _OF_ONE_KERNEL
+    return kind
 
 
 def _unescaped(point: str) -> str:

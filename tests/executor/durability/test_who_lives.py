@@ -403,3 +403,21 @@ def test_J3_an_executor_that_could_hold_no_lock_is_watched(store, monkeypatch):
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "None\n"
     leave(seat)
     assert is_taken(store, seat, False) is False
+
+
+def test_J3_a_copy_of_a_store_is_nobody_s_though_the_original_s_process_looks_at_it(tmp_path, gate):
+    held = gate("held")
+
+    @task
+    def wait(x: int) -> int:
+        with open(held.path) as file:
+            file.read()
+        return x + 1
+
+    going = start(wait, {"x": 0}, store=tmp_path / "store", run_id="r", engine="threads", echo=False)
+    held.reached()
+    shutil.copytree(tmp_path / "store", tmp_path / "copy")
+    assert History(Store(tmp_path / "copy"), "r").state == "INTERRUPTED"
+    assert History(Store(tmp_path / "store"), "r").state == "RUNNING"
+    held.open()
+    assert going.wait(60).result == 1
