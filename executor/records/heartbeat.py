@@ -10,6 +10,7 @@ what `status` says; which executor wins is settled by the journal's numbers.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import threading
@@ -29,6 +30,7 @@ from promissory.executor.records.progress import Standing
 from promissory.executor.store.keys import run_key
 from promissory.executor.store.store import Store
 
+_log = logging.getLogger("promissory")
 INTERVAL: Final = 5.0
 MISSED: Final = 3
 """Beats of an executor that have to be missed until it is taken for dead."""
@@ -159,7 +161,7 @@ def is_live(store: Store, run_id: str) -> bool:
 
 def live_one(store: Store, run_ids: Iterable[str]) -> str | None:
     """One of several runs on which an executor works; None if there is none. They are watched all at one time."""
-    unknown = list(run_ids)
+    unknown, told = list(run_ids), False
     while True:
         watched = []
         for run_id in unknown:
@@ -171,7 +173,14 @@ def live_one(store: Store, run_ids: Iterable[str]) -> str | None:
                 return run_id
         if not watched:
             return None
-        unknown = watched
+        if not told:
+            _log.warning(
+                "nothing here proves whether the executor of run %s lives%s: its beats are watched for up to %g s",
+                watched[0],
+                f" (nor those of {len(watched) - 1} others)" if watched[1:] else "",
+                MISSED * INTERVAL,
+            )
+        unknown, told = watched, True
         time.sleep(_LOOK if store.is_near else _FAR_LOOK)
 
 

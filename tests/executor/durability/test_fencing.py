@@ -3,6 +3,8 @@ counts. Clocks and beats decide nothing of that.
 """
 
 import json
+import os
+import re
 import signal
 import sys
 import threading
@@ -381,17 +383,24 @@ def test_J3_of_many_resumes_at_one_moment_one_carries_the_run_and_each_node_is_c
 def test_J3_of_two_resumes_that_read_the_same_journal_the_later_claim_is_told_who_has_the_run(url, events_of):
     crashed(url)
     slow, outcomes = Held(url, "put_new", "runs/*/journal/*"), []
-    late = threading.Thread(
-        target=lambda: outcomes.append(
-            _outcome(lambda: resume("fenced", store=slow.store, echo=False, durability="process"))
-        )
-    )
+
+    def resumed_too_late():
+        with pytest.raises(RunIsLive) as told:
+            resume("fenced", store=slow.store, echo=False, durability="process")
+        outcomes.append(str(told.value))
+
+    late = threading.Thread(target=resumed_too_late)
     late.start()
     assert slow.reached.wait(60)
     assert resume("fenced", store=url, echo=False, durability="process").result == 2
     slow.go.set()
     late.join(60)
-    assert outcomes == [RunIsLive]
+    assert len(outcomes) == 1
+    assert re.fullmatch(
+        rf"run fenced was taken over by process {os.getpid()} of \S+ \(executor [0-9a-f]{{16}}, since \S+\), "
+        "which was first. Wait for it, or stop it",
+        outcomes[0],
+    )
     epochs = [event[1] for event in events_of(Store(url), "fenced") if event[0] == RESUMED]
     assert epochs == sorted(set(epochs))
 
@@ -542,11 +551,14 @@ def watched(monkeypatch):
 
 
 @pytest.mark.parametrize("shift", [-1e9, -1, 86400])
-def test_J3_an_executor_elsewhere_is_gone_when_three_beats_are_missed_whatever_their_date(tmp_path, watched, shift):
+def test_J3_an_executor_elsewhere_is_gone_when_three_beats_are_missed_whatever_their_date(
+    tmp_path, watched, shift, caplog
+):
     url = str(tmp_path)
     crashed(url)
     dated(url, shift, over=False, host="elsewhere", executor="0123456789abcdef")
     assert resume("fenced", store=url, echo=False).result == 2
+    assert "whether the executor of run fenced lives: its beats are watched for up to 0.3 s" in caplog.text
 
 
 @pytest.mark.parametrize("shift", [-1e9, -1, 86400])
