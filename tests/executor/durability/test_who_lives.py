@@ -236,10 +236,12 @@ def test_J3_an_executor_that_has_just_taken_a_run_over_is_left_alone(lives, gate
     first.wait()
     second = lives.spawn("-c", EARLY, GATE=early.path, POINT="resume.claimed")
     early.reached()
+    assert standing_of_run(lives.store, "r").state == "RUNNING"
     assert lives.code(RESUME).startswith("RunIsLive run r is being worked on by another process")
     assert lives.code(GC).startswith("RunIsLive run r goes on")
     second.kill()
     second.wait()
+    assert standing_of_run(lives.store, "r").state == "INTERRUPTED"
     again = gate("again")
     third = lives.spawn("-c", RESUME, GATE=again.path)
     again.reached()
