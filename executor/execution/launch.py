@@ -6,10 +6,11 @@ executor. Each ends in one execution with its journal (`promissory.executor.exec
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from promissory.executor.engines.registry import engine_named
 from promissory.executor.errors import Fenced, RunExists, RunIsLive
@@ -29,6 +30,8 @@ from promissory.executor.store.store import Store
 from promissory.planner.entities.workflow import Workflow
 from promissory.planner.errors import user_line
 from promissory.planner.functions.entity import Entity
+
+_LOOK: Final = 0.05
 
 
 def begin(
@@ -76,7 +79,7 @@ def join(run_id: str, store: Store, target: Target | None, options: Options, lim
         try:
             return resume_with(run_id, options, limits, store=store, target=target, background=background)
         except RunIsLive:
-            continue  # another process goes on with the run
+            time.sleep(_LOOK)  # another process goes on with the run; its first beat may be still to come
         except Fenced as error:
             if error.segment != 0:
                 raise
