@@ -254,11 +254,13 @@ class Fenced(ExecutorError):
 
     Attributes:
         segment: the segment's number that the other executor took; 0 if this one had not begun.
+        winner: the other executor, in words.
     """
 
-    def __init__(self, message: str, segment: int = -1) -> None:
+    def __init__(self, message: str, segment: int = -1, winner: str = "") -> None:
         super().__init__(message)
         self.segment = segment
+        self.winner = winner
 
 
 class JournalError(FormatError, ExecutorError):

@@ -204,5 +204,8 @@ def _last_lease(store: Store, key: bytes) -> tuple[int, dict[str, Any] | None]:
 
 
 def _holds(store: Store, holder: dict[str, Any]) -> bool:
+    """Whether a holder may live. Those who wait for it look again and again, so they watch it as long as it takes."""
     beat = read_beat(store, holder["run"])
-    return beat is not None and beat.epoch == holder["epoch"] and beat.is_live(store, holder["run"])
+    if beat is None or beat.epoch != holder["epoch"]:
+        return False
+    return beat.is_known_to_live(store, holder["run"]) is not False

@@ -56,6 +56,8 @@ class Batch(NamedTuple):
         content: the invocations (`promissory.executor.protocol.messages`), as a tree that is never changed; a worker
             elsewhere gets it as bytes (`data`).
         calls: (frame, index, attempt) of each invocation in it, in order.
+        sure: when the executor had made sure that the run is its own, in seconds since boot. A worker gives a batch
+            back that has lain for longer than a moment (rule J3).
         path: the path of the first node that is called.
         timeout: seconds that its one body may take; None for no limit.
         alone: run it on a worker that has run nothing yet, with nothing beside it in that worker.
@@ -63,6 +65,7 @@ class Batch(NamedTuple):
 
     content: list[Any]
     calls: tuple[tuple[int, int, int], ...]
+    sure: float
     path: str = ""
     timeout: float | None = None
     alone: bool = False

@@ -66,7 +66,7 @@ class Inline:
         if self._batches:
             batch = self._batches.popleft()
             with interruptible():
-                self._worker.run(batch.content, self._outcomes)
+                self._worker.run(batch.content, self._outcomes, batch.sure)
         return self.salvage()
 
     def wake(self) -> None:

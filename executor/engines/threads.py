@@ -152,7 +152,7 @@ def _work(
             if batch is None:
                 return
             try:
-                worker.run(batch.content, outcomes)
+                worker.run(batch.content, outcomes, batch.sure)
             except BaseException as error:  # an interrupt or a store that fails: the run loop raises it
                 raised.append(error)
             came.set()

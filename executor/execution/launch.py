@@ -6,10 +6,11 @@ executor. Each ends in one execution with its journal (`promissory.executor.exec
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from promissory.executor.engines.registry import engine_named
 from promissory.executor.errors import Fenced, RunExists, RunIsLive
@@ -20,7 +21,7 @@ from promissory.executor.execution.prepare import Target, codecs_of, opened_stor
 from promissory.executor.execution.rerun import prepare_rerun
 from promissory.executor.execution.run import Run
 from promissory.executor.execution.take_over import take_over_run
-from promissory.executor.history.summary import ending
+from promissory.executor.history.summary import ending, is_being_taken
 from promissory.executor.protocol.limits import Limits
 from promissory.executor.records.heartbeat import await_first_beat, is_live, read_beat
 from promissory.executor.records.manifest import read_manifest, read_plan
@@ -29,6 +30,8 @@ from promissory.executor.store.store import Store
 from promissory.planner.entities.workflow import Workflow
 from promissory.planner.errors import user_line
 from promissory.planner.functions.entity import Entity
+
+_LOOK: Final = 0.05
 
 
 def begin(
@@ -76,7 +79,7 @@ def join(run_id: str, store: Store, target: Target | None, options: Options, lim
         try:
             return resume_with(run_id, options, limits, store=store, target=target, background=background)
         except RunIsLive:
-            continue  # another process goes on with the run
+            time.sleep(_LOOK)  # another process goes on with the run; its first beat may be still to come
         except Fenced as error:
             if error.segment != 0:
                 raise
@@ -131,18 +134,29 @@ def resume_with(
     """`resume` with its options in one."""
     opened = opened_store(store)
     manifest = read_manifest(opened, run_id)
-    beat = read_beat(opened, run_id)
-    if beat is not None and beat.is_live(opened, run_id) and not take_over:
-        raise RunIsLive(
-            f"run {run_id} is being worked on by process {beat.pid} of {beat.host}. Wait for it, stop it, or take the "
-            "run over (take_over=True, --take-over): it will then stop by itself"
-        )
+    if not take_over:
+        _refuse_live(opened, run_id)
     prepared = take_over_run(
         opened, manifest, options, limits, target=target, strict_code=strict_code, on_change=on_change
     )
     if not isinstance(prepared, OwnRun):
         return prepared  # the run has succeeded already
     return prepared.carry_in_background() if background else prepared.carry()
+
+
+def _refuse_live(store: Store, run_id: str) -> None:
+    """Raise `RunIsLive` if an executor works on a run."""
+    if is_live(store, run_id):
+        beat = read_beat(store, run_id)
+        who = "another process" if beat is None else beat.who
+    elif is_being_taken(store, run_id):
+        who = "another process, which has just taken it"
+    else:
+        return
+    raise RunIsLive(
+        f"run {run_id} is being worked on by {who}. Wait for it, stop it, or take the "
+        "run over (take_over=True, --take-over): it will then stop by itself"
+    )
 
 
 def rerun(

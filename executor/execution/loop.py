@@ -29,6 +29,7 @@ from promissory.executor.execution.interrupts import Interrupts, deferred_interr
 from promissory.executor.execution.materialize import BatchSize, batch_of
 from promissory.executor.execution.options import Options
 from promissory.executor.execution.outcomes import apply
+from promissory.executor.execution.presence import Presence
 from promissory.executor.execution.telling import Telling
 from promissory.executor.execution.verdict import verdict
 from promissory.executor.execution.words import Words
@@ -38,7 +39,6 @@ from promissory.executor.journal.snapshots import put_snapshot
 from promissory.executor.journal.writer import Journal
 from promissory.executor.protocol.events import ENDED, Event, value_of
 from promissory.executor.protocol.messages import UNSTARTED, VALUE
-from promissory.executor.records.heartbeat import Heartbeat
 from promissory.executor.records.inbox import Command, Inbox, acknowledge
 from promissory.executor.records.manifest import Manifest
 from promissory.executor.scheduler.calls import Call
@@ -62,6 +62,7 @@ class Execution:
         scheduler: the run's state.
         options: how the run is carried.
         setup: what the engine's workers are told: the store, the executor's epoch, how many bodies may run at one time.
+        presence: tells others how the run stands, unless they are not to see it. `run` ends it.
         tail: the segment after which this executor writes (`promissory.executor.journal.writer`).
         kept: gives the cached outcomes that can be used, at the first call that may be cached.
         words: is told of retries and gates; None if nobody wants to hear of them.
@@ -74,6 +75,7 @@ class Execution:
         scheduler: Scheduler,
         options: Options,
         setup: Setup,
+        presence: Presence,
         tail: Tail | None,
         kept: Callable[[], Kept],
         words: Words | None = None,
@@ -83,7 +85,10 @@ class Execution:
         self.manifest = manifest
         self.scheduler = scheduler
         self.engine = engine = options.engine
-        self.journal = Journal(store, manifest.run_id, setup.epoch, tail, options.durability == "disk", self.committed)
+        self.presence = presence
+        self.journal = Journal(
+            store, manifest.run_id, setup.epoch, tail, options.durability == "disk", self.committed, presence.nonce
+        )
         self.clock: Clock = options.clock or SystemClock()
         self._is_overtaken = False
         self._broken: Exception | None = None
@@ -93,7 +98,6 @@ class Execution:
         self._grace = options.grace
         self._deadline: float | None = None
         self._carry_from = store if engine.remote and not store.outlives_the_process else None
-        self._beats = options.beat
         self._batch = BatchSize()
         self._outstanding = 0
         self._happened = threading.Event()
@@ -101,10 +105,9 @@ class Execution:
         self._kept = kept
         self._asks = asks
         self._commits = Commits(store, manifest.run_id, words)
-        self._commands = Commands(store, scheduler, self._record, self._beat_now, self._announce)
+        self._commands = Commands(store, scheduler, self._record, presence.now, self._announce)
         self._telling = Telling(scheduler, engine, self._commits, self._commands, options.on_progress)
         self.reuse = Reuse(manifest, scheduler, self.clock, self._open_lookups, self._submit)
-        self._heartbeat: Heartbeat | None = None
 
     # --- from other threads ---
 
@@ -193,15 +196,13 @@ class Execution:
     def _run_with(self, resources: ExitStack) -> Ending:
         """Carry the run to its end. `resources` closes every part, even if one raises at that, and the beat last."""
         journal, engine, run_id = self.journal, self.engine, self.manifest.run_id
-        if self._beats:
-            told = self._telling.look, self._note_overtaken, self._note_broken
-            self._heartbeat = Heartbeat(self.store, run_id, journal.epoch, *told)
-            resources.callback(self._heartbeat.close)
+        resources.callback(self.presence.end)
+        self.presence.begin(run_id, journal.epoch, self._telling, self._note_overtaken, self._note_broken)
         resources.callback(self.reuse.close)
         resources.callback(self._commits.close)
         resources.callback(engine.close)
         resources.callback(journal.close)
-        if self._beats:
+        if self.presence.is_shown:
             resources.callback(Inbox(self.store, run_id, self._take_message, self._note_broken).close)
         journal.when_stopped = self.wake
         engine.open(self._setup)
@@ -210,7 +211,7 @@ class Execution:
         if self._words is not None:
             self._words.begin()
         try:
-            with taken_as_a_stop(self.command, self._grace if self._beats else None) as signals:
+            with taken_as_a_stop(self.command, self._grace if self.presence.is_shown else None) as signals:
                 self._carry(signals)
         except KeyboardInterrupt:
             journal.flush()
@@ -254,8 +255,7 @@ class Execution:
                     examine(self)
                 if scheduler.ended:
                     return
-                if self._heartbeat is not None:
-                    self._heartbeat.soon()
+                self.presence.soon()
                 self._telling.tell_if_due()
                 self._wait(interrupts)
 
@@ -328,6 +328,12 @@ class Execution:
             room = self._parallel - scheduler.places_in_use  # outcomes found in the cache made other calls ready
 
     def _submit(self, calls: list[Call]) -> None:
+        if not calls:
+            return
+        if self.scheduler.commit_each(calls):
+            self.journal.look_for_successor()
+        else:
+            self.journal.make_sure()
         largest = 1 if self.scheduler.tries else self.engine.largest_batch
         self._outstanding += len(calls)
         for first in range(0, len(calls), largest):
@@ -387,7 +393,3 @@ class Execution:
         for frame, index in reversed(unstarted):
             scheduler.returned(frame, index)
         self.reuse.settle()
-
-    def _beat_now(self) -> None:
-        if self._heartbeat is not None:
-            self._heartbeat.now()

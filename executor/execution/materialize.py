@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from promissory.executor.clock import since_boot
 from promissory.executor.engines.engine import Batch
 from promissory.executor.protocol.messages import ASSEMBLE, CUT, DECIDE, ITEM, JOIN, JOINT, value_argument
 from promissory.executor.records.checkpoints import newest
@@ -98,6 +99,7 @@ def batch_of(
     return Batch(
         content,
         tuple([(call.frame.id, call.node, call.attempt) for call in calls]),
+        since_boot(),
         invocations[0][4],
         first.timeout,
         first.alone,

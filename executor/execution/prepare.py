@@ -6,6 +6,7 @@ import secrets
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from promissory.executor.execution.loop import Execution
 from promissory.executor.execution.main_block_state import tell_main_block_state
 from promissory.executor.execution.options import Options, level_number
 from promissory.executor.execution.own_run import OwnRun
+from promissory.executor.execution.presence import Presence
 from promissory.executor.execution.words import Words
 from promissory.executor.journal.reader import Tail
 from promissory.executor.protocol.limits import Limits
@@ -110,18 +112,24 @@ def prepare_encoded(
         store.sync([object_key(value.digest) for value in named])
     digest = plan_digest(plan)
     store.put_same(plan_key(digest), plan.to_bytes())
-    manifest = new_manifest(name, plan.name, digest, values, options.engine.name, limits, source, bundle)
-    if not write_manifest(store, manifest):
-        raise RunExists(
-            f"the store {store.url} has a run {name!r} already{_difference(store, manifest, plan)}: "
-            f"resume it (promissory resume {name}), or give another name",
-            is_same=not _difference(store, manifest, plan),
+    presence = Presence(store, options.beat)
+    with ExitStack() as unless_ready:
+        unless_ready.callback(presence.end)
+        manifest = new_manifest(
+            name, plan.name, digest, values, options.engine.name, limits, source, bundle, presence.nonce or b""
         )
-    reached("run.manifest-written")
-    scheduler = Scheduler(limits, run=name.encode())
-    scheduler.open_root(plan, tuple(values[p.name] for p in plan.inputs))
-    execution = new_execution(store, manifest, scheduler, options, plan)
-    execution.begins_with([resumed_event(1, limits)])
+        if not write_manifest(store, manifest):
+            raise RunExists(
+                f"the store {store.url} has a run {name!r} already{_difference(store, manifest, plan)}: "
+                f"resume it (promissory resume {name}), or give another name",
+                is_same=not _difference(store, manifest, plan),
+            )
+        reached("run.manifest-written")
+        scheduler = Scheduler(limits, run=name.encode())
+        scheduler.open_root(plan, tuple(values[p.name] for p in plan.inputs))
+        execution = new_execution(store, manifest, scheduler, options, plan, presence)
+        execution.begins_with([resumed_event(1, limits)])
+        unless_ready.pop_all()
     return OwnRun(name, store, codecs, execution, plan)
 
 
@@ -143,6 +151,7 @@ def new_execution(
     scheduler: Scheduler,
     options: Options,
     plan: Plan,
+    presence: Presence,
     epoch: int = 1,
     tail: Tail | None = None,
 ) -> Execution:
@@ -164,7 +173,7 @@ def new_execution(
     words = Words(manifest.run_id, store, scheduler, tells_gates=not options.plain) if options.says else None
     kept = partial(kept_for_plain_calls, store, words.cached) if options.plain and words else partial(Kept, store)
     asks = asks_on_terminal(store) if options.plain else None
-    return Execution(manifest, scheduler, options, setup, tail, kept, words, asks)
+    return Execution(manifest, scheduler, options, setup, presence, tail, kept, words, asks)
 
 
 def _keep_code(store: Store, run_id: str, plan: Plan, source: tuple[str, ...], engine: Engine) -> bytes:

@@ -9,6 +9,7 @@ order in which they are opened again.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from promissory.executor.execution.prepare import (
     refuse_timeouts,
     run_name,
 )
+from promissory.executor.execution.presence import Presence
 from promissory.executor.history.history import History
 from promissory.executor.journal.reader import find_end, read_segments
 from promissory.executor.protocol.events import (
@@ -206,11 +208,15 @@ def prepare_rerun(
         raise RunExists(f"the store {store.url} has a run {name!r} already: give another name")
     for key in filter(is_ours, store.list(run_key(name, "journal"))):
         store.remove(key)  # left by a rerun that died before its manifest was written
-    execution = new_execution(store, manifest, scheduler, options, plan)
+    presence = Presence(store, options.beat)
     changed: list[Any] = [code_event(change.name, change.old, change.new) for change in changes]
     later = earlier.created - manifest.created  # times are told relative to the creation of a run
-    execution.claims((*(_later(event, later) for event in taken), begins, *changed))
-    if not write_manifest(store, manifest):
-        raise RunExists(f"the store {store.url} has a run {name!r} already: give another name")
-    keep_current_code(store, name, options.engine, current)
+    with ExitStack() as unless_ready:
+        unless_ready.callback(presence.end)
+        execution = new_execution(store, manifest, scheduler, options, plan, presence)
+        execution.claims((*(_later(event, later) for event in taken), begins, *changed))
+        if not write_manifest(store, manifest):
+            raise RunExists(f"the store {store.url} has a run {name!r} already: give another name")
+        keep_current_code(store, name, options.engine, current)
+        unless_ready.pop_all()
     return OwnRun(name, store, codecs_of(target if target is not None else plan), execution, plan)

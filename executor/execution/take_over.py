@@ -4,18 +4,21 @@ first segment, after which no other may write."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from promissory.executor.cache.lookups import keep_all
 from promissory.executor.clock import SystemClock
 from promissory.executor.code.resolver import Code, missing_modules_from
 from promissory.executor.code.source_bundle import leave_other_bundles
 from promissory.executor.crash_points import reached
+from promissory.executor.errors import Fenced, RunIsLive
 from promissory.executor.execution.code_changes import Change, adopt_current_code
 from promissory.executor.execution.commits import write_futures
 from promissory.executor.execution.first_events import code_event, resumed_event
 from promissory.executor.execution.options import Limited, Options, check_limits
 from promissory.executor.execution.own_run import OwnRun
 from promissory.executor.execution.prepare import Target, codecs_of, keep_current_code, new_execution, refuse_timeouts
+from promissory.executor.execution.presence import Presence
 from promissory.executor.execution.run import Run
 from promissory.executor.history.recovery import next_epoch, recover
 from promissory.executor.history.summary import ENDED_WELL
@@ -42,7 +45,7 @@ def take_over_run(
 
     Raises:
         CodeChanged, EngineError, JournalError, StoreError: the run is as it was.
-        Fenced: another executor took the run over first.
+        RunIsLive: another executor took the run over at this moment, and was first.
     """
     run_id = manifest.run_id
     probe(store)
@@ -71,20 +74,29 @@ def take_over_run(
         )
         mark(store)
         epoch = next_epoch(recovered)
-        execution = new_execution(store, manifest, scheduler, options, recovered.plan, epoch, recovered.tail)
+        presence = Presence(store, options.beat)
         changed = [code_event(change.name, change.old, change.new) for change in changes]
-        try:
-            execution.journal.claim((resumed_event(epoch, scheduler.limits), *changed))
-        except LostRace:
-            continue  # the old executor's newest segment counts: read it too
-        break
-    reached("resume.claimed")
-    clear(store, run_id)
-    for change in changes:
-        if on_change is not None:
-            on_change(change)
-    keep_current_code(store, run_id, options.engine, current)
-    for data in recovered.futures:
-        write_futures(store, run_id, data)
-    execution.replaces(recovered.snapshot)
-    return OwnRun(run_id, store, codecs, execution, recovered.plan)
+        with ExitStack() as unless_ready:
+            unless_ready.callback(presence.end)
+            execution = new_execution(
+                store, manifest, scheduler, options, recovered.plan, presence, epoch, recovered.tail
+            )
+            try:
+                execution.journal.claim((resumed_event(epoch, scheduler.limits), *changed))
+            except LostRace:
+                continue  # the old executor's newest segment counts: read it too
+            except Fenced as lost:
+                raise RunIsLive(
+                    f"run {run_id} was taken over by {lost.winner}, which was first. Wait for it, or stop it"
+                ) from None
+            reached("resume.claimed")
+            clear(store, run_id)
+            for change in changes:
+                if on_change is not None:
+                    on_change(change)
+            keep_current_code(store, run_id, options.engine, current)
+            for data in recovered.futures:
+                write_futures(store, run_id, data)
+            execution.replaces(recovered.snapshot)
+            unless_ready.pop_all()
+            return OwnRun(run_id, store, codecs, execution, recovered.plan)

@@ -11,7 +11,9 @@ from promissory.executor.errors import JournalError, NotInStore, RunNotFound, St
 from promissory.executor.journal.reader import find_end
 from promissory.executor.journal.segment import Segment, is_torn, segment_from_bytes
 from promissory.executor.protocol.events import ENDED
-from promissory.executor.records.heartbeat import is_beginning, read_beat
+from promissory.executor.protocol.seats import Seat
+from promissory.executor.records.executors import is_taken
+from promissory.executor.records.heartbeat import Beat, is_beginning, read_beat
 from promissory.executor.records.manifest import read_manifest
 from promissory.executor.store.keys import RUNS, segment_key
 from promissory.executor.store.store import Store
@@ -68,6 +70,22 @@ def standing_of_run(store: Store, run_id: str) -> Ending:
     return Ending(summary.state, "", None, -1 if segment is None else segment.number)
 
 
+def is_being_taken(store: Store, run_id: str) -> bool:
+    """Whether an executor that has taken a run over, and has not beaten yet, is proved to live."""
+    segment = _newest_segment(store, run_id)
+    return segment is not None and _is_newer(store, segment, read_beat(store, run_id))
+
+
+def _is_newer(store: Store, segment: Segment, beat: Beat | None) -> bool:
+    """Whether the executor that wrote a segment lives, and the newest beat is still an earlier executor's.
+
+    The beat of its own says more: an executor whose last beat is written is about to leave its seat.
+    """
+    if beat is not None and beat.epoch >= segment.epoch:
+        return False
+    return is_taken(store, Seat.of(segment.nonce)) is True
+
+
 def _newest_segment(store: Store, run_id: str) -> Segment | None:
     """The newest whole segment."""
     for number in range(find_end(store, run_id) - 1, -1, -1):
@@ -96,6 +114,8 @@ def _summarise(store: Store, run_id: str) -> tuple[Summary, Segment | None]:
         state = next((event[1] for event in segment.events if event[0] == ENDED), state)
     if beat is not None and state == "INTERRUPTED" and beat.is_live(store, run_id):
         state = "PAUSED" if beat.paused else "RUNNING"
+    elif segment is not None and state == "INTERRUPTED" and _is_newer(store, segment, beat):
+        state = "RUNNING"
     if beat is None and segment is None and is_beginning(store, run_id):
         state = "RUNNING"
     done, nodes = (beat.done, beat.nodes) if beat is not None else (0, 0)

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from promissory.executor.clock import PAUSE, since_boot
 from promissory.executor.crash_points import reached
 from promissory.executor.errors import Fenced, StoreError
 from promissory.executor.journal.reader import Tail, keys_named
@@ -30,7 +31,8 @@ from promissory.executor.journal.segment import (
     segment_from_bytes,
     segment_to_bytes,
 )
-from promissory.executor.protocol.events import NODE_DONE, SNAPSHOT, Event, futures_of, values_of
+from promissory.executor.protocol.events import NODE_DONE, RESUMED, SNAPSHOT, Event, futures_of, values_of
+from promissory.executor.protocol.seats import Seat, in_words
 from promissory.executor.store.keys import segment_key
 from promissory.executor.store.store import Store
 from promissory.planner.plan.model import Value
@@ -62,6 +64,7 @@ class Journal:
         durable: sync each segment before it is acknowledged, so that it survives the machine's death and not only the
             process's.
         listener: is told the events of each commit, in order, from the committing thread.
+        nonce: 16 bytes by which segments name this executor, and no other one; random bytes if none are given.
 
     Attributes:
         when_stopped: called, from the committing thread, when that thread can't go on; the next caller of the journal
@@ -69,14 +72,21 @@ class Journal:
     """
 
     def __init__(
-        self, store: Store, run_id: str, epoch: int, tail: Tail | None, durable: bool, listener: Listener
+        self,
+        store: Store,
+        run_id: str,
+        epoch: int,
+        tail: Tail | None,
+        durable: bool,
+        listener: Listener,
+        nonce: bytes | None = None,
     ) -> None:
         self.epoch = epoch
         self._store = store
         self._run_id = run_id
         self._durable = durable
         self._listener = listener
-        self._nonce = secrets.token_bytes(16)
+        self._nonce = nonce or secrets.token_bytes(16)
         self._next = 0 if tail is None else tail.number + 1
         self._previous = GENESIS if tail is None else tail.digest
         self._snapshot = NO_SNAPSHOT if tail is None else tail.snapshot
@@ -94,6 +104,7 @@ class Journal:
         self._bytes_since_snapshot = 0
         self._last_snapshot_bytes = 0
         self._thread: threading.Thread | None = None
+        self._sure = since_boot()
         self.when_stopped: Callable[[], None] = _nobody
 
     def claim(self, events: tuple[Event, ...]) -> None:
@@ -185,13 +196,23 @@ class Journal:
             if not is_torn(found):
                 self._check_fence(segment_from_bytes(found, key))
 
+    def make_sure(self) -> None:
+        """Look for a successor, if this executor has not been sure for a while that there is none: its process may have
+        been stopped, or its machine suspended. What it writes makes it sure. Raises `Fenced`, `StoreError`."""
+        now = since_boot()
+        if now - self._sure > PAUSE:
+            self.look_for_successor()
+            self._sure = now
+
     def _check_fence(self, winner: Segment) -> None:
         """Raise `Fenced` if another executor, of no lower epoch, wrote the segment that this one was to write."""
         if winner.epoch >= self.epoch and winner.nonce != self._nonce:
+            who = _writer(winner)
             raise Fenced(
-                f"run {self._run_id} was taken over by another executor "
+                f"run {self._run_id} was taken over by another executor, {who} "
                 f"(epoch {winner.epoch}, this one has {self.epoch}); nothing that this one does counts any more",
                 self._next,
+                who,
             )
 
     def _raise_error(self) -> None:
@@ -260,6 +281,7 @@ class Journal:
         segment = Segment(self._next, self.epoch, self._nonce, self._previous, self._snapshot, now, events)
         data = segment_to_bytes(segment)
         key = segment_key(self._run_id, self._next)
+        begun = since_boot()
         if not self._store.put_new(key, data, durable=self._durable):
             found = self._store.get(key)
             if is_torn(found):
@@ -269,10 +291,21 @@ class Journal:
                 raise LostRace(key)
             self._check_fence(winner)
         reached("journal.segment-written")
+        self._sure = begun
         self._previous = segment_digest(data)
         self._next += 1
         self._listener(events)
         reached("journal.committed")
+
+
+def _writer(segment: Segment) -> str:
+    """The executor that began to work on a run with this segment, in words."""
+    name = Seat.of(segment.nonce).executor
+    for event in segment.events:
+        if event[0] == RESUMED:
+            _, _, host, pid, _, moment = event
+            return in_words(host, pid, name, moment / 1e6)
+    return f"executor {name}"
 
 
 def _size_of(event: Event) -> int:

@@ -283,7 +283,7 @@ def _examine_beat(store: Store, run_id: str, events: list[Event]) -> Iterator[Fi
     beat = read_beat(store, run_id)
     executors = [event for event in events if event[0] == RESUMED]
     if beat is not None and beat.is_live(store, run_id):
-        yield Finding(NOTE, run_key(run_id, "beat"), f"process {beat.pid} of {beat.host} works on the run")
+        yield Finding(NOTE, run_key(run_id, "beat"), f"{beat.who} works on the run")
     if len(executors) > 1:
         yield Finding(
             NOTE,

@@ -1,5 +1,5 @@
 """The garbage of a store, to which nothing refers: values of runs that were removed, snapshots that newer ones
-replaced, leases and temporary files that killed processes left (`promissory gc`).
+replaced, leases, locks and temporary files that killed processes left (`promissory gc`).
 
 Garbage is found by marking: every run and every cache entry names the keys that it needs. A run that goes on is the
 danger, since nothing names its newest values yet. So nothing is collected while a run goes on, no key is collected that
@@ -14,10 +14,24 @@ from dataclasses import dataclass
 
 from promissory.executor.cache.entries import entries, values_in
 from promissory.executor.errors import NotInStore, RunIsLive, RunNotFound
+from promissory.executor.history.summary import is_being_taken
 from promissory.executor.maintenance.export import keys_of
-from promissory.executor.records.heartbeat import read_beat
+from promissory.executor.records.executors import may_be_at_work
+from promissory.executor.records.heartbeat import live_one
 from promissory.executor.store.forms import is_leftover, is_ours
-from promissory.executor.store.keys import CODE, LEASES, OBJECTS, PLANS, RUNS, is_run_id, object_key, run_key
+from promissory.executor.store.keys import (
+    CODE,
+    EXECUTORS,
+    LEASES,
+    OBJECTS,
+    PLANS,
+    RUNS,
+    alive_key,
+    is_executor_id,
+    is_run_id,
+    object_key,
+    run_key,
+)
 from promissory.executor.store.mark import require_mark
 from promissory.executor.store.store import Store
 
@@ -45,6 +59,7 @@ def garbage(store: Store, older_than: float, without: Sequence[str] = ()) -> lis
     before = time.time() - older_than
     runs = [run_id for run_id in _runs(store) if run_id not in without]
     _refuse_live(store, runs)
+    _refuse_taken(store, runs)
     found = [
         Garbage(key, changed)
         for key in _candidates(store, runs)
@@ -75,6 +90,7 @@ def remove_run(store: Store, run_id: str) -> None:
     _require_run(store, run_id)
     require_mark(store)
     _refuse_live(store, [run_id])
+    _refuse_taken(store, [run_id])
     store.remove(run_key(run_id, "manifest"))
     for key in filter(is_ours, _below(store, f"{RUNS}/{run_id}")):
         store.remove(key)
@@ -90,17 +106,25 @@ def _runs(store: Store) -> list[str]:
 
 
 def _refuse_live(store: Store, runs: list[str]) -> None:
+    live = live_one(store, runs)
+    if live is not None:
+        raise RunIsLive(f"run {live} goes on: what it needs next is named by nothing yet. Collect when it has ended")
+
+
+def _refuse_taken(store: Store, runs: list[str]) -> None:
+    """Raise `RunIsLive` if an executor has just taken a run over, and its first beat is still to come."""
     for run_id in runs:
-        beat = read_beat(store, run_id)
-        if beat is not None and beat.is_live(store, run_id):
-            raise RunIsLive(
-                f"run {run_id} goes on: what it needs next is named by nothing yet. Collect when it has ended"
-            )
+        if store.exists(run_key(run_id, "manifest")) and is_being_taken(store, run_id):
+            raise RunIsLive(f"run {run_id} goes on: somebody has just taken it over")
 
 
 def _candidates(store: Store, runs: list[str]) -> Iterator[str]:
     for kind in (OBJECTS, PLANS, CODE, LEASES):
         yield from _below(store, kind)
+    for folder in store.list(EXECUTORS):
+        name = folder.rpartition("/")[2]
+        if is_executor_id(name) and not may_be_at_work(store, name):
+            yield alive_key(name)
     for run_id in runs:
         if store.exists(run_key(run_id, "manifest")):
             yield from store.list(run_key(run_id, "snapshots"))

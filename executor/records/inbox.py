@@ -132,9 +132,9 @@ def tell(store: Store, run_id: str, command: str, reason: str = "", patience: fl
         TimeoutError: the executor lives and has not looked for `patience` seconds, because a body keeps it busy. The
             command is withdrawn.
     """
-    await_first_beat(store, run_id)
+    is_there = await_first_beat(store, run_id)
     beat = read_beat(store, run_id)
-    if beat is None or not beat.is_live(store, run_id):
+    if beat is None or not is_there:
         raise RunIsNotLive(f"nobody works on run {run_id}, so there is nobody to {command} it")
     key = send(store, run_id, command, reason)
     given_up = time.monotonic() + patience

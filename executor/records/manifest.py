@@ -43,6 +43,7 @@ class Manifest:
         user, host, python, promissory: the user, the machine and the versions that began it.
         bundle: digest of the source bundle; empty if there is none.
         parent: the run, and the path of the node in it, from which `rerun` began this run; empty for any other run.
+        executor: the seat of the executor that began it, as segments name it (`Seat`); empty if nobody looks for it.
         source: the file that holds the workflow, and the folders that were put on `sys.path` for it.
     """
 
@@ -60,6 +61,7 @@ class Manifest:
     source: tuple[str, ...]
     bundle: bytes = b""
     parent: tuple[str, ...] = ()
+    executor: bytes = b""
 
 
 def new_manifest(
@@ -71,6 +73,7 @@ def new_manifest(
     limits: Limits,
     source: tuple[str, ...],
     bundle: bytes,
+    executor: bytes = b"",
 ) -> Manifest:
     """The manifest of a run that begins now, here."""
     return Manifest(
@@ -87,6 +90,7 @@ def new_manifest(
         promissory=_version.VERSION,
         source=source,
         bundle=bundle,
+        executor=executor,
     )
 
 
@@ -180,4 +184,5 @@ def _manifest_of(entries: dict[str, Any]) -> Manifest:
         source=tuple(map(fields.text, fields.items(entries["source"]))),
         bundle=fields.data(entries["bundle"], fields.DIGEST_SIZE if entries["bundle"] else 0),
         parent=tuple(map(fields.text, fields.items(entries.get("parent", [])))),
+        executor=fields.data(entries.get("executor", b""), 16 if entries.get("executor") else 0),
     )

@@ -375,13 +375,14 @@ _CHUNKS_KEPT: Final = 32
 
 
 class Topologies:
-    """The topologies used last. Frames hold their own; this table only lets frames of one shape share.
+    """The topologies used last. Frames hold their own; this table only lets frames of one shape share. `commit_each`
+    tells whether a node of any of them, ever, may hold its followers back until it is committed.
 
     Shapes are told apart by identity, because equal bytes give one object while a shape is in use
-    (`promissory.planner.plan.shape_format.shape_from_bytes`).
-    """
+    (`shape_from_bytes`)."""
 
     def __init__(self) -> None:
+        self.commit_each = False
         self._made: OrderedDict[tuple[int, int], Topology] = OrderedDict()
 
     def get(self, shape: Shape, number: int, code: ShapeCode | None = None) -> Topology:
@@ -390,6 +391,7 @@ class Topologies:
         topology = self._made.get(key)
         if topology is None or (code is not None and topology.code is not code):
             topology = self._made[key] = Topology(shape, number, code or ShapeCode(shape))
+            self.commit_each = self.commit_each or topology.code.commits_each
             if len(self._made) > _KEPT:
                 self._made.popitem(last=False)
         else:

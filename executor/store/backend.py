@@ -21,7 +21,7 @@ import errno
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 from urllib.parse import unquote
 
 from promissory.executor.errors import UnsupportedStore
@@ -71,6 +71,23 @@ class Backend(Protocol):
     def delete(self, key: str) -> None: ...
     def sync(self, keys: Iterable[str]) -> None: ...
     def list(self, prefix: str) -> list[str]: ...
+
+
+@runtime_checkable
+class WithLocks(Protocol):
+    """A kind of storage whose files a process can hold locked, as a proof that it lives."""
+
+    def hold(self, key: str) -> Held: ...
+    def is_held(self, key: str, place: int) -> bool | None: ...
+
+
+class Held(Protocol):
+    """A key that this process holds (`promissory.executor.store.holding`)."""
+
+    def hold(self, place: int) -> None: ...
+    def free(self, place: int) -> None: ...
+    def renew(self) -> None: ...
+    def close(self) -> None: ...
 
 
 def is_passing(error: OSError) -> bool:

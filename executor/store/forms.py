@@ -20,6 +20,7 @@ _FORMS: Final = (
     f"cache/{_DIGEST}",
     rf"leases/{_DIGEST}/\d{{8}}",
     "probe/[0-9a-f]{16}",
+    "executors/[0-9a-f]{16}/alive",
     f"{_RUN}/manifest",
     f"{_RUN}/beat",
     rf"{_RUN}/journal/\d{{20}}",

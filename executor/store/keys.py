@@ -17,7 +17,8 @@
     runs/<run id>/futures/<aa>/<id>.futures
     runs/<run id>/checkpoints/<aa>/<id>/<%08d>   how far attempts have come, by the epoch of the executor
     runs/<run id>/logs/<worker>            output of tasks
-    runs/<run id>/beat                     liveness
+    runs/<run id>/beat                     how the run stands, by its executor, every five seconds
+    executors/<id>/alive                   held locked by the executor's process as long as it lives
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ CACHE = "cache"
 FUTURES = "futures"
 CHECKPOINTS = "checkpoints"
 LEASES = "leases"
+EXECUTORS = "executors"
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+_EXECUTOR_ID = re.compile("[0-9a-f]{16}")
 
 
 def is_run_id(text: str) -> bool:
@@ -72,6 +76,20 @@ def segment_key(run_id: str, number: int) -> str:
 def snapshot_key(run_id: str, digest: bytes) -> str:
     """The key of a snapshot of a run's state. It lies in the run's folder: its content differs by engine."""
     return f"{RUNS}/{run_id}/snapshots/{digest.hex()}"
+
+
+def alive_key(executor: str) -> str:
+    """The key of the file that an executor holds locked."""
+    return f"{EXECUTORS}/{executor}/alive"
+
+
+def is_executor_id(text: str) -> bool:
+    """Whether a text may name an executor.
+
+    >>> is_executor_id("0123456789abcdef"), is_executor_id("../x")
+    (True, False)
+    """
+    return _EXECUTOR_ID.fullmatch(text) is not None
 
 
 def inbox_key(run_id: str, nonce: str = "") -> str:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from promissory.executor.store.forms import FOLDERS, is_leftover
+from promissory.executor.store.holding import Held, is_held
 
 _log = logging.getLogger("promissory")
 
@@ -179,6 +180,14 @@ class LocalFiles:
     def put(self, key: str, data: bytes) -> None:
         folder, path = self._in_folder(key)
         os.replace(self._write_temporary(folder, data, False), path)
+
+    def hold(self, key: str) -> Held:
+        path = self._path(key)
+        os.makedirs(path.rpartition("/")[0], exist_ok=True)  # not synced: a proof of life need not outlive the machine
+        return Held(path)
+
+    def is_held(self, key: str, place: int) -> bool | None:
+        return is_held(self._path(key), place)
 
     def get(self, key: str) -> bytes:
         with open(self._path(key), "rb", opener=_opened) as file:

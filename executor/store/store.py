@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from promissory.executor.errors import NotInStore, StoreDamage, StoreError
-from promissory.executor.store.backend import SINGLE, Backend, backend_of, is_passing
+from promissory.executor.store.backend import SINGLE, Backend, Held, WithLocks, backend_of, is_passing
 from promissory.executor.store.forms import is_leftover, is_ours
 from promissory.executor.store.in_band import Carried
 from promissory.executor.store.keys import is_log, object_key
@@ -148,6 +148,20 @@ class Store:
         """Make sure that these keys survive the machine's death."""
         wanted = [*keys]
         self._patiently("sync", wanted[0] if len(wanted) == 1 else "new objects", lambda: self._backend.sync(wanted))
+
+    # --- proofs of life ---
+
+    def hold(self, key: str) -> Held | None:
+        """Create a key that this process can hold locked; None if this storage has no locks."""
+        backend = self._backend
+        if not isinstance(backend, WithLocks):
+            return None
+        return self._patiently("hold", key, lambda: backend.hold(key))
+
+    def is_held(self, key: str, place: int) -> bool | None:
+        """Whether a living process holds a place of a key, counted from 1, or with 0 any of them; None if this storage
+        gives no proof."""
+        return self._backend.is_held(key, place) if isinstance(self._backend, WithLocks) else None
 
     def _patiently(self, verb: str, key: str, action: Callable[[], T], unsure: Errors | None = None) -> T:
         """Try an action until it works, or fails for good, or patience ends. `unsure` collects the errors after which

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final, Protocol, cast
 
+from promissory.executor.clock import PAUSE, since_boot
 from promissory.executor.code.recent import Recent
 from promissory.executor.code.resolver import CantTravel, Code, Refused, has_import_name
 from promissory.executor.crash_points import Crashed, reached
@@ -84,7 +85,7 @@ class Worker:
         name: the worker's name, for the journal.
         created: the time at which the run was created, in µs since the epoch; other times are told relative to it.
         capture: takes the output of bodies.
-        epoch: the executor's epoch.
+        epoch: the executor's epoch, which bodies may know.
         bundle: digest of the run's source bundle; empty if it has none.
         is_ending: tells whether the run was told to end.
         carried: holds the store's contents, if the executor's own store can't be reached from here.
@@ -134,8 +135,12 @@ class Worker:
         self._run_id = run_id
         self._channel: dict[str, bytes] = {}
 
-    def run(self, batch: list[Any], outcomes: Taker) -> None:
+    def run(self, batch: list[Any], outcomes: Taker, sure: float) -> None:
         """Run a batch (a tree, which is not changed).
+
+        Args:
+            sure: when the executor was last sure that the run is its own, in seconds since boot. A batch that has lain
+                for longer than a moment is given back: the executor looks, and gives it again (rule J3).
 
         Each outcome is added to `outcomes` at once, so that an interrupted batch keeps the outcomes that it has. After
         a failure, when bodies turn out to be slow, or when the run is to end, the rest of the batch is given back
@@ -146,7 +151,8 @@ class Worker:
             self._carried.bring(carried)
         if shared or channel or self.values.shared or self._channel:
             self.share(shared, channel)
-        over, begun = False, time.monotonic()
+        begun = since_boot()
+        over = begun - sure > PAUSE
         for invocation in invocations:
             if over:
                 outcomes.append(
@@ -156,7 +162,7 @@ class Worker:
                 outcome = self._invoke(definitions, invocation)
                 over = (
                     outcome[2] in _ENDS_A_BATCH
-                    or time.monotonic() - begun > LONGEST_BATCH
+                    or since_boot() - begun > LONGEST_BATCH
                     or (self._is_ending is not None and self._is_ending())
                 )
                 outcomes.append(outcome)
@@ -262,6 +268,7 @@ class Worker:
             channel=self._channel,
             checkpoint=checkpoint_of(self.store, self._run_id, node_identity(place[0], place[1]), self._epoch),
             is_ending=self._is_ending,
+            epoch=self._epoch,
             in_run=True,
         )
 

@@ -102,6 +102,9 @@ class Context:
         max_iterations: the number of iterations that are allowed; None for the run's own limit.
         seed: a number made of the node's identity and iteration: equal on every attempt, engine and resume.
         deadline: the moment at which the time-out ends the attempt, in seconds since the epoch; None without one.
+        epoch: the number of the executor that began the body, among all that have worked on the run, from 1; 0 outside
+            a run. It grows whenever a run is resumed or taken over, so with the run's name it is a fencing token: a
+            service that remembers the highest one that it has seen can refuse a body whose executor was overtaken.
         in_run: whether there is a run.
         gives_up: whether the body was told that its run is ending.
 
@@ -128,6 +131,7 @@ class Context:
         channel: dict[str, bytes] | None = None,
         checkpoint: Checkpoint | None = None,
         is_ending: Callable[[], bool] | None = None,
+        epoch: int = 0,
         in_run: bool = False,
     ) -> None:
         self.run_id = run_id
@@ -138,6 +142,7 @@ class Context:
         self.max_iterations = max_iterations
         self._seed = seed
         self.deadline = deadline
+        self.epoch = epoch
         self.in_run = in_run
         self.requests = Requests()
         self._loop_result = loop_result

@@ -150,6 +150,7 @@ class Entity(Generic[P, R]):
         """Check the result of a body that was called as a function. Raises `TypeError`, as a run fails."""
         if isinstance(result, Signal):
             raise TypeError(wrong_result(self, result))
+        result = self.signature.shaped(result)
         codec = self.signature.result
         if not isinstance(codec.type, OpaqueType):
             try:

@@ -22,7 +22,7 @@ from promissory.executor.engines.engine import Batch
 from promissory.executor.engines.processes.host import python
 from promissory.executor.engines.processes.messages import (
     BEGUN,
-    NUMBER,
+    GIVEN,
     OPEN,
     OPENED,
     OUTCOME,
@@ -159,7 +159,7 @@ class WorkerProcess:
     def give(self, batch: Batch) -> bool:
         """Give the worker a batch to run after those that it has; False if there is no room for it now."""
         number = self._number + 1
-        if not self.send(RUN, NUMBER.pack(number) + batch.data):
+        if not self.send(RUN, GIVEN.pack(number, batch.sure) + batch.data):
             return False
         self._number = number
         if not self.sent:
@@ -223,7 +223,7 @@ class WorkerProcess:
                 break
             if message is None:
                 break
-            taken.append(self.sent.pop(NUMBER.unpack_from(message[1])[0]))
+            taken.append(self.sent.pop(GIVEN.unpack_from(message[1])[0]))
         return taken
 
     # --- its end ---

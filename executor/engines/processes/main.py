@@ -32,9 +32,9 @@ from promissory.executor.engines.processes.messages import (
     AT_ONCE,
     BEGUN,
     CLOSE,
+    GIVEN,
     KEPT,
     LEAVING,
-    NUMBER,
     OPEN,
     OPENED,
     OUTCOME,
@@ -103,7 +103,7 @@ class Server:
                 return
             kind, content = message
             if kind == RUN:
-                if not self._run(content[NUMBER.size :]):
+                if not self._run(content[GIVEN.size :], GIVEN.unpack_from(content)[1]):
                     _end_what_is_left()
                     return
             elif kind == OPEN:
@@ -212,12 +212,12 @@ class Server:
         loading.worker.in_body = False
         self._leaves = self._around.restore_descriptors() or self._leaves
 
-    def _run(self, batch: bytes) -> bool:
+    def _run(self, batch: bytes, sure: float) -> bool:
         """Run a batch. Returns False if this worker is to end."""
         assert self._worker is not None
         outcomes = _Outcomes(self)
         try:
-            self._worker.run(unpack(batch, "a batch"), outcomes)
+            self._worker.run(unpack(batch, "a batch"), outcomes, sure)
         except (KeyboardInterrupt, StoreError) as stop:
             self._say(STOPPED, [type(stop).__name__, str(stop)])
         loading.worker.in_body = False

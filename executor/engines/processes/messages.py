@@ -8,7 +8,7 @@ they come through a pipe, each with its length in front.
 to a worker                          content
 ============ ======================= =======================================================================
 OPEN         a run begins            the fields of `Opening`; answered by OPENED or STALE
-RUN          a batch                 its number, then bytes of `promissory.executor.protocol.messages`
+RUN          a batch                 `GIVEN`, then bytes of `promissory.executor.protocol.messages`
 CLOSE        the run is over         nothing
 ============ ======================= =======================================================================
 
@@ -44,6 +44,8 @@ OPENED, BEGUN, OUTCOME, SAID, STALE, LEAVING, STOPPED, KEPT = range(8)
 AT_ONCE: Final = 0.00012
 """Seconds for which both sides look for the next message before they sleep, if the last ones came so quickly."""
 NUMBER: Final = struct.Struct("<I")
+GIVEN: Final = struct.Struct("<Id")
+"""A batch's number, and when the executor was last sure that the run is its own (seconds since boot)."""
 _LARGE: Final = b"L"
 _LARGEST_MESSAGE: Final = 1 << 16
 _CLOSED_IN_CHILDREN: Final = getattr(socket, "MSG_CMSG_CLOEXEC", 0)

@@ -20,6 +20,7 @@ from collections import deque
 from contextlib import ExitStack, suppress
 from typing import Any, Final
 
+from promissory.executor.clock import since_boot
 from promissory.executor.engines.engine import Batch, Interruptible, Running, Setup, cores
 from promissory.executor.engines.processes.child import WorkerProcess
 from promissory.executor.engines.processes.host import Room
@@ -64,7 +65,7 @@ class Processes:
         self._stopped: BaseException | None = None
         self._started = self._failed_starts = 0
         self._answers_come_at_once = False
-        self._asked = 0.0
+        self._asked = self._waits = 0.0
         self._ending = False
         self._waker: tuple[socket.socket, socket.socket] | None = None
 
@@ -94,6 +95,7 @@ class Processes:
 
     def wait(self, timeout: float, interruptible: Interruptible) -> list[Any]:
         """Hand out queued batches, and return the outcomes that came back."""
+        self._waits = since_boot()
         self._hand_out()
         if not self._outcomes:
             with interruptible():
@@ -291,7 +293,7 @@ class Processes:
                 self._outcomes.append(content)
             elif kind == OPENED:
                 if worker.reserved is not None:
-                    worker.give(worker.reserved)
+                    worker.give(worker.reserved._replace(sure=self._waits))  # its worker took long to start
                     worker.reserved, worker.doomed = None, True  # the worker gets nothing after this batch
             elif kind == STALE:
                 worker.doomed = True

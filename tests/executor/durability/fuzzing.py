@@ -195,7 +195,9 @@ def _beats() -> tuple[bytes, ...]:
         epoch=3,
         host="elsewhere",
         pid=1,
-        birth="5",
+        executor="0123456789abcdef",
+        place=1,
+        since=1e12,
         time=1e12,
         over=False,
         done=3,
@@ -680,7 +682,7 @@ def _mutate_tree(tree: Any, random: random.Random, other: list[Any]) -> None:
     else:
         del holder[key]
         if random.random() < 0.5:
-            holder[random.choice(("", "x", "a" * 40, key + "x"))] = current
+            holder[random.choice(("", "x", "a" * 40, f"{key}x"))] = current
 
 
 def _mutated_bytes(data: bytes, random: random.Random, other: bytes) -> bytes:

@@ -370,7 +370,7 @@ def test_T1_a_plan_whose_literals_nest_deeply_is_refused_or_shown():
 def a_beat(**fields):
     """A beat of an executor elsewhere, with other fields."""
     return json.dumps(
-        {"epoch": 1, "host": "elsewhere", "pid": 1, "birth": "", "time": 1e12, "over": False, **fields}
+        {"epoch": 1, "host": "elsewhere", "pid": 1, "executor": "", "time": 1e12, "over": False, **fields}
     ).encode()
 
 
@@ -405,6 +405,11 @@ def test_T1_a_beat_that_is_none_counts_as_none(store, data):
             {"running": [[1]]},
             {"running": 5},
             {"pid": "1/../self", "host": 1},
+            {"executor": 5},
+            {"place": -1},
+            {"locked": 1},
+            {"place": 1 << 63},
+            {"since": "then"},
             {"done": None},
             {"waiting": []},
         )

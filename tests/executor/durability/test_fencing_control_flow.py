@@ -134,7 +134,7 @@ def everything(url):
         for path in Path(url).rglob("*")
         if path.is_file() and "/logs/" not in str(path) and ".tmp-" not in path.name
     ]
-    files = [path for path in files if path.name != "beat"]
+    files = [path for path in files if path.name not in ("beat", "alive")]
     return {str(path.relative_to(url)): path.read_bytes() for path in files}
 
 

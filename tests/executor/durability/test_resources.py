@@ -129,7 +129,7 @@ def test_J3_a_thread_that_dies_ends_its_run_with_what_it_died_of(store, monkeypa
 
     monkeypatch.setattr(Heartbeat if part == "heartbeat" else Inbox, "_write" if part == "heartbeat" else "_look", die)
     if part == "heartbeat":
-        going._execution._heartbeat._wake.set()
+        going._execution.presence._heartbeat._wake.set()
     with pytest.raises(ZeroDivisionError, match=part):
         going.wait(60)
     monkeypatch.undo()
