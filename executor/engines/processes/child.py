@@ -1,5 +1,9 @@
 """A worker process as its executor sees it: how it is started, told, and ended; how calls that it has not begun are
-taken back, and how it died."""
+taken back, and how it died.
+
+The executor's child is the worker's guard (`guard.py`), which ends as the worker did, once all that the worker's bodies
+started has ended. To the executor the two are one process.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ import fcntl
 import mmap
 import os
 import select
-import signal
 import socket
 import subprocess
 import sys
@@ -43,6 +46,8 @@ from promissory.typesys.secret import masked, without_rest
 _WORDS: Final = 8192
 _PIECE: Final = 1 << 20
 _READ_AT_ONCE: Final = 1 << 16
+_TAKES_LONG: Final = 20.0
+"""Seconds after which a guard that should end its worker is itself in trouble: somebody has stopped it, say."""
 
 
 _all: WeakSet[WorkerProcess] = WeakSet()
@@ -113,7 +118,7 @@ class WorkerProcess:
             *_interpreter_options(),
             "-P",
             "-m",
-            "promissory.executor.engines.processes.main",
+            "promissory.executor.engines.processes.guard",
             str(self._receiver.fileno()),
             str(writing),
             str(flag),
@@ -125,7 +130,7 @@ class WorkerProcess:
             stdout=self._said,
             stderr=self._said,
             pass_fds=(self._receiver.fileno(), writing, flag),
-            process_group=0,
+            start_new_session=True,
             env=_with_our_packages(),
         )
 
@@ -221,23 +226,23 @@ class WorkerProcess:
         """Whether the process is gone."""
         return self._process.poll() is not None
 
+    def begin_end(self) -> None:
+        """Have the guard end the process, and all processes that its bodies started."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
     def kill(self) -> None:
         """End the process, and all processes that its bodies started, now."""
+        self.begin_end()
         try:
-            os.killpg(self.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
+            self._process.wait(_TAKES_LONG)
+        except subprocess.TimeoutExpired:
             self._process.kill()
-        self._process.wait()
-
-    def _end_group(self) -> None:
-        """End the processes that the worker's bodies left behind."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+            self._process.wait()
 
     def last_words(self) -> LastWords:
         """How the process ended, once it has."""
         code = self._process.wait()
-        self._end_group()
         size = os.fstat(self._said.fileno()).st_size
         told = os.pread(self._said.fileno(), _WORDS, max(0, size - _WORDS))
         said = masked((without_rest(told) if size > _WORDS else told).decode("utf-8", "replace"))
@@ -258,8 +263,6 @@ class WorkerProcess:
             select.select([self.ending], [], [], patience)
         if not self.has_ended:
             self.kill()
-        else:
-            self._end_group()
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._said.close()

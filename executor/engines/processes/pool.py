@@ -175,6 +175,8 @@ class Processes:
         with ExitStack() as resources:
             resources.callback(self._forget_the_run)
             for worker in self._workers:
+                if worker.sent:
+                    worker.begin_end()  # all of them end at one time
                 resources.callback(self._let_go, worker)
 
     def _let_go(self, worker: WorkerProcess) -> None:

@@ -1,9 +1,9 @@
 """The surroundings of a body: the state of its process that a body may change, put back after it, so that it hurts only
-its own task.
+its own task. Processes that a body leaves are `left_behind.py`'s.
 
 Put back are the working directory, environment, signal handlers and timers, the mask of new files' permissions, and the
-standard streams. A change that can't be put back (descriptors that were opened and never closed, child processes left
-behind) is a reason to end the worker.
+standard streams. A change that can't be put back (descriptors that were opened and never closed) is a reason to end the
+worker.
 """
 
 from __future__ import annotations
@@ -111,17 +111,6 @@ class Surroundings:
         sys.stdin = open(0, closefd=False)  # noqa: SIM115
         standard_streams()
         return sys.stdin, sys.stdout, sys.stderr
-
-
-def has_children() -> bool:
-    """Whether a body left processes behind that still run, or that were never waited for."""
-    if not hasattr(os, "waitid"):
-        return False
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
 
 
 def set_environment(wanted: dict[Any, Any]) -> None:
