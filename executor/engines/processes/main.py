@@ -227,9 +227,9 @@ class Server:
     def _tell_of_what_is_left(self) -> None:
         for pid, name in self._left.news():
             line = (
-                f"promissory: {name} (process {pid}) still runs, and ends with the run. To leave it: keep_children=True"
+                f"promissory: {name} (process {pid}) still runs and ends with the run; keep_children=True leaves it\n"
             )
-            os.write(2, f"{line}\n".encode())
+            os.write(2, line.encode())
 
     def _run(self, batch: bytes) -> bool:
         """Run a batch. Returns False if this worker is to end."""
