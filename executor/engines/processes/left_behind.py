@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from typing import Final
 
@@ -14,6 +15,8 @@ _LEAVES_AN_ORPHAN: Final = 1000
 """µs below which no body starts a process that starts another and ends. A look for orphans takes 10 µs."""
 _OF_LIBRARIES: Final = (b"resource_tracker", b"multiprocessing.forkserver", b"promissory.executor.engines.processes")
 """In command lines of processes that a library starts once, and keeps for all that comes later."""
+_IS_STARTING: Final = 0.1
+"""Seconds in which a process that was started has a command line."""
 
 
 class LeftBehind:
@@ -46,12 +49,15 @@ class LeftBehind:
     def news(self) -> list[tuple[int, str]]:
         """Those that run and were not told yet, with their names. Processes of libraries are never told."""
         running = self.running()
-        found = []
-        for pid in running:
-            if pid not in self._known and not any(name in command(pid) for name in _OF_LIBRARIES):
-                found.append((pid, _name(pid)))
+        found = [pid for pid in running if pid not in self._known and not self._is_of_a_library(pid)]
         self._known = set(running)
-        return found
+        return [(pid, _name(pid)) for pid in found]
+
+    def _is_of_a_library(self, pid: int) -> bool:
+        until = time.monotonic() + _IS_STARTING
+        while not (line := command(pid)) and _runs(pid) and time.monotonic() < until:
+            time.sleep(0.001)  # the system has not yet written down which program it starts
+        return line != command(self._worker) and any(name in line for name in _OF_LIBRARIES)
 
     def end(self, processes: list[int]) -> None:
         """End some of them, with all that they started."""

@@ -93,7 +93,16 @@ def as_one_that_hears_no_signal(diary):
     note(diary, subprocess.Popen(["sh", "-c", f"trap '' TERM INT HUP; echo $$ >> {diary}; sleep 1000; :"]).pid)
 
 
+def as_a_fork(diary):
+    child = os.fork()
+    if child == 0:
+        time.sleep(1000)
+        os._exit(0)
+    note(diary, child)
+
+
 WAYS = [
+    as_a_fork,
     in_a_session_of_its_own,
     in_a_group_of_its_own,
     under_a_command_that_makes_a_group,
@@ -291,7 +300,7 @@ def said(store, row):
     return "" if row.log is None else store.get_range(row.log[0], row.log[1], row.log[1] + row.log[2]).decode()
 
 
-@pytest.mark.parametrize("way", [in_a_session_of_its_own, pytest.param(as_a_daemon, marks=pytest.mark.full)])
+@pytest.mark.parametrize("way", [in_a_session_of_its_own, as_a_fork, pytest.param(as_a_daemon, marks=pytest.mark.full)])
 def test_X10_what_a_body_left_running_is_told_once(store, diary, started, way, capfd):
     @task
     def leaves(x: int) -> int:
@@ -314,7 +323,8 @@ def test_X10_what_a_body_left_running_is_told_once(store, diary, started, way, c
     told = f"(process {noted(diary)[0]}) still runs and ends with the run; keep_children=True leaves it"
     assert told in said(store, ended.nodes()[0])
     echoed = capfd.readouterr().err.splitlines()
-    assert [line for line in echoed if told in line] == [f"main/leaves | promissory: sleep {told}"]
+    name = sys.executable.rpartition("/")[2] if way is as_a_fork else "sleep"
+    assert [line for line in echoed if told in line] == [f"main/leaves | promissory: {name} {told}"]
 
 
 def test_X10_what_libraries_keep_for_later_is_not_told(store):
