@@ -66,6 +66,7 @@ class WorkerProcess:
         reserved: the one batch that it was started for.
         is_silent: whether no process holds the writing end of its pipe any more, so that it has ended, or is about to.
         doomed: whether it is to end; it is given nothing more.
+        idle_since: the time since which it waits for the next run (`time.monotonic`).
     """
 
     def __init__(self, descriptors: int) -> None:
@@ -80,6 +81,7 @@ class WorkerProcess:
         self.opened = False
         self.reserved: Batch | None = None
         self.doomed = False
+        self.idle_since = 0.0
         self.is_silent = False
         self._hearing = Hearing()
         with ExitStack() as undo:

@@ -188,7 +188,7 @@ class Processes:
                 worker.kill()
                 self._take_last(worker)
         else:
-            keep(worker)
+            keep(worker, self._room.workers)
 
     def _forget_the_run(self) -> None:
         self._workers.clear()

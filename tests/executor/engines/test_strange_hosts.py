@@ -120,13 +120,13 @@ def one(n: int) -> int:
 
 @pytest.fixture
 def no_spare_workers():
-    spare._end_spare_workers()
+    spare.end_idle_workers()
     yield
-    spare._end_spare_workers()
+    spare.end_idle_workers()
 
 
 def test_X10_an_engine_that_can_not_start_a_single_worker_says_why_and_leaks_no_descriptor(store, monkeypatch):
     monkeypatch.setattr("sys.executable", "/nonexistent/python")
-    spare._end_spare_workers()
+    spare.end_idle_workers()
     with pytest.raises(EngineError, match="worker process can't be started"):
         run(one, {"n": 1}, store=store, engine="processes", echo=False)
