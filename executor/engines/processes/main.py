@@ -22,6 +22,7 @@ from typing import Any
 
 from promissory.executor.code import import_guard as loading
 from promissory.executor.code.importer import ModuleFinder, ScriptFinder, UserFinder
+from promissory.executor.engines.processes.context_variables import ContextVariables
 from promissory.executor.engines.processes.guard import LETS_GO
 from promissory.executor.engines.processes.left_behind import STARTS_A_PROCESS, LeftBehind
 from promissory.executor.engines.processes.messages import (
@@ -44,6 +45,7 @@ from promissory.executor.engines.processes.messages import (
     say,
 )
 from promissory.executor.engines.processes.output import Output
+from promissory.executor.engines.processes.settings import Settings
 from promissory.executor.engines.processes.stale_modules import are_current
 from promissory.executor.engines.processes.surroundings import (
     Surroundings,
@@ -82,6 +84,9 @@ class Server:
         self._output: Output | None = None
         self._around = Surroundings()
         self._own = Surroundings()
+        self._settings = Settings()
+        self._settings.watch()
+        self._variables = ContextVariables()
         self._left = LeftBehind()
         self._kept: list[int] | None = None
         self._path: list[str] = []
@@ -164,6 +169,7 @@ class Server:
             after_body=self._after_body,
         )
         self._around.note()
+        self._settings.note()
         self._say(OPENED, None)
         return True
 
@@ -194,22 +200,30 @@ class Server:
     def _before_body(self, timeout: float | None, loaded: bool, keeps: bool) -> None:
         assert self._output is not None
         self._output.speak(loaded)
-        if self._logging is not None:
-            _set_up_logging(*self._logging)
-            self._logging = None
-        if loaded:
-            self._around.note()
+        if loaded or self._logging is not None:
+            self._note()
         self._kept = self._left.running() if keeps else None
         if timeout is not None:
             self._say(BEGUN, None)
         loading.worker.in_body = True
 
+    def _note(self) -> None:
+        """Remember the state of the process, which code that was loaded just now may have changed for good."""
+        if self._logging is not None:
+            _set_up_logging(*self._logging)
+            self._logging = None
+        self._around.note()
+        self._settings.note()
+        self._variables.note()
+
     def _after_body(self) -> None:
-        """Put descriptors back before anything is written, because a body's changes to them would hinder that."""
+        """Put limits and descriptors back before anything is written, because a body's changes to them would hinder
+        that."""
         loading.worker.in_body = False
-        self._leaves = self._around.restore_descriptors() or self._leaves
         assert self._worker is not None and self._worker.now is not None
         took = time.time_ns() // 1000 - self._worker.now[2]
+        spoilt = self._settings.restore_rest(took)
+        self._leaves = self._around.restore_descriptors() or spoilt or self._leaves
         if (took >= STARTS_A_PROCESS or took < 0) and self._left.there_are_some(took):
             if self._kept is not None and not isinstance(sys.exc_info()[1], Exception):
                 self._let_go(self._kept)
@@ -236,7 +250,7 @@ class Server:
         assert self._worker is not None
         outcomes = _Outcomes(self)
         try:
-            self._worker.run(unpack(batch, "a batch"), outcomes)
+            self._variables.run(self._worker.run, unpack(batch, "a batch"), outcomes)
         except (KeyboardInterrupt, StoreError) as stop:
             self._say(STOPPED, [type(stop).__name__, str(stop)])
         loading.worker.in_body = False
@@ -244,6 +258,7 @@ class Server:
             self._say(STALE, None)
             return False
         self._around.restore()
+        self._settings.restore()
         if self._leaves:
             self._say(LEAVING, None)
             return False
