@@ -206,6 +206,7 @@ class Server:
         if timeout is not None:
             self._say(BEGUN, None)
         loading.worker.in_body = True
+        self._settings.body_begins()
 
     def _note(self) -> None:
         """Remember the state of the process, which code that was loaded just now may have changed for good."""
@@ -222,7 +223,7 @@ class Server:
         loading.worker.in_body = False
         assert self._worker is not None and self._worker.now is not None
         took = time.time_ns() // 1000 - self._worker.now[2]
-        spoilt = self._settings.restore_rest(took)
+        spoilt = self._settings.body_is_over(took)
         self._leaves = self._around.restore_descriptors() or spoilt or self._leaves
         if (took >= STARTS_A_PROCESS or took < 0) and self._left.there_are_some(took):
             if self._kept is not None and not isinstance(sys.exc_info()[1], Exception):

@@ -149,6 +149,8 @@ class Settings:
     def __init__(self) -> None:
         self._rest = _rest()
         self._called = False
+        self._loads = False
+        self._modules = len(sys.modules)
         self.note()
 
     def watch(self) -> None:
@@ -177,11 +179,14 @@ class Settings:
         self._filters = list(warnings.filters)
         self._root_handlers = list(_root.handlers)
         self._root_filters = list(_root.filters)
-        self._modules = len(sys.modules)
         self._zone = time.tzname
         self._quick = _quick()
         self._values = [setting.read() for setting in self._rest]
         self._called = False
+
+    def body_begins(self) -> None:
+        """Remember how many modules there are, because some may be loaded by the body itself."""
+        self._modules = len(sys.modules)
 
     def restore(self) -> None:
         """Put back what is compared after each body."""
@@ -197,11 +202,11 @@ class Settings:
             self._zone = time.tzname
         if _quick() != self._quick:
             self._put_quick()
-        self._modules = len(sys.modules)
+        self._loads = False
 
     def _put_lists(self) -> None:
         """Put back lists that modules add to when they are loaded, unless the body loaded some."""
-        if len(sys.modules) > self._modules:
+        if self._loads:
             self._path, self._filters = list(sys.path), list(warnings.filters)
             self._root_handlers, self._root_filters = list(_root.handlers), list(_root.filters)
             return
@@ -226,9 +231,10 @@ class Settings:
         sys.excepthook, sys.unraisablehook, threading.excepthook, warnings.showwarning = hooks
         _root.setLevel(level)
 
-    def restore_rest(self, took: int) -> bool:
+    def body_is_over(self, took: int) -> bool:
         """Put back what is compared now and then, if a watched function was called, or the body took so many µs.
         Returns whether this process had better end, since it may not put all of it back."""
+        self._loads = len(sys.modules) > self._modules
         if not self._called and 0 <= took < LOOKS_CLOSELY:
             return False
         self._called = False

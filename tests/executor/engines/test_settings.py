@@ -8,6 +8,7 @@ import io
 import locale
 import logging
 import os
+import re
 import resource
 import signal
 import socket
@@ -18,6 +19,7 @@ import warnings
 
 import pytest
 
+import promissory
 from promissory import run, task, workflow
 
 VARIABLE = contextvars.ContextVar("VARIABLE", default="as it was")
@@ -263,6 +265,46 @@ def test_X12_a_body_that_fails_leaves_nothing_behind_either(store):
     expected = run(look, {"x": 1}, store=store, engine="processes", max_parallelism=1).result
     assert run(spoils, {"x": 1}, store=store, engine="processes", max_parallelism=1, echo=False).state == "FAILED"
     assert run(look, {"x": 1}, store=store, engine="processes", max_parallelism=1).result == expected
+
+
+@pytest.mark.parametrize("spoil", [path, warnings_as_errors, pytest.param(root_logger, marks=pytest.mark.full)])
+def test_X12_the_first_body_of_a_worker_leaves_nothing_behind_either(store, spoil):
+    """Modules of ours are loaded meanwhile, and no change of the body's is taken for theirs."""
+
+    @task
+    def spoils(x: int) -> decimal.Decimal:
+        spoil()
+        return decimal.Decimal(x)
+
+    @workflow
+    def flow() -> list[str]:
+        spoilt = spoils(1)
+        then = look(2)
+        spoilt >> then
+        return [then]
+
+    promissory.end_idle_workers()
+    (then,) = run(flow, store=store, engine="processes", max_parallelism=1, echo=False).result
+    promissory.end_idle_workers()
+    fresh = run(look, {"x": 2}, store=store, engine="processes", max_parallelism=1).result
+    assert re.sub("at 0x[0-9a-f]+", "", then) == re.sub("at 0x[0-9a-f]+", "", fresh)
+
+
+def test_X12_what_a_module_changes_when_a_body_loads_it_stays(store, tmp_path, monkeypatch):
+    (tmp_path / "loaded_late.py").write_text("import warnings; warnings.filterwarnings('ignore', message='late')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    @task
+    def uses(x: int) -> bool:
+        import loaded_late
+
+        return any(filter[1] is not None and filter[1].pattern == "late" for filter in loaded_late.warnings.filters)
+
+    @workflow
+    def flow() -> list[bool]:
+        return [uses(1), uses(2)]
+
+    assert run(flow, store=store, engine="processes", max_parallelism=1).result == [True, True]
 
 
 # --- what can't be put back -------------------------------------------------------------------------------------------
