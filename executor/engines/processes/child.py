@@ -236,11 +236,20 @@ class WorkerProcess:
     def kill(self) -> None:
         """End the process, and all processes that its bodies started, now."""
         self.begin_end()
-        try:
-            self._process.wait(_TAKES_LONG)
-        except subprocess.TimeoutExpired:
+        self._await(_TAKES_LONG)
+        if not self.has_ended:
             self._process.kill()
-            self._process.wait()
+        self._process.wait()
+
+    def _await(self, seconds: float) -> None:
+        """Wait for the end of the process, but not longer than this."""
+        if self.ending >= 0:
+            poll = select.poll()  # `select` knows no descriptor above 1,023
+            poll.register(self.ending, select.POLLIN)
+            poll.poll(seconds * 1000)
+        else:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
 
     def last_words(self) -> LastWords:
         """How the process ended, once it has."""
@@ -261,8 +270,8 @@ class WorkerProcess:
         """Let go of the process: it ends by itself within `patience` seconds, or is ended."""
         self._sender.close()
         self._receiver.close()
-        if patience > 0 and not self.has_ended and self.ending >= 0:
-            select.select([self.ending], [], [], patience)
+        if patience > 0 and not self.has_ended:
+            self._await(patience)
         if not self.has_ended:
             self.kill()
         assert self._process.stdin is not None

@@ -10,8 +10,8 @@ so that the executor, whose child the guard is, sees the worker's exit code or s
 Neither the executor nor the worker can do that. The executor's process is the user's, whose own children it must not
 adopt, and may be killed itself. The worker is what is killed.
 
-Guard and worker have a session each. So a signal that a body sends to its group misses the guard, and a program that
-asks a question finds no terminal, instead of being stopped by it for ever.
+Guard and worker are a session of their own, so a program that asks a question finds no terminal, instead of being
+stopped by it for ever. Each is a group of its own, so a signal that a body sends to its group misses the guard.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from promissory.executor.engines.processes.descendants import children, end_all
 LETS_GO: Final = signal.SIGUSR1
 """Sent by a worker that is about to end, and whose children are to outlive it."""
 
+NO_ROOM: Final = 75
+"""The exit code of a guard that the system lets start no other process."""
 _LIFELINE: Final = 0
 _SIGNAL_AT_PARENTS_END, _DUMPABLE, _ADOPT_ORPHANS = 1, 4, 36
 
@@ -117,11 +119,11 @@ def _end_as(status: int) -> None:
 
 
 def _be_worker(guard: int) -> None:
-    """Be the worker: a process of a session of its own, which ends with its guard."""
+    """Be the worker: a process of a group of its own, which ends with its guard."""
     _prctl(_SIGNAL_AT_PARENTS_END, signal.SIGKILL)
     if os.getppid() != guard:
         os._exit(1)  # the guard ended before the system was told
-    os.setsid()
+    os.setpgid(0, 0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, _LIFELINE)
     os.close(nothing)
@@ -138,7 +140,11 @@ def main() -> None:
     inherited = {number: signal.signal(number, _wake) for number in heard}
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     mask = signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals() - set(heard))
-    worker = os.fork()
+    try:
+        worker = os.fork()
+    except OSError as error:
+        print(error, file=sys.stderr, flush=True)
+        os._exit(NO_ROOM)
     if worker:
         # The guard keeps the pipe to the executor open, so that the executor finds it closed when all is cleared up.
         os.close(int(sys.argv[1]))

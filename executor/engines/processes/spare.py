@@ -1,8 +1,8 @@
 """Workers between runs: a worker that has ended its run well is kept for the next run of this process.
 
-No more are kept than the run that ended last may have, and none longer than a minute. A thread ends them then; the
-thread is there only while workers wait. Spare workers end with the program. A child that this process forks leaves them
-to its parent.
+No more are kept than the largest run may have, and none longer than a minute. A thread ends them then; the thread is
+there only while workers wait. Spare workers end with the program. A child that this process forks leaves them to its
+parent.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import atexit
 import os
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Final
 
 from promissory.executor.engines.processes.child import WorkerProcess
@@ -30,17 +30,19 @@ class _Spare:
         self.lock = threading.Lock()
         self._changed = threading.Event()
         self._watched = False
+        self._most = 0
 
     def keep(self, worker: WorkerProcess, most: int) -> None:
+        worker.idle_since = time.monotonic()
         with self.lock:
-            if len(self.workers) < most:
-                worker.idle_since = time.monotonic()
-                self.workers.append(worker)
-                if not self._watched:
-                    self._watched = True
+            self._most = max(self._most, most)
+            self.workers.append(worker)
+            too_many, self.workers = self.workers[: -self._most], self.workers[-self._most :]
+            if not self._watched:
+                with suppress(RuntimeError):  # this program ends, or may start no thread: workers end with it then
                     threading.Thread(target=self._watch, name="promissory idle workers", daemon=True).start()
-                return
-        worker.close(PATIENCE)
+                    self._watched = True
+        _end(too_many)
 
     def kept(self) -> WorkerProcess | None:
         while True:
@@ -55,7 +57,7 @@ class _Spare:
 
     def end_all(self) -> None:
         with self.lock:
-            ending, self.workers = self.workers, []
+            ending, self.workers, self._most = self.workers, [], 0
             self._changed.set()
         _end(ending)
 
@@ -68,7 +70,7 @@ class _Spare:
                 over = [worker for worker in self.workers if worker.has_ended or now - worker.idle_since >= IDLE]
                 self.workers = [worker for worker in self.workers if worker not in over]
                 if not self.workers:
-                    self._watched = False
+                    self._watched, self._most = False, 0
                     next_look = 0.0
                 else:
                     next_look = self.workers[0].idle_since + IDLE - now
@@ -88,7 +90,7 @@ _spare = _Spare()
 
 
 def keep(worker: WorkerProcess, most: int) -> None:
-    """Keep an idle worker for the next run, or end it if as many as `most` are kept."""
+    """Keep an idle worker of a run that may have so many. One that has waited longer ends, if there are too many."""
     _spare.keep(worker, most)
 
 
