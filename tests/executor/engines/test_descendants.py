@@ -399,3 +399,14 @@ def test_X10_keep_children_is_in_the_plan_and_is_true_or_false():
         @task(keep_children=1)
         def wrong(x: int) -> int:
             return x
+
+
+def test_X10_a_body_may_begin_a_group_of_its_own(store, diary, started):
+    @task
+    def groups(x: int) -> bool:
+        os.setpgrp()
+        note(diary, subprocess.Popen(["sleep", "1000"]).pid)
+        return os.getpgrp() == os.getpid()
+
+    assert run(groups, {"x": 1}, store=store, engine="processes", echo=False).result
+    started.end()
