@@ -23,6 +23,7 @@ from typing import Any
 from promissory.executor.code import import_guard as loading
 from promissory.executor.code.importer import ModuleFinder, ScriptFinder, UserFinder
 from promissory.executor.engines.processes.context_variables import ContextVariables
+from promissory.executor.engines.processes.end_signals import outlive_end_signals
 from promissory.executor.engines.processes.guard import LETS_GO
 from promissory.executor.engines.processes.left_behind import STARTS_A_PROCESS, LeftBehind
 from promissory.executor.engines.processes.messages import (
@@ -312,6 +313,7 @@ def main() -> None:
     os.close(int(sys.argv[3]))
     standard_streams()
     faulthandler.enable(2)
+    outlive_end_signals()
     loading.worker.is_one = True
     sys.modules["__main__"] = ModuleType("__main__")
     server = Server(receiver, pipe, flag)
