@@ -13,10 +13,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import FrameType
 from typing import Final
 
 from promissory.executor.records.inbox import Command
+from promissory.executor.worker.forks import default_in_forks
 
 _ENDS: Final = (signal.SIGTERM, signal.SIGHUP) if hasattr(signal, "SIGHUP") else (signal.SIGTERM,)
 
@@ -33,13 +35,10 @@ class EndSignals:
         self.number: int | None = None
         self._grace = grace
         self._until = 0.0
-        self._process = os.getpid()
         self.writing = -1
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        # A body's fork has this handler, too, and the pipe: a signal to the fork is none to the run. A second signal
-        # says that its sender does not want to wait.
-        if os.getpid() != self._process or self.number is not None:
+        if self.number is not None:  # a second signal says that its sender does not want to wait
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
@@ -59,6 +58,12 @@ class EndSignals:
         return self.number is not None and time.monotonic() > self._until
 
 
+@cache
+def _leave_forks_alone() -> None:
+    """A signal to a body's fork is none to the run."""
+    default_in_forks(_ENDS, lambda handler: getattr(handler, "__func__", None) is EndSignals._handle)
+
+
 @contextmanager
 def taken_as_a_stop(command: Callable[[Command], None], grace: float | None) -> Iterator[EndSignals]:
     """Take over the signals in a `with` block of this.
@@ -76,6 +81,7 @@ def taken_as_a_stop(command: Callable[[Command], None], grace: float | None) -> 
     if not mine:
         yield signals
         return
+    _leave_forks_alone()
     reading, signals.writing = os.pipe()
     threading.Thread(target=signals._watch, args=(reading, command), name="promissory signals", daemon=True).start()
     for number in mine:
