@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from promissory.executor.api import resume as resume
     from promissory.executor.api import run as run
     from promissory.executor.api import start as start
+    from promissory.executor.engines.processes.spare import end_idle_workers as end_idle_workers
     from promissory.executor.execution.run import Run as Run
     from promissory.executor.store.store import Store as Store
     from promissory.planner.body.context import Context as Context
@@ -93,6 +94,7 @@ __all__ = [
     "conditional",
     "current_context",
     "dynamic",
+    "end_idle_workers",
     "expand",
     "flatten",
     "map_task",

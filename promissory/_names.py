@@ -35,6 +35,7 @@ FACE: Final = {
     "conditional": "promissory.planner.nodes.branch",
     "current_context": "promissory.planner.body.context",
     "dynamic": "promissory.planner.entities.dynamic",
+    "end_idle_workers": "promissory.executor.engines.processes.spare",
     "expand": "promissory.planner.entities.dynamic",
     "flatten": "promissory.planner.nodes.mapping",
     "map_task": "promissory.planner.nodes.mapping",

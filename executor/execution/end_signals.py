@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Final
 
 from promissory.executor.records.inbox import Command
+from promissory.executor.worker.forks import default_in_forks
 
 _ENDS: Final = (signal.SIGTERM, signal.SIGHUP) if hasattr(signal, "SIGHUP") else (signal.SIGTERM,)
 
@@ -37,7 +38,7 @@ class EndSignals:
         self.writing = -1
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.number is not None:  # the sender of a second signal does not want to wait
+        if self.number is not None:  # a second signal says that its sender does not want to wait
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
@@ -57,6 +58,12 @@ class EndSignals:
         return self.number is not None and time.monotonic() > self._until
 
 
+@cache
+def _leave_forks_alone() -> None:
+    """A signal to a body's fork is none to the run."""
+    default_in_forks(_ENDS, lambda handler: getattr(handler, "__func__", None) is EndSignals._handle)
+
+
 @contextmanager
 def taken_as_a_stop(command: Callable[[Command], None], grace: float | None) -> Iterator[EndSignals]:
     """Take over the signals in a `with` block of this.
@@ -74,8 +81,7 @@ def taken_as_a_stop(command: Callable[[Command], None], grace: float | None) -> 
     if not mine:
         yield signals
         return
-    _spare_forks()
-    _taken.update(mine)
+    _leave_forks_alone()
     reading, signals.writing = os.pipe()
     threading.Thread(target=signals._watch, args=(reading, command), name="promissory signals", daemon=True).start()
     for number in mine:
@@ -83,35 +89,6 @@ def taken_as_a_stop(command: Callable[[Command], None], grace: float | None) -> 
     try:
         yield signals
     finally:
-        _taken.clear()
         for number in mine:
             signal.signal(number, signal.SIG_DFL)
         os.close(signals.writing)  # ends the thread
-
-
-_taken: Final[set[int]] = set()
-"""The signals that are taken over now."""
-
-
-@cache
-def _spare_forks() -> None:
-    """Have the forks of bodies die of the signals: a fork has the run's handlers, and a signal to it is none to
-    the run.
-
-    The signals are blocked while Python forks, because Python forgets a signal that reaches a fork in its first moment.
-    """
-    forking = threading.local()
-
-    def block() -> None:
-        forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _taken)
-
-    def unblock() -> None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, forking.mask)
-
-    def let_die() -> None:
-        for number in _taken:
-            signal.signal(number, signal.SIG_DFL)
-        _taken.clear()
-        unblock()
-
-    os.register_at_fork(before=block, after_in_parent=unblock, after_in_child=let_die)

@@ -90,8 +90,8 @@ class Worker:
         is_ending: tells whether the run was told to end.
         carried: holds the store's contents, if the executor's own store can't be reached from here.
         remote: whether the worker runs in another process than the executor, so that functions have to travel.
-        before_body: called just before a body begins, with the time-out, and whether the body's code was loaded just
-            now.
+        before_body: called just before a body begins, with the time-out, whether the body's code was loaded just now,
+            and whether the processes that it leaves are to outlive the run.
         after_body: called when a body is over, before anything else happens.
 
     Attributes:
@@ -112,7 +112,7 @@ class Worker:
         is_ending: Callable[[], bool] | None = None,
         carried: Carried | None = None,
         remote: bool = False,
-        before_body: Callable[[float | None, bool], None] | None = None,
+        before_body: Callable[[float | None, bool, bool], None] | None = None,
         after_body: Callable[[], None] | None = None,
     ) -> None:
         self.store = store
@@ -186,7 +186,7 @@ class Worker:
                 loaded = self._code.loaded
                 entity = self._code.resolve(definition)
                 if self._before_body is not None:
-                    self._before_body(timeout, loaded != self._code.loaded)
+                    self._before_body(timeout, loaded != self._code.loaded, entity.policy.keep_children)
                 body_begun = 0.0 if timeout is None else time.monotonic()
                 body = Body(self._context, invocation)
                 token = current_body.set(body)

@@ -142,6 +142,8 @@ def task(function: Any = None, /, *, strict: bool | None = None, **policy: Unpac
         commit: "each" lets no successor start before the result is stored for good.
         max_iterations: the number of iterations of a body that loops (`raise Loop`) before it fails as
             `IterationLimitExceeded`.
+        keep_children: let processes that the body leaves outlive the run, a server that it starts, say. Otherwise they
+            end with the run.
         strict: refuse missing annotations and classes without wire form instead of warning; by default
             `PROMISSORY_STRICT` decides.
 

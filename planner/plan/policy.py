@@ -21,6 +21,7 @@ cache_ignore           ()       inputs that make no difference
 cache_serialize        False    of equal calls at one time, one runs and the others wait for it
 commit                 "group"  "each" holds successors back until the result is stored for good
 max_iterations         None     runs of a body that loops before it fails as `IterationLimitExceeded` (rule S3)
+keep_children          False    processes that the body leaves outlive the run (rule X10)
 ====================== ======== ===================================================================================
 
 Only values that differ from the default are written into a plan, so a field added later changes no existing bytes.
@@ -136,6 +137,7 @@ class Policy:
     cache_serialize: bool = False
     commit: Literal["group", "each"] = "group"
     max_iterations: int | None = None
+    keep_children: bool = False
 
     def to_map(self) -> dict[str, Any]:
         """Give the fields that differ from the defaults."""
@@ -182,6 +184,8 @@ class Policy:
             raise ValueError(f"resources must be Resources(…), not {self.resources!r}")
         if self.max_iterations is not None and (self.max_iterations.__class__ is not int or self.max_iterations < 1):
             raise ValueError(f"max_iterations must be a whole number of at least 1, not {self.max_iterations!r}")
+        if self.keep_children.__class__ is not bool:
+            raise ValueError(f"keep_children must be True or False, not {self.keep_children!r}")
         self._check_retries()
         self._check_cache()
         if self.commit not in ("group", "each"):
@@ -246,6 +250,7 @@ class TaskPolicy(TypedDict, total=False):
     cache_serialize: bool
     commit: Literal["group", "each"]
     max_iterations: int | None
+    keep_children: bool
 
 
 class DynamicPolicy(TaskPolicy, total=False):
@@ -256,8 +261,8 @@ class DynamicPolicy(TaskPolicy, total=False):
     allow_repeat: bool
 
 
-OVERRIDABLE: Final = frozenset(TaskPolicy.__annotations__)
-"""The settings that `.with_overrides(…)` can change for one node."""
+OVERRIDABLE: Final = frozenset(TaskPolicy.__annotations__) - {"keep_children"}
+"""The settings that `.with_overrides(…)` can change for one node: not what the body's own code relies on."""
 
 _TUPLES: Final = frozenset(("retry_delay", "retry_on", "cache_ignore"))
 _MOST_RETRIES: Final = 1_000_000

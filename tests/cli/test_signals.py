@@ -1,5 +1,6 @@
 """X10: SIGTERM and SIGHUP are a stop: bodies hear it, what was done is kept, the last line says how to go on."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -145,6 +146,35 @@ def test_X10_a_program_keeps_its_own_handler_and_gets_the_default_one_back(shell
         assert process.returncode in (143, -signal.SIGTERM)
         assert "promissory resume r" in errors
         assert (shell.folder / "told").exists()
+
+
+ALL = """
+import os, time
+from promissory import Context, task
+
+@task
+def main(ctx: Context, n: int = 1) -> int:
+    with open("begun", "w") as file:
+        file.write(f"{os.getppid()} {os.getpid()} ")
+    while not ctx.cancelled:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    open("done", "w").close()
+    return n
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.full)])
+def test_X10_a_signal_to_every_process_of_a_service_lets_bodies_finish_too(shell, until, number):
+    """So end systemd and Slurm a job: all of its processes are signalled, workers among them."""
+    shell.write("flow.py", ALL)
+    process = shell.start("run", "--run-id", "r", "--engine", "processes", "flow.py", "main")
+    begun = shell.folder / "begun"
+    until(lambda: begun.exists() and begun.read_text().endswith(" "))
+    for pid in [*map(int, begun.read_text().split()), process.pid]:
+        os.kill(pid, number)
+    assert finish(process)[0] in (0, 128 + number)
+    assert (shell.folder / "done").exists()
 
 
 FORKS = """

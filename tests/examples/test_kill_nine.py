@@ -29,7 +29,7 @@ COMMAND = Path(sys.executable).parent / "promissory"
 MONTAGE = ROOT.parent / "shared" / "data" / "wfinstances" / "montage-2mass-025d.json"
 RUN = "killed"
 PATIENCE = 60.0
-WORKER = b"promissory.executor.engines.processes.main"
+WORKER = b"promissory.executor.engines.processes.guard"
 COMMITTED = ("SUCCEEDED", "EXPANDED")
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the processes of a run by /proc")

@@ -1,5 +1,9 @@
 """A worker process as its executor sees it: how it is started, told, and ended; how calls that it has not begun are
-taken back, and how it died."""
+taken back, and how it died.
+
+The executor's child is the worker's guard (`guard.py`), which ends as the worker did, once all that the worker's bodies
+started has ended. To the executor the two are one process.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ import fcntl
 import mmap
 import os
 import select
-import signal
 import socket
 import subprocess
 import sys
@@ -44,6 +47,8 @@ from promissory.typesys.secret import masked, without_rest
 _WORDS: Final = 8192
 _PIECE: Final = 1 << 20
 _READ_AT_ONCE: Final = 1 << 16
+_TAKES_LONG: Final = 20.0
+"""Seconds after which a guard that should end its worker is itself in trouble: somebody has stopped it, say."""
 
 
 _all: WeakSet[WorkerProcess] = WeakSet()
@@ -62,6 +67,7 @@ class WorkerProcess:
         reserved: the one batch that it was started for.
         is_silent: whether no process holds the writing end of its pipe any more, so that it has ended, or is about to.
         doomed: whether it is to end; it is given nothing more.
+        idle_since: the time since which it waits for the next run (`time.monotonic`).
     """
 
     def __init__(self, descriptors: int) -> None:
@@ -77,6 +83,7 @@ class WorkerProcess:
         self.opened = False
         self.reserved: Batch | None = None
         self.doomed = False
+        self.idle_since = 0.0
         self.is_silent = False
         self._hearing = Hearing()
         with ExitStack() as undo:
@@ -116,7 +123,7 @@ class WorkerProcess:
             *_interpreter_options(),
             "-P",
             "-m",
-            "promissory.executor.engines.processes.main",
+            "promissory.executor.engines.processes.guard",
             str(self._receiver.fileno()),
             str(writing),
             str(flag),
@@ -129,7 +136,7 @@ class WorkerProcess:
             stdout=self._said,
             stderr=self._said,
             pass_fds=(self._receiver.fileno(), writing, flag, ledger),
-            process_group=0,
+            start_new_session=True,
             env=_with_our_packages(),
         )
 
@@ -233,23 +240,32 @@ class WorkerProcess:
         """Whether the process is gone."""
         return self._process.poll() is not None
 
+    def begin_end(self) -> None:
+        """Have the guard end the process, and all processes that its bodies started."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
     def kill(self) -> None:
         """End the process, and all processes that its bodies started, now."""
-        try:
-            os.killpg(self.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
+        self.begin_end()
+        self._await(_TAKES_LONG)
+        if not self.has_ended:
             self._process.kill()
         self._process.wait()
 
-    def _end_group(self) -> None:
-        """End the processes that the worker's bodies left behind."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+    def _await(self, seconds: float) -> None:
+        """Wait for the end of the process, but not longer than this."""
+        if self.ending >= 0:
+            poll = select.poll()  # `select` knows no descriptor above 1,023
+            poll.register(self.ending, select.POLLIN)
+            poll.poll(seconds * 1000)
+        else:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
 
     def last_words(self) -> LastWords:
         """How the process ended, once it has."""
         code = self._process.wait()
-        self._end_group()
         size = os.fstat(self._said.fileno()).st_size
         told = os.pread(self._said.fileno(), _WORDS, max(0, size - _WORDS))
         said = masked((without_rest(told) if size > _WORDS else told).decode("utf-8", "replace"))
@@ -266,12 +282,10 @@ class WorkerProcess:
         """Let go of the process: it ends by itself within `patience` seconds, or is ended."""
         self._sender.close()
         self._receiver.close()
-        if patience > 0 and not self.has_ended and self.ending >= 0:
-            select.select([self.ending], [], [], patience)
+        if patience > 0 and not self.has_ended:
+            self._await(patience)
         if not self.has_ended:
             self.kill()
-        else:
-            self._end_group()
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._said.close()

@@ -8,7 +8,9 @@ import resource
 import sys
 from typing import Final
 
+from promissory.executor.engines.processes.guard import NO_ROOM
 from promissory.executor.errors import EngineError
+from promissory.executor.protocol.failure import LastWords
 from promissory.executor.worker.streams import echo
 
 _OF_A_WORKER: Final = 8
@@ -38,6 +40,18 @@ def python() -> str:
             "so it can't start worker processes"
         )
     return name
+
+
+def failed_start(words: LastWords) -> EngineError:
+    """The error of a worker that ended before it was ready. Its cause is an `OSError` if the system let the guard start
+    no other process."""
+    signal, code, said = words
+    if code != NO_ROOM:
+        told = said.strip()[-2000:] or f"exit code {code}, signal {signal}"
+        return EngineError(f"a worker process ended before it was ready: {told}")
+    error = EngineError(f"a worker process can't be started: {said.strip()}")
+    error.__cause__ = OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return error
 
 
 class Room:

@@ -1,17 +1,12 @@
-"""A worker process: `python -m promissory.executor.engines.processes.main SOCKET PIPE FLAG DESCRIPTORS LEDGER`, started
-by `promissory.executor.engines.processes.pool`.
+"""A worker process, forked by its guard (`promissory.executor.engines.processes.guard`).
 
 A worker process never imports the program that started the run as `__main__`. It serves one run after the other, and
-ends when its executor does. That must be so even while a body holds the interpreter's lock. Where the kernel can
-(Linux), the kernel kills the whole process group the moment the executor's end of standard input closes; elsewhere a
-thread watches for that.
+its guard ends it when the executor does, even while a body holds the interpreter's lock.
 """
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
-import fcntl
 import logging
 import mmap
 import os
@@ -21,13 +16,16 @@ import socket
 import sys
 import threading
 import time
-from contextlib import suppress
 from importlib.machinery import PathFinder
 from types import ModuleType
-from typing import Any, Final
+from typing import Any
 
 from promissory.executor.code import import_guard as loading
 from promissory.executor.code.importer import ModuleFinder, ScriptFinder, UserFinder
+from promissory.executor.engines.processes.context_variables import ContextVariables
+from promissory.executor.engines.processes.end_signals import outlive_end_signals
+from promissory.executor.engines.processes.guard import LETS_GO
+from promissory.executor.engines.processes.left_behind import STARTS_A_PROCESS, LeftBehind
 from promissory.executor.engines.processes.messages import (
     AT_ONCE,
     BEGUN,
@@ -47,10 +45,10 @@ from promissory.executor.engines.processes.messages import (
     say,
 )
 from promissory.executor.engines.processes.output import Output
+from promissory.executor.engines.processes.settings import Settings
 from promissory.executor.engines.processes.stale_modules import are_current
 from promissory.executor.engines.processes.surroundings import (
     Surroundings,
-    has_children,
     set_environment,
     standard_streams,
 )
@@ -64,8 +62,6 @@ from promissory.planner.body.threads import inherit_context
 from promissory.planner.functions import registry
 from promissory.typesys.canonical import unpack
 from promissory.typesys.ledger import ADDRESS, LEDGER
-
-_LIFELINE: Final = 0
 
 
 class Server:
@@ -84,7 +80,7 @@ class Server:
         self._lock = threading.Lock()
         self._runs = 0
         self._logging: list[Any] | None = None
-        self._leaves = False
+        self._leaves = self._lets_go = False
         self._come_at_once = False
         self._worker: Worker | None = None
         self._output: Output | None = None
@@ -92,6 +88,11 @@ class Server:
         inherit_context()
         self._around = Surroundings()
         self._own = Surroundings()
+        self._settings = Settings()
+        self._settings.watch()
+        self._variables = ContextVariables()
+        self._left = LeftBehind()
+        self._kept: list[int] | None = None
         self._path: list[str] = []
         self._finders: list[ScriptFinder | UserFinder | ModuleFinder] = []
 
@@ -104,7 +105,9 @@ class Server:
             kind, content = message
             if kind == RUN:
                 if not self._run(content[GIVEN.size :], GIVEN.unpack_from(content)[1]):
-                    _end_what_is_left()
+                    if self._lets_go:
+                        os._exit(0)  # at an ordinary end `multiprocessing` ends children, or waits for them
+                    self._end_what_is_left()
                     return
             elif kind == OPEN:
                 if not self._open(Opening(*unpack(content, "an opening"))):
@@ -170,6 +173,7 @@ class Server:
             after_body=self._after_body,
         )
         self._around.note()
+        self._settings.note()
         self._say(OPENED, None)
         return True
 
@@ -187,37 +191,74 @@ class Server:
         self._worker = None
         if self._output is not None:
             self._output.close()
-        _end_what_is_left()
+        self._end_what_is_left()
         self._own.restore()
+
+    def _end_what_is_left(self) -> None:
+        """End this worker if bodies left processes, which its guard then ends too."""
+        if self._left.there_are_some():
+            os.kill(os.getpid(), signal.SIGKILL)
 
     # --- bodies ---
 
     def _listening(self) -> Output | None:
         return self._output if self._output is not None and self._output.is_speaking else None
 
-    def _before_body(self, timeout: float | None, loaded: bool) -> None:
+    def _before_body(self, timeout: float | None, loaded: bool, keeps: bool) -> None:
         assert self._output is not None
         self._output.speak(loaded)
-        if self._logging is not None:
-            _set_up_logging(*self._logging)
-            self._logging = None
-        if loaded:
-            self._around.note()
+        if loaded or self._logging is not None:
+            self._note()
+        self._kept = self._left.running() if keeps else None
         if timeout is not None:
             self._say(BEGUN, None)
         loading.worker.in_body = True
+        self._settings.body_begins()
+
+    def _note(self) -> None:
+        """Remember the state of the process, which code that was loaded just now may have changed for good."""
+        if self._logging is not None:
+            _set_up_logging(*self._logging)
+            self._logging = None
+        self._around.note()
+        self._settings.note()
+        self._variables.note()
 
     def _after_body(self) -> None:
-        """Put descriptors back before anything is written, because a body's changes to them would hinder that."""
+        """Put limits and descriptors back before anything is written, because a body's changes to them would hinder
+        that."""
         loading.worker.in_body = False
-        self._leaves = self._around.restore_descriptors() or self._leaves
+        assert self._worker is not None and self._worker.now is not None
+        took = time.time_ns() // 1000 - self._worker.now[2]
+        spoilt = self._settings.body_is_over(took)
+        self._leaves = self._around.restore_descriptors() or spoilt or self._leaves
+        if (took >= STARTS_A_PROCESS or took < 0) and self._left.there_are_some(took):
+            if self._kept is not None and not isinstance(sys.exc_info()[1], Exception):
+                self._let_go(self._kept)
+            else:
+                self._tell_of_what_is_left()
+
+    def _let_go(self, before: list[int]) -> None:
+        """Have the processes that the body started outlive the run. Those that were there before it end now, with this
+        worker, since nothing tells them apart later."""
+        if set(self._left.running()) - set(before):
+            self._left.end(before)
+            os.kill(os.getppid(), LETS_GO)
+            self._leaves = self._lets_go = True
+
+    def _tell_of_what_is_left(self) -> None:
+        for pid, name in self._left.news():
+            line = (
+                f"promissory: {name} (process {pid}) still runs and ends with the run; keep_children=True leaves it\n"
+            )
+            os.write(2, line.encode())
 
     def _run(self, batch: bytes, sure: float) -> bool:
         """Run a batch. Returns False if this worker is to end."""
         assert self._worker is not None
         outcomes = _Outcomes(self)
         try:
-            self._worker.run(unpack(batch, "a batch"), outcomes, sure)
+            self._variables.run(self._worker.run, unpack(batch, "a batch"), outcomes, sure)
         except (KeyboardInterrupt, StoreError) as stop:
             self._say(STOPPED, [type(stop).__name__, str(stop)])
         loading.worker.in_body = False
@@ -225,6 +266,7 @@ class Server:
             self._say(STALE, None)
             return False
         self._around.restore()
+        self._settings.restore()
         if self._leaves:
             self._say(LEAVING, None)
             return False
@@ -237,12 +279,6 @@ class Server:
             return False
         self._say(OUTCOME, outcome)
         return True
-
-
-def _end_what_is_left() -> None:
-    """End the processes that bodies left behind with the run, and this worker with them."""
-    if has_children():
-        os.killpg(0, signal.SIGKILL)
 
 
 class _Outcomes:
@@ -268,36 +304,6 @@ def _set_up_logging(level: int, form: str) -> None:
         root.addHandler(handler)
 
 
-def _end_with_executor() -> None:
-    """Have this process, and all that its bodies start, end when the executor's end of the lifeline closes."""
-    lifeline = os.dup(_LIFELINE)
-    os.set_inheritable(lifeline, False)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, _LIFELINE)
-    os.close(nothing)
-    if hasattr(fcntl, "F_SETSIG"):
-        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
-        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
-        fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
-    threading.Thread(target=_watch, args=(lifeline,), name="promissory lifeline", daemon=True).start()
-
-
-def _watch(lifeline: int) -> None:
-    while os.read(lifeline, 1):
-        pass
-    os.killpg(0, signal.SIGKILL)
-
-
-_BE_SUBREAPER: Final = 36
-
-
-def _adopt_orphans() -> None:
-    """Become the parent of processes that the children of bodies leave behind, where the system can do that (Linux), so
-    that they are seen, and ended with the run."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_BE_SUBREAPER, 1, 0, 0, 0)
-
-
 def main() -> None:
     """Serve until the executor is gone."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -309,15 +315,10 @@ def main() -> None:
     os.close(int(sys.argv[3]))
     LEDGER.adopt(int(sys.argv[5]))
     LEDGER.captures += 1
-    _end_with_executor()
     standard_streams()
     faulthandler.enable(2)
-    _adopt_orphans()
+    outlive_end_signals()
     loading.worker.is_one = True
     sys.modules["__main__"] = ModuleType("__main__")
     server = Server(receiver, pipe, flag)
     server.serve()
-
-
-if __name__ == "__main__":
-    main()

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import ctypes
 import os
-import resource
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Final
 
 from promissory.executor.engines.processes.surroundings import standard_streams
@@ -51,7 +50,6 @@ class Output:
         self._position = 0
         self._lock = threading.Lock()
         self.is_speaking = False
-        self._size_of_files = resource.getrlimit(resource.RLIMIT_FSIZE)
         self._over = threading.Event()
         threading.Thread(target=self._look, name="promissory output", daemon=True).start()
 
@@ -68,9 +66,6 @@ class Output:
 
     def end(self) -> list[Any] | None:
         """The call has ended. Returns [key, offset, length] of its output, or None. Raises `StoreError`."""
-        if resource.getrlimit(resource.RLIMIT_FSIZE) != self._size_of_files:
-            with suppress(OSError, ValueError):  # the body may have lowered the hard limit, too
-                resource.setrlimit(resource.RLIMIT_FSIZE, self._size_of_files)
         with self._lock:
             self._take_all()  # makes room, where the disk or a limit of file sizes left none for what is held back
         try:

@@ -23,7 +23,7 @@ from typing import Any, Final
 from promissory.executor.clock import since_boot
 from promissory.executor.engines.engine import Batch, Interruptible, Running, Setup, cores
 from promissory.executor.engines.processes.child import WorkerProcess
-from promissory.executor.engines.processes.host import Room
+from promissory.executor.engines.processes.host import Room, failed_start
 from promissory.executor.engines.processes.messages import (
     AT_ONCE,
     CLOSE,
@@ -175,6 +175,8 @@ class Processes:
         with ExitStack() as resources:
             resources.callback(self._forget_the_run)
             for worker in self._workers:
+                if worker.sent:
+                    worker.begin_end()  # all of them end at one time
                 resources.callback(self._let_go, worker)
 
     def _let_go(self, worker: WorkerProcess) -> None:
@@ -186,7 +188,7 @@ class Processes:
                 worker.kill()
                 self._take_last(worker)
         else:
-            keep(worker)
+            keep(worker, self._room.workers)
 
     def _forget_the_run(self) -> None:
         self._workers.clear()
@@ -344,10 +346,9 @@ class Processes:
             if worker.reserved is not None:
                 self._queue.appendleft(worker.reserved)
             self._failed_starts += 1
-            if words[0] is not None and self._failed_starts <= _STARTED_AGAIN:
-                return  # a signal killed the worker, which says nothing about the next one
-            said = words[2].strip()[-2000:] or f"exit code {words[1]}, signal {words[0]}"
-            raise EngineError(f"a worker process ended before it was ready: {said}")
+            if words[0] is None or self._failed_starts > _STARTED_AGAIN:
+                self._room.shrink_to(len(self._workers), failed_start(words))
+            return  # a signal that killed the worker says nothing about the next one
         if worker.sent:
             running, *behind = worker.sent.values()
             self._queue.extendleft(reversed(behind))

@@ -345,7 +345,7 @@ def test_X2_a_kept_worker_that_has_gone_when_it_is_heard_to_be_stale_is_no_faile
         if worker.pid in kept:
             os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
 
-    kept = {worker.pid for worker in spare._spare}
+    kept = {worker.pid for worker in spare._spare.workers}
     assert kept
     monkeypatch.setattr(WorkerProcess, "open", open_and_wait)
     changed = module(helper=HELPER.replace("10 * x", "20 * x"))

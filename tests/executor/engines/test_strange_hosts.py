@@ -110,6 +110,35 @@ def test_X2_a_limit_of_processes_costs_workers_and_not_the_run(project):
     assert said.startswith("SUCCEEDED"), errors
 
 
+NO_FORK = """
+import os, sys
+if "-m" in sys.orig_argv:
+    real = os.fork
+    def fork():
+        try:
+            os.mkdir(f"started-{len([one for one in os.listdir() if one.startswith('started-')])}")
+        except FileExistsError:
+            return fork()
+        if len([one for one in os.listdir() if one.startswith("started-")]) > MOST:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return real()
+    os.fork = fork
+"""
+
+
+@pytest.mark.parametrize("most", [1, pytest.param(0, marks=pytest.mark.full)])
+def test_X2_a_guard_that_may_start_no_worker_costs_that_worker_and_not_the_run(project, most):
+    """The limit of processes is reached just between the two. With no worker at all the run says why."""
+    project.write("sitecustomize.py", NO_FORK.replace("MOST", str(most)))
+    project.write("nproc.py", FEW.replace("resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))", "pass"))
+    said, errors = project.finish(project.spawn("nproc.py", "soft"))
+    if most:
+        assert said.startswith("SUCCEEDED"), errors
+        assert "worker processes instead of" in errors
+    else:
+        assert "a worker process can't be started: [Errno 11] Resource temporarily unavailable" in errors
+
+
 # --- workers that have nothing to do ---
 
 
@@ -120,13 +149,13 @@ def one(n: int) -> int:
 
 @pytest.fixture
 def no_spare_workers():
-    spare._end_spare_workers()
+    spare.end_idle_workers()
     yield
-    spare._end_spare_workers()
+    spare.end_idle_workers()
 
 
 def test_X10_an_engine_that_can_not_start_a_single_worker_says_why_and_leaks_no_descriptor(store, monkeypatch):
     monkeypatch.setattr("sys.executable", "/nonexistent/python")
-    spare._end_spare_workers()
+    spare.end_idle_workers()
     with pytest.raises(EngineError, match="worker process can't be started"):
         run(one, {"n": 1}, store=store, engine="processes", echo=False)

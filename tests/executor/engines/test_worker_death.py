@@ -387,16 +387,17 @@ def test_R5_a_worker_killed_before_it_has_begun_anything_is_no_exception_of_the_
 
     @task
     def work(x: int) -> int:
-        note(diary, os.getpid())
+        note(diary, os.getpid(), os.getppid())
         return x
 
     assert run(work, {"x": 1}, store=store, engine="processes", max_parallelism=1).result == 1
-    ((pid, _),) = noted(diary).items()
+    ((pids, _),) = noted(diary).items()
+    pid, guard = pids.split()
     diary.unlink()
     os.kill(int(pid), signal.SIGSTOP)
     engine = Processes()
     going = start(work, {"x": 2}, store=store, engine=engine, max_parallelism=1)
-    eventually(lambda: [worker.pid for worker in engine._workers] == [int(pid)], "a word to the worker")
+    eventually(lambda: [worker.pid for worker in engine._workers] == [int(guard)], "a word to the worker")
     os.kill(int(pid), signal.SIGKILL)
     assert going.wait(60).result == 2
     assert sum(noted(diary).values()) == 1
