@@ -69,7 +69,7 @@ def command(
             root = Path(file).resolve().parents[loaded.__name__.count(".") + (Path(file).name == "__init__.py")]
             source = (str(Path(file).resolve()), str(root))
     encoded = inputs_from_command_line(plan, name, documentation, rest, inputs)
-    opened = new_store(store)
+    opened = new_store(store, running.quiet)
 
     def begin(on_progress: Callable[[Progress], None] | None) -> Run:
         options, limited = running.options(on_progress)

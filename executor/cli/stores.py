@@ -36,6 +36,6 @@ def open_store(url: str | None) -> Store:
     return store
 
 
-def new_store(url: str | None) -> Store:
+def new_store(url: str | None, quiet: bool = False) -> Store:
     """The store of a `--store` option, which may have to be made."""
-    return found_store() if url is None else Store(url)
+    return found_store(quiet) if url is None else Store(url)

@@ -12,13 +12,14 @@ from promissory.executor.worker.streams import echo
 _told: Final[set[str]] = set()
 
 
-def found_store() -> Store:
-    """The store of runs for which none is named. One that was found above the working directory is told once.
+def found_store(quiet: bool = False) -> Store:
+    """The store of runs for which none is named. One that was found above the working directory is told once,
+    unless this is to be `quiet`.
 
     Raises `UnsafeStore`.
     """
     url = default_store()
-    if not url.startswith(".") and url != os.environ.get("PROMISSORY_STORE") and url not in _told:
+    if not quiet and not url.startswith(".") and url != os.environ.get("PROMISSORY_STORE") and url not in _told:
         _told.add(url)
         echo(f"promissory: the store is {url}\n")
     return Store(url)

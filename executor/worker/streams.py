@@ -197,6 +197,12 @@ class _StandIns:
         self._tapped: list[_Tap] = []
 
     @property
+    def stdout(self) -> TextIO | None:
+        """Standard output itself; None in a program without one."""
+        stream = sys.stdout
+        return stream.stream if isinstance(stream, _StandIn) else cast(TextIO | None, stream)
+
+    @property
     def stderr(self) -> TextIO | None:
         """Standard error itself; None in a program without one."""
         stream = sys.stderr
@@ -247,6 +253,16 @@ stand_ins: Final = _StandIns()
 def echo(text: str) -> bool:
     """Write to this process's own standard error. Returns False if there is none, or nothing reads it any more."""
     return write_to(stand_ins.stderr, text, flush=True)
+
+
+def show_as(how: str | bool) -> Callable[[str], bool]:
+    """The function that shows what bodies in other processes said: plainly on standard output, else on standard
+    error."""
+    return _show_plainly if how == "plain" else echo
+
+
+def _show_plainly(text: str) -> bool:
+    return write_to(stand_ins.stdout, text, flush=True)
 
 
 def write_to(stream: Any, text: Any, flush: bool = False) -> bool:

@@ -1,5 +1,5 @@
-"""The guard of a worker process: `python -m promissory.executor.engines.processes.guard SOCKET PIPE FLAG DESCRIPTORS LEDGER`,
-started by `promissory.executor.engines.processes.child`.
+"""The guard of a worker process, which `promissory.executor.engines.processes.child` starts with `python -m` and five
+arguments: the socket of messages, the pipe for answers, the flag of the end, the limit of descriptors, the ledger.
 
 The guard forks the worker before anything large is imported, and waits for its end. It ends the worker when the
 executor's end of standard input closes: because the executor is gone, or wants the worker gone. Then it ends every

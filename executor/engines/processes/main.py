@@ -157,7 +157,9 @@ class Server:
             store = Store(opening.store)
         os.ftruncate(1, 0)  # output between runs belongs to no task
         echo = (lambda text, told: self._say(SAID, [text, told])) if opening.echo else None
-        self._output = Output(store, log_key(opening.run_id, opening.worker), opening.log_level, echo)
+        self._output = Output(
+            store, log_key(opening.run_id, opening.worker), opening.log_level, echo, opening.echo == "paths"
+        )
         self._worker = Worker(
             store,
             opening.run_id,

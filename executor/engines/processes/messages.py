@@ -59,7 +59,7 @@ class Opening(NamedTuple):
         store: the store's URL; None if it is memory of the executor's process, so that values travel with batches.
         run_id, epoch, worker: the run, its executor, and the worker's name in it.
         created: when the run was created, in µs since the epoch.
-        echo: whether to send the output of bodies to the executor.
+        echo: how the output of bodies is sent to the executor: with `paths`, `plain`, or not at all.
         log_level: the level from which on log records are kept.
         folder, path, arguments, environment: the executor's working directory, `sys.path`, `sys.argv` and environment.
         script: (module name, file) of the program, if it has a file.
@@ -73,7 +73,7 @@ class Opening(NamedTuple):
     epoch: int
     worker: str
     created: int
-    echo: bool
+    echo: str
     log_level: int
     folder: str
     path: list[str]

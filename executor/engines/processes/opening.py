@@ -20,7 +20,7 @@ def opening_of(setup: Setup) -> Opening:
         setup.epoch,
         "",
         setup.created,
-        setup.echo is not False,
+        setup.echo or "",
         setup.log_level,
         _folder(),
         [path or _folder() for path in sys.path],

@@ -20,6 +20,7 @@ from promissory.executor.engines.processes.surroundings import standard_streams
 from promissory.executor.store.store import Store
 from promissory.executor.worker.capture import with_path
 from promissory.executor.worker.task_log import Log
+from promissory.typesys.secret import masked
 
 _LOOK: Final = 0.25
 _PIECE: Final = 1 << 20
@@ -33,18 +34,22 @@ class Output:
         store: the store of the log.
         key: the worker's log.
         level: the level from which on log records are kept.
-        echo: is given lines with the node's path, and how many bytes of the file are echoed now; None if lines are not
+        echo: is given lines, and how many bytes of the file are echoed now; None if lines are not
             echoed.
+        with_paths: whether lines bear the node's path.
 
     Attributes:
         level: the level from which on log records are kept.
         is_speaking: whether a body runs.
     """
 
-    def __init__(self, store: Store, key: str, level: int, echo: Callable[[str, int], None] | None) -> None:
+    def __init__(
+        self, store: Store, key: str, level: int, echo: Callable[[str, int], None] | None, with_paths: bool
+    ) -> None:
         self.level = level
         self._log = Log(store, key)
         self._echo = echo
+        self._with_paths = with_paths
         self._path = ""
         self._line = b""
         self._position = 0
@@ -77,7 +82,7 @@ class Output:
             self.is_speaking = False
             self._take_all()
             if self._line:
-                self._repeat(b"\n")
+                self._repeat(b"\n" if self._with_paths else b"", ended=True)
             return self._log.address()
 
     def record(self, line: str, aloud: bool) -> None:
@@ -134,12 +139,15 @@ class Output:
             self._log.write(piece)
             self._repeat(piece)
 
-    def _repeat(self, piece: bytes) -> None:
+    def _repeat(self, piece: bytes, ended: bool = False) -> None:
         if self._echo is None:
             return
-        *whole, self._line = (self._line + piece).split(b"\n")
-        if whole:
-            self._echo(
-                with_path(self._path, [line.decode("utf-8", "replace") for line in whole]),
-                self._position - len(self._line),
-            )
+        whole, newline, self._line = (self._line + piece).rpartition(b"\n")
+        if ended:
+            whole, self._line = whole + newline + self._line, b""
+            newline = b""
+        if not whole + newline:
+            return
+        text = (whole + newline).decode("utf-8", "replace")
+        shown = with_path(self._path, text.removesuffix("\n").split("\n")) if self._with_paths else masked(text)
+        self._echo(shown, self._position - len(self._line))

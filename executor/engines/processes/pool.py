@@ -42,7 +42,7 @@ from promissory.executor.errors import EngineError, StoreError
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.messages import FAILURE, LOST, unstarted
 from promissory.executor.worker.descriptors import occupy_closed
-from promissory.executor.worker.streams import echo
+from promissory.executor.worker.streams import show_as
 
 _MOST_AHEAD: Final = 64
 _STARTED_AGAIN: Final = 3
@@ -322,7 +322,7 @@ class Processes:
         if kind == OUTCOME:
             self._outcomes.append(content)
         elif kind == SAID:
-            echo(content[0])
+            show_as(self._setup.echo)(content[0])
         elif kind == KEPT:
             key, data = content
             self._setup.store.put(key, data)

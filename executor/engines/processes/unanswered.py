@@ -9,9 +9,9 @@ from promissory.executor.engines.engine import Batch, Setup
 from promissory.executor.engines.processes.child import WorkerProcess
 from promissory.executor.store.keys import log_key
 from promissory.executor.worker.capture import with_path
-from promissory.executor.worker.streams import echo
+from promissory.executor.worker.streams import show_as
 from promissory.executor.worker.task_log import Log
-from promissory.typesys.secret import without_rest
+from promissory.typesys.secret import masked, without_rest
 
 _REPEATED: Final = 1 << 16
 
@@ -26,7 +26,8 @@ def outcome_for(setup: Setup, worker: WorkerProcess, batch: Batch, status: int, 
         log.write(piece)
         said = said + piece if len(said) + len(piece) <= _REPEATED else without_rest((said + piece)[-_REPEATED:])
     if setup.echo and (rest := said[worker.told :] if log.length <= _REPEATED else said):
-        echo(with_path(batch.path, rest.decode("utf-8", "replace").splitlines()))
+        text = rest.decode("utf-8", "replace")
+        show_as(setup.echo)(masked(text) if setup.echo == "plain" else with_path(batch.path, text.splitlines()))
     return [
         frame,
         index,

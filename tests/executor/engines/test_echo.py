@@ -55,6 +55,12 @@ def test_X5_plain_echo_is_what_the_program_would_have_said(project, call):
     assert err == "wrong 1\nINFO promissory.main.talk: by the context\nWARNING lib: loud\n"
 
 
+def test_X5_plain_echo_of_workers_is_without_paths(project):
+    out, err = said(project, "", "run(flow, engine='processes', echo='plain')")
+    assert out == KEPT.replace("INFO lib: quiet\n", "")
+    assert " | " not in err
+
+
 def test_X5_a_record_goes_to_the_programs_handlers_alone(project):
     out, err = said(project, "logging.basicConfig(format='%(name)s <%(message)s>')", "flow()")
     assert out == "printed 1\nno newline"
