@@ -58,10 +58,12 @@ class Identity(NamedTuple):
         digest: of its code, or a random token if it has none.
         is_whole: whether each captured value counts; of a function that counts by name, a value without canonical bytes
             (a lock, a logger) counts by its class alone.
+        by_class: those values, as a person is told of them.
     """
 
     digest: bytes
     is_whole: bool
+    by_class: tuple[str, ...] = ()
 
 
 def identify(function: Callable[..., Any], by_name: bool = False) -> Identity:
@@ -79,7 +81,7 @@ def identify(function: Callable[..., Any], by_name: bool = False) -> Identity:
     """
     digester = _Digester(by_name)
     try:
-        return Identity(digester.digest(function), digester.is_whole)
+        return Identity(digester.digest(function), digester.is_whole, tuple(digester.by_class))
     except _NoCanonicalBytes:
         return Identity(secrets.token_bytes(BY_VALUE_SIZE), False)
 
@@ -92,6 +94,7 @@ class _Digester:
 
     def __init__(self, by_name: bool) -> None:
         self.is_whole = True
+        self.by_class: dict[str, None] = {}
         self._by_name = by_name
         self._inside: list[Any] = []
         self._known: dict[int, bytes] = {}
@@ -133,7 +136,9 @@ class _Digester:
                 raise
             self.is_whole = False
             kind = type(value)
-            return pack(["class", *(type.__getattribute__(kind, part) for part in ("__module__", "__qualname__"))])
+            module, qualname = (type.__getattribute__(kind, part) for part in ("__module__", "__qualname__"))
+            self.by_class[f"{name}, a {module}.{qualname}"] = None
+            return pack(["class", module, qualname])
 
     def _captured(self, value: Any) -> bytes:
         """Give the canonical bytes of a captured value. Raises `_NoCanonicalBytes`, `HoldsPromise`."""

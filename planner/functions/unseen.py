@@ -1,4 +1,5 @@
-"""Advice on code that `cache_version="code"` can't see: a change of it leaves old results in the cache."""
+"""Advice on what does not count: code that `cache_version="code"` can not see, so that a change of it leaves old results
+in the cache, and captured values without bytes, which count by their class."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from promissory.planner.plan.plan import Plan
 
 
 def unseen(plan: Plan) -> Iterator[Advice]:
-    """Give what the code versions of a plan's cached calls don't see.
+    """Give what the code versions of a plan's cached calls don't see, and what its tasks captured without bytes.
 
     >>> import sched
     >>> from promissory import task, workflow
@@ -26,8 +27,11 @@ def unseen(plan: Plan) -> Iterator[Advice]:
     ['waits: cache_version="code" does not see this: ...:waits uses plan, a sched.scheduler, which counts ...']
     """
     for entity in plan.origin.entities:
+        code = entity.function.__code__
+        where = Where(code.co_filename, code.co_firstlineno)
+        for captured in entity.identity.by_class:
+            message = f"{entity.name}: it captured {captured}, which counts by its class: two of one class are the same"
+            yield Advice(message, where)
         if entity.policy.cache and entity.policy.cache_version == "code":
-            code = entity.function.__code__
             for one in reach_of(entity.function).beyond:
-                message = f'{entity.name}: cache_version="code" does not see this: {one}'
-                yield Advice(message, Where(code.co_filename, code.co_firstlineno))
+                yield Advice(f'{entity.name}: cache_version="code" does not see this: {one}', where)

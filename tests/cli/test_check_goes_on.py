@@ -97,3 +97,33 @@ def test_R3_check_lists_what_a_code_version_does_not_see(cli, shell):
         'flow.py: main: waits: cache_version="code" does not see this: flow:waits uses plan, a sched.scheduler,' in said
     )
     assert said.count("does not see") == 1
+
+
+def test_A12_check_lists_captured_values_that_count_by_their_class(shell, cli):
+    shell.write(
+        "flow.py",
+        """
+        import functools, threading
+        from promissory import task, workflow
+
+        def guarded(function):
+            lock = threading.Lock()
+            @functools.wraps(function)
+            def inner(*args, **kwargs):
+                with lock:
+                    return function(*args, **kwargs)
+            return inner
+
+        @task
+        @guarded
+        def counts(x: int) -> int:
+            return x
+
+        @workflow
+        def flow(x: int = 1) -> int:
+            return counts(x)
+        """,
+    )
+    code, _, err = cli("check", "flow.py")
+    assert code == 0
+    assert "counts: it captured lock, a _thread.lock, which counts by its class: two of one class are the same" in err
