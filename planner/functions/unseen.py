@@ -1,5 +1,5 @@
-"""Advice on what does not count: code that `cache_version="code"` can not see, so that a change of it leaves old results
-in the cache, and captured values without bytes, which count by their class."""
+"""Advice on what does not count: code that `cache_version="code"` can not see, so that a change of it leaves old
+results in the cache, and captured values without bytes, which count by their class."""
 
 from __future__ import annotations
 
