@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 from promissory.planner.body.context import Context
 from promissory.planner.errors import ArgumentValueError, DecorationError, Where, WrongCall
+from promissory.planner.functions.returns import gives_nothing
 from promissory.planner.functions.shapes import as_named, meant_by_container, named_tuple_of, taking_plain_tuples
 from promissory.planner.plan.model import Interface, Parameter
 from promissory.typesys.errors import AnnotationError, OpaqueWarning, TypeMismatch, UntypedWarning
@@ -154,7 +155,10 @@ def read_signature(function: Callable[..., Any], kind: str, namespace: Mapping[s
         parameters.append(Parameter(parameter.name, type, default, _KINDS[parameter.kind]))
         codecs.append(codec)
     if "return" not in hints:
-        untyped.append("return")
+        if gives_nothing(function):
+            hints["return"] = None
+        else:
+            untyped.append("return")
     known = len(inference.unknown)
     result = _infer(inference, hints.get("return", Any), f"the result of {name}", where)
     if len(inference.unknown) > known:
