@@ -72,7 +72,7 @@ class Commits:
         snapshot: the newest snapshot that the journal names. It is dropped when the next one is committed.
     """
 
-    def __init__(self, store: Store, run_id: str, words: Words | None) -> None:
+    def __init__(self, store: Store, run_id: str, words: Words | None = None) -> None:
         self._store = store
         self._run_id = run_id
         self._words = words

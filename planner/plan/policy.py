@@ -139,6 +139,12 @@ class Policy:
     max_iterations: int | None = None
     keep_children: bool = False
 
+    def __setstate__(self, state: Any) -> None:
+        # A pickle of a version with fewer settings has their values alone, in this order.
+        settings = fields(self)
+        for setting, value in zip(settings, [*state, *(one.default for one in settings[len(state) :])], strict=True):
+            object.__setattr__(self, setting.name, value)
+
     def to_map(self) -> dict[str, Any]:
         """Give the fields that differ from the defaults."""
         return self.entries(f.name for f in fields(self) if getattr(self, f.name) != f.default)

@@ -81,7 +81,7 @@ WRONG_JSON = [
     ('{"n": null}', "n: value: expected int, got null"),
     ('{"n": true}', "n: value: expected int, got bool"),
     ('{"n": 1, "xs": [[1]]}', "xs: [0]: expected int, got a list"),
-    ("[" * 100_000, "--inputs is not JSON"),
+    ("[" * 100_000, "--inputs is nested more than 100 levels deep"),
     ("@nowhere.json", "--inputs @nowhere.json: No such file"),
     ("@.", "--inputs @.: "),
     ('{"f": 1}', "Missing option '--n'"),

@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 import warnings
-from _signal import getsignal, pthread_sigmask  # type: ignore[import-not-found]
+from _signal import getsignal, pthread_sigmask  # type: ignore[import-not-found, unused-ignore]
 from _socket import getdefaulttimeout, setdefaulttimeout
 from collections.abc import Callable
 from faulthandler import disable as disable_faults

@@ -16,7 +16,7 @@ import sys
 import time
 
 # `signal.getsignal` wraps this function, which takes a tenth of its 0.6 µs, and is called eleven times a body.
-from _signal import getsignal  # type: ignore[import-not-found]
+from _signal import getsignal  # type: ignore[import-not-found, unused-ignore]
 from contextlib import suppress
 from typing import Any, Final
 

@@ -18,10 +18,10 @@ import pytest
 from promissory import Loop, Store, conditional, current_context, dynamic, map_task, run, task, workflow
 from promissory.errors import ExecutorError, PlanFormatError
 from promissory.executor.cache.entries import entries, read_entry, take_lease
-from promissory.executor.cli.logs import Printed
 from promissory.executor.clock import SystemClock
 from promissory.executor.history.explain import explain
 from promissory.executor.history.history import History
+from promissory.executor.history.logs import Logs
 from promissory.executor.history.recovery import recover
 from promissory.executor.history.summary import summaries
 from promissory.executor.journal import writer
@@ -151,7 +151,7 @@ def chained(file, data):
 READERS = {
     "status": lambda store: (list(History(store, "r", items=True).nodes(items=True)), History(store, "r").state),
     "runs": lambda store: list(summaries(store)),
-    "logs": lambda store: Printed(store, None).ended(History(store, "r", items=True)),
+    "logs": lambda store: list(Logs(store, None).ended(History(store, "r", items=True))),
     "doctor": lambda store: list(examine(store, "r")),
     "explain": lambda store: explain(store, "r", "main/breaks"),
     "resume": lambda store: _resumed(store),

@@ -220,7 +220,7 @@ def test_X8_looking_at_a_failed_run_does_not_replay_its_journal(store, monkeypat
         before(self, *arguments, **options)
 
     monkeypatch.setattr(History, "__init__", counted)
-    there = attach("r", store=store)
+    there = attach("r", store=store, trust=True)
     assert [there.state for _ in range(5)] == ["FAILED"] * 5
     assert "OSError" in there.reason
     assert read == []

@@ -1287,7 +1287,7 @@ def test_R5_a_lost_worker_is_not_charged_to_the_retries(store, diary):
     ended = run(unlucky, {"x": 1}, store=store, engine="processes", echo=False)
     assert ended.result == 1
     (row,) = ended.nodes()
-    assert (noted(diary), row.attempts) == ({"begun": 4}, 4)
+    assert (noted(diary), row.attempts) == ({"begun": 4}, 2)  # a lost worker is no attempt
 
 
 @pytest.mark.full
