@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from promissory.executor.errors import GateNotFound, RunIsNotLive
 from promissory.executor.history.history import Gate, History
+from promissory.executor.history.summary import is_being_taken
 from promissory.executor.records.heartbeat import await_first_beat, read_beat
 from promissory.executor.records.inbox import raise_refusal, send, waiting
 from promissory.executor.store.store import Store
@@ -43,7 +44,7 @@ def send_answer(store: Store, run_id: str, name: str, encode: Callable[[Gate], b
     given_up = time.monotonic() + patience
     while store.exists(key):
         beat = read_beat(store, run_id)
-        if beat is None or not beat.is_live(store, run_id):
+        if (beat is None or not beat.is_live(store, run_id)) and not is_being_taken(store, run_id):
             return False
         if time.monotonic() > given_up:
             store.remove(key)

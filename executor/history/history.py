@@ -14,6 +14,7 @@ from promissory.executor.errors import RunNotFound
 from promissory.executor.history.nodes import NodeRow, Rows
 from promissory.executor.history.paths import find, frame_path, node_path
 from promissory.executor.history.record import Record
+from promissory.executor.history.summary import is_being_taken
 from promissory.executor.protocol.events import Meta
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.identity import node_identity
@@ -54,8 +55,11 @@ class History(Record):
 
     @property
     def is_live(self) -> bool:
-        """Whether an executor may be working on the run now."""
-        return self.beat is not None and self.beat.is_live(self.store, self.manifest.run_id)
+        """Whether an executor may be working on the run now. One that has just taken it over has not beaten yet."""
+        run_id = self.manifest.run_id
+        if self.beat is not None and self.beat.is_live(self.store, run_id):
+            return True
+        return self.end is None and is_being_taken(self.store, run_id)
 
     @property
     def state(self) -> str:

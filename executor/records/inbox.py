@@ -31,6 +31,7 @@ _log = logging.getLogger("promissory")
 MAGIC: Final = b"PRMI"
 VERSION: Final = 2
 _LOOK: Final = 0.1
+_BETWEEN_EXECUTORS: Final = 0.3
 _REQUIRED: Final = frozenset(("command", "reason", "sender", "time"))
 COMMANDS: Final = ("pause", "unpause", "stop", "cancel", "answer")
 
@@ -137,15 +138,18 @@ def tell(store: Store, run_id: str, command: str, reason: str = "", patience: fl
     if beat is None or not is_there:
         raise RunIsNotLive(f"nobody works on run {run_id}, so there is nobody to {command} it")
     key = send(store, run_id, command, reason)
-    given_up = time.monotonic() + patience
+    given_up, last_seen = time.monotonic() + patience, time.monotonic()
     while store.exists(key):
         now = read_beat(store, run_id)
-        if now is None or not now.is_live(store, run_id):
+        is_seen = now is not None and now.is_live(store, run_id)
+        last_seen = time.monotonic() if is_seen else last_seen
+        # The first beat of an executor that takes the run over comes a moment after it has taken it.
+        if not is_seen and time.monotonic() - last_seen > _BETWEEN_EXECUTORS:
             store.remove(key)
             if command in ("stop", "cancel"):
                 return  # the run is over, as it was told to be
             raise RunIsNotLive(f"run {run_id} has ended before it could be told to {command}")
-        if time.monotonic() > given_up and not now.ending:
+        if time.monotonic() > given_up and not (now is not None and now.ending):
             store.remove(key)  # an executor that finds the command gone does not obey it
             raise TimeoutError(
                 f"the executor of run {run_id} has not looked for {patience:g} s: a body keeps it busy. "
