@@ -10,6 +10,7 @@ import os
 import sys
 import sysconfig
 import traceback
+import warnings
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -45,6 +46,18 @@ class Where:
 def is_ours(file: str) -> bool:
     """Tell whether a source file belongs to these packages."""
     return file.startswith(_OURS)
+
+
+def warn(message: str, category: type[Warning], where: Where | None) -> None:
+    """Warn at an author's line. A stream that can't take the warning is no reason to fail."""
+    try:
+        warnings.warn_explicit(
+            message, category, "<unknown>" if where is None else where.file, 0 if where is None else where.line
+        )
+    except Warning:  # the program makes errors of such warnings
+        raise
+    except Exception:  # standard error may be an object of the program's, which raises anything
+        return
 
 
 def user_line() -> Where | None:

@@ -7,7 +7,6 @@ executor. Each ends in one execution with its journal (`promissory.executor.exec
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
@@ -28,7 +27,7 @@ from promissory.executor.records.manifest import read_manifest, read_plan
 from promissory.executor.scheduler.timeouts import with_timeouts
 from promissory.executor.store.store import Store
 from promissory.planner.entities.workflow import Workflow
-from promissory.planner.errors import user_line
+from promissory.planner.errors import user_line, warn
 from promissory.planner.functions.entity import Entity
 
 _LOOK: Final = 0.05
@@ -181,12 +180,10 @@ def call(target: Entity[..., Any] | Workflow, values: dict[str, Any]) -> Any:
     prepared = prepare(cast(Target, target), values, Store(None), Limits(), None, options)
     limited = with_timeouts(prepared.plan.shape)
     if limited:
-        where = user_line()
-        warnings.warn_explicit(
+        warn(
             f"{', '.join(limited)}: a plain call runs in this process, where a body can't be stopped; "
             "one that comes late fails when it returns. promissory.run(…, engine='processes') keeps time-outs",
             RuntimeWarning,
-            "<unknown>" if where is None else where.file,
-            0 if where is None else where.line,
+            user_line(),
         )
     return prepared.carry().result

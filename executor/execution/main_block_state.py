@@ -7,12 +7,12 @@ import dis
 import linecache
 import sys
 import types
-import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from promissory.executor.code.main_block import main_block
 from promissory.executor.errors import EngineError
+from promissory.planner.errors import Where, warn
 from promissory.planner.functions.by_name import counts_by_name
 from promissory.planner.functions.entity import Entity
 
@@ -48,13 +48,12 @@ def tell_main_block_state(entities: Iterable[Entity[..., Any]], engine: str) -> 
             if line is not None and name not in told:
                 told.add(name)
                 what = "sets anew" if name in block.anew else "changes"
-                warnings.warn_explicit(
+                warn(
                     f"{_said(user)} uses {name}, which {_BLOCK} {what} (line {line}): the workers of {engine} import "
                     f"the program and don't run that block, so they have what an import gives. Pass {name} to it, or "
                     "set it above the block",
                     RuntimeWarning,
-                    file,
-                    line,
+                    Where(file, line),
                 )
 
 

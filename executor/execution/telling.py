@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any, Final
@@ -16,6 +15,7 @@ from promissory.executor.execution.commits import Commits
 from promissory.executor.execution.progress import standing_of
 from promissory.executor.records.progress import Progress, Standing
 from promissory.executor.scheduler.scheduler import Scheduler
+from promissory.planner.errors import warn
 
 _SHOWN_RUNNING: Final = 64
 _TELL: Final = 0.25
@@ -57,7 +57,7 @@ class Telling:
                 self._on_progress(self._now())
             except Exception as error:  # an error of the caller's function must not stop the run
                 self._on_progress = None
-                warnings.warn(f"on_progress raised {error!r}, and is not called any more", RuntimeWarning, stacklevel=1)
+                warn(f"on_progress raised {error!r}, and is not called any more", RuntimeWarning, None)
 
     def tell_if_due(self) -> None:
         """Tell the caller, if nothing was told for a while."""

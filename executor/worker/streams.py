@@ -191,8 +191,8 @@ class _StandIns:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._listeners = 0
-        self._installed: tuple[_StandIn, _StandIn] | None = None
-        self._before: deque[tuple[_StandIn, _StandIn]] = deque(maxlen=64)
+        self._installed: list[tuple[str, _StandIn]] = []
+        self._before: deque[_StandIn] = deque(maxlen=128)
         """Earlier stand-ins, kept alive: a `print` in another thread may still hold one without owning it."""
         self._tapped: list[_Tap] = []
 
@@ -221,30 +221,37 @@ class _StandIns:
         with self._lock:
             self._listeners += 1
             LEDGER.captures += 1
-            if self._listeners == 1:
-                self._installed = _StandIn(sys.stdout), _StandIn(sys.stderr)
-                self._tapped = _taps(sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
-                sys.stdout, sys.stderr = cast(Any, self._installed)
+            # The program may have put other streams there since the last time, while a run goes on in the background.
+            fresh = [(name, _StandIn(stream)) for name, stream in self._streams() if not isinstance(stream, _StandIn)]
+            self._tap(*(one.stream for _, one in fresh), sys.__stdout__, sys.__stderr__)
+            for name, one in fresh:
+                setattr(sys, name, one)
+            self._installed += fresh
         # A command that runs no body writes its messages through this module, and does without the planner.
         from promissory.planner.body.threads import inherit_context
 
         inherit_context()
 
+    def _streams(self) -> list[tuple[str, Any]]:
+        return [("stdout", sys.stdout), ("stderr", sys.stderr)]
+
+    def _tap(self, *streams: Any) -> None:
+        known = {id(tap.stream) for tap in self._tapped}
+        self._tapped += _taps(*(stream for stream in streams if id(stream) not in known))
+
     def remove(self) -> None:
         with self._lock:
             self._listeners -= 1
             LEDGER.captures -= 1
-            if self._listeners == 0 and self._installed is not None:
+            if self._listeners == 0:
                 for tap in self._tapped:
                     tap.remove()
                 self._tapped = []
-                stdout, stderr = self._installed
-                if sys.stdout is stdout:  # if other code put another stream there meanwhile, that one stays
-                    sys.stdout = cast(Any, stdout.stream)
-                if sys.stderr is stderr:
-                    sys.stderr = cast(Any, stderr.stream)
-                self._before.append(self._installed)
-                self._installed = None
+                for name, one in reversed(self._installed):
+                    if getattr(sys, name) is one:  # if other code put another stream there, that one stays
+                        setattr(sys, name, one.stream)
+                self._before += [one for _, one in self._installed]
+                self._installed = []
 
 
 stand_ins: Final = _StandIns()

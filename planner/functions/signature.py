@@ -9,13 +9,12 @@ from __future__ import annotations
 import inspect
 import os
 import typing
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from promissory.planner.body.context import Context
-from promissory.planner.errors import ArgumentValueError, DecorationError, Where, WrongCall
+from promissory.planner.errors import ArgumentValueError, DecorationError, Where, WrongCall, warn
 from promissory.planner.functions.returns import gives_nothing
 from promissory.planner.functions.shapes import as_named, meant_by_container, named_tuple_of, taking_plain_tuples
 from promissory.planner.plan.model import Interface, Parameter
@@ -252,10 +251,6 @@ def _encode_default(codec: Codec, default: Any, what: str, where: Where) -> byte
         raise ArgumentValueError(f"the default of {what}: {mismatch.at('default')}", where=where) from None
 
 
-def _warn(message: str, category: type[Warning], where: Where) -> None:
-    warnings.warn_explicit(message, category, where.file, where.line)
-
-
 def _untyped(kind: str, name: str, untyped: list[str], where: Where, strict: bool) -> None:
     parameters = [one for one in untyped if one != "return"]
     said = [f"parameter{'s' * (len(parameters) > 1)} {', '.join(parameters)}"] if parameters else []
@@ -263,7 +258,7 @@ def _untyped(kind: str, name: str, untyped: list[str], where: Where, strict: boo
     message = f"{kind} {name}: {' and '.join(said)} {'have' if len(untyped) > 1 else 'has'} no annotation"
     if strict:
         raise DecorationError(message, where=where, way_out="annotate them (`Any` if you mean it)")
-    _warn(f"{message} and will be Any: nothing is checked there", UntypedWarning, where)
+    warn(f"{message} and will be Any: nothing is checked there", UntypedWarning, where)
 
 
 def _opaque(what: str, annotation: Any, where: Where, strict: bool) -> None:
@@ -273,7 +268,7 @@ def _opaque(what: str, annotation: Any, where: Where, strict: bool) -> None:
         raise DecorationError(
             message, where=where, way_out=f"make it a dataclass, or say Opaque[{said}] if you mean it"
         )
-    _warn(
+    warn(
         f"{message}: not readable elsewhere, not cached by value (say Opaque[{said}] if you mean it)",
         OpaqueWarning,
         where,

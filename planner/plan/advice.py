@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from promissory.planner.errors import NoEffectWarning, Where, user_line
+from promissory.planner.errors import NoEffectWarning, Where, user_line, warn
 from promissory.planner.plan.model import Graph, references
 from promissory.planner.plan.names import node_names
 from promissory.planner.plan.no_effect import options_without_effect
@@ -69,13 +68,7 @@ def warn_of_no_effect(plan: Plan) -> None:
     """Warn of all options in a plan that can't have an effect, at once."""
     found = [str(Advice(said, _defined_at(plan, number))) for number, said in options_without_effect(plan)]
     if found:
-        where = user_line()
-        warnings.warn_explicit(
-            "\n".join(found),
-            NoEffectWarning,
-            "<unknown>" if where is None else where.file,
-            0 if where is None else where.line,
-        )
+        warn("\n".join(found), NoEffectWarning, user_line())
 
 
 def _defined_at(plan: Plan, callee: int) -> Where | None:

@@ -278,3 +278,25 @@ def test_X5_on_the_command_line_stdout_is_the_results_alone(project, engine):
     log, _ = project.spawn("-m", "promissory", "logs", engine).communicate(timeout=60)
     log = log.splitlines()
     assert sorted(log) == sorted(told)
+
+
+def test_X5_streams_that_the_program_replaced_while_a_run_waits_are_listened_to(store, capsys, eventually):
+    import contextlib
+    import io
+
+    @workflow
+    def waits() -> int:
+        return wait_for_input("size", 600, int)
+
+    @task
+    def talk() -> None:
+        print("said")
+
+    going = start(waits, store=store)
+    eventually(lambda: any(row.state == "WAITING" for row in going.nodes()), "the gate")
+    with contextlib.redirect_stdout(io.StringIO()) as shown:
+        done = run(talk, store=store)
+    assert shown.getvalue() == "said\n"
+    assert kept(store, done) == "said\n"
+    going.stop()
+    going.wait(60)
