@@ -59,8 +59,8 @@ def check_depth(value: Any) -> None:
 
     >>> check_depth([[1], {"a": (2,)}])
     """
-    level, depth = [value], 0
-    while True:
+    level, depth = _with_parts([value]), 0
+    while level:
         found: list[Any] = []
         for one in level:
             kind = type(one)
@@ -69,16 +69,30 @@ def check_depth(value: Any) -> None:
             elif kind is dict:
                 found += one.values()
                 found += [key for key in one if type(key) is not str]
-            elif kind not in _FLAT:
+            else:
                 found += [inner for _, inner in _inside(one)]
         if not found:
             return
         if depth == DEEPEST:
             raise TypeMismatch(TOO_DEEP, _way_down(value))
-        level, depth = [one for one in found if type(one) not in _FLAT], depth + 1
+        level, depth = _with_parts(found), depth + 1
         if len(level) > _WIDE:
             # Look once at a value that stands in a level twice: a list that holds itself twice would double each time.
             level = list({id(one): one for one in level}.values())
+
+
+def _with_parts(values: list[Any]) -> list[Any]:
+    """Those of some values that may hold others. Most often there are none, which their classes tell at once."""
+    kinds: set[Any] = {kind for kind in set(map(type, values)) if not _is_flat(cast(Hashable, kind))}
+    return [one for one in values if type(one) in kinds] if kinds else []
+
+
+@lru_cache(1024)
+def _is_flat(kind: Hashable) -> bool:
+    assert isinstance(kind, type)
+    return kind in _FLAT or not (
+        issubclass(kind, dict | list | tuple | set | frozenset) or _fields(cast(Hashable, kind))
+    )
 
 
 def too_deep(value: Any) -> TypeMismatch:

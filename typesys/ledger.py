@@ -31,12 +31,14 @@ class _Ledger:
     Attributes:
         descriptor: the shared file; -1 while this process shares no ledger.
         captures: the number of runs in this process that write down the output of bodies.
+        heard: whether a value was revealed in this process.
         tells: one byte, shared with the other processes, that says whether any value was added.
     """
 
     def __init__(self) -> None:
         self.descriptor = -1
         self.captures = 0
+        self.heard = False
         self._file: tuple[int, int] | None = None
         self.tells: mmap.mmap | bytes = b"\0"
         self._position = 0

@@ -134,6 +134,7 @@ def _hide(name: str, value: str) -> None:
     """Keep a value from being written down by this process from now on: the value as it is, its forms between the
     quotes of Python and JSON, and any longer line of it."""
     global _hidden
+    LEDGER.heard = True
     forms = {value, repr(value)[1:-1], json.dumps(value)[1:-1], *value.splitlines()}
     _forms.update((form, name) for form in forms if len(form) >= _SHORTEST)
     # Another thread may add a value between the copy and the assignment. The thread that assigns last has looked again.

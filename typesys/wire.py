@@ -62,17 +62,22 @@ class Codec:
 
         Raises `TypeMismatch` with the path to the element that is not of the type.
         """
-        return self.packed(value, self.lowered(value))
+        try:
+            data = pack(self.lower(value))
+        except RecursionError:
+            raise too_deep(value) from None
+        except ValueError as error:
+            raise _without_stack(value, error) from None
+        if self.bottomless and len(data) > DEEPEST:  # each level takes a byte or more
+            check_depth(value)
+        return data
 
     def packed(self, value: Any, tree: Any) -> bytes:
         """Write a value, which was lowered to a tree, as canonical bytes. Raises `TypeMismatch` if it is too deep."""
         try:
             data = pack(tree)
         except ValueError as error:
-            if "recursion limit" in str(error):
-                raise too_deep(value) from None
-            raise
-        # Each level takes a byte or more, so a value of a few bytes need not be counted.
+            raise _without_stack(value, error) from None
         if self.bottomless and len(data) > DEEPEST:
             check_depth(value)
         return data
@@ -98,6 +103,11 @@ class Codec:
         # Classes of the author's are built here, and may raise anything.
         except Exception as error:
             raise FormatError(f"a value of {self.type}", f"can't be read: {type(error).__name__}: {error}") from error
+
+
+def _without_stack(value: Any, error: ValueError) -> Exception:
+    """The error for a value that could not be packed: msgpack says by a `ValueError` that its own stack is used up."""
+    return too_deep(value) if "recursion limit" in str(error) else error
 
 
 def codec_of(annotation: Any) -> Codec:

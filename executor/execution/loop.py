@@ -332,15 +332,14 @@ class Execution:
             return
         if self.scheduler.commit_each(calls):
             self.journal.look_for_successor()
-        else:
-            self.journal.make_sure()
+        sure = self.journal.make_sure()
         largest = 1 if self.scheduler.tries else self.engine.largest_batch
         self._outstanding += len(calls)
         for first in range(0, len(calls), largest):
-            self.engine.submit(self._batch_of(calls[first : first + largest]))
+            self.engine.submit(self._batch_of(calls[first : first + largest], sure))
 
-    def _batch_of(self, calls: list[Call]) -> Batch:
-        return batch_of(calls, self._carry_from, self.manifest.run_id, self.scheduler.channel)
+    def _batch_of(self, calls: list[Call], sure: float) -> Batch:
+        return batch_of(calls, self._carry_from, self.manifest.run_id, self.scheduler.channel, sure)
 
     def _open_lookups(self) -> Lookups:
         lookups = Lookups(self._kept(), self.store, self.manifest.run_id, self.journal.epoch, self.wake)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from promissory.executor.clock import since_boot
 from promissory.executor.engines.engine import Batch
 from promissory.executor.protocol.messages import ASSEMBLE, CUT, DECIDE, ITEM, JOIN, JOINT, value_argument
 from promissory.executor.records.checkpoints import newest
@@ -46,7 +46,11 @@ class BatchSize:
 
 
 def batch_of(
-    calls: Sequence[Call], carry_from: Store | None = None, run_id: str = "", channel: Mapping[str, bytes] | None = None
+    calls: Sequence[Call],
+    carry_from: Store | None = None,
+    run_id: str = "",
+    channel: Mapping[str, bytes] | None = None,
+    sure: float = math.inf,
 ) -> Batch:
     """A batch of calls.
 
@@ -56,6 +60,7 @@ def batch_of(
             (rule J5).
         run_id: the run.
         channel: the run's channel, as bodies see it.
+        sure: when the executor was last sure that the run is its own, in seconds since boot.
     """
     definitions: dict[bytes, int] = {}
     carried: dict[str, bytes] = {}
@@ -99,7 +104,7 @@ def batch_of(
     return Batch(
         content,
         tuple([(call.frame.id, call.node, call.attempt) for call in calls]),
-        since_boot(),
+        sure,
         invocations[0][4],
         first.timeout,
         first.alone,

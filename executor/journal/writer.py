@@ -196,13 +196,15 @@ class Journal:
             if not is_torn(found):
                 self._check_fence(segment_from_bytes(found, key))
 
-    def make_sure(self) -> None:
+    def make_sure(self) -> float:
         """Look for a successor, if this executor has not been sure for a while that there is none: its process may have
-        been stopped, or its machine suspended. What it writes makes it sure. Raises `Fenced`, `StoreError`."""
+        been stopped, or its machine suspended. What it writes makes it sure. Returns this moment, in
+        seconds since boot. Raises `Fenced`, `StoreError`."""
         now = since_boot()
         if now - self._sure > PAUSE:
             self.look_for_successor()
             self._sure = now
+        return now
 
     def _check_fence(self, winner: Segment) -> None:
         """Raise `Fenced` if another executor, of no lower epoch, wrote the segment that this one was to write."""

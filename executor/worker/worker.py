@@ -151,8 +151,7 @@ class Worker:
             self._carried.bring(carried)
         if shared or channel or self.values.shared or self._channel:
             self.share(shared, channel)
-        begun = since_boot()
-        over = begun - sure > PAUSE
+        over, begun = since_boot() - sure > PAUSE, time.monotonic()
         for invocation in invocations:
             if over:
                 outcomes.append(
@@ -162,7 +161,7 @@ class Worker:
                 outcome = self._invoke(definitions, invocation)
                 over = (
                     outcome[2] in _ENDS_A_BATCH
-                    or since_boot() - begun > LONGEST_BATCH
+                    or time.monotonic() - begun > LONGEST_BATCH
                     or (self._is_ending is not None and self._is_ending())
                 )
                 outcomes.append(outcome)

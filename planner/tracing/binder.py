@@ -21,6 +21,7 @@ from promissory.typesys.canonical import pack
 from promissory.typesys.depth import TOO_DEEP, check_depth, too_deep
 from promissory.typesys.errors import AnnotationError, TypeMismatch
 from promissory.typesys.infer import Inference
+from promissory.typesys.ledger import LEDGER
 from promissory.typesys.names import qualified_name
 from promissory.typesys.records import field_names, is_record, reader
 from promissory.typesys.scalars import said
@@ -193,7 +194,8 @@ class Binder:
             if holds_promise(value):
                 return self._composite(value, type)
             raise
-        refuse_what_no_plan_may_hold(data)
+        if _MARKER_BYTES in data or LEDGER.heard or LEDGER.tells[0]:
+            refuse_what_no_plan_may_hold(data)
         return self._trace.session.literal(data)
 
     def passed_on(self, value: Any) -> tuple[Binding, Type] | None:

@@ -11,7 +11,6 @@ import pytest
 from promissory import Context, current_context, resume, run, task, workflow
 from promissory.errors import Fenced
 from promissory.executor import clock
-from promissory.executor.execution import materialize
 from promissory.executor.journal import writer
 from promissory.executor.journal.reader import find_end
 from promissory.executor.worker import worker
@@ -154,7 +153,7 @@ def test_J3_an_executor_whose_machine_slept_begins_no_body_of_a_run_that_was_tak
 ):
     slept, bodies = [0.0], []
     real = clock.since_boot
-    for module in (materialize, worker, writer):
+    for module in (worker, writer):
         monkeypatch.setattr(module, "since_boot", lambda: real() + slept[0])
 
     def others():
