@@ -330,7 +330,7 @@ class Execution:
     def _submit(self, calls: list[Call]) -> None:
         if not calls:
             return
-        if self.scheduler.commit_each(calls):
+        if self.scheduler.topologies.commit_each and self.scheduler.commit_each(calls):
             self.journal.look_for_successor()
         sure = self.journal.make_sure()
         largest = 1 if self.scheduler.tries else self.engine.largest_batch

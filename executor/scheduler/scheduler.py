@@ -189,7 +189,7 @@ class Scheduler(State):
 
     def commit_each(self, calls: list[Call]) -> bool:
         """Whether one of these calls is of a task that is committed by itself (`commit="each"`)."""
-        return self.topologies.commit_each and any(call.frame.topology.commits_each(call.node) for call in calls)
+        return any(call.frame.topology.commits_each(call.node) for call in calls)
 
     def take(self, count: int, now: float = 0.0, calendar: float = 0.0) -> list[Call]:
         """Calls to run now, of at most `count` processors.

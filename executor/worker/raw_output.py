@@ -25,17 +25,17 @@ _PIECE: Final = 1 << 20
 
 
 class RawOutput:
-    """The file to which descriptors 1 and 2 lead while a command lends them to bodies."""
+    """The file to which descriptors 1 and 2 lead while a command lends them to bodies.
+
+    Attributes:
+        is_open: whether the descriptors are lent to bodies now.
+    """
 
     def __init__(self) -> None:
+        self.is_open = False
         self._file: Any = None
         self._position = 0
         self._lock = threading.Lock()
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the descriptors are lent to bodies now."""
-        return self._file is not None
 
     def read(self) -> bytes:
         """What was written since the last call."""
@@ -60,6 +60,7 @@ class RawOutput:
         os.dup2(self._file.fileno(), 1)
         os.dup2(self._file.fileno(), 2)
         sys.stdout, sys.stderr = own
+        self.is_open = True
         crashes_are_told = faulthandler.is_enabled()
         faulthandler.enable(kept[1])  # what the interpreter says of a crash would be lost with the file
         over = threading.Event()
@@ -68,6 +69,7 @@ class RawOutput:
         try:
             yield
         finally:
+            self.is_open = False
             over.set()
             looking.join()
             self._show(self.read())
