@@ -97,6 +97,10 @@ def _any_to_json(tree: Any) -> Any:
         return dict(pairs) if all(isinstance(k, str) for k, _ in pairs) else [[k, v] for k, v in pairs]
     if kind == RECORD:
         return {name: _any_to_json(one) for name, one in zip(tree[2], tree[3], strict=True)}
+    if kind == NAMED:
+        family = registry.known(tree[1])
+        if family is not None and family.to_json is not None:
+            return family.to_json(family.from_wire(tree[2]))
     if kind in (ENUM, NAMED):
         return _any_to_json(tree[2])
     assert kind == OPAQUE

@@ -10,8 +10,8 @@ import click
 
 from promissory.executor.worker.streams import echo
 
-_MARGIN: Final = 40
-"""Columns beside the name in a table."""
+_COLUMN: Final = 11
+"""The width that a column has at least, beside the first one."""
 
 
 def say(message: str) -> None:
@@ -58,7 +58,7 @@ def print_table(headers: list[str], rows: list[list[str]], title: str | None = N
         if title:
             click.echo(title)
         for row in [headers, *rows]:
-            click.echo("\t".join(row))
+            click.echo("\t".join(" ".join(cell.split()) for cell in row))
         return
     from rich.console import Console
     from rich.table import Table
@@ -66,11 +66,12 @@ def print_table(headers: list[str], rows: list[list[str]], title: str | None = N
 
     console = Console()
     first = max((len(row[0]) for row in rows), default=0)  # names of runs and nodes are typed again, so none is cut
-    if console.width < first + _MARGIN:
-        console = Console(width=first + _MARGIN)
+    least = first + _COLUMN * len(headers)
+    if console.width < least:
+        console = Console(width=least)
     table = Table(title=title)
     for header in headers:
-        table.add_column(header, overflow="fold", min_width=first if header is headers[0] else None)
+        table.add_column(header, overflow="fold", no_wrap=header is headers[0])
     for row in rows:
         table.add_row(*[Text(cell) for cell in row])
     console.print(table)

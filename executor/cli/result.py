@@ -24,7 +24,7 @@ def command(run_id: str, node: str | None, store: str | None, as_json: bool) -> 
     """Print what RUN gave, as `run` did; with NODE (a path), what that node gave, an item of a map
     (main/score[17]) or an iteration of a loop (main/fib[=7])."""
     opened = open_store(store)
-    if node is not None:
+    if node not in (None, "main", ""):
         try:
             found = value_at(History(opened, run_id, items=True), node)
         except NoValue as error:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
-from promissory.executor.cli.loading import choose, load
+from promissory.executor.cli.loading import Runnable, choose, load, runnables
 from promissory.executor.cli.options import Running, running_options
 from promissory.executor.cli.output import say
 from promissory.executor.cli.progress import progress_view
 from promissory.executor.cli.results import print_result
 from promissory.executor.cli.stores import new_store, store_option
-from promissory.executor.cli.workflow_options import inputs_from_command_line
+from promissory.executor.cli.workflow_options import inputs_from_command_line, refuse_own_options
 from promissory.executor.errors import RunExists, RunInterrupted
 from promissory.executor.execution.launch import join
 from promissory.executor.execution.prepare import prepare_encoded
@@ -61,7 +61,16 @@ def command(
         source = ("", str(Path.cwd()))
     else:
         named = rest.pop(0) if rest and not rest[0].startswith("-") else None
-        target = choose(loaded, named)
+        try:
+            target = choose(loaded, named)
+        except click.UsageError:
+            refuse_own_options(rest)
+            if rest[:1] not in (["--help"], ["-h"]) or not runnables(loaded):
+                raise
+            click.echo(f"Usage: promissory run {what} WORKFLOW [--INPUT VALUE …]\n\nWorkflows of {what}:")
+            for one, thing in runnables(loaded).items():
+                click.echo(f"  {one}: {_first_line(thing)}")
+            return 0
         plan, name = compile_plan(target), target.name
         documentation = target.function.__doc__ or "" if isinstance(target, Entity) else ""
         file = getattr(loaded, "__file__", None)
@@ -89,6 +98,11 @@ def command(
         return prepared.carry()
 
     return carry(begin, name, plan, running)
+
+
+def _first_line(thing: Runnable) -> str:
+    documentation = (thing.function.__doc__ or "") if isinstance(thing, Entity) else ""
+    return next(iter(documentation.strip().splitlines()), thing.kind)
 
 
 def carry(begin: Callable[[Callable[[Progress], None] | None], Run], name: str, plan: Plan, running: Running) -> int:

@@ -32,6 +32,8 @@ def run_named(store: Store, given: str) -> str:
 
     Raises `click.UsageError` for the beginning of several ids.
     """
+    if not given:
+        raise click.UsageError("RUN is empty: give the id of a run, the beginning of one id, or `last`")
     if is_run_id(given) and store.exists(run_key(given, "manifest")):
         return given
     ids = sorted(name for key in store.list(RUNS) if is_run_id(name := key.rpartition("/")[2]))

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from promissory.executor.cli.loading import choose, is_file, load
+from promissory.executor.cli.runs_by_name import run_named
 from promissory.executor.cli.stores import open_store, store_option
 from promissory.executor.errors import StoreNotFound
 from promissory.executor.records.manifest import read_manifest
@@ -36,4 +37,4 @@ def _plan(what: str, workflow: str | None, store: str | None) -> Plan:
         opened = open_store(store)
     except StoreNotFound as error:
         raise click.UsageError(f"there is no file {what!r}, and no run either: {error}") from None
-    return plan_from_bytes(opened.get(plan_key(read_manifest(opened, what).plan)))
+    return plan_from_bytes(opened.get(plan_key(read_manifest(opened, run_named(opened, what)).plan)))

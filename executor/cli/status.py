@@ -54,11 +54,10 @@ def command(
     click.echo(f"workflow {manifest.workflow}")
     if manifest.parent:
         click.echo(f"from     {manifest.parent[1]} of run {manifest.parent[0]}")
-    click.echo(f"state    {history.state}{f' ({history.end[1]})' if history.end and history.end[1] else ''}")
+    click.echo(f"state    {history.state}{f' ({_one_line(history.end[1])})' if history.end and history.end[1] else ''}")
     click.echo(f"created  {moment(manifest.created)} by {manifest.user} on {manifest.host}, Python {manifest.python}")
     click.echo(
-        f"lasted   {lasted(max(0, history.ended_at - manifest.created))}"
-        f"{f', resumed {history.resumes - 1} times' if history.resumes > 1 else ''}"
+        f"lasted   {lasted(history.lasted)}{f', resumed {history.resumes - 1} times' if history.resumes > 1 else ''}"
     )
     for name in history.changed_code:
         click.echo(f"changed  {name} runs newer code than the run began with")
@@ -89,6 +88,12 @@ def command(
 
 
 _LOOK: Final = 0.5
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
 _MAPS: Final = 10
 
 
@@ -178,7 +183,7 @@ def _print_json(history: History, rows: list[NodeRow], nodes: list[dict[str, obj
         "state": history.state,
         "reason": history.end[1] if history.end else "",
         "created": moment(manifest.created),
-        "lasted_seconds": max(0, history.ended_at - manifest.created) / 1e6,
+        "lasted_seconds": history.lasted / 1e6,
         "waits": [{"path": gate.path, "name": gate.name, "wants": str(gate.wants)} for gate in history.gates()],
         "counts": history.counts,
         "failed": [{"path": row.path, "why": row.why} for row in rows if row.state == "FAILED" and row.why],

@@ -12,6 +12,9 @@ from promissory.executor.worker.descriptors import occupy_closed
 def use_any_streams() -> None:
     """Make the standard streams take any text, and have closed descriptors lead nowhere."""
     occupy_closed()
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # nobody is to read
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

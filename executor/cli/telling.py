@@ -9,6 +9,7 @@ from promissory.executor.cli.output import say
 from promissory.executor.cli.runs_by_name import run_argument
 from promissory.executor.cli.stores import open_store, store_option
 from promissory.executor.execution.run import go_on_command
+from promissory.executor.history.summary import ENDED_WELL, standing_of_run
 from promissory.executor.records.inbox import tell
 from promissory.executor.records.manifest import read_manifest
 
@@ -31,6 +32,10 @@ def telling(name: str, help: str, said: str, way_on: str | None = None) -> click
         opened = open_store(store)
         read_manifest(opened, run_id)
         tell(opened, run_id, name, reason)
+        stands = standing_of_run(opened, run_id)
+        if stands.state in ENDED_WELL:
+            say(f"run {run_id} has ended meanwhile: {stands.state}")
+            return
         say(
             f"run {run_id} {said}"
             + (f"; to go on: {go_on_command(way_on, run_id, opened)}" if way_on is not None else "")

@@ -85,10 +85,7 @@ def inputs_from_command_line(
         with command.make_context(f"promissory run … {workflow}", spelled) as context:
             command.invoke(context)
     except click.NoSuchOption as error:
-        if error.option_name in _OURS:
-            raise click.UsageError(
-                f"{error.option_name} is an option of promissory's own: it stands before the file", error.ctx
-            ) from None
+        refuse_own_options([error.option_name], error.ctx)
         raise
     inputs = {}
     for parameter in plan.inputs:
@@ -98,9 +95,26 @@ def inputs_from_command_line(
     return inputs
 
 
+def refuse_own_options(arguments: list[str], context: click.Context | None = None) -> None:
+    """Raise `click.UsageError` if an option of promissory's own stands where the workflow's are."""
+    for argument in arguments:
+        option = argument.partition("=")[0]
+        if option in _OURS:
+            raise click.UsageError(f"{option} is an option of promissory's own: it stands before the file", context)
+
+
 _OURS = frozenset(
     [
         "--engine",
+        "--echo",
+        "--log-level",
+        "--timeout",
+        "--grace",
+        "--pool",
+        "--memory",
+        "--gpu",
+        "--soft-timeouts",
+        "--durability",
         "--max-depth",
         "--max-nodes",
         "--max-futures-bytes",

@@ -159,9 +159,9 @@ def prepare_rerun(
 
     Raises `RunNotFound`, `CodeChanged`, `EngineError`, `RunExists`, `JournalError`.
     """
+    history = History(store, run_id)
     probe(store)
     mark(store)
-    history = History(store, run_id)
     earlier, plan = history.manifest, history.plan
     frame, node, iteration = history.find_iteration(path)
     at = (frame, node)

@@ -106,7 +106,8 @@ def age(seconds: float) -> str:
     for unit, length, enough in (("day", 86_400, 172_800), ("hour", 3_600, 7_200), ("minute", 60, 120)):
         if seconds >= enough:
             return f"{seconds / length:.0f} {unit}s"
-    return f"{max(0.0, seconds):.0f} seconds"
+    whole = max(0, round(seconds))
+    return f"{whole} second{'' if whole == 1 else 's'}"
 
 
 def first_line(failure: Failure) -> str:

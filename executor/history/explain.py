@@ -37,7 +37,7 @@ class Explanation:
 
 def explain(store: Store, run_id: str, path: str) -> Explanation:
     """Why a node is as it is. Raises `RunNotFound`, `JournalError`."""
-    history = History(store, run_id)
+    history = History(store, run_id, items="[" in path)  # each item has a row of its own only then
     frame, index, iteration = history.find_iteration(path)
     if iteration is not None and iteration < history.iterations.get((frame, index), 0):
         return _of_iteration(History(store, run_id, items=True), frame, index, iteration)
@@ -95,6 +95,9 @@ def _reasons(store: Store, history: History, frame: int, index: int, row: NodeRo
     if row.state == "SKIPPED":
         yield f"it was skipped: {row.why}" if row.why else "it was skipped: nothing led to it"
         return
+    if row.kind == "gate":
+        yield from _of_gate(history, frame, index, row)
+        return
     if row.iterations:
         last = "the last of a loop" if row.state == "SUCCEEDED" else "of a loop"
         yield f"this is iteration {row.iterations}, {last} (the first one is 0)"
@@ -119,6 +122,30 @@ def _reasons(store: Store, history: History, frame: int, index: int, row: NodeRo
         yield from _about_cache(store, history, row, fields, is_cached)
 
 
+def _of_gate(history: History, frame: int, index: int, row: NodeRow) -> Iterator[str]:
+    waiting = history.scheduler.waiting.get((frame, index))
+    if row.state == "FAILED":
+        yield f"it failed: {row.why}"
+    elif row.state == "SUCCEEDED":
+        yield "it has waited, and is over"
+    elif waiting is not None and waiting.wants is not None:
+        run_id = history.manifest.run_id
+        yield f"it waits for an answer ({waiting.wants}): promissory answer {run_id} {waiting.spec.name} VALUE"
+    else:
+        yield "it waits for its moment"
+
+
+def _how_far(history: History, frame: int, index: int, row: NodeRow) -> str:
+    """How far a node had come when it was cancelled, as the beginning of a sentence."""
+    if history.children.get((frame, index)):
+        return "it has begun, and what it called was not over yet, when"
+    if row.iterations:
+        return f"{row.iterations} of its iterations have ended, and the next one was not over yet, when"
+    if row.attempts or history.last_try((frame, index)) is not None:
+        return "its body was running, or waited for another attempt, when"
+    return "it did not run: before its turn came,"
+
+
 def _with_traceback(said: str, traceback: str) -> str:
     return f"{said}\n{traceback.rstrip()}" if traceback.strip() else said
 
@@ -130,7 +157,7 @@ def _not_run(store: Store, history: History, frame: int, index: int, row: NodeRo
         yield f"it did not run, since what it needs failed: {', '.join(one.path for one in waits)}"
     elif row.state == "CANCELLED":
         why = f" ({history.end[1]})" if history.end and history.end[1] else ""
-        yield f"it did not run: the run ended {history.state}{why} before its turn came"
+        yield f"{_how_far(history, frame, index, row)} the run ended {history.state}{why}"
     elif row.state == "READY" and (other := _at_work_elsewhere(store, history, frame, index)) is not None:
         yield f"an equal call is at work in run {other}, and of equal calls one runs (cache_serialize)"
     elif row.state == "READY":

@@ -7,6 +7,7 @@ The tables that the journal fills are in `promissory.executor.history.record`, t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -67,6 +68,16 @@ class History(Record):
         if self.end is None and self.is_live:
             return "PAUSED" if self.paused else "RUNNING"
         return self.end[0] if self.end is not None else "INTERRUPTED"
+
+    @property
+    def lasted(self) -> int:
+        """The µs from the run's creation to its end, to this moment, or to the last sign of its executor."""
+        last = self.ended_at
+        if self.end is None and self.is_live:
+            last = time.time_ns() // 1000
+        elif self.end is None and self.beat is not None:
+            last = max(last, int(self.beat.time * 1e6))
+        return max(0, last - self.manifest.created)
 
     @property
     def counts(self) -> dict[str, int]:

@@ -3,6 +3,7 @@ with the run."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -119,6 +120,10 @@ def _summarise(store: Store, run_id: str) -> tuple[Summary, Segment | None]:
     if beat is None and segment is None and is_beginning(store, run_id):
         state = "RUNNING"
     done, nodes = (beat.done, beat.nodes) if beat is not None else (0, 0)
+    if state in ("RUNNING", "PAUSED"):
+        last = time.time_ns() // 1000
+    elif beat is not None and state == "INTERRUPTED":
+        last = max(last, int(beat.time * 1e6))
     return Summary(
         run_id, manifest.workflow, state, manifest.created, max(0, last - manifest.created), done, nodes
     ), segment

@@ -3,13 +3,16 @@ on it wherever it is taken (rule J7)."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
 
 from promissory.executor.errors import NotInStore, RunExists, StoreError
 from promissory.executor.journal.reader import find_end, keys_named, read_segments
 from promissory.executor.journal.snapshots import get_snapshot
 from promissory.executor.protocol.events import ENDED, SNAPSHOT, Event, meta_of, value_of
 from promissory.executor.records.checkpoints import checkpoint_keys
+from promissory.executor.records.heartbeat import read_beat
 from promissory.executor.records.manifest import read_manifest, read_plan
 from promissory.executor.scheduler.snapshot import values_of
 from promissory.executor.store.forms import is_ours
@@ -76,7 +79,9 @@ def export(source: Store, run_id: str, target: Store) -> int:
         else:
             target.put_same(key, data)
         copied += 1
-    target.put_new(run_key(run_id, "beat"), b"{}")  # no executor works on a copy
+    beat = read_beat(source, run_id)
+    told = b"{}" if beat is None else json.dumps(asdict(replace(beat, over=True))).encode()
+    target.put_new(run_key(run_id, "beat"), told)  # no executor works on a copy
     target.put_new(manifest_key, source.get(manifest_key))
     return copied + 2
 

@@ -104,7 +104,7 @@ class _Digester:
         known = self._known.get(id(function))
         if known is not None:
             return known
-        text = _source(function)
+        text = source_of(function)
         if text is None or function.__name__ == "<lambda>":
             # A lambda's own text can't be told from its line's.
             raise _NoCanonicalBytes
@@ -173,7 +173,7 @@ class _Digester:
             raise _NoCanonicalBytes from error
 
 
-def _source(function: Callable[..., Any]) -> str | None:
+def source_of(function: Callable[..., Any]) -> str | None:
     """Give the function's source from its first decorator on, to the end of the file."""
     code = getattr(function, "__code__", None)
     if code is None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from promissory.planner.errors import DecorationError, Where
-from promissory.planner.functions.identity import Identity
+from promissory.planner.functions.identity import Identity, source_of
 from promissory.planner.functions.reach import reach_of
 from promissory.planner.plan.model import BY_VALUE_SIZE
 from promissory.planner.plan.policy import Policy
@@ -21,6 +21,14 @@ def with_code_version(policy: Policy, function: Callable[..., Any], identity: Id
     Raises `DecorationError` for a function whose captured values have no bytes of their own: its equal calls can't be
     told.
     """
+    if len(identity.digest) == BY_VALUE_SIZE and source_of(function) is None:
+        code = function.__code__
+        raise DecorationError(
+            f"{function.__qualname__} can't be cached: its source can't be had ({code.co_filename}), so nobody "
+            "could tell whether the code of two calls is the same",
+            where=Where(code.co_filename, code.co_firstlineno),
+            way_out="keep it in a file",
+        )
     if len(identity.digest) == BY_VALUE_SIZE or (policy.cache_version == "code" and not identity.is_whole):
         code = function.__code__
         raise DecorationError(

@@ -28,6 +28,7 @@ from promissory.planner.plan.specs import Branch, Condition, Gate, Map, Merge, R
 from promissory.typesys.as_json import to_json
 from promissory.typesys.canonical import unpack
 from promissory.typesys.errors import FormatError
+from promissory.typesys.families import registry
 from promissory.typesys.type_format import type_from_bytes
 from promissory.typesys.types import (
     ANY,
@@ -228,7 +229,10 @@ def tree_text(tree: Any, type: Type) -> str:
             return f"{type}({', '.join(inner)})"
         case EnumType():
             return f"{type}.{tree}"
-        case NamedType():
+        case NamedType(name):
+            family = registry.known(name)
+            if family is not None and family.to_json is not None:
+                return f"{type}({family.to_json(family.from_wire(tree))!r})"
             return f"{type}({tree!r})"
     return repr(to_json(tree, type)) if not isinstance(tree, bytes) else repr(tree)
 

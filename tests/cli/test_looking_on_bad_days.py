@@ -1,0 +1,195 @@
+"""V1, R4: what commands say of runs that did not go as they were meant to, and on terminals as they are."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+FLOW = """
+from datetime import timedelta
+from promissory import current_context, dynamic, map_task, task, wait_for_input, workflow
+
+@task(cache=True, cache_version="1")
+def cached(x: int) -> int:
+    return x
+
+@workflow
+def maps() -> list[int]:
+    return map_task(cached)(x=[1, 2, 3])
+
+@task
+def leaves(x: int) -> int:
+    current_context().cancel("enough")
+    return x
+
+@task
+def after(x: int) -> int:
+    return x
+
+@workflow
+def cancels() -> int:
+    return after(leaves(1))
+
+@dynamic
+def down(n: int) -> int:
+    return down(n - 1) if n else after(7)
+
+@workflow
+def recurses(n: int = 3) -> int:
+    return down(n)
+
+@task
+def pauses(d: timedelta = timedelta(minutes=5)) -> timedelta:
+    return d
+
+@workflow
+def asks() -> int:
+    return wait_for_input("size", 600, int)
+"""
+
+
+@pytest.fixture
+def flow(shell, cli):
+    shell.write("flow.py", FLOW)
+
+    def go(name, run_id, *arguments):
+        return cli("run", "--engine", "inline", "--run-id", run_id, *arguments, "flow.py", name)
+
+    return go
+
+
+def test_R4_a_cached_item_is_explained_as_cached(flow, cli):
+    flow("maps", "one")
+    flow("maps", "two")
+    out = cli("explain", "two", "main/cached[1]")[1]
+    assert out.startswith("main/cached[1]: SUCCEEDED (cached)\n")
+    assert "main/cached[1] of run one had the same" in out
+
+
+def test_R4_what_was_cancelled_while_it_ran_is_not_said_to_have_never_run(flow, cli):
+    flow("cancels", "gone")
+    assert "before its turn came, the run ended CANCELLED (enough)" in cli("explain", "gone", "main/after")[1]
+    assert "its body was running" in cli("explain", "gone", "main/leaves")[1]
+
+
+def test_V1_the_value_of_a_tail_call_is_that_of_the_place_it_was_handed(flow, cli):
+    flow("recurses", "deep")
+    for path in ("main/down", "main/down/down", "main/down/down/down", "main/down/down/down/down/after"):
+        assert cli("result", "deep", path)[:2] == (0, "7\n"), path
+
+
+def test_V1_the_root_is_the_run(flow, cli):
+    flow("recurses", "deep")
+    assert cli("result", "deep", "main")[:2] == cli("result", "deep")[:2] == (0, "7\n")
+
+
+def test_V1_show_takes_a_run_by_its_beginning(flow, cli):
+    flow("recurses", "deep")
+    assert cli("show", "de")[1] == cli("show", "last")[1] == cli("show", "deep")[1] != ""
+
+
+def test_V1_an_empty_name_is_no_run(flow, cli, told):
+    flow("recurses", "deep")
+    code, _, err = cli("status", "")
+    assert code == 2
+    assert told(err).startswith("RUN is empty")
+
+
+def test_V1_an_exported_run_has_its_nodes(flow, cli):
+    flow("recurses", "deep")
+    cli("export", "deep", "copy")
+    ours, theirs = (json.loads(cli("runs", "--json", "--store", store)[1])[0] for store in (".promissory", "copy"))
+    assert (theirs["done"], theirs["nodes"]) == (ours["done"], ours["nodes"]) != (0, 0)
+    assert theirs["state"] == "SUCCEEDED"
+
+
+def test_V1_durations_are_written_as_they_are_read(flow, cli):
+    flow("pauses", "short")
+    assert cli("inputs", "short", "main/pauses")[1] == "d = timedelta('PT5M') : timedelta\n"
+    assert "[default: timedelta('PT5M')]" in cli("run", "flow.py", "pauses", "--help")[1]
+
+
+def test_V1_help_of_a_file_with_several_workflows_lists_them(flow, cli):
+    code, out, _ = cli("run", "flow.py", "--help")
+    assert code == 0
+    assert "  maps: workflow\n" in out
+
+
+def test_V1_an_option_of_ours_behind_the_file_is_told(flow, cli, told):
+    code, _, err = cli("run", "flow.py", "--echo", "none", "maps")
+    assert code == 2
+    assert "--echo is an option of promissory's own: it stands before the file" in told(err)
+
+
+def test_V1_a_live_run_lasts_on(shell, flow, eventually):
+    going = shell.start("run", "--engine", "inline", "--run-id", "long", "flow.py", "asks")
+
+    def lasted():
+        listed = shell.promissory("runs", "--json")
+        found = json.loads(listed.stdout) if listed.returncode == 0 and listed.stdout else []
+        return found[0]["lasted_seconds"] if found and found[0]["state"] == "RUNNING" else 0.0
+
+    first = eventually(lasted, "a run")
+    eventually(lambda: lasted() > first, "a longer time")
+    shell.promissory("stop", "long")
+    going.wait(60)
+
+
+def test_V1_columns_are_not_lost_on_a_narrow_terminal(flow, shell):
+    flow("recurses", "a-name-that-is-long-enough-for-a-terminal")
+    for width in (40, 70, 80, 100):
+        command = f"stty cols {width} 2>/dev/null; {shell.command} runs"
+        shown = subprocess.run(
+            ["script", "-qec", command, "/dev/null"],
+            cwd=shell.folder,
+            env={**shell.environment, "NO_COLOR": "1", "TERM": "xterm"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        ).stdout
+        if "a-name" not in shown:
+            pytest.skip("there is no `script` that can make a terminal here")
+        assert "a-name-that-is-long-enough-for-a-terminal" in shown, width
+        assert "3/3" in shown or "6/6" in shown or "/" in shown.splitlines()[3], width
+
+
+@pytest.mark.parametrize("command", [("runs",), ("status", "last"), ("result", "last")])
+def test_V1_nobody_reads_and_nothing_fails(flow, shell, command):
+    flow("recurses", "deep")
+    line = " ".join([str(shell.command), *command])
+    ended = subprocess.run(
+        ["sh", "-c", f"{line} >&-"], cwd=shell.folder, env=shell.environment, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_A10_a_cached_task_without_source_says_why_it_is_refused(shell):
+    code = (
+        "from promissory import task, workflow\n"
+        "@task(cache=True, cache_version='1')\n"
+        "def f(x: int) -> int:\n"
+        "    return x\n"
+        "@workflow\n"
+        "def w() -> int:\n"
+        "    return f(1)\n"
+        "w()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=shell.folder,
+        env=shell.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "f can't be cached: its source can't be had (<string>)" in ended.stderr
+
+
+def test_J7_a_rerun_makes_no_store(shell, tmp_path):
+    from promissory import rerun
+    from promissory.errors import RunNotFound
+
+    with pytest.raises(RunNotFound):
+        rerun("no-run", "main/x", store=tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
