@@ -109,7 +109,7 @@ def replaced(store, pattern, make):
     return str(found[-1].relative_to(store))
 
 
-@pytest.mark.full(keep=11)
+@pytest.mark.full(keep=3)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("place", PLACES)
 def test_J4_what_is_no_file_is_told_with_its_key_by_every_command(project, failed_run, place, kind):

@@ -20,6 +20,7 @@ from promissory import Plan, Store, attach, rerun, resume
 from promissory.executor.history.explain import explain
 from promissory.executor.maintenance.doctor import examine, is_whole
 from promissory.executor.maintenance.export import export
+from promissory.executor.records import heartbeat
 from promissory.executor.records.heartbeat import is_live
 
 DATA = next(folder for folder in (parent / "data" / "older" for parent in Path(__file__).parents) if folder.is_dir())
@@ -38,6 +39,12 @@ def loaded(name):
 RUNS = {spec.id: spec for spec in loaded("runs_of_cd65efc").RUNS}
 FROM_BUNDLES = {"bundled", "bundled-both", "scripted"}
 OWN_PROCESS = {"notebook"}  # its functions are `__main__`'s
+
+
+@pytest.fixture(autouse=True)
+def watched_for_a_moment(monkeypatch):
+    """Beats of old versions name no executor, so they are watched: for three intervals."""
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0.1)
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,7 @@ from promissory import (
     workflow,
 )
 from promissory.errors import CompileError, GateError, GateNotFound, GateTimeout, PromiseError, Rejected, RunIsNotLive
+from promissory.executor.execution import answers
 from promissory.testing import MockClock, always_replay
 
 ENGINES = ["inline", "threads", "processes"]
@@ -304,21 +305,34 @@ def test_G1_an_answer_of_another_type_is_refused_and_the_gate_goes_on_waiting(st
     assert waiting.wait(60).result == 2
 
 
-def test_G1_an_unknown_gate_is_refused_with_those_that_wait(store):
+@pytest.fixture
+def at_rest(monkeypatch, eventually):
+    """A function that waits until a run is at its gates; then gates that are not there are not waited for."""
+
+    def rest(run, gates=1):
+        eventually(lambda: list(states(run).values()).count("WAITING") >= gates, "the gates")
+        monkeypatch.setattr(answers, "_SOON", 0.0)
+
+    return rest
+
+
+def test_G1_an_unknown_gate_is_refused_with_those_that_wait(store, at_rest):
     waiting = begin(ask_age, store)
+    at_rest(waiting)
     with pytest.raises(GateNotFound, match=r"'agee'.*main/age \(int\)"):
         waiting.answer("agee", 1)
     waiting.answer("age", 1)
     waiting.wait(60)
 
 
-def test_G1_a_sleep_takes_no_answer(store):
+def test_G1_a_sleep_takes_no_answer(store, at_rest):
     @workflow
     def flow() -> None:
         sleep(20)
         wait_for_input("go")
 
     waiting = begin(flow, store)
+    at_rest(waiting, 2)
     with pytest.raises(GateNotFound, match="go"):
         waiting.answer("sleep", 1)
     waiting.cancel()
@@ -333,12 +347,13 @@ def test_G1_a_run_that_has_ended_takes_no_answer(store):
         waiting.answer("age", 2)
 
 
-def test_G1_a_gate_takes_one_answer(store):
+def test_G1_a_gate_takes_one_answer(store, at_rest):
     @workflow
     def flow() -> list[int]:
         return [wait_for_input("one", type=int), wait_for_input("two", type=int)]
 
     waiting = begin(flow, store)
+    at_rest(waiting, 2)
     waiting.answer("one", 1)
     with pytest.raises(GateNotFound, match="main/two"):
         waiting.answer("one", 2)
@@ -857,7 +872,7 @@ def test_G1_a_gate_in_an_arm_that_is_not_taken_never_waits(store):
     assert carry(flow, store, n=0).result == 0
 
 
-def test_G1_a_gate_may_come_after_another_node(store, eventually):
+def test_G1_a_gate_may_come_after_another_node(store, eventually, monkeypatch):
     @workflow
     def flow() -> int:
         go = wait_for_input("go", type=int)
@@ -866,8 +881,11 @@ def test_G1_a_gate_may_come_after_another_node(store, eventually):
         return go
 
     waiting = begin(flow, store)
-    with pytest.raises(GateNotFound):
-        waiting.answer("go", 1)
+    with monkeypatch.context() as here:
+        eventually(lambda: "WAITING" in states(waiting).values(), "the first gate")
+        here.setattr(answers, "_SOON", 0.0)
+        with pytest.raises(GateNotFound):
+            waiting.answer("go", 1)
     waiting.answer("first", 1)
     waiting.answer("go", 2)
     assert waiting.wait(60).result == 2
