@@ -31,6 +31,9 @@ _LIBRARIES: Final = tuple(
     {sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 )
 
+_WARNED: Final[dict[str, dict[str | tuple[str, type[Warning], int], int]]] = {}
+"""What Python's filters remember of the warnings of each file: what a module's `__warningregistry__` is for its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Where:
@@ -49,11 +52,11 @@ def is_ours(file: str) -> bool:
 
 
 def warn(message: str, category: type[Warning], where: Where | None) -> None:
-    """Warn at an author's line. A stream that can't take the warning is no reason to fail."""
+    """Warn at an author's line: once for each, unless Python's filters are set otherwise. A stream that can't take the
+    warning is no reason to fail."""
+    file, line = ("<unknown>", 0) if where is None else (where.file, where.line)
     try:
-        warnings.warn_explicit(
-            message, category, "<unknown>" if where is None else where.file, 0 if where is None else where.line
-        )
+        warnings.warn_explicit(message, category, file, line, registry=_WARNED.setdefault(file, {}))
     except Warning:  # the program makes errors of such warnings
         raise
     except Exception:  # standard error may be an object of the program's, which raises anything

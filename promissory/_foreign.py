@@ -53,6 +53,13 @@ TABLE: Final[tuple[Foreign, ...]] = (
     Foreign("import", "TaskWorkflow", "Graflow", "with Workflow(name) as wf:"),
     Foreign("import", "map", "Prefect", "map_task(f)(x=xs), or f.map(xs)"),
     Foreign("import", "reference_task", "Flyte", "import the task's module"),
+    Foreign("import", "ImageSpec", "Flyte", _CODE),
+    Foreign("import", "Deck", "Flyte", "return what is to be seen; `promissory result RUN NODE` shows it"),
+    Foreign("import", "LaunchPlan", "Flyte", "the workflow itself; defaults of its parameters are default inputs"),
+    Foreign("import", "TaskEnvironment", "Flyte 2", "the options of @task"),
+    Foreign("import", "signals", "Prefect 1", "raise Loop(…), Skip(…), Retry(…), or any exception"),
+    Foreign("import", "TaskGroup", "Airflow", "a workflow that a workflow calls"),
+    Foreign("import", "PythonOperator", "Airflow", "task"),
     # Arguments of decorators.
     Foreign("@task", "max_retries", "Prefect 1, Graflow, Ray", "retries="),
     Foreign("@task", "retry_delay_seconds", "Prefect", "retry_delay="),

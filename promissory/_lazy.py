@@ -35,4 +35,5 @@ def _unknown(module: str, name: str, where: Mapping[str, str]) -> Exception:
     said = "" if name.startswith("_") else meant("import", name, where)
     if said and sys._getframe(2).f_code.co_name == "_handle_fromlist":
         return ImportError(f"cannot import name {name!r} from {module!r}{said}", name=name)
-    return AttributeError(f"module {module!r} has no attribute {name!r}{said}")
+    # With no object, Python has nothing to look for a suggestion of its own in, which would repeat ours.
+    return AttributeError(f"module {module!r} has no attribute {name!r}{said}", name=name, obj=None)

@@ -8,6 +8,7 @@ not check, 130 if it was interrupted.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -173,17 +174,7 @@ def _run_command(arguments: list[str] | None) -> int:
     except (CompileError, PlanFormatError) as error:
         _say(str(error))
         return 3
-    except (
-        InputError,
-        EngineError,
-        RunExists,
-        RunNotFound,
-        RunIsNotLive,
-        StoreNotFound,
-        UnsafeStore,
-        UnsupportedStore,
-        ParseError,
-    ) as error:
+    except _USED_WRONGLY as error:
         _say(str(error))
         return 2
     except (ExecutorError, FormatError) as error:
@@ -196,8 +187,20 @@ def _run_command(arguments: list[str] | None) -> int:
             return 3
         if not isinstance(error, OSError | UnicodeError):
             raise
+        if isinstance(error, FileNotFoundError) and error.filename is None and not _has_folder():
+            _say("the folder that this command was called in was removed: call it in one that is there")
+            return 2
         _say(f"{type(error).__name__}: {error}")
         return 1
+
+
+def _has_folder() -> bool:
+    """Whether the working directory is still there."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _say(*lines: str) -> None:

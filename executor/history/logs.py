@@ -3,7 +3,7 @@ failed (rule V1)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from promissory.executor.errors import NotInStore
@@ -80,9 +80,19 @@ class Logs:
 
 def errors_of(history: History) -> list[NodeRow]:
     """The attempts that failed, of nodes, of items and of iterations as far as the history has them: those that were
-    tried again first, then those that failed for good."""
-    last = [row for row in history.nodes(items=True) if row.state == "FAILED" and row.traceback]
-    return [*history.failed_attempts(), *last]
+    tried again first, then those that failed for good; what failed because of something inside it, behind that."""
+    last = (row for row in history.nodes(items=True) if row.state == "FAILED" and row.traceback)
+    return [*history.failed_attempts(), *_inner_first(last)]
+
+
+def _inner_first(rows: Iterable[NodeRow]) -> Iterator[NodeRow]:
+    """Rows that stand before those inside them, in the order in which those inside come first."""
+    around: list[NodeRow] = []
+    for row in rows:
+        while around and not row.path.startswith((f"{around[-1].path}/", f"{around[-1].path}[")):
+            yield around.pop()
+        around.append(row)
+    yield from reversed(around)
 
 
 def told_error(row: NodeRow) -> str:

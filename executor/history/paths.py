@@ -99,14 +99,28 @@ def _node(history: History, id: int, part: str, said: str) -> tuple[int, int, in
             continue
         found = _item(history, id, index, int(number))
         if found is None:
-            raise RunNotFound(f"{said}/{name} has no item {number} yet in run {history.manifest.run_id}")
+            there = _there("items", _items(history, id, index))
+            raise RunNotFound(f"{said}/{name} has no item {number} in run {history.manifest.run_id}: {there}")
         id, index = found
     if iteration is not None and iteration > history.iterations.get((id, index), 0):
         raise RunNotFound(
             f"{said}/{name} has no iteration {iteration} in run {history.manifest.run_id}: "
-            f"it has had {history.iterations.get((id, index), 0)}"
+            f"{_there('iterations', history.iterations.get((id, index), 0) + 1)}"
         )
     return id, index, iteration
+
+
+def _there(what: str, count: int) -> str:
+    """How many items or iterations there are."""
+    if count < 2:
+        return f"it has {'one, number 0' if count else 'none'}"
+    return f"it has {count} {what}, 0 to {count - 1}"
+
+
+def _items(history: History, id: int, index: int) -> int:
+    """How many items of a map have been expanded."""
+    frames = (history.opened[child] for child in history.children.get((id, index), []))
+    return max((frame.part.first + frame.topology.count for frame in frames if frame.part is not None), default=0)
 
 
 def _item(history: History, id: int, index: int, number: int) -> tuple[int, int] | None:

@@ -18,7 +18,7 @@ from promissory.executor.protocol.events import LOOPED, OF_NODES, RESUMED, SIGNA
 from promissory.executor.protocol.limits import Limits
 from promissory.executor.scheduler.calls import Key
 from promissory.executor.scheduler.frame import Frame
-from promissory.executor.scheduler.node_state import PENDING
+from promissory.executor.scheduler.node_state import ENDED, PENDING
 from promissory.executor.scheduler.replay import TOLD, replay
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.store.keys import segment_key
@@ -70,7 +70,8 @@ def value_at(history: History, path: str) -> Typed:
             return Typed(history.store.get_value(looking.value), _result_type(history.opened[id], index))
     row = history.row(id, index)
     why = f": {row.why}" if row.why else ""
-    raise NoValue(f"{row.path} is {row.state} and gave no value{why}")
+    gave = "gave no value" if history.opened[id].state(index) in ENDED else "has given no value yet"
+    raise NoValue(f"{row.path} is {row.state} and {gave}{why}")
 
 
 def inputs_at(history: History, path: str) -> Given:

@@ -157,7 +157,7 @@ class Context:
 
         def __getattr__(self, name: str) -> Any:
             said = "" if name.startswith("_") else meant("ctx", name, [one for one in dir(self) if one[0] != "_"])
-            raise AttributeError(f"the context has no attribute {name!r}{said}", name=name, obj=self)
+            raise AttributeError(f"the context has no attribute {name!r}{said}", name=name, obj=None)
 
     @property
     def loop_result(self) -> Any:

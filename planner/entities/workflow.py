@@ -318,7 +318,7 @@ class Workflow:
 
         def __getattr__(self, name: str) -> Any:
             said = "" if name.startswith("_") else meant("call", name, dir(type(self)))
-            raise AttributeError(f"a workflow has no attribute {name!r}{said}", name=name, obj=self)
+            raise AttributeError(f"a workflow has no attribute {name!r}{said}", name=name, obj=None)
 
     def graph_in(self, session: Session) -> int:
         """Give the number of its graph, as the workflow stands now, in a session."""

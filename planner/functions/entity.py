@@ -173,7 +173,7 @@ class Entity(Generic[P, R]):
 
         def __getattr__(self, name: str) -> Any:
             said = "" if name.startswith("_") else meant("call", name, dir(type(self)))
-            raise AttributeError(f"a {type(self).kind} has no attribute {name!r}{said}", name=name, obj=self)
+            raise AttributeError(f"a {type(self).kind} has no attribute {name!r}{said}", name=name, obj=None)
 
     def __rshift__(self, other: Any) -> Any:
         """Order calls in a `with Workflow(…)` block: `a >> b` calls both, without inputs, and runs b after a

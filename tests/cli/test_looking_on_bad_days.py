@@ -1,6 +1,7 @@
 """V1, R4: what commands say of runs that did not go as they were meant to, and on terminals as they are."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -42,6 +43,20 @@ def recurses(n: int = 3) -> int:
 @task
 def pauses(d: timedelta = timedelta(minutes=5)) -> timedelta:
     return d
+
+@task(retries=1, timeout=60)
+def fussy(x: int) -> int:
+    if x == 2:
+        raise ValueError("two is too much")
+    return x
+
+@workflow
+def picky() -> list[int]:
+    return map_task(fussy)(x=[1, 2, 3])
+
+@workflow
+def timed() -> int:
+    return fussy(1)
 
 @workflow
 def asks() -> int:
@@ -193,3 +208,60 @@ def test_J7_a_rerun_makes_no_store(shell, tmp_path):
     with pytest.raises(RunNotFound):
         rerun("no-run", "main/x", store=tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_V1_what_failed_inside_is_told_before_what_failed_because_of_it(flow, cli):
+    flow("picky", "picky", "--soft-timeouts")
+    assert re.findall(r"^(\S+) \| (?:attempt \d )?failed", cli("logs", "picky")[1], re.MULTILINE) == [
+        "main/fussy[1]",
+        "main/fussy[1]",
+        "main/fussy",
+    ]
+
+
+def test_V1_a_path_to_what_is_not_there_tells_what_is(flow, cli, told):
+    flow("maps", "maps")
+    _, _, err = cli("result", "maps", "main/cached[9]")
+    assert told(err) == "main/cached has no item 9 in run maps: it has 3 items, 0 to 2"
+    _, _, err = cli("result", "maps", "main/cached[1][=4]")
+    assert told(err) == "main/cached has no iteration 4 in run maps: it has one, number 0"
+
+
+def test_V1_a_folder_that_was_removed_is_told(shell):
+    line = f"mkdir gone && cd gone && rmdir ../gone && {shell.command} runs"
+    ended = subprocess.run(
+        ["sh", "-c", line], cwd=shell.folder, env=shell.environment, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "promissory: the folder that this command was called in was removed: call it in one that is there\n",
+    )
+
+
+def test_R2_a_plain_call_warns_once(shell):
+    shell.write(
+        "once.py",
+        "from flow import timed\nfor _ in range(3):\n    timed()\n",
+    )
+    shell.write("flow.py", FLOW)
+    ended = subprocess.run(
+        [sys.executable, "once.py"],
+        cwd=shell.folder,
+        env=shell.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.stderr.count("can't be stopped") == 1
+
+
+def test_A1_a_suggestion_is_made_once(shell):
+    ended = subprocess.run(
+        [sys.executable, "-c", "import promissory\npromissory.map_tsk"],
+        cwd=shell.folder,
+        env=shell.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.stderr.lower().count("did you mean") == 1

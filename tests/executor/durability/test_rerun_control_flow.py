@@ -196,7 +196,7 @@ def test_S2_a_rerun_from_before_the_failed_iteration_and_from_it(memory):
 
 def test_S1_a_rerun_from_an_iteration_that_was_not_is_refused(memory):
     first = kept(loops, memory, n=3)
-    with pytest.raises(RunNotFound, match=r"main/polls has no iteration 4 .* it has had 3"):
+    with pytest.raises(RunNotFound, match=r"main/polls has no iteration 4 .* it has 4 iterations, 0 to 3"):
         again_from(first, "main/polls[=4]")
 
 

@@ -261,9 +261,9 @@ def test_R6_a_rerun_begins_at_any_path_that_is_printed_and_gives_the_same(memory
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        ("main/poll[=3]", "main/poll has no iteration 3 .* it has had 2"),
-        ("main/rounds[=3]/inner", "main/rounds has no iteration 3 .* it has had 2"),
-        ("main/rounds[=1]/inner/poll[=2]", "inner/poll has no iteration 2 .* it has had 1"),
+        ("main/poll[=3]", "main/poll has no iteration 3 .* it has 3 iterations, 0 to 2"),
+        ("main/rounds[=3]/inner", "main/rounds has no iteration 3 .* it has 3 iterations, 0 to 2"),
+        ("main/rounds[=1]/inner/poll[=2]", "inner/poll has no iteration 2 .* it has 2 iterations, 0 to 1"),
         ("main/poll[=1]/inner", r"main/poll\[=1\] has no frame of its own"),
         ("main/poll[1]", "main/poll has no item 1"),
         ("main/poll[=-1]", r"no node 'poll\[=-1\]' in main; there is: poll, rounds"),
