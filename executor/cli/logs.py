@@ -45,6 +45,8 @@ def command(run_id: str, node: str | None, store: str | None, follow: bool) -> N
     if follow:
         history.update()
         _print(logs.ended(history), prefix)
+    for error in logs.lost.values():
+        raise error
 
 
 def _print(said: Iterable[tuple[str, str]], prefix: str | None) -> None:

@@ -24,13 +24,16 @@ from promissory.executor.errors import (
     EngineError,
     ExecutorError,
     InputError,
+    NotInStore,
     RunExists,
     RunIsNotLive,
     RunNotFound,
+    StoreDamage,
     StoreNotFound,
     UnsafeStore,
     UnsupportedStore,
 )
+from promissory.executor.store.keys import CODE, OBJECTS, PLANS, RUNS
 from promissory.planner.errors import CompileError, PlanFormatError, authors_lines
 from promissory.typesys.errors import FormatError, ParseError
 
@@ -88,6 +91,10 @@ _USED_WRONGLY: Final = (
     UnsupportedStore,
 )
 """Errors of a person who types a command: exit code 2."""
+
+_DAMAGE: Final = (FormatError, NotInStore, StoreDamage)
+_OF_STORES: Final = tuple(f"{folder}/" for folder in (RUNS, OBJECTS, PLANS, CODE))
+"""How messages about a key of a store begin."""
 
 
 class _Commands(click.Group):
@@ -172,13 +179,13 @@ def _run_command(arguments: list[str] | None) -> int:
         _say("interrupted", *getattr(cause, "__notes__", ()))
         return 130
     except (CompileError, PlanFormatError) as error:
-        _say(str(error))
+        _say(str(error), *_where_damage_is_told(error))
         return 3
     except _USED_WRONGLY as error:
         _say(str(error))
         return 2
     except (ExecutorError, FormatError) as error:
-        _say(str(error), *getattr(error, "__notes__", ()))
+        _say(str(error), *getattr(error, "__notes__", ()), *_where_damage_is_told(error))
         return 1
     except Exception as error:
         lines = authors_lines(error)
@@ -192,6 +199,12 @@ def _run_command(arguments: list[str] | None) -> int:
             return 2
         _say(f"{type(error).__name__}: {error}")
         return 1
+
+
+def _where_damage_is_told(error: Exception) -> Iterator[str]:
+    """The way to learn more about a damaged store."""
+    if isinstance(error, _DAMAGE) and f"{error}".startswith(_OF_STORES):
+        yield "promissory doctor RUN tells all that is damaged, and what can be done"
 
 
 def _has_folder() -> bool:

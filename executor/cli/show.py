@@ -10,11 +10,9 @@ from promissory.executor.cli.loading import choose, is_file, load
 from promissory.executor.cli.runs_by_name import run_named
 from promissory.executor.cli.stores import open_store, store_option
 from promissory.executor.errors import StoreNotFound
-from promissory.executor.records.manifest import read_manifest
-from promissory.executor.store.keys import plan_key
+from promissory.executor.records.manifest import read_manifest, read_plan
 from promissory.planner import Plan
 from promissory.planner import compile as compile_plan
-from promissory.planner.plan.format import plan_from_bytes
 
 
 @click.command()
@@ -37,4 +35,4 @@ def _plan(what: str, workflow: str | None, store: str | None) -> Plan:
         opened = open_store(store)
     except StoreNotFound as error:
         raise click.UsageError(f"there is no file {what!r}, and no run either: {error}") from None
-    return plan_from_bytes(opened.get(plan_key(read_manifest(opened, run_named(opened, what)).plan)))
+    return read_plan(opened, read_manifest(opened, run_named(opened, what)))

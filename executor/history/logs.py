@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from promissory.executor.errors import NotInStore
+from promissory.executor.errors import NotInStore, StoreDamage, StoreError
 from promissory.executor.history.history import History, NodeRow
 from promissory.executor.store.keys import log_key
 from promissory.executor.store.store import Store
@@ -21,6 +21,9 @@ class Logs:
     Args:
         store: the store of the logs.
         prefix: the path of the node whose words are wanted, with those of the nodes inside it; None for all nodes.
+
+    Attributes:
+        lost: why words can't be had that were kept: for each key of a log, the first error.
     """
 
     def __init__(self, store: Store, prefix: str | None) -> None:
@@ -30,6 +33,7 @@ class Logs:
         self._inside = () if prefix is None else (prefix + "/", prefix + "[", prefix.removesuffix("[=0]") + "/")
         self._up_to: dict[str, int] = {}
         self._told: set[tuple[str, int, int]] = set()
+        self.lost: dict[str, StoreError] = {}
 
     def ended(self, history: History) -> Iterator[tuple[str, str]]:
         """The words of attempts that have ended since: the path, and the text."""
@@ -72,7 +76,14 @@ class Logs:
     def _read(self, path: str, key: str, begin: int, end: int) -> Iterator[tuple[str, str]]:
         self._up_to[key] = end
         if self._is_wanted(path):
-            yield path, self._store.get_range(key, begin, end).decode("utf-8", "replace")
+            try:
+                said = self._store.get_range(key, begin, end)
+            except (NotInStore, StoreDamage) as error:
+                # Tracebacks are in the journal, and the words of other workers in other logs.
+                self.lost.setdefault(key, error)
+                yield path, f"(what it said is lost: {error})"
+            else:
+                yield path, said.decode("utf-8", "replace")
 
     def _is_wanted(self, path: str) -> bool:
         return self._prefix is None or path == self._prefix or path.startswith(self._inside)

@@ -46,6 +46,7 @@ def pauses(d: timedelta = timedelta(minutes=5)) -> timedelta:
 
 @task(retries=1, timeout=60)
 def fussy(x: int) -> int:
+    print("so", x)
     if x == 2:
         raise ValueError("two is too much")
     return x
@@ -265,3 +266,25 @@ def test_A1_a_suggestion_is_made_once(shell):
         timeout=60,
     )
     assert ended.stderr.lower().count("did you mean") == 1
+
+
+def test_V1_a_log_that_is_gone_hides_no_traceback(shell, flow, cli, told):
+    flow("picky", "picky", "--soft-timeouts")
+    (log,) = (shell.folder / ".promissory/runs/picky/logs").iterdir()
+    log.unlink()
+    code, out, err = cli("logs", "picky")
+    assert code == 1
+    assert "main/fussy[0] | (what it said is lost: runs/picky/logs/" in out
+    assert out.count("| ValueError: two is too much") == 3
+    assert "promissory doctor RUN tells all that is damaged, and what can be done" in err
+
+
+def test_J4_who_meets_damage_is_sent_to_the_doctor(shell, flow, cli):
+    flow("maps", "maps")
+    (plan,) = (shell.folder / ".promissory/plans").glob("*/*")
+    plan.write_bytes(plan.read_bytes() + b"z")
+    for command in ("status", "result", "explain", "show"):
+        code, _, err = cli(command, "maps", *(["main/cached"] if command == "explain" else []))
+        assert code in (1, 3), command
+        assert "has bytes after its end" in err, command
+        assert "promissory doctor RUN" in err, command
