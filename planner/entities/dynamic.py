@@ -89,8 +89,8 @@ def dynamic(function: Any = None, /, *, strict: bool | None = None, **policy: Un
     checked = checked_policy(policy, "dynamic")
     namespace = locals_where_decorated(1)
     if function is not None:
-        return Dynamic(function, checked, strict, namespace)
-    return lambda wrapped: Dynamic(wrapped, checked, strict, namespace)
+        return Dynamic(function, checked, strict, namespace, policy)
+    return lambda wrapped: Dynamic(wrapped, checked, strict, namespace, policy)
 
 
 class Iteration(NamedTuple):

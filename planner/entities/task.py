@@ -164,5 +164,5 @@ def task(function: Any = None, /, *, strict: bool | None = None, **policy: Unpac
     checked = checked_policy(policy, "task")
     namespace = locals_where_decorated(1)
     if function is not None:
-        return Task(function, checked, strict, namespace)
-    return lambda wrapped: Task(wrapped, checked, strict, namespace)
+        return Task(function, checked, strict, namespace, policy)
+    return lambda wrapped: Task(wrapped, checked, strict, namespace, policy)

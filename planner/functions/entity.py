@@ -7,7 +7,7 @@ import functools
 import inspect
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, ParamSpec, TypeVar, cast
 
 from promissory._foreign import meant
@@ -38,13 +38,20 @@ class Entity(Generic[P, R]):
     kind: ClassVar[Literal["task", "dynamic", "workflow"]]
 
     def __init__(
-        self, function: Callable[..., Any], policy: Policy, strict: bool | None, frame_locals: Mapping[str, Any]
+        self,
+        function: Callable[..., Any],
+        policy: Policy,
+        strict: bool | None,
+        frame_locals: Mapping[str, Any],
+        written: Iterable[str] = (),
     ) -> None:
         _refuse_unusable(function, self.kind)
         refuse_unknown_inputs(function, policy)
         source.note(cast(types.FunctionType, function))
         self.function = function
         self.policy = policy
+        # The options that the decorator was given, also those that are as they would be without it.
+        self.written = frozenset(written)
         self.name = function.__name__
         self._strict = is_strict(strict)
         self._namespace = {

@@ -31,7 +31,9 @@ def options_without_effect(plan: Plan) -> Iterator[tuple[int, str]]:
     load: cache_version has no effect without cache=True
     """
     for number, callee in enumerate(plan.shape.callees):
-        doubtful = [name for name in (*_OF_RETRIES, *_OF_CACHE) if _is_said(callee.policy, name)]
+        # A plan that came as bytes has only what differs from the defaults.
+        written = plan.origin.entities[number].written if plan.origin.entities else ()
+        doubtful = [name for name in (*_OF_RETRIES, *_OF_CACHE) if name in written or _differs(callee.policy, name)]
         if not doubtful:
             continue
         policies = [callee.policy, *_overridden(plan, number, callee)]
@@ -44,7 +46,7 @@ def options_without_effect(plan: Plan) -> Iterator[tuple[int, str]]:
                 yield number, _sentence(callee, names, needs)
 
 
-def _is_said(policy: Policy, name: str) -> bool:
+def _differs(policy: Policy, name: str) -> bool:
     return bool(getattr(policy, name) != getattr(_DEFAULT, name))
 
 

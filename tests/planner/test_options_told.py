@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from promissory import Plan, Resources, Workflow, dynamic, map_task, task, workflow
+from promissory import Plan, Resources, Workflow, compile, dynamic, map_task, task, workflow
 from promissory.errors import NoEffectWarning
 
 
@@ -89,6 +89,17 @@ def test_A7_options_without_effect_are_told_all_at_once_when_a_plan_is_compiled(
         "third: retry_on has no effect without retries=",
     ]
     assert all("test_options_told.py" in line for line in said if line.startswith("  at "))
+
+
+def test_A7_an_option_that_is_written_as_it_would_be_anyway_is_told_too():
+    @task(cache_version="1", backoff=1.0)
+    def first(x: int) -> int:
+        return x
+
+    with pytest.warns(NoEffectWarning) as told:
+        compile(first)
+    assert str(told[0].message).splitlines()[0] == "first: backoff has no effect without retries="
+    assert "first: cache_version has no effect without cache=True" in str(told[0].message)
 
 
 def test_A7_an_option_that_a_call_gives_effect_is_not_told():
