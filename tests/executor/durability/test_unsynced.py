@@ -57,19 +57,25 @@ class Disk:
 
         def noting(action):
             def act(*arguments, **options):
+                if action is replace and os.path.lexists(arguments[1]):
+                    forget_last_name(os.lstat(arguments[1]))
                 action(*arguments, **options)
                 self._unnamed.add(str(arguments[-1] if len(arguments) > 1 else arguments[0]))
 
             return act
 
-        def forgetting_unlink(path, **options):
-            found = os.lstat(path, **options)
-            unlink(path, **options)
+        def forget_last_name(found):
             if found.st_nlink == 1:  # the number of its inode may serve another file
                 self._lost.discard(found.st_ino)
                 self._safe.discard(found.st_ino)
 
+        def forgetting_unlink(path, **options):
+            found = os.lstat(path, **options)
+            unlink(path, **options)
+            forget_last_name(found)
+
         monkeypatch.setattr(os, "unlink", forgetting_unlink)
+        monkeypatch.setattr(os, "remove", forgetting_unlink)
         monkeypatch.setattr(os, "fsync", failing_fsync)
         monkeypatch.setattr(os, "link", noting(link))
         monkeypatch.setattr(os, "replace", noting(replace))
