@@ -4,6 +4,7 @@ keys."""
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from promissory.executor.errors import RunNotFound
@@ -90,7 +91,9 @@ def _node(history: History, id: int, part: str, said: str) -> tuple[int, int, in
     name, suffixes = (part, "") if part in names or match is None else (match[1], match[2])
     if name not in names:
         shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-        raise RunNotFound(f"there is no node {part!r} in {said}; there is: {shown or 'none'}")
+        elsewhere = ", ".join(_called(history, name))
+        further = f". Elsewhere there is {elsewhere}" if elsewhere else ""
+        raise RunNotFound(f"there is no node {part!r} in {said}; there is: {shown or 'none'}{further}")
     index = names.index(name)
     iteration: int | None = None
     for equals, number in re.findall(r"\[(=?)(\d+)\]", suffixes):
@@ -108,6 +111,12 @@ def _node(history: History, id: int, part: str, said: str) -> tuple[int, int, in
             f"{_there('iterations', history.iterations.get((id, index), 0) + 1)}"
         )
     return id, index, iteration
+
+
+def _called(history: History, name: str) -> list[str]:
+    """The paths of the first nodes of a name, wherever they are."""
+    frames = (id for id, frame in history.opened.items() if frame.part is None and name in frame.topology.names)
+    return [node_path(history, id, history.opened[id].topology.names.index(name)) for id in islice(frames, 3)]
 
 
 def _there(what: str, count: int) -> str:

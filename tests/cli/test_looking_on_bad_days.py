@@ -228,6 +228,12 @@ def test_V1_a_path_to_what_is_not_there_tells_what_is(flow, cli, told):
     assert told(err) == "main/cached has no iteration 4 in run maps: it has one, number 0"
 
 
+def test_V1_a_name_from_further_down_is_told_with_its_path(flow, cli, told):
+    flow("recurses", "deep")
+    _, _, err = cli("result", "deep", "after")
+    assert told(err).endswith("there is: down. Elsewhere there is main/down/down/down/down/after")
+
+
 def test_V1_a_folder_that_was_removed_is_told(shell):
     line = f"mkdir gone && cd gone && rmdir ../gone && {shell.command} runs"
     ended = subprocess.run(
