@@ -179,13 +179,13 @@ def _run_command(arguments: list[str] | None) -> int:
         _say("interrupted", *getattr(cause, "__notes__", ()))
         return 130
     except (CompileError, PlanFormatError) as error:
-        _say(str(error), *_where_damage_is_told(error))
+        _say(f"{error}{_where_damage_is_told(error)}")
         return 3
     except _USED_WRONGLY as error:
         _say(str(error))
         return 2
     except (ExecutorError, FormatError) as error:
-        _say(str(error), *getattr(error, "__notes__", ()), *_where_damage_is_told(error))
+        _say(f"{error}{_where_damage_is_told(error)}", *getattr(error, "__notes__", ()))
         return 1
     except Exception as error:
         lines = authors_lines(error)
@@ -201,10 +201,11 @@ def _run_command(arguments: list[str] | None) -> int:
         return 1
 
 
-def _where_damage_is_told(error: Exception) -> Iterator[str]:
-    """The way to learn more about a damaged store."""
+def _where_damage_is_told(error: Exception) -> str:
+    """The end of a sentence about a damaged key of a store: how to learn more."""
     if isinstance(error, _DAMAGE) and f"{error}".startswith(_OF_STORES):
-        yield "promissory doctor RUN tells all that is damaged, and what can be done"
+        return "; `promissory doctor RUN` tells all that is damaged, and what can be done"
+    return ""
 
 
 def _has_folder() -> bool:

@@ -282,7 +282,7 @@ def test_V1_a_log_that_is_gone_hides_no_traceback(shell, flow, cli, told):
     assert code == 1
     assert "main/fussy[0] | (what it said is lost: runs/picky/logs/" in out
     assert out.count("| ValueError: two is too much") == 3
-    assert "promissory doctor RUN tells all that is damaged, and what can be done" in err
+    assert told(err).endswith("`promissory doctor RUN` tells all that is damaged, and what can be done")
 
 
 def test_J4_who_meets_damage_is_sent_to_the_doctor(shell, flow, cli):
