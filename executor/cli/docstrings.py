@@ -23,7 +23,7 @@ def described(docstring: str) -> tuple[str, dict[str, str]]:
     ('Sum up.', {'n': 'how many, at least 1.', 'x': 'from where.'})
     >>> described(":param int n: how many")
     ('', {'n': 'how many'})
-    >>> described("Sum up.\n\nParameters\n----------\nn, m : int\n    How many.")
+    >>> described("Sum up.\\n\\nParameters\\n----------\\nn, m : int\\n    How many.")
     ('Sum up.', {'n': 'How many.', 'm': 'How many.'})
     """
     lines = inspect.cleandoc(docstring).splitlines()

@@ -389,14 +389,11 @@ def test_J1_a_file_size_limit_in_a_worker_process_is_the_stores_error_and_no_nod
     project.write(
         "limits.py",
         """
-        import os, resource
         from promissory import task, workflow
         @task(retries=2)
         def big(x: int) -> bytes:
             with open("begun", "a") as file:
                 file.write("x")
-            if os.environ.get("LIMIT"):
-                resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))
             return bytes(50_000)
         @task
         def length(x: bytes) -> int:
@@ -409,10 +406,13 @@ def test_J1_a_file_size_limit_in_a_worker_process_is_the_stores_error_and_no_nod
     project.write(
         "go.py",
         """
+        import os, resource
         import promissory
         from promissory.errors import StoreError
         from limits import flow
         if __name__ == "__main__":
+            if os.environ.get("LIMIT"):  # workers have the limits of the program that starts them
+                resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, resource.RLIM_INFINITY))
             try:
                 promissory.run(flow, {"x": 1}, run_id="limits", engine="processes", echo=False)
             except StoreError as error:
