@@ -69,6 +69,7 @@ def test_the_examples_of_exceptions_run():
     assert ran >= 9
 
 
+@pytest.mark.full
 def test_a_face_is_typed_as_it_is():
     """What type checkers read of the faces and what they give are the same names: a checker does not take a name for
     granted.

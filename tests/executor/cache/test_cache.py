@@ -766,6 +766,7 @@ def test_R3_an_entry_whose_value_is_damaged_counts_as_none_and_is_written_anew(s
     ],
     ids=["empty", "torn", "flipped", "other"],
 )
+@pytest.mark.full(keep=2)
 def test_R3_a_damaged_entry_counts_as_none_and_is_written_anew(store, ran, damage):
     run(square, {"x": 3}, store=store, echo=False)
     [key] = keys(store)

@@ -135,6 +135,7 @@ OUT = ["../../outside", "..", ".", "../ended", "ended/../ended", "/etc", "ended/
 
 
 @pytest.mark.parametrize("name", OUT)
+@pytest.mark.full(keep=3)
 def test_J8_what_is_no_run_id_leads_nowhere(store, root, tmp_path, name):
     outside = [lay(tmp_path, "outside/manifest"), lay(tmp_path, "outside/deep/precious")]
     before = sorted(root.rglob("*"))
@@ -156,6 +157,7 @@ def test_J8_what_is_no_run_id_leads_nowhere(store, root, tmp_path, name):
 
 @pytest.mark.parametrize("key", ["../outside/precious", "objects/../../outside/precious"])
 @pytest.mark.parametrize("verb", ["put_new", "put", "append", "delete", "get", "list"])
+@pytest.mark.full(keep=4)
 def test_J8_no_verb_of_a_store_leaves_its_folder(store, root, tmp_path, key, verb):
     outside = lay(tmp_path, "outside/precious")
     arguments = (b"new",) if verb in ("put_new", "put", "append") else ()

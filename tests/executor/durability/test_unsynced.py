@@ -127,6 +127,7 @@ def carried(folder):
         return resume("r", store=store, echo=False)
 
 
+@pytest.mark.full
 def test_J4_what_a_sync_refused_once_is_written_anew_or_the_run_stops_with_a_way_to_resume(disk, tmp_path):
     number, believed = 0, {}
     while True:

@@ -71,6 +71,7 @@ def shown(project, engine):
 
 
 @pytest.mark.parametrize("setup", SETUPS)
+@pytest.mark.full(keep=3)
 def test_X5_a_record_is_shown_once_and_in_the_programs_form_on_each_engine(project, setup):
     project.write("program.py", PROGRAM % SETUPS[setup])
     assert shown(project, "processes") == shown(project, "inline")

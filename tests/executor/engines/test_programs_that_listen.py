@@ -63,6 +63,7 @@ def heard(project, set_up, call="plainly()"):
          "printed 1\n", OURS),
     ],
 )  # fmt: skip
+@pytest.mark.full(keep=4)
 def test_X5_a_plain_call_shows_records_where_the_programs_set_up_shows_its_own(project, set_up, out, err):
     assert heard(project, set_up) == (out, err)
 

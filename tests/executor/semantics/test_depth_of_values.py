@@ -96,6 +96,7 @@ USES = [
 
 @pytest.mark.parametrize("engine", ["inline", "threads", "processes"])
 @pytest.mark.parametrize("use", USES, ids=lambda use: use.name)
+@pytest.mark.full(keep=2)
 def test_a_run_takes_values_of_a_hundred_levels_and_no_more(store, engine, use):
     assert run(use, {"depth": DEEPEST}, store=store, engine=engine).result == DEEPEST
     for depth in (DEEPEST + 1, 180, 450, 3000):

@@ -176,6 +176,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.full(keep=10)
 def test_T4_only_the_name_of_a_secret_is_stored(engine, place, capfd, case):
     flow, inputs, expected = CASES[case]
     done = run(flow, inputs, store=place, engine=engine)
@@ -319,6 +320,7 @@ def flow_of(body):
 
 
 @pytest.mark.parametrize("body", SAYING, ids=lambda body: body.name)
+@pytest.mark.full(keep=10)
 def test_T4_what_a_body_says_is_kept_and_shown_with_stars(engine, place, capfd, body):
     done = run(flow_of(body), {"token": Secret(NAME)}, store=place, engine=engine)
     assert done.result == 1
@@ -608,6 +610,7 @@ KEEPING = [
 
 
 @pytest.mark.parametrize("body", KEEPING, ids=lambda body: body.name)
+@pytest.mark.full(keep=14)
 def test_T4_what_a_run_would_keep_for_its_bodies_may_not_hold_the_value(engine, place, capfd, body):
     done = run(flow_of(body), {"token": Secret(NAME)}, store=place, engine=engine)
     with pytest.raises(RunFailed, match=f"holds the value of Secret\\('{NAME}'\\)") as told:
@@ -712,6 +715,7 @@ RAISING = [
 
 
 @pytest.mark.parametrize("body", RAISING, ids=lambda body: body.name)
+@pytest.mark.full(keep=10)
 def test_T4_what_a_body_raises_is_kept_and_told_without_the_value(engine, place, capfd, body):
     done = run(flow_of(body), {"token": Secret(NAME)}, store=place, engine=engine)
     with pytest.raises(RunFailed) as told:
