@@ -192,14 +192,15 @@ def test_A10_a_cached_task_without_source_says_why_it_is_refused(shell):
         "w()\n"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-"],
+        input=code,
         cwd=shell.folder,
         env=shell.environment,
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert "f can't be cached: its source can't be had (<string>)" in ended.stderr
+    assert "f can't be cached: its source can't be had (<stdin>)" in ended.stderr
 
 
 def test_J7_a_rerun_makes_no_store(shell, tmp_path):
