@@ -22,8 +22,8 @@ from promissory.executor.protocol.messages import (
     SKIP,
     VALUE,
 )
-from promissory.planner.body.context import Requests
 from promissory.planner.body.payload import encoded_payload
+from promissory.planner.body.requests import Requests
 from promissory.planner.body.signals import Signal
 from promissory.planner.entities.dynamic import Iteration, plan_of_calls
 from promissory.planner.errors import SignalError, Where, raised_at

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from promissory.planner.body.payload import decoded_payload, encoded_payload
+from promissory.planner.body.requests import Requests
 from promissory.typesys.canonical import pack, unpack
 from promissory.typesys.secret import INSTEAD, revealed_in
-
-if TYPE_CHECKING:
-    from promissory.planner.body.context import Requests
 
 _LIST: Final = unpack(encoded_payload([], "a list"))[0]
 """The first element of every self-describing list."""

@@ -34,9 +34,10 @@ from promissory.planner.tracing.promise import Promise
 from promissory.planner.tracing.rescue import add_handler
 from promissory.planner.tracing.session import Session
 from promissory.planner.tracing.trace import Trace
+from promissory.typesys.dict_types import record_of
 from promissory.typesys.errors import AnnotationError, TypeMismatch
 from promissory.typesys.infer import Inference
-from promissory.typesys.types import ANY, NONE, Type, record_of
+from promissory.typesys.types import ANY, NONE, Type
 from promissory.typesys.wire import Codec, codec_for
 
 

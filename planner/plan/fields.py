@@ -15,6 +15,13 @@ def as_fields(tree: Any, count: int) -> list[Any]:
     return list(tree)
 
 
+def as_list(tree: Any) -> list[Any]:
+    """Take a tree as a list of any length. Empty text and an empty map, which could be gone through too, are none."""
+    if tree.__class__ is not list:
+        raise ValueError("a list was expected")
+    return list(tree)
+
+
 def as_bytes(tree: Any) -> bytes:
     """Take a tree as bytes."""
     if tree.__class__ is not bytes:
@@ -43,6 +50,4 @@ def entry_at(table: Any, index: Any) -> Any:
 
 def as_counts(trees: Any) -> tuple[int, ...]:
     """Take a tree as a list of whole numbers from 0."""
-    if trees.__class__ is not list:
-        raise ValueError("positions were expected")
-    return tuple(as_count(one) for one in trees)
+    return tuple(as_count(one) for one in as_list(trees))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from promissory.planner.errors import CompileError, PlanFormatError
-from promissory.planner.plan.fields import as_bytes, as_count, as_fields
+from promissory.planner.plan.fields import as_bytes, as_count, as_fields, as_list
 from promissory.planner.plan.model import Large, Shape, Value
 from promissory.planner.plan.older_shapes import may_name_ours, names_ours, older_shape_from_bytes
 from promissory.planner.plan.plan import Plan
@@ -142,14 +142,14 @@ def read_plan(data: bytes) -> tuple[Plan, FuturesHeader | None]:
         header = None if who is None else _header(who)
         if (header is None) != (kind == PLAN_FILE):
             raise FormatError(what, "has the header of another kind", offset=15)
-        values = tuple(_literal(tree) for tree in literals)
+        values = tuple(_literal(tree) for tree in as_list(literals))
         if version < VERSION:
             shape = older_shape_from_bytes(as_bytes(shape_data))
         else:
             shape = shape_from_bytes(as_bytes(shape_data))
             if _version(shape, shape_data) < VERSION:
                 raise FormatError(what, f"is not canonical: nothing in it needs version {version}", offset=5)
-        plan = Plan(shape, values, _read_blobs(values, blobs, kind))
+        plan = Plan(shape, values, _read_blobs(values, as_list(blobs), kind))
         verify_literals(plan)
     except FormatError as error:
         raise PlanFormatError(error.what, error.problem, error.offset) from None

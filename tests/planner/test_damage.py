@@ -27,6 +27,11 @@ def nested(x: int) -> int:
 
 
 @workflow
+def handed(x: int) -> int:
+    return x
+
+
+@workflow
 def small(x: int = 3) -> list[int]:
     first = inc(x).with_overrides(name="first")
     second = deep([first, nested(x), 7])
@@ -91,6 +96,16 @@ def test_a_large_literal_with_another_digest_is_refused():
     blobs[0] = blobs[0][:-1] + b"\0"
     with pytest.raises(PlanFormatError, match="digest does not match"):
         Plan.from_bytes(seal(MAGIC, 1, PLAN_FILE, pack([who, shape, literals, blobs])))
+
+
+@pytest.mark.parametrize("place", [2, 3], ids=["literals", "large literals"])
+@pytest.mark.parametrize("empty", ["", {}, b"", None], ids=repr)
+def test_T1_what_is_empty_and_no_list_is_refused(place, empty):
+    fields = unpack(handed.compile().to_bytes()[15:-32])
+    assert fields[place] == []
+    fields[place] = empty
+    with pytest.raises(PlanFormatError, match="a list was expected"):
+        Plan.from_bytes(seal(MAGIC, 1, PLAN_FILE, pack(fields)))
 
 
 def resealed(kind, payload):
