@@ -20,6 +20,7 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Iterable
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 from urllib.parse import unquote
@@ -44,6 +45,10 @@ _PASSING: Final = frozenset(
 
 
 _MISTYPED: Final = re.compile(r"(s3|gs|gcs|abfs|az):/*")
+
+
+is_asking: Final[ContextVar[bool]] = ContextVar("promissory_is_asking", default=False)
+"""Whether this code belongs to a request of a store, on whatever thread: libraries hand the context on."""
 
 
 class Backend(Protocol):

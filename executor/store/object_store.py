@@ -20,6 +20,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
+from promissory.executor.store.backend import is_asking
 from promissory.executor.store.file_systems import IN_ONE_REQUEST, file_system
 from promissory.executor.store.keys import is_log
 
@@ -193,10 +194,13 @@ class ObjectStore:
     def _ask(self, action: Callable[[], T]) -> T:
         """The result of an action. Any error of a library becomes an `OSError` whose class says whether it may pass."""
         before = sys.exception()
+        token = is_asking.set(True)
         try:
             return action()
         except Exception as error:
             raise _as_os_error(error, self._family, before) from error
+        finally:
+            is_asking.reset(token)
 
 
 def _as_os_error(error: Exception, family: str | None, before: BaseException | None = None) -> OSError:

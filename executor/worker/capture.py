@@ -7,6 +7,7 @@ descriptors is seen only where the command line gave the descriptors to us (`pro
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,6 +48,7 @@ class Capture:
         self.turn = 0
         self.is_plain = echo == "plain"
         self._log = Log(store, key)
+        self._is_near = store.is_near
         self._with_paths = echo == "paths"
         self._path = ""
         self._said: list[str] = []
@@ -150,8 +152,8 @@ class Capture:
         self._said.append(text)
         self._heard += 1
         self._length += len(text)
-        if self._length > _PIECE:
-            self._write()
+        if self._length > _PIECE and (self._is_near or asyncio._get_running_loop() is None):
+            self._write()  # never on the loop that would have to serve the request
 
     def _repeat(self, lines: list[str]) -> None:
         self._with_paths = echo(with_path(self._path, lines))

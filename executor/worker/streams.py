@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Final, Protocol, TextIO, cast
 
+from promissory.executor.store.backend import is_asking
 from promissory.typesys.ledger import LEDGER
 
 Through = Callable[[Any], bool]
@@ -48,11 +49,14 @@ speaking: Final[list[Listener]] = []
 
 
 def listening() -> Listener | None:
-    """Who listens to the code that runs here; None if the code belongs to no body.
+    """Who listens to the code that runs here; None if the code belongs to no body: what a store's library says of a
+    request is the program's.
 
     A thread that no body started, and that is none of ours, may do a body's work (a pool of a library): its text goes
     to the only body that runs, if there is just one.
     """
+    if is_asking.get():
+        return None
     said = speaker.get()
     if said is not None:
         listener, turn = said

@@ -2,8 +2,10 @@
 and resumed.
 """
 
+import logging
 import os
 import random
+import re
 import signal
 import threading
 
@@ -86,6 +88,39 @@ def test_J5_a_run_with_dynamics_works_on_each_store_and_engine(place, engine):
 @pytest.mark.parametrize("engine", ["inline", "threads", "processes"])
 def test_J5_large_values_go_from_worker_to_worker_through_each_store(place, engine):
     assert run(large_values, {}, store=place.url, engine=engine).result == [3_000_000] * 3
+
+
+@task
+def speaks_on_the_loop(lines: int) -> int:
+    import fsspec.asyn
+
+    async def speak() -> None:
+        for line in range(lines):
+            logging.getLogger("of a library").info("%05d %s", line, "." * 100)
+
+    fsspec.asyn.sync(fsspec.asyn.get_loop(), speak)
+    return lines
+
+
+@workflow
+def speaking(lines: int) -> int:
+    return speaks_on_the_loop(lines)
+
+
+@pytest.mark.parametrize("engine", ["inline", "threads", "processes"])
+def test_X5_records_of_a_library_are_kept_on_the_loop_that_serves_the_store(place, engine):
+    done = run(speaking, {"lines": 2000}, store=place.url, engine=engine, echo=False)
+    assert done.result == 2000
+    said = done.logs("speaks_on_the_loop")
+    assert re.findall(r"INFO of a library: (\d{5}) ", said) == [f"{line:05d}" for line in range(2000)]
+
+
+@pytest.mark.parametrize("engine", ["inline", "threads", "processes"])
+def test_X5_what_a_stores_library_says_of_requests_is_no_bodys_word(cloud, engine):
+    done = run(sort, {"numbers": NUMBERS, "threshold": 800}, store=cloud.url, engine=engine, log_level="DEBUG")
+    said = [line.partition(" | ")[2] or line for line in done.logs().splitlines()]
+    assert len(said) == 7
+    assert {line.split()[0] for line in said} == {"merging"}
 
 
 @pytest.mark.parametrize("engine", ["inline", "processes"])

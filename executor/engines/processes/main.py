@@ -56,6 +56,7 @@ from promissory.executor.errors import StoreError
 from promissory.executor.protocol.messages import FAILURE
 from promissory.executor.store.keys import log_key
 from promissory.executor.store.store import Store
+from promissory.executor.store.backend import is_asking
 from promissory.executor.worker.log_records import RecordTap
 from promissory.executor.worker.worker import Worker
 from promissory.planner.body.threads import inherit_context
@@ -204,7 +205,8 @@ class Server:
     # --- bodies ---
 
     def _listening(self) -> Output | None:
-        return self._output if self._output is not None and self._output.is_speaking else None
+        output = self._output
+        return output if output is not None and output.is_speaking and not is_asking.get() else None
 
     def _before_body(self, timeout: float | None, loaded: bool, keeps: bool) -> None:
         assert self._output is not None

@@ -24,6 +24,7 @@ from promissory.typesys.secret import masked
 
 _LOOK: Final = 0.25
 _PIECE: Final = 1 << 20
+_AT_ONCE: Final = 1 << 16
 _C: Final = ctypes.CDLL(None)
 
 
@@ -53,6 +54,9 @@ class Output:
         self._path = ""
         self._line = b""
         self._position = 0
+        self._unsaid: list[tuple[int, bytes]] = []
+        self._kept = 0
+        self._had_no_room = False
         self._lock = threading.Lock()
         self.is_speaking = False
         self._over = threading.Event()
@@ -66,6 +70,7 @@ class Output:
         """The call's body begins. Output of modules while they were loaded belongs to no task, and is dropped."""
         if loaded:
             self._flush()
+            self._unsaid.clear()
             os.ftruncate(1, 0)
         self.is_speaking = True
 
@@ -77,35 +82,43 @@ class Output:
             self._flush()
         except (OSError, ValueError):
             standard_streams()  # a stream keeps the text that it could not write, and would raise for ever
-            self._log.write(b"(some of the output had no room)\n")
+            self._had_no_room = True
         with self._lock:
             self.is_speaking = False
+            if self._had_no_room:
+                self._had_no_room = False
+                self._log.write(b"(some of the output had no room)\n")
             self._take_all()
             if self._line:
                 self._repeat(b"\n" if self._with_paths else b"", ended=True)
             return self._log.address()
 
     def record(self, line: str, aloud: bool) -> None:
-        """Take a log record; `aloud` if no handler of the program's shows it."""
+        """Take a log record; `aloud` if no handler of the program's shows it. One that is not shown goes into the same
+        file: there it keeps its place, outlives a crash, and a thread that serves a store's requests waits for none."""
+        self._flush()
         if aloud:
-            self._flush()
             sys.stderr.write(line)
             return
-        with self._lock:
-            self._flush()
-            self._take()
-            self._log.write(line.encode("utf-8", "backslashreplace"))
+        data = line.encode("utf-8", "backslashreplace")
+        self._unsaid.append((os.fstat(1).st_size, data))
+        self._kept += len(data)
+        try:
+            while data := data[os.write(1, data) :]:
+                pass
+        except OSError:
+            self._had_no_room = True
 
     @contextmanager
     def handing_on(self) -> Iterator[Callable[[], bool]]:
         """The program's handlers are about to get a record. Gives a function that tells whether one of them wrote it to
         the descriptors."""
         self._flush()
-        before = os.fstat(1).st_size
+        before = os.fstat(1).st_size - self._kept
 
         def is_written() -> bool:
             self._flush()
-            return os.fstat(1).st_size != before
+            return os.fstat(1).st_size - self._kept != before
 
         yield is_written
 
@@ -115,6 +128,7 @@ class Output:
             self._take()
             os.ftruncate(1, 0)
             self._position = 0
+            self._unsaid.clear()
 
     def _flush(self) -> None:
         """Have Python and C write the output that they hold back."""
@@ -135,9 +149,28 @@ class Output:
     def _take(self) -> None:
         """Copy the output since the last time into the log."""
         while piece := os.pread(1, _PIECE, self._position):
+            begin = self._position
             self._position += len(piece)
             self._log.write(piece)
-            self._repeat(piece)
+            if self._echo is not None:
+                self._repeat(self._said_in(piece, begin))
+
+    def _said_in(self, piece: bytes, begin: int) -> bytes:
+        """A piece of the file without the records that are only kept. Each stands where the file ended when it was
+        written, or behind what another process wrote at that moment."""
+        if not self._unsaid:
+            return piece
+        kept, later, said, done = list(self._unsaid), [], [], begin
+        for least, data in kept:
+            found = os.pread(1, len(data) + _AT_ONCE, least).find(data)
+            start = least + found
+            if found < 0 or start + len(data) > begin + len(piece):
+                later.append((least, data))
+            if found >= 0:
+                said.append(piece[done - begin : max(start, done) - begin])
+                done = max(done, start + len(data))
+        self._unsaid[: len(kept)] = later
+        return b"".join((*said, piece[done - begin :]))
 
     def _repeat(self, piece: bytes, ended: bool = False) -> None:
         if self._echo is None:
