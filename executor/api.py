@@ -40,6 +40,8 @@ def run(
             it was interrupted, and returned as it is if it has ended.
         engine: `inline`, `threads` or `processes`, or an engine object.
         max_depth: how deep dynamics may nest; by default 100.
+        stop: the number that no round of a cycle goes beyond. With it, a resume goes on with a cycle that was stopped
+            before; nothing that has run runs again.
         max_nodes: how many nodes the run may have; by default 1,000,000.
         max_futures_bytes: how many bytes one futures file may have; by default 256 MiB.
         max_parallelism: how many bodies may run at one time, over all frames; by default as many as the engine finds

@@ -13,10 +13,14 @@ from promissory._lazy import lazily
 if TYPE_CHECKING:
     from promissory.planner.body.context import Context as Context
     from promissory.planner.body.context import current_context as current_context
+    from promissory.planner.body.cycle import Cycle as Cycle
+    from promissory.planner.body.points import Cron as Cron
     from promissory.planner.body.signals import Loop as Loop
     from promissory.planner.body.signals import Retry as Retry
     from promissory.planner.body.signals import Skip as Skip
     from promissory.planner.entities.compiling import compile as compile
+    from promissory.planner.entities.cycle import CycleFunction as CycleFunction
+    from promissory.planner.entities.cycle import cycle as cycle
     from promissory.planner.entities.dynamic import Dynamic as Dynamic
     from promissory.planner.entities.dynamic import dynamic as dynamic
     from promissory.planner.entities.dynamic import expand as expand
@@ -26,6 +30,10 @@ if TYPE_CHECKING:
     from promissory.planner.entities.workflow import WorkflowFunction as WorkflowFunction
     from promissory.planner.entities.workflow import workflow as workflow
     from promissory.planner.nodes.branch import conditional as conditional
+    from promissory.planner.nodes.cycle import every as every
+    from promissory.planner.nodes.cycle import once as once
+    from promissory.planner.nodes.cycle import prev as prev
+    from promissory.planner.nodes.cycle import until as until
     from promissory.planner.nodes.gate import approve as approve
     from promissory.planner.nodes.gate import sleep as sleep
     from promissory.planner.nodes.gate import wait_for_input as wait_for_input
@@ -44,6 +52,9 @@ if TYPE_CHECKING:
 
 _WHERE: Final = {
     "Context": "promissory.planner.body.context",
+    "Cron": "promissory.planner.body.points",
+    "Cycle": "promissory.planner.body.cycle",
+    "CycleFunction": "promissory.planner.entities.cycle",
     "Dynamic": "promissory.planner.entities.dynamic",
     "FailurePolicy": "promissory.planner.plan.failure_policy",
     "Interface": "promissory.planner.plan.model",
@@ -62,21 +73,29 @@ _WHERE: Final = {
     "compile": "promissory.planner.entities.compiling",
     "conditional": "promissory.planner.nodes.branch",
     "current_context": "promissory.planner.body.context",
+    "cycle": "promissory.planner.entities.cycle",
     "dynamic": "promissory.planner.entities.dynamic",
+    "every": "promissory.planner.nodes.cycle",
     "expand": "promissory.planner.entities.dynamic",
     "flatten": "promissory.planner.nodes.mapping",
     "map_task": "promissory.planner.nodes.mapping",
     "merge": "promissory.planner.nodes.merge",
+    "once": "promissory.planner.nodes.cycle",
+    "prev": "promissory.planner.nodes.cycle",
     "promise": "promissory.planner.tracing.promise",
     "sleep": "promissory.planner.nodes.gate",
     "task": "promissory.planner.entities.task",
     "unmapped": "promissory.planner.nodes.mapping",
+    "until": "promissory.planner.nodes.cycle",
     "wait_for_input": "promissory.planner.nodes.gate",
     "workflow": "promissory.planner.entities.workflow",
 }
 
 __all__ = [
     "Context",
+    "Cron",
+    "Cycle",
+    "CycleFunction",
     "Dynamic",
     "FailurePolicy",
     "Interface",
@@ -95,15 +114,20 @@ __all__ = [
     "compile",
     "conditional",
     "current_context",
+    "cycle",
     "dynamic",
+    "every",
     "expand",
     "flatten",
     "map_task",
     "merge",
+    "once",
+    "prev",
     "promise",
     "sleep",
     "task",
     "unmapped",
+    "until",
     "wait_for_input",
     "workflow",
 ]

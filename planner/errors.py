@@ -207,6 +207,10 @@ class NestedCallError(CompileError, RuntimeError):
     """A workflow or dynamic was called inside a task's body (rule A3)."""
 
 
+class CycleError(CompileError, ValueError):
+    """A round of a cycle that speaks of other rounds in a way that can't be (rule C1)."""
+
+
 class OrderCycle(CompileError, ValueError):
     """Order edges (`a >> b`) that lead back to where they began."""
 

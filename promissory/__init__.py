@@ -32,10 +32,14 @@ if TYPE_CHECKING:
     from promissory.executor.store.store import Store as Store
     from promissory.planner.body.context import Context as Context
     from promissory.planner.body.context import current_context as current_context
+    from promissory.planner.body.cycle import Cycle as Cycle
+    from promissory.planner.body.points import Cron as Cron
     from promissory.planner.body.signals import Loop as Loop
     from promissory.planner.body.signals import Retry as Retry
     from promissory.planner.body.signals import Skip as Skip
     from promissory.planner.entities.compiling import compile as compile
+    from promissory.planner.entities.cycle import CycleFunction as CycleFunction
+    from promissory.planner.entities.cycle import cycle as cycle
     from promissory.planner.entities.dynamic import Dynamic as Dynamic
     from promissory.planner.entities.dynamic import dynamic as dynamic
     from promissory.planner.entities.dynamic import expand as expand
@@ -45,6 +49,10 @@ if TYPE_CHECKING:
     from promissory.planner.entities.workflow import WorkflowFunction as WorkflowFunction
     from promissory.planner.entities.workflow import workflow as workflow
     from promissory.planner.nodes.branch import conditional as conditional
+    from promissory.planner.nodes.cycle import every as every
+    from promissory.planner.nodes.cycle import once as once
+    from promissory.planner.nodes.cycle import prev as prev
+    from promissory.planner.nodes.cycle import until as until
     from promissory.planner.nodes.gate import approve as approve
     from promissory.planner.nodes.gate import sleep as sleep
     from promissory.planner.nodes.gate import wait_for_input as wait_for_input
@@ -68,6 +76,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Context",
+    "Cron",
+    "Cycle",
+    "CycleFunction",
     "Dynamic",
     "FailurePolicy",
     "Interface",
@@ -93,12 +104,16 @@ __all__ = [
     "compile",
     "conditional",
     "current_context",
+    "cycle",
     "dynamic",
     "end_idle_workers",
+    "every",
     "expand",
     "flatten",
     "map_task",
     "merge",
+    "once",
+    "prev",
     "promise",
     "register_codec",
     "rerun",
@@ -109,6 +124,7 @@ __all__ = [
     "task",
     "type_of",
     "unmapped",
+    "until",
     "wait_for_input",
     "workflow",
 ]

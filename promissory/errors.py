@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from promissory.planner.errors import CompileError as CompileError
     from promissory.planner.errors import CompileErrors as CompileErrors
     from promissory.planner.errors import ContextError as ContextError
+    from promissory.planner.errors import CycleError as CycleError
     from promissory.planner.errors import DecorationError as DecorationError
     from promissory.planner.errors import DuplicateName as DuplicateName
     from promissory.planner.errors import EdgeTypeError as EdgeTypeError
@@ -101,6 +102,7 @@ __all__ = [
     "CompileError",
     "CompileErrors",
     "ContextError",
+    "CycleError",
     "DecorationError",
     "DepthExceeded",
     "DoesNotFit",

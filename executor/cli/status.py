@@ -143,6 +143,7 @@ def _remark(row: NodeRow) -> str:
     """The remark behind a node: how far it is, and why it is in its state."""
     parts = [f"{row.items[0]:,} of {row.items[1]:,} items"] if row.items is not None else []
     parts += [f"{counted(row.iterations, 'iteration')} before"] if row.iterations else []
+    parts += [counted(row.rounds, "round")] if row.rounds else []
     return "; ".join([*parts, *([row.why] if row.why else [])])
 
 

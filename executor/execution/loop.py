@@ -303,10 +303,12 @@ class Execution:
 
     # --- out: calls ---
 
-    def _now_for_gates(self) -> tuple[float, float]:
-        """The moments of the clock and the calendar if a gate may be about to begin; zeros otherwise."""
+    def _now_if_asked(self) -> tuple[float, float]:
+        """The moments of the clock and the calendar if a gate or a cycle may be about to begin; zeros otherwise."""
         scheduler = self.scheduler
-        return (self.clock.monotonic(), self.clock.time()) if scheduler.gates_ready or scheduler.failing else (0.0, 0.0)
+        if not (scheduler.gates_ready or scheduler.failing or scheduler.timed):
+            return 0.0, 0.0
+        return self.clock.monotonic(), self.clock.time()
 
     def _dispatch(self) -> None:
         scheduler = self.scheduler
@@ -318,7 +320,7 @@ class Execution:
         else:
             room = self._parallel * max(self._batch.calls, self.engine.ahead) - len(scheduler.in_flight)
         while room > 0:
-            calls = scheduler.take(room, *self._now_for_gates())
+            calls = scheduler.take(room, *self._now_if_asked())
             cached = [call for call in calls if call.cached]
             if not cached:
                 self._submit(calls)
@@ -362,7 +364,8 @@ class Execution:
             return
         self._commits.gives(log, mark)
         self.journal.append(log)
-        if self.journal.wants_snapshot() and not (scheduler.failing or scheduler.dead or scheduler.cancelled):
+        is_over = scheduler.failing or scheduler.dead or scheduler.cancelled or scheduler.outputs is not None
+        if self.journal.wants_snapshot() and not is_over:
             if scheduler.holding:  # a snapshot has no place for nodes that are done but held back until committed
                 self.journal.flush()
                 self._release()

@@ -67,7 +67,7 @@ def batch_of(
     parcel = _Parcel()
     invocations: list[list[Any]] = []
     for call in calls:
-        frame, index, attempt, timeout, _, _, iteration, payload, _ = call
+        frame, index, attempt, timeout, _, _, iteration, payload, _, round = call
         topology = frame.topology
         loop = None
         if index < topology.count and topology.graph.kinds[index] == CALL:
@@ -76,7 +76,7 @@ def batch_of(
             arguments = _arguments(frame, index, parcel)
             allowed = topology.policy(index).max_iterations if code.limits_loops else None
             if iteration or allowed is not None:
-                loop = [iteration, None if payload is None else parcel.argument(payload), allowed]
+                loop = [iteration, None if payload is None else parcel.argument(payload), allowed, *(round or ())]
         else:
             definition, arguments = _hidden(call, parcel)
         if carry_from is not None:

@@ -62,6 +62,7 @@ class RunOptions(TypedDict, total=False):
         Resources | None,
         Said("What tasks may use together, of memory like 16GiB and of graphics processors.  [the machine's]"),
     ]
+    stop: Annotated[int | None, Said("No round of a cycle goes beyond this number.", least=-(1 << 62))]
     soft_timeouts: Annotated[bool, Said("Let an engine that can't stop a task fail it when it comes late.")]
     timeout: Annotated[float | timedelta | None, Said("Seconds that the whole run may take.", least=0)]
     grace: Annotated[float | timedelta, Said("Seconds that running tasks have after SIGTERM or SIGHUP.  [10]", least=0)]
@@ -87,6 +88,7 @@ class Options:
             sensible.
         pools: how many calls of each pool may run at one time.
         memory, gpu: bytes and graphics processors that bodies may use together; None for all that this machine has.
+        stop: the number that no round of a cycle goes beyond; None for what each cycle says.
         soft_timeouts: let engines that can't stop a body run a body that has a time-out, and fail it if it comes late.
         timeout: seconds that the whole run may take; None for no limit.
         grace: seconds that running bodies have to finish, once a signal has told this process to end.
@@ -106,6 +108,7 @@ class Options:
     pools: Mapping[str, int] = field(default_factory=dict)
     memory: int | None = None
     gpu: int | None = None
+    stop: int | None = None
     soft_timeouts: bool = False
     timeout: float | None = None
     grace: float = 10.0
@@ -123,6 +126,8 @@ class Options:
         wanted = self.max_parallelism
         if wanted is not None and (wanted.__class__ is not int or wanted < 1):
             raise InputError(f"max_parallelism is a whole number of at least 1, not {wanted!r}")
+        if self.stop is not None and (self.stop.__class__ is not int or abs(self.stop) >= 1 << 62):
+            raise InputError(f"stop (--stop) is the number of a cycle's last round, not {self.stop!r}")
         for name, places in self.pools.items():
             if not isinstance(name, str) or places.__class__ is not int or places < 1:
                 raise InputError(

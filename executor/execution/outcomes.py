@@ -17,6 +17,8 @@ from promissory.executor.protocol.messages import (
     ITERATION,
     LOOP,
     LOST,
+    NOT_YET,
+    OVER,
     SKIP,
     VALUE,
 )
@@ -53,6 +55,10 @@ def apply(scheduler: Scheduler, outcome: list[Any], now: float, calendar: float)
         scheduler.chosen(frame, index, payload, meta)
     elif status == ITEMS:
         scheduler.spread(frame, index, payload, meta)
+    elif status == OVER:
+        scheduler.exhausted(frame, index)
+    elif status == NOT_YET:
+        scheduler.not_yet(frame, index, payload, now, calendar)
     elif status == SKIP:
         scheduler.skipped(frame, index, payload, meta)
     else:

@@ -157,6 +157,7 @@ def new_execution(
 ) -> Execution:
     """An executor's work on a run, with the caller's options. All executions and their journals are made here."""
     scheduler.admission.capacity = options.capacity()
+    scheduler.stop_at = options.stop
     scheduler.hard_timeouts = options.engine.stops_bodies or options.soft_timeouts
     setup = Setup(
         store,

@@ -11,7 +11,7 @@ from promissory.executor.clock import SystemClock
 from promissory.executor.code.resolver import Code, missing_modules_from
 from promissory.executor.code.source_bundle import leave_other_bundles
 from promissory.executor.crash_points import reached
-from promissory.executor.errors import Fenced, RunIsLive
+from promissory.executor.errors import Fenced, InputError, RunIsLive
 from promissory.executor.execution.code_changes import Change, adopt_current_code
 from promissory.executor.execution.commits import write_futures
 from promissory.executor.execution.first_events import code_event, resumed_event
@@ -50,9 +50,14 @@ def take_over_run(
     run_id = manifest.run_id
     probe(store)
     while True:
-        recovered = recover(store, manifest, options.clock or SystemClock())
+        recovered = recover(store, manifest, options.clock or SystemClock(), options.stop)
         codecs = codecs_of(target if target is not None else recovered.plan)
-        if recovered.ended is not None and recovered.ended[1] in ENDED_WELL:
+        if recovered.ended is not None and recovered.ended[1] in ENDED_WELL and not recovered.goes_on:
+            if options.stop is not None and not recovered.was_stopped:
+                raise InputError(
+                    f"run {run_id} has {recovered.ended[1]}, and no cycle of it that was stopped could go on to "
+                    f"{options.stop}: only one whose value nothing has taken yet can"
+                )
             if options.durability == "disk" and recovered.tail is not None:
                 # The executor that wrote the end may have died before it synced the file.
                 store.sync([segment_key(run_id, recovered.tail.number)])

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from promissory.executor.errors import RunNotFound
 from promissory.executor.history.nodes import NodeRow, Rows
-from promissory.executor.history.paths import find, frame_path, node_path
+from promissory.executor.history.paths import find, frame_path, node_path, round_frame
 from promissory.executor.history.record import Record
 from promissory.executor.history.summary import is_being_taken
 from promissory.executor.protocol.events import Meta
@@ -98,7 +98,7 @@ class History(Record):
     def _path_now(self, id: int, index: int) -> str:
         """A node's path, with the iteration that it is in."""
         iteration = self.iterations.get((id, index), 0)
-        return self.path(id, index) + (f"[={iteration}]" if iteration else "")
+        return self.path(id, index) + (self.opened[id].topology.suffix(index, iteration) if iteration else "")
 
     def cancelled_by(self) -> tuple[str, str] | None:
         """Path and reason of the task that cancelled the run, if one did."""
@@ -231,15 +231,20 @@ class History(Record):
     def futures_paths(self) -> list[str]:
         """The paths of all nodes that emitted futures files."""
         return [
-            self.path(id, index) + (f"[={iteration}]" if iteration else "")
-            for id, index, iteration in sorted(self.emitted)
+            self.path(*key[:2])
+            + (f"@{self.round_names[key]}" if key in self.round_names else f"[={key[2]}]" if key[2] else "")
+            for key in sorted(self.emitted)
         ]
 
     def futures(self, path: str) -> tuple[Plan, str]:
-        """The futures file of a node, and its key in the store. For a loop it is that of the iteration that the path
-        names, else of the first. Raises `RunNotFound` if the node has none."""
+        """The futures file of a node, and its key in the store. For a loop or cycle it is that of the iteration or
+        round that the path names, else of the first. Raises `RunNotFound` if the node has none."""
         id, index, iteration = find(self, path)
         key = (id, index, iteration or 0)
+        if self.opened[id].topology.is_cycle(index):
+            frame = round_frame(self, path)
+            named = self.round_names.get((id, index, 1)) if frame is None else self.rounds[frame]
+            key = next((one for one, name in self.round_names.items() if one[:2] == key[:2] and name == named), key)
         if key not in self.emitted:
             raise RunNotFound(f"{path} emitted no futures file")
         _, header = futures_from_bytes(self.emitted[key])

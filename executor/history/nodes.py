@@ -45,6 +45,7 @@ class NodeRow:
         why: the failure of a failed node; the reason of a node that was skipped or waits for another attempt.
         cached: whether its outcome was taken from the cache.
         iterations: how many iterations of a loop have ended; 0 for a node that does not loop.
+        rounds: how many rounds of a cycle have begun; 0 for any other node.
         items: how many items of a map have ended, and how many there are; None for any other node.
         spent: µs in bodies, of all its attempts, iterations and items.
         traceback: where a failed attempt raised its error, from the author's code on.
@@ -66,6 +67,7 @@ class NodeRow:
     items: tuple[int, int] | None = None
     spent: int = 0
     traceback: str = ""
+    rounds: int = 0
 
 
 class Rows:
@@ -93,6 +95,8 @@ class Rows:
         if frame.part is not None and not self._items:
             return
         for index in range(frame.topology.count):
+            if index in frame.topology.earlier:
+                continue  # the node of the earlier round has a row
             if self._items:
                 for row in self._iterations(id, index):
                     yield row, (id, index)
@@ -103,7 +107,7 @@ class Rows:
         history, key = self._history, (id, index)
         frame = history.opened[id]
         path, called, kind = history.path(id, index), *_called(frame, index)
-        depth = frame.depth + (kind == "dynamic")
+        depth = frame.depth + (kind in ("dynamic", "cycle"))
         state, why = self._state(frame, index), ""
         meta = history.metas.get(key)
         tried = history.last_try(key)
@@ -125,7 +129,9 @@ class Rows:
         row = self._with(meta, path, state, called, kind, depth, why)
         if state == "FAILED" and key in history.failed:
             row = replace(row, traceback=history.failed[key][0].traceback)
-        if iterations or frame.topology.kind(index) == MAP:
+        if kind == "cycle":
+            row = replace(row, rounds=iterations)
+        elif iterations or frame.topology.kind(index) == MAP:
             row = replace(row, iterations=iterations, items=history.items.get(key))
         spent = 0 if self._items else history.spent.get(key, 0)  # items and iterations have rows of their own
         return replace(row, spent=spent) if spent else row
@@ -152,7 +158,7 @@ class Rows:
                 "SUCCEEDED",
                 called,
                 kind,
-                frame.depth + (kind == "dynamic"),
+                frame.depth + (kind in ("dynamic", "cycle")),
                 "",
             )
 
@@ -165,6 +171,8 @@ class Rows:
             return "EXPANDED"
         if state in _NAMES:
             return _NAMES[state]
+        if history.has_ended(key):
+            return "SUCCEEDED"
         if state == OPEN:
             if frame.failures and index in frame.failures:
                 return "FAILED"
@@ -183,7 +191,7 @@ class Rows:
         if history.last_try(key) is not None:
             return "RETRYING"
         if history.iterations.get(key):
-            return "LOOPING"
+            return "EXPANDED" if frame.topology.is_cycle(index) else "LOOPING"
         return "READY" if not frame.cells[index] and frame.counts(index) else "PENDING"
 
     def _is_of_now(self, key: tuple[int, int]) -> bool:
@@ -218,7 +226,9 @@ class Rows:
             if index < frame.topology.count:
                 called, kind = _called(frame, index)
                 path = self._history.path(id, index) + (f"[={iteration}]" if iteration else "")
-                row = self._with(meta, path, "FAILED", called, kind, frame.depth + (kind == "dynamic"), str(failure))
+                row = self._with(
+                    meta, path, "FAILED", called, kind, frame.depth + (kind in ("dynamic", "cycle")), str(failure)
+                )
                 yield replace(row, traceback=failure.traceback)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _WHOLE: Final = 50
 """The depth up to which a path is shown whole."""
-_SUFFIXES: Final = re.compile(r"(.*?)((?:\[=?\d+\])*)", re.DOTALL)
+_SUFFIXES: Final = re.compile(r"(.*?)((?:\[=?\d+\])*)(@-?\d+|@last)?", re.DOTALL)
 
 
 def frame_path(history: History, id: int) -> str:
@@ -28,7 +28,8 @@ def frame_path(history: History, id: int) -> str:
         parent, slot = history.parents[one]
         path = _step(history, parent, slot, history.frame_paths[parent])
         iteration = history.frame_iterations.get(one, 0)
-        history.frame_paths[one] = f"{path}[={iteration}]" if iteration else path
+        suffix = f"@{history.rounds[one]}" if one in history.rounds else f"[={iteration}]" if iteration else ""
+        history.frame_paths[one] = path + suffix
     return history.frame_paths[chain[0]] if chain else history.frame_paths[id]
 
 
@@ -62,33 +63,61 @@ def find(history: History, path: str) -> tuple[int, int, int | None]:
         parts = parts[1:]
     id, index = 0, -1
     iteration: int | None = None
+    round = ""
     for position, part in enumerate(parts):
         said = "/".join(["main", *parts[:position]])
         if position:
-            inside = _inside(history, id, index, iteration)
+            inside = _inside(history, id, index, iteration, round)
+            if inside is None and round:
+                raise _no_round(history, id, index, said, round)
             if inside is None:
                 raise RunNotFound(f"{said} has no frame of its own in run {run_id}")
             id = inside
-        id, index, iteration = _node(history, id, part, said)
+        id, index, iteration, round = _node(history, id, part, said)
+    if round and _inside(history, id, index, None, round) is None:
+        raise _no_round(history, id, index, "/".join(["main", *parts]), round)
     if index < 0:
         raise RunNotFound("the path names the root, not a node")
     return id, index, iteration
 
 
-def _inside(history: History, id: int, index: int, named: int | None) -> int | None:
+def round_frame(history: History, path: str) -> int | None:
+    """The frame of the round of a cycle that a path names; None if it names none. Raises `RunNotFound`."""
+    match = _SUFFIXES.fullmatch(path.rpartition("/")[2])
+    if match is None or not match[3]:
+        return None
+    id, index, _ = find(history, path)
+    return _inside(history, id, index, None, match[3][1:])
+
+
+def _no_round(history: History, id: int, index: int, said: str, round: str) -> RunNotFound:
+    rounds = [history.rounds[child] for child in history.children.get((id, index), ()) if child in history.rounds]
+    there = f"{rounds[0]} to {rounds[-1]}" if len(rounds) > 1 else rounds[0] if rounds else "none"
+    cycle = said.rpartition("@")[0]
+    return RunNotFound(f"there is no round {round} of {cycle} in run {history.manifest.run_id}: there is {there}")
+
+
+def _inside(history: History, id: int, index: int, named: int | None, round: str) -> int | None:
     iteration = named or 0
     for child in reversed(history.children.get((id, index), [])):
+        if round or child in history.rounds:
+            if history.rounds.get(child) == round or not round:
+                return child
+            continue
         if history.opened[child].part is None and history.frame_iterations.get(child, 0) == iteration:
             return child
+    if round:
+        return None
     frames = [child for child in history.children.get((id, index), []) if history.opened[child].part is None]
     return frames[-1] if frames and named is None else None
 
 
-def _node(history: History, id: int, part: str, said: str) -> tuple[int, int, int | None]:
-    """The node of a frame that a part of a path names, perhaps with the numbers of an item and of an iteration."""
+def _node(history: History, id: int, part: str, said: str) -> tuple[int, int, int | None, str]:
+    """The node of a frame that a part of a path names, perhaps with the numbers of an item, of an iteration and of a
+    round."""
     names = history.opened[id].topology.names
     match = _SUFFIXES.fullmatch(part)
-    name, suffixes = (part, "") if part in names or match is None else (match[1], match[2])
+    name, suffixes, round = (part, "", "") if part in names or match is None else (match[1], match[2], match[3] or "")
     if name not in names:
         shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
         elsewhere = ", ".join(_called(history, name))
@@ -110,7 +139,7 @@ def _node(history: History, id: int, part: str, said: str) -> tuple[int, int, in
             f"{said}/{name} has no iteration {iteration} in run {history.manifest.run_id}: "
             f"{_there('iterations', history.iterations.get((id, index), 0) + 1)}"
         )
-    return id, index, iteration
+    return id, index, iteration, round[1:]
 
 
 def _called(history: History, name: str) -> list[str]:

@@ -13,6 +13,7 @@ from promissory.executor.journal.reader import find_end, read_segments
 from promissory.executor.protocol.events import (
     CODE,
     ENDED,
+    EXPANDED,
     ITEMS,
     NODE_FAILED,
     NODE_SKIPPED,
@@ -38,7 +39,7 @@ from promissory.executor.scheduler.event_fit import refuse_misfit
 from promissory.executor.scheduler.frame import Frame
 from promissory.executor.scheduler.frame_failure import tell_above
 from promissory.executor.scheduler.node_state import FAILED as FAILED_STATE
-from promissory.executor.scheduler.replay import TOLD, replay
+from promissory.executor.scheduler.replay import TOLD, replay, take_ends
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.store.keys import segment_key
 from promissory.executor.store.store import Store
@@ -84,6 +85,8 @@ class Record:
         self.children: dict[Key, list[int]] = {}
         self.frame_paths: dict[int, str] = {0: "main"}
         self.frame_iterations: dict[int, int] = {}
+        self.rounds: dict[int, str] = {}
+        self.round_names: dict[tuple[int, int, int], str] = {}
         self.metas: dict[Key, Meta] = {}
         self.failed: dict[Key, tuple[Failure, Meta]] = {}
         self.tried: list[tuple[Key, int, Failure, Meta]] = []
@@ -105,6 +108,10 @@ class Record:
             0, None, 0, 0, self.scheduler.topologies.get(self.plan.shape, 0), (), (), bytes(16), "main", None, None
         )
         self.update()
+
+    def has_ended(self, key: Key) -> bool:
+        """Whether a node is a cycle that has ended, and that a resume may tell to go on."""
+        return any((one[1], one[2]) == key for one in self.scheduler.ends)
 
     def update(self) -> None:
         """Read the segments that were committed since, and the newest beat."""
@@ -139,6 +146,7 @@ class Record:
         if kind not in TOLD:
             return
         if len(event) > 2 and kind != RESUMED:
+            take_ends(self.scheduler, event)
             refuse_misfit(self.scheduler, event)
             if event[2] >= self.opened[event[1]].topology.size:
                 raise DoesNotFit(f"frame {event[1]} has no node {event[2]}")
@@ -200,14 +208,17 @@ class Record:
             targets = [node for _, _, node in asked.get("next", ()) if node >= 0]
             if targets:
                 self.sent.setdefault(key, []).extend(targets)
+        iteration = self.iterations.get(key, 0)
+        is_round = kind == EXPANDED and frame.topology.is_cycle(key[1])
+        if is_round:
+            iteration = self.iterations[key] = iteration + 1
         futures = futures_of(event)
         if futures is not None:
-            self.emitted[*key, self.iterations.get(key, 0)] = futures
-        iteration = self.iterations.get(key, 0)
+            self.emitted[*key, iteration] = futures
         at = OPENING.get(kind)
-        if at is not None and event[at] >= 0 and iteration:
+        if at is not None and event[at] >= 0 and iteration and not is_round:
             self.frame_iterations[event[at]] = iteration
-        if begins_iteration(event):
+        if not is_round and begins_iteration(event):
             self.iterations[key] = iteration + 1
             if self._wants_items and meta is not None:
                 self.iteration_metas.setdefault(key, []).append(tuple(meta))
@@ -226,5 +237,8 @@ class Record:
         if frame is None or frame.id != id:
             return
         self.opened[id] = frame
+        if frame.cycle:
+            key = (event[1], event[2])
+            self.rounds[id] = self.round_names[*key, self.iterations[key]] = frame.path.rpartition("@")[2]
         self.parents[id] = (event[1], event[2])
         self.children.setdefault((event[1], event[2]), []).append(id)

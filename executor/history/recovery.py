@@ -16,7 +16,7 @@ from promissory.executor.journal.snapshots import get_snapshot
 from promissory.executor.protocol.events import ENDED, RESUMED, SNAPSHOT, Event, futures_of
 from promissory.executor.protocol.limits import Limits
 from promissory.executor.records.manifest import Manifest, read_plan
-from promissory.executor.scheduler.replay import TOLD, replay, replayed
+from promissory.executor.scheduler.replay import TOLD, extend, replay, replayed
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.scheduler.snapshot import load
 from promissory.executor.store.keys import segment_key
@@ -37,6 +37,8 @@ class Recovered:
         futures: the futures files named since the newest snapshot; a crash may have prevented the last of them from
             being written behind.
         snapshot: the newest state that the journal names.
+        goes_on: whether a cycle that was stopped, and had ended so, is to go on.
+        was_stopped: whether there is such a cycle.
     """
 
     def __init__(self, plan: Plan, scheduler: Scheduler) -> None:
@@ -46,12 +48,17 @@ class Recovered:
         self.ended: Event | None = None
         self.futures: list[bytes] = []
         self.snapshot: Value | None = None
+        self.goes_on = False
+        self.was_stopped = False
 
 
-def recover(store: Store, manifest: Manifest, clock: Clock) -> Recovered:
+def recover(store: Store, manifest: Manifest, clock: Clock, stop: int | None = None) -> Recovered:
     """Read a run's journal. Raises `JournalError`, `StoreError`.
 
     A snapshot that can't be read only costs time, because the whole journal is replayed instead.
+
+    Args:
+        stop: the number to which cycles that were stopped are to go on; None to leave them as they are.
     """
     end = find_end(store, manifest.run_id)
     first = newest_snapshot(store, manifest.run_id, end)
@@ -66,6 +73,9 @@ def recover(store: Store, manifest: Manifest, clock: Clock) -> Recovered:
     ):  # the last segment is torn: the next segment is written behind the torn one
         last = recovered.tail or Tail(end - 1, 0, NO_SNAPSHOT, GENESIS)
         recovered.tail = replace(last, number=end - 1)
+    recovered.was_stopped = bool(recovered.scheduler.ends)
+    if stop is not None:
+        recovered.goes_on = extend(recovered.scheduler, stop)
     replayed(recovered.scheduler, clock.monotonic(), clock.time())
     return recovered
 

@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 
 from promissory.executor.errors import DoesNotFit, JournalError, NoValue
 from promissory.executor.history.history import History
+from promissory.executor.history.paths import round_frame
 from promissory.executor.journal.reader import find_end, read_segments
 from promissory.executor.protocol.events import LOOPED, OF_NODES, RESUMED, SIGNALLED, Event, value_of
 from promissory.executor.protocol.limits import Limits
 from promissory.executor.scheduler.calls import Key
 from promissory.executor.scheduler.frame import Frame
 from promissory.executor.scheduler.node_state import ENDED, PENDING
-from promissory.executor.scheduler.replay import TOLD, replay
+from promissory.executor.scheduler.replay import TOLD, replay, take_ends
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.store.keys import segment_key
 from promissory.planner.plan.bindings import assemble
@@ -51,6 +52,9 @@ def value_at(history: History, path: str) -> Typed:
         RunNotFound: there is no such node.
         NoValue: the node gave no value; the message says how it stands.
     """
+    round = round_frame(history, path)
+    if round is not None:
+        return _of_round(history, round)
     id, index, iteration = history.find_iteration(path)
     last = history.iterations.get((id, index), 0)
     looking = _Looking(history, (id, index))
@@ -72,6 +76,23 @@ def value_at(history: History, path: str) -> Typed:
     why = f": {row.why}" if row.why else ""
     gave = "gave no value" if history.opened[id].state(index) in ENDED else "has given no value yet"
     raise NoValue(f"{row.path} is {row.state} and {gave}{why}")
+
+
+def _of_round(history: History, id: int) -> Typed:
+    """The result of a round of a cycle."""
+    frame = history.opened[id]
+    outputs = frame.topology.graph.outputs
+    if not outputs:
+        raise NoValue(f"{history.frame_path(id)} is what runs after the last round, and gives no value")
+    binding = frame.topology.outputs[0]
+    if binding.__class__ is not int or binding < 0:
+        return Typed(history.store.get_value(frame.value(binding)), outputs[0].type)
+    looking = _Looking(history, (id, binding))
+    for _ in looking.events():
+        pass
+    if looking.value is None:
+        raise NoValue(f"{history.frame_path(id)} has given no value yet")
+    return Typed(history.store.get_value(looking.value), outputs[0].type)
 
 
 def inputs_at(history: History, path: str) -> Given:
@@ -150,6 +171,8 @@ class _Looking:
                     iteration += _is_looped(event)
                 if event[0] in TOLD or event[0] == RESUMED:
                     self._replay(event, segment_key(run_id, segment.number))
+        take_ends(self.scheduler)
+        self.value = self.scheduler.pinned or self.value
 
     def _replay(self, event: Event, key: str) -> None:
         try:

@@ -8,18 +8,30 @@ from typing import Final
 from promissory.executor.errors import JournalError
 from promissory.executor.protocol import decoding as fields
 from promissory.executor.protocol.event_decoding import spread
-from promissory.executor.protocol.events import NODE_FAILED, RETRIED, SNAPSHOT, Event, compact, with_names_of_today
+from promissory.executor.protocol.events import (
+    CYCLE_ENDED,
+    CYCLE_EXTENDED,
+    NODE_FAILED,
+    RETRIED,
+    SNAPSHOT,
+    Event,
+    compact,
+    with_names_of_today,
+)
 from promissory.typesys.canonical import digest, is_cut_short, pack, seal, unpack_canonical, unseal
 from promissory.typesys.errors import FormatError
 
 MAGIC: Final = b"PRMJ"
-VERSION: Final = 4
+VERSION: Final = 5
+"""Since version 5 there are cycles: their events, and their rows in snapshots."""
+_WITH_PUBLIC_NAMES: Final = 4
 """Since version 4, failures and snapshots hold the public names of this package's classes."""
 _OF_ANY_NAMES: Final = 3
 """The version of segments that hold no name of a class."""
 NO_SNAPSHOT: Final = -1
 GENESIS: Final = bytes(32)
 _WITH_NAMES: Final = frozenset((NODE_FAILED, RETRIED, SNAPSHOT))
+_OF_CYCLES: Final = frozenset((CYCLE_ENDED, CYCLE_EXTENDED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +63,8 @@ class Segment:
 def segment_to_bytes(segment: Segment) -> bytes:
     """The sealed bytes of a segment."""
     head = [segment.number, segment.epoch, segment.nonce, segment.previous, segment.snapshot, segment.time]
-    version = VERSION if any(event[0] in _WITH_NAMES for event in segment.events) else _OF_ANY_NAMES
+    kinds = {event[0] for event in segment.events}
+    version = VERSION if kinds & _OF_CYCLES else _WITH_PUBLIC_NAMES if kinds & _WITH_NAMES else _OF_ANY_NAMES
     return seal(MAGIC, version, 1, pack([*head, compact(segment.events)]))
 
 
@@ -65,7 +78,7 @@ def segment_from_bytes(data: bytes, key: str) -> Segment:
     try:
         version, _, payload = unseal(data, MAGIC, range(1, VERSION + 1), key)
         number, epoch, nonce, previous, snapshot, time, trees = fields.items(unpack_canonical(payload, key), 7)
-        is_older = version < VERSION
+        is_older = version < _WITH_PUBLIC_NAMES
         events = tuple(
             with_names_of_today(event) if is_older and event[0] in _WITH_NAMES else event for event in spread(trees)
         )

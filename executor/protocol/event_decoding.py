@@ -14,6 +14,8 @@ from promissory.executor.protocol.events import (
     CHOSEN,
     CODE,
     COLLAPSED,
+    CYCLE_ENDED,
+    CYCLE_EXTENDED,
     DONE_ROW,
     ENDED,
     EXPANDED,
@@ -180,6 +182,18 @@ def _collapsed(tree: list[Any]) -> Event:
     return COLLAPSED, fields.count(fields.items(tree, 2)[1])
 
 
+def _cycle_ended(tree: list[Any]) -> Event:
+    _, frame, index, why = fields.items(tree, 4)
+    if why not in ("stop", "until", "points"):
+        raise ValueError(f"a cycle that ends because of {fields.shown(why)}")
+    return CYCLE_ENDED, fields.count(frame), fields.count(index), why
+
+
+def _cycle_extended(tree: list[Any]) -> Event:
+    _, frame, index, stop = fields.items(tree, 4)
+    return CYCLE_EXTENDED, fields.count(frame), fields.count(index), fields.whole(stop)
+
+
 def _signalled(tree: list[Any]) -> Event:
     _, frame, index, outcome, asked, child, meta = fields.items(tree, 7)
     kind, payload = fields.items(outcome, 2)
@@ -278,4 +292,6 @@ _CHECKED: Final[dict[int, Callable[[list[Any]], Event]]] = {
     GATED: _gated,
     COLLAPSED: _collapsed,
     SIGNALLED: _signalled,
+    CYCLE_ENDED: _cycle_ended,
+    CYCLE_EXTENDED: _cycle_extended,
 }

@@ -28,6 +28,8 @@ CHOSEN         frame of the branch, index, arm or -1, id of the frame opened or 
 ITEMS          frame of the map, index, [count, [part of each list]] of each chunk, meta
 GATED          frame, index, when it is over (s since the epoch; 0 for never): a gate waits
 COLLAPSED      id of a frame that failed: the node it stands for has failed
+CYCLE_ENDED    frame, index, why: "stop", "until" or "points": a cycle has its value
+CYCLE_EXTENDED frame, index, number: a cycle goes no further than this number, whatever it was before
 SIGNALLED      frame, index, outcome ([kind, payload]), the body's requests of its run, id of the frame opened or -1,
                meta
 ============== ===================================================================================================
@@ -67,6 +69,8 @@ class EventKind(IntEnum):
     GATED = 17
     COLLAPSED = 18
     SIGNALLED = 19
+    CYCLE_ENDED = 20
+    CYCLE_EXTENDED = 21
 
 
 NODE_DONE: Final = EventKind.NODE_DONE
@@ -89,6 +93,8 @@ ITEMS: Final = EventKind.ITEMS
 GATED: Final = EventKind.GATED
 COLLAPSED: Final = EventKind.COLLAPSED
 SIGNALLED: Final = EventKind.SIGNALLED
+CYCLE_ENDED: Final = EventKind.CYCLE_ENDED
+CYCLE_EXTENDED: Final = EventKind.CYCLE_EXTENDED
 
 OF_NODES: Final = frozenset(
     (
@@ -104,6 +110,8 @@ OF_NODES: Final = frozenset(
         ITEMS,
         GATED,
         SIGNALLED,
+        CYCLE_ENDED,
+        CYCLE_EXTENDED,
     )
 )
 """The events that tell of a node, whose frame and index are the next two fields."""

@@ -8,7 +8,9 @@
                shared: values that many invocations take an item of
                channel: [key, bytes] of the run's channel, as it is now
     invocation [definition, frame, index, arguments, path, [parent identity, place], depth, attempt, time-out, loop]
-               loop: nil, or [iteration, payload as an argument or nil, how many iterations there may be]
+               loop: nil, or [iteration, payload as an argument or nil, how many iterations there may be], or for a
+                     cycle [round, nil, nil, number beyond which no round goes or nil, whether it is what runs after the
+                     last round, the time in s since the epoch]
                definition JOINT: `arguments` is [one argument, bytes of the type that is wanted]
                           DECIDE: [conditions, [[argument, bytes of its type]…]]
                           CUT: [[argument, name, whether it is a list of lists]…] of the lists that are mapped,
@@ -41,19 +43,23 @@ ARM          which arm of a branch, -1 for none
 ITEMS        [count, [part of each list, a value]] of each chunk of a map
 ENDED        nil: the body has ended the run, and has no value
 ITERATION    the futures file of one iteration of a dynamic: its result is the payload of the next
+OVER         nil: a cycle has no further point
+NOT_YET      the moment of a cycle's next round, in s since the epoch: it is still to come
 ============ ==================================================
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from promissory.planner.plan.model import Binding, Value
 from promissory.typesys.canonical import pack
 
-VALUE, FUTURES, FAILURE, UNSTARTED, LOST, LOOP, SKIP, CANCEL, ARM, ITEMS, ITERATION, ENDED = range(12)
+VALUE, FUTURES, FAILURE, UNSTARTED, LOST, LOOP, SKIP, CANCEL, ARM, ITEMS, ITERATION, ENDED, OVER, NOT_YET = range(14)
 JOINT, DECIDE, CUT, JOIN = range(-1, -5, -1)
+CLOSING: Final = 1 << 40
+"""What is traced after round n of a cycle, which was the last, counts as iteration CLOSING + n."""
 NONE_GIVEN, HAS, LACKS = range(3)
 """The inputs of a task that a body asked for: NONE_GIVEN if it got none and needs none, HAS if it got all, LACKS if
 some are missing."""

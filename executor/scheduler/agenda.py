@@ -14,6 +14,8 @@ ITERATE    frame, index, payload: a call begins its next iteration
 SPLICE     frame, index, id, plan, header, repeat, loops: the frame of an expansion opens
 FOLLOW     request: what a body asked of its run is carried out
 CONCLUDE   request: the body's own outcome counts, after what it asked
+SETTLED    frame, index: a node of a cycle's round has ended
+BROKEN     frame, failed node: a cycle's round has failed, and nothing of it goes on
 READY      frame, nodes: nodes are ready; items of a map only as far as its concurrency allows. The first runs first
 ========== =============================================================================================================
 """
@@ -41,6 +43,8 @@ class StepKind(IntEnum):
     FOLLOW = 6
     CONCLUDE = 7
     READY = 8
+    SETTLED = 9
+    BROKEN = 10
 
 
 COMPLETE: Final = StepKind.COMPLETE
@@ -52,6 +56,8 @@ SPLICE: Final = StepKind.SPLICE
 FOLLOW: Final = StepKind.FOLLOW
 CONCLUDE: Final = StepKind.CONCLUDE
 READY: Final = StepKind.READY
+SETTLED: Final = StepKind.SETTLED
+BROKEN: Final = StepKind.BROKEN
 
 Step = tuple[Any, ...]
 """The kind of a step, and its arguments. A plain tuple: a recursion makes several for each of its frames."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from promissory.executor.protocol.events import NO_META, NODE_DONE, Meta
 from promissory.executor.scheduler import propagation
-from promissory.executor.scheduler.agenda import COMPLETE, ITEM, LEAVE, READY
+from promissory.executor.scheduler.agenda import COMPLETE, ITEM, LEAVE, READY, SETTLED
 from promissory.executor.scheduler.cache_key import fields_of
 from promissory.executor.scheduler.calls import Settled
 from promissory.executor.scheduler.frame import Frame
@@ -50,6 +50,8 @@ def complete(state: State, frame: Frame, index: int, value: Value, fresh: bool) 
         state.loops.pop((frame.id, index), None)
     if state.maps:
         state.maps.pop((frame.id, index), None)
+    if state.cycles:
+        state.cycles.pop((frame.id, index), None)
     if cells[size + index]:
         if frame.values is None:
             frame.values = {}
@@ -70,12 +72,14 @@ def complete(state: State, frame: Frame, index: int, value: Value, fresh: bool) 
             follower = topology.successor_list[position]
             cells[follower] -= 1
             if cells[follower] == 0:
-                if frame.part is None:
+                if frame.part is None and not frame.cycle:
                     state.ready.append((frame, follower))
                 else:
                     state.agenda.append((READY, frame, (follower,)))
     if frame.part is not None and index < topology.count:
         state.agenda.append((ITEM, frame, index))
+    elif frame.cycle:
+        state.agenda.append((SETTLED, frame, index))
     if frame.asleep:
         propagation.release_standby(state, frame)
     elif not frame.remaining:

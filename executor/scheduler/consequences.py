@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from promissory.executor.scheduler import completion, expansion, frame_failure, propagation, requests
 from promissory.executor.scheduler.agenda import (
+    BROKEN,
     COMPLETE,
     CONCLUDE,
     END,
@@ -19,13 +20,16 @@ from promissory.executor.scheduler.agenda import (
     ITERATE,
     LEAVE,
     READY,
+    SETTLED,
     SPLICE,
 )
-from promissory.executor.scheduler.frame import FailedNode, Frame
-from promissory.executor.scheduler.kinds import call, map
+from promissory.executor.scheduler.frame import FailedNode, Frame, Repeat
+from promissory.executor.scheduler.kinds import call, cycle, map
 from promissory.executor.scheduler.kinds.table import KINDS
 from promissory.executor.scheduler.node_state import PENDING, NodeState
 from promissory.executor.scheduler.state import State
+from promissory.planner.plan.format import FuturesHeader
+from promissory.planner.plan.plan import Plan
 
 
 def work_off(state: State) -> None:
@@ -50,6 +54,8 @@ def settle(state: State) -> None:
 
 def _end(state: State, frame: Frame, index: int, to: NodeState, failed: FailedNode | None, below: Frame | None) -> None:
     """A node has ended otherwise than well."""
+    if state.cycles and below is None and failed is not None and cycle.is_trace_of(state, frame, index, failed):
+        return
     end = propagation.end if frame.part is None else map.end_in_chunk
     end(state, frame, index, to, failed, below)
 
@@ -59,7 +65,10 @@ def _ready(state: State, frame: Frame, nodes: Sequence[int]) -> None:
     if frame.id in state.frames:
         found = [index for index in nodes if frame.state(index) == PENDING and not frame.cells[index]]
         if frame.part is None:
-            state.make_ready(frame, reversed(found))
+            if frame.cycle:
+                state.make_ready_late(frame, reversed(found))
+            else:
+                state.make_ready(frame, reversed(found))
         else:
             map.items_are_ready(state, frame, found)
 
@@ -70,14 +79,34 @@ def _leave(state: State, frame: Frame) -> None:
         KINDS[frame.parent.topology.kind(frame.slot)].answered(state, frame, completion.output_of(frame))
 
 
+def _splice(
+    state: State,
+    id: int,
+    frame: Frame,
+    index: int,
+    plan: Plan,
+    header: FuturesHeader,
+    repeat: Repeat | None,
+    loops: bool,
+    signalled: bool = False,
+) -> None:
+    """A dynamic emitted a futures file, or a round of a cycle was traced."""
+    if frame.topology.is_cycle(index):
+        cycle.open_round(state, id, frame, index, plan, header, repeat)
+    else:
+        expansion.splice(state, id, frame, index, plan, header, repeat, loops, signalled)
+
+
 _TAKE: Final[dict[int, Callable[..., Any]]] = {
     COMPLETE: completion.complete_late,
     END: _end,
     ITEM: map.item_ended,
     LEAVE: _leave,
     ITERATE: call.iterate,
-    SPLICE: expansion.splice,
+    SPLICE: _splice,
     FOLLOW: requests.follow,
     CONCLUDE: requests.conclude,
     READY: _ready,
+    SETTLED: cycle.settled,
+    BROKEN: cycle.broken,
 }

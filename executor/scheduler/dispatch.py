@@ -68,7 +68,7 @@ def calls_to_start(state: State, count: int, now: float, calendar: float) -> lis
                 work_off(state)
             continue
         key = (frame.id, index)
-        call, repeat, problem = _call(state, frame, index, key)
+        call, repeat, problem = _call(state, frame, index, key, calendar)
         if problem is None and topology.is_governed(index):
             demand = demand_of(topology.policy(index))
             impossible = state.admission.capacity.never(demand)
@@ -110,10 +110,14 @@ def _is_to_start(state: State, frame: Frame, index: int) -> bool:
     return not state.failing or may_start(frame, index)
 
 
-def _call(state: State, frame: Frame, index: int, key: Key) -> tuple[Call, Repeat | None, Failure | None]:
+def _call(
+    state: State, frame: Frame, index: int, key: Key, calendar: float
+) -> tuple[Call, Repeat | None, Failure | None]:
     """A call, the `Repeat` that its expansion will need, and the failure because of which the call must not start."""
     topology, repeat, problem = frame.topology, frame.repeat, None
     iteration, payload = state.loops[key] if state.loops and key in state.loops else (0, None)
+    if topology.is_cycle(index):
+        return _round(state, frame, index, key, calendar)
     if topology.is_dynamic(index):
         problem, repeat = may_expand(state.limits, frame, index)
     if iteration and problem is None:
@@ -133,6 +137,22 @@ def _call(state: State, frame: Frame, index: int, key: Key) -> tuple[Call, Repea
             problem,
         )
     return Call(frame, index, attempt, None, False, alone, iteration, payload), repeat, problem
+
+
+def _round(
+    state: State, frame: Frame, index: int, key: Key, calendar: float
+) -> tuple[Call, Repeat | None, Failure | None]:
+    """The call that traces a cycle's next round, or what runs after its last one."""
+    policy, cycle = frame.topology.policy(index), state.cycles.get(key)
+    assert policy.cycle is not None
+    problem, repeat = may_expand(state.limits, frame, index)
+    tries = state.tries.get(key)
+    attempt, alone = (1, False) if tries is None else (tries.begun + 1, tries.lost > 0)
+    stop = state.stop_at if cycle is None else cycle.stop
+    closing = cycle is not None and cycle.closing > 0
+    iteration = 1 if cycle is None else cycle.iteration
+    call = Call(frame, index, attempt, policy.timeout, False, alone, iteration, round=(stop, closing, calendar))
+    return call, repeat, problem
 
 
 def _never(path: str, impossible: str) -> Failure:

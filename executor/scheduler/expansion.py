@@ -5,6 +5,7 @@ from __future__ import annotations
 from promissory.executor.protocol.identity import node_identity
 from promissory.executor.scheduler import propagation
 from promissory.executor.scheduler.agenda import READY
+from promissory.executor.scheduler.cycling import cycling_of
 from promissory.executor.scheduler.frame import Frame, Repeat
 from promissory.executor.scheduler.node_state import DONE, OPEN
 from promissory.executor.scheduler.state import State
@@ -17,23 +18,37 @@ def open_frame(state: State, frame: Frame) -> None:
     """A frame begins: its nodes that wait for nothing are ready."""
     topology, parent = frame.topology, frame.parent
     state.weighted = state.weighted or topology.code.weighted
+    state.timed = state.timed or topology.code.timed
     if parent is not None:
         is_handling = parent.topology.unusual and propagation.handles(parent.topology, frame.slot)
         frame.exempt = parent.exempt or is_handling
     if frame.part is None and not frame.loop:
         state.nodes += topology.count
+        if state.cycles:
+            _count_in_round(state, frame)
     if topology.dormant:
         frame.mixed = True
     state.add_frame(frame)
     if frame.is_over:
         state.agenda.leave(frame)
         return
-    if frame.part is not None:
-        state.agenda.append((READY, frame, topology.first[::-1]))
+    if frame.part is not None or frame.cycle:
+        state.agenda.append((READY, frame, [index for index in topology.first[::-1] if index not in topology.earlier]))
     elif topology.has_gates:
         state.make_ready(frame, topology.first)
     else:
         state.ready += [(frame, index) for index in topology.first]
+
+
+def _count_in_round(state: State, frame: Frame) -> None:
+    """Count a frame's nodes for the round of a cycle that the frame is, or is in. They count until it has finished."""
+    at: Frame | None = frame
+    while at is not None:
+        if at.cycle:
+            cycle = cycling_of(state.cycles, at)
+            if at.cycle in cycle.counted:
+                cycle.counted[at.cycle] += frame.topology.count
+        at = at.parent
 
 
 def open_graph(state: State, id: int, frame: Frame, index: int, graph: int, inputs: tuple[Value, ...]) -> None:
@@ -78,7 +93,7 @@ def splice(
     if callee.policy.max_depth is not None:
         nesting = {**(nesting or {}), callee.name: (nesting or {}).get(callee.name, 0) + 1}
     child = state.topologies.get(plan.shape, 0)
-    inputs = _arguments(frame, index) if child.takes_inputs else ()
+    inputs = arguments(frame, index) if child.takes_inputs else ()
     identity = node_identity(header.parent, header.index)
     path = frame.stem_of(index, state.iteration(frame.id, index))
     depth = frame.depth + (callee.kind == "dynamic")
@@ -105,7 +120,7 @@ def splice(
     open_frame(state, opened)
 
 
-def _arguments(frame: Frame, index: int) -> tuple[Value, ...]:
+def arguments(frame: Frame, index: int) -> tuple[Value, ...]:
     """The values of a dynamic's parameters, for the parameters that its body passed on by reference.
 
     An argument that had to be built is not at hand as a value; tracing never refers to one (it wasn't given its bytes).

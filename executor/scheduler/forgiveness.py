@@ -20,6 +20,8 @@ def forgive(state: State) -> None:
     for frame in state.frames.values():
         fails_at_once = frame.failing is not None and not frame.topology.graph.runs_on
         frame.frozen = fails_at_once or (frame.parent is not None and frame.parent.frozen)
+    for cycle in state.cycles.values():
+        cycle.failed.clear()
     state.failure, state.cancelled = None, None
     state.dead = state.stopping = False
 
@@ -37,8 +39,8 @@ def _forgive_frame(state: State, frame: Frame) -> None:
     for index in again:
         failures.pop(index)
         if frame.state(index) in (FAILED, UPSTREAM_FAILED):
-            is_map = (frame.id, index) in state.maps
-            frame.set_state(index, OPEN if is_map else PENDING)
+            goes_on = (frame.id, index) in state.maps or (frame.id, index) in state.cycles
+            frame.set_state(index, OPEN if goes_on else PENDING)
     for index in range(topology.size):
         if frame.state(index) == CANCELLED:
             frame.set_state(index, PENDING)

@@ -34,6 +34,7 @@ signalled    whether the frame is what a task with requests asked for: the task'
 more         followers that a signal has added, in order: nodes that wait for a node beside its followers in the plan
 sought       how many of the nodes that bear a name no task can send the run to any more, by name and whether only nodes
              on standby are meant
+cycle        of a round of a cycle: its number, from 1; 0 for any other frame
 part         of a chunk of a map: the chunk's number, and the position of its first item; None for any other frame
 repeat       Brent's remembered key on this chain of dynamics, his power, and the depth since when; None before the
              first dynamic
@@ -103,6 +104,7 @@ class Frame:
         "asleep",
         "awake",
         "cells",
+        "cycle",
         "depth",
         "exempt",
         "failing",
@@ -176,6 +178,7 @@ class Frame:
         self.jumped: set[int] | None = None
         self.signalled = False
         self.part: Part | None = None
+        self.cycle = 0
         self.cells: Counts = topology.cells[:]
         self.values: dict[int, Value] | None = None
 
@@ -186,12 +189,12 @@ class Frame:
             path = f"{self.path}[{self.part.first + index}]"
         else:
             path = joined(self.path, self.topology.name(index))
-        return f"{path}[={iteration}]" if iteration else path
+        return path + self.topology.suffix(index, iteration) if iteration else path
 
     def path_of(self, index: int, iteration: int = 0) -> str:
         """The path of a node, of one item or iteration of it, for people and for the command line (rule T5)."""
         path = exact(self.stem_of(index), self.id, index)
-        return f"{path}[={iteration}]" if iteration else path
+        return path + self.topology.suffix(index, iteration) if iteration else path
 
     def identity_of(self, index: int, iteration: int = 0) -> bytes:
         """The identity of a node, of one item or iteration of it."""
@@ -295,6 +298,9 @@ class Frame:
                 cells[size + output] += 1
         taken, take_list = topology.take_offsets, topology.take_list
         followed, successors = topology.successor_offsets, topology.successor_list
+        if topology.keeps:
+            for index in range(size):
+                cells[size + index] += 1
         self.remaining = 0
         for index in [index for index, state in enumerate(states) if state != DONE]:
             state = states[index]

@@ -7,6 +7,7 @@ node that the frame stands for has failed.
 
 from __future__ import annotations
 
+from promissory.executor.scheduler.agenda import BROKEN
 from promissory.executor.scheduler.frame import Frame
 from promissory.executor.scheduler.node_state import CANCELLED, ENDED, OPEN, PENDING
 from promissory.executor.scheduler.propagation import dooms, frame_fails, mark, release_standby, spread
@@ -76,6 +77,8 @@ def collapse(state: State, frame: Frame) -> None:
             state.runs_no_more(frame.parent)
     if frame.parent is None:
         state.dead, state.failure = True, failed
+    elif frame.cycle:
+        state.agenda.append((BROKEN, frame, failed))
     else:
         state.agenda.fail(frame.parent, frame.slot, failed, below=frame)
 

@@ -53,7 +53,7 @@ def frames_stand_for_open_nodes(state: State) -> Iterator[str]:
         if parent.id not in state.frames:
             yield f"frame {frame.id} is open below frame {parent.id}, which is not"
         at = parent.state(frame.slot)
-        if at != OPEN and at not in BADLY and not _is_joined(state, frame):
+        if at != OPEN and at not in BADLY and not _is_joined(state, frame) and not (frame.cycle and at == PENDING):
             yield f"frame {frame.id} stands for {parent.path_of(frame.slot)}, which is {NodeState(at).name}"
 
 
@@ -110,6 +110,7 @@ def values_are_kept_while_needed(state: State) -> Iterator[str]:
     for frame in state.frames.values():
         topology, size = frame.topology, frame.topology.size
         uses = Counter(one for one in topology.outputs if one.__class__ is int and one >= 0)
+        uses.update(range(size) if topology.keeps else ())
         for index in range(size):
             if frame.state(index) not in (DONE, SKIPPED):
                 taken = topology.take_list[topology.take_offsets[index] : topology.take_offsets[index + 1]]
@@ -145,7 +146,12 @@ def what_could_start_is_known(state: State, elsewhere: Collection[Key] = ()) -> 
 
 def tables_speak_of_open_nodes(state: State) -> Iterator[str]:
     """Loops, gates and maps under way are nodes of open frames that have not ended, or with which a resume goes on."""
-    for name, table in (("loop", state.loops), ("gate", state.waiting), ("map", state.maps)):
+    for name, table in (
+        ("loop", state.loops),
+        ("gate", state.waiting),
+        ("map", state.maps),
+        ("cycle", state.cycles),
+    ):
         for id, index in table:
             frame = state.frames.get(id)
             if frame is None:
@@ -183,6 +189,26 @@ def maps_count_their_items(state: State) -> Iterator[str]:
             yield f"the map {mapping.frame.path_of(key[1])} counts {mapping.failed} items that have failed"
 
 
+def rounds_stand_in_their_cycles(state: State) -> Iterator[str]:
+    """An open round is a round that its cycle knows, and what waits for its nodes is open."""
+    for frame in state.frames.values():
+        if frame.cycle and frame.parent is not None:
+            cycle = state.cycles.get((frame.parent.id, frame.slot))
+            if cycle is None:
+                if frame.parent.state(frame.slot) not in BADLY:
+                    yield f"frame {frame.id} is a round of no cycle"
+            elif cycle.open.get(frame.cycle) is not frame:
+                yield f"frame {frame.id} is a round that its cycle does not know"
+    for cycle in state.cycles.values():
+        for (ordinal, node), waiting in cycle.waiting.items():
+            source = cycle.open.get(ordinal)
+            is_open = any(other.id in state.frames and other.state(at) == OPEN for other, at in waiting)
+            if is_open and (source is None or source.state(node) in ENDED):
+                yield f"round {ordinal} of {cycle.frame.path_of(cycle.index)} is waited for in vain"
+        if any(one < cycle.next - cycle.back for one in cycle.past.keys() - {at for at, _ in cycle.held.values()}):
+            yield f"{cycle.frame.path_of(cycle.index)} keeps rounds that nothing can reach"
+
+
 def what_fails_is_busy_while_it_runs(state: State) -> Iterator[str]:
     """While frames fail, `busy` counts for each frame its running calls, and its frames below that are busy or fail."""
     if not state.failing:
@@ -216,6 +242,7 @@ INVARIANTS: Final[tuple[Invariant, ...]] = (
     values_are_kept_while_needed,
     tables_speak_of_open_nodes,
     maps_count_their_items,
+    rounds_stand_in_their_cycles,
     what_fails_is_busy_while_it_runs,
     nothing_new_starts_below_what_fails_at_once,
 )

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from promissory.executor.protocol.events import COLLAPSED
-from promissory.executor.scheduler.agenda import READY
+from promissory.executor.scheduler.agenda import READY, SETTLED
 from promissory.executor.scheduler.frame import FailedNode, Frame
 from promissory.executor.scheduler.node_state import (
     BADLY,
@@ -77,6 +77,9 @@ def end(
     if key in state.maps and (to != FAILED or frame.failing is None):
         for chunk in state.maps.pop(key).open.values():
             state.drop_frame(chunk)
+    if key in state.cycles and (to != FAILED or frame.failing is None):
+        for round in state.cycles.pop(key).open.values():
+            state.drop_frame(round)
 
 
 def _leads_out(frame: Frame, index: int) -> bool:
@@ -111,6 +114,8 @@ def mark(state: State, frame: Frame, index: int, to: NodeState, failed: FailedNo
         frame.asleep -= 1
     if frame.failing is not None:
         state.look_at(frame)
+    if frame.cycle:
+        state.agenda.append((SETTLED, frame, index))
     if to == SKIPPED:
         frame.drop_taken(index)  # a failed node keeps its inputs, since a resume may try it again
 
@@ -182,7 +187,7 @@ def spread(state: State, frame: Frame, ended: list[int], doomed: int | None = No
                 cause = _cause_before(frame, follower)
                 mark(state, frame, follower, UPSTREAM_FAILED if cause else CANCELLED, cause)
                 fallen += [follower] if cause else []
-    if frame.part is None:
+    if frame.part is None and not frame.cycle:
         state.make_ready(frame, reversed(ready))
     else:
         state.agenda.append((READY, frame, ready))

@@ -10,6 +10,8 @@ from typing import Final
 from promissory.executor.protocol.events import (
     CHOSEN,
     COLLAPSED,
+    CYCLE_ENDED,
+    CYCLE_EXTENDED,
     EXPANDED,
     ITEMS,
     LOOPED,
@@ -23,9 +25,11 @@ from promissory.executor.protocol.events import (
 )
 from promissory.executor.scheduler.calls import Key, Sleeping
 from promissory.executor.scheduler.consequences import work_off
+from promissory.executor.scheduler.cycling import STOPPED
 from promissory.executor.scheduler.event_fit import refuse_misfit
 from promissory.executor.scheduler.forgiveness import forgive
 from promissory.executor.scheduler.frame_failure import collapse
+from promissory.executor.scheduler.kinds.cycle import extend_all, go_on_with_all
 from promissory.executor.scheduler.kinds.map import find_under_way, items_are_ready
 from promissory.executor.scheduler.kinds.table import KINDS
 from promissory.executor.scheduler.node_state import FAILED, PENDING
@@ -42,14 +46,54 @@ TOLD: Final = frozenset((*OF_NODES, COLLAPSED, RESUMED))
 
 def replay(state: State, event: Event) -> None:
     """Take an event of the journal as if it happened now. An impossible event raises `DoesNotFit` or `FormatError`."""
+    take_ends(state, event)
     refuse_misfit(state, event)
     state.replaying = True
-    _take(state, event)
-    work_off(state)
+    if _may_be_taken_back(event):
+        state.ends.append(event)
+    else:
+        _take(state, event)
+        work_off(state)
     state.log.clear()
     if len(state.settled) > 2 * _RESETTLED:
         del state.settled[:_RESETTLED]  # the cache kept these outcomes long ago
     state.replaying = False
+
+
+def _may_be_taken_back(event: Event) -> bool:
+    """Whether an event ends a stopped cycle: a resume may tell the cycle to go on."""
+    return bool(event[0] == CYCLE_ENDED and event[3] == STOPPED)
+
+
+def take_ends(state: State, following: Event | None = None) -> None:
+    """Take the events that ended stopped cycles, before an event that follows; if that tells a cycle to go on, the
+    cycle's end counts no more."""
+    if not state.ends or (following is not None and (following[0] == RESUMED or _may_be_taken_back(following))):
+        return
+    ends, state.ends = state.ends, []
+    if following is not None and following[0] == CYCLE_EXTENDED:
+        state.ends = [one for one in ends if one[1:3] != following[1:3]]
+        return
+    state.replaying = True
+    for one in ends:
+        _take(state, one)
+        work_off(state)
+    state.log.clear()
+    state.replaying = False
+
+
+def extend(state: State, stop: int) -> bool:
+    """Before `replayed`: let the cycles go on to a number, also those that were stopped and have ended so. Returns
+    whether there are any of the latter."""
+    ended = len(state.ends)
+    kept = []
+    for one in state.ends:
+        cycle = state.cycles.get((one[1], one[2]))
+        if cycle is None or cycle.number(cycle.next) > stop:
+            kept.append(one)
+    state.ends = kept
+    extend_all(state, stop)
+    return len(kept) < ended
 
 
 def _take(state: State, event: Event) -> None:
@@ -74,6 +118,7 @@ def replayed(state: State, now: float = 0.0, calendar: float = 0.0) -> None:
 
     A node is ready if it has not ended, waits for no other node, and does not sleep.
     """
+    take_ends(state)
     forgive(state)
     frames = state.frames
     asleep = [
@@ -87,6 +132,8 @@ def replayed(state: State, now: float = 0.0, calendar: float = 0.0) -> None:
             one.frame, one.node, now + max(0.0, min(one.delay, one.calendar - calendar)), one.delay, one.calendar
         )
     find_ready(state, {(one.frame.id, one.node) for one in asleep})
+    go_on_with_all(state)
+    work_off(state)
     if state.terminated is not None:
         state.stopping = True
 
@@ -116,5 +163,7 @@ def find_ready(state: State, asleep: set[Key]) -> None:
         ]
         if frame.part is not None:
             items_are_ready(state, frame, found)
+        elif frame.cycle:
+            state.make_ready_late(frame, (*reversed(found), *unopened.get(id, ())))
         else:
             state.make_ready(frame, (*reversed(found), *unopened.get(id, ())))

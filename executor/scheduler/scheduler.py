@@ -18,7 +18,7 @@ from promissory.executor.scheduler import completion, dispatch, expansion
 from promissory.executor.scheduler.calls import Call
 from promissory.executor.scheduler.consequences import settle, work_off
 from promissory.executor.scheduler.frame import FailedNode, Frame
-from promissory.executor.scheduler.kinds import branch, call, gate, map
+from promissory.executor.scheduler.kinds import branch, call, cycle, gate, map
 from promissory.executor.scheduler.state import State
 from promissory.executor.scheduler.waiting import Waiting
 from promissory.planner.plan.format import FuturesHeader
@@ -155,6 +155,24 @@ class Scheduler(State):
         frame = self.take_back(frame_id, index, keep_tries=True)
         if frame is not None:
             self.ready.append((frame, index))
+
+    def exhausted(self, frame_id: int, index: int) -> None:
+        """A worker says that a cycle has no further point."""
+        cycle.exhausted(self, frame_id, index)
+        work_off(self)
+
+    def not_yet(self, frame_id: int, index: int, due: float, now: float, calendar: float) -> None:
+        """A worker says that the moment of a cycle's next round is still to come.
+
+        Args:
+            due: the moment, in seconds since the epoch.
+            now: of the run's clock.
+            calendar: seconds since the epoch.
+        """
+        frame = self.take_back(frame_id, index)
+        if frame is not None:
+            delay = max(0.0, due - calendar)
+            self.sleep(frame, index, now + delay, delay, due)
 
     def set_aside(self, frame_id: int, index: int) -> None:
         """A call waits for an equal call; `returned` makes the waiting call ready again."""

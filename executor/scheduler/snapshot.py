@@ -17,7 +17,7 @@ from promissory.executor.scheduler.calls import Sleeping, Tries
 from promissory.executor.scheduler.chunks import chunk_topology
 from promissory.executor.scheduler.consequences import work_off
 from promissory.executor.scheduler.frame import FailedNode, Frame, Part, Repeat
-from promissory.executor.scheduler.kinds import map
+from promissory.executor.scheduler.kinds import cycle, map
 from promissory.executor.scheduler.kinds.kind import ReadFailed
 from promissory.executor.scheduler.kinds.table import WITH_ROWS
 from promissory.executor.scheduler.node_state import NodeState
@@ -65,7 +65,9 @@ def _more(scheduler: Scheduler) -> list[Any]:
     rows = [kind.dump(scheduler) for kind in WITH_ROWS if kind.dump is not None]
     channel = [[key, data] for key, data in sorted(scheduler.channel.items())]
     terminated = None if scheduler.terminated is None else list(scheduler.terminated)
-    return [*rows, channel, terminated] if any(rows) or channel or terminated else []
+    cycles = cycle.dump(scheduler)
+    more = [*rows, channel, terminated, *([cycles] if cycles else [])]
+    return more if any(more) else []
 
 
 def _failed(tree: Any) -> FailedNode:
@@ -108,7 +110,7 @@ def _frame_tree(frame: Frame, shape: int, repeat: int | None) -> list[Any]:
     part = None if frame.part is None or frame.topology.chunk_of is None else [*frame.part, *frame.topology.chunk_of]
     failures = [[index, one.to_tree()] for index, one in sorted((frame.failures or {}).items())]
     more = [[index, list(followers)] for index, followers in sorted((frame.more or {}).items())]
-    extra = [
+    extra: list[Any] = [
         part,
         frame.loop,
         frame.exempt,
@@ -118,6 +120,8 @@ def _frame_tree(frame: Frame, shape: int, repeat: int | None) -> list[Any]:
         sorted(frame.awake or ()),
         sorted(frame.jumped or ()),
     ]
+    if frame.cycle:
+        extra.append(frame.cycle)
     return [*tree, extra] if extra != [None, False, False, False, [], [], [], []] else tree
 
 
@@ -133,6 +137,8 @@ def values_of(data: bytes) -> list[Value]:
             trees += [payload for _, _, _, payload in whole[10]]
             for _, _, _, chunks, _, _, results, *_ in whole[11]:
                 trees += [*results, *(part for chunk in chunks if chunk is not None for part in chunk)]
+        if len(whole) > 15:
+            trees += cycle.values_in(whole[15])
         return [value_of(tree) for tree in trees if tree is not None]
     except FormatError:
         raise
@@ -205,6 +211,7 @@ def _loaded(data: bytes, names_are_older: bool) -> Scheduler:
     )
     for frame in scheduler.frames.values():
         scheduler.weighted = scheduler.weighted or frame.topology.code.weighted
+        scheduler.timed = scheduler.timed or frame.topology.code.timed
         frame.recount()
     if more:
         _load_more(scheduler, read_failed, *more)
@@ -212,7 +219,11 @@ def _loaded(data: bytes, names_are_older: bool) -> Scheduler:
 
 
 def _load_more(scheduler: Scheduler, read_failed: ReadFailed, *more: Any) -> None:
+    cycles: list[Any] = []
+    if len(more) > len(WITH_ROWS) + 2:  # since version 5 of the journal, in runs with cycles
+        *more, cycles = more  # type: ignore[assignment]
     *rows, channel, terminated = fields.items(list(more), len(WITH_ROWS) + 2)
+    cycle.load(scheduler, fields.items(cycles), read_failed)
     for kind, of_kind in zip(WITH_ROWS, rows, strict=True):
         if kind.load is not None:
             kind.load(scheduler, fields.items(of_kind), read_failed)
@@ -236,12 +247,12 @@ def _load_frame(
     )
     if len(rest) > 1:
         raise ValueError(f"a frame of {len(tree)} fields")
-    part, loop, exempt, signalled, failures, more, awake, jumped = (
-        fields.items(rest[0], 8) if rest else (None, False, False, False, [], [], [], [])
-    )
+    extra = list(fields.items(rest[0])) if rest else [None, False, False, False, [], [], [], []]
+    round = fields.count(extra.pop()) if len(extra) == 9 else 0
+    part, loop, exempt, signalled, failures, more, awake, jumped = fields.items(extra, 8)
     above = None if parent is None else scheduler.frames[fields.count(parent)]
     derived = _derived(above, fields.count(slot))
-    topology = scheduler.topologies.get(shapes[fields.count(shape)], fields.count(number))
+    topology = scheduler.topologies.get(shapes[fields.count(shape)], fields.count(number), keeps=round > 0)
     if part is not None:
         at, first, node, count = fields.counts(fields.items(part, 4))
         if above is None or count > MOST_ITEMS:
@@ -262,6 +273,7 @@ def _load_frame(
     )
     if part is not None:
         frame.part = Part(at, first)
+    frame.cycle = round
     frame.loop, frame.exempt = fields.truth(loop), fields.truth(exempt)
     frame.failures = {
         fields.count(index): read_failed(one)

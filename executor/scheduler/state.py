@@ -10,6 +10,9 @@ admission   the capacity that calls in flight have taken, and the calls that wai
 tries       how often a call that has not succeeded was begun, by (frame id, index)
 loops       the iteration that a call is in, and the payload that the iteration before gave, by (frame id, index)
 maps        the maps under way, by (frame id, index)
+cycles      the cycles under way, by (frame id, index)
+ends        events of a replay that ended stopped cycles, and that a later event may take back
+stop_at     the number that no cycle goes beyond; None for what each cycle itself says
 waiting     the gates under way, by (frame id, index)
 channel     the run's key-value store
 sleeping    calls and gates that wait for a moment in time, the first one first
@@ -19,6 +22,7 @@ afresh      cached calls that are to run all the same
 ended_frames nodes that are held back and stand for a frame: they are committed as soon as all events so far are
 settled     outcomes that may be put into the cache once all events so far are committed
 hard_timeouts whether time-outs can be kept (or the caller is content with less)
+timed       whether any call is of a cycle, whose rounds may be for moments in time
 weighted    whether any call wants another number of processors than one
 log         events since the journal last took them, in causal order
 outputs     the run's outputs, once the root frame has ended; None for a skipped output
@@ -42,6 +46,7 @@ paused      whether no new call or gate starts for the time being
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left
 from collections.abc import Iterable
 from typing import Any
 
@@ -53,6 +58,7 @@ from promissory.executor.scheduler.admission import Admission
 from promissory.executor.scheduler.agenda import END, Agenda, Step
 from promissory.executor.scheduler.calls import Key, Settled, Sleeping, Tries
 from promissory.executor.scheduler.capacity import Capacity
+from promissory.executor.scheduler.cycling import Cycles
 from promissory.executor.scheduler.frame import FailedNode, Frame, Repeat
 from promissory.executor.scheduler.mapping import Maps
 from promissory.executor.scheduler.node_state import FAILED, PENDING
@@ -78,6 +84,9 @@ class State:
         self.tries: dict[Key, Tries] = {}
         self.loops: dict[Key, tuple[int, Value]] = {}
         self.maps: Maps = {}
+        self.cycles: Cycles = {}
+        self.ends: list[Event] = []
+        self.stop_at: int | None = None
         self.waiting: dict[Key, Waiting] = {}
         self.channel: dict[str, bytes] = {}
         self.sleeping: list[Sleeping] = []
@@ -86,7 +95,7 @@ class State:
         self.afresh: set[Key] = set()
         self.settled: list[Settled] = []
         self.run = run
-        self.weighted = False
+        self.weighted = self.timed = False
         self.hard_timeouts = True
         self.topologies = Topologies()
         self.frames: dict[int, Frame] = {}
@@ -149,7 +158,7 @@ class State:
         gone = [frame]
         for one in gone:
             gone += one.inside()
-        tables: tuple[dict[Key, Any], ...] = (self.maps, self.waiting, self.loops)
+        tables: tuple[dict[Key, Any], ...] = (self.maps, self.waiting, self.loops, self.cycles)
         used = [table for table in tables if table]
         for one in reversed(gone):
             self.remove_frame(one)
@@ -211,6 +220,22 @@ class State:
             else:
                 self.ready.append((frame, index))
 
+    def make_ready_late(self, frame: Frame, indices: Iterable[int]) -> None:
+        """Push ready nodes of a cycle's round, as `make_ready` does, below all that is ready in earlier rounds."""
+        found = list(indices)
+        self.gates_ready += [(frame, index) for index in found if frame.topology.kind(index) == GATE]
+        at = bisect_left(self.ready, -frame.cycle, key=self._lateness)
+        self.ready[at:at] = [(frame, index) for index in found if frame.topology.kind(index) != GATE]
+
+    def trace_late(self, frame: Frame, index: int, round: int) -> None:
+        """Have a cycle's next round traced, once nothing of earlier rounds is ready that could run instead."""
+        self.ready.insert(bisect_left(self.ready, -round, key=self._lateness), (frame, index))
+
+    def _lateness(self, ready: tuple[Frame, int]) -> int:
+        frame, index = ready
+        cycle = self.cycles.get((frame.id, index))
+        return -(frame.cycle if cycle is None else cycle.next)
+
     def begin_call(self, frame: Frame, index: int, repeat: Repeat | None) -> None:
         """A call is given to a worker."""
         self.in_flight[frame.id, index] = repeat
@@ -233,7 +258,9 @@ class State:
         return frame
 
     def iteration(self, frame_id: int, index: int) -> int:
-        """The number of the iteration that a call is in, from 0."""
+        """The number of the iteration that a call is in, from 0; of a cycle's round, from 1."""
+        if self.cycles and (frame_id, index) in self.cycles:
+            return self.cycles[frame_id, index].iteration
         return self.loops[frame_id, index][0] if self.loops and (frame_id, index) in self.loops else 0
 
     def hold(self, frame: Frame, index: int, step: Step) -> None:

@@ -25,6 +25,8 @@ unusual     whether any node has a trigger, is on standby, handles a failure, is
 takes_inputs whether any binding takes an input of the graph
 joints      (binding, type) of each
 outputs     for each output: the plain binding that gives its value (node or joint, literal, input)
+keeps       whether the values of all nodes are kept, for later rounds of a cycle
+earlier     the nodes that stand for nodes of earlier rounds of a cycle
 chunks      the topologies of the chunks of a map, by the map's node and the number of items, as far as they are kept
 chunk_of    of a chunk's topology: the node of the map, and the number of items; None for any other
 plan_inputs for each node that opens a graph or gets its values from the scheduler: its plain bindings, None where a
@@ -41,10 +43,12 @@ from functools import cached_property
 from typing import Final
 
 from promissory.executor.code.recent import Recent
+from promissory.executor.protocol.messages import CLOSING
 from promissory.executor.scheduler.shape_code import ShapeCode
 from promissory.planner.plan.interfaces import target_interface
 from promissory.planner.plan.model import (
     CALL,
+    EARLIER,
     ERROR,
     GATE,
     INPUT,
@@ -79,12 +83,21 @@ class Topology:
     """See the table at the top of the file."""
 
     def __init__(
-        self, shape: Shape, number: int, code: ShapeCode, graph: Graph | None = None, plain: bool = False
+        self,
+        shape: Shape,
+        number: int,
+        code: ShapeCode,
+        graph: Graph | None = None,
+        plain: bool = False,
+        keeps: bool = False,
     ) -> None:
         self.shape = shape
         self.number = number
         self.graph: Graph = shape.graphs[number] if graph is None else graph
         self._plain_calls = plain
+        self.keeps = keeps
+        kinds = self.graph.kinds
+        self.earlier = tuple(index for index, kind in enumerate(kinds) if kind == EARLIER) if EARLIER in kinds else ()
         self.chunk_of: tuple[int, int] | None = None
         self.chunks: Recent[tuple[int, int], Topology] = Recent(_CHUNKS_KEPT)
         overrides = self.graph.overrides
@@ -188,6 +201,9 @@ class Topology:
                 uses[node] += 1
         for node in self.outputs:
             if node.__class__ is int and node >= 0:
+                uses[node] += 1
+        if self.keeps:
+            for node in range(self.size):
                 uses[node] += 1
         for before in waits_for:
             for node in before:
@@ -351,8 +367,19 @@ class Topology:
         )
 
     def is_dynamic(self, index: int) -> bool:
-        """Whether a node (not a joint) calls a dynamic."""
-        return index < self.count and self.graph.kinds[index] == CALL and self.callee(index).kind == "dynamic"
+        """Whether a node (not a joint) calls a dynamic or a cycle."""
+        return index < self.count and self.graph.kinds[index] == CALL and self.callee(index).kind != "task"
+
+    def is_cycle(self, index: int) -> bool:
+        """Whether a node (not a joint) calls a cycle."""
+        return index < self.count and self.graph.kinds[index] == CALL and self.callee(index).kind == "cycle"
+
+    def suffix(self, index: int, iteration: int) -> str:
+        """The end of the path of an iteration, or of a round of a cycle."""
+        cycle = self.policy(index).cycle if self.is_cycle(index) else None
+        if cycle is not None and iteration > CLOSING:
+            return "@last"
+        return f"[={iteration}]" if cycle is None else f"@{cycle[0] + (iteration - 1) * cycle[2]}"
 
     @cached_property
     def names(self) -> list[str]:
@@ -383,14 +410,14 @@ class Topologies:
 
     def __init__(self) -> None:
         self.commit_each = False
-        self._made: OrderedDict[tuple[int, int], Topology] = OrderedDict()
+        self._made: OrderedDict[tuple[int, int, bool], Topology] = OrderedDict()
 
-    def get(self, shape: Shape, number: int, code: ShapeCode | None = None) -> Topology:
+    def get(self, shape: Shape, number: int, code: ShapeCode | None = None, keeps: bool = False) -> Topology:
         """The topology of a graph, with the given code or that of the shape."""
-        key = (id(shape), number)
+        key = (id(shape), number, keeps)
         topology = self._made.get(key)
         if topology is None or (code is not None and topology.code is not code):
-            topology = self._made[key] = Topology(shape, number, code or ShapeCode(shape))
+            topology = self._made[key] = Topology(shape, number, code or ShapeCode(shape), keeps=keeps)
             self.commit_each = self.commit_each or topology.code.commits_each
             if len(self._made) > _KEPT:
                 self._made.popitem(last=False)

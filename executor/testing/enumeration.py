@@ -158,13 +158,11 @@ def _difference(kept: Kept, expected: Kept) -> str:
 
 
 def _check_journal(store: Store, where: str, fails: bool) -> None:
-    ended: Counter[tuple[int, int]] = Counter()
+    ended: Counter[tuple[int, int] | bytes] = Counter()
     for segment, _ in read_segments(store, RUN_ID, 0, find_end(store, RUN_ID)):
-        ended.update(
-            (event[1], event[2])
-            for event in segment.events
-            if event[0] == NODE_DONE or (event[0] == EXPANDED and not event[5])
-        )
+        ended.update((event[1], event[2]) for event in segment.events if event[0] == NODE_DONE)
+        # A cycle expands once for each round, each time to another file.
+        ended.update(event[4] for event in segment.events if event[0] == EXPANDED and not event[5])
         if not fails and any(event[0] == NODE_FAILED for event in segment.events):
             raise Violation(f"{where}: a node failed for good")
     twice = [key for key, times in ended.items() if times > 1]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from promissory.executor.clock import since_boot
 from promissory.executor.code.resolver import Refused
 from promissory.executor.execution.early_outputs import early_outputs
 from promissory.executor.execution.materialize import batch_of
@@ -106,7 +107,7 @@ def simulate(
             outcome is a value; an exception, which is a failed attempt; `Loop(…)`, `Skip(…)`, `Retry(…)`; `Asks(lambda
             ctx: …, outcome)` for requests of a body; `Takes(seconds, outcome)`; `InTurn(first, second, …)`, whose last
             outcome repeats. The outcome of a gate is the answer. A dynamic is declared like a task: its body isn't run
-            either.
+            either. The rounds of a cycle are traced, and their tasks are declared.
         inputs: the inputs of the workflow.
         parallel: how many bodies run at one time.
         max_depth: how deep dynamics may nest.
@@ -213,9 +214,13 @@ class _Walk:
     # --- bodies ---
 
     def _begin(self, call: Call) -> None:
-        definitions, [invocation], _, shared, channel = unpack(
-            batch_of([call], channel=self._scheduler.channel).data, "a batch"
-        )
+        batch = unpack(batch_of([call], channel=self._scheduler.channel).data, "a batch")
+        if call.round is not None:
+            traced: list[list[Any]] = []
+            self._worker.run(batch, traced, since_boot())
+            self._later(0.0, traced[0])
+            return
+        definitions, [invocation], _, shared, channel = batch
         number, frame, index, arguments, path, place, depth, attempt, _, _ = invocation
         self._worker.share(shared, channel)
         if number < 0:

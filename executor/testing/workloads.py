@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from promissory import promise
+from promissory import Cycle, cycle, every, once, prev, promise, until
 from promissory.executor.testing.diary import said, say
 from promissory.planner import (
     Context,
@@ -355,6 +355,65 @@ def waited() -> int:
     return added(first, second)
 
 
+# --- cycles ---
+
+
+@task
+def prepared(n: int) -> int:
+    """Runs in the first round only."""
+    say(f"prepared {n}")
+    return n
+
+
+@task
+def grown(round: int, before: int, by: int) -> int:
+    """Takes what the round before gave."""
+    say(f"grown {round}")
+    return before + by
+
+
+@task
+def risky(round: int, n: int) -> int:
+    """Fails for good in the second round."""
+    say(f"risky {round}")
+    if round == 2:
+        raise ValueError(str(round))
+    return n + 1
+
+
+@task
+def ripe(n: int) -> int:
+    """An item of a map in a round."""
+    say(f"ripe {n}")
+    return n
+
+
+@task
+def reported(n: int) -> None:
+    """Runs after the last round."""
+    say(f"reported {n}")
+
+
+@cycle(max_active=2)
+def counting(c: Cycle, limit: int) -> int:
+    """Rounds that take values, orders and failures from each other, and end by a condition."""
+    by = once()(prepared)(10)
+    size = grown(c.number, prev(grown, default=settled(0)), by)
+    seen = every(2)(leaf)(f"round {c.number}", 3)
+    risk = promise(risky(c.number, size))
+    promise(prev("ripe", default=Skip)) >> risk
+    both = map_task(ripe)(n=[size, cast(int, risk.on_error(instead))])
+    once(last=True)(reported)(size)
+    until(promise(joined(f"round {c.number}", [seen, both])).with_overrides(name="both")[3] > limit)
+    return size
+
+
+@workflow
+def cycled() -> int:
+    """A cycle between two tasks."""
+    return added(counting(settled(25)), 1)
+
+
 WORKLOADS = (
     Workload("nested", nested, 3 * 4 * 600 * 599 // 2 // 2, {"depth": 2, "size": 600}),
     Workload("retried", retried, 6),
@@ -364,5 +423,6 @@ WORKLOADS = (
     Workload("steered", steered, 3 + 2),
     Workload("decided", decided, 11 + 5, fails=True),
     Workload("waited", waited, 3),
+    Workload("cycled", cycled, 31, fails=True),
 )
 """The workloads of every fault test."""

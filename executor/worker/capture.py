@@ -7,7 +7,7 @@ descriptors is seen only where the command line gave the descriptors to us (`pro
 
 from __future__ import annotations
 
-import asyncio
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -152,11 +152,17 @@ class Capture:
         self._said.append(text)
         self._heard += 1
         self._length += len(text)
-        if self._length > _PIECE and (self._is_near or asyncio._get_running_loop() is None):
-            self._write()  # never on the loop that would have to serve the request
+        if self._length > _PIECE and (self._is_near or not _is_in_a_loop()):
+            self._write()
 
     def _repeat(self, lines: list[str]) -> None:
         self._with_paths = echo(with_path(self._path, lines))
+
+
+def _is_in_a_loop() -> bool:
+    """Whether an event loop runs this code: it may be the loop that would have to serve a store's request."""
+    asyncio = sys.modules.get("asyncio")  # nothing runs in a loop before this was imported, which takes long
+    return asyncio is not None and asyncio._get_running_loop() is not None
 
 
 def with_path(path: str, lines: list[str]) -> str:

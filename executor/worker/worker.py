@@ -22,7 +22,7 @@ from promissory.executor.crash_points import Crashed, reached
 from promissory.executor.errors import StoreError
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.identity import node_identity, seed_of
-from promissory.executor.protocol.messages import FAILURE, UNSTARTED, VALUE
+from promissory.executor.protocol.messages import CLOSING, FAILURE, NOT_YET, OVER, UNSTARTED, VALUE
 from promissory.executor.records.checkpoints import checkpoint_of
 from promissory.executor.store.in_band import Carried
 from promissory.executor.store.store import Store
@@ -32,6 +32,7 @@ from promissory.executor.worker.values import Values
 from promissory.planner.active import InTaskBody, current
 from promissory.planner.body.context import Body, Context, current_body
 from promissory.planner.body.signals import Loop, Retry, Signal, Skip
+from promissory.planner.entities.cycle import CycleFunction, NotYet, expand_round
 from promissory.planner.entities.dynamic import Dynamic, Iteration, expand
 from promissory.planner.entities.task import Task
 from promissory.planner.functions.entity import Entity
@@ -192,6 +193,8 @@ class Worker:
                 try:
                     if entity.kind == "task":
                         how, result = RETURNED, self._call(entity, arguments)
+                    elif isinstance(entity, CycleFunction):
+                        how, result = EMITTED, self._trace_round(entity, arguments, invocation[9])
                     else:
                         result = self._expand(cast(Any, entity), arguments)
                         how = EMITTED if isinstance(result, Plan | Iteration) else RETURNED
@@ -210,6 +213,8 @@ class Worker:
                 requests = None if body.context is None else body.context.requests
                 if how == GAVE_UP:
                     status, payload = UNSTARTED, None
+                elif how == EMITTED and not isinstance(result, Plan | Iteration):
+                    status, payload = (OVER, None) if result is None else (NOT_YET, result.due)
                 elif how == RETURNED and requests is None:
                     status, payload = VALUE, self.values.encoded(entity, result)
                 else:
@@ -253,7 +258,7 @@ class Worker:
     def _context(self, invocation: list[Any]) -> Context:
         """The context of a body: all that the body may know of its run, and ask of it."""
         path, place, depth, attempt, timeout, loop = invocation[4:]
-        iteration, payload, allowed = loop or (0, None, None)
+        iteration, payload, allowed, *_ = loop or (0, None, None)
         return Context(
             run_id=self._run_id,
             path=path,
@@ -295,6 +300,24 @@ class Worker:
         values, encoded = self.values.arguments_of(entity, arguments)
         try:
             return expand(entity, values, encoded)
+        finally:
+            self._is_over()
+
+    def _trace_round(
+        self, entity: CycleFunction[..., Any], arguments: list[Any], loop: list[Any]
+    ) -> Plan | NotYet | None:
+        iteration, _, _, stop, closing, now = loop
+        values, encoded = self.values.arguments_of(entity, arguments)
+        try:
+            return expand_round(
+                entity,
+                iteration - CLOSING if closing else iteration,
+                values,
+                encoded,
+                stop=stop,
+                closing=closing,
+                now=None if closing else now,
+            )
         finally:
             self._is_over()
 

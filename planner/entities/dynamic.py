@@ -6,7 +6,7 @@ This module owns the decorator and `expand`, the executor's one door to tracing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Concatenate, NamedTuple, Unpack, cast, overload
+from typing import Any, ClassVar, Concatenate, Literal, NamedTuple, Unpack, cast, overload
 
 from promissory.planner.active import current
 from promissory.planner.body.context import Context
@@ -38,7 +38,7 @@ class Dynamic(Traced[P, R]):
     or raises `RunFailed`.
     """
 
-    kind = "dynamic"
+    kind: ClassVar[Literal["dynamic", "cycle"]] = "dynamic"
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         trace = current.get()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, ParamSpec, Ty
 from promissory._foreign import meant
 from promissory.planner.active import InTaskBody, current
 from promissory.planner.body.context import current_context
+from promissory.planner.body.cycle import Cycle
 from promissory.planner.body.signals import Signal
 from promissory.planner.errors import DecorationError, NestedCallError, PromiseError, Where, WrongCall, user_line
 from promissory.planner.functions import source
@@ -35,7 +36,7 @@ R = TypeVar("R")
 class Entity(Generic[P, R]):
     """A decorated function. It keeps its name, docstring and signature, and holds nothing that a compile made."""
 
-    kind: ClassVar[Literal["task", "dynamic", "workflow"]]
+    kind: ClassVar[Literal["task", "dynamic", "cycle", "workflow"]]
 
     def __init__(
         self,
@@ -96,7 +97,7 @@ class Entity(Generic[P, R]):
         from promissory.planner.functions.version import with_code_version
 
         if self._callee is None or self.function.__closure__:
-            kind: Literal["task", "dynamic"] = "dynamic" if self.kind == "dynamic" else "task"
+            kind: Literal["task", "dynamic", "cycle"] = "task" if self.kind == "workflow" else self.kind
             if self._known_as is None:
                 name, identity = qualified_name(self.function), identify(self.function, counts_by_name(self))
             else:
@@ -166,10 +167,15 @@ class Entity(Generic[P, R]):
                 raise TypeError(wrong_result(self, mismatch)) from None
         return result
 
-    def call_function(self, values: list[Any]) -> Any:
-        """Call the wrapped function with values in the order of the parameters."""
+    def call_function(self, values: list[Any], cycle: Cycle | None = None) -> Any:
+        """Call the wrapped function with values in the order of the parameters.
+
+        Args:
+            values: the values.
+            cycle: the round, for the body of a cycle that takes it.
+        """
         parameters = self.signature.interface.parameters
-        given = [current_context()] if self.signature.context else []
+        given: list[Any] = [current_context()] if self.signature.context else [] if cycle is None else [cycle]
         if self.signature.positional == len(parameters):
             return self.function(*given, *values)
         split = self.signature.positional
@@ -316,7 +322,7 @@ def checked_policy(given: Mapping[str, Any], kind: str) -> Policy:
     """
     known = (
         TaskPolicy.__annotations__
-        if kind == "task"
+        if kind != "dynamic"
         else {**TaskPolicy.__annotations__, **DynamicPolicy.__annotations__}
     )
     for name in given:

@@ -11,9 +11,10 @@ import os
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Union
 
 from promissory.planner.body.context import Context
+from promissory.planner.body.cycle import Cycle
 from promissory.planner.errors import ArgumentValueError, DecorationError, Where, WrongCall, warn
 from promissory.planner.functions.returns import gives_nothing
 from promissory.planner.functions.shapes import as_named, meant_by_container, named_tuple_of, taking_plain_tuples
@@ -51,6 +52,7 @@ class Signature:
     bind: Callable[..., list[Any]]
     context: bool = False
     named: type[Any] | None = None
+    takes_cycle: bool = False
     inputs: tuple[Parameter, ...] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -117,15 +119,18 @@ def binder(name: str, parameters: tuple[Parameter, ...]) -> Callable[..., list[A
     return bind
 
 
-def read_signature(function: Callable[..., Any], kind: str, namespace: Mapping[str, Any], strict: bool) -> Signature:
+def read_signature(
+    function: Callable[..., Any], kind: str, namespace: Mapping[str, Any], strict: bool, may_give_none: bool = False
+) -> Signature:
     """Read the typed inputs and result of a function.
 
     Args:
         function: a plain or async function.
-        kind: "task", "workflow" or "dynamic", for messages.
+        kind: "task", "workflow", "dynamic" or "cycle", for messages.
         namespace: names that the annotations may use beyond the globals (locals of the place where the function was
             defined).
         strict: refuse missing annotations and unknown classes instead of warning.
+        may_give_none: whether the result is None beside what the annotation says.
 
     Raises:
         NameError: an annotation mentions a name that does not exist yet.
@@ -137,7 +142,8 @@ def read_signature(function: Callable[..., Any], kind: str, namespace: Mapping[s
     parameters, codecs, untyped = [], [], []
     listed = list(inspect.signature(function).parameters.values())
     context = _takes_context(listed, hints, kind, name, where)
-    for parameter in listed[context:]:
+    takes_cycle = kind == "cycle" and bool(listed) and hints.get(listed[0].name) is Cycle
+    for parameter in listed[context + takes_cycle :]:
         if parameter.name not in hints:
             untyped.append(parameter.name)
         known = len(inference.unknown)
@@ -158,6 +164,9 @@ def read_signature(function: Callable[..., Any], kind: str, namespace: Mapping[s
             hints["return"] = None
         else:
             untyped.append("return")
+    if may_give_none and hints.get("return") is not None:
+        declared = hints["return"]
+        hints["return"] = Union[declared, None]  # noqa: UP007 — `|` is not there for every annotation
     known = len(inference.unknown)
     result = _infer(inference, hints.get("return", Any), f"the result of {name}", where)
     if len(inference.unknown) > known:
@@ -175,7 +184,9 @@ def read_signature(function: Callable[..., Any], kind: str, namespace: Mapping[s
     named = named_tuple_of(hints.get("return"))
     if named is not None:
         result_codec = taking_plain_tuples(result_codec, named)
-    return Signature(name, interface, tuple(codecs), result_codec, names, positional, plain, bind, context, named)
+    return Signature(
+        name, interface, tuple(codecs), result_codec, names, positional, plain, bind, context, named, takes_cycle
+    )
 
 
 def _hints(function: Callable[..., Any], namespace: Mapping[str, Any], where: Where) -> dict[str, Any]:
@@ -222,9 +233,9 @@ def _takes_context(
             where=where,
             way_out="put it first: the run gives it",
         )
-    if kind == "workflow":
+    if kind in ("workflow", "cycle"):
         raise DecorationError(
-            f"the workflow {name} takes a Context, and there is no run while a workflow is traced",
+            f"the {kind} {name} takes a Context, and there is no run while its body is traced",
             where=where,
             way_out="take it in a task, or in a @dynamic",
         )

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from promissory.planner.errors import CompileError, PlanFormatError
 from promissory.planner.plan.fields import as_bytes, as_count, as_fields, as_list
-from promissory.planner.plan.model import Large, Shape, Value
+from promissory.planner.plan.model import EARLIER, Graph, Large, Shape, Value
 from promissory.planner.plan.older_shapes import may_name_ours, names_ours, older_shape_from_bytes
 from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.policy import Policy
@@ -22,7 +22,9 @@ from promissory.typesys.canonical import INLINE_LIMIT, digest, pack, seal, unpac
 from promissory.typesys.errors import FormatError
 
 MAGIC: Final = b"PRMP"
-VERSION: Final = 3
+VERSION: Final = 4
+"""Since version 4 a plan may have cycles."""
+_NAMED_VERSION: Final = 3
 """Since version 3 classes and functions of this package bear their public names."""
 _EXTENDED_VERSION: Final = 2
 _PLAIN_VERSION: Final = 1
@@ -44,15 +46,21 @@ class FuturesHeader:
 
 
 def _version(shape: Shape, data: bytes) -> int:
+    if any(callee.kind == "cycle" for callee in shape.callees) or any(map(_is_of_a_cycle, shape.graphs)):
+        return VERSION
     if may_name_ours(data) and names_ours(data):
-        return VERSION
+        return _NAMED_VERSION
     if any("sends" in entries for graph in shape.graphs for entries in graph.overrides.values()):
-        return VERSION
+        return _NAMED_VERSION
     newer = any(
         is_extended(graph) or any(entries.keys() & _NEWER_OVERRIDES for entries in graph.overrides.values())
         for graph in shape.graphs
     )
     return _EXTENDED_VERSION if newer else _PLAIN_VERSION
+
+
+def _is_of_a_cycle(graph: Graph) -> bool:
+    return EARLIER in graph.kinds or any("held" in entries for entries in graph.overrides.values())
 
 
 _NEWER_OVERRIDES: Final = frozenset(("trigger", "standby", "max_iterations"))
@@ -143,11 +151,11 @@ def read_plan(data: bytes) -> tuple[Plan, FuturesHeader | None]:
         if (header is None) != (kind == PLAN_FILE):
             raise FormatError(what, "has the header of another kind", offset=15)
         values = tuple(_literal(tree) for tree in as_list(literals))
-        if version < VERSION:
+        if version < _NAMED_VERSION:
             shape = older_shape_from_bytes(as_bytes(shape_data))
         else:
             shape = shape_from_bytes(as_bytes(shape_data))
-            if _version(shape, shape_data) < VERSION:
+            if _version(shape, shape_data) < version:
                 raise FormatError(what, f"is not canonical: nothing in it needs version {version}", offset=5)
         plan = Plan(shape, values, _read_blobs(values, as_list(blobs), kind))
         verify_literals(plan)

@@ -4,7 +4,20 @@ dotted arrow."""
 from __future__ import annotations
 
 from promissory.planner.plan.interfaces import target_interface
-from promissory.planner.plan.model import BRANCH, CALL, ERROR, GATE, INPUT, MAP, MERGE, PLAN, RESCUE, Binding, leaves
+from promissory.planner.plan.model import (
+    BRANCH,
+    CALL,
+    EARLIER,
+    ERROR,
+    GATE,
+    INPUT,
+    MAP,
+    MERGE,
+    PLAN,
+    RESCUE,
+    Binding,
+    leaves,
+)
 from promissory.planner.plan.names import node_names
 from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.specs import graphs_of
@@ -49,6 +62,7 @@ _SHAPES = {
     GATE: ("{{", "}}"),
     RESCUE: ("[[", "]]"),
     MERGE: ("((", "))"),
+    EARLIER: ("[(", ")]"),
 }
 
 
@@ -64,7 +78,7 @@ def _graph(plan: Plan, number: int) -> list[str]:
     for index, name in enumerate(names):
         target = graph.targets[index]
         if graph.kinds[index] == CALL:
-            opening, closing = ("(", ")") if plan.shape.callees[target].kind == "dynamic" else ("[", "]")
+            opening, closing = ("[", "]") if plan.shape.callees[target].kind == "task" else ("(", ")")
         else:
             opening, closing = _SHAPES[graph.kinds[index]]
         lines.append(f'  {here}n{index}{opening}"{_quoted(name)}"{closing}')

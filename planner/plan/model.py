@@ -10,12 +10,12 @@ written once, however often it is called, and after all graphs that call it. A g
 ============ =================== ==================================================================================
 column       in memory           meaning for node i
 ============ =================== ==================================================================================
-kinds        bytes               CALL: a task or dynamic; PLAN: a nested graph; others: as `specs` has it
+kinds        bytes               CALL: a task, dynamic or cycle; PLAN: a nested graph; others: as `specs` has it
 targets      array of uint32     index of its callee (CALL, MAP) or graph (PLAN, MAP); else 0
 offsets      array of uint32     where its bindings begin in `bindings` (one entry more than nodes)
 bindings     bytes               a canonical msgpack array: one binding a parameter, in the order of the interface
 after        {i: (j, …)}         nodes that must succeed before it, beyond those whose values it takes
-overrides    {i: {…}}            this node's own `name`, `trigger`, `standby`, `sends` and policy
+overrides    {i: {…}}            this node's own `name`, `trigger`, `standby`, `sends`, `held` and policy
 specs        {i: spec}           the parts of a node that is no plain call (`promissory.planner.plan.specs`)
 ============ =================== ==================================================================================
 
@@ -53,10 +53,10 @@ from promissory.planner.plan.specs import Map, Spec, graphs_of
 from promissory.typesys.canonical import unpack
 from promissory.typesys.types import Type, short_name
 
-CALL, PLAN, MAP, BRANCH, GATE, RESCUE, MERGE = range(7)
+CALL, PLAN, MAP, BRANCH, GATE, RESCUE, MERGE, EARLIER = range(8)
 INPUT, NODE, LIST, TUPLE, DICT, RECORD, ARM, ERROR = range(8)
 
-KIND_NAMES: Final = ("call", "plan", "map", "branch", "gate", "rescue", "merge")
+KIND_NAMES: Final = ("call", "plan", "map", "branch", "gate", "rescue", "merge", "earlier")
 
 Binding = Any
 """A tree of the table at the top of the file."""
@@ -98,7 +98,7 @@ class Callee:
     digest: bytes
     interface: Interface
     policy: Policy
-    kind: Literal["task", "dynamic"]
+    kind: Literal["task", "dynamic", "cycle"]
 
     @property
     def short_name(self) -> str:

@@ -36,7 +36,7 @@ class Node:
 
     index: int
     name: str
-    kind: Literal["task", "dynamic", "plan", "map", "branch", "gate", "rescue", "merge"]
+    kind: Literal["task", "dynamic", "plan", "map", "branch", "gate", "rescue", "merge", "cycle", "earlier"]
     target: Callee | Graph | Spec
     bindings: tuple[Binding, ...]
     after: tuple[int, ...]

@@ -22,6 +22,8 @@ cache_serialize        False    of equal calls at one time, one runs and the oth
 commit                 "group"  "each" holds successors back until the result is stored for good
 max_iterations         None     runs of a body that loops before it fails as `IterationLimitExceeded` (rule S3)
 keep_children          False    processes that the body leaves outlive the run (rule X10)
+cycle                  None     of a cycle: the number of its first round, the one that no round goes beyond (or None),
+                                the step between numbers, and how many rounds may be unfinished (rules C1, C2)
 ====================== ======== ===================================================================================
 
 Only values that differ from the default are written into a plan, so a field added later changes no existing bytes.
@@ -138,6 +140,7 @@ class Policy:
     commit: Literal["group", "each"] = "group"
     max_iterations: int | None = None
     keep_children: bool = False
+    cycle: tuple[int, int | None, int, int] | None = None
 
     def __setstate__(self, state: Any) -> None:
         # A pickle of a version with fewer settings has their values alone, in this order.
@@ -192,10 +195,22 @@ class Policy:
             raise ValueError(f"max_iterations must be a whole number of at least 1, not {self.max_iterations!r}")
         if self.keep_children.__class__ is not bool:
             raise ValueError(f"keep_children must be True or False, not {self.keep_children!r}")
+        if self.cycle is not None:
+            self._check_cycle(self.cycle)
         self._check_retries()
         self._check_cache()
         if self.commit not in ("group", "each"):
             raise ValueError(f'commit must be "group" or "each", not {self.commit!r}')
+
+    def _check_cycle(self, cycle: Any) -> None:
+        if not isinstance(cycle, tuple) or len(cycle) != 4:
+            raise ValueError(f"a cycle has a start, a stop, a step and max_active, not {cycle!r}")
+        start, stop, step, active = cycle
+        numbers = (start, step, active) if stop is None else cycle
+        if any(one.__class__ is not int or abs(one) >= _LARGEST for one in numbers) or step < 1:
+            raise ValueError(f"start, stop and step are whole numbers, and step is at least 1, not {cycle!r}")
+        if not 1 <= active <= _MOST_ACTIVE:
+            raise ValueError(f"max_active must be a whole number from 1 to {_MOST_ACTIVE:,}, not {active!r}")
 
     def _check_retries(self) -> None:
         if self.retries.__class__ is not int or not 0 <= self.retries <= _MOST_RETRIES:
@@ -270,7 +285,8 @@ class DynamicPolicy(TaskPolicy, total=False):
 OVERRIDABLE: Final = frozenset(TaskPolicy.__annotations__) - {"keep_children"}
 """The settings that `.with_overrides(…)` can change for one node: not what the body's own code relies on."""
 
-_TUPLES: Final = frozenset(("retry_delay", "retry_on", "cache_ignore"))
+_TUPLES: Final = frozenset(("retry_delay", "retry_on", "cache_ignore", "cycle"))
+_MOST_ACTIVE: Final = 100_000
 _MOST_RETRIES: Final = 1_000_000
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from promissory.planner.plan.fields import as_bytes, as_count, as_counts, as_fields, as_text, entry_at
 from promissory.planner.plan.model import Callee, Graph, Interface, Output, Parameter, Shape
 from promissory.planner.plan.policy import Policy
-from promissory.planner.plan.specs import GATES, Arm, Branch, Gate, Map, Merge, Rescue, Spec
+from promissory.planner.plan.specs import GATES, Arm, Branch, Earlier, Gate, Map, Merge, Rescue, Spec
 from promissory.planner.plan.verify import verify_shape
 from promissory.typesys.canonical import pack, pack_map, unpack, unpack_canonical, unpack_each
 from promissory.typesys.errors import FormatError
@@ -21,7 +21,7 @@ from promissory.typesys.type_format import type_bytes, type_from_bytes
 from promissory.typesys.types import Type
 
 _PARAMETER_KINDS: Final = ("positional", "both", "keyword")
-_CALLEE_KINDS: Final = ("task", "dynamic")
+_CALLEE_KINDS: Final = ("task", "dynamic", "cycle")
 _MOST_MERGED: Final = 1 << 16
 
 # --- writing ----------------------------------------------------------------------------------------------------------
@@ -125,6 +125,8 @@ def _spec_tree(spec: Spec, types: _Types) -> list[Any]:
             return [3, _parameters_tree(spec.inputs, types), spec.graph, list(spec.takes), types(spec.result)]
         case Merge():
             return [4, len(spec.inputs), types(spec.result)]
+        case Earlier():
+            return [5, spec.distance, spec.name, types(spec.result)]
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -228,6 +230,9 @@ def _spec(kind: Any, rest: list[Any], types: list[Type]) -> Spec:
         return Merge(
             tuple(Parameter(f"in{index}", entry_at(types, result)) for index in range(count)), entry_at(types, result)
         )
+    if kind == 5:
+        distance, name, result = as_fields(rest, 3)
+        return Earlier(as_count(distance), as_text(name), entry_at(types, result))
     raise ValueError(f"a node of the unknown kind {kind!r}")
 
 

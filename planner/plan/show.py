@@ -24,7 +24,7 @@ from promissory.planner.plan.names import node_names
 from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.policy import overridden
 from promissory.planner.plan.policy_text import policy_terms
-from promissory.planner.plan.specs import Branch, Condition, Gate, Map, Merge, Rescue, Spec
+from promissory.planner.plan.specs import Branch, Condition, Earlier, Gate, Map, Merge, Rescue, Spec
 from promissory.typesys.as_json import to_json
 from promissory.typesys.canonical import unpack
 from promissory.typesys.errors import FormatError
@@ -92,6 +92,8 @@ def _graph(plan: Plan, number: int) -> str:
             said = f"{texts[0]} or plan {plan.shape.graphs[spec.graph].name}({taken})"
         elif isinstance(spec, Merge):
             said = f"first of ({', '.join(text or '…' for text in texts)})"
+        elif isinstance(spec, Earlier):
+            said = f"earlier {spec.name}, {spec.distance} back" if spec.distance else f"the latest {spec.name}"
         else:
             mapped, flat = (spec.mapped, spec.flat) if isinstance(spec, Map) else ((), ())
             arguments = [
@@ -134,6 +136,8 @@ def _terms(callees: tuple[Callee, ...], graph: Graph, index: int, names: list[st
         terms.append("on standby")
     if graph.on_failure == index:
         terms.append("on failure")
+    if "held" in entries:
+        terms.append("held")
     if isinstance(spec, Map) and spec.shortest:
         terms.append("to the end of the shortest")
     if isinstance(spec, Map) and spec.concurrency is not None:

@@ -8,6 +8,7 @@ Branch     decides by its conditions which arm's graph to open; arms that are no
 Gate       waits for a moment or for somebody's answer, without a worker
 Rescue     gives the value of its first input; if that input's node failed for good, the result of its graph
 Merge      gives the first of its inputs whose node was not skipped
+Earlier    stands for a node of an earlier round of the cycle that the graph is a round of
 ========== ======================================================================================================
 
 A condition is a tree: an input of the branch by its position, or ``[operator, condition, …]``. A condition is data, and
@@ -120,7 +121,23 @@ class Merge:
     result: Type
 
 
-Spec = Map | Branch | Gate | Rescue | Merge
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A node of an earlier round of a cycle, whose value may be still to come (rules C1, C2).
+
+    Attributes:
+        distance: how many rounds back; 0 for the latest round before this one that has a node held under the name.
+        name: the node's name; where `distance` is 0, the text of its `held`.
+        result: the type of its value.
+    """
+
+    distance: int
+    name: str
+    result: Type
+    inputs: tuple[Parameter, ...] = ()
+
+
+Spec = Map | Branch | Gate | Rescue | Merge | Earlier
 GATES: Final = ("sleep", "input", "approve")
 
 

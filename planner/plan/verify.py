@@ -29,6 +29,7 @@ from promissory.planner.plan.model import (
     BY_VALUE_SIZE,
     CALL,
     DICT,
+    EARLIER,
     ERROR,
     GATE,
     INPUT,
@@ -50,6 +51,7 @@ from promissory.planner.plan.policy import OVERRIDABLE, Policy
 from promissory.planner.plan.specs import (
     GATES,
     Branch,
+    Earlier,
     Gate,
     Map,
     Merge,
@@ -85,6 +87,8 @@ def verify_shape(shape: Shape) -> None:
         raise PlanError("the plan has no graph")
     for callee in shape.callees:
         _unique([p.name for p in callee.interface.parameters], f"parameter of {callee.name}")
+        if (callee.kind == "cycle") != (callee.policy.cycle is not None):
+            raise PlanError(f"{callee.name} is a {callee.kind}, and has another policy")
         if not can_be_a_name(callee.short_name):
             raise PlanError(f"{callee.name!r} can't be a callee's name")
         if len(callee.digest) not in (32, BY_VALUE_SIZE):
@@ -111,10 +115,13 @@ _SPECS: dict[int, type[Spec] | None] = {
     GATE: Gate,
     RESCUE: Rescue,
     MERGE: Merge,
+    EARLIER: Earlier,
 }
 
 
-_OWN_TERMS: Final = ("name", "trigger", "standby", "sends")
+_FARTHEST: Final = 1 << 20
+"""The number of rounds that a node can reach back. Values are kept for as many rounds."""
+_OWN_TERMS: Final = ("name", "trigger", "standby", "sends", "held")
 """The entries of a node's overrides that are no part of a policy."""
 
 
@@ -150,6 +157,8 @@ class _Checker:
             )
             calls_only = settings or "sends" in entries
             marks = (entries.get("standby", True), entries.get("sends", True))
+            if not isinstance(entries.get("held", "a text"), str):
+                raise self.error(index, "it is held under no name")
             if wrong or (calls_only and not graph.calls(index)) or marks != (True, True):
                 raise self.error(index, f"unknown overrides {sorted(entries)}")
             try:
@@ -245,6 +254,9 @@ class _Checker:
                     if not spec.inputs or spec.inputs[0].type != spec.result:
                         raise ValueError("a fallback stands for a value of another type")
                     self.check_takes(index, spec.graph, spec.takes, spec.inputs, spec.result)
+                case Earlier():
+                    if not spec.name or spec.distance > _FARTHEST:
+                        raise ValueError("it stands for no node")
                 case Merge():
                     if not spec.inputs or any(p.type != spec.result for p in spec.inputs):
                         raise ValueError("what is merged is of another type")

@@ -120,6 +120,11 @@ class Session:
             self._nested[id(workflow)] = (workflow, workflow.trace(self))
         return self._nested[id(workflow)][1]
 
+    def is_nested(self, workflow: Any, number: int) -> bool:
+        """Tell whether a graph is that of a workflow."""
+        found = self._nested.get(id(workflow))
+        return found is not None and found[1] == number
+
     def add(self, graph: Graph, lines: Sequence[Where | None]) -> int:
         """Take a finished graph, with the author's line of each node; gives its number."""
         self.graphs.append(graph)

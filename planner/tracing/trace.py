@@ -59,6 +59,13 @@ class OpenArm(Protocol):
         """Make the error of a workflow that ends while the arm is open."""
 
 
+class CycleBody(Protocol):
+    """What the body of a cycle says beside its calls."""
+
+    def close(self, graph: Graph, order: Sequence[int]) -> tuple[Graph, list[int]]:
+        """Leave out what a round does not need; gives the graph, and for each of its nodes the number of the call."""
+
+
 @dataclass
 class UseOfChoice:
     """A use of a choice that may get more arms: the type that is wanted, the parameter that takes it, and the author's
@@ -95,6 +102,7 @@ class Trace:
         self.on_failure: int | None = None
         self.runs_on = False
         self.follows_jumps = True
+        self.cycle: CycleBody | None = None
         self.in_dynamic: bool = False if outer is None else outer.in_dynamic
         self._after: dict[int, set[int]] = {}
         self._overrides = Overrides(self)
@@ -132,6 +140,15 @@ class Trace:
         spec = self._specs.get(node)
         calls = self._kinds[node] == CALL or (isinstance(spec, Map) and not spec.over_graph)
         return self.session.entities[self._targets[node]] if calls else None
+
+    def calls(self, node: int, what: Any) -> bool:
+        """Tell whether a node is a call of this task, dynamic, cycle or workflow."""
+        if self._kinds[node] == PLAN:
+            return self.session.is_nested(what, self._targets[node])
+        if self._kinds[node] != CALL:
+            return False
+        called = self.session.entities[self._targets[node]]
+        return called.original is getattr(what, "original", what)
 
     def problem(self, error: CompileError) -> None:
         """Collect a problem. The trace goes on, so that further problems are found."""
@@ -338,9 +355,9 @@ class Trace:
             graph = with_standby(graph, around, self._overrides.on_duty, self.session.problems)
         graph = with_senders(graph, around)
         self.session.problems += check_starts(graph, around)
-        if not self._unordered:
+        if not self._unordered and self.cycle is None:
             return self.session.add(graph, self.lines)
-        order, circle = in_order(graph)
+        order, circle = in_order(graph) if self._unordered else (list(range(len(graph))), [])
         if circle:
             said = " → ".join(self.called(node) for node in circle)
             self.problem(
@@ -351,7 +368,11 @@ class Trace:
                 )
             )
             return self.session.add(replace(graph, after={}), self.lines)
-        return self.session.add(renumber_nodes(graph, order), [self.lines[node] for node in order])
+        if self.cycle is not None:
+            graph, order = self.cycle.close(graph, order)
+        else:
+            graph = renumber_nodes(graph, order)
+        return self.session.add(graph, [self.lines[node] for node in order])
 
     def finish_with(self, name: str, type: Type, binding: Binding) -> int:
         """Close the graph with one output that is bound already."""

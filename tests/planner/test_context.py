@@ -114,7 +114,7 @@ def test_S_a_mapped_task_takes_a_context():
 
 
 def test_S_a_workflow_takes_none_and_says_why():
-    with pytest.raises(DecorationError, match="there is no run while a workflow is traced") as caught:
+    with pytest.raises(DecorationError, match="there is no run while its body is traced") as caught:
 
         @workflow
         def work(ctx: Context) -> str:

@@ -126,7 +126,7 @@ BROKEN = [
         lambda: with_graph(targets=targets(0, 9, *GRAPH.targets[2:])),
         "graph 9 does not exist after graph 0",
     ),
-    ("2 an unknown kind", lambda: with_graph(kinds=b"\7" + GRAPH.kinds[1:]), "node 0: unknown kind 7"),
+    ("2 an unknown kind", lambda: with_graph(kinds=b"\x08" + GRAPH.kinds[1:]), "node 0: unknown kind 8"),
     ("3 its own value", lambda: with_binding(0, 0, 0), "node 0, which is not before it"),
     ("3 a later value", lambda: with_binding(0, 0, 5), "node 5, which is not before it"),
     (

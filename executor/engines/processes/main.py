@@ -54,9 +54,9 @@ from promissory.executor.engines.processes.surroundings import (
 )
 from promissory.executor.errors import StoreError
 from promissory.executor.protocol.messages import FAILURE
+from promissory.executor.store.backend import is_asking
 from promissory.executor.store.keys import log_key
 from promissory.executor.store.store import Store
-from promissory.executor.store.backend import is_asking
 from promissory.executor.worker.log_records import RecordTap
 from promissory.executor.worker.worker import Worker
 from promissory.planner.body.threads import inherit_context

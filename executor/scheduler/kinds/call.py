@@ -11,6 +11,8 @@ from typing import Any, Final
 from promissory.executor.errors import DoesNotFit
 from promissory.executor.protocol import decoding as fields
 from promissory.executor.protocol.events import (
+    CYCLE_ENDED,
+    CYCLE_EXTENDED,
     EXPANDED,
     LOOPED,
     NO_META,
@@ -29,8 +31,9 @@ from promissory.executor.scheduler import completion, propagation, requests
 from promissory.executor.scheduler.agenda import END, ITERATE, SPLICE
 from promissory.executor.scheduler.calls import Sleeping, Tries
 from promissory.executor.scheduler.frame import Frame
+from promissory.executor.scheduler.kinds import cycle
 from promissory.executor.scheduler.kinds.kind import FAILS, Kind, ReadFailed, take_done
-from promissory.executor.scheduler.node_state import CANCELLED, PENDING, SKIPPED
+from promissory.executor.scheduler.node_state import CANCELLED, OPEN, PENDING, SKIPPED
 from promissory.executor.scheduler.recursion import may_expand
 from promissory.executor.scheduler.retry import retry_delay
 from promissory.executor.scheduler.state import State
@@ -192,7 +195,9 @@ def lost(state: State, frame_id: int, index: int, last_words: LastWords, meta: M
 
 def answered(state: State, frame: Frame, value: Value | None) -> None:
     """The frame of a dynamic has left: its output is the call's value, or the payload of the call's next iteration."""
-    if frame.loop and value is not None:
+    if frame.cycle:
+        cycle.finished(state, frame, value)
+    elif frame.loop and value is not None:
         assert frame.parent is not None
         iterate(state, frame.parent, frame.slot, value)
     else:
@@ -204,6 +209,8 @@ def answered(state: State, frame: Frame, value: Value | None) -> None:
 
 def _take_expanded(state: State, frame: Frame, index: int, event: Event) -> None:
     _, id, _, child, data, loops, meta = event
+    if frame.topology.is_cycle(index) and frame.state(index) == OPEN:
+        frame.set_state(index, PENDING)  # an executor that saw a failure repaired went on
     _remember_repeat(state, frame, index)
     expanded(state, id, index, data, meta, child=child, loops=loops)
 
@@ -261,7 +268,7 @@ def _nodes_of(frame: Frame, index: int, futures: bytes) -> int:
         raise DoesNotFit(f"the futures file of node {index} of frame {frame.id} takes other inputs than its dynamic")
     if not frame.topology.is_dynamic(index) and plan.inputs:
         raise DoesNotFit(f"the futures file of node {index} of frame {frame.id} takes inputs that its task has not")
-    if len(plan.outputs) > 1:
+    if len(plan.outputs) > 1 and not frame.topology.is_cycle(index):
         raise DoesNotFit(f"the futures file of node {index} of frame {frame.id} has {len(plan.outputs)} outputs")
     return len(plan.graph)
 
@@ -305,9 +312,16 @@ CALLS: Final = Kind(
         NODE_SKIPPED: _take_skipped,
         STOPPED_BY: _take_stopped,
         SIGNALLED: _take_signalled,
+        CYCLE_ENDED: cycle.take_ended,
+        CYCLE_EXTENDED: cycle.take_extended,
         **FAILS,
     },
-    checks={EXPANDED: _check_expanded, SIGNALLED: _check_signalled},
+    checks={
+        EXPANDED: _check_expanded,
+        SIGNALLED: _check_signalled,
+        CYCLE_ENDED: cycle.check_cycle,
+        CYCLE_EXTENDED: cycle.check_cycle,
+    },
     answered=answered,
     dump=_dump,
     load=_load,

@@ -6,6 +6,7 @@ from typing import Final
 
 from promissory.executor.scheduler.kinds.branch import BRANCHES
 from promissory.executor.scheduler.kinds.call import CALLS, JOINTS
+from promissory.executor.scheduler.kinds.earlier import EARLIERS
 from promissory.executor.scheduler.kinds.gate import GATES
 from promissory.executor.scheduler.kinds.kind import Kind
 from promissory.executor.scheduler.kinds.map import MAPS
@@ -13,7 +14,7 @@ from promissory.executor.scheduler.kinds.merge import MERGES
 from promissory.executor.scheduler.kinds.plan import PLANS
 from promissory.executor.scheduler.kinds.rescue import RESCUES
 from promissory.executor.scheduler.topology import JOINT
-from promissory.planner.plan.model import BRANCH, CALL, GATE, MAP, MERGE, PLAN, RESCUE
+from promissory.planner.plan.model import BRANCH, CALL, EARLIER, GATE, MAP, MERGE, PLAN, RESCUE
 
 KINDS: Final[dict[int, Kind]] = {
     CALL: CALLS,
@@ -23,6 +24,7 @@ KINDS: Final[dict[int, Kind]] = {
     GATE: GATES,
     RESCUE: RESCUES,
     MERGE: MERGES,
+    EARLIER: EARLIERS,
     JOINT: JOINTS,
 }
 

@@ -45,7 +45,7 @@ AT_POINTS = {
     "run.ended",
 }
 AT_POINTS |= {"worker.before-body", "worker.after-body", "worker.value-stored"}
-IN_WORKLOADS = dict.fromkeys(("nested", "retried", "looped", "mapped", "steered"), AT_POINTS)
+IN_WORKLOADS = dict.fromkeys(("nested", "retried", "looped", "mapped", "steered", "cycled"), AT_POINTS)
 IN_WORKLOADS["cached"] = AT_POINTS | {"cache.before-write", "cache.written"}
 IN_WORKLOADS |= dict.fromkeys(("decided", "waited"), AT_POINTS - {"futures.before-write"})
 ELSEWHERE = {"inbox.obeyed", "snapshot.written", "resume.claimed", "journal.objects-synced"}
@@ -160,7 +160,7 @@ def test_J4_a_process_that_dies_over_a_half_written_key_leaves_the_run_whole(wor
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.filterwarnings("ignore:can't write:RuntimeWarning")
 def test_J1_the_same_holds_on_a_disk(how, folders):
-    for workload, first in zip(WORKLOADS, (3, 6, 11, 4, 5, 3, 2, 2), strict=True):
+    for workload, first in zip(WORKLOADS, (3, 6, 11, 4, 5, 3, 2, 2, 4), strict=True):
         assert crash_at_operations(workload, folders, how, iter(range(first, 60, 12))) >= 1
 
 

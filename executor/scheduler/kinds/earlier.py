@@ -1,0 +1,93 @@
+"""Nodes that stand for a node of an earlier round of a cycle: they take over its state and its value. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from promissory.executor.protocol.events import NO_META
+from promissory.executor.protocol.failure import Failure
+from promissory.executor.scheduler.agenda import END
+from promissory.executor.scheduler.cycling import Cycling, Ended, cycling_of
+from promissory.executor.scheduler.frame import Frame
+from promissory.executor.scheduler.kinds.kind import Kind
+from promissory.executor.scheduler.node_state import (
+    CANCELLED,
+    DONE,
+    ENDED,
+    FAILED,
+    OPEN,
+    SKIPPED,
+    NodeState,
+)
+from promissory.executor.scheduler.state import State
+from promissory.planner.plan.model import Value
+from promissory.planner.plan.specs import Earlier
+
+
+def resolve(state: State, frame: Frame, index: int) -> None:
+    """Take over what the source is, or wait for it."""
+    cycling = cycling_of(state.cycles, frame)
+    spec = frame.topology.graph.specs[index]
+    assert isinstance(spec, Earlier)
+    source = cycling.source(frame.cycle, spec)
+    if source is None:
+        state.agenda.end(frame, index, SKIPPED)
+        return
+    ordinal, name = source
+    there = cycling.open.get(ordinal)
+    if there is None:
+        ended = cycling.past.get(ordinal, {}).get(name)
+        if ended is None:
+            _refuse(state, cycling, frame, index, ordinal, name)
+        else:
+            _take_over(state, frame, index, ended)
+        return
+    known = there.topology.known_as.get(name, ())
+    at = next((one for one in known if there.topology.name(one) == name), None)
+    if at is None:
+        _refuse(state, cycling, frame, index, ordinal, name)
+    elif there.state(at) in ENDED:
+        take_over(state, frame, index, there, at)
+    else:
+        frame.set_state(index, OPEN)
+        cycling.waiting.setdefault((ordinal, at), []).append((frame, index))
+
+
+def take_over(state: State, frame: Frame, index: int, source: Frame, at: int) -> None:
+    """The source, a node of an open round, has ended."""
+    failed = (source.failures or {}).get(at, source.failing)
+    value = (source.values or {}).get(at)
+    _take_over(state, frame, index, Ended(NodeState(source.state(at)), value, failed))
+
+
+def _take_over(state: State, frame: Frame, index: int, ended: Ended) -> None:
+    failed = ended.failed
+    if ended.state == DONE:
+        value: Value | None = ended.value
+        assert value is not None
+        state.agenda.complete(frame, index, value, True)
+    elif ended.state == SKIPPED or failed is None:
+        state.agenda.end(frame, index, SKIPPED if ended.state == SKIPPED else CANCELLED)
+    else:
+        state.agenda.append((END, frame, index, FAILED, failed, None))
+
+
+def _refuse(state: State, cycling: Cycling, frame: Frame, index: int, ordinal: int, name: str) -> None:
+    """Fail a node that stands for a node which is not there."""
+    number = cycling.number(ordinal)
+    if ordinal in cycling.open or ordinal >= cycling.next - cycling.back:
+        problem = f"round {number} has no node {name}: call it in each round, or give prev(…) only where it was called"
+    else:
+        problem = (
+            f"it reaches {frame.cycle - ordinal} rounds back, to {name} of round {number}, which is not kept: no round "
+            "before had reached so far. Call prev(…) in each round"
+        )
+    failure = Failure.of_executor("CycleError", problem)
+    state.agenda.append(state.failing_step(frame, index, failure, NO_META))
+
+
+def _begin(state: State, frame: Frame, index: int, now: float, calendar: float) -> None:
+    resolve(state, frame, index)
+
+
+EARLIERS: Final = Kind(events={}, begin=_begin)

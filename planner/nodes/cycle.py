@@ -1,0 +1,477 @@
+"""`prev`, `once`, `every` and `until`: what the body of a cycle says of its other rounds (rule C1).
+
+The body is traced once for each round. A node of an earlier round, which may still be running, stands in the graph of a
+later one as a node of its own kind (`promissory.planner.plan.specs.Earlier`), so that values, order, skips and failures
+go from round to round as they go from node to node.
+
+Calls that were made only to give a default, or only as inputs of a `once` or `every` that has no node in this round,
+are left out when the trace ends.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, NoReturn, ParamSpec, TypeVar, cast
+
+from promissory.planner.active import current
+from promissory.planner.body.cycle import Cycle
+from promissory.planner.body.signals import Skip
+from promissory.planner.errors import CycleError, Where, user_line
+from promissory.planner.functions.entity import Entity
+from promissory.planner.nodes.branch import conditional
+from promissory.planner.plan.interfaces import target_interface
+from promissory.planner.plan.model import EARLIER, Graph, Shape, references
+from promissory.planner.plan.names import node_names
+from promissory.planner.plan.renumber import renumber_nodes
+from promissory.planner.plan.specs import Earlier
+from promissory.planner.tracing.expression import Expression
+from promissory.planner.tracing.promise import Promise
+from promissory.planner.tracing.trace import Trace
+from promissory.typesys.canonical import pack
+from promissory.typesys.types import ANY, BOOL, NONE, Type
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+MISSING: Final = object()
+
+
+class Until:
+    """What `until` gives, so that it may stand behind the result: `return state, until(state.error < 0.1)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """A node that stands for another round's.
+
+    Attributes:
+        what: the entity whose only call is meant, or a node's name.
+        where: the author's line.
+        is_absent: whether there is no such round, so that the node may stand in orders only.
+    """
+
+    what: Any
+    where: Where | None
+    is_absent: bool
+
+
+class CycleBody:
+    """The part of a trace that only the body of a cycle has.
+
+    Args:
+        trace: the trace.
+        cycle: the round.
+        ordinal: the number of the round, from 1.
+        types: the types of nodes that `prev` names by text, as far as an earlier trace has told them.
+        closing: whether the calls of `once(last=True)` are traced, and nothing else is to run.
+    """
+
+    def __init__(self, trace: Trace, cycle: Cycle, ordinal: int, types: dict[str, Type], closing: bool) -> None:
+        self.cycle = cycle
+        self.ordinal = ordinal
+        self.until: Any = None
+        self.closes = False
+        self.unknown: set[str] = set()
+        self._trace = trace
+        self._types = types
+        self._closing = closing
+        self._reaches: dict[int, _Reach] = {}
+        self._spare: set[int] = set()
+        self._last: set[int] = set()
+        self._held: dict[int, str] = {}
+        self._counts: dict[str, int] = {}
+
+    # --- what the body says ---
+
+    def reach(self, what: Any, distance: int, default: Any, where: Where | None) -> Any:
+        """Stand for a node of the round `distance` before."""
+        if distance.__class__ is not int or distance < 1:
+            self._refuse(
+                f"prev({_said(what)}, {distance!r}) is not in an earlier round",
+                where,
+                "prev(…, 1) is the round before; what is made in this round is its promise itself",
+            )
+        type = self._type_of(what, where)
+        begins = self.ordinal > distance
+        if not begins and default is not MISSING and default is not Skip:
+            return default
+        self._spare.update(_nodes_in(default))
+        node = self._trace.add(EARLIER, 0, [], where, Earlier(distance, "", type))
+        self._reaches[node] = _Reach(what, where, not begins and default is MISSING)
+        return Promise(self._trace, type, node)
+
+    def _type_of(self, what: Any, where: Where | None) -> Type:
+        if isinstance(what, Entity):
+            return what.signature.interface.result
+        if not isinstance(what, str):
+            said = what._said() if isinstance(what, Promise) else type(what).__name__
+            self._refuse(
+                f"prev({said}, …) names no node", where, "name what the body calls: prev(assimilate), or prev('a name')"
+            )
+        if what not in self._types:
+            self.unknown.add(what)
+        return self._types.get(what, ANY)
+
+    def held(
+        self, entity: Any, period: int | None, offset: int, default: Any, where: Where | None
+    ) -> Callable[..., Any]:
+        """Call an entity in some rounds; in the others its promise stands for the latest one."""
+        count = self._counts[entity.name] = self._counts.get(entity.name, 0) + 1
+        name = entity.name if count == 1 else f"{entity.name}~{count}"
+        behind = self.ordinal - 1 - offset
+        runs = behind == 0 if period is None else behind >= 0 and behind % period == 0
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if runs:
+                self._spare.update(_nodes_in(default))
+                made = entity(*args, **kwargs)
+                self._held[made._node()] = name
+                return made
+            self._spare.update(_nodes_in(args), _nodes_in(kwargs))
+            if behind < 0 and default is not MISSING and default is not Skip:
+                return default
+            self._spare.update(_nodes_in(default))
+            result = entity.signature.interface.result
+            node = self._trace.add(EARLIER, 0, [], where, Earlier(0, name, result))
+            if behind < 0:
+                self._reaches[node] = _Reach(entity, where, default is MISSING)
+            return Promise(self._trace, result, node)
+
+        return call
+
+    def at_the_end(self, entity: Any, where: Where | None) -> Callable[..., Any]:
+        """Call an entity after the last round."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.closes = True
+            if self._closing:
+                made = entity(*args, **kwargs)
+                self._last.add(made._node())
+                return made
+            self._spare.update(_nodes_in(args), _nodes_in(kwargs))
+            node = self._trace.add(EARLIER, 0, [], where, Earlier(1, "", NONE))
+            self._reaches[node] = _Reach(entity, where, True)
+            return Promise(self._trace, entity.signature.interface.result, node)
+
+        return call
+
+    def end_when(self, condition: Any, where: Where | None) -> None:
+        """End the cycle after the first round in which a condition holds."""
+        if self.until is not None:
+            self._refuse("until(…) stands twice in a body", where, "join the conditions: until((a > 1) | (b > 1))")
+        if isinstance(condition, Expression):
+            said: Any = conditional("until").if_(condition).then(True).else_().then(False)
+        elif isinstance(condition, bool) or (isinstance(condition, Promise) and condition._promissory_type == BOOL):
+            said = condition
+        else:
+            said = None
+            self._refuse(
+                f"until({_said(condition)}) is no condition",
+                where,
+                "compare: until(p > 3), or give a bool: until(p.done)",
+            )
+        self.until = said
+
+    def _refuse(self, problem: str, where: Where | None, way_out: str) -> NoReturn:
+        error = CycleError(problem, where=where, way_out=way_out)
+        self._trace.fatal.append(error)
+        raise error
+
+    # --- the end of the trace ---
+
+    def close(self, graph: Graph, order: Sequence[int]) -> tuple[Graph, list[int]]:
+        """Leave out what this round does not need, and find the nodes that other rounds' stand for.
+
+        Args:
+            graph: the graph with all nodes, in the order of their calls.
+            order: the order in which they are to stand.
+
+        Returns the graph, and for each of its nodes the number of the call.
+        """
+        kept = set(order)
+        taken = {node for output in graph.outputs for node in references(output.binding)}
+        for node, reach in self._reaches.items():
+            if reach.is_absent:
+                self._check_absent(node, reach, graph, taken)
+        absent = {node for node, reach in self._reaches.items() if reach.is_absent}
+        graph = replace(
+            graph, after={node: left for node, before in graph.after.items() if (left := _without(before, absent))}
+        )
+        needs = _needs(graph)
+        kept -= absent | self._last
+        spare = set(self._spare)
+        for node in reversed(order):
+            users = [one for one in kept if node in needs[one]]
+            if node in spare and node in kept and not users and node not in taken:
+                kept.discard(node)
+                spare.update(needs[node])
+        specs = dict(graph.specs)
+        overrides = {node: dict(entries) for node, entries in graph.overrides.items()}
+        for node, name in self._held.items():
+            overrides.setdefault(node, {})["held"] = name
+        graph = replace(graph, overrides=dict(sorted(overrides.items())))
+        places = [node for node in order if node in kept]
+        names = self._names(renumber_nodes(_cut(graph, set(places)), places))
+        by_node = dict(zip(places, names, strict=True))
+        for node in places:
+            spec = specs.get(node)
+            if isinstance(spec, Earlier) and spec.distance and node in self._reaches:
+                specs[node] = replace(spec, name=self._meant(self._reaches[node], by_node))
+        for name in self.unknown & set(names):
+            self._types[name] = self._result_of(graph, by_node, name)
+        graph = replace(graph, specs=specs)
+        if self._closing:
+            graph, places = self._only_last(graph, order, by_node, needs)
+        return renumber_nodes(_cut(graph, set(places)), places), places
+
+    def _check_absent(self, node: int, reach: _Reach, graph: Graph, taken: set[int]) -> None:
+        used = node in taken or any(
+            node in references(binding) for index in range(len(graph)) for binding in graph.bindings_of(index)
+        )
+        if not used:
+            return
+        said = _said(reach.what)
+        spec = graph.specs[node]
+        if isinstance(spec, Earlier) and spec.result == NONE and not isinstance(reach.what, str) and self.closes:
+            problem, way_out = (
+                f"once(last=True)({said}) is used in the cycle",
+                "it runs after the last round: use it nowhere",
+            )
+        else:
+            problem = f"what stands for {said} of an earlier round is used in round {self.ordinal}, and there is none"
+            way_out = "say what comes instead: default=…, or default=Skip to skip what takes it"
+        self._trace.problem(CycleError(problem, where=reach.where, way_out=way_out))
+
+    def _names(self, graph: Graph) -> list[str]:
+        session = self._trace.session
+        return node_names(Shape(tuple(session.callees), (*session.graphs, graph), 0), len(session.graphs))
+
+    def _meant(self, reach: _Reach, names: dict[int, str]) -> str:
+        """The name of the node that `prev` names. It has the same name in each round."""
+        if isinstance(reach.what, str):
+            if reach.what in names.values() or self._types.get(reach.what) is not None:
+                return reach.what
+            found: list[str] = []
+        else:
+            calls = [node for node in names if self._trace.calls(node, reach.what)]
+            found = [names[node] for node in calls]
+            if len(found) == 1:
+                return found[0]
+        said = _said(reach.what)
+        if found:
+            problem = f"prev({said}) may mean {' or '.join(found)}"
+            way_out = f"name the node: prev({found[-1]!r}), or give it a name with .with_overrides(name=…)"
+        else:
+            problem, way_out = f"prev({said}) names nothing that the body calls", "name what it calls in each round"
+        self._trace.problem(CycleError(problem, where=reach.where, way_out=way_out))
+        return "?"
+
+    def _result_of(self, graph: Graph, names: dict[int, str], name: str) -> Type:
+        node = next(one for one, called in names.items() if called == name)
+        session = self._trace.session
+        return target_interface(Shape(tuple(session.callees), (*session.graphs, graph), 0), graph, node).result
+
+    def _only_last(
+        self, graph: Graph, order: Sequence[int], names: dict[int, str], needs: list[set[int]]
+    ) -> tuple[Graph, list[int]]:
+        """Keep the calls for the last round alone. What they need stands for the nodes of the round before."""
+        wanted = {before for node in self._last for before in needs[node]} - self._last
+        kinds, specs = bytearray(graph.kinds), dict(graph.specs)
+        shape = Shape(tuple(self._trace.session.callees), (*self._trace.session.graphs, graph), 0)
+        for node in wanted:
+            spec = specs.get(node)
+            if isinstance(spec, Earlier):
+                specs[node] = replace(spec, distance=spec.distance + 1) if spec.distance else spec
+                continue
+            result = target_interface(shape, graph, node).result
+            specs[node] = Earlier(1, names[node], result)
+            kinds[node] = EARLIER
+        targets = graph.targets[:]
+        for node in wanted:
+            targets[node] = 0
+        entries = {node: one for node, one in graph.overrides.items() if node in self._last}
+        after = {node: before for node, before in graph.after.items() if node in self._last}
+        graph = replace(graph, kinds=bytes(kinds), targets=targets, specs=specs, overrides=entries, after=after)
+        return _emptied(graph, wanted), [node for node in order if node in wanted or node in self._last]
+
+
+def _needs(graph: Graph) -> list[set[int]]:
+    return [
+        {*graph.after.get(node, ()), *(one for binding in graph.bindings_of(node) for one in references(binding))}
+        for node in range(len(graph))
+    ]
+
+
+def _without(nodes: Sequence[int], gone: set[int]) -> tuple[int, ...]:
+    return tuple(node for node in nodes if node not in gone)
+
+
+def _cut(graph: Graph, kept: set[int]) -> Graph:
+    """Forget what is said of nodes that are left out."""
+    return replace(
+        graph,
+        after={
+            node: left
+            for node, before in graph.after.items()
+            if node in kept and (left := tuple(one for one in before if one in kept))
+        },
+        overrides={node: entries for node, entries in graph.overrides.items() if node in kept},
+        specs={node: spec for node, spec in graph.specs.items() if node in kept},
+    )
+
+
+def _emptied(graph: Graph, nodes: set[int]) -> Graph:
+    """Take the bindings of some nodes away."""
+    rows = [pack([] if node in nodes else graph.bindings_of(node)) for node in range(len(graph))]
+    offsets = array("I", [0])
+    for row in rows:
+        offsets.append(offsets[-1] + len(row))
+    return replace(graph, bindings=b"".join(rows), offsets=offsets)
+
+
+def _nodes_in(value: Any) -> Iterator[int]:
+    """List the nodes of the promises in an argument."""
+    todo = [value]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, Promise):
+            node = one._node()
+            if node is not None:
+                yield node
+        elif isinstance(one, dict):
+            todo += one.values()
+        elif isinstance(one, list | tuple | set | frozenset):
+            todo += one
+
+
+def _said(what: Any) -> str:
+    if isinstance(what, Entity):
+        return what.name
+    return what._said() if isinstance(what, Promise) else repr(what)
+
+
+def _body(what: str) -> CycleBody:
+    """The body that is traced. Raises `CycleError` anywhere else."""
+    trace = current.get()
+    body = trace.cycle if isinstance(trace, Trace) else None
+    if not isinstance(body, CycleBody):
+        error = CycleError(
+            f"{what}(…) stands outside the body of a cycle",
+            where=user_line(),
+            way_out="it is about the other rounds of a @cycle: write it in the body itself",
+        )
+        if isinstance(trace, Trace):
+            trace.fatal.append(error)
+        raise error
+    return body
+
+
+def prev(what: Callable[..., R] | str, distance: int = 1, default: Any = MISSING) -> R:
+    """Stand for the value that a node had in an earlier round of the cycle.
+
+    The round begins although that value is still to come; only what takes it waits. In an order (`prev(bar) >> foo()`)
+    it waits without taking the value.
+
+    Args:
+        what: the task, workflow or dynamic that the body calls exactly once, or a node's name.
+        distance: how many rounds back; at least 1.
+        default: what comes instead where there is no such round: a value, or a promise, whose call is made in those
+            rounds only; `Skip` to skip what takes it. Without a default the value may not be taken there; an order then
+            waits for nothing.
+
+    Raises:
+        CycleError: outside the body of a cycle, or not about an earlier round.
+
+    >>> from promissory import cycle, task
+    >>> @task
+    ... def add(total: int, number: int) -> int:
+    ...     return total + number
+    >>> @cycle(stop=4)
+    ... def summed(c: Cycle) -> int:
+    ...     return add(prev(add, default=0), c.number)
+    >>> summed()
+    10
+    """
+    return cast(R, _body("prev").reach(what, distance, default, user_line()))
+
+
+def once(*, last: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Call something in one round only.
+
+    `once()(prepare)(…)` is one node, begun in the first round; its promise may be taken in every round.
+    `once(last=True)(report)(…)` runs after the last round, with the values of that round; nothing may take it.
+
+    Args:
+        last: whether it is the last round instead of the first.
+
+    >>> from promissory import cycle, task
+    >>> @task
+    ... def prepare() -> int:
+    ...     return 100
+    >>> @task
+    ... def add(total: int, number: int) -> int:
+    ...     return total + number
+    >>> @cycle(stop=3)
+    ... def counted(c: Cycle) -> int:
+    ...     return add(once()(prepare)(), c.number)
+    >>> counted()
+    103
+    """
+    body, where = _body("once"), user_line()
+    if last:
+        return lambda entity: body.at_the_end(entity, where)
+    return lambda entity: body.held(entity, None, 0, MISSING, where)
+
+
+def every(n: int, offset: int = 0, default: Any = MISSING) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Call something in every n-th round. In between, its promise stands for the latest one.
+
+    Args:
+        n: from one of these rounds to the next.
+        offset: how many rounds are before the first of them.
+        default: what comes instead in rounds before the first, as for `prev`.
+
+    >>> from promissory import cycle, task
+    >>> @task
+    ... def look(number: int) -> int:
+    ...     return number
+    >>> @cycle(stop=6)
+    ... def seen(c: Cycle) -> int:
+    ...     return every(4)(look)(c.number)
+    >>> seen()
+    5
+    """
+    body, where = _body("every"), user_line()
+    if n.__class__ is not int or n < 1 or offset.__class__ is not int or offset < 0:
+        body._refuse(
+            f"every({n!r}, offset={offset!r}) names no rounds", where, "n is at least 1, and offset at least 0"
+        )
+    return lambda entity: body.held(entity, n, offset, default, where)
+
+
+def until(condition: Any) -> Any:
+    """End the cycle after the first round in which a condition holds.
+
+    The next round begins when it is known that the condition does not hold, so no round runs in vain. It may stand
+    behind the result, or as a statement of its own.
+
+    Args:
+        condition: a comparison of promises, joined with `&` and `|` as for `conditional`, a promise of a bool, or a
+            bool.
+
+    >>> from promissory import cycle, task
+    >>> @task
+    ... def double(x: int) -> int:
+    ...     return 2 * x
+    >>> @cycle
+    ... def grown(start: int) -> int:
+    ...     x = double(prev(double, default=start))
+    ...     until(x > 100)
+    ...     return x
+    >>> grown(3)
+    192
+    """
+    _body("until").end_when(condition, user_line())
+    return Until()
