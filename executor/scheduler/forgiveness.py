@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from promissory.executor.scheduler.frame import Frame
+from promissory.executor.scheduler.kinds.earlier import resolve
 from promissory.executor.scheduler.mapping import is_done_without, mapping_of
 from promissory.executor.scheduler.node_state import CANCELLED, FAILED, OPEN, PENDING, UPSTREAM_FAILED
 from promissory.executor.scheduler.propagation import is_unhandled
@@ -10,7 +11,10 @@ from promissory.executor.scheduler.state import State
 
 
 def forgive(state: State) -> None:
-    """Begin a resume: nodes whose failures nothing handled are to be tried again."""
+    """Begin a resume: nodes whose failures nothing handled are to be tried again.
+
+    Notes steps on the agenda, where nodes of later rounds of a cycle take over what is there.
+    """
     for frame in list(state.frames.values()):
         if frame.failing is not None and not is_done_without(state.maps, frame):
             _forgive_frame(state, frame)
@@ -22,6 +26,10 @@ def forgive(state: State) -> None:
         frame.frozen = fails_at_once or (frame.parent is not None and frame.parent.frozen)
     for cycle in state.cycles.values():
         cycle.failed.clear()
+    for frame in state.frames.values():
+        for index in frame.topology.earlier if frame.cycle else ():
+            if frame.state(index) == PENDING:
+                resolve(state, frame, index)
     state.failure, state.cancelled = None, None
     state.dead = state.stopping = False
 

@@ -110,6 +110,7 @@ def _take(state: State, event: Event) -> None:
     index = event[2]
     if (state.failing or state.maps) and kind in _OUTCOMES and frame.state(index) == FAILED:
         forgive(state)  # an executor that was taken over went on at the last moment
+        work_off(state)
     KINDS[frame.topology.kind(index)].events[kind](state, frame, index, event)
 
 
@@ -120,6 +121,7 @@ def replayed(state: State, now: float = 0.0, calendar: float = 0.0) -> None:
     """
     take_ends(state)
     forgive(state)
+    work_off(state)
     frames = state.frames
     asleep = [
         one

@@ -40,6 +40,10 @@ is to run after the last round."""
 _MEANINGLESS: Final = ("cache", "cache_version", "cache_ignore", "cache_serialize", "max_iterations", "commit")
 
 
+class _NeedsValues(Exception):
+    """The body can't be traced without the values of its inputs."""
+
+
 class CycleFunction(Dynamic[P, R]):
     """A function that is traced once for each round of a cycle. Made by `@cycle`.
 
@@ -104,13 +108,7 @@ class CycleFunction(Dynamic[P, R]):
                 break
             try:
                 plan = self._trace(ordinal, point[0], point[1], None, None, False)
-            except LeakedPromise:
-                raise
-            except PromiseError:
-                return None  # a promise was asked for its value
-            except CompileError:
-                raise
-            except Exception:  # the body may do anything with what it takes for a value
+            except _NeedsValues:
                 return None
         return plan
 
@@ -162,7 +160,17 @@ class CycleFunction(Dynamic[P, R]):
             if values is not None and encoded is not None:
                 trace.binder.remember_inputs(values, encoded)
             given = [trace.input(index) for index in range(len(trace.inputs))] if values is None else list(values)
-            self._finish(trace, body, self._returned(trace, cycle, given), closing)
+            try:
+                returned = self._returned(trace, cycle, given)
+            except LeakedPromise:
+                raise
+            except PromiseError as error:
+                raise _NeedsValues if values is None else error from None
+            except CompileError:
+                raise
+            except Exception as error:  # the body may do anything with what it takes for a value
+                raise _NeedsValues if values is None else error from error.__cause__
+            self._finish(trace, body, returned, closing)
             plan = session.plan()
             if len(self._types) == known:
                 return plan

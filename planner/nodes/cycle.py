@@ -192,10 +192,11 @@ class CycleBody:
         """
         kept = set(order)
         taken = {node for output in graph.outputs for node in references(output.binding)}
-        for node, reach in self._reaches.items():
-            if reach.is_absent:
-                self._check_absent(node, reach, graph, taken)
-        absent = {node for node, reach in self._reaches.items() if reach.is_absent}
+        absent = {
+            node
+            for node, reach in self._reaches.items()
+            if reach.is_absent and not self._is_used(node, reach, graph, taken)
+        }
         graph = replace(
             graph, after={node: left for node, before in graph.after.items() if (left := _without(before, absent))}
         )
@@ -217,8 +218,9 @@ class CycleBody:
         by_node = dict(zip(places, names, strict=True))
         for node in places:
             spec = specs.get(node)
-            if isinstance(spec, Earlier) and spec.distance and node in self._reaches:
-                specs[node] = replace(spec, name=self._meant(self._reaches[node], by_node))
+            reach = self._reaches.get(node)
+            if isinstance(spec, Earlier) and spec.distance and reach is not None and not reach.is_absent:
+                specs[node] = replace(spec, name=self._meant(reach, by_node))
         for name in self.unknown & set(names):
             self._types[name] = self._result_of(graph, by_node, name)
         graph = replace(graph, specs=specs)
@@ -226,12 +228,13 @@ class CycleBody:
             graph, places = self._only_last(graph, order, by_node, needs)
         return renumber_nodes(_cut(graph, set(places)), places), places
 
-    def _check_absent(self, node: int, reach: _Reach, graph: Graph, taken: set[int]) -> None:
+    def _is_used(self, node: int, reach: _Reach, graph: Graph, taken: set[int]) -> bool:
+        """Tell whether a node that stands for nothing is used otherwise than in an order, which is a mistake."""
         used = node in taken or any(
             node in references(binding) for index in range(len(graph)) for binding in graph.bindings_of(index)
         )
         if not used:
-            return
+            return False
         said = _said(reach.what)
         spec = graph.specs[node]
         if isinstance(spec, Earlier) and spec.result == NONE and not isinstance(reach.what, str) and self.closes:
@@ -243,6 +246,7 @@ class CycleBody:
             problem = f"what stands for {said} of an earlier round is used in round {self.ordinal}, and there is none"
             way_out = "say what comes instead: default=…, or default=Skip to skip what takes it"
         self._trace.problem(CycleError(problem, where=reach.where, way_out=way_out))
+        return True
 
     def _names(self, graph: Graph) -> list[str]:
         session = self._trace.session

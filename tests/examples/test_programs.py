@@ -113,3 +113,24 @@ def test_check_finds_every_example_well(run_program, example, name):
 def test_the_help_of_every_example(run_program, example, name):
     ended = run_program("promissory", "run", example(name), "--help")
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_C1_to_C4_cyclic_workflow_shows_its_six_things(run_program):
+    ended = run_program("cyclic_workflow.py")
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    assert lines[0] == "1. the first round has a task of its own: @1/prep"
+    assert lines[1] == "2. each task of each round is a node: SUCCEEDED in attempt 2"
+    assert lines[2].startswith("3. rounds overlap: foo began before bar")
+    assert lines[3] == "4. after kill -9 it went on, and prep ran 1 time"
+    assert "   unrolled: @1/prep @1/foo @1/bar @2/foo @2/bar @3/foo @3/bar" in lines
+    assert lines[-1] == "6. it stopped at 8 with 800, and goes on to 9 with 900"
+
+
+def test_C4_forecast_waits_for_a_repair_and_goes_on(run_program):
+    ended = run_program("forecast.py")
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    assert lines[0] == "FAILED at main/forecasts@6/observe and 3 products wait"
+    assert [line[:6] for line in lines[1:13]] == ["30.11."] * 4 + ["01.12."] * 4 + ["02.12."] * 4
+    assert lines[-1].startswith("SUCCEEDED: the last analysis is 0.0")

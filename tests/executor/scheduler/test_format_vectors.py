@@ -20,6 +20,8 @@ from promissory.executor.protocol.events import (
     CHOSEN,
     CODE,
     COLLAPSED,
+    CYCLE_ENDED,
+    CYCLE_EXTENDED,
     ENDED,
     GATED,
     ITEMS,
@@ -96,8 +98,20 @@ def third():
     return Segment(2, 2, NONCE, segment_digest(segment_to_bytes(second())), NO_SNAPSHOT, MOMENT + 300_000, events)
 
 
+def fourth():
+    events = (
+        (CYCLE_ENDED, 0, 1, "stop"),
+        (ENDED, "SUCCEEDED", "", [b"\x03"]),
+        (RESUMED, 3, "host", 44, [100, 1_000_000, 268_435_456], MOMENT + 350_000),
+        (CYCLE_EXTENDED, 0, 1, 9),
+    )
+    return Segment(3, 3, NONCE, segment_digest(segment_to_bytes(third())), NO_SNAPSHOT, MOMENT + 400_000, events)
+
+
 @pytest.mark.parametrize(
-    ("name", "segment"), [("segment 0", first()), ("segment 1", second()), ("segment 2", third())], ids=["0", "1", "2"]
+    ("name", "segment"),
+    [("segment 0", first()), ("segment 1", second()), ("segment 2", third()), ("segment 3", fourth())],
+    ids=["0", "1", "2", "3"],
 )
 def test_J4_a_segment_has_the_bytes_that_the_page_shows(name, segment):
     assert segment_to_bytes(segment) == shown(name)
