@@ -59,6 +59,7 @@ TABLE: Final[tuple[Foreign, ...]] = (
     Foreign("import", "TaskEnvironment", "Flyte 2", "the options of @task"),
     Foreign("import", "signals", "Prefect 1", "raise Loop(…), Skip(…), Retry(…), or any exception"),
     Foreign("import", "TaskGroup", "Airflow", "a workflow that a workflow calls"),
+    Foreign("import", "continue_as_new", "Temporal", "@cycle: finished rounds leave memory"),
     Foreign("import", "PythonOperator", "Airflow", "task"),
     # Arguments of decorators.
     Foreign("@task", "max_retries", "Prefect 1, Graflow, Ray", "retries="),

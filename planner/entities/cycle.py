@@ -37,6 +37,8 @@ from promissory.typesys.types import BOOL, NONE, Type
 RESULT, UNTIL, LAST = "result", "until", "last"
 """The outputs of a round's plan: its result; whether the cycle ends with it, if the body says so; nothing, if something
 is to run after the last round."""
+_MOST_TRACED: Final = 64
+"""Rounds that are traced before anything runs."""
 _MEANINGLESS: Final = ("cache", "cache_version", "cache_ignore", "cache_serialize", "max_iterations", "commit")
 
 
@@ -66,6 +68,7 @@ class CycleFunction(Dynamic[P, R]):
         self.real_time = real_time
         self._types: dict[str, Type] = {}
         self._is_checked = False
+        self._farthest = 0
         self._ahead: tuple[int, Any, Iterator[Any]] | None = None
         super().__init__(function, policy, strict, frame_locals, written)
 
@@ -90,27 +93,38 @@ class CycleFunction(Dynamic[P, R]):
     def check_body(self) -> None:
         """Trace the first rounds, with promises for the inputs, and raise what is wrong with them (rule C1).
 
-        A body that works with the values of its inputs can't be traced without them, and is checked as it runs.
+        As many rounds are traced as the body reaches back. A body that works with the values of its inputs can't be
+        traced without them, and is checked as it runs.
         """
         if not self._is_checked:
             self.template()
             self._is_checked = True
 
     def template(self) -> Plan | None:
-        """Give the plan of the second round, in which each `prev(…)` of distance 1 stands for a node.
+        """Give the plan of a round before which there are as many as the body reaches back.
 
         None if the body needs the values of its inputs. Raises `CompileError` as `check_body`.
         """
-        plan: Plan | None = None
-        for ordinal in (1, 2):
+        plans = self.first_rounds()
+        return plans[-1] if plans else None
+
+    def first_rounds(self) -> list[Plan]:
+        """Give the plans of the first rounds, up to one before which there are as many as the body reaches back.
+
+        The list is empty if the body needs the values of its inputs. Raises `CompileError` as `check_body`.
+        """
+        plans: list[Plan] = []
+        for ordinal in range(1, _MOST_TRACED + 1):
+            if ordinal > max(3, self._farthest + 1):
+                break
             point = self.point(ordinal)
             if point is None:
                 break
             try:
-                plan = self._trace(ordinal, point[0], point[1], None, None, False)
+                plans.append(self._trace(ordinal, point[0], point[1], None, None, False))
             except _NeedsValues:
-                return None
-        return plan
+                return []
+        return plans
 
     def point(self, ordinal: int, stop: int | None = None) -> tuple[Any, bool] | None:
         """Give the point of a round, and whether it is the last; None if there is no such round.
@@ -170,6 +184,7 @@ class CycleFunction(Dynamic[P, R]):
                 raise
             except Exception as error:  # the body may do anything with what it takes for a value
                 raise _NeedsValues if values is None else error from error.__cause__
+            self._farthest = max(self._farthest, body.farthest)
             self._finish(trace, body, returned, closing)
             plan = session.plan()
             if len(self._types) == known:

@@ -73,6 +73,7 @@ class CycleBody:
         self.ordinal = ordinal
         self.until: Any = None
         self.closes = False
+        self.farthest = 0
         self.unknown: set[str] = set()
         self._trace = trace
         self._types = types
@@ -93,6 +94,7 @@ class CycleBody:
                 where,
                 "prev(…, 1) is the round before; what is made in this round is its promise itself",
             )
+        self.farthest = max(self.farthest, distance)
         type = self._type_of(what, where)
         begins = self.ordinal > distance
         if not begins and default is not MISSING and default is not Skip:
