@@ -2,7 +2,7 @@
 running beside `bar` of this one.
 
     python examples/cyclic_workflow.py
-    promissory run examples/cyclic_workflow.py --stop 5
+    promissory run --stop 5 examples/cyclic_workflow.py
     promissory show examples/cyclic_workflow.py --cycles
 
 The program shows what such a workflow needs beside a loop: a first round with a task of its own; tasks that are nodes,

@@ -355,7 +355,7 @@ class Execution:
         log = scheduler.log
         if not (log or self.reuse.has_to_keep or scheduler.ended_frames):
             return
-        mark = Mark(scheduler.done_nodes, scheduler.nodes, self.reuse.to_keep(), scheduler.ended_frames)
+        mark = Mark(scheduler.done_nodes, scheduler.known_nodes, self.reuse.to_keep(), scheduler.ended_frames)
         scheduler.log, scheduler.ended_frames = [], []
         if not log:
             self._commits.stands(mark)

@@ -11,7 +11,7 @@ def standing_of(scheduler: Scheduler) -> Standing:
     tries, sleeping, maps = list(scheduler.tries.values()), list(scheduler.sleeping), list(scheduler.maps.values())
     return Standing(
         done=scheduler.done_nodes,
-        nodes=scheduler.nodes,
+        nodes=scheduler.known_nodes,
         waiting=scheduler.admission.waiting,
         lost=sum(1 for one in tries if one.lost),
         retrying=sum(1 for one in sleeping if (one.frame.id, one.node) not in scheduler.waiting),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from promissory.executor.code.resolver import Code, missing_modules_from
-from promissory.executor.errors import RunExists
+from promissory.executor.errors import RunExists, RunNotFound
 from promissory.executor.execution.code_changes import adopt_current_code
 from promissory.executor.execution.first_events import code_event, resumed_event
 from promissory.executor.execution.options import Limited, Options, check_limits
@@ -33,6 +33,8 @@ from promissory.executor.journal.reader import find_end, read_segments
 from promissory.executor.protocol.events import (
     CHOSEN,
     COLLAPSED,
+    CYCLE_ENDED,
+    CYCLE_EXTENDED,
     EXPANDED,
     ITEMS,
     LOOPED,
@@ -57,7 +59,20 @@ from promissory.executor.store.probe import probe
 from promissory.executor.store.store import Store
 
 _TAKEN: Final = frozenset(
-    (NODE_DONE, EXPANDED, OPENED, NODE_FAILED, COLLAPSED, LOOPED, NODE_SKIPPED, CHOSEN, ITEMS, SIGNALLED)
+    (
+        NODE_DONE,
+        EXPANDED,
+        OPENED,
+        NODE_FAILED,
+        COLLAPSED,
+        LOOPED,
+        NODE_SKIPPED,
+        CHOSEN,
+        ITEMS,
+        SIGNALLED,
+        CYCLE_ENDED,
+        CYCLE_EXTENDED,
+    )
 )
 
 
@@ -96,7 +111,7 @@ def to_run_again(history: History, frame: int, node: int, iteration: int = 0) ->
     gone: set[int] = set()
     for id in history.frames():
         parent, slot = history.parent(id)
-        # Other chunks of a map stay, and so do earlier iterations of a loop.
+        # Other chunks of a map stay, and so do earlier iterations of a loop, and earlier rounds of a cycle.
         beside = (parent, slot) in above and (
             history.opened[id].part is not None
             or any(id < kept and history.parent(kept) == (parent, slot) for kept in again)
@@ -122,6 +137,9 @@ def kept_events(history: History, kept: Kept, events: Iterator[Event]) -> Iterat
         if kind == COLLAPSED:
             if not runs_again:
                 yield kind, numbers[event[1]]
+            continue
+        if kind == CYCLE_EXTENDED:  # a cycle that runs again goes as far as it was told to
+            yield (kind, numbers[frame], *event[2:])
             continue
         if (frame, index) in iterations and begins_iteration(event):
             runs_again = iterations[frame, index] >= kept.loops[frame, index]
@@ -164,6 +182,8 @@ def prepare_rerun(
     mark(store)
     earlier, plan = history.manifest, history.plan
     frame, node, iteration = history.find_iteration(path)
+    if "@" in path.rpartition("/")[2] and history.opened[frame].topology.is_cycle(node):
+        raise RunNotFound(f"{path} is a round: name a node in it, or the cycle {path.rpartition('@')[0]}")
     at = (frame, node)
     kept = to_run_again(history, frame, node, iteration or 0)
     name = run_name(new_run_id, plan.name)

@@ -74,7 +74,7 @@ class Telling:
                     (one.worker, frame.path_of(one.index, scheduler.iteration(one.frame, one.index)), one.since)
                 )
         done, nodes = self._commits.shown
-        stands = replace(standing_of(scheduler), done=done, nodes=nodes or scheduler.nodes)
+        stands = replace(standing_of(scheduler), done=done, nodes=nodes or scheduler.known_nodes)
         return Progress(**asdict(stands), expanded=self._commits.expanded, running=tuple(running))
 
     def look(self) -> tuple[Standing, list[Any], bool]:

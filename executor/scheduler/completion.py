@@ -80,6 +80,7 @@ def complete(state: State, frame: Frame, index: int, value: Value, fresh: bool) 
         state.agenda.append((ITEM, frame, index))
     elif frame.cycle:
         state.agenda.append((SETTLED, frame, index))
+        state.done_nodes -= index in topology.earlier
     if frame.asleep:
         propagation.release_standby(state, frame)
     elif not frame.remaining:

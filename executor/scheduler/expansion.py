@@ -23,7 +23,7 @@ def open_frame(state: State, frame: Frame) -> None:
         is_handling = parent.topology.unusual and propagation.handles(parent.topology, frame.slot)
         frame.exempt = parent.exempt or is_handling
     if frame.part is None and not frame.loop:
-        state.nodes += topology.count
+        state.nodes += topology.count - len(topology.earlier)
         if state.cycles:
             _count_in_round(state, frame)
     if topology.dormant:
@@ -47,7 +47,7 @@ def _count_in_round(state: State, frame: Frame) -> None:
         if at.cycle:
             cycle = cycling_of(state.cycles, at)
             if at.cycle in cycle.counted:
-                cycle.counted[at.cycle] += frame.topology.count
+                cycle.counted[at.cycle] += frame.topology.count - len(frame.topology.earlier)
         at = at.parent
 
 

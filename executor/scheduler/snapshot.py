@@ -66,7 +66,8 @@ def _more(scheduler: Scheduler) -> list[Any]:
     channel = [[key, data] for key, data in sorted(scheduler.channel.items())]
     terminated = None if scheduler.terminated is None else list(scheduler.terminated)
     cycles = cycle.dump(scheduler)
-    more = [*rows, channel, terminated, *([cycles] if cycles else [])]
+    of_cycles = [[scheduler.past_nodes, cycles]] if cycles or scheduler.past_nodes else []
+    more = [*rows, channel, terminated, *of_cycles]
     return more if any(more) else []
 
 
@@ -138,7 +139,7 @@ def values_of(data: bytes) -> list[Value]:
             for _, _, _, chunks, _, _, results, *_ in whole[11]:
                 trees += [*results, *(part for chunk in chunks if chunk is not None for part in chunk)]
         if len(whole) > 15:
-            trees += cycle.values_in(whole[15])
+            trees += cycle.values_in(whole[15][1])
         return [value_of(tree) for tree in trees if tree is not None]
     except FormatError:
         raise
@@ -219,10 +220,12 @@ def _loaded(data: bytes, names_are_older: bool) -> Scheduler:
 
 
 def _load_more(scheduler: Scheduler, read_failed: ReadFailed, *more: Any) -> None:
-    cycles: list[Any] = []
+    of_cycles: list[Any] = [0, []]
     if len(more) > len(WITH_ROWS) + 2:  # since version 5 of the journal, in runs with cycles
-        *more, cycles = more  # type: ignore[assignment]
+        *more, of_cycles = more  # type: ignore[assignment]
     *rows, channel, terminated = fields.items(list(more), len(WITH_ROWS) + 2)
+    past, cycles = fields.items(of_cycles, 2)
+    scheduler.past_nodes = fields.count(past)
     cycle.load(scheduler, fields.items(cycles), read_failed)
     for kind, of_kind in zip(WITH_ROWS, rows, strict=True):
         if kind.load is not None:

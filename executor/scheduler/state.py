@@ -38,6 +38,7 @@ failure     the first failure that nothing handles
 dead        whether the root frame has ended badly
 terminated  reason and outputs, once a task has ended the run well
 cancelled   path and reason, once a task has cancelled the run
+past_nodes  nodes of finished rounds of cycles, which do not count for the limit of nodes
 stopping    whether no new call or gate starts any more
 paused      whether no new call or gate starts for the time being
 =========== =====================================================================================================
@@ -120,6 +121,7 @@ class State:
         self.next_frame = 0
         self.nodes = 0
         self.done_nodes = 0
+        self.past_nodes = 0
         self.replaying = False
         self.root_is_checked = False
         self._slept = 0
@@ -198,6 +200,11 @@ class State:
             at = at.parent
 
     # --- nodes and calls ---
+
+    @property
+    def known_nodes(self) -> int:
+        """The number of nodes that the run has, as far as is known, those of finished rounds of cycles too."""
+        return self.nodes + self.past_nodes
 
     @property
     def can_go_on(self) -> bool:

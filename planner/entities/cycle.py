@@ -32,11 +32,12 @@ from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.policy import Policy, TaskPolicy
 from promissory.planner.tracing.session import Session
 from promissory.planner.tracing.trace import Trace
-from promissory.typesys.types import BOOL, NONE, Type
+from promissory.typesys.types import BOOL, INT, NONE, Type
 
-RESULT, UNTIL, LAST = "result", "until", "last"
+RESULT, UNTIL, LAST, BACK = "result", "until", "last", "back"
 """The outputs of a round's plan: its result; whether the cycle ends with it, if the body says so; nothing, if something
-is to run after the last round."""
+is to run after the last round; how many rounds back the body reaches, if that is more than one: rounds before the first
+one that does keep their values for it."""
 _MOST_TRACED: Final = 64
 """Rounds that are traced before anything runs."""
 _MEANINGLESS: Final = ("cache", "cache_version", "cache_ignore", "cache_serialize", "max_iterations", "commit")
@@ -226,6 +227,8 @@ class CycleFunction(Dynamic[P, R]):
             outputs.append((UNTIL, BOOL, body.until, "until(…)"))
         if body.closes:
             outputs.append((LAST, NONE, None, "once(last=True)"))
+        if body.farthest > 1:
+            outputs.append((BACK, INT, body.farthest, "prev(…)"))
         trace.finish(outputs, where)
 
 
@@ -341,7 +344,7 @@ def cycle(
     ... def fibonacci(c: Cycle) -> int:
     ...     return next_one(prev(next_one, default=1), prev(next_one, 2, default=0))
     >>> fibonacci()
-    89
+    55
     """
     meaningless = [name for name in _MEANINGLESS if name in policy]
     if meaningless:

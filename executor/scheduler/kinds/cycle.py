@@ -32,10 +32,11 @@ from promissory.planner.plan.format import FuturesHeader
 from promissory.planner.plan.model import Value
 from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.specs import Earlier
+from promissory.typesys.canonical import unpack
 from promissory.typesys.wire import codec_for
 
 _TRUE: Final = b"\xc3"
-_UNTIL, _LAST = "until", "last"
+_UNTIL, _LAST, _BACK = "until", "last", "back"
 
 
 def cycling(state: State, frame: Frame, index: int) -> Cycling:
@@ -79,11 +80,7 @@ def open_round(
     cycle.next += not cycle.closing
     cycle.open[ordinal] = opened
     cycle.counted[ordinal] = 0
-    specs = topology.graph.specs
-    for at in topology.earlier:
-        spec = specs[at]
-        assert isinstance(spec, Earlier)
-        cycle.back = max(cycle.back, spec.distance)
+    cycle.back = max(cycle.back, _reach(opened))
     names = {output.name for output in topology.graph.outputs}
     cycle.closes = cycle.closes or _LAST in names
     cycle.undecided = ordinal if _UNTIL in names else 0
@@ -99,6 +96,17 @@ def open_round(
         if binding.__class__ is not int or binding < 0:
             _decide(cycle, opened, binding)
     go_on(state, cycle)
+
+
+def _reach(round: Frame) -> int:
+    """How many rounds back a round says that its cycle reaches."""
+    outputs, specs = round.topology.graph.outputs, round.topology.graph.specs
+    found = [spec.distance for at in round.topology.earlier if isinstance(spec := specs[at], Earlier)]
+    for output, plain in zip(outputs, round.topology.outputs, strict=True):
+        if output.name == _BACK and plain.__class__ is int and plain < 0:
+            value = round.value(plain)
+            found += [unpack(value)] if isinstance(value, bytes) else []
+    return max((one for one in found if one.__class__ is int), default=1)
 
 
 def _condition(round: Frame) -> Any:
@@ -135,7 +143,9 @@ def finished(state: State, round: Frame, value: Value | None) -> None:
     cycle = cycling_of(state.cycles, round)
     ordinal, topology = round.cycle, round.topology
     del cycle.open[ordinal]
-    state.nodes -= cycle.counted.pop(ordinal)
+    nodes = cycle.counted.pop(ordinal)
+    state.nodes -= nodes
+    state.past_nodes += nodes
     if ordinal < cycle.next:
         values, failures = round.values or {}, round.failures or {}
         cycle.past[ordinal] = {

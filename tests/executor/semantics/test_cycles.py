@@ -17,6 +17,7 @@ from promissory import (
     once,
     prev,
     promise,
+    rerun,
     resume,
     run,
     start,
@@ -24,7 +25,7 @@ from promissory import (
     until,
     workflow,
 )
-from promissory.errors import InputError, RunFailed
+from promissory.errors import InputError, RunFailed, RunNotFound
 from promissory.testing import MockClock, Takes, always_replay, simulate
 
 ENGINES = pytest.mark.parametrize("engine", ["inline", "threads", "processes"])
@@ -482,7 +483,7 @@ def knows(c: Cycle) -> list[int | bool]:
 
 def test_C1_a_round_knows_its_number_and_whether_it_is_the_first_or_the_last(store):
     run(knows, store=store, run_id="r", echo=False)
-    assert began()[2:] == ["1 1 True False", "2 2 False False", "3 3 False True"]
+    assert began()[-3:] == ["1 1 True False", "2 2 False False", "3 3 False True"]
     run(knows, store=store, stop=2, echo=False)
     assert began()[-1] == "2 2 False True"
 
@@ -611,6 +612,21 @@ def test_T5_a_round_is_named_by_its_path(store):
         done.value("four@9/bar")
 
 
+@cycle(stop=6)
+def fibonacci(c: Cycle) -> int:
+    return added(prev(added, default=1), prev(added, 2, default=0))
+
+
+@task
+def added(a: int, b: int) -> int:
+    return a + b
+
+
+def test_C1_values_are_kept_as_far_back_as_the_body_reaches(store):
+    done = run(fibonacci, store=store, echo=False)
+    assert [done.value(f"main/fibonacci@{n}") for n in range(1, 7)] == [1, 1, 2, 3, 5, 8]
+
+
 @cycle(stop=4)
 def far(c: Cycle) -> int:
     value = other(c.number)
@@ -623,3 +639,24 @@ def test_C1_a_reach_further_than_any_before_says_that_nothing_is_kept(store):
     done = run(far, store=store, echo=False)
     with pytest.raises(RunFailed, match="reaches 3 rounds back, to other of round 1, which is not kept"):
         done.result
+
+
+# --- rerun ---
+
+
+def test_C2_a_rerun_from_a_node_of_a_round_takes_the_rounds_before(store):
+    run(five, store=store, run_id="r", stop=4, echo=False)
+    LOG.unlink()
+    again = rerun("r", "main/five@3/foo", store=store)
+    assert again.result == 4
+    assert sorted(began()) == ["bar.3", "bar.4", "foo.3", "foo.4"]
+
+
+def test_C2_a_rerun_of_a_cycle_goes_as_far_as_the_cycle_was_told_to(store):
+    run(five, store=store, run_id="r", stop=2, echo=False)
+    resume("r", store=store, stop=3)
+    LOG.unlink()
+    assert rerun("r", "main/five", store=store).result == 3
+    assert len(began()) == 7
+    with pytest.raises(RunNotFound, match="is a round: name a node in it"):
+        rerun("r", "main/five@2", store=store)
