@@ -40,6 +40,8 @@ def run(
             it was interrupted, and returned as it is if it has ended.
         engine: `inline`, `threads` or `processes`, or an engine object.
         max_depth: how deep dynamics may nest; by default 100.
+        keep_cycles: how many rounds of each cycle the run remembers. What came before a snapshot that all of these
+            follow leaves the journal for good. By default everything is kept.
         stop: the number that no round of a cycle goes beyond. With it, a resume goes on with a cycle that was stopped
             before; nothing that has run runs again.
         max_nodes: how many nodes the run may have; by default 1,000,000.

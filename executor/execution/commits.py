@@ -14,6 +14,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from promissory.executor.crash_points import reached
+from promissory.executor.execution.trimming import Trimming
 from promissory.executor.execution.words import TOLD, Words
 from promissory.executor.journal.snapshots import drop_snapshot
 from promissory.executor.protocol.events import (
@@ -40,6 +41,10 @@ from promissory.planner.plan.model import Value
 _OF_THE_SCHEDULER: Final = OF_THE_SCHEDULER - {RESUMED}
 _HELD: Final = frozenset((NODE_DONE, EXPANDED, NODE_FAILED, LOOPED, NODE_SKIPPED, SIGNALLED))
 """The kinds of events whose nodes may be held back until they are committed."""
+
+
+def _none() -> int:
+    return -1
 
 
 class Mark(NamedTuple):
@@ -70,6 +75,8 @@ class Commits:
         expanded: how many futures files are committed.
         stored: nodes that were held back and are committed now, so that the nodes after them may start.
         snapshot: the newest snapshot that the journal names. It is dropped when the next one is committed.
+        trimming: trims the journal; None if all of it is kept.
+        newest: gives the number of the segment that was written last.
     """
 
     def __init__(self, store: Store, run_id: str, words: Words | None = None) -> None:
@@ -81,6 +88,8 @@ class Commits:
         self.expanded = 0
         self.stored: deque[Key] = deque()
         self.snapshot: Value | None = None
+        self.trimming: Trimming | None = None
+        self.newest: Callable[[], int] = _none
         self._marks: deque[tuple[int, Mark]] = deque()
         self._given = self._back = 0
         self._lock = threading.Lock()
@@ -123,7 +132,9 @@ class Commits:
             if kind == NODE_DONE and not holding:  # the commonest case, taken first
                 self._back += 1
                 continue
-            if kind == SNAPSHOT:
+            if kind == SNAPSHOT and self.trimming is not None:
+                self.trimming.take(self.newest(), event[1])
+            elif kind == SNAPSHOT:
                 before, self.snapshot = self.snapshot, event[1]
                 if before is not None:
                     drop_snapshot(self._store, self._run_id, before)
@@ -152,6 +163,17 @@ class Commits:
         for settled in mark.settled:
             assert self.keep is not None
             self._write(partial(self.keep, settled))
+
+    def trims(self, keep: int, first: int, newest: Callable[[], int]) -> None:
+        """Trim the journal behind snapshots, from now on.
+
+        Args:
+            keep: how many rounds of each cycle are kept.
+            first: the number of the journal's first segment.
+            newest: gives the number of the segment that was written last.
+        """
+        self.newest = newest
+        self.trimming = Trimming(self._store, self._run_id, keep, first, self._write)
 
     def _write(self, action: Callable[[], object]) -> None:
         self._behind.write(action)

@@ -34,6 +34,7 @@ from promissory.executor.execution.telling import Telling
 from promissory.executor.execution.verdict import verdict
 from promissory.executor.execution.words import Words
 from promissory.executor.history.summary import Ending
+from promissory.executor.journal.base import first_segment
 from promissory.executor.journal.reader import Tail
 from promissory.executor.journal.snapshots import put_snapshot
 from promissory.executor.journal.writer import Journal
@@ -102,6 +103,7 @@ class Execution:
         self._outstanding = 0
         self._happened = threading.Event()
         self._words = words
+        self._keep_cycles = options.keep_cycles
         self._kept = kept
         self._asks = asks
         self._commits = Commits(store, manifest.run_id, words)
@@ -205,6 +207,8 @@ class Execution:
         if self.presence.is_shown:
             resources.callback(Inbox(self.store, run_id, self._take_message, self._note_broken).close)
         journal.when_stopped = self.wake
+        if self._keep_cycles is not None:
+            self._commits.trims(self._keep_cycles, first_segment(self.store, run_id), lambda: journal.newest)
         engine.open(self._setup)
         self._announce()
         self.reuse.begin_with_replayed()
@@ -369,6 +373,8 @@ class Execution:
             if scheduler.holding:  # a snapshot has no place for nodes that are done but held back until committed
                 self.journal.flush()
                 self._release()
+            if self._commits.trimming is not None:
+                self._commits.trimming.give(scheduler)
             self.journal.append_snapshot(put_snapshot(self.store, self.manifest.run_id, dump(scheduler)))
             reached("snapshot.written")
 

@@ -63,6 +63,7 @@ class RunOptions(TypedDict, total=False):
         Said("What tasks may use together, of memory like 16GiB and of graphics processors.  [the machine's]"),
     ]
     stop: Annotated[int | None, Said("No round of a cycle goes beyond this number.", least=-(1 << 62))]
+    keep_cycles: Annotated[int | None, Said("Rounds of cycles that the run remembers; earlier ones leave the journal.")]
     soft_timeouts: Annotated[bool, Said("Let an engine that can't stop a task fail it when it comes late.")]
     timeout: Annotated[float | timedelta | None, Said("Seconds that the whole run may take.", least=0)]
     grace: Annotated[float | timedelta, Said("Seconds that running tasks have after SIGTERM or SIGHUP.  [10]", least=0)]
@@ -89,6 +90,7 @@ class Options:
         pools: how many calls of each pool may run at one time.
         memory, gpu: bytes and graphics processors that bodies may use together; None for all that this machine has.
         stop: the number that no round of a cycle goes beyond; None for what each cycle says.
+        keep_cycles: how many rounds of cycles the journal keeps at least; None for all.
         soft_timeouts: let engines that can't stop a body run a body that has a time-out, and fail it if it comes late.
         timeout: seconds that the whole run may take; None for no limit.
         grace: seconds that running bodies have to finish, once a signal has told this process to end.
@@ -109,6 +111,7 @@ class Options:
     memory: int | None = None
     gpu: int | None = None
     stop: int | None = None
+    keep_cycles: int | None = None
     soft_timeouts: bool = False
     timeout: float | None = None
     grace: float = 10.0
@@ -128,6 +131,8 @@ class Options:
             raise InputError(f"max_parallelism is a whole number of at least 1, not {wanted!r}")
         if self.stop is not None and (self.stop.__class__ is not int or abs(self.stop) >= 1 << 62):
             raise InputError(f"stop (--stop) is the number of a cycle's last round, not {self.stop!r}")
+        if self.keep_cycles is not None and (self.keep_cycles.__class__ is not int or self.keep_cycles < 1):
+            raise InputError(f"keep_cycles (--keep-cycles) is a whole number of at least 1, not {self.keep_cycles!r}")
         for name, places in self.pools.items():
             if not isinstance(name, str) or places.__class__ is not int or places < 1:
                 raise InputError(

@@ -178,6 +178,8 @@ def prepare_rerun(
     Raises `RunNotFound`, `CodeChanged`, `EngineError`, `RunExists`, `JournalError`.
     """
     history = History(store, run_id)
+    if history.is_trimmed:
+        raise RunNotFound(f"the beginning of run {run_id} was not kept (keep_cycles), so it can't be run again in part")
     probe(store)
     mark(store)
     earlier, plan = history.manifest, history.plan

@@ -14,6 +14,7 @@ from typing import Final
 from promissory.executor.cache.entries import Entry, at_work, entries
 from promissory.executor.errors import DoesNotFit, JournalError
 from promissory.executor.history.history import History, NodeRow
+from promissory.executor.history.recovery import at_the_beginning
 from promissory.executor.journal.reader import find_end, read_segments
 from promissory.executor.protocol.events import EXPANDED, NODE_DONE, NODE_FAILED, SIGNALLED
 from promissory.executor.scheduler.cache_key import Fields, fields_of, result_key
@@ -237,9 +238,8 @@ def _shown(name: str, told: bytes | None) -> str:
 def _fields(store: Store, history: History, frame: int, index: int) -> tuple[Fields | None, bool]:
     """The fields of a call at the moment when it had its inputs, and whether its policy says that it is cached."""
     manifest = history.manifest
-    scheduler = Scheduler(manifest.limits)
-    scheduler.open_root(history.plan, tuple(manifest.inputs[p.name] for p in history.plan.inputs))
-    for segment, _ in read_segments(store, manifest.run_id, 0, find_end(store, manifest.run_id)):
+    scheduler, first = at_the_beginning(store, manifest, history.plan, Scheduler)
+    for segment, _ in read_segments(store, manifest.run_id, first, find_end(store, manifest.run_id)):
         for event in segment.events:
             if event[0] in (NODE_DONE, EXPANDED, NODE_FAILED, SIGNALLED) and event[1:3] == (frame, index):
                 break

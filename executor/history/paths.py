@@ -94,6 +94,7 @@ def _no_round(history: History, id: int, index: int, said: str, round: str) -> R
     rounds = [history.rounds[child] for child in history.children.get((id, index), ()) if child in history.rounds]
     there = f"{rounds[0]} to {rounds[-1]}" if len(rounds) > 1 else rounds[0] if rounds else "none"
     cycle = said.rpartition("@")[0]
+    there += "; earlier ones were not kept (keep_cycles)" if history.is_trimmed else ""
     return RunNotFound(f"there is no round {round} of {cycle} in run {history.manifest.run_id}: there is {there}")
 
 

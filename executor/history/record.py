@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from promissory.executor.errors import DoesNotFit, JournalError
+from promissory.executor.history.recovery import at_the_beginning
 from promissory.executor.journal.reader import find_end, read_segments
 from promissory.executor.protocol.events import (
     CODE,
@@ -79,7 +80,6 @@ class Record:
         self.limits = self.manifest.limits
         self.changed_code: list[str] = []
         self.paused = False
-        self.scheduler = _Watched(Limits(1 << 62, 1 << 62, 1 << 62), run=run_id.encode())
         self.opened: dict[int, Frame] = {}
         self.parents: dict[int, Key] = {0: (-1, 0)}
         self.children: dict[Key, list[int]] = {}
@@ -100,14 +100,26 @@ class Record:
         self._last_try: dict[Key, int] = {}
         self._totals: dict[Key, int] = {}
         self._wants_items = items
-        self._segments = 0
-        self.scheduler.open_root(
-            self.plan, tuple(self.manifest.inputs[parameter.name] for parameter in self.plan.inputs)
-        )
-        self.opened[0] = self.scheduler.last or Frame(
-            0, None, 0, 0, self.scheduler.topologies.get(self.plan.shape, 0), (), (), bytes(16), "main", None, None
-        )
+        self.scheduler, self._segments = at_the_beginning(store, self.manifest, self.plan, _Watched)
+        self.is_trimmed = self._segments > 0
+        for frame in list(self.scheduler.frames.values()):
+            self._note_there(frame)
+        if 0 not in self.opened:
+            self.opened[0] = self.scheduler.last or Frame(
+                0, None, 0, 0, self.scheduler.topologies.get(self.plan.shape, 0), (), (), bytes(16), "main", None, None
+            )
         self.update()
+
+    def _note_there(self, frame: Frame) -> None:
+        """Note a frame that is open where the journal begins."""
+        self.opened[frame.id] = frame
+        if frame.parent is None:
+            return
+        key = self.parents[frame.id] = (frame.parent.id, frame.slot)
+        self.children.setdefault(key, []).append(frame.id)
+        if frame.cycle:
+            self.iterations[key] = max(self.iterations.get(key, 0), self.scheduler.cycles[key].next - 1)
+            self.rounds[frame.id] = self.round_names[*key, frame.cycle] = frame.path.rpartition("@")[2]
 
     def has_ended(self, key: Key) -> bool:
         """Whether a node is a cycle that has ended, and that a resume may tell to go on."""

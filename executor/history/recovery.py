@@ -6,10 +6,13 @@ executor writes takes the run over (`promissory.executor.journal.writer`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from promissory.executor.clock import Clock
 from promissory.executor.errors import DoesNotFit, JournalError, StoreError
+from promissory.executor.journal.base import first_segment
 from promissory.executor.journal.reader import Tail, find_end, newest_snapshot, read_segments
 from promissory.executor.journal.segment import GENESIS, NO_SNAPSHOT, Segment
 from promissory.executor.journal.snapshots import get_snapshot
@@ -18,12 +21,14 @@ from promissory.executor.protocol.limits import Limits
 from promissory.executor.records.manifest import Manifest, read_plan
 from promissory.executor.scheduler.replay import TOLD, extend, replay, replayed
 from promissory.executor.scheduler.scheduler import Scheduler
-from promissory.executor.scheduler.snapshot import load
+from promissory.executor.scheduler.snapshot import load, load_into
 from promissory.executor.store.keys import segment_key
 from promissory.executor.store.store import Store
 from promissory.planner.plan.model import Value
 from promissory.planner.plan.plan import Plan
 from promissory.typesys.errors import FormatError
+
+S = TypeVar("S", bound=Scheduler)
 
 
 class Recovered:
@@ -65,9 +70,10 @@ def recover(store: Store, manifest: Manifest, clock: Clock, stop: int | None = N
     try:
         recovered = _replay(store, manifest, first, end)
     except (StoreError, FormatError):
-        if first == 0:
+        begins = first_segment(store, manifest.run_id)
+        if first == begins:
             raise
-        recovered = _replay(store, manifest, 0, end)
+        recovered = _replay(store, manifest, begins, end)
     if end and (
         recovered.tail is None or recovered.tail.number < end - 1
     ):  # the last segment is torn: the next segment is written behind the torn one
@@ -78,6 +84,29 @@ def recover(store: Store, manifest: Manifest, clock: Clock, stop: int | None = N
         recovered.goes_on = extend(recovered.scheduler, stop)
     replayed(recovered.scheduler, clock.monotonic(), clock.time())
     return recovered
+
+
+def at_the_beginning(store: Store, manifest: Manifest, plan: Plan, make: Callable[[Limits], S]) -> tuple[S, int]:
+    """The state with which a run's journal begins, and the number of the first segment that follows it.
+
+    Args:
+        make: makes the scheduler.
+    """
+    run_id = manifest.run_id
+    first = first_segment(store, run_id)
+    if not first:
+        scheduler = make(Limits(1 << 62, 1 << 62, 1 << 62))
+        scheduler.run = run_id.encode()
+        scheduler.open_root(plan, tuple(manifest.inputs[parameter.name] for parameter in plan.inputs))
+        return scheduler, 0
+    for segment, _ in read_segments(store, run_id, first, first + 1):
+        for event in segment.events:
+            if event[0] == SNAPSHOT:
+                state = get_snapshot(store, run_id, event[1])
+                scheduler = load_into(state, lambda _: make(Limits(1 << 62, 1 << 62, 1 << 62)), segment.names_are_older)
+                scheduler.run = run_id.encode()
+                return scheduler, first + 1
+    raise JournalError(segment_key(run_id, first), "holds no snapshot, and the journal begins with it")
 
 
 def next_epoch(recovered: Recovered) -> int:

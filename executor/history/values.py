@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from promissory.executor.errors import DoesNotFit, JournalError, NoValue
 from promissory.executor.history.history import History
 from promissory.executor.history.paths import round_frame
+from promissory.executor.history.recovery import at_the_beginning
 from promissory.executor.journal.reader import find_end, read_segments
 from promissory.executor.protocol.events import LOOPED, OF_NODES, RESUMED, SIGNALLED, Event, value_of
 from promissory.executor.protocol.limits import Limits
@@ -120,8 +122,11 @@ def inputs_at(history: History, path: str) -> Given:
 class _Pinned(Scheduler):
     """A scheduler that keeps the value of one node for good, as if another node still had to take it."""
 
-    key: Key = (-1, -1)
     frame: Frame | None = None
+
+    def __init__(self, limits: Limits, key: Key) -> None:
+        super().__init__(limits)
+        self.key = key
 
     def add_frame(self, frame: Frame) -> None:
         if frame.id == self.key[0]:
@@ -156,15 +161,16 @@ class _Looking:
         self.value: Value | None = None
         self._history = history
         manifest = history.manifest
-        self.scheduler = _Pinned(Limits(1 << 62, 1 << 62, 1 << 62), run=manifest.run_id.encode())
-        self.scheduler.key = key
-        self.scheduler.open_root(history.plan, tuple(manifest.inputs[p.name] for p in history.plan.inputs))
+        self.scheduler, self._first = at_the_beginning(history.store, manifest, history.plan, partial(_Pinned, key=key))
+        if self.scheduler.frame is None:
+            self.scheduler.frame = self.scheduler.frames.get(key[0])
+        self.scheduler.pin()
 
     def events(self) -> Iterator[tuple[Event, int]]:
         """The events of the node, each before it is replayed, with the iteration that the node is in."""
         store, run_id = self._history.store, self._history.manifest.run_id
         iteration = 0
-        for segment, _ in read_segments(store, run_id, 0, find_end(store, run_id)):
+        for segment, _ in read_segments(store, run_id, self._first, find_end(store, run_id)):
             for event in segment.events:
                 if event[0] in OF_NODES and event[1:3] == self.key:
                     yield event, iteration

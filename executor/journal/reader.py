@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from promissory.executor.errors import JournalError, NotInStore
+from promissory.executor.journal.base import first_segment
 from promissory.executor.journal.segment import GENESIS, Segment, is_torn, segment_digest, segment_from_bytes
 from promissory.executor.protocol.events import SNAPSHOT, Event, futures_of, values_of
 from promissory.executor.store.keys import is_segment, object_key, segment_key, snapshot_key
@@ -60,8 +61,8 @@ def find_end(store: Store, run_id: str, hint: int = 0) -> int:
 
 def _gallop(store: Store, run_id: str, hint: int) -> int:
     if not store.exists(segment_key(run_id, hint)):
-        hint = 0
-        if not store.exists(segment_key(run_id, 0)):
+        hint = first_segment(store, run_id)
+        if not hint and not store.exists(segment_key(run_id, 0)):
             return 0
     step = 1
     while store.exists(segment_key(run_id, hint + step)):

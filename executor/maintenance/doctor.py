@@ -11,6 +11,7 @@ from typing import Final
 from promissory.executor.clock import SystemClock
 from promissory.executor.errors import JournalError, NotInStore, StoreDamage, StoreError
 from promissory.executor.history.recovery import recover
+from promissory.executor.journal.base import first_segment
 from promissory.executor.journal.reader import keys_named
 from promissory.executor.journal.segment import GENESIS, is_torn, segment_digest, segment_from_bytes
 from promissory.executor.journal.snapshots import get_snapshot
@@ -22,6 +23,7 @@ from promissory.executor.records.manifest import Manifest, read_manifest, read_p
 from promissory.executor.scheduler.snapshot import load
 from promissory.executor.store.keys import (
     OBJECTS,
+    base_key,
     bundle_key,
     futures_key,
     is_segment,
@@ -151,8 +153,19 @@ def _examine_journal(store: Store, run_id: str, events: list[Event]) -> Iterator
             f"promissory resume {run_id}",
         )
         return
-    previous, epoch, after_damage, expected = GENESIS, 0, False, 0
+    try:
+        first = first_segment(store, run_id)
+    except JournalError as error:
+        yield Finding(ERROR, error.what, error.problem, _RESTORE)
+        first = 0
+    if first:
+        yield Finding(
+            NOTE, base_key(run_id, first), "the journal was trimmed: earlier rounds of its cycles are not kept", ""
+        )
+    previous, epoch, after_damage, expected = GENESIS, 0, first > 0, first
     for number in numbers:
+        if number < first:
+            continue  # its deletion was cut short
         key = segment_key(run_id, number)
         if number > expected:
             last = f" to {segment_key(run_id, number - 1)}" if number - expected > 1 else ""

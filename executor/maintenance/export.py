@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 
 from promissory.executor.errors import NotInStore, RunExists, StoreError
+from promissory.executor.journal.base import first_segment
 from promissory.executor.journal.reader import find_end, keys_named, read_segments
 from promissory.executor.journal.snapshots import get_snapshot
 from promissory.executor.protocol.events import ENDED, SNAPSHOT, Event, meta_of, value_of
@@ -50,7 +51,8 @@ def export(source: Store, run_id: str, target: Store) -> int:
     if target.exists(manifest_key) and target.get(manifest_key) != source.get(manifest_key):
         raise RunExists(f"the store {target.url} has another run {run_id!r}: export into a store of its own")
     there = min(find_end(source, run_id), find_end(target, run_id)) if target.exists(manifest_key) else 0
-    for key in (segment_key(run_id, number) for number in range(there)):
+    begins = max(first_segment(source, run_id), first_segment(target, run_id)) if there else 0
+    for key in (segment_key(run_id, number) for number in range(begins, there)):
         if source.get(key) != target.get(key):
             raise RunExists(
                 f"the run {run_id!r} has gone on in the store {target.url} since it was exported there: "
@@ -123,13 +125,17 @@ def keys_of(store: Store, run_id: str) -> Iterator[str]:
     for folder in store.list(run_key(run_id, FUTURES)):
         yield from filter(is_ours, store.list(folder))
     yield from checkpoint_keys(store, run_id)
-    end = find_end(store, run_id)
-    yield from (segment_key(run_id, number) for number in range(end))
+    first, end = first_segment(store, run_id), find_end(store, run_id)
+    yield from filter(is_ours, store.list(run_key(run_id, "base")))
+    yield from (segment_key(run_id, number) for number in range(first, end))
     newest: Event | None = None
-    for segment, _ in read_segments(store, run_id, 0, end):
+    for segment, _ in read_segments(store, run_id, first, end):
         for event in segment.events:
             if event[0] == SNAPSHOT:
                 newest = event
+                if segment.number == first:  # the journal begins with it
+                    yield from keys_named(run_id, event)
+                    yield from _large(values_of(get_snapshot(store, run_id, event[1])))
             else:
                 yield from keys_named(run_id, event)
                 yield from _of_event(event)

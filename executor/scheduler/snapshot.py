@@ -6,7 +6,8 @@ still wait, and the nodes that still need a value) are made anew.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 from promissory.executor.errors import JournalError
 from promissory.executor.protocol import decoding as fields
@@ -28,6 +29,8 @@ from promissory.planner.plan.older_shapes import older_shape_from_bytes
 from promissory.planner.plan.shape_format import shape_bytes, shape_from_bytes
 from promissory.typesys.canonical import pack, unpack, unpack_each
 from promissory.typesys.errors import FormatError
+
+S = TypeVar("S", bound=Scheduler)
 
 
 def dump(scheduler: Scheduler) -> bytes:
@@ -166,8 +169,17 @@ def load(data: bytes, names_are_older: bool = False) -> Scheduler:
     Args:
         names_are_older: whether it may name things of this package as they were called before they had public names.
     """
+    return load_into(data, Scheduler, names_are_older)
+
+
+def load_into(data: bytes, make: Callable[[Limits], S], names_are_older: bool = False) -> S:
+    """`load` into a scheduler of another class.
+
+    Args:
+        make: makes the scheduler.
+    """
     try:
-        scheduler = _loaded(data, names_are_older)
+        scheduler = _loaded(data, names_are_older, make)
         map.loaded(scheduler)
         work_off(scheduler)
         find_ready(scheduler, {(one.frame.id, one.node) for one in scheduler.sleeping})
@@ -178,11 +190,11 @@ def load(data: bytes, names_are_older: bool = False) -> Scheduler:
     return scheduler
 
 
-def _loaded(data: bytes, names_are_older: bool) -> Scheduler:
+def _loaded(data: bytes, names_are_older: bool, make: Callable[[Limits], S]) -> S:
     rows, repeat_rows, frames, outputs, limits, next_frame, nodes, done_nodes, *waiting = fields.items(
         unpack(data, "a snapshot")
     )
-    scheduler = Scheduler(Limits(*fields.counts(fields.items(limits, 3))))
+    scheduler = make(Limits(*fields.counts(fields.items(limits, 3))))
     scheduler.next_frame, scheduler.nodes, scheduler.done_nodes = (
         fields.count(next_frame),
         fields.count(nodes),

@@ -24,6 +24,7 @@ _FORMS: Final = (
     f"{_RUN}/manifest",
     f"{_RUN}/beat",
     rf"{_RUN}/journal/\d{{20}}",
+    rf"{_RUN}/base/\d{{20}}",
     f"{_RUN}/code/[0-9a-f]{{64}}",
     f"{_RUN}/snapshots/[0-9a-f]{{64}}",
     rf"{_RUN}/inbox/\d{{20}}-[0-9a-f]{{16}}(-refused)?",

@@ -17,6 +17,7 @@
     runs/<run id>/futures/<aa>/<id>.futures
     runs/<run id>/checkpoints/<aa>/<id>/<%08d>   how far attempts have come, by the epoch of the executor
     runs/<run id>/logs/<worker>            output of tasks
+    runs/<run id>/base/<segment>           where a journal that was trimmed begins
     runs/<run id>/beat                     how the run stands, by its executor, every five seconds
     executors/<id>/alive                   held locked by the executor's process as long as it lives
 """
@@ -71,6 +72,11 @@ def run_key(run_id: str, name: str) -> str:
 def segment_key(run_id: str, number: int) -> str:
     """The key of a segment of a run's journal."""
     return f"{RUNS}/{run_id}/journal/{number:020d}"
+
+
+def base_key(run_id: str, segment: int) -> str:
+    """The key that says that a run's journal was trimmed, and begins with a segment."""
+    return f"{RUNS}/{run_id}/base/{segment:020d}"
 
 
 def snapshot_key(run_id: str, digest: bytes) -> str:

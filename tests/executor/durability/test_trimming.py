@@ -1,0 +1,155 @@
+"""C5: a run that was told to keep only so many rounds of its cycles trims its journal behind a snapshot."""
+
+import pytest
+
+from promissory import Cycle, Store, cycle, every, prev, rerun, resume, run, task
+from promissory.errors import InputError, JournalError, RunExists, RunNotFound
+from promissory.executor.history.history import History
+from promissory.executor.journal import writer
+from promissory.executor.journal.base import first_segment, write_base
+from promissory.executor.journal.reader import find_end
+from promissory.executor.maintenance.doctor import examine
+from promissory.executor.maintenance.export import export
+from promissory.executor.store.keys import base_key, run_key, segment_key
+from promissory.testing import Crashed, Fault, FaultyStore, always_replay
+
+KEPT = 5
+
+
+@task
+def counted(before: int, number: int) -> int:
+    return before + number
+
+
+@task
+def text(number: int) -> str:
+    return f"{number}" + "." * 3000  # so that a snapshot is an object of its own
+
+
+@cycle
+def sums(c: Cycle) -> int:
+    value = counted(prev(counted, default=0), c.number)
+    every(3)(text)(c.number)
+    return value
+
+
+@pytest.fixture(autouse=True)
+def snapshots_soon(monkeypatch):
+    monkeypatch.setattr(writer, "SNAPSHOT_EVENTS", 10)
+    monkeypatch.setattr(writer, "COMMIT_INTERVAL", 0.0)
+
+
+def numbers(store):
+    return sorted(int(key.rpartition("/")[2]) for key in store.list(run_key("r", "journal")))
+
+
+def begun(store, stop, **options):
+    return run(sums, store=store, run_id="r", stop=stop, keep_cycles=KEPT, echo=False, durability="process", **options)
+
+
+def test_C5_a_journal_begins_at_a_base_and_everything_before_it_is_gone(store):
+    done = begun(store, 60)
+    assert done.result == 60 * 61 // 2
+    base = first_segment(store, "r")
+    assert base > 0
+    assert numbers(store) == list(range(base, find_end(store, "r")))
+    assert [key.rpartition("/")[2] for key in store.list(run_key("r", "base"))] == [f"{base:020d}"]
+    rounds = [int(name) for name in History(store, "r").rounds.values()]
+    assert rounds[-1] == 60
+    assert KEPT <= len(rounds) < 40
+
+
+def test_C5_without_being_told_to_nothing_is_trimmed(store):
+    run(sums, store=store, run_id="r", stop=60, echo=False, durability="process")
+    assert first_segment(store, "r") == 0
+    assert numbers(store)[0] == 0
+    assert store.list(run_key("r", "base")) == []
+
+
+def test_C5_what_was_trimmed_is_said_not_to_be_kept(store):
+    done = begun(store, 60)
+    assert done.value("main/sums@60/counted") == 60 * 61 // 2
+    for ask in (done.value, done.logs, done.inputs_of):
+        with pytest.raises(RunNotFound, match=r"no round 1 of main/sums .* earlier ones were not kept"):
+            ask("main/sums@1/counted")
+    with pytest.raises(RunNotFound, match="the beginning of run r was not kept"):
+        rerun("r", "main/sums@60/counted", store=store)
+
+
+def test_C5_a_trimmed_run_goes_on(store):
+    begun(store, 60)
+    done = resume("r", store=store, stop=90, keep_cycles=KEPT, echo=False, durability="process")
+    assert done.result == 90 * 91 // 2
+    assert int(next(iter(History(store, "r").rounds.values()))) > 50
+    assert resume("r", store=store, stop=91).result == 91 * 92 // 2
+
+
+def test_C5_the_journal_says_all_while_it_is_trimmed(store):
+    with always_replay():
+        assert begun(store, 40).result == 40 * 41 // 2
+
+
+def test_C5_a_trimmed_run_is_whole_is_exported_and_goes_on_there(store, tmp_path):
+    begun(store, 60)
+    assert [finding.severity for finding in examine(store, "r")] == ["note"]
+    other = Store(tmp_path / "other")
+    export(store, "r", other)
+    assert [finding.severity for finding in examine(other, "r")] == ["note"]
+    assert resume("r", store=other, stop=61).result == 61 * 62 // 2
+    export(store, "r", Store(tmp_path / "third"))
+
+
+def test_C5_a_run_with_a_base_and_no_first_segment_is_there(store):
+    begun(store, 60)
+    with pytest.raises(RunExists):
+        run(counted, {"before": 1, "number": 2}, store=store, run_id="r", echo=False)
+
+
+def test_C5_a_base_whose_segment_is_gone_is_damage(store):
+    begun(store, 60)
+    base = first_segment(store, "r")
+    store.delete(segment_key("r", base))
+    with pytest.raises(JournalError, match="is missing, and the journal begins with it"):
+        History(store, "r")
+    with pytest.raises(JournalError):
+        resume("r", store=store, stop=61)
+    assert "error" in {finding.severity for finding in examine(store, "r")}
+
+
+def test_C5_a_base_that_is_no_base_is_damage(store):
+    begun(store, 60)
+    store.put(base_key("r", first_segment(store, "r") + 1), b"nonsense")
+    with pytest.raises(JournalError, match="base"):
+        History(store, "r")
+
+
+def test_C5_a_base_counts_only_once_the_first_segment_is_gone(store):
+    run(sums, store=store, run_id="r", stop=20, echo=False, durability="process")
+    write_base(store, "r", 3)
+    assert first_segment(store, "r") == 0
+    assert len(History(store, "r").rounds) == 20
+
+
+@pytest.mark.parametrize("keep", [0, -1, 1.5, True])
+def test_C5_how_many_are_kept_is_a_number(store, keep):
+    with pytest.raises(InputError, match="keep_cycles"):
+        run(sums, store=store, stop=3, keep_cycles=keep)
+
+
+@pytest.mark.parametrize("how", ["before", "after"])
+@pytest.mark.parametrize("verb", ["put_new", "delete", "sync"])
+def test_C5_a_death_at_any_moment_of_trimming_loses_nothing(how, verb, tmp_path):
+    deaths = 0
+    for number in range(1, 40, 4):
+        url = f"memory://trimmed-{how}-{verb}-{number}"
+        fault = Fault("crash", at=number, verbs=(verb,), keys="runs/r/[bj]*", when=how)
+        try:
+            begun(FaultyStore(url, [fault]), 60)
+        except Crashed:
+            deaths += 1
+        store = Store(url)
+        done = resume("r", store=store, stop=62, keep_cycles=KEPT, echo=False, durability="process")
+        assert done.result == 62 * 63 // 2
+        assert {row.state for row in done.nodes()} == {"SUCCEEDED"}
+        assert "error" not in {finding.severity for finding in examine(store, "r")}
+    assert deaths > 3 or verb != "put_new"  # deletions are made beside the run
