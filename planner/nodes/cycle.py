@@ -11,6 +11,7 @@ are left out when the trace ends.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn, ParamSpec, TypeVar, cast
@@ -202,33 +203,42 @@ class CycleBody:
         graph = replace(
             graph, after={node: left for node, before in graph.after.items() if (left := _without(before, absent))}
         )
-        needs = _needs(graph)
+        needs = _needs(graph) if self._spare or self._last else []
         kept -= absent | self._last
-        spare = set(self._spare)
-        for node in reversed(order):
-            users = [one for one in kept if node in needs[one]]
-            if node in spare and node in kept and not users and node not in taken:
-                kept.discard(node)
-                spare.update(needs[node])
+        self._drop_spare(order, kept, taken, needs)
         specs = dict(graph.specs)
         overrides = {node: dict(entries) for node, entries in graph.overrides.items()}
         for node, name in self._held.items():
             overrides.setdefault(node, {})["held"] = name
         graph = replace(graph, overrides=dict(sorted(overrides.items())))
         places = [node for node in order if node in kept]
-        names = self._names(renumber_nodes(_cut(graph, set(places)), places))
+        names = self._names(_only(graph, places))
         by_node = dict(zip(places, names, strict=True))
-        for node in places:
-            spec = specs.get(node)
-            reach = self._reaches.get(node)
-            if isinstance(spec, Earlier) and spec.distance and reach is not None and not reach.is_absent:
-                specs[node] = replace(spec, name=self._meant(reach, by_node))
+        called: dict[object, list[str]] = {}
+        for node, name in by_node.items():
+            called.setdefault(self._trace.target(node), []).append(name)
+        for node, reach in self._reaches.items():
+            spec = specs[node]
+            if node in kept and isinstance(spec, Earlier) and spec.distance and not reach.is_absent:
+                specs[node] = replace(spec, name=self._meant(reach, called, set(names)))
         for name in self.unknown & set(names):
             self._types[name] = self._result_of(graph, by_node, name)
         graph = replace(graph, specs=specs)
         if self._closing:
             graph, places = self._only_last(graph, order, by_node, needs)
-        return renumber_nodes(_cut(graph, set(places)), places), places
+        return _only(graph, places), places
+
+    def _drop_spare(self, order: Sequence[int], kept: set[int], taken: set[int], needs: list[set[int]]) -> None:
+        """Leave out calls made only for what is not wanted in this round, and the calls made only for those."""
+        if not self._spare:
+            return
+        uses = Counter(before for node in kept for before in needs[node])
+        spare = set(self._spare)
+        for node in reversed(order):
+            if node in spare and node in kept and not uses[node] and node not in taken:
+                kept.discard(node)
+                spare.update(needs[node])
+                uses.subtract(needs[node])
 
     def _is_used(self, node: int, reach: _Reach, graph: Graph, taken: set[int]) -> bool:
         """Tell whether a node that stands for nothing is used otherwise than in an order, which is a mistake."""
@@ -254,15 +264,14 @@ class CycleBody:
         session = self._trace.session
         return node_names(Shape(tuple(session.callees), (*session.graphs, graph), 0), len(session.graphs))
 
-    def _meant(self, reach: _Reach, names: dict[int, str]) -> str:
+    def _meant(self, reach: _Reach, called: dict[object, list[str]], names: set[str]) -> str:
         """The name of the node that `prev` names. It has the same name in each round."""
         if isinstance(reach.what, str):
-            if reach.what in names.values() or self._types.get(reach.what) is not None:
+            if reach.what in names or self._types.get(reach.what) is not None:
                 return reach.what
             found: list[str] = []
         else:
-            calls = [node for node in names if self._trace.calls(node, reach.what)]
-            found = [names[node] for node in calls]
+            found = called.get(self._trace.target_of(reach.what), [])
             if len(found) == 1:
                 return found[0]
         said = _said(reach.what)
@@ -326,6 +335,13 @@ def _cut(graph: Graph, kept: set[int]) -> Graph:
         overrides={node: entries for node, entries in graph.overrides.items() if node in kept},
         specs={node: spec for node, spec in graph.specs.items() if node in kept},
     )
+
+
+def _only(graph: Graph, places: list[int]) -> Graph:
+    """Keep these nodes, in this order."""
+    if places == list(range(len(graph))):
+        return graph
+    return renumber_nodes(_cut(graph, set(places)), places)
 
 
 def _emptied(graph: Graph, nodes: set[int]) -> Graph:

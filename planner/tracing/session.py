@@ -120,10 +120,10 @@ class Session:
             self._nested[id(workflow)] = (workflow, workflow.trace(self))
         return self._nested[id(workflow)][1]
 
-    def is_nested(self, workflow: Any, number: int) -> bool:
-        """Tell whether a graph is that of a workflow."""
+    def nested_number(self, workflow: Any) -> int | None:
+        """Give the number of a workflow's graph; None if the workflow was not called here."""
         found = self._nested.get(id(workflow))
-        return found is not None and found[1] == number
+        return None if found is None else found[1]
 
     def add(self, graph: Graph, lines: Sequence[Where | None]) -> int:
         """Take a finished graph, with the author's line of each node; gives its number."""

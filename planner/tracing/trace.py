@@ -141,14 +141,17 @@ class Trace:
         calls = self._kinds[node] == CALL or (isinstance(spec, Map) and not spec.over_graph)
         return self.session.entities[self._targets[node]] if calls else None
 
-    def calls(self, node: int, what: Any) -> bool:
-        """Tell whether a node is a call of this task, dynamic, cycle or workflow."""
+    def target(self, node: int) -> object:
+        """Tell what a node calls, as `target_of` tells it of a task, dynamic, cycle or workflow; None if it calls
+        none."""
         if self._kinds[node] == PLAN:
-            return self.session.is_nested(what, self._targets[node])
-        if self._kinds[node] != CALL:
-            return False
-        called = self.session.entities[self._targets[node]]
-        return called.original is getattr(what, "original", what)
+            return self._targets[node]
+        return self.session.entities[self._targets[node]].original if self._kinds[node] == CALL else None
+
+    def target_of(self, what: Any) -> object:
+        """Tell what a call of a task, dynamic, cycle or workflow calls, as `target` tells it of the call's node."""
+        nested = self.session.nested_number(what)
+        return what.original if nested is None else nested
 
     def problem(self, error: CompileError) -> None:
         """Collect a problem. The trace goes on, so that further problems are found."""
