@@ -162,4 +162,5 @@ def _options(name: str, hint: Any) -> list[Decorator]:
         return [click.option(flag, default=said.default, show_default=True, help=said.help)]
     if float in get_args(wanted):
         return [click.option(flag, type=_Duration(), default=None, help=said.help)]
-    return [click.option(flag, type=click.IntRange(min=said.least), default=None, help=said.help)]
+    kind = click.INT if said.least < 0 else click.IntRange(min=said.least)
+    return [click.option(flag, type=kind, default=None, help=said.help)]

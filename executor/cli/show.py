@@ -85,14 +85,14 @@ def _show_paces(what: str, store: str | None) -> None:
     opened = open_store(store)
     found = list(paces(History(opened, run_named(opened, what))))
     if not found:
-        raise click.UsageError("the run has no rounds of cycles")
+        raise click.ClickException("the run has no rounds of cycles")
     for pace in found:
         click.echo(f"{pace.path}: {counted(pace.rounds, 'round')}, {pace.max_active} at a time")
-        rows = [[name, lasted(round(mean * 1e6))] for name, mean in pace.means.items()]
+        rows = [[name, lasted(round(mean * 1e6))] for name, mean in pace.takes.items()]
         print_table(["node", "takes"], rows)
         if pace.slowest is not None:
             click.echo(f"no faster than {_a_round(pace.slowest.ratio)}: {_way(pace.slowest)}")
-        click.echo(f"no faster than {_a_round(pace.window)}: {pace.max_active} rounds at a time")
+        click.echo(f"no faster than {_a_round(pace.window)}: {counted(pace.max_active, 'round')} at a time")
         if pace.reached is not None:
             click.echo(f"reached {_a_round(pace.reached)}")
 

@@ -369,6 +369,8 @@ class Execution:
         self._commits.gives(log, mark)
         self.journal.append(log)
         is_over = scheduler.failing or scheduler.dead or scheduler.cancelled or scheduler.outputs is not None
+        # What failed in a round, while other rounds go on, is no part of a snapshot.
+        is_over = is_over or any(cycle.failed for cycle in scheduler.cycles.values())
         if self.journal.wants_snapshot() and not is_over:
             if scheduler.holding:  # a snapshot has no place for nodes that are done but held back until committed
                 self.journal.flush()

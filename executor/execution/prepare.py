@@ -116,7 +116,16 @@ def prepare_encoded(
     with ExitStack() as unless_ready:
         unless_ready.callback(presence.end)
         manifest = new_manifest(
-            name, plan.name, digest, values, options.engine.name, limits, source, bundle, presence.nonce or b""
+            name,
+            plan.name,
+            digest,
+            values,
+            options.engine.name,
+            limits,
+            source,
+            bundle,
+            presence.nonce or b"",
+            options.stop,
         )
         if not write_manifest(store, manifest):
             raise RunExists(
@@ -157,7 +166,8 @@ def new_execution(
 ) -> Execution:
     """An executor's work on a run, with the caller's options. All executions and their journals are made here."""
     scheduler.admission.capacity = options.capacity()
-    scheduler.stop_at = options.stop
+    if options.stop is not None:
+        scheduler.stop_at = options.stop
     scheduler.hard_timeouts = options.engine.stops_bodies or options.soft_timeouts
     setup = Setup(
         store,

@@ -16,7 +16,7 @@ from typing import Any, Final
 from promissory.executor.code.resolver import Code, missing_modules_from
 from promissory.executor.errors import RunExists, RunNotFound
 from promissory.executor.execution.code_changes import adopt_current_code
-from promissory.executor.execution.first_events import code_event, resumed_event
+from promissory.executor.execution.first_events import code_event, resumed_event, stop_events
 from promissory.executor.execution.options import Limited, Options, check_limits
 from promissory.executor.execution.own_run import OwnRun
 from promissory.executor.execution.prepare import (
@@ -34,7 +34,7 @@ from promissory.executor.protocol.events import (
     CHOSEN,
     COLLAPSED,
     CYCLE_ENDED,
-    CYCLE_EXTENDED,
+    CYCLES_STOP,
     EXPANDED,
     ITEMS,
     LOOPED,
@@ -50,7 +50,7 @@ from promissory.executor.protocol.events import (
 )
 from promissory.executor.records.manifest import new_manifest, write_manifest
 from promissory.executor.scheduler.calls import Key
-from promissory.executor.scheduler.replay import replay, replayed
+from promissory.executor.scheduler.replay import extend, replay, replayed
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.store.forms import is_ours
 from promissory.executor.store.keys import run_key
@@ -71,7 +71,6 @@ _TAKEN: Final = frozenset(
         ITEMS,
         SIGNALLED,
         CYCLE_ENDED,
-        CYCLE_EXTENDED,
     )
 )
 
@@ -128,6 +127,9 @@ def kept_events(history: History, kept: Kept, events: Iterator[Event]) -> Iterat
     iterations = dict.fromkeys(kept.loops, 0)
     for event in events:
         kind = event[0]
+        if kind == CYCLES_STOP:  # a cycle that runs again goes as far as it was told to
+            yield event
+            continue
         if kind not in _TAKEN or event[1] in kept.gone or event[1] not in numbers:
             continue
         frame, index = (event[1], event[2]) if kind != COLLAPSED else history.parent(event[1])
@@ -137,9 +139,6 @@ def kept_events(history: History, kept: Kept, events: Iterator[Event]) -> Iterat
         if kind == COLLAPSED:
             if not runs_again:
                 yield kind, numbers[event[1]]
-            continue
-        if kind == CYCLE_EXTENDED:  # a cycle that runs again goes as far as it was told to
-            yield (kind, numbers[frame], *event[2:])
             continue
         if (frame, index) in iterations and begins_iteration(event):
             runs_again = iterations[frame, index] >= kept.loops[frame, index]
@@ -192,6 +191,7 @@ def prepare_rerun(
     run_limits = history.limits.changed(*limits)
     check_limits(run_limits)
     scheduler = Scheduler(run_limits, run=name.encode())
+    scheduler.stop_at = earlier.stop
     scheduler.open_root(plan, tuple(earlier.inputs[p.name] for p in plan.inputs))
     taken: list[Event] = []
     segments = read_segments(store, run_id, 0, find_end(store, run_id))
@@ -200,6 +200,8 @@ def prepare_rerun(
         taken.append(event)
     begins = resumed_event(1, run_limits)
     replay(scheduler, begins)  # nodes whose failure was not handled are tried again
+    if options.stop is not None:
+        extend(scheduler, options.stop)
     replayed(scheduler)
     scheduler.settled.clear()
     scheduler.afresh.update(
@@ -223,6 +225,7 @@ def prepare_rerun(
             earlier.bundle,
         ),
         parent=(run_id, path),
+        stop=earlier.stop,
     )
     for key in filter(is_ours, store.list(run_key(run_id, "code"))):
         store.put_new(run_key(name, "code/" + key.rpartition("/")[2]), store.get(key))
@@ -236,7 +239,7 @@ def prepare_rerun(
     with ExitStack() as unless_ready:
         unless_ready.callback(presence.end)
         execution = new_execution(store, manifest, scheduler, options, plan, presence)
-        execution.claims((*(_later(event, later) for event in taken), begins, *changed))
+        execution.claims((*(_later(event, later) for event in taken), begins, *stop_events(options.stop), *changed))
         if not write_manifest(store, manifest):
             raise RunExists(f"the store {store.url} has a run {name!r} already: give another name")
         keep_current_code(store, name, options.engine, current)

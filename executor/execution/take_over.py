@@ -14,7 +14,7 @@ from promissory.executor.crash_points import reached
 from promissory.executor.errors import Fenced, InputError, RunIsLive
 from promissory.executor.execution.code_changes import Change, adopt_current_code
 from promissory.executor.execution.commits import write_futures
-from promissory.executor.execution.first_events import code_event, resumed_event
+from promissory.executor.execution.first_events import code_event, resumed_event, stop_events
 from promissory.executor.execution.options import Limited, Options, check_limits
 from promissory.executor.execution.own_run import OwnRun
 from promissory.executor.execution.prepare import Target, codecs_of, keep_current_code, new_execution, refuse_timeouts
@@ -87,7 +87,7 @@ def take_over_run(
                 store, manifest, scheduler, options, recovered.plan, presence, epoch, recovered.tail
             )
             try:
-                execution.journal.claim((resumed_event(epoch, scheduler.limits), *changed))
+                execution.journal.claim((resumed_event(epoch, scheduler.limits), *stop_events(options.stop), *changed))
             except LostRace:
                 continue  # the old executor's newest segment counts: read it too
             except Fenced as lost:

@@ -130,7 +130,8 @@ class Rows:
         if state == "FAILED" and key in history.failed:
             row = replace(row, traceback=history.failed[key][0].traceback)
         if kind == "cycle":
-            row = replace(row, rounds=iterations)
+            names = [history.round_names.get((id, index, number), "") for number in (iterations, iterations - 1)]
+            row = replace(row, rounds=max(0, iterations - sum(name == "last" for name in names)))
         elif iterations or frame.topology.kind(index) == MAP:
             row = replace(row, iterations=iterations, items=history.items.get(key))
         spent = 0 if self._items else history.spent.get(key, 0)  # items and iterations have rows of their own

@@ -59,6 +59,7 @@ def find(history: History, path: str) -> tuple[int, int, int | None]:
             raise RunNotFound(f"there is no node {exact[0]} in run {run_id}")
         return id, index, None if exact[3] is None else int(exact[3])
     parts = path.strip("/").split("/")
+    path = "/".join(parts)
     if parts[0] == "main" and (len(parts) > 1 or "main" not in history.opened[0].topology.names):
         parts = parts[1:]
     id, index = 0, -1
@@ -83,7 +84,7 @@ def find(history: History, path: str) -> tuple[int, int, int | None]:
 
 def round_frame(history: History, path: str) -> int | None:
     """The frame of the round of a cycle that a path names; None if it names none. Raises `RunNotFound`."""
-    match = _SUFFIXES.fullmatch(path.rpartition("/")[2])
+    match = _SUFFIXES.fullmatch(path.strip("/").rpartition("/")[2])
     if match is None or not match[3]:
         return None
     id, index, _ = find(history, path)
@@ -95,7 +96,8 @@ def _no_round(history: History, id: int, index: int, said: str, round: str) -> R
     there = f"{rounds[0]} to {rounds[-1]}" if len(rounds) > 1 else rounds[0] if rounds else "none"
     cycle = said.rpartition("@")[0]
     there += "; earlier ones were not kept (keep_cycles)" if history.is_trimmed else ""
-    return RunNotFound(f"there is no round {round} of {cycle} in run {history.manifest.run_id}: there is {there}")
+    what = "end" if round == "last" else f"round {round}"
+    return RunNotFound(f"there is no {what} of {cycle} in run {history.manifest.run_id}: there is {there}")
 
 
 def _inside(history: History, id: int, index: int, named: int | None, round: str) -> int | None:
@@ -120,7 +122,8 @@ def _node(history: History, id: int, part: str, said: str) -> tuple[int, int, in
     match = _SUFFIXES.fullmatch(part)
     name, suffixes, round = (part, "", "") if part in names or match is None else (match[1], match[2], match[3] or "")
     if name not in names:
-        shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+        own = [name for at, name in enumerate(names) if at not in history.opened[id].topology.earlier]
+        shown = ", ".join(own[:20]) + (", …" if len(own) > 20 else "")
         elsewhere = ", ".join(_called(history, name))
         further = f". Elsewhere there is {elsewhere}" if elsewhere else ""
         raise RunNotFound(f"there is no node {part!r} in {said}; there is: {shown or 'none'}{further}")

@@ -13,6 +13,7 @@ from promissory.executor.history.recovery import at_the_beginning
 from promissory.executor.journal.reader import find_end, read_segments
 from promissory.executor.protocol.events import (
     CODE,
+    CYCLES_STOP,
     ENDED,
     EXPANDED,
     ITEMS,
@@ -121,6 +122,14 @@ class Record:
             self.iterations[key] = max(self.iterations.get(key, 0), self.scheduler.cycles[key].next - 1)
             self.rounds[frame.id] = self.round_names[*key, frame.cycle] = frame.path.rpartition("@")[2]
 
+    def _forget(self, id: int) -> None:
+        """Forget a frame that a cycle dropped, since its last round is not the last any more."""
+        if id in self.rounds:
+            del self.rounds[id]
+        self.children[self.parents[id]].remove(id)
+        del self.opened[id], self.parents[id]
+        self.frame_paths.pop(id, None)
+
     def has_ended(self, key: Key) -> bool:
         """Whether a node is a cycle that has ended, and that a resume may tell to go on."""
         return any((one[1], one[2]) == key for one in self.scheduler.ends)
@@ -163,9 +172,12 @@ class Record:
             if event[2] >= self.opened[event[1]].topology.size:
                 raise DoesNotFit(f"frame {event[1]} has no node {event[2]}")
             self._note(event, (event[1], event[2]))
+        there = set(self.scheduler.frames) if kind == CYCLES_STOP else set[int]()
         replay(self.scheduler, event)
         if kind == RESUMED:
             self._note_forgiven()
+        for id in there - self.scheduler.frames.keys():
+            self._forget(id)
         self.scheduler.ready.clear()
         self.scheduler.gates_ready.clear()
         self.scheduler.settled.clear()

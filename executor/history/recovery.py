@@ -96,7 +96,7 @@ def at_the_beginning(store: Store, manifest: Manifest, plan: Plan, make: Callabl
     first = first_segment(store, run_id)
     if not first:
         scheduler = make(Limits(1 << 62, 1 << 62, 1 << 62))
-        scheduler.run = run_id.encode()
+        scheduler.run, scheduler.stop_at = run_id.encode(), manifest.stop
         scheduler.open_root(plan, tuple(manifest.inputs[parameter.name] for parameter in plan.inputs))
         return scheduler, 0
     for segment, _ in read_segments(store, run_id, first, first + 1):
@@ -121,6 +121,7 @@ def _replay(store: Store, manifest: Manifest, first: int, end: int) -> Recovered
     """The state after segments `first` to `end`; `first` holds a snapshot, if it is not 0."""
     plan = read_plan(store, manifest)
     recovered = Recovered(plan, Scheduler(manifest.limits, run=manifest.run_id.encode()))
+    recovered.scheduler.stop_at = manifest.stop
     if first == 0:
         recovered.scheduler.open_root(plan, tuple(manifest.inputs[parameter.name] for parameter in plan.inputs))
     for segment, data in read_segments(store, manifest.run_id, first, end):

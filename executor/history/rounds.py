@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
 from typing import Final
 
 from promissory.executor.history.history import History
@@ -23,16 +25,16 @@ class Pace:
         path: the path of the cycle's node.
         rounds: how many rounds have begun.
         max_active: how many may be unfinished at one time.
-        means: how long each node took on the average, in seconds, by name.
+        takes: how long each node took in the middle (the median), in seconds, by name.
         slowest: the circuit that bounds the pace; None if no node needs an earlier round.
         window: seconds a round below which `max_active` lets none come: how long a round takes, by their number.
-        reached: seconds a round, as they came; None before there are two.
+        reached: seconds from the end of a round to the next one's, in the middle; None before there are two.
     """
 
     path: str
     rounds: int
     max_active: int
-    means: dict[str, float]
+    takes: dict[str, float]
     slowest: Circuit | None
     window: float
     reached: float | None
@@ -62,17 +64,17 @@ def _pace(history: History, key: Key) -> Pace:
                 took[topology.name(at)].append(span[1] - span[0])
         if ends:
             spans.append((min(begin for begin, _ in ends), max(end for _, end in ends)))
-    means = {name: sum(each) / len(each) for name, each in took.items()}
+    takes = {name: median(each) for name, each in took.items()}
     typical = max(ids, key=lambda id: len(history.opened[id].topology.earlier))
-    lasts = [end for _, end in spans]
+    lasts = sorted(end for _, end in spans)
     return Pace(
         history.path(*key),
         len(ids),
         policy[3],
-        means,
-        slowest_circuit(edges_of(history.opened[typical].topology.shape), means),
-        sum(end - begin for begin, end in spans) / max(1, len(spans)) / policy[3],
-        (lasts[-1] - lasts[0]) / (len(lasts) - 1) if len(lasts) > 1 else None,
+        takes,
+        slowest_circuit(edges_of(history.opened[typical].topology.shape), takes),
+        median(end - begin for begin, end in spans) / policy[3] if spans else 0.0,
+        median(after - before for before, after in pairwise(lasts)) if len(lasts) > 1 else None,
     )
 
 

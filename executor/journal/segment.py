@@ -10,7 +10,7 @@ from promissory.executor.protocol import decoding as fields
 from promissory.executor.protocol.event_decoding import spread
 from promissory.executor.protocol.events import (
     CYCLE_ENDED,
-    CYCLE_EXTENDED,
+    CYCLES_STOP,
     NODE_FAILED,
     RETRIED,
     SNAPSHOT,
@@ -31,7 +31,7 @@ _OF_ANY_NAMES: Final = 3
 NO_SNAPSHOT: Final = -1
 GENESIS: Final = bytes(32)
 _WITH_NAMES: Final = frozenset((NODE_FAILED, RETRIED, SNAPSHOT))
-_OF_CYCLES: Final = frozenset((CYCLE_ENDED, CYCLE_EXTENDED))
+_OF_CYCLES: Final = frozenset((CYCLE_ENDED, CYCLES_STOP))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from promissory.executor.protocol.events import (
     CODE,
     COLLAPSED,
     CYCLE_ENDED,
-    CYCLE_EXTENDED,
+    CYCLES_STOP,
     DONE_ROW,
     ENDED,
     EXPANDED,
@@ -189,9 +189,8 @@ def _cycle_ended(tree: list[Any]) -> Event:
     return CYCLE_ENDED, fields.count(frame), fields.count(index), why
 
 
-def _cycle_extended(tree: list[Any]) -> Event:
-    _, frame, index, stop = fields.items(tree, 4)
-    return CYCLE_EXTENDED, fields.count(frame), fields.count(index), fields.whole(stop)
+def _cycles_stop(tree: list[Any]) -> Event:
+    return CYCLES_STOP, fields.whole(fields.items(tree, 2)[1])
 
 
 def _signalled(tree: list[Any]) -> Event:
@@ -293,5 +292,5 @@ _CHECKED: Final[dict[int, Callable[[list[Any]], Event]]] = {
     COLLAPSED: _collapsed,
     SIGNALLED: _signalled,
     CYCLE_ENDED: _cycle_ended,
-    CYCLE_EXTENDED: _cycle_extended,
+    CYCLES_STOP: _cycles_stop,
 }

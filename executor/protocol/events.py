@@ -29,7 +29,7 @@ ITEMS          frame of the map, index, [count, [part of each list]] of each chu
 GATED          frame, index, when it is over (s since the epoch; 0 for never): a gate waits
 COLLAPSED      id of a frame that failed: the node it stands for has failed
 CYCLE_ENDED    frame, index, why: "stop", "until" or "points": a cycle has its value
-CYCLE_EXTENDED frame, index, number: a cycle goes no further than this number, whatever it was before
+CYCLES_STOP    number: no round of a cycle goes beyond this number, whatever it was before
 SIGNALLED      frame, index, outcome ([kind, payload]), the body's requests of its run, id of the frame opened or -1,
                meta
 ============== ===================================================================================================
@@ -70,7 +70,7 @@ class EventKind(IntEnum):
     COLLAPSED = 18
     SIGNALLED = 19
     CYCLE_ENDED = 20
-    CYCLE_EXTENDED = 21
+    CYCLES_STOP = 21
 
 
 NODE_DONE: Final = EventKind.NODE_DONE
@@ -94,7 +94,7 @@ GATED: Final = EventKind.GATED
 COLLAPSED: Final = EventKind.COLLAPSED
 SIGNALLED: Final = EventKind.SIGNALLED
 CYCLE_ENDED: Final = EventKind.CYCLE_ENDED
-CYCLE_EXTENDED: Final = EventKind.CYCLE_EXTENDED
+CYCLES_STOP: Final = EventKind.CYCLES_STOP
 
 OF_NODES: Final = frozenset(
     (
@@ -111,7 +111,6 @@ OF_NODES: Final = frozenset(
         GATED,
         SIGNALLED,
         CYCLE_ENDED,
-        CYCLE_EXTENDED,
     )
 )
 """The events that tell of a node, whose frame and index are the next two fields."""

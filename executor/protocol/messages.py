@@ -10,7 +10,7 @@
     invocation [definition, frame, index, arguments, path, [parent identity, place], depth, attempt, time-out, loop]
                loop: nil, or [iteration, payload as an argument or nil, how many iterations there may be], or for a
                      cycle [round, nil, nil, number beyond which no round goes or nil, whether it is what runs after the
-                     last round, the time in s since the epoch]
+                     last round, the time in s since the epoch, names under which nodes are held]
                definition JOINT: `arguments` is [one argument, bytes of the type that is wanted]
                           DECIDE: [conditions, [[argument, bytes of its type]…]]
                           CUT: [[argument, name, whether it is a list of lists]…] of the lists that are mapped,

@@ -44,6 +44,7 @@ class Manifest:
         bundle: digest of the source bundle; empty if there is none.
         parent: the run, and the path of the node in it, from which `rerun` began this run; empty for any other run.
         executor: the seat of the executor that began it, as segments name it (`Seat`); empty if nobody looks for it.
+        stop: the number that no round of a cycle goes beyond; None if the caller gave none.
         source: the file that holds the workflow, and the folders that were put on `sys.path` for it.
     """
 
@@ -62,6 +63,7 @@ class Manifest:
     bundle: bytes = b""
     parent: tuple[str, ...] = ()
     executor: bytes = b""
+    stop: int | None = None
 
 
 def new_manifest(
@@ -74,6 +76,7 @@ def new_manifest(
     source: tuple[str, ...],
     bundle: bytes,
     executor: bytes = b"",
+    stop: int | None = None,
 ) -> Manifest:
     """The manifest of a run that begins now, here."""
     return Manifest(
@@ -91,6 +94,7 @@ def new_manifest(
         source=source,
         bundle=bundle,
         executor=executor,
+        stop=stop,
     )
 
 
@@ -108,6 +112,8 @@ def write_manifest(store: Store, manifest: Manifest) -> bool:
     entries["source"] = list(manifest.source)
     entries["parent"] = list(manifest.parent)
     entries["limits"] = manifest.limits.to_tree()
+    if manifest.stop is None:
+        del entries["stop"]  # only runs that were told to stop say so
     payload = pack([[name, entries[name]] for name in sorted(entries)])
     key, data = run_key(manifest.run_id, "manifest"), seal(MAGIC, VERSION, 1, payload)
     if store.put_new(key, data) or store.get(key) == data:  # equal bytes are ours: a retried write had succeeded before
@@ -182,6 +188,7 @@ def _manifest_of(entries: dict[str, Any]) -> Manifest:
         python=fields.text(entries["python"]),
         promissory=fields.text(entries["promissory"]),
         source=tuple(map(fields.text, fields.items(entries["source"]))),
+        stop=fields.whole(entries["stop"]) if "stop" in entries else None,
         bundle=fields.data(entries["bundle"], fields.DIGEST_SIZE if entries["bundle"] else 0),
         parent=tuple(map(fields.text, fields.items(entries.get("parent", [])))),
         executor=fields.data(entries.get("executor", b""), 16 if entries.get("executor") else 0),

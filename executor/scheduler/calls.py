@@ -23,7 +23,8 @@ class Call(NamedTuple):
         iteration: the number of the loop's iteration, from 0.
         payload: the payload that the iteration before gave.
         round: of a round of a cycle: the number that the cycle does not go beyond, whether what runs after the last
-            round is to be traced, and the time (seconds since the epoch); None for any other call.
+            round is to be traced, the time (seconds since the epoch), and the names under which nodes are held; None
+            for any other call.
         joins: the lists that a map's chunks gave, to be made one; None for any other call.
     """
 
@@ -36,7 +37,7 @@ class Call(NamedTuple):
     iteration: int = 0
     payload: Value | None = None
     joins: tuple[Value | None, ...] | None = None
-    round: tuple[int | None, bool, float] | None = None
+    round: tuple[int | None, bool, float, tuple[str, ...]] | None = None
 
 
 class Tries(NamedTuple):

@@ -37,10 +37,11 @@ class Cycling:
         frame, index: the node.
         next: the round to be traced next, from 1.
         stop: the number that the cycle does not go beyond; None for no end.
+        whole: the first round of which all values are kept.
         back: how many rounds back any round so far has reached.
         open: the frames of rounds that have not finished, by round.
         past: the nodes of finished rounds by name, by round, as far as they may be taken.
-        held: the latest round that has a node held under a name, and the node's own name.
+        held: the rounds that have a node held under a name, and the node's own name, as far as they may be taken.
         waiting: the nodes of later rounds that wait for a node, by (round, node).
         undecided: the round whose condition is not known yet; 0 for none.
         over: why no further round begins; "" while there may be one.
@@ -59,9 +60,10 @@ class Cycling:
         self.start, self.stop, self.step, self.max_active = policy.cycle
         self.next = 1
         self.back = 1
+        self.whole = 1
         self.open: dict[int, Frame] = {}
         self.past: dict[int, dict[str, Ended]] = {}
-        self.held: dict[str, tuple[int, str]] = {}
+        self.held: dict[str, list[tuple[int, str]]] = {}
         self.waiting: dict[tuple[int, int], list[tuple[Frame, int]]] = {}
         self.undecided = 0
         self.over = ""
@@ -94,14 +96,18 @@ class Cycling:
         """The round and the name of the node that a node of a round stands for; None if there is no such round."""
         if spec.distance:
             return (ordinal - spec.distance, spec.name) if ordinal > spec.distance else None
-        return self.held.get(spec.name)
+        return next((one for one in reversed(self.held.get(spec.name, ())) if one[0] < ordinal), None)
 
     def forget(self) -> None:
         """Forget the values that no round which is still to come can reach."""
-        reachable = self.next - self.back
+        earliest = min(self.open, default=self.next)
+        reachable = self.whole = max(self.whole, earliest - self.back)
         held: dict[int, set[str]] = {}
-        for ordinal, name in self.held.values():
-            held.setdefault(ordinal, set()).add(name)
+        for under, rounds in self.held.items():
+            before = [one for one in rounds if one[0] < earliest]
+            self.held[under] = rounds = rounds[len(before) - 1 :] if before else rounds
+            for ordinal, name in rounds:
+                held.setdefault(ordinal, set()).add(name)
         for ordinal in [ordinal for ordinal in self.past if ordinal < reachable]:
             left = {name: one for name, one in self.past[ordinal].items() if name in held.get(ordinal, ())}
             if left:

@@ -151,7 +151,8 @@ def _round(
     stop = state.stop_at if cycle is None else cycle.stop
     closing = cycle is not None and cycle.closing > 0
     iteration = 1 if cycle is None else cycle.iteration
-    call = Call(frame, index, attempt, policy.timeout, False, alone, iteration, round=(stop, closing, calendar))
+    held = () if cycle is None else tuple(sorted(cycle.held))
+    call = Call(frame, index, attempt, policy.timeout, False, alone, iteration, round=(stop, closing, calendar, held))
     return call, repeat, problem
 
 

@@ -104,6 +104,7 @@ def splice(
         and not signalled
         and frame.parent is not None
         and frame.part is None
+        and not frame.cycle
         and not frame.mixed
     )
     if hands_on and topology.outputs == [index] and not topology.keeps_its_place(index) and callee.kind == "dynamic":

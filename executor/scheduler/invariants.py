@@ -205,7 +205,9 @@ def rounds_stand_in_their_cycles(state: State) -> Iterator[str]:
             is_open = any(other.id in state.frames and other.state(at) == OPEN for other, at in waiting)
             if is_open and (source is None or source.state(node) in ENDED):
                 yield f"round {ordinal} of {cycle.frame.path_of(cycle.index)} is waited for in vain"
-        if any(one < cycle.next - cycle.back for one in cycle.past.keys() - {at for at, _ in cycle.held.values()}):
+        held = {ordinal for rounds in cycle.held.values() for ordinal, _ in rounds}
+        reachable = min(cycle.open, default=cycle.next) - cycle.back
+        if any(one < reachable for one in cycle.past.keys() - held):
             yield f"{cycle.frame.path_of(cycle.index)} keeps rounds that nothing can reach"
 
 

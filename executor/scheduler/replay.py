@@ -11,7 +11,7 @@ from promissory.executor.protocol.events import (
     CHOSEN,
     COLLAPSED,
     CYCLE_ENDED,
-    CYCLE_EXTENDED,
+    CYCLES_STOP,
     EXPANDED,
     ITEMS,
     LOOPED,
@@ -40,7 +40,7 @@ _RESETTLED: Final = 1_000
 
 _OUTCOMES: Final = frozenset((NODE_DONE, EXPANDED, LOOPED, NODE_SKIPPED, CHOSEN, ITEMS, SIGNALLED, RETRIED))
 
-TOLD: Final = frozenset((*OF_NODES, COLLAPSED, RESUMED))
+TOLD: Final = frozenset((*OF_NODES, COLLAPSED, RESUMED, CYCLES_STOP))
 """The events that a scheduler is told of."""
 
 
@@ -71,9 +71,8 @@ def take_ends(state: State, following: Event | None = None) -> None:
     if not state.ends or (following is not None and (following[0] == RESUMED or _may_be_taken_back(following))):
         return
     ends, state.ends = state.ends, []
-    if following is not None and following[0] == CYCLE_EXTENDED:
-        state.ends = [one for one in ends if one[1:3] != following[1:3]]
-        return
+    if following is not None and following[0] == CYCLES_STOP:
+        ends = [one for one in ends if not _can_go_on(state, one, following[1])]
     state.replaying = True
     for one in ends:
         _take(state, one)
@@ -82,24 +81,27 @@ def take_ends(state: State, following: Event | None = None) -> None:
     state.replaying = False
 
 
+def _can_go_on(state: State, end: Event, stop: int) -> bool:
+    """Whether a stopped cycle, which has ended, could go on to a number."""
+    cycle = state.cycles.get((end[1], end[2]))
+    return cycle is not None and cycle.number(cycle.next) <= stop
+
+
 def extend(state: State, stop: int) -> bool:
     """Before `replayed`: let the cycles go on to a number, also those that were stopped and have ended so. Returns
     whether there are any of the latter."""
-    ended = len(state.ends)
-    kept = []
-    for one in state.ends:
-        cycle = state.cycles.get((one[1], one[2]))
-        if cycle is None or cycle.number(cycle.next) > stop:
-            kept.append(one)
-    state.ends = kept
-    extend_all(state, stop)
-    return len(kept) < ended
+    goes_on = any(_can_go_on(state, one, stop) for one in state.ends)
+    replay(state, (CYCLES_STOP, stop))
+    return goes_on
 
 
 def _take(state: State, event: Event) -> None:
     kind = event[0]
     if kind == RESUMED:
         forgive(state)
+        return
+    if kind == CYCLES_STOP:
+        extend_all(state, event[1])
         return
     frame = state.frames.get(event[1])
     if frame is None:

@@ -69,8 +69,8 @@ def _more(scheduler: Scheduler) -> list[Any]:
     channel = [[key, data] for key, data in sorted(scheduler.channel.items())]
     terminated = None if scheduler.terminated is None else list(scheduler.terminated)
     cycles = cycle.dump(scheduler)
-    of_cycles = [[scheduler.past_nodes, cycles]] if cycles or scheduler.past_nodes else []
-    more = [*rows, channel, terminated, *of_cycles]
+    of_cycles = [scheduler.past_nodes, scheduler.stop_at, cycles]
+    more = [*rows, channel, terminated, *([of_cycles] if any(of_cycles) or of_cycles[1] is not None else [])]
     return more if any(more) else []
 
 
@@ -142,7 +142,7 @@ def values_of(data: bytes) -> list[Value]:
             for _, _, _, chunks, _, _, results, *_ in whole[11]:
                 trees += [*results, *(part for chunk in chunks if chunk is not None for part in chunk)]
         if len(whole) > 15:
-            trees += cycle.values_in(whole[15][1])
+            trees += cycle.values_in(whole[15][2])
         return [value_of(tree) for tree in trees if tree is not None]
     except FormatError:
         raise
@@ -232,11 +232,12 @@ def _loaded(data: bytes, names_are_older: bool, make: Callable[[Limits], S]) -> 
 
 
 def _load_more(scheduler: Scheduler, read_failed: ReadFailed, *more: Any) -> None:
-    of_cycles: list[Any] = [0, []]
+    of_cycles: list[Any] = [0, None, []]
     if len(more) > len(WITH_ROWS) + 2:  # since version 5 of the journal, in runs with cycles
         *more, of_cycles = more  # type: ignore[assignment]
     *rows, channel, terminated = fields.items(list(more), len(WITH_ROWS) + 2)
-    past, cycles = fields.items(of_cycles, 2)
+    past, stop, cycles = fields.items(of_cycles, 3)
+    scheduler.stop_at = None if stop is None else fields.whole(stop)
     scheduler.past_nodes = fields.count(past)
     cycle.load(scheduler, fields.items(cycles), read_failed)
     for kind, of_kind in zip(WITH_ROWS, rows, strict=True):

@@ -57,6 +57,7 @@ def _compare(execution: Execution) -> None:
         or scheduler.dead
         or scheduler.cancelled is not None
         or any(one.failed for one in scheduler.maps.values())
+        or any(one.failed for one in scheduler.cycles.values())
     ):
         return  # a resume tries such nodes again, so its state differs
     execution.journal.flush()

@@ -306,7 +306,7 @@ class Worker:
     def _trace_round(
         self, entity: CycleFunction[..., Any], arguments: list[Any], loop: list[Any]
     ) -> Plan | NotYet | None:
-        iteration, _, _, stop, closing, now = loop
+        iteration, _, _, stop, closing, now, held = loop
         values, encoded = self.values.arguments_of(entity, arguments)
         try:
             return expand_round(
@@ -317,6 +317,7 @@ class Worker:
                 stop=stop,
                 closing=closing,
                 now=None if closing else now,
+                held=frozenset(held),
             )
         finally:
             self._is_over()

@@ -6,9 +6,9 @@ there, a moment fits if the day of the month or the day of the week fits where b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count, islice
 from typing import Any, Final
 
@@ -51,6 +51,8 @@ class Cron:
     _allowed: tuple[frozenset[int], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise ValueError(f"a Cron is text in five fields, not {self.text!r}")
         parts = _SHORT.get(self.text.strip(), self.text).split()
         if len(parts) != len(_FIELDS):
             raise ValueError(f"{self.text!r} has {len(parts)} fields, and crontab has 5: minute hour day month weekday")
@@ -72,13 +74,19 @@ class Cron:
                 for hour in sorted(hours):
                     for minute in sorted(minutes):
                         at = day.replace(hour=hour, minute=minute)
-                        if at >= moment:
+                        if at >= moment and _is_there(at):
                             found = at
                             yield at
             try:
                 day += timedelta(days=1)
             except OverflowError:
                 return
+
+
+def _is_there(moment: datetime) -> bool:
+    """Whether a zone's clocks show a moment: none is shown while they are put forward."""
+    zone = moment.tzinfo
+    return zone is None or moment.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == moment.replace(tzinfo=None)
 
 
 def _field(text: str, name: str, least: int, most: int, names: tuple[str, ...]) -> frozenset[int]:
@@ -102,6 +110,12 @@ def _number(text: str, names: tuple[str, ...], least: int) -> int:
     return names.index(text) + least if text in names else int(text)
 
 
+def _later(moment: datetime, by: timedelta) -> datetime:
+    """A moment later by a time that passes, also where a zone's clocks are put forward or back meanwhile."""
+    zone = moment.tzinfo
+    return moment + by if zone is None else (moment.astimezone(UTC) + by).astimezone(zone)
+
+
 @dataclass(frozen=True)
 class Rounds:
     """The rounds of a cycle.
@@ -119,8 +133,10 @@ class Rounds:
 
     def __post_init__(self) -> None:
         points = self.points
+        timed = isinstance(points, Cron | timedelta)
+        if timed and not isinstance(self.start, datetime):
+            raise ValueError(f"points of {type(points).__name__} begin at a datetime: give start=datetime(…)")
         for name, value in (("start", self.start), ("stop", self.stop)):
-            timed = isinstance(points, Cron | timedelta)
             wanted: tuple[type, ...] = (datetime,) if timed else (int,) if points is None else (int, datetime)
             optional = name == "stop" or (points is not None and not timed)
             if isinstance(value, bool) or not (isinstance(value, wanted) or (value is None and optional)):
@@ -137,6 +153,13 @@ class Rounds:
                 "points is an iterator, which can be read once only, and a resume has to read it again: give a list, "
                 "a range, or a function that makes the iterator"
             )
+        if isinstance(points, Set | str | bytes):
+            raise ValueError(
+                f"points is a {type(points).__name__}, and points are numbers or datetimes in an order that stays: "
+                "give a list"
+            )
+        if points is not None and not timed and self.start not in (None, 1):
+            raise ValueError("start is for numbers, a timedelta or a Cron: let the points themselves begin there")
         if points is not None and not isinstance(points, Cron | timedelta | Iterable) and not callable(points):
             raise ValueError(f"points is a timedelta, a Cron, or gives numbers or datetimes, not {points!r}")
         if (self.start is None) != (self.stop is None) or not isinstance(self.stop, datetime):
@@ -157,12 +180,14 @@ class Rounds:
         if points is None:
             found: Iterable[Any] = count(self.start + (ordinal - 1) * self.step, self.step)
         elif isinstance(points, timedelta):
-            found = (self.start + index * points for index in count(ordinal - 1))
+            found = (_later(self.start, index * points) for index in count(ordinal - 1))
         elif isinstance(points, Cron):
             found = islice(points.after(self.start), ordinal - 1, None)
         else:
             found = islice((points() if callable(points) else points), ordinal - 1, None)
         for point in found:
+            if not isinstance(point, int | datetime) or isinstance(point, bool):
+                raise ValueError(f"{point!r} among the points is neither a number nor a datetime")
             if self.stop is not None and point > self.stop:
                 return
             yield point

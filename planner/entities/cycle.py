@@ -115,16 +115,19 @@ class CycleFunction(Dynamic[P, R]):
         The list is empty if the body needs the values of its inputs. Raises `CompileError` as `check_body`.
         """
         plans: list[Plan] = []
-        for ordinal in range(1, _MOST_TRACED + 1):
-            if ordinal > max(3, self._farthest + 1):
-                break
-            point = self.point(ordinal)
-            if point is None:
-                break
-            try:
+        try:
+            for ordinal in range(1, _MOST_TRACED + 1):
+                point = self.point(ordinal) if ordinal <= max(3, self._farthest + 1) else None
+                if point is None:
+                    break
                 plans.append(self._trace(ordinal, point[0], point[1], None, None, False))
-            except _NeedsValues:
-                return []
+            rounds = self.rounds
+            if rounds.points is None and rounds.stop is not None:
+                last = (rounds.stop - rounds.start) // rounds.step + 1
+                if last > len(plans):
+                    self._trace(last, rounds.start + (last - 1) * rounds.step, True, None, None, False)
+        except _NeedsValues:
+            return []
         return plans
 
     def point(self, ordinal: int, stop: int | None = None) -> tuple[Any, bool] | None:
@@ -164,6 +167,7 @@ class CycleFunction(Dynamic[P, R]):
         values: Sequence[Any] | None,
         encoded: Sequence[bytes] | None,
         closing: bool,
+        held: frozenset[str] | None = None,
     ) -> Plan:
         cycle = Cycle(self.number(ordinal), point, ordinal == 1, last)
         while True:
@@ -171,7 +175,7 @@ class CycleFunction(Dynamic[P, R]):
             session = Session()
             trace = Trace(session, self.name, self.signature.inputs)
             trace.in_dynamic = trace.runs_on = True
-            body = trace.cycle = CycleBody(trace, cycle, ordinal, self._types, closing)
+            body = trace.cycle = CycleBody(trace, cycle, ordinal, self._types, closing, held)
             if values is not None and encoded is not None:
                 trace.binder.remember_inputs(values, encoded)
             given = [trace.input(index) for index in range(len(trace.inputs))] if values is None else list(values)
@@ -179,17 +183,22 @@ class CycleFunction(Dynamic[P, R]):
                 returned = self._returned(trace, cycle, given)
             except LeakedPromise:
                 raise
-            except PromiseError as error:
-                raise _NeedsValues if values is None else error from None
-            except CompileError:
+            except CompileError as error:
+                if given and values is None and isinstance(error, PromiseError):
+                    raise _NeedsValues from None
                 raise
-            except Exception as error:  # the body may do anything with what it takes for a value
-                raise _NeedsValues if values is None else error from error.__cause__
+            except (NameError, TypeError, AttributeError):
+                if given and values is None:  # the body may do anything with what it takes for a value
+                    raise _NeedsValues from None
+                raise
+            except Exception:
+                if values is None:  # it may be well when the round runs
+                    raise _NeedsValues from None
+                raise
             self._farthest = max(self._farthest, body.farthest)
             self._finish(trace, body, returned, closing)
-            plan = session.plan()
             if len(self._types) == known:
-                return plan
+                return session.plan()
             # A node that was named before it was called has a type now, so the next trace binds it rightly.
 
     def _returned(self, trace: Trace, cycle: Cycle, values: list[Any]) -> Any:
@@ -219,6 +228,8 @@ class CycleFunction(Dynamic[P, R]):
         if closing:
             trace.finish([], where)
             return
+        if isinstance(returned, Until):
+            returned = None
         if isinstance(returned, tuple) and returned and isinstance(returned[-1], Until):
             returned = returned[0] if len(returned) == 2 else returned[:-1]
         signature = self.signature
@@ -227,8 +238,8 @@ class CycleFunction(Dynamic[P, R]):
             outputs.append((UNTIL, BOOL, body.until, "until(…)"))
         if body.closes:
             outputs.append((LAST, NONE, None, "once(last=True)"))
-        if body.farthest > 1:
-            outputs.append((BACK, INT, body.farthest, "prev(…)"))
+        if body.farthest + body.closes > 1:  # seen from behind the last round, everything is a round farther back
+            outputs.append((BACK, INT, body.farthest + body.closes, "prev(…)"))
         trace.finish(outputs, where)
 
 
@@ -251,6 +262,7 @@ def expand_round(
     stop: int | None = None,
     closing: bool = False,
     now: float | None = None,
+    held: frozenset[str] | None = None,
 ) -> Plan | NotYet | None:
     """Trace a round of a cycle, with its inputs as values.
 
@@ -262,6 +274,7 @@ def expand_round(
         stop: a number that the cycle does not go beyond, instead of its own.
         closing: whether to trace the calls of `once(last=True)` after this round, which was the last.
         now: the time, in seconds since the epoch; None to wait for no moment.
+        held: the names under which earlier rounds have nodes of `once` and `every`; None if all have that should.
 
     Returns:
         The plan of the round; `NotYet` if the moment that it is for has not come; None if there is no such round.
@@ -275,7 +288,7 @@ def expand_round(
     point, last = found
     if now is not None and entity.real_time and isinstance(point, datetime) and point.timestamp() > now:
         return NotYet(point.timestamp())
-    return entity._trace(ordinal, point, last or closing, values, encoded, closing)
+    return entity._trace(ordinal, point, last or closing, values, encoded, closing, held)
 
 
 def round_number(policy: Policy, ordinal: int) -> int:

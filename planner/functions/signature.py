@@ -143,6 +143,13 @@ def read_signature(
     listed = list(inspect.signature(function).parameters.values())
     context = _takes_context(listed, hints, kind, name, where)
     takes_cycle = kind == "cycle" and bool(listed) and hints.get(listed[0].name) is Cycle
+    elsewhere = [one.name for one in listed[int(takes_cycle) :] if hints.get(one.name) is Cycle]
+    if elsewhere:
+        raise DecorationError(
+            f"{name} takes a Cycle as {elsewhere[0]}",
+            where=where,
+            way_out="the round is the first parameter of a @cycle, and of nothing else: pass on c.number or c.point",
+        )
     for parameter in listed[context + takes_cycle :]:
         if parameter.name not in hints:
             untyped.append(parameter.name)

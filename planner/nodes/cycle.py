@@ -66,10 +66,20 @@ class CycleBody:
         cycle: the round.
         ordinal: the number of the round, from 1.
         types: the types of nodes that `prev` names by text, as far as an earlier trace has told them.
+        held: the names under which earlier rounds have nodes; None if all have that should.
         closing: whether the calls of `once(last=True)` are traced, and nothing else is to run.
     """
 
-    def __init__(self, trace: Trace, cycle: Cycle, ordinal: int, types: dict[str, Type], closing: bool) -> None:
+    def __init__(
+        self,
+        trace: Trace,
+        cycle: Cycle,
+        ordinal: int,
+        types: dict[str, Type],
+        closing: bool,
+        held: frozenset[str] | None = None,
+    ) -> None:
+        self._there = held
         self.cycle = cycle
         self.ordinal = ordinal
         self.until: Any = None
@@ -81,6 +91,8 @@ class CycleBody:
         self._closing = closing
         self._reaches: dict[int, _Reach] = {}
         self._spare: set[int] = set()
+        self._wanted: set[int] = set()
+        self._named: list[Any] = []
         self._last: set[int] = set()
         self._held: dict[int, str] = {}
         self._counts: dict[str, int] = {}
@@ -97,6 +109,7 @@ class CycleBody:
             )
         self.farthest = max(self.farthest, distance)
         type = self._type_of(what, where)
+        self._named.append(what)
         begins = self.ordinal > distance
         if not begins and default is not MISSING and default is not Skip:
             return default
@@ -107,9 +120,9 @@ class CycleBody:
 
     def _type_of(self, what: Any, where: Where | None) -> Type:
         if isinstance(what, Entity):
-            return what.signature.interface.result
+            return self._types.get(what.name, what.signature.interface.result)
         if not isinstance(what, str):
-            said = what._said() if isinstance(what, Promise) else type(what).__name__
+            said = what._said() if isinstance(what, Promise) else getattr(what, "__name__", type(what).__name__)
             self._refuse(
                 f"prev({said}, …) names no node", where, "name what the body calls: prev(assimilate), or prev('a name')"
             )
@@ -125,6 +138,8 @@ class CycleBody:
         name = entity.name if count == 1 else f"{entity.name}~{count}"
         behind = self.ordinal - 1 - offset
         runs = behind == 0 if period is None else behind >= 0 and behind % period == 0
+        if behind > 0 and not self._closing and self._there is not None and name not in self._there:
+            runs = True  # the code of the rounds before did not have it
 
         def call(*args: Any, **kwargs: Any) -> Any:
             if runs:
@@ -153,7 +168,7 @@ class CycleBody:
                 made = entity(*args, **kwargs)
                 self._last.add(made._node())
                 return made
-            self._spare.update(_nodes_in(args), _nodes_in(kwargs))
+            self._wanted.update(_nodes_in(args), _nodes_in(kwargs))
             node = self._trace.add(EARLIER, 0, [], where, Earlier(1, "", NONE))
             self._reaches[node] = _Reach(entity, where, True)
             return Promise(self._trace, entity.signature.interface.result, node)
@@ -205,7 +220,7 @@ class CycleBody:
         )
         needs = _needs(graph) if self._spare or self._last else []
         kept -= absent | self._last
-        self._drop_spare(order, kept, taken, needs)
+        self._drop_spare(order, kept, taken | self._wanted, needs)
         specs = dict(graph.specs)
         overrides = {node: dict(entries) for node, entries in graph.overrides.items()}
         for node, name in self._held.items():
@@ -220,7 +235,12 @@ class CycleBody:
         for node, reach in self._reaches.items():
             spec = specs[node]
             if node in kept and isinstance(spec, Earlier) and spec.distance and not reach.is_absent:
-                specs[node] = replace(spec, name=self._meant(reach, called, set(names)))
+                meant = self._meant(reach, called, set(names))
+                specs[node] = replace(spec, name=meant)
+                if isinstance(reach.what, Entity) and meant in names:  # mapped, it gives a list
+                    actual = self._result_of(graph, by_node, meant)
+                    if actual != spec.result:
+                        self._types[reach.what.name] = actual
         for name in self.unknown & set(names):
             self._types[name] = self._result_of(graph, by_node, name)
         graph = replace(graph, specs=specs)
@@ -232,13 +252,23 @@ class CycleBody:
         """Leave out calls made only for what is not wanted in this round, and the calls made only for those."""
         if not self._spare:
             return
-        uses = Counter(before for node in kept for before in needs[node])
-        spare = set(self._spare)
-        for node in reversed(order):
-            if node in spare and node in kept and not uses[node] and node not in taken:
-                kept.discard(node)
-                spare.update(needs[node])
-                uses.subtract(needs[node])
+        whole, targets = set(kept), {self._trace.target_of(what) for what in self._named if not isinstance(what, str)}
+        while True:
+            uses = Counter(before for node in kept for before in needs[node])
+            spare = set(self._spare)
+            for node in reversed(order):
+                if node in spare and node in kept and not uses[node] and node not in taken:
+                    kept.discard(node)
+                    spare.update(needs[node])
+                    uses.subtract(needs[node])
+            # What a later round stands for is wanted, too.
+            left = {self._trace.target(node) for node in kept}
+            missing = {node for node in whole - kept if self._trace.target(node) in targets - left}
+            missing |= {node for node in whole - kept if self._trace.given_name(node) in self._named}
+            if not missing:
+                return
+            kept |= whole
+            taken = taken | missing
 
     def _is_used(self, node: int, reach: _Reach, graph: Graph, taken: set[int]) -> bool:
         """Tell whether a node that stands for nothing is used otherwise than in an order, which is a mistake."""
@@ -419,7 +449,7 @@ def prev(what: Callable[..., R] | str, distance: int = 1, default: Any = MISSING
     return cast(R, _body("prev").reach(what, distance, default, user_line()))
 
 
-def once(*, last: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def once(*given: Any, last: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Call something in one round only.
 
     `once()(prepare)(…)` is one node, begun in the first round; its promise may be taken in every round.
@@ -442,6 +472,8 @@ def once(*, last: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
     103
     """
     body, where = _body("once"), user_line()
+    if given:
+        body._refuse(f"once({_said(given[0])}) names no rounds", where, f"write once()({_said(given[0])})(…)")
     if last:
         return lambda entity: body.at_the_end(entity, where)
     return lambda entity: body.held(entity, None, 0, MISSING, where)

@@ -206,11 +206,14 @@ class Policy:
         if not isinstance(cycle, tuple) or len(cycle) != 4:
             raise ValueError(f"a cycle has a start, a stop, a step and max_active, not {cycle!r}")
         start, stop, step, active = cycle
-        numbers = (start, step, active) if stop is None else cycle
-        if any(one.__class__ is not int or abs(one) >= _LARGEST for one in numbers) or step < 1:
-            raise ValueError(f"start, stop and step are whole numbers, and step is at least 1, not {cycle!r}")
-        if not 1 <= active <= _MOST_ACTIVE:
+        if active.__class__ is not int or not 1 <= active <= _MOST_ACTIVE:
             raise ValueError(f"max_active must be a whole number from 1 to {_MOST_ACTIVE:,}, not {active!r}")
+        numbers = (start, step) if stop is None else (start, stop, step)
+        if any(one.__class__ is not int or abs(one) >= _LARGEST for one in numbers) or step < 1:
+            raise ValueError(
+                "start, stop and step are whole numbers below 2**62, and step is at least 1, not "
+                f"{start!r}, {stop!r} and {step!r}"
+            )
 
     def _check_retries(self) -> None:
         if self.retries.__class__ is not int or not 0 <= self.retries <= _MOST_RETRIES:

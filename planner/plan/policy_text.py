@@ -40,8 +40,8 @@ def policy_terms(policy: Policy) -> list[str]:
         terms.append(f"to depth {policy.max_depth}")
     if policy.cycle is not None:
         start, stop, step, active = policy.cycle
-        terms.append(f"from {start}{'' if stop is None else f' to {stop}'}{f' by {step}' if step != 1 else ''}")
-        terms.append(f"{active} at a time")
+        end = "" if stop is None else f" to {stop}"
+        terms.append(f"from {start}{end}{f' by {step}' if step != 1 else ''}, {active} at a time")
     if policy.allow_repeat:
         terms.append("may repeat")
     return terms

@@ -141,12 +141,18 @@ class Trace:
         calls = self._kinds[node] == CALL or (isinstance(spec, Map) and not spec.over_graph)
         return self.session.entities[self._targets[node]] if calls else None
 
+    def given_name(self, node: int) -> str | None:
+        """Give the name that the author gave a node."""
+        name: str | None = self._overrides.of(node).get("name")
+        return name
+
     def target(self, node: int) -> object:
         """Tell what a node calls, as `target_of` tells it of a task, dynamic, cycle or workflow; None if it calls
         none."""
         if self._kinds[node] == PLAN:
             return self._targets[node]
-        return self.session.entities[self._targets[node]].original if self._kinds[node] == CALL else None
+        entity = self.entity_called(node)
+        return None if entity is None else entity.original
 
     def target_of(self, what: Any) -> object:
         """Tell what a call of a task, dynamic, cycle or workflow calls, as `target` tells it of the call's node."""

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import count, islice
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -72,7 +73,7 @@ def test_C1_a_round_goes_through_its_bytes():
 def test_C1_the_plan_of_a_cycle_says_from_where_to_where_it_goes():
     assert shown(both.compile()) == [
         "plan both(start: int) -> int",
-        "  both : int = cycle both(start=start) from 1 to 9 4 at a time",
+        "  both : int = cycle both(start=start) from 1 to 9, 4 at a time",
         "  return both",
     ]
     assert Plan.from_bytes(both.compile().to_bytes()).digest == both.compile().digest
@@ -258,7 +259,7 @@ def test_A10_options_that_say_nothing_of_a_cycle_are_refused():
         cycle(start=1.5)
     with pytest.raises(DecorationError, match="an iterator, which can be read once only"):
         cycle(points=iter([1]))
-    with pytest.raises(DecorationError, match="start is a datetime here"):
+    with pytest.raises(DecorationError, match="points of timedelta begin at a datetime"):
         cycle(points=timedelta(hours=1))
     with pytest.raises(DecorationError, match="points is a time of more than 0"):
         cycle(start=datetime(2026, 1, 1), points=timedelta(0))
@@ -337,3 +338,81 @@ def test_C1_crontab(text, after, moments):
 def test_C1_crontab_that_can_not_be_read_is_refused(text, said):
     with pytest.raises(ValueError, match=said):
         Cron(text)
+
+
+def test_C1_points_are_in_an_order_that_stays():
+    with pytest.raises(DecorationError, match="points is a set"):
+        cycle(points={1, 2})
+    with pytest.raises(DecorationError, match="points is a str"):
+        cycle(points="abc")
+    with pytest.raises(DecorationError, match="let the points themselves begin there"):
+        cycle(points=[1, 2, 3], start=2)
+    with pytest.raises(ValueError, match="None among the points is neither"):
+        list(Rounds(1, None, points=[1, None]).from_ordinal(1))
+
+
+def test_C1_hours_pass_also_where_clocks_are_put_forward_or_back():
+    berlin = ZoneInfo("Europe/Berlin")
+    forward = Rounds(datetime(2020, 3, 29, 0, tzinfo=berlin), None, points=timedelta(hours=1)).from_ordinal(1)
+    assert [one.astimezone(UTC).hour for one in islice(forward, 4)] == [23, 0, 1, 2]
+    back = Rounds(datetime(2020, 10, 25, 0, tzinfo=berlin), None, points=timedelta(hours=1)).from_ordinal(1)
+    assert [one.astimezone(UTC).hour for one in islice(back, 5)] == [22, 23, 0, 1, 2]
+    night = Cron("30 2 * * *").after(datetime(2020, 3, 28, tzinfo=berlin))
+    assert [one.day for one in islice(night, 2)] == [28, 30]
+
+
+def test_C1_mistakes_in_a_body_without_inputs_are_told_before_it_runs():
+    @cycle(stop=3)
+    def unknown() -> int:
+        return foo(not_there)  # noqa: F821
+
+    with pytest.raises(NameError, match="not_there"):
+        unknown.compile()
+
+    @cycle(stop=9)
+    def at_the_end(c: Cycle) -> int:
+        return bar(prev(foo)) if c.last else foo(1)
+
+    with pytest.raises(CycleError, match="names nothing that the body calls"):
+        at_the_end.compile()
+
+    @cycle(stop=3)
+    def once_called() -> int:
+        return once(foo)(1)
+
+    with pytest.raises(CycleError, match=r"once\(foo\) names no rounds") as caught:
+        once_called.compile()
+    assert "once()(foo)(…)" in str(caught.value)
+
+
+def test_C1_a_cycle_without_a_result_may_return_its_end():
+    @cycle(stop=3)
+    def nothing_but() -> None:
+        return until(foo(1) > 3)
+
+    assert nothing_but.compile()
+
+
+def test_C1_the_round_is_the_first_parameter():
+    with pytest.raises(DecorationError, match="takes a Cycle as c"):
+
+        @cycle(stop=3)
+        def second(x: int, c: Cycle) -> int:
+            return foo(x + c.number)
+
+
+def test_C1_a_mapped_task_may_be_named():
+    @cycle(stop=3)
+    def mapped() -> list[int]:
+        return foo.map(prev(foo, default=[1, 2]))
+
+    assert "foo     : list[int] = map task foo(x=earlier[*])" in expand_round(mapped, 2, []).show()
+
+
+def test_C1_a_call_that_a_later_round_stands_for_is_kept():
+    @cycle(stop=4)
+    def gathered(c: Cycle) -> int:
+        total = bar(prev(bar, default=0))
+        return every(2)(foo)(total)
+
+    assert "task bar" in expand_round(gathered, 2, []).show()

@@ -12,7 +12,6 @@ from promissory.executor.errors import DoesNotFit
 from promissory.executor.protocol import decoding as fields
 from promissory.executor.protocol.events import (
     CYCLE_ENDED,
-    CYCLE_EXTENDED,
     EXPANDED,
     LOOPED,
     NO_META,
@@ -313,14 +312,12 @@ CALLS: Final = Kind(
         STOPPED_BY: _take_stopped,
         SIGNALLED: _take_signalled,
         CYCLE_ENDED: cycle.take_ended,
-        CYCLE_EXTENDED: cycle.take_extended,
         **FAILS,
     },
     checks={
         EXPANDED: _check_expanded,
         SIGNALLED: _check_signalled,
         CYCLE_ENDED: cycle.check_cycle,
-        CYCLE_EXTENDED: cycle.check_cycle,
     },
     answered=answered,
     dump=_dump,

@@ -12,13 +12,13 @@ from promissory.executor.errors import DoesNotFit
 from promissory.executor.protocol import decoding as fields
 from promissory.executor.protocol.events import (
     CYCLE_ENDED,
-    CYCLE_EXTENDED,
     NO_META,
     NODE_FAILED,
     Event,
     tree_of,
     value_of,
 )
+from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.identity import node_identity
 from promissory.executor.scheduler import expansion
 from promissory.executor.scheduler.cycling import EXHAUSTED, FULFILLED, STOPPED, Cycling, Ended, cycling_of
@@ -33,6 +33,7 @@ from promissory.planner.plan.model import Value
 from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.specs import Earlier
 from promissory.typesys.canonical import unpack
+from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.wire import codec_for
 
 _TRUE: Final = b"\xc3"
@@ -47,8 +48,6 @@ def cycling(state: State, frame: Frame, index: int) -> Cycling:
         found = state.cycles[key] = Cycling(frame, index, frame.topology.policy(index))
         if state.stop_at is not None:
             found.stop = state.stop_at
-            if not state.replaying:
-                state.log.append((CYCLE_EXTENDED, frame.id, index, found.stop))
     return found
 
 
@@ -89,7 +88,7 @@ def open_round(
         earlier.resolve(state, opened, at)
     for at, entries in topology.graph.overrides.items():
         if "held" in entries:
-            cycle.held[entries["held"]] = (ordinal, topology.name(at))
+            cycle.held.setdefault(entries["held"], []).append((ordinal, topology.name(at)))
     cycle.forget()
     if cycle.undecided:
         binding = _condition(opened)
@@ -217,13 +216,27 @@ def end(state: State, cycle: Cycling) -> None:
     """The cycle has ended: its value is that of its last round."""
     frame, index = cycle.frame, cycle.index
     ordinal, value = cycle.result
+    nothing = b"" if ordinal else _nothing(frame, index)
+    if nothing is None:
+        problem = (
+            f"it has no round: it begins with {cycle.number(1)}, and is to go no further than {cycle.stop}. Annotate "
+            "its result `… | None` if that may be"
+        )
+        state.fail(frame, index, Failure.of_executor("CycleError", problem), NO_META)
+        return
     state.log.append((CYCLE_ENDED, frame.id, index, cycle.over))
     if ordinal and value is None:
         state.agenda.end(frame, index, SKIPPED)
-        return
-    if value is None:
-        value = codec_for(frame.topology.callee(index).interface.result).encode(None)
-    state.agenda.complete(frame, index, value, True)
+    else:
+        state.agenda.complete(frame, index, nothing if value is None else value, True)
+
+
+def _nothing(frame: Frame, index: int) -> bytes | None:
+    """The value None, as the result of a cycle that has no round; None if its result can't be that."""
+    try:
+        return codec_for(frame.topology.callee(index).interface.result).encode(None)
+    except TypeMismatch:
+        return None
 
 
 def exhausted(state: State, frame_id: int, index: int) -> None:
@@ -232,20 +245,30 @@ def exhausted(state: State, frame_id: int, index: int) -> None:
     if frame is None:
         return
     cycle = cycling(state, frame, index)
-    cycle.over = EXHAUSTED
+    cycle.over = STOPPED if cycle.is_stopped else EXHAUSTED
     frame.set_state(index, OPEN)
     go_on(state, cycle)
 
 
 def extend_all(state: State, stop: int) -> None:
-    """Let the cycles go on to a number, and no further."""
+    """Let the cycles go on to a number, and no further. What was to run after a round that is not the last any more is
+    forgotten."""
     state.stop_at = stop
     for cycle in state.cycles.values():
         cycle.stop = stop
+        frame, index = cycle.frame, cycle.index
+        key = (frame.id, index)
         if cycle.over == STOPPED and not cycle.is_stopped:
             cycle.over = ""
+            after = cycle.open.pop(cycle.next, None)
+            if after is not None:
+                cycle.failed.pop(cycle.next, None)
+                state.nodes -= cycle.counted.pop(cycle.next)
+                state.drop_frame(after)
             cycle.closing = 0
-        state.log.append((CYCLE_EXTENDED, cycle.frame.id, cycle.index, stop))
+        if frame.state(index) == PENDING and key not in state.in_flight:
+            frame.set_state(index, OPEN)  # whether there is a next round is to be seen again
+        go_on(state, cycle)
 
 
 # --- replay ---
@@ -259,21 +282,11 @@ def take_ended(state: State, frame: Frame, index: int, event: Event) -> None:
     end(state, cycle)
 
 
-def take_extended(state: State, frame: Frame, index: int, event: Event) -> None:
-    """The journal says that a cycle was to go on to another number."""
-    _, _, _, stop = event
-    cycle = cycling(state, frame, index)
-    state.stop_at = cycle.stop = stop
-    if cycle.over == STOPPED and not cycle.is_stopped:
-        cycle.over, cycle.closing = "", 0
-    go_on(state, cycle)
-
-
 def check_cycle(state: State, frame: Frame, index: int, event: Event) -> None:
     """What has to hold before an event that only cycles have."""
     if not frame.topology.is_cycle(index):
         raise DoesNotFit(f"node {index} of frame {frame.id} is no cycle")
-    if event[0] == CYCLE_ENDED and (frame.id, index) not in state.cycles and event[3] != EXHAUSTED:
+    if (frame.id, index) not in state.cycles and event[3] != EXHAUSTED:
         raise DoesNotFit(f"the cycle of node {index} of frame {frame.id} ends before it has begun")
 
 
@@ -307,7 +320,7 @@ def _row(id: int, index: int, cycle: Cycling) -> list[Any]:
         ]
         for ordinal, nodes in sorted(cycle.past.items())
     ]
-    held = [[name, ordinal, node] for name, (ordinal, node) in sorted(cycle.held.items())]
+    held = [[name, ordinal, node] for name, rounds in sorted(cycle.held.items()) for ordinal, node in rounds]
     ordinal, value = cycle.result
     return [
         id,
@@ -337,6 +350,7 @@ def load(state: State, rows: list[Any], read_failed: ReadFailed) -> None:
         state.cycles[id, index] = cycle
         cycle.next, cycle.back, cycle.undecided, cycle.closing = fields.counts([next_one, back, undecided, closing])
         cycle.stop = None if stop is None else fields.whole(stop)
+        cycle.whole = max(1, cycle.next - cycle.back)
         cycle.over, cycle.closes = fields.text(over), fields.truth(closes)
         for ordinal, nodes in (fields.items(one, 2) for one in fields.items(past)):
             cycle.past[fields.count(ordinal)] = {
@@ -348,7 +362,7 @@ def load(state: State, rows: list[Any], read_failed: ReadFailed) -> None:
                 for name, at, tree, failed in (fields.items(one, 4) for one in fields.items(nodes))
             }
         for name, ordinal, node in (fields.items(one, 3) for one in fields.items(held)):
-            cycle.held[fields.text(name)] = (fields.count(ordinal), fields.text(node))
+            cycle.held.setdefault(fields.text(name), []).append((fields.count(ordinal), fields.text(node)))
         ordinal, tree = fields.items(result, 2)
         cycle.result = (fields.count(ordinal), None if tree is None else value_of(tree))
         for one, count in (fields.counts(fields.items(pair, 2)) for pair in fields.items(counted)):

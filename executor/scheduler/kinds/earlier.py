@@ -75,8 +75,11 @@ def _take_over(state: State, frame: Frame, index: int, ended: Ended) -> None:
 def _refuse(state: State, cycling: Cycling, frame: Frame, index: int, ordinal: int, name: str) -> None:
     """Fail a node that stands for a node which is not there."""
     number = cycling.number(ordinal)
-    if ordinal in cycling.open or ordinal >= cycling.next - cycling.back:
-        problem = f"round {number} has no node {name}: call it in each round, or give prev(…) only where it was called"
+    if ordinal in cycling.open or ordinal >= cycling.whole:
+        problem = (
+            f"round {number} has no node {name}: it is not called in each round, or not by the code of then. Say "
+            "prev(…) only in rounds after one that calls it"
+        )
     else:
         problem = (
             f"it reaches {frame.cycle - ordinal} rounds back, to {name} of round {number}, which is not kept: no round "

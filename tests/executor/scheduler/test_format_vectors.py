@@ -21,7 +21,7 @@ from promissory.executor.protocol.events import (
     CODE,
     COLLAPSED,
     CYCLE_ENDED,
-    CYCLE_EXTENDED,
+    CYCLES_STOP,
     ENDED,
     GATED,
     ITEMS,
@@ -103,7 +103,7 @@ def fourth():
         (CYCLE_ENDED, 0, 1, "stop"),
         (ENDED, "SUCCEEDED", "", [b"\x03"]),
         (RESUMED, 3, "host", 44, [100, 1_000_000, 268_435_456], MOMENT + 350_000),
-        (CYCLE_EXTENDED, 0, 1, 9),
+        (CYCLES_STOP, 9),
     )
     return Segment(3, 3, NONCE, segment_digest(segment_to_bytes(third())), NO_SNAPSHOT, MOMENT + 400_000, events)
 

@@ -26,7 +26,7 @@ from promissory import (
     workflow,
 )
 from promissory.errors import InputError, RunFailed, RunNotFound
-from promissory.testing import MockClock, Takes, always_replay, simulate
+from promissory.testing import Crashed, MockClock, Takes, always_replay, crash_at, simulate
 
 ENGINES = pytest.mark.parametrize("engine", ["inline", "threads", "processes"])
 LOG = Path("began")
@@ -660,3 +660,145 @@ def test_C2_a_rerun_of_a_cycle_goes_as_far_as_the_cycle_was_told_to(store):
     assert len(began()) == 7
     with pytest.raises(RunNotFound, match="is a round: name a node in it"):
         rerun("r", "main/five@2", store=store)
+
+
+# --- what others found ---
+
+
+@dynamic
+def plus(n: int) -> int:
+    return added(n, 1)
+
+
+@cycle(max_active=2)
+def ends_in_a_dynamic(c: Cycle) -> int:
+    return plus(c.number)
+
+
+@ENGINES
+def test_C1_a_round_may_end_in_a_dynamic(engine, store):
+    assert run(ends_in_a_dynamic, engine=engine, store=store, stop=3, echo=False).result == 4
+    assert run(through_dynamics, engine=engine, store=store, stop=3, echo=False).result == 3
+
+
+@cycle(max_active=3)
+def through_dynamics(c: Cycle) -> int:
+    return plus(prev(plus, default=0))
+
+
+@task
+def held(number: int) -> int:
+    if Path(f"broken.{number}").exists():
+        raise ValueError("not now")
+    return number
+
+
+@cycle(max_active=4)
+def holds(c: Cycle) -> int:
+    return bar(c.number, every(2)(held)(c.number))
+
+
+def test_C1_a_resume_stands_for_the_round_that_was_meant(store):
+    Path("broken.1").touch()
+    assert run(holds, store=store, run_id="r", stop=4, echo=False).state == "FAILED"
+    Path("broken.1").unlink()
+    done = resume("r", store=store)
+    assert [done.value(f"main/holds@{n}/bar") for n in (1, 2, 3, 4)] == [1, 1, 3, 3]
+
+
+@pytest.mark.parametrize("point", ["run.manifest-written", "journal.committed", "worker.before-body"])
+def test_C3_how_far_a_run_goes_is_known_from_its_beginning(point, memory):
+    with pytest.raises(Crashed), crash_at(point):
+        run(five, store=memory, run_id="r", stop=3, echo=False, durability="process")
+    assert resume("r", store=memory, take_over=True, echo=False).result == 3
+
+
+def test_C3_a_first_stop_of_one_goes_on_too(store):
+    run(reports, store=store, run_id="r", stop=1, echo=False)
+    done = resume("r", store=store, stop=2, echo=False)
+    assert done.result == 2
+    assert [row.path for row in done.nodes() if row.path.endswith("bar")] == ["main/reports@last/bar"] * 2
+
+
+def test_C4_a_failure_in_a_round_outlives_snapshots(store, monkeypatch):
+    monkeypatch.setattr("promissory.executor.journal.writer.SNAPSHOT_EVENTS", 3)
+    Path("broken.2").touch()
+    run(partly, store=store, run_id="r", echo=False, durability="process")
+    Path("broken.2").unlink()
+    assert resume("r", store=store, timeout=60, durability="process").result == 9
+
+
+@cycle
+def closes(c: Cycle) -> int:
+    value = other(c.number)
+    once(last=True)(held)(value)
+    return value
+
+
+def test_C3_what_was_to_run_after_the_last_round_is_forgotten_when_another_is_the_last(store):
+    Path("broken.3").touch()
+    assert run(closes, store=store, run_id="r", stop=3, echo=False).state == "FAILED"
+    done = resume("r", store=store, stop=5, echo=False)
+    assert done.result == 5
+    assert done.value("main/closes@last/held") == 5
+    assert {row.state for row in done.nodes()} == {"SUCCEEDED"}
+
+
+def test_C3_a_lower_stop_is_a_stop(memory):
+    with pytest.raises(Crashed), crash_at("worker.before-body", 8):
+        run(five, store=memory, run_id="r", stop=50, echo=False, durability="process")
+    reached = resume("r", store=memory, stop=2, take_over=True, echo=False).result
+    assert resume("r", store=memory, stop=9, echo=False).result == 9 > reached
+
+
+def test_C3_a_stop_before_the_first_round_is_told(store):
+    done = run(five, store=store, run_id="r", stop=0, echo=False)
+    with pytest.raises(RunFailed, match="it has no round: it begins with 1, and is to go no further than 0"):
+        done.result
+    assert resume("r", store=store, stop=2).result == 2
+
+
+@cycle(stop=3)
+def looks_back_at_the_end(c: Cycle) -> int:
+    value = other(c.number)
+    once(last=True)(added)(value, prev(other, default=0))
+    return other_too(1)
+
+
+@task
+def other_too(n: int) -> int:
+    return n
+
+
+def test_C1_what_runs_after_the_last_round_has_its_values_also_those_of_earlier_ones(store):
+    assert run(looks_back_at_the_end, store=store, echo=False).value("main/looks_back_at_the_end@last/added") == 5
+
+
+def test_C3_a_rerun_may_go_another_way(store):
+    run(five, store=store, run_id="r", stop=4, echo=False)
+    assert rerun("r", "main/five", store=store, stop=2).result == 2
+    assert rerun("r", "main/five@2/foo", store=store, stop=6).result == 6
+
+
+def test_R6_a_once_that_is_new_runs_in_the_first_round_that_has_it(write_module, store):
+    source = """
+        from promissory import Cycle, cycle, once, prev, task
+
+        @task
+        def new() -> int:
+            return 7
+
+        @task
+        def add(a: int, b: int) -> int:
+            return a + b
+
+        @cycle
+        def going(c: Cycle) -> int:
+            return add(prev(add, default=0), BY)
+    """
+    module = write_module("going_on", source.replace("BY", "1"))
+    run(module.going, store=store, run_id="r", stop=3, echo=False)
+    write_module("going_on", source.replace("BY", "once()(new)()"))
+    done = resume("r", store=store, stop=5, echo=False)
+    assert done.result == 3 + 7 + 7
+    assert [row.path for row in done.nodes() if row.path.endswith("new")] == ["main/going@4/new"]
