@@ -172,7 +172,10 @@ class Record:
             if event[2] >= self.opened[event[1]].topology.size:
                 raise DoesNotFit(f"frame {event[1]} has no node {event[2]}")
             self._note(event, (event[1], event[2]))
-        there = set(self.scheduler.frames) if kind == CYCLES_STOP else set[int]()
+        there = set[int]()
+        if kind == CYCLES_STOP:
+            take_ends(self.scheduler, event)
+            there = set(self.scheduler.frames)
         replay(self.scheduler, event)
         if kind == RESUMED:
             self._note_forgiven()
