@@ -267,7 +267,8 @@ def extend_all(state: State, stop: int) -> None:
                 state.drop_frame(after)
             cycle.closing = 0
         if frame.state(index) == PENDING and key not in state.in_flight:
-            frame.set_state(index, OPEN)  # whether there is a next round is to be seen again
+            frame.set_state(index, OPEN)  # what is to be traced next is to be seen again
+            cycle.closing = 0
         go_on(state, cycle)
 
 

@@ -802,3 +802,14 @@ def test_R6_a_once_that_is_new_runs_in_the_first_round_that_has_it(write_module,
     done = resume("r", store=store, stop=5, echo=False)
     assert done.result == 3 + 7 + 7
     assert [row.path for row in done.nodes() if row.path.endswith("new")] == ["main/going@4/new"]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("moment", range(1, 24))
+def test_C1_what_runs_after_the_last_round_runs_whenever_the_run_dies(moment, memory):
+    try:
+        with crash_at("journal.committed", moment):
+            run(reports, store=memory, run_id="r", stop=3, echo=False, durability="process")
+    except Crashed:
+        done = resume("r", store=memory, stop=3, take_over=True, echo=False)
+        assert done.value("main/reports@last/bar") == 3
