@@ -65,6 +65,8 @@ def prepare(
 ) -> OwnRun:
     """Compile a target, encode its inputs, and write the beginning of its run."""
     plan = target if isinstance(target, Plan) else compile_plan(target)
+    if options.stop is not None and not any(callee.kind != "task" for callee in plan.shape.callees):
+        raise InputError(f"stop (--stop) says how far cycles go, and {plan.name} has none")
     encoded = encode_inputs(plan, target, inputs or {})
     return prepare_encoded(
         plan,

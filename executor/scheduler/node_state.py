@@ -44,12 +44,20 @@ class Transition(NamedTuple):
 
 TRANSITIONS: Final = (
     Transition(PENDING, DONE, "a body, the cache or a condition gave the node's value"),
-    Transition(PENDING, OPEN, "a frame was opened for the node, a gate began to wait, or a map's lists were cut"),
+    Transition(
+        PENDING,
+        OPEN,
+        "a frame was opened for the node, a gate began to wait, a map's lists were cut, or an earlier round is awaited",
+    ),
     Transition(PENDING, FAILED, "the last attempt failed, or the node may not start at all"),
     Transition(PENDING, UPSTREAM_FAILED, "a node before it failed, and the node can't run after a failure"),
     Transition(PENDING, SKIPPED, "its body said so, a node before it was skipped, or nothing leads to it any more"),
     Transition(PENDING, CANCELLED, "its frame fails, or its run was cancelled by its own body"),
-    Transition(OPEN, PENDING, "an iteration has ended, or the lists of a map's chunks are to be joined"),
+    Transition(
+        OPEN,
+        PENDING,
+        "an iteration has ended, the next round of a cycle may begin, or the lists of a map's chunks are to be joined",
+    ),
     Transition(OPEN, DONE, "the frame gave its output, or the gate was answered"),
     Transition(OPEN, FAILED, "the frame failed, the gate was late or rejected, or too many items failed"),
     Transition(OPEN, SKIPPED, "the output of the frame was skipped"),
