@@ -60,6 +60,9 @@ TABLE: Final[tuple[Foreign, ...]] = (
     Foreign("import", "signals", "Prefect 1", "raise Loop(…), Skip(…), Retry(…), or any exception"),
     Foreign("import", "TaskGroup", "Airflow", "a workflow that a workflow calls"),
     Foreign("import", "continue_as_new", "Temporal", "@cycle: finished rounds leave memory"),
+    Foreign("import", "CronSchedule", "Flyte, Prefect 1", 'Cron("…"), the points of a @cycle'),
+    Foreign("import", "FixedRate", "Flyte", "@cycle(start=…, points=timedelta(…))"),
+    Foreign("import", "IntervalSchedule", "Prefect 1", "@cycle(start=…, points=timedelta(…))"),
     Foreign("import", "PythonOperator", "Airflow", "task"),
     # Arguments of decorators.
     Foreign("@task", "max_retries", "Prefect 1, Graflow, Ray", "retries="),
