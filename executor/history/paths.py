@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from promissory.executor.errors import RunNotFound
 from promissory.executor.scheduler.frame import joined
+from promissory.planner.plan.specs import Earlier
 
 if TYPE_CHECKING:
     from promissory.executor.history.history import History
@@ -43,9 +44,29 @@ def _step(history: History, id: int, index: int, path: str) -> str:
 
 def node_path(history: History, id: int, index: int) -> str:
     """A node's path. A long path is shortened in the middle; the node's frame and index behind `#` make it exact."""
+    if index in history.opened[id].topology.earlier:
+        return _path_of_source(history, id, index)
     above = frame_path(history, id)
     path = _step(history, id, index, above)
     return path if history.opened[id].depth <= _WHOLE and "…" not in above else f"{path}#{id}.{index}"
+
+
+def _path_of_source(history: History, id: int, index: int) -> str:
+    """The path of the node of an earlier round that a node stands for."""
+    frame, key = history.opened[id], history.parents[id]
+    spec = frame.topology.graph.specs[index]
+    assert isinstance(spec, Earlier)
+    for child in reversed(history.children.get(key, ())):
+        round = history.opened[child]
+        topology, back = round.topology, frame.cycle - round.cycle
+        if back <= 0 or (spec.distance and back != spec.distance):
+            continue
+        if spec.distance:
+            return f"{frame_path(history, child)}/{spec.name}"
+        for at, entries in topology.graph.overrides.items():
+            if entries.get("held") == spec.name:
+                return f"{frame_path(history, child)}/{topology.name(at)}"
+    return f"{node_path(history, *key)}, {spec.name} of an earlier round"
 
 
 def find(history: History, path: str) -> tuple[int, int, int | None]:

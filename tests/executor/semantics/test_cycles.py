@@ -26,6 +26,7 @@ from promissory import (
     workflow,
 )
 from promissory.errors import InputError, RunFailed, RunNotFound
+from promissory.executor.history.explain import explain
 from promissory.testing import Crashed, MockClock, Takes, always_replay, crash_at, simulate
 
 ENGINES = pytest.mark.parametrize("engine", ["inline", "threads", "processes"])
@@ -813,3 +814,11 @@ def test_C1_what_runs_after_the_last_round_runs_whenever_the_run_dies(moment, me
     except Crashed:
         done = resume("r", store=memory, stop=3, take_over=True, echo=False)
         assert done.value("main/reports@last/bar") == 3
+
+
+def test_R4_a_failure_from_an_earlier_round_is_told_with_its_own_path(store):
+    Path("broken.2").touch()
+    run(four, store=store, run_id="r", echo=False)
+    said = str(explain(store, "r", "main/four@3/foo"))
+    assert "main/four@2/foo" in said
+    assert "earlier" not in said
