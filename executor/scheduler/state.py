@@ -64,7 +64,7 @@ from promissory.executor.scheduler.frame import FailedNode, Frame, Repeat
 from promissory.executor.scheduler.mapping import Maps
 from promissory.executor.scheduler.node_state import FAILED, PENDING
 from promissory.executor.scheduler.timeouts import cant_stop, with_timeouts
-from promissory.executor.scheduler.topology import Topologies
+from promissory.executor.scheduler.topologies import Topologies
 from promissory.executor.scheduler.waiting import Waiting
 from promissory.planner.plan.model import GATE, Value
 from promissory.planner.plan.plan import Plan

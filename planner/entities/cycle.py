@@ -27,7 +27,8 @@ from promissory.planner.errors import (
 )
 from promissory.planner.functions.entity import P, R, checked_policy, locals_where_decorated
 from promissory.planner.functions.signature import Signature, read_signature
-from promissory.planner.nodes.cycle import CycleBody, Until
+from promissory.planner.nodes.cycle import Until
+from promissory.planner.nodes.round import CycleBody
 from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.policy import Policy, TaskPolicy
 from promissory.planner.tracing.session import Session

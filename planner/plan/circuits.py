@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from promissory.planner.plan.model import Shape, references
+from promissory.planner.plan.model import Shape
 from promissory.planner.plan.names import node_names
+from promissory.planner.plan.part import needs_of
 from promissory.planner.plan.specs import Earlier
 
 
@@ -40,11 +41,10 @@ class Circuit(NamedTuple):
 
 def edges_of(shape: Shape) -> list[Edge]:
     """List what the nodes of a round need, by name."""
-    graph, names = shape.graphs[0], node_names(shape, 0)
+    graph, names, needs = shape.graphs[0], node_names(shape, 0), needs_of(shape.graphs[0])
     found = []
     for index, name in enumerate(names):
-        before = {*graph.after.get(index, ()), *(one for b in graph.bindings_of(index) for one in references(b))}
-        for one in sorted(before):
+        for one in sorted(needs[index]):
             spec = graph.specs.get(one)
             if not isinstance(spec, Earlier):
                 found.append(Edge(names[one], name, 0))
@@ -57,7 +57,7 @@ def unrolled(rounds: Sequence[Shape]) -> Iterator[str]:
     """List the nodes of the first rounds, each with what it waits for: `foo@2 after foo@1, prep@1`."""
     held: dict[str, str] = {}
     for number, shape in enumerate(rounds, 1):
-        graph, names = shape.graphs[0], node_names(shape, 0)
+        graph, names, needs = shape.graphs[0], node_names(shape, 0), needs_of(shape.graphs[0])
         stands: dict[int, str] = {}
         for index, name in enumerate(names):
             spec = graph.specs.get(index)
@@ -65,8 +65,7 @@ def unrolled(rounds: Sequence[Shape]) -> Iterator[str]:
                 stands[index] = f"{spec.name}@{number - spec.distance}" if spec.distance else held[spec.name]
                 continue
             stands[index] = f"{name}@{number}"
-            before = {*graph.after.get(index, ()), *(one for b in graph.bindings_of(index) for one in references(b))}
-            after = ", ".join(stands[one] for one in sorted(before))
+            after = ", ".join(stands[one] for one in sorted(needs[index]))
             yield f"{stands[index]} after {after}" if after else stands[index]
             if "held" in graph.overrides.get(index, ()):
                 held[graph.overrides[index]["held"]] = stands[index]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 
-from promissory.planner.plan.model import Graph, references
+from promissory.planner.plan.model import Graph
+from promissory.planner.plan.part import needs_of
 
 
 def in_order(graph: Graph) -> tuple[list[int], list[int]]:
@@ -13,9 +14,7 @@ def in_order(graph: Graph) -> tuple[list[int], list[int]]:
     Of the nodes that are ready, the one called first comes first (Kahn's algorithm with a heap). Where edges lead in a
     circle, the order is empty and the circle is given.
     """
-    needs = [
-        {*graph.after.get(i, ()), *(r for b in graph.bindings_of(i) for r in references(b))} for i in range(len(graph))
-    ]
+    needs = needs_of(graph)
     users: list[list[int]] = [[] for _ in needs]
     for node, before in enumerate(needs):
         for one in sorted(before):

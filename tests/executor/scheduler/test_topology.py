@@ -7,7 +7,8 @@ from promissory import Workflow, task, workflow
 from promissory.executor.protocol.limits import Limits
 from promissory.executor.scheduler.frame import Frame
 from promissory.executor.scheduler.scheduler import Scheduler
-from promissory.executor.scheduler.topology import ShapeCode, Topologies, Topology
+from promissory.executor.scheduler.topologies import Topologies
+from promissory.executor.scheduler.topology import ShapeCode, Topology
 from promissory.planner.plan.model import INPUT, NODE, references
 from promissory.typesys.types import FLOAT, INT
 
