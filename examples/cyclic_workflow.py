@@ -75,7 +75,7 @@ def main() -> None:
     os.chdir(tempfile.mkdtemp(prefix="promissory-"))
     store = str(Path("store").resolve())
     killed_in_the_middle(store)
-    ended = resume("rounds", store=store, engine="processes", stop=8, echo=False)
+    ended = resume("rounds", store=store, engine="processes", max_parallelism=3, stop=8, echo=False)
     rows = {row.path.removeprefix("main/forever"): row for row in ended.nodes()}
 
     print("1. the first round has a task of its own:", ", ".join(path for path in rows if path.endswith("prep")))
@@ -92,11 +92,14 @@ def main() -> None:
     print(template.show())
     print("   unrolled:", " ".join(path for path in rows if path.startswith(("@1", "@2", "@3"))))
     print("6. it stopped at 8 with", ended.result, end=", ")
-    print("and goes on to 9 with", resume("rounds", store=store, engine="processes", stop=9, echo=False).result)
+    print(
+        "and goes on to 9 with",
+        resume("rounds", store=store, engine="processes", max_parallelism=3, stop=9, echo=False).result,
+    )
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["begin"]:
-        run(forever, store=sys.argv[2], run_id="rounds", engine="processes", echo=False)
+        run(forever, store=sys.argv[2], run_id="rounds", engine="processes", max_parallelism=3, echo=False)
     else:
         main()

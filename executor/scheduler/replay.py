@@ -29,7 +29,7 @@ from promissory.executor.scheduler.cycling import STOPPED
 from promissory.executor.scheduler.event_fit import refuse_misfit
 from promissory.executor.scheduler.forgiveness import forgive
 from promissory.executor.scheduler.frame_failure import collapse
-from promissory.executor.scheduler.kinds.cycle import extend_all, go_on_with_all
+from promissory.executor.scheduler.kinds.cycle import cycling, extend_all, go_on_with_all
 from promissory.executor.scheduler.kinds.map import find_under_way, items_are_ready
 from promissory.executor.scheduler.kinds.table import KINDS
 from promissory.executor.scheduler.node_state import FAILED, PENDING
@@ -83,8 +83,11 @@ def take_ends(state: State, following: Event | None = None) -> None:
 
 def _can_go_on(state: State, end: Event, stop: int) -> bool:
     """Whether a stopped cycle, which has ended, could go on to a number."""
-    cycle = state.cycles.get((end[1], end[2]))
-    return cycle is not None and cycle.number(cycle.next) <= stop
+    frame = state.frames.get(end[1])
+    if frame is None:
+        return False
+    cycle = cycling(state, frame, end[2])
+    return cycle.number(cycle.next) <= stop
 
 
 def extend(state: State, stop: int) -> bool:

@@ -287,7 +287,7 @@ def check_cycle(state: State, frame: Frame, index: int, event: Event) -> None:
     """What has to hold before an event that only cycles have."""
     if not frame.topology.is_cycle(index):
         raise DoesNotFit(f"node {index} of frame {frame.id} is no cycle")
-    if (frame.id, index) not in state.cycles and event[3] != EXHAUSTED:
+    if (frame.id, index) not in state.cycles and event[3] == FULFILLED:
         raise DoesNotFit(f"the cycle of node {index} of frame {frame.id} ends before it has begun")
 
 

@@ -759,6 +759,17 @@ def test_C3_a_stop_before_the_first_round_is_told(store):
     assert resume("r", store=store, stop=2).result == 2
 
 
+@cycle
+def perhaps(c: Cycle) -> int | None:
+    return other(c.number)
+
+
+def test_C3_a_cycle_that_may_give_none_gives_none_and_goes_on(store):
+    assert run(perhaps, store=store, run_id="r", stop=0, echo=False).result is None
+    assert resume("r", store=store).result is None
+    assert resume("r", store=store, stop=2).result == 2
+
+
 @cycle(stop=3)
 def looks_back_at_the_end(c: Cycle) -> int:
     value = other(c.number)
