@@ -57,7 +57,7 @@ class Cycling:
         assert policy.cycle is not None
         self.frame = frame
         self.index = index
-        self.start, self.stop, self.step, self.max_active = policy.cycle
+        self.start, self.stop, self.step, self.max_active, _ = policy.cycle
         self.next = 1
         self.back = 1
         self.whole = 1

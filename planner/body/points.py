@@ -6,7 +6,7 @@ there, a moment fits if the day of the month or the day of the week fits where b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count, islice
@@ -28,6 +28,7 @@ _SHORT: Final = {
     "@monthly": "0 0 1 * *",
     "@yearly": "0 0 1 1 *",
 }
+_SHOWN: Final = 5
 _YEARS: Final = 28
 """After so many years the calendar repeats itself, but for years without a leap day."""
 
@@ -110,6 +111,10 @@ def _number(text: str, names: tuple[str, ...], least: int) -> int:
     return names.index(text) + least if text in names else int(text)
 
 
+def _written(point: Any) -> str:
+    return point.isoformat() if isinstance(point, datetime) else str(point)
+
+
 def _later(moment: datetime, by: timedelta) -> datetime:
     """A moment later by a time that passes, also where a zone's clocks are put forward or back meanwhile."""
     zone = moment.tzinfo
@@ -173,6 +178,27 @@ class Rounds:
         if self.points is None or isinstance(self.points, timedelta):
             return self.stop is None or bool(self.start <= self.stop)
         return isinstance(self.points, Cron) and self.stop is None
+
+    @property
+    def text(self) -> str:
+        """The points in words, so that a plan shows them and others of them are another policy; "" for numbers.
+
+        >>> Rounds(datetime(2026, 11, 30), None, 1, timedelta(hours=6)).text
+        'from 2026-11-30T00:00:00 every 6:00:00'
+        """
+        points = self.points
+        if points is None:
+            return ""
+        end = "" if self.stop is None else f" to {_written(self.stop)}"
+        if isinstance(points, timedelta):
+            return f"from {_written(self.start)} every {points}{end}"
+        if isinstance(points, Cron):
+            return f"from {_written(self.start)} at {points.text}{end}"
+        if isinstance(points, Sequence) and len(points) <= _SHOWN:
+            return f"for {', '.join(map(_written, points))}{end}" if points else "for no points"
+        if isinstance(points, Sequence):
+            return f"for {len(points)} points from {_written(points[0])} to {_written(points[-1])}{end}"
+        return f"for points of its own{end}"
 
     def from_ordinal(self, ordinal: int) -> Iterator[Any]:
         """List the points from the ordinal-th on, counted from 1."""

@@ -295,11 +295,11 @@ def expand_round(
 def round_number(policy: Policy, ordinal: int) -> int:
     """Give the number of a cycle's round.
 
-    >>> round_number(Policy(cycle=(10, None, 5, 4)), 3)
+    >>> round_number(Policy(cycle=(10, None, 5, 4, "")), 3)
     20
     """
     assert policy.cycle is not None
-    start, _, step, _ = policy.cycle
+    start, _, step, *_ = policy.cycle
     return start + (ordinal - 1) * step
 
 
@@ -370,7 +370,7 @@ def cycle(
     try:
         rounds = Rounds(start, stop, step, points)
         numbers = (start, stop, step) if points is None else (1, None, 1)
-        checked = replace(checked_policy(policy, "cycle"), cycle=(*numbers, max_active))
+        checked = replace(checked_policy(policy, "cycle"), cycle=(*numbers, max_active, rounds.text))
         checked.check()
     except ValueError as error:
         if isinstance(error, CompileError):

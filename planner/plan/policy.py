@@ -23,7 +23,8 @@ commit                 "group"  "each" holds successors back until the result is
 max_iterations         None     runs of a body that loops before it fails as `IterationLimitExceeded` (rule S3)
 keep_children          False    processes that the body leaves outlive the run (rule X10)
 cycle                  None     of a cycle: the number of its first round, the one that no round goes beyond (or None),
-                                the step between numbers, and how many rounds may be unfinished (rules C1, C2)
+                                the step between numbers, how many rounds may be unfinished, and its points in words,
+                                "" if they are these numbers (rules C1, C2)
 ====================== ======== ===================================================================================
 
 Only values that differ from the default are written into a plan, so a field added later changes no existing bytes.
@@ -140,7 +141,7 @@ class Policy:
     commit: Literal["group", "each"] = "group"
     max_iterations: int | None = None
     keep_children: bool = False
-    cycle: tuple[int, int | None, int, int] | None = None
+    cycle: tuple[int, int | None, int, int, str] | None = None
 
     def __setstate__(self, state: Any) -> None:
         # A pickle of a version with fewer settings has their values alone, in this order.
@@ -203,9 +204,9 @@ class Policy:
             raise ValueError(f'commit must be "group" or "each", not {self.commit!r}')
 
     def _check_cycle(self, cycle: Any) -> None:
-        if not isinstance(cycle, tuple) or len(cycle) != 4:
-            raise ValueError(f"a cycle has a start, a stop, a step and max_active, not {cycle!r}")
-        start, stop, step, active = cycle
+        if not isinstance(cycle, tuple) or len(cycle) != 5 or not isinstance(cycle[4], str):
+            raise ValueError(f"a cycle has a start, a stop, a step, max_active and points, not {cycle!r}")
+        start, stop, step, active, _ = cycle
         if active.__class__ is not int or not 1 <= active <= _MOST_ACTIVE:
             raise ValueError(f"max_active must be a whole number from 1 to {_MOST_ACTIVE:,}, not {active!r}")
         numbers = (start, step) if stop is None else (start, stop, step)

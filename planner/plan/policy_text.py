@@ -39,9 +39,9 @@ def policy_terms(policy: Policy) -> list[str]:
     if policy.max_depth is not None:
         terms.append(f"to depth {policy.max_depth}")
     if policy.cycle is not None:
-        start, stop, step, active = policy.cycle
+        start, stop, step, active, points = policy.cycle
         end = "" if stop is None else f" to {stop}"
-        terms.append(f"from {start}{end}{f' by {step}' if step != 1 else ''}, {active} at a time")
+        terms.append(f"{points or f'from {start}{end}'}{f' by {step}' if step != 1 else ''}, {active} at a time")
     if policy.allow_repeat:
         terms.append("may repeat")
     return terms

@@ -416,3 +416,24 @@ def test_C1_a_call_that_a_later_round_stands_for_is_kept():
         return every(2)(foo)(total)
 
     assert "task bar" in expand_round(gathered, 2, []).show()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"points": [1, 5, 9]}, "for 1, 5, 9, 4 at a time"),
+        ({"points": range(100), "stop": 50}, "for 100 points from 0 to 99 to 50, 4 at a time"),
+        (
+            {"points": timedelta(days=1), "start": datetime(2026, 11, 30)},
+            "from 2026-11-30T00:00:00 every 1 day, 0:00:00",
+        ),
+        ({"points": Cron("0 6 * * *"), "start": datetime(2026, 11, 30)}, "from 2026-11-30T00:00:00 at 0 6 * * *, 4 at"),
+        ({"points": lambda: iter([1])}, "for points of its own, 4 at a time"),
+    ],
+)
+def test_C1_a_plan_says_for_which_points(options, said):
+    @cycle(**options)
+    def of_points(c: Cycle) -> int:
+        return foo(c.number)
+
+    assert said in of_points.compile().show()
