@@ -13,7 +13,7 @@ from typing import Any
 from promissory.executor.code.resolver import Refused, imported
 from promissory.executor.errors import CodeChanged
 from promissory.executor.scheduler.frame import Frame
-from promissory.executor.scheduler.node_state import PENDING
+from promissory.executor.scheduler.node_state import OPEN, PENDING
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.scheduler.shape_code import ShapeCode
 from promissory.planner.functions.entity import Entity
@@ -66,6 +66,8 @@ def adopt_current_code(
             if new.digest == old.digest:
                 # Equal code may have another decorator today, whose policy counts.
                 callees[number] = new if _fits(old.interface, new.interface) else old
+                if _rounds(old) != _rounds(new):  # which moment a round is for is found by the round's number
+                    changes[old.name] = Change(old.name, old.digest, new.digest)
                 continue
             changes[old.name] = Change(old.name, old.digest, new.digest)
             if not _fits(old.interface, new.interface):
@@ -86,6 +88,12 @@ def adopt_current_code(
     return [changes[name] for name in sorted(changes)], [
         (entity.callee(), entity) for entity in found.values() if entity is not None
     ]
+
+
+def _rounds(callee: Callee) -> tuple[int, int, str] | None:
+    """Where the rounds of a cycle begin, how far they are apart, and their points."""
+    cycle = callee.policy.cycle
+    return None if cycle is None else (cycle[0], cycle[2], cycle[4])
 
 
 def _current(old: Callee) -> Entity[..., Any] | None:
@@ -111,7 +119,7 @@ def _still_called(frame: Frame) -> set[int]:
     shape = frame.topology.shape
     graph = frame.topology.graph
     for index, state in enumerate(frame.states[: frame.topology.count]):
-        if state == PENDING or graph.kinds[index] == MAP:
+        if state == PENDING or graph.kinds[index] == MAP or (state == OPEN and frame.topology.is_cycle(index)):
             _of_node(shape, graph, index, called)
     return called
 

@@ -833,3 +833,47 @@ def test_R4_a_failure_from_an_earlier_round_is_told_with_its_own_path(store):
     said = str(explain(store, "r", "main/four@3/foo"))
     assert "main/four@2/foo" in said
     assert "earlier" not in said
+
+
+def test_R6_points_that_changed_are_told(write_module, store):
+    source = """
+        from promissory import Cycle, cycle, task
+
+        @task
+        def see(n: int) -> int:
+            return n
+
+        @cycle(points=POINTS)
+        def seen(c: Cycle) -> int | None:
+            return see(c.point)
+    """
+    module = write_module("seen_points", source.replace("POINTS", "[5, 6, 7, 8]"))
+    run(module.seen, store=store, run_id="r", stop=2, echo=False)
+    write_module("seen_points", source.replace("POINTS", "[4, 5, 6, 7, 8]"))
+    told = []
+    assert resume("r", store=store, stop=3, on_change=told.append).result == 6
+    assert [change.name for change in told] == ["seen_points:seen"]
+
+
+def test_R6_a_body_that_changed_counts_from_the_next_round_on_also_where_a_round_failed(write_module, store):
+    source = """
+        from pathlib import Path
+        from promissory import Cycle, cycle, task
+
+        @task
+        def see(n: int) -> int:
+            if n == 2 and Path("broken").exists():
+                raise ValueError(n)
+            return n
+
+        @cycle(max_active=2)
+        def seen(c: Cycle) -> int:
+            return see(c.number + MORE)
+    """
+    Path("broken").touch()
+    module = write_module("seen_bodies", source.replace("MORE", "0"))
+    assert run(module.seen, store=store, run_id="r", stop=5, echo=False).state == "FAILED"
+    Path("broken").unlink()
+    write_module("seen_bodies", source.replace("MORE", "100"))
+    done = resume("r", store=store)
+    assert [done.value(f"main/seen@{n}/see") for n in (1, 2, 3, 4, 5)] == [1, 2, 3, 104, 105]
