@@ -164,16 +164,16 @@ class Commits:
             assert self.keep is not None
             self._write(partial(self.keep, settled))
 
-    def trims(self, keep: int, first: int, newest: Callable[[], int]) -> None:
+    def trims(self, keep: int, own: int, newest: Callable[[], int]) -> None:
         """Trim the journal behind snapshots, from now on.
 
         Args:
             keep: how many rounds of each cycle are kept.
-            first: the number of the journal's first segment.
+            own: the number of this executor's first segment.
             newest: gives the number of the segment that was written last.
         """
         self.newest = newest
-        self.trimming = Trimming(self._store, self._run_id, keep, first, self._write)
+        self.trimming = Trimming(self._store, self._run_id, keep, own, self._write)
 
     def _write(self, action: Callable[[], object]) -> None:
         self._behind.write(action)

@@ -34,7 +34,6 @@ from promissory.executor.execution.telling import Telling
 from promissory.executor.execution.verdict import verdict
 from promissory.executor.execution.words import Words
 from promissory.executor.history.summary import Ending
-from promissory.executor.journal.base import first_segment
 from promissory.executor.journal.reader import Tail
 from promissory.executor.journal.snapshots import put_snapshot
 from promissory.executor.journal.writer import Journal
@@ -208,7 +207,7 @@ class Execution:
             resources.callback(Inbox(self.store, run_id, self._take_message, self._note_broken).close)
         journal.when_stopped = self.wake
         if self._keep_cycles is not None:
-            self._commits.trims(self._keep_cycles, first_segment(self.store, run_id), lambda: journal.newest)
+            self._commits.trims(self._keep_cycles, max(0, journal.newest), lambda: journal.newest)
         engine.open(self._setup)
         self._announce()
         self.reuse.begin_with_replayed()

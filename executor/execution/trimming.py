@@ -7,16 +7,19 @@ is then known by its effects alone.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from promissory.executor.journal.base import trim
-from promissory.executor.journal.snapshots import drop_snapshot
+from promissory.executor.journal.base import trim, write_base
+from promissory.executor.journal.snapshots import drop_snapshot, get_snapshot
 from promissory.executor.scheduler.calls import Key
 from promissory.executor.scheduler.scheduler import Scheduler
+from promissory.executor.scheduler.snapshot import values_of
+from promissory.executor.store.keys import object_key, segment_key, snapshot_key
 from promissory.executor.store.store import Store
-from promissory.planner.plan.model import Value
+from promissory.planner.plan.model import Large, Value
 
 Rounds = dict[Key, int]
 """The next round of each cycle."""
@@ -34,20 +37,22 @@ class Trimming:
     Args:
         store, run_id: the run.
         keep: how many rounds of each cycle are kept.
-        first: the number of the journal's first segment.
+        own: the number of this executor's first segment.
         write: has an action done beside the run.
     """
 
     def __init__(
-        self, store: Store, run_id: str, keep: int, first: int, write: Callable[[Callable[[], object]], None]
+        self, store: Store, run_id: str, keep: int, own: int, write: Callable[[Callable[[], object]], None]
     ) -> None:
         self._store = store
         self._run_id = run_id
         self._keep = keep
-        self._first = first
+        self._own = own
         self._write = write
         self._given: deque[Rounds] = deque()
         self._there: list[_Snapshot] = []
+        self._one_at_a_time = threading.Lock()
+        self._newest = 0
 
     def give(self, scheduler: Scheduler) -> None:
         """A snapshot of the run as it stands is about to be given to the journal."""
@@ -58,17 +63,32 @@ class Trimming:
         rounds = self._given.popleft()
         self._there.append(_Snapshot(segment, state, rounds))
         base = max((number for number, one in enumerate(self._there) if self._is_past(one.rounds, rounds)), default=0)
-        if not base:
-            return
-        dropped, self._there = self._there[:base], self._there[base:]
-        begins, self._first, first = self._there[0].segment, self._there[0].segment, self._first
-
-        def drop() -> None:
-            for one in dropped:
-                drop_snapshot(self._store, self._run_id, one.state)
-
-        self._write(lambda: trim(self._store, self._run_id, begins, first, drop))
+        if base:
+            dropped, self._there = self._there[:base], self._there[base:]
+            begins = self._there[0]
+            self._write(lambda: self._trim(begins, dropped))
 
     def _is_past(self, then: Rounds, now: Rounds) -> bool:
         """Whether the rounds to be kept began after a snapshot."""
         return bool(now) and all(next_one <= now[key] - self._keep for key, next_one in then.items() if key in now)
+
+    def _trim(self, begins: _Snapshot, dropped: list[_Snapshot]) -> None:
+        """Have the journal begin with a snapshot. A store that fails meanwhile only leaves more than is needed."""
+        with self._one_at_a_time:
+            if begins.segment < self._newest:
+                return
+            store, run_id = self._store, self._run_id
+            store.sync(self._named(begins))
+            write_base(store, run_id, begins.segment)
+            self._newest = begins.segment
+            trim(store, run_id, begins.segment, self._own)
+            for one in dropped:
+                drop_snapshot(store, run_id, one.state)
+
+    def _named(self, begins: _Snapshot) -> list[str]:
+        """The keys with which the journal is to begin: the segment, its snapshot, and the objects that this names."""
+        keys = [segment_key(self._run_id, begins.segment)]
+        if isinstance(begins.state, Large):
+            keys.append(snapshot_key(self._run_id, begins.state.digest))
+        values = values_of(get_snapshot(self._store, self._run_id, begins.state))
+        return [*keys, *dict.fromkeys(object_key(value.digest) for value in values if isinstance(value, Large))]

@@ -10,6 +10,7 @@ from typing import Any
 
 from promissory.executor.errors import DoesNotFit, JournalError
 from promissory.executor.history.recovery import at_the_beginning
+from promissory.executor.journal.base import first_segment
 from promissory.executor.journal.reader import find_end, read_segments
 from promissory.executor.protocol.events import (
     CODE,
@@ -71,6 +72,11 @@ class Record:
     """
 
     def __init__(self, store: Store, run_id: str, items: bool = False) -> None:
+        self._wants_items = items
+        self._begin(store, run_id)
+        self.update()
+
+    def _begin(self, store: Store, run_id: str) -> None:
         self.store = store
         self.manifest: Manifest = read_manifest(store, run_id)
         self.beat: Beat | None = None
@@ -100,7 +106,6 @@ class Record:
         self.emitted: dict[tuple[int, int, int], bytes] = {}
         self._last_try: dict[Key, int] = {}
         self._totals: dict[Key, int] = {}
-        self._wants_items = items
         self.scheduler, self._segments = at_the_beginning(store, self.manifest, self.plan, _Watched)
         self.is_trimmed = self._segments > 0
         for frame in list(self.scheduler.frames.values()):
@@ -109,7 +114,6 @@ class Record:
             self.opened[0] = self.scheduler.last or Frame(
                 0, None, 0, 0, self.scheduler.topologies.get(self.plan.shape, 0), (), (), bytes(16), "main", None, None
             )
-        self.update()
 
     def _note_there(self, frame: Frame) -> None:
         """Note a frame that is open where the journal begins."""
@@ -135,7 +139,19 @@ class Record:
         return any((one[1], one[2]) == key for one in self.scheduler.ends)
 
     def update(self) -> None:
-        """Read the segments that were committed since, and the newest beat."""
+        """Read the segments that were committed since, and the newest beat.
+
+        If the journal was trimmed meanwhile, and these segments are gone, it is read anew.
+        """
+        try:
+            self._read()
+        except JournalError:
+            if first_segment(self.store, self.manifest.run_id) <= self._segments:
+                raise
+            self._begin(self.store, self.manifest.run_id)
+            self._read()
+
+    def _read(self) -> None:
         self.beat = read_beat(self.store, self.manifest.run_id)
         end = find_end(self.store, self.manifest.run_id)
         for segment, _ in read_segments(self.store, self.manifest.run_id, self._segments, end):

@@ -65,15 +65,22 @@ def recover(store: Store, manifest: Manifest, clock: Clock, stop: int | None = N
     Args:
         stop: the number to which cycles that were stopped are to go on; None to leave them as they are.
     """
-    end = find_end(store, manifest.run_id)
-    first = newest_snapshot(store, manifest.run_id, end)
-    try:
-        recovered = _replay(store, manifest, first, end)
-    except (StoreError, FormatError):
-        begins = first_segment(store, manifest.run_id)
-        if first == begins:
-            raise
-        recovered = _replay(store, manifest, begins, end)
+    run_id, tried = manifest.run_id, -1
+    while True:
+        try:
+            end = find_end(store, run_id)
+            first = newest_snapshot(store, run_id, end)
+            recovered = _replay(store, manifest, first, end)
+            break
+        except (StoreError, FormatError):
+            begins = first_segment(store, run_id)
+            if begins > tried:
+                tried = begins  # the journal may have been trimmed meanwhile: try once with what there is now
+                continue
+            if first == begins:
+                raise
+            recovered = _replay(store, manifest, begins, end)
+            break
     if end and (
         recovered.tail is None or recovered.tail.number < end - 1
     ):  # the last segment is torn: the next segment is written behind the torn one
@@ -124,6 +131,8 @@ def _replay(store: Store, manifest: Manifest, first: int, end: int) -> Recovered
     recovered.scheduler.stop_at = manifest.stop
     if first == 0:
         recovered.scheduler.open_root(plan, tuple(manifest.inputs[parameter.name] for parameter in plan.inputs))
+    elif first >= end:
+        raise JournalError(segment_key(manifest.run_id, first), "is missing, and the journal begins with it")
     for segment, data in read_segments(store, manifest.run_id, first, end):
         recovered.tail = Tail.of(segment, data)
         try:

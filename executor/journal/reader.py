@@ -51,18 +51,23 @@ def find_end(store: Store, run_id: str, hint: int = 0) -> int:
     before it is missing. Raises `JournalError`.
     """
     end = _gallop(store, run_id, hint)
+    began = 0
     folder = segment_key(run_id, 0).rpartition("/")[0]
     while behind := [key for key in store.list(folder) if is_segment(key) and key >= segment_key(run_id, end)]:
-        if not store.exists(segment_key(run_id, end)):
+        if store.exists(segment_key(run_id, end)):
+            end = _gallop(store, run_id, end)  # a running executor wrote the segment just now
+            continue
+        base = first_segment(store, run_id)
+        if base <= max(began, end):
             raise JournalError(segment_key(run_id, end), f"is missing, and {behind[0]} comes after it")
-        end = _gallop(store, run_id, end)  # a running executor wrote the segment just now
+        began, end = base, _gallop(store, run_id, base)  # the journal was trimmed
     return end
 
 
 def _gallop(store: Store, run_id: str, hint: int) -> int:
     if not store.exists(segment_key(run_id, hint)):
-        hint = first_segment(store, run_id)
-        if not hint and not store.exists(segment_key(run_id, 0)):
+        hint = 0
+        if not store.exists(segment_key(run_id, 0)):
             return 0
     step = 1
     while store.exists(segment_key(run_id, hint + step)):
@@ -112,7 +117,10 @@ def newest_snapshot(store: Store, run_id: str, end: int) -> int:
     """The number of the segment from which replay begins."""
     for number in range(end - 1, -1, -1):
         key = segment_key(run_id, number)
-        data = store.get(key)
+        try:
+            data = store.get(key)
+        except NotInStore:
+            raise JournalError(key, "is missing") from None
         if not is_torn(data):  # a torn segment says nothing: the segment before it names the newest snapshot
             return max(0, segment_from_bytes(data, key).snapshot)
     return 0

@@ -275,6 +275,7 @@ class Journal:
             self._store.sync(list(dict.fromkeys(key for event in named for key in keys_named(self._run_id, event))))
             reached("journal.objects-synced")
         if self._next and self._store.is_near and not self._store.exists(segment_key(self._run_id, self._next - 1)):
+            self.look_for_successor()  # it may have trimmed the journal
             raise StoreError(
                 f"the journal of run {self._run_id} is gone from the store {self._store.url}: "
                 "what was acknowledged was removed by somebody"

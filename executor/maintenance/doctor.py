@@ -162,10 +162,17 @@ def _examine_journal(store: Store, run_id: str, events: list[Event]) -> Iterator
         yield Finding(
             NOTE, base_key(run_id, first), "the journal was trimmed: earlier rounds of its cycles are not kept", ""
         )
+        try:
+            segment = segment_from_bytes(store.get(segment_key(run_id, first)), segment_key(run_id, first))
+            for event in segment.events:
+                if event[0] == SNAPSHOT:
+                    load(get_snapshot(store, run_id, event[1]))
+        except (StoreError, FormatError) as error:
+            yield Finding(ERROR, segment_key(run_id, first), f"the journal begins with it, and {error}", _RESTORE)
     previous, epoch, after_damage, expected = GENESIS, 0, first > 0, first
     for number in numbers:
         if number < first:
-            continue  # its deletion was cut short
+            continue  # the first segment of an executor, or one whose deletion was cut short
         key = segment_key(run_id, number)
         if number > expected:
             last = f" to {segment_key(run_id, number - 1)}" if number - expected > 1 else ""

@@ -52,6 +52,11 @@ def export(source: Store, run_id: str, target: Store) -> int:
         raise RunExists(f"the store {target.url} has another run {run_id!r}: export into a store of its own")
     there = min(find_end(source, run_id), find_end(target, run_id)) if target.exists(manifest_key) else 0
     begins = max(first_segment(source, run_id), first_segment(target, run_id)) if there else 0
+    if begins and begins >= there:
+        raise RunExists(
+            f"the journal of the run {run_id!r} was trimmed since it was exported to the store {target.url}, "
+            "so the two can't be compared: export into a store of its own"
+        )
     for key in (segment_key(run_id, number) for number in range(begins, there)):
         if source.get(key) != target.get(key):
             raise RunExists(

@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from promissory.executor.engines.processes.surroundings import standard_streams
@@ -57,6 +57,7 @@ class Output:
         self._unsaid: list[tuple[int, bytes]] = []
         self._kept = 0
         self._had_no_room = False
+        self._keeping = threading.Lock()
         self._lock = threading.Lock()
         self.is_speaking = False
         self._over = threading.Event()
@@ -96,29 +97,32 @@ class Output:
     def record(self, line: str, aloud: bool) -> None:
         """Take a log record; `aloud` if no handler of the program's shows it. One that is not shown goes into the same
         file: there it keeps its place, outlives a crash, and a thread that serves a store's requests waits for none."""
-        self._flush()
-        if aloud:
+        self._flush_softly()
+        if aloud and sys.stderr is not None:
             sys.stderr.write(line)
             return
         data = line.encode("utf-8", "backslashreplace")
-        self._unsaid.append((os.fstat(1).st_size, data))
-        self._kept += len(data)
-        try:
-            while data := data[os.write(1, data) :]:
-                pass
-        except OSError:
-            self._had_no_room = True
+        with self._keeping:
+            if self._echo is not None:
+                self._unsaid.append((os.fstat(1).st_size, data))
+            try:
+                while data:
+                    written = os.write(1, data)
+                    self._kept += written
+                    data = data[written:]
+            except OSError:
+                self._had_no_room = True
 
     @contextmanager
     def handing_on(self) -> Iterator[Callable[[], bool]]:
         """The program's handlers are about to get a record. Gives a function that tells whether one of them wrote it to
         the descriptors."""
-        self._flush()
-        before = os.fstat(1).st_size - self._kept
+        self._flush_softly()
+        before = self._shown()
 
         def is_written() -> bool:
-            self._flush()
-            return os.fstat(1).st_size - self._kept != before
+            self._flush_softly()
+            return self._shown() != before
 
         yield is_written
 
@@ -135,6 +139,16 @@ class Output:
         sys.stdout.flush()
         sys.stderr.flush()
         _C.fflush(None)
+
+    def _flush_softly(self) -> None:
+        """`_flush`, on behalf of a log record: streams that the body has put away or closed do no harm."""
+        with suppress(Exception):  # at the end of the call it is told
+            self._flush()
+
+    def _shown(self) -> int:
+        """The bytes in the file that are no records which are only kept."""
+        with self._keeping:
+            return os.fstat(1).st_size - self._kept
 
     def close(self) -> None:
         """End the looking thread, since the run is over."""
