@@ -65,22 +65,16 @@ def recover(store: Store, manifest: Manifest, clock: Clock, stop: int | None = N
     Args:
         stop: the number to which cycles that were stopped are to go on; None to leave them as they are.
     """
-    run_id, tried = manifest.run_id, -1
+    begins = -1
     while True:
         try:
-            end = find_end(store, run_id)
-            first = newest_snapshot(store, run_id, end)
-            recovered = _replay(store, manifest, first, end)
+            recovered, end = _read(store, manifest)
             break
         except (StoreError, FormatError):
-            begins = first_segment(store, run_id)
-            if begins > tried:
-                tried = begins  # the journal may have been trimmed meanwhile: try once with what there is now
-                continue
-            if first == begins:
+            now = first_segment(store, manifest.run_id)
+            if now <= begins:
                 raise
-            recovered = _replay(store, manifest, begins, end)
-            break
+            begins = now  # the journal may have been trimmed meanwhile: it is read once more
     if end and (
         recovered.tail is None or recovered.tail.number < end - 1
     ):  # the last segment is torn: the next segment is written behind the torn one
@@ -122,6 +116,19 @@ def next_epoch(recovered: Recovered) -> int:
     The new epoch is above all earlier ones, also above that of the first executor, which may have written nothing yet.
     """
     return max(1, 0 if recovered.tail is None else recovered.tail.epoch) + 1
+
+
+def _read(store: Store, manifest: Manifest) -> tuple[Recovered, int]:
+    """Replay a journal from its newest snapshot, or from its beginning if that can't be read. Gives its end, too."""
+    end = find_end(store, manifest.run_id)
+    first = newest_snapshot(store, manifest.run_id, end)
+    try:
+        return _replay(store, manifest, first, end), end
+    except (StoreError, FormatError):
+        begins = first_segment(store, manifest.run_id)
+        if first == begins:
+            raise
+        return _replay(store, manifest, begins, end), end
 
 
 def _replay(store: Store, manifest: Manifest, first: int, end: int) -> Recovered:

@@ -161,6 +161,36 @@ def test_X5_logging_is_as_it_was_after_a_run(store):
     assert not {name for name in set(logging.root.manager.loggerDict) - known if "talk" in name}
 
 
+@pytest.mark.parametrize("echo", [False, "plain"])
+def test_X5_a_body_that_puts_its_streams_away_still_logs(project, echo):
+    project.write(
+        "away.py",
+        """
+import contextlib, logging, sys
+from promissory import run, task
+
+@task
+def quiet() -> int:
+    with contextlib.redirect_stdout(None):
+        print("nowhere")
+        logging.getLogger("lib").warning("away")
+    sys.stderr.close()
+    logging.getLogger("lib").info("closed")
+    return 1
+
+if __name__ == "__main__":
+    done = run(quiet, engine="processes", echo=ECHO)
+    print(done.result, repr(done.logs()))
+""".replace("ECHO", repr(echo)),
+    )
+    process = project.spawn("away.py")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert out.splitlines()[-1].startswith("1 ")
+    assert "WARNING lib: away" in out.splitlines()[-1]
+    assert "INFO lib: closed" in out.splitlines()[-1]
+
+
 @pytest.mark.parametrize("echo", [True, 1, "path", "none"])
 def test_X5_an_unknown_echo_is_refused(store, echo):
     @task
