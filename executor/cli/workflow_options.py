@@ -96,36 +96,12 @@ def inputs_from_command_line(
 
 
 def refuse_own_options(arguments: list[str], context: click.Context | None = None) -> None:
-    """Raise `click.UsageError` if an option of promissory's own stands where the workflow's are."""
+    """Raise `click.UsageError` if an option of the command itself stands where the workflow's are."""
+    own = {name for option in click.get_current_context().command.params for name in option.opts}
     for argument in arguments:
         option = argument.partition("=")[0]
-        if option in _OURS:
+        if option.startswith("-") and option in own:
             raise click.UsageError(f"{option} is an option of promissory's own: it stands before the file", context)
-
-
-_OURS = frozenset(
-    [
-        "--engine",
-        "--echo",
-        "--log-level",
-        "--timeout",
-        "--grace",
-        "--pool",
-        "--memory",
-        "--gpu",
-        "--soft-timeouts",
-        "--durability",
-        "--max-depth",
-        "--max-nodes",
-        "--max-futures-bytes",
-        "--max-parallelism",
-        "--json",
-        "--quiet",
-        "--store",
-        "--inputs",
-        "--run-id",
-    ]
-)
 
 
 def _dashed(argument: str, names: set[str]) -> str:

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from promissory.executor.cli.run import command as run
+
 FLOW = """
 from datetime import timedelta
 from promissory import current_context, dynamic, map_task, task, wait_for_input, workflow
@@ -132,10 +134,12 @@ def test_V1_help_of_a_file_with_several_workflows_lists_them(flow, cli):
     assert "  maps: workflow\n" in out
 
 
-def test_V1_an_option_of_ours_behind_the_file_is_told(flow, cli, told):
-    code, _, err = cli("run", "flow.py", "--echo", "none", "maps")
-    assert code == 2
-    assert "--echo is an option of promissory's own: it stands before the file" in told(err)
+@pytest.mark.parametrize("option", sorted(name for one in run.params for name in one.opts if name.startswith("--")))
+def test_V1_an_option_of_ours_behind_the_file_is_told(flow, cli, told, option):
+    for written in ((option, "1"), (f"{option}=1",), ("maps", option, "1")):
+        code, _, err = cli("run", "flow.py", *written)
+        assert code == 2
+        assert f"{option} is an option of promissory's own: it stands before the file" in told(err)
 
 
 def test_V1_a_live_run_lasts_on(shell, flow, eventually):
