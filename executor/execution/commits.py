@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from promissory.executor.crash_points import reached
 from promissory.executor.execution.trimming import Trimming
 from promissory.executor.execution.words import TOLD, Words
+from promissory.executor.history.recovery import Stand
 from promissory.executor.journal.snapshots import drop_snapshot
 from promissory.executor.protocol.events import (
     EXPANDED,
@@ -164,16 +165,17 @@ class Commits:
             assert self.keep is not None
             self._write(partial(self.keep, settled))
 
-    def trims(self, keep: int, own: int, newest: Callable[[], int]) -> None:
+    def trims(self, keep: int, own: int, newest: Callable[[], int], before: Stand | None) -> None:
         """Trim the journal behind snapshots, from now on.
 
         Args:
             keep: how many rounds of each cycle are kept.
             own: the number of this executor's first segment.
             newest: gives the number of the segment that was written last.
+            before: the snapshot with which this executor began.
         """
         self.newest = newest
-        self.trimming = Trimming(self._store, self._run_id, keep, own, self._write)
+        self.trimming = Trimming(self._store, self._run_id, keep, own, self._write, before)
 
     def _write(self, action: Callable[[], object]) -> None:
         self._behind.write(action)

@@ -33,6 +33,7 @@ from promissory.executor.execution.presence import Presence
 from promissory.executor.execution.telling import Telling
 from promissory.executor.execution.verdict import verdict
 from promissory.executor.execution.words import Words
+from promissory.executor.history.recovery import Recovered, Stand
 from promissory.executor.history.summary import Ending
 from promissory.executor.journal.reader import Tail
 from promissory.executor.journal.snapshots import put_snapshot
@@ -44,7 +45,6 @@ from promissory.executor.records.manifest import Manifest
 from promissory.executor.scheduler.calls import Call
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.scheduler.snapshot import dump
-from promissory.planner.plan.model import Value
 
 _log = logging.getLogger("promissory")
 _LOOK_UP: Final = 1.0
@@ -103,6 +103,7 @@ class Execution:
         self._happened = threading.Event()
         self._words = words
         self._keep_cycles = options.keep_cycles
+        self._replayed_from: Stand | None = None
         self._kept = kept
         self._asks = asks
         self._commits = Commits(store, manifest.run_id, words)
@@ -165,9 +166,12 @@ class Execution:
         self._commits.gives(events)
         self.journal.claim(events)
 
-    def replaces(self, snapshot: Value | None) -> None:
-        """Note the run's newest snapshot, which is dropped when the next one is committed."""
-        self._commits.snapshot = snapshot
+    def continues(self, recovered: Recovered) -> None:
+        """Note where the journal stands that others wrote. Its newest snapshot is dropped when the next one is
+        committed; a trimmed journal begins with an older one."""
+        self._replayed_from = recovered.replayed_from
+        self._commits.snapshot = recovered.snapshot
+        self.journal.has_snapshot(recovered.snapshot, recovered.events, recovered.size)
 
     # --- the loop ---
 
@@ -207,7 +211,8 @@ class Execution:
             resources.callback(Inbox(self.store, run_id, self._take_message, self._note_broken).close)
         journal.when_stopped = self.wake
         if self._keep_cycles is not None:
-            self._commits.trims(self._keep_cycles, max(0, journal.newest), lambda: journal.newest)
+            own = max(0, journal.newest)
+            self._commits.trims(self._keep_cycles, own, lambda: journal.newest, self._replayed_from)
         engine.open(self._setup)
         self._announce()
         self.reuse.begin_with_replayed()

@@ -102,6 +102,6 @@ def take_over_run(
             keep_current_code(store, run_id, options.engine, current)
             for data in recovered.futures:
                 write_futures(store, run_id, data)
-            execution.replaces(recovered.snapshot)
+            execution.continues(recovered)
             unless_ready.pop_all()
             return OwnRun(run_id, store, codecs, execution, recovered.plan)

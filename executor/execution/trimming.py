@@ -10,8 +10,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
 
+from promissory.executor.history.recovery import Stand
 from promissory.executor.journal.base import trim, write_base
 from promissory.executor.journal.snapshots import drop_snapshot, get_snapshot
 from promissory.executor.scheduler.calls import Key
@@ -20,15 +20,6 @@ from promissory.executor.scheduler.snapshot import values_of
 from promissory.executor.store.keys import object_key, segment_key, snapshot_key
 from promissory.executor.store.store import Store
 from promissory.planner.plan.model import Large, Value
-
-Rounds = dict[Key, int]
-"""The next round of each cycle."""
-
-
-class _Snapshot(NamedTuple):
-    segment: int
-    state: Value
-    rounds: Rounds
 
 
 class Trimming:
@@ -39,18 +30,26 @@ class Trimming:
         keep: how many rounds of each cycle are kept.
         own: the number of this executor's first segment.
         write: has an action done beside the run.
+        before: the snapshot with which this executor began; None if it began with none.
     """
 
     def __init__(
-        self, store: Store, run_id: str, keep: int, own: int, write: Callable[[Callable[[], object]], None]
+        self,
+        store: Store,
+        run_id: str,
+        keep: int,
+        own: int,
+        write: Callable[[Callable[[], object]], None],
+        before: Stand | None,
     ) -> None:
         self._store = store
         self._run_id = run_id
         self._keep = keep
         self._own = own
         self._write = write
-        self._given: deque[Rounds] = deque()
-        self._there: list[_Snapshot] = []
+        self._given: deque[dict[Key, int]] = deque()
+        self._there = [before] if before is not None else []
+        self._begins = 0
         self._one_at_a_time = threading.Lock()
         self._newest = 0
 
@@ -61,18 +60,19 @@ class Trimming:
     def take(self, segment: int, state: Value) -> None:
         """The oldest snapshot that was given is committed, in a segment of this number. From the journal's thread."""
         rounds = self._given.popleft()
-        self._there.append(_Snapshot(segment, state, rounds))
+        self._there.append(Stand(segment, state, rounds))
         base = max((number for number, one in enumerate(self._there) if self._is_past(one.rounds, rounds)), default=0)
-        if base:
-            dropped, self._there = self._there[:base], self._there[base:]
-            begins = self._there[0]
+        dropped, self._there = self._there[:base], self._there[base:]
+        begins = self._there[0]
+        if begins.segment > self._begins and self._is_past(begins.rounds, rounds):
+            self._begins = begins.segment
             self._write(lambda: self._trim(begins, dropped))
 
-    def _is_past(self, then: Rounds, now: Rounds) -> bool:
+    def _is_past(self, then: dict[Key, int], now: dict[Key, int]) -> bool:
         """Whether the rounds to be kept began after a snapshot."""
         return bool(now) and all(next_one <= now[key] - self._keep for key, next_one in then.items() if key in now)
 
-    def _trim(self, begins: _Snapshot, dropped: list[_Snapshot]) -> None:
+    def _trim(self, begins: Stand, dropped: list[Stand]) -> None:
         """Have the journal begin with a snapshot. A store that fails meanwhile only leaves more than is needed."""
         with self._one_at_a_time:
             if begins.segment < self._newest:
@@ -85,7 +85,7 @@ class Trimming:
             for one in dropped:
                 drop_snapshot(store, run_id, one.state)
 
-    def _named(self, begins: _Snapshot) -> list[str]:
+    def _named(self, begins: Stand) -> list[str]:
         """The keys with which the journal is to begin: the segment, its snapshot, and the objects that this names."""
         keys = [segment_key(self._run_id, begins.segment)]
         if isinstance(begins.state, Large):

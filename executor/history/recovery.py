@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from promissory.executor.clock import Clock
 from promissory.executor.errors import DoesNotFit, JournalError, StoreError
@@ -19,6 +19,7 @@ from promissory.executor.journal.snapshots import get_snapshot
 from promissory.executor.protocol.events import ENDED, RESUMED, SNAPSHOT, Event, futures_of
 from promissory.executor.protocol.limits import Limits
 from promissory.executor.records.manifest import Manifest, read_plan
+from promissory.executor.scheduler.calls import Key
 from promissory.executor.scheduler.replay import TOLD, extend, replay, replayed
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.scheduler.snapshot import load, load_into
@@ -29,6 +30,14 @@ from promissory.planner.plan.plan import Plan
 from promissory.typesys.errors import FormatError
 
 S = TypeVar("S", bound=Scheduler)
+
+
+class Stand(NamedTuple):
+    """A snapshot in a journal: the number of its segment, its state, and the next round of each cycle there."""
+
+    segment: int
+    state: Value
+    rounds: dict[Key, int]
 
 
 class Recovered:
@@ -42,6 +51,8 @@ class Recovered:
         futures: the futures files named since the newest snapshot; a crash may have prevented the last of them from
             being written behind.
         snapshot: the newest state that the journal names.
+        replayed_from: the snapshot that was read, its segment and the cycles' next rounds; None at the beginning.
+        events, size: how many events came after the newest snapshot, and the bytes of their segments.
         goes_on: whether a cycle that was stopped, and had ended so, is to go on.
         was_stopped: whether there is such a cycle.
     """
@@ -53,6 +64,9 @@ class Recovered:
         self.ended: Event | None = None
         self.futures: list[bytes] = []
         self.snapshot: Value | None = None
+        self.replayed_from: Stand | None = None
+        self.events = 0
+        self.size = 0
         self.goes_on = False
         self.was_stopped = False
 
@@ -142,6 +156,7 @@ def _replay(store: Store, manifest: Manifest, first: int, end: int) -> Recovered
         raise JournalError(segment_key(manifest.run_id, first), "is missing, and the journal begins with it")
     for segment, data in read_segments(store, manifest.run_id, first, end):
         recovered.tail = Tail.of(segment, data)
+        recovered.size += len(data)
         try:
             for event in segment.events:
                 _take(store, manifest.run_id, recovered, event, segment, first)
@@ -158,12 +173,16 @@ def _replay(store: Store, manifest: Manifest, first: int, end: int) -> Recovered
 
 def _take(store: Store, run_id: str, recovered: Recovered, event: Event, segment: Segment, first: int) -> None:
     kind = event[0]
+    recovered.events += 1
     if kind == SNAPSHOT:
         recovered.snapshot = event[1]
         if segment.number == first:
             recovered.scheduler = load(get_snapshot(store, run_id, event[1]), segment.names_are_older)
             recovered.scheduler.run = run_id.encode()
+            rounds = {key: cycle.next for key, cycle in recovered.scheduler.cycles.items()}
+            recovered.replayed_from = Stand(segment.number, event[1], rounds)
         recovered.futures.clear()
+        recovered.events = recovered.size = 0
     elif kind == ENDED:
         recovered.ended = event
     elif kind == RESUMED:

@@ -159,11 +159,17 @@ class Journal:
             self._events_since_snapshot >= SNAPSHOT_EVENTS and self._bytes_since_snapshot >= self._last_snapshot_bytes
         )
 
+    def has_snapshot(self, state: Value | None, events: int, size: int) -> None:
+        """Note the journal's newest snapshot, and the events, of so many bytes, that other executors wrote after it."""
+        self._events_since_snapshot, self._bytes_since_snapshot = events, size
+        if state is not None:
+            self._last_snapshot_bytes = _size(state)
+
     def append_snapshot(self, state: Value) -> None:
         """Take the scheduler's state after all events so far."""
         self.append([(SNAPSHOT, state)])
         self._events_since_snapshot = self._bytes_since_snapshot = 0
-        self._last_snapshot_bytes = len(state) if isinstance(state, bytes) else state.size
+        self._last_snapshot_bytes = _size(state)
 
     def flush(self) -> None:
         """Wait until every event taken so far is committed. Raises `Fenced`, `StoreError`."""
@@ -309,6 +315,10 @@ def _writer(segment: Segment) -> str:
             _, _, host, pid, _, moment = event
             return in_words(host, pid, name, moment / 1e6)
     return f"executor {name}"
+
+
+def _size(state: Value) -> int:
+    return len(state) if isinstance(state, bytes) else state.size
 
 
 def _size_of(event: Event) -> int:

@@ -12,7 +12,7 @@ from promissory.executor.history import recovery
 from promissory.executor.history.history import History
 from promissory.executor.journal import writer
 from promissory.executor.journal.base import first_segment
-from promissory.executor.journal.reader import Tail, find_end, read_segments
+from promissory.executor.journal.reader import Tail, find_end, newest_snapshot, read_segments
 from promissory.executor.journal.writer import Journal
 from promissory.executor.maintenance.doctor import examine
 from promissory.executor.maintenance.export import export
@@ -129,6 +129,43 @@ def test_C5_a_base_that_is_no_base_is_damage(store):
     store.put(base_key("r", first_segment(store, "r") + 1), b"nonsense")
     with pytest.raises(JournalError, match="base"):
         History(store, "r")
+
+
+def test_C5_a_run_that_is_resumed_again_and_again_is_trimmed_too(store, monkeypatch):
+    monkeypatch.setattr(writer, "SNAPSHOT_EVENTS", 100)
+    begun(store, 10)
+    for stop in range(20, 200, 10):
+        resume("r", store=store, stop=stop, keep_cycles=KEPT, echo=False, durability="process")
+    assert first_segment(store, "r") > 0
+    assert len(History(store, "r").rounds) < 120
+    assert resume("r", store=store, stop=200).result == 200 * 201 // 2
+
+
+@cycle
+def wide(c: Cycle) -> int:
+    value = counted(prev(counted, default=0), c.number)
+    for _ in range(30):
+        text(c.number)
+    return value
+
+
+def test_C5_the_snapshot_that_a_journal_begins_with_stays_where_no_more_is_trimmed(store):
+    run(wide, store=store, run_id="r", stop=20, keep_cycles=KEPT, echo=False, durability="process")
+    base = first_segment(store, "r")
+    assert base > 0
+    assert resume("r", store=store, stop=60, echo=False, durability="process").result == 60 * 61 // 2
+    assert first_segment(store, "r") == base
+    assert int(next(reversed(History(store, "r").rounds.values()))) == 60
+    assert "error" not in {finding.severity for finding in examine(store, "r")}
+
+
+def test_C3_a_run_that_is_resumed_again_and_again_is_resumed_from_a_snapshot(store, monkeypatch):
+    monkeypatch.setattr(writer, "SNAPSHOT_EVENTS", 100)
+    run(sums, store=store, run_id="r", stop=10, echo=False)
+    for stop in range(20, 200, 10):
+        resume("r", store=store, stop=stop, echo=False)
+    end = find_end(store, "r")
+    assert end - newest_snapshot(store, "r", end) < 30
 
 
 def test_C5_the_newest_base_counts_also_while_older_segments_are_there(store):
