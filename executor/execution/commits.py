@@ -90,6 +90,7 @@ class Commits:
         self.stored: deque[Key] = deque()
         self.snapshot: Value | None = None
         self.trimming: Trimming | None = None
+        self._replayed_from: Stand | None = None
         self.newest: Callable[[], int] = _none
         self._marks: deque[tuple[int, Mark]] = deque()
         self._given = self._back = 0
@@ -165,17 +166,21 @@ class Commits:
             assert self.keep is not None
             self._write(partial(self.keep, settled))
 
-    def trims(self, keep: int, own: int, newest: Callable[[], int], before: Stand | None) -> None:
+    def replaces(self, snapshot: Value | None, replayed_from: Stand | None) -> None:
+        """Note the run's newest snapshot, which is dropped when the next one is committed, and what was read."""
+        self.snapshot = snapshot
+        self._replayed_from = replayed_from
+
+    def trims(self, keep: int, own: int, newest: Callable[[], int]) -> None:
         """Trim the journal behind snapshots, from now on.
 
         Args:
             keep: how many rounds of each cycle are kept.
             own: the number of this executor's first segment.
             newest: gives the number of the segment that was written last.
-            before: the snapshot with which this executor began.
         """
         self.newest = newest
-        self.trimming = Trimming(self._store, self._run_id, keep, own, self._write, before)
+        self.trimming = Trimming(self._store, self._run_id, keep, own, self._write, self._replayed_from)
 
     def _write(self, action: Callable[[], object]) -> None:
         self._behind.write(action)

@@ -33,7 +33,7 @@ from promissory.executor.execution.presence import Presence
 from promissory.executor.execution.telling import Telling
 from promissory.executor.execution.verdict import verdict
 from promissory.executor.execution.words import Words
-from promissory.executor.history.recovery import Recovered, Stand
+from promissory.executor.history.recovery import Recovered
 from promissory.executor.history.summary import Ending
 from promissory.executor.journal.reader import Tail
 from promissory.executor.journal.snapshots import put_snapshot
@@ -44,7 +44,7 @@ from promissory.executor.records.inbox import Command, Inbox, acknowledge
 from promissory.executor.records.manifest import Manifest
 from promissory.executor.scheduler.calls import Call
 from promissory.executor.scheduler.scheduler import Scheduler
-from promissory.executor.scheduler.snapshot import dump
+from promissory.executor.scheduler.snapshot import dump, has_place_for
 
 _log = logging.getLogger("promissory")
 _LOOK_UP: Final = 1.0
@@ -103,7 +103,6 @@ class Execution:
         self._happened = threading.Event()
         self._words = words
         self._keep_cycles = options.keep_cycles
-        self._replayed_from: Stand | None = None
         self._kept = kept
         self._asks = asks
         self._commits = Commits(store, manifest.run_id, words)
@@ -169,8 +168,7 @@ class Execution:
     def continues(self, recovered: Recovered) -> None:
         """Note where the journal stands that others wrote. Its newest snapshot is dropped when the next one is
         committed; a trimmed journal begins with an older one."""
-        self._replayed_from = recovered.replayed_from
-        self._commits.snapshot = recovered.snapshot
+        self._commits.replaces(recovered.snapshot, recovered.replayed_from)
         self.journal.has_snapshot(recovered.snapshot, recovered.events, recovered.size)
 
     # --- the loop ---
@@ -211,8 +209,7 @@ class Execution:
             resources.callback(Inbox(self.store, run_id, self._take_message, self._note_broken).close)
         journal.when_stopped = self.wake
         if self._keep_cycles is not None:
-            own = max(0, journal.newest)
-            self._commits.trims(self._keep_cycles, own, lambda: journal.newest, self._replayed_from)
+            self._commits.trims(self._keep_cycles, max(0, journal.newest), lambda: journal.newest)
         engine.open(self._setup)
         self._announce()
         self.reuse.begin_with_replayed()
@@ -372,10 +369,7 @@ class Execution:
             return
         self._commits.gives(log, mark)
         self.journal.append(log)
-        is_over = scheduler.failing or scheduler.dead or scheduler.cancelled or scheduler.outputs is not None
-        # What failed in a round, while other rounds go on, is no part of a snapshot.
-        is_over = is_over or any(cycle.failed for cycle in scheduler.cycles.values())
-        if self.journal.wants_snapshot() and not is_over:
+        if self.journal.wants_snapshot() and has_place_for(scheduler):
             if scheduler.holding:  # a snapshot has no place for nodes that are done but held back until committed
                 self.journal.flush()
                 self._release()

@@ -10,7 +10,8 @@ from promissory.executor.engines.engine import Batch
 from promissory.executor.protocol.messages import ASSEMBLE, CUT, DECIDE, ITEM, JOIN, JOINT, value_argument
 from promissory.executor.records.checkpoints import newest
 from promissory.executor.scheduler.calls import Call
-from promissory.executor.scheduler.frame import Frame, exact, joined
+from promissory.executor.scheduler.frame import Frame
+from promissory.executor.scheduler.node_path import exact, joined
 from promissory.executor.scheduler.topology import Topology
 from promissory.executor.store.keys import code_key, object_key
 from promissory.executor.store.store import Store

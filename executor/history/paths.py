@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from promissory.executor.errors import RunNotFound
-from promissory.executor.scheduler.frame import joined
+from promissory.executor.scheduler.node_path import joined
 from promissory.planner.plan.specs import Earlier
 
 if TYPE_CHECKING:

@@ -50,6 +50,7 @@ from typing import Any, Final, NamedTuple
 
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.identity import node_identity
+from promissory.executor.scheduler.node_path import exact, joined
 from promissory.executor.scheduler.node_state import (
     DONE,
     ENDED,
@@ -64,7 +65,6 @@ from promissory.planner.plan.node_failure import NodeFailure, failure_bytes
 
 _ITEM: Final = 1 << 61
 _ITERATION: Final = 1 << 62
-_SHOWN_AT_ENDS: Final = 3
 
 Repeat = tuple[bytes, int, int]
 
@@ -371,31 +371,3 @@ class Frame:
             return self.failing.as_value()
         index: int = binding[1]
         return self.inputs[index]
-
-
-def exact(path: str, frame: int, index: int) -> str:
-    """A path that names one node alone. A path that is shortened in the middle gets frame and index.
-
-    >>> exact("main/a", 0, 1), exact("main/a/b/…/f/g/h", 7, 0)
-    ('main/a', 'main/a/b/…/f/g/h#7.0')
-    """
-    return f"{path}#{frame}.{index}" if "/…/" in path else path
-
-
-def joined(path: str, name: str) -> str:
-    """A path one step longer, with its middle left out when it is long.
-
-    >>> path = "main"
-    >>> for step in "abcdefgh":
-    ...     path = joined(path, step)
-    >>> path
-    'main/a/b/…/f/g/h'
-    """
-    if path.count("/") < 2 * _SHOWN_AT_ENDS - 1:
-        return f"{path}/{name}"
-    head, mark, tail = path.partition("/…/")
-    if mark:
-        longer = f"{head}/…/{tail.partition('/')[2]}/{name}"
-        return path if longer == path else longer  # one text for all levels of a deep recursion
-    parts = path.split("/")
-    return "/".join([*parts[:_SHOWN_AT_ENDS], "…", *parts[1 - _SHOWN_AT_ENDS :], name])

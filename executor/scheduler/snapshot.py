@@ -33,6 +33,13 @@ from promissory.typesys.errors import FormatError
 S = TypeVar("S", bound=Scheduler)
 
 
+def has_place_for(scheduler: Scheduler) -> bool:
+    """Whether a snapshot can hold the state. What ends a run is no part of it, nor what failed in a round while other
+    rounds go on."""
+    is_over = scheduler.failing or scheduler.dead or scheduler.cancelled or scheduler.outputs is not None
+    return not (is_over or any(cycle.failed for cycle in scheduler.cycles.values()))
+
+
 def dump(scheduler: Scheduler) -> bytes:
     """The state of a scheduler. A call in flight counts as not started."""
     shapes: dict[int, int] = {}
