@@ -145,6 +145,14 @@ class NoProgress(LimitExceeded):
     """A dynamic called itself with the inputs that it has itself (rule D10)."""
 
 
+class AwaitsExceeded(LimitExceeded):
+    """A dynamic awaits more often than it may (rule D9)."""
+
+
+class NonDeterminism(ExecutorError):
+    """The body of an async dynamic, told the same again, made other calls than it had made (rule D8)."""
+
+
 class CodeMismatch(ExecutorError):
     """The code that a worker found is not the code that the plan was made of (rule A11)."""
 
@@ -293,6 +301,9 @@ def limit_error(kind: str, message: str) -> ExecutorError:
             NodesExceeded,
             FuturesTooLarge,
             NoProgress,
+            NonDeterminism,
+            AwaitsExceeded,
+            OutputUnavailable,
             CodeMismatch,
             CodeNotFound,
             TaskTypeError,

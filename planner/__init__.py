@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from promissory.planner.entities.workflow import Workflow as Workflow
     from promissory.planner.entities.workflow import WorkflowFunction as WorkflowFunction
     from promissory.planner.entities.workflow import workflow as workflow
+    from promissory.planner.nodes.awaiting import value as value
     from promissory.planner.nodes.branch import conditional as conditional
     from promissory.planner.nodes.cycle import every as every
     from promissory.planner.nodes.cycle import once as once
@@ -87,6 +88,7 @@ _WHERE: Final = {
     "task": "promissory.planner.entities.task",
     "unmapped": "promissory.planner.nodes.mapping",
     "until": "promissory.planner.nodes.cycle",
+    "value": "promissory.planner.nodes.awaiting",
     "wait_for_input": "promissory.planner.nodes.gate",
     "workflow": "promissory.planner.entities.workflow",
 }
@@ -128,6 +130,7 @@ __all__ = [
     "task",
     "unmapped",
     "until",
+    "value",
     "wait_for_input",
     "workflow",
 ]

@@ -211,6 +211,10 @@ class CycleError(CompileError, ValueError):
     """A round of a cycle that speaks of other rounds in a way that can't be (rule C1)."""
 
 
+class AwaitError(CompileError, RuntimeError):
+    """An await that can't be: outside an async dynamic, or for what a replay could not give again (rule D8)."""
+
+
 class OrderCycle(CompileError, ValueError):
     """Order edges (`a >> b`) that lead back to where they began."""
 

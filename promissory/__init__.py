@@ -125,6 +125,7 @@ __all__ = [
     "type_of",
     "unmapped",
     "until",
+    "value",
     "wait_for_input",
     "workflow",
 ]

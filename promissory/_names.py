@@ -58,6 +58,7 @@ FACE: Final = {
     "type_of": "promissory.typesys.infer",
     "unmapped": "promissory.planner.nodes.mapping",
     "until": "promissory.planner.nodes.cycle",
+    "value": "promissory.planner.nodes.awaiting",
     "wait_for_input": "promissory.planner.nodes.gate",
     "workflow": "promissory.planner.entities.workflow",
 }
@@ -65,6 +66,8 @@ FACE: Final = {
 ERRORS: Final = {
     "AnnotationError": "promissory.typesys.errors",
     "ArgumentValueError": "promissory.planner.errors",
+    "AwaitError": "promissory.planner.errors",
+    "AwaitsExceeded": "promissory.executor.errors",
     "BranchError": "promissory.planner.errors",
     "BranchFailed": "promissory.executor.errors",
     "CodeChanged": "promissory.executor.errors",
@@ -99,6 +102,7 @@ ERRORS: Final = {
     "NestedCallError": "promissory.planner.errors",
     "NoEffectWarning": "promissory.planner.errors",
     "NoProgress": "promissory.executor.errors",
+    "NonDeterminism": "promissory.executor.errors",
     "NoValue": "promissory.executor.errors",
     "NobodyToAsk": "promissory.executor.errors",
     "NodesExceeded": "promissory.executor.errors",

@@ -9,6 +9,7 @@ from promissory._lazy import lazily
 from promissory._names import ERRORS
 
 if TYPE_CHECKING:
+    from promissory.executor.errors import AwaitsExceeded as AwaitsExceeded
     from promissory.executor.errors import BranchFailed as BranchFailed
     from promissory.executor.errors import CodeChanged as CodeChanged
     from promissory.executor.errors import CodeMismatch as CodeMismatch
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from promissory.executor.errors import LimitExceeded as LimitExceeded
     from promissory.executor.errors import NobodyToAsk as NobodyToAsk
     from promissory.executor.errors import NodesExceeded as NodesExceeded
+    from promissory.executor.errors import NonDeterminism as NonDeterminism
     from promissory.executor.errors import NoProgress as NoProgress
     from promissory.executor.errors import NotInStore as NotInStore
     from promissory.executor.errors import NoValue as NoValue
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from promissory.executor.errors import WorkerLost as WorkerLost
     from promissory.executor.errors import WorkflowCancelled as WorkflowCancelled
     from promissory.planner.errors import ArgumentValueError as ArgumentValueError
+    from promissory.planner.errors import AwaitError as AwaitError
     from promissory.planner.errors import BranchError as BranchError
     from promissory.planner.errors import CompileError as CompileError
     from promissory.planner.errors import CompileErrors as CompileErrors
@@ -93,6 +96,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AnnotationError",
     "ArgumentValueError",
+    "AwaitError",
+    "AwaitsExceeded",
     "BranchError",
     "BranchFailed",
     "CodeChanged",
@@ -130,6 +135,7 @@ __all__ = [
     "NoValue",
     "NobodyToAsk",
     "NodesExceeded",
+    "NonDeterminism",
     "NotInStore",
     "NotTrusted",
     "OpaqueWarning",

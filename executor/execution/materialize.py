@@ -68,7 +68,7 @@ def batch_of(
     parcel = _Parcel()
     invocations: list[list[Any]] = []
     for call in calls:
-        frame, index, attempt, timeout, _, _, iteration, payload, _, round = call
+        frame, index, attempt, timeout, _, _, iteration, payload, _, round, wake = call
         topology = frame.topology
         loop = None
         if index < topology.count and topology.graph.kinds[index] == CALL:
@@ -78,6 +78,8 @@ def batch_of(
             allowed = topology.policy(index).max_iterations if code.limits_loops else None
             if iteration or allowed is not None:
                 loop = [iteration, None if payload is None else parcel.argument(payload), allowed, *(round or ())]
+            if wake is not None:
+                loop = [wake.number, wake.now, wake.told, wake.history]
         else:
             definition, arguments = _hidden(call, parcel)
         if carry_from is not None:

@@ -9,10 +9,12 @@ from promissory.executor.protocol.events import Meta, value_of
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.messages import (
     ARM,
+    AWAITS,
     CANCEL,
     ENDED,
     FAILURE,
     FUTURES,
+    GONE,
     ITEMS,
     ITERATION,
     LOOP,
@@ -57,6 +59,10 @@ def apply(scheduler: Scheduler, outcome: list[Any], now: float, calendar: float)
         scheduler.spread(frame, index, payload, meta)
     elif status == OVER:
         scheduler.exhausted(frame, index)
+    elif status == AWAITS:
+        scheduler.stretched(frame, index, payload, meta, now, calendar)
+    elif status == GONE:
+        scheduler.gone(frame, index)
     elif status == NOT_YET:
         scheduler.not_yet(frame, index, payload, now, calendar)
     elif status == SKIP:

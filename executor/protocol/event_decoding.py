@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from promissory.executor.protocol import decoding as fields
 from promissory.executor.protocol.events import (
+    AWAITED,
     CHOSEN,
     CODE,
     COLLAPSED,
@@ -271,6 +272,25 @@ def _failure(tree: Any) -> list[Any]:
     return list(tree)
 
 
+def _awaited(tree: list[Any]) -> Event:
+    _, frame, index, now, told, child, futures, ends, awaited, due, meta = fields.items(tree, 11)
+    if child.__class__ is not int or child < -1:
+        raise ValueError("a frame whose number is none")
+    return (
+        AWAITED,
+        fields.count(frame),
+        fields.count(index),
+        fields.seconds(now),
+        [fields.counts(fields.items(one, 2)) for one in fields.items(told)],
+        child,
+        None if futures is None else fields.data(futures),
+        fields.truth(ends),
+        [fields.counts(fields.items(one, 2)) for one in fields.items(awaited)],
+        None if due is None else fields.seconds(due),
+        _meta(meta),
+    )
+
+
 _CHECKED: Final[dict[int, Callable[[list[Any]], Event]]] = {
     NODE_DONE: _done,
     EXPANDED: _expanded,
@@ -293,4 +313,5 @@ _CHECKED: Final[dict[int, Callable[[list[Any]], Event]]] = {
     SIGNALLED: _signalled,
     CYCLE_ENDED: _cycle_ended,
     CYCLES_STOP: _cycles_stop,
+    AWAITED: _awaited,
 }

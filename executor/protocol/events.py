@@ -30,6 +30,10 @@ GATED          frame, index, when it is over (s since the epoch; 0 for never): a
 COLLAPSED      id of a frame that failed: the node it stands for has failed
 CYCLE_ENDED    frame, index, why: "stop", "until" or "points": a cycle has its value
 CYCLES_STOP    number: no round of a cycle goes beyond this number, whatever it was before
+AWAITED        frame, index, moment, [node] of whose end the body was told, id of the frame opened or -1, futures file
+               or nil, whether the body has ended, [node] for which it waits anew, the moment for which it waits or nil,
+               meta: the body of an async dynamic went on as far as it could. A moment is in s since the epoch; a node
+               is [number of its segment, index]
 SIGNALLED      frame, index, outcome ([kind, payload]), the body's requests of its run, id of the frame opened or -1,
                meta
 ============== ===================================================================================================
@@ -71,6 +75,7 @@ class EventKind(IntEnum):
     SIGNALLED = 19
     CYCLE_ENDED = 20
     CYCLES_STOP = 21
+    AWAITED = 22
 
 
 NODE_DONE: Final = EventKind.NODE_DONE
@@ -95,6 +100,7 @@ COLLAPSED: Final = EventKind.COLLAPSED
 SIGNALLED: Final = EventKind.SIGNALLED
 CYCLE_ENDED: Final = EventKind.CYCLE_ENDED
 CYCLES_STOP: Final = EventKind.CYCLES_STOP
+AWAITED: Final = EventKind.AWAITED
 
 OF_NODES: Final = frozenset(
     (
@@ -111,6 +117,7 @@ OF_NODES: Final = frozenset(
         GATED,
         SIGNALLED,
         CYCLE_ENDED,
+        AWAITED,
     )
 )
 """The events that tell of a node, whose frame and index are the next two fields."""
@@ -194,13 +201,16 @@ def futures_of(event: Event) -> bytes | None:
     if event[0] == EXPANDED:
         _, _, _, _, data, _, _ = event
         return bytes(data)
+    if event[0] == AWAITED:
+        _, _, _, _, _, _, futures, _, _, _, _ = event
+        return None if futures is None else bytes(futures)
     if event[0] == SIGNALLED:
         _, _, _, (outcome, payload), asked, child, _ = event
         return bytes(payload) if outcome == "futures" else asked.get("futures") if child >= 0 else None
     return None
 
 
-OPENING: Final = {EXPANDED: 3, OPENED: 3, CHOSEN: 4, SIGNALLED: 5}
+OPENING: Final = {EXPANDED: 3, OPENED: 3, CHOSEN: 4, SIGNALLED: 5, AWAITED: 5}
 """The position of the new frame's number in events that open a frame; the number is below 0 if none was opened."""
 
 
@@ -252,6 +262,7 @@ _META_AT: Final = {
     CHOSEN: 5,
     ITEMS: 4,
     SIGNALLED: 6,
+    AWAITED: 10,
 }
 
 

@@ -8,6 +8,7 @@ max_depth            100         dynamics nested in each other, tail calls too
 max_nodes            1,000,000   nodes of all frames of the run
 max_futures_bytes    256 MiB     bytes of one futures file
 max_items            10,000,000  items of one map
+max_awaits           1,000,000   times that the body of one async dynamic is told something
 max_iterations       10,000,000  iterations of one loop; `@task(max_iterations=…)` says another number
 ==================== =========== ================================================================
 """
@@ -33,6 +34,7 @@ class Limits:
     max_futures_bytes: int = 256 << 20
     max_items: ClassVar[int] = 10_000_000
     max_iterations: ClassVar[int] = 10_000_000
+    max_awaits: ClassVar[int] = 1_000_000
 
     def to_tree(self) -> list[int]:
         """The limits that a run can be given, as a tree for the manifest, the journal and snapshots."""
@@ -98,6 +100,16 @@ class Limits:
             f"{path} has run {done:,} times and asks for another iteration, and {said}. "
             f"Does the loop end? If it does, allow more: @{callee.kind}(max_iterations={_higher(limit)}) on "
             f"{callee.short_name}, then `resume`; ctx.can_iterate() tells a body whether there is another",
+        )
+
+    def awaits(self, done: int, path: str) -> Failure | None:
+        """The failure of an async dynamic that has awaited too often."""
+        if done < self.max_awaits:
+            return None
+        return Failure.of_executor(
+            "AwaitsExceeded",
+            f"{path} has awaited {done:,} times, and a body may do so {self.max_awaits:,} times, since each replay "
+            "tells it all of them again: split the work over nested dynamics, or over the rounds of a @cycle",
         )
 
     def futures_bytes(self, size: int, path: str) -> Failure | None:

@@ -11,6 +11,10 @@
                loop: nil, or [iteration, payload as an argument or nil, how many iterations there may be], or for a
                      cycle [round, nil, nil, number beyond which no round goes or nil, whether it is what runs after the
                      last round, the time in s since the epoch, names under which nodes are held]
+               async dynamic [how often its body was told something, moment, [told] that has come since, [time before]
+               or nil]; a `told` is [number of a segment, index of its node, VALUE, value as an argument], [segment,
+               index, FAILURE, path, failure's tree] or [segment, index, SKIP]; a `time before` is [moment, [told],
+               futures file or nil]
                definition JOINT: `arguments` is [one argument, bytes of the type that is wanted]
                           DECIDE: [conditions, [[argument, bytes of its type]…]]
                           CUT: [[argument, name, whether it is a list of lists]…] of the lists that are mapped,
@@ -45,6 +49,9 @@ ENDED        nil: the body has ended the run, and has no value
 ITERATION    the futures file of one iteration of a dynamic: its result is the payload of the next
 OVER         nil: a cycle has no further point
 NOT_YET      the moment of a cycle's next round, in s since the epoch: it is still to come
+AWAITS       [moment, how much it was told, futures file or nil, whether the body has ended, [[segment, index]] of the
+             nodes for which it waits anew, the moment for which it waits or nil]
+GONE         nil: this worker has not the body of an async dynamic, which has to be replayed
 ============ ==================================================
 """
 
@@ -56,7 +63,8 @@ from typing import Any, Final
 from promissory.planner.plan.model import Binding, Value
 from promissory.typesys.canonical import pack
 
-VALUE, FUTURES, FAILURE, UNSTARTED, LOST, LOOP, SKIP, CANCEL, ARM, ITEMS, ITERATION, ENDED, OVER, NOT_YET = range(14)
+VALUE, FUTURES, FAILURE, UNSTARTED, LOST, LOOP, SKIP, CANCEL, ARM, ITEMS, ITERATION, ENDED = range(12)
+OVER, NOT_YET, AWAITS, GONE = range(12, 16)
 JOINT, DECIDE, CUT, JOIN = range(-1, -5, -1)
 CLOSING: Final = 1 << 40
 """What is traced after round n of a cycle, which was the last, counts as iteration CLOSING + n."""

@@ -14,8 +14,8 @@ ITERATE    frame, index, payload: a call begins its next iteration
 SPLICE     frame, index, id, plan, header, repeat, loops: the frame of an expansion opens
 FOLLOW     request: what a body asked of its run is carried out
 CONCLUDE   request: the body's own outcome counts, after what it asked
-SETTLED    frame, index: a node of a cycle's round has ended
-BROKEN     frame, failed node: a cycle's round has failed, and nothing of it goes on
+SETTLED    frame, index: a node of a cycle's round, or of an async dynamic's segment, has ended
+BROKEN     frame, failed node: such a round or segment has failed, and nothing of it goes on
 READY      frame, nodes: nodes are ready; items of a map only as far as its concurrency allows. The first runs first
 ========== =============================================================================================================
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from promissory.executor.scheduler.cache_key import Fields
 from promissory.executor.scheduler.frame import Frame
@@ -25,6 +25,8 @@ class Call(NamedTuple):
         round: of a round of a cycle: the number that the cycle does not go beyond, whether what runs after the last
             round is to be traced, the time (seconds since the epoch), and the names under which nodes are held; None
             for any other call.
+        wake: of an async dynamic: what its body is to be told (`promissory.executor.scheduler.awaiting.Wake`); None for
+            any other call.
         joins: the lists that a map's chunks gave, to be made one; None for any other call.
     """
 
@@ -38,6 +40,7 @@ class Call(NamedTuple):
     payload: Value | None = None
     joins: tuple[Value | None, ...] | None = None
     round: tuple[int | None, bool, float, tuple[str, ...]] | None = None
+    wake: Any = None
 
 
 class Tries(NamedTuple):

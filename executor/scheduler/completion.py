@@ -52,6 +52,8 @@ def complete(state: State, frame: Frame, index: int, value: Value, fresh: bool) 
         state.maps.pop((frame.id, index), None)
     if state.cycles:
         state.cycles.pop((frame.id, index), None)
+    if state.awaits:
+        state.awaits.pop((frame.id, index), None)
     if cells[size + index]:
         if frame.values is None:
             frame.values = {}
@@ -72,13 +74,13 @@ def complete(state: State, frame: Frame, index: int, value: Value, fresh: bool) 
             follower = topology.successor_list[position]
             cells[follower] -= 1
             if cells[follower] == 0:
-                if frame.part is None and not frame.cycle:
+                if frame.part is None and not frame.stage:
                     state.ready.append((frame, follower))
                 else:
                     state.agenda.append((READY, frame, (follower,)))
     if frame.part is not None and index < topology.count:
         state.agenda.append((ITEM, frame, index))
-    elif frame.cycle:
+    elif frame.stage:
         state.agenda.append((SETTLED, frame, index))
         state.done_nodes -= index in topology.earlier
     if frame.asleep:

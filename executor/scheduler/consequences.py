@@ -24,7 +24,7 @@ from promissory.executor.scheduler.agenda import (
     SPLICE,
 )
 from promissory.executor.scheduler.frame import FailedNode, Frame, Repeat
-from promissory.executor.scheduler.kinds import call, cycle, map
+from promissory.executor.scheduler.kinds import awaiting, call, cycle, map
 from promissory.executor.scheduler.kinds.table import KINDS
 from promissory.executor.scheduler.node_state import PENDING, NodeState
 from promissory.executor.scheduler.state import State
@@ -97,6 +97,16 @@ def _splice(
         expansion.splice(state, id, frame, index, plan, header, repeat, loops, signalled)
 
 
+def _settled(state: State, frame: Frame, index: int) -> None:
+    """A node of a cycle's round, or of an async dynamic's segment, has ended."""
+    (awaiting if frame.is_segment else cycle).settled(state, frame, index)
+
+
+def _broken(state: State, frame: Frame, failed: FailedNode) -> None:
+    """A cycle's round, or an async dynamic's segment, has failed, and nothing of it goes on."""
+    (awaiting if frame.is_segment else cycle).broken(state, frame, failed)
+
+
 _TAKE: Final[dict[int, Callable[..., Any]]] = {
     COMPLETE: completion.complete_late,
     END: _end,
@@ -107,6 +117,6 @@ _TAKE: Final[dict[int, Callable[..., Any]]] = {
     FOLLOW: requests.follow,
     CONCLUDE: requests.conclude,
     READY: _ready,
-    SETTLED: cycle.settled,
-    BROKEN: cycle.broken,
+    SETTLED: _settled,
+    BROKEN: _broken,
 }

@@ -98,6 +98,10 @@ class Cycling:
             return (ordinal - spec.distance, spec.name) if ordinal > spec.distance else None
         return next((one for one in reversed(self.held.get(spec.name, ())) if one[0] < ordinal), None)
 
+    def ended(self, ordinal: int, name: str) -> Ended | None:
+        """A node of a round that has finished, as far as it may be taken."""
+        return self.past.get(ordinal, {}).get(name)
+
     def forget(self) -> None:
         """Forget the values that no round which is still to come can reach."""
         earliest = min(self.open, default=self.next)

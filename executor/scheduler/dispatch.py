@@ -10,6 +10,7 @@ from promissory.executor.scheduler.capacity import demand_of
 from promissory.executor.scheduler.consequences import settle, work_off
 from promissory.executor.scheduler.frame import Frame, Repeat
 from promissory.executor.scheduler.kinds import map
+from promissory.executor.scheduler.kinds.awaiting import wake_of
 from promissory.executor.scheduler.kinds.table import KINDS
 from promissory.executor.scheduler.node_state import OPEN, PENDING
 from promissory.executor.scheduler.propagation import may_start
@@ -118,6 +119,8 @@ def _call(
     iteration, payload = state.loops[key] if state.loops and key in state.loops else (0, None)
     if topology.is_cycle(index):
         return _round(state, frame, index, key, calendar)
+    if topology.awaits(index):
+        return _wake(state, frame, index, key, calendar)
     if topology.is_dynamic(index):
         problem, repeat = may_expand(state.limits, frame, index)
     if iteration and problem is None:
@@ -154,6 +157,22 @@ def _round(
     held = () if cycle is None else tuple(sorted(cycle.held))
     call = Call(frame, index, attempt, policy.timeout, False, alone, iteration, round=(stop, closing, calendar, held))
     return call, repeat, problem
+
+
+def _wake(
+    state: State, frame: Frame, index: int, key: Key, calendar: float
+) -> tuple[Call, Repeat | None, Failure | None]:
+    """The call that tells the body of an async dynamic what has come, or has it begin."""
+    awaiting, policy = state.awaits.get(key), frame.topology.policy(index)
+    problem, repeat = may_expand(state.limits, frame, index) if awaiting is None else (None, awaiting.repeat)
+    tries = state.tries.get(key)
+    attempt, alone = (1, False) if tries is None else (tries.begun + 1, tries.lost > 0)
+    timeout = policy.timeout
+    if timeout is not None and awaiting is not None:
+        timeout = max(timeout - awaiting.used / 1e6, 1e-3)
+    cached = policy.cache and key not in state.afresh and awaiting is None
+    wake = wake_of(state, frame, index, calendar)
+    return Call(frame, index, attempt, timeout, cached, alone, wake=wake), repeat, problem
 
 
 def _never(path: str, impossible: str) -> Failure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from promissory.executor.protocol.identity import node_identity
 from promissory.executor.scheduler import propagation
 from promissory.executor.scheduler.agenda import READY
+from promissory.executor.scheduler.awaiting import awaiting_of
 from promissory.executor.scheduler.cycling import cycling_of
 from promissory.executor.scheduler.frame import Frame, Repeat
 from promissory.executor.scheduler.node_state import DONE, OPEN
@@ -24,15 +25,15 @@ def open_frame(state: State, frame: Frame) -> None:
         frame.exempt = parent.exempt or is_handling
     if frame.part is None and not frame.loop:
         state.nodes += topology.count - len(topology.earlier)
-        if state.cycles:
-            _count_in_round(state, frame)
+        if state.cycles or state.awaits:
+            _count_in_stage(state, frame)
     if topology.dormant:
         frame.mixed = True
     state.add_frame(frame)
     if frame.is_over:
         state.agenda.leave(frame)
         return
-    if frame.part is not None or frame.cycle:
+    if frame.part is not None or frame.stage:
         state.agenda.append((READY, frame, [index for index in topology.first[::-1] if index not in topology.earlier]))
     elif topology.has_gates:
         state.make_ready(frame, topology.first)
@@ -40,14 +41,15 @@ def open_frame(state: State, frame: Frame) -> None:
         state.ready += [(frame, index) for index in topology.first]
 
 
-def _count_in_round(state: State, frame: Frame) -> None:
-    """Count a frame's nodes for the round of a cycle that the frame is, or is in. They count until it has finished."""
+def _count_in_stage(state: State, frame: Frame) -> None:
+    """Count a frame's nodes for the round of a cycle, or the segment, that the frame is, or is in. They count until it
+    has finished."""
     at: Frame | None = frame
     while at is not None:
-        if at.cycle:
-            cycle = cycling_of(state.cycles, at)
-            if at.cycle in cycle.counted:
-                cycle.counted[at.cycle] += frame.topology.count - len(frame.topology.earlier)
+        if at.stage:
+            grown = awaiting_of(state.awaits, at) if at.is_segment else cycling_of(state.cycles, at)
+            if at.stage in grown.counted:
+                grown.counted[at.stage] += frame.topology.count - len(frame.topology.earlier)
         at = at.parent
 
 
@@ -104,7 +106,7 @@ def splice(
         and not signalled
         and frame.parent is not None
         and frame.part is None
-        and not frame.cycle
+        and not frame.stage
         and not frame.mixed
     )
     if hands_on and topology.outputs == [index] and not topology.keeps_its_place(index) and callee.kind == "dynamic":

@@ -26,8 +26,10 @@ def forgive(state: State) -> None:
         frame.frozen = fails_at_once or (frame.parent is not None and frame.parent.frozen)
     for cycle in state.cycles.values():
         cycle.failed.clear()
+    for awaiting in state.awaits.values():
+        awaiting.failed.clear()
     for frame in state.frames.values():
-        for index in frame.topology.earlier if frame.cycle else ():
+        for index in frame.topology.earlier if frame.stage else ():
             if frame.state(index) == PENDING:
                 resolve(state, frame, index)
     state.failure, state.cancelled = None, None
@@ -47,7 +49,8 @@ def _forgive_frame(state: State, frame: Frame) -> None:
     for index in again:
         failures.pop(index)
         if frame.state(index) in (FAILED, UPSTREAM_FAILED):
-            goes_on = (frame.id, index) in state.maps or (frame.id, index) in state.cycles
+            key = (frame.id, index)
+            goes_on = key in state.maps or key in state.cycles or key in state.awaits
             frame.set_state(index, OPEN if goes_on else PENDING)
     for index in range(topology.size):
         if frame.state(index) == CANCELLED:

@@ -34,7 +34,8 @@ signalled    whether the frame is what a task with requests asked for: the task'
 more         followers that a signal has added, in order: nodes that wait for a node beside its followers in the plan
 sought       how many of the nodes that bear a name no task can send the run to any more, by name and whether only nodes
              on standby are meant
-cycle        of a round of a cycle: its number, from 1; 0 for any other frame
+stage        of a round of a cycle, or a segment of an async dynamic: its number, from 1; 0 for any other frame
+told         of a segment: the origins of failures of which the dynamic's body was told; None for any other frame
 part         of a chunk of a map: the chunk's number, and the position of its first item; None for any other frame
 repeat       Brent's remembered key on this chain of dynamics, his power, and the depth since when; None before the
              first dynamic
@@ -104,7 +105,6 @@ class Frame:
         "asleep",
         "awake",
         "cells",
-        "cycle",
         "depth",
         "exempt",
         "failing",
@@ -129,6 +129,8 @@ class Frame:
         "signalled",
         "slot",
         "sought",
+        "stage",
+        "told",
         "topology",
         "values",
         "younger",
@@ -178,9 +180,20 @@ class Frame:
         self.jumped: set[int] | None = None
         self.signalled = False
         self.part: Part | None = None
-        self.cycle = 0
+        self.stage = 0
+        self.told: set[tuple[int, int]] | None = None
         self.cells: Counts = topology.cells[:]
         self.values: dict[int, Value] | None = None
+
+    @property
+    def cycle(self) -> int:
+        """Of a round of a cycle: its number, from 1; 0 for any other frame."""
+        return self.stage if self.told is None else 0
+
+    @property
+    def is_segment(self) -> bool:
+        """Whether the frame is a segment of an async dynamic."""
+        return self.told is not None
 
     def stem_of(self, index: int, iteration: int = 0) -> str:
         """The path of a node, of one item or iteration of it, as the paths of the nodes inside begin. It may be

@@ -77,7 +77,7 @@ def collapse(state: State, frame: Frame) -> None:
             state.runs_no_more(frame.parent)
     if frame.parent is None:
         state.dead, state.failure = True, failed
-    elif frame.cycle:
+    elif frame.stage:
         state.agenda.append((BROKEN, frame, failed))
     else:
         state.agenda.fail(frame.parent, frame.slot, failed, below=frame)

@@ -80,6 +80,9 @@ def end(
     if key in state.cycles and (to != FAILED or frame.failing is None):
         for round in state.cycles.pop(key).open.values():
             state.drop_frame(round)
+    if key in state.awaits and (to != FAILED or frame.failing is None):
+        for segment in list(state.awaits.pop(key).open.values()):
+            state.drop_frame(segment)
 
 
 def _leads_out(frame: Frame, index: int) -> bool:
@@ -114,7 +117,7 @@ def mark(state: State, frame: Frame, index: int, to: NodeState, failed: FailedNo
         frame.asleep -= 1
     if frame.failing is not None:
         state.look_at(frame)
-    if frame.cycle:
+    if frame.stage:
         state.agenda.append((SETTLED, frame, index))
     if to == SKIPPED:
         frame.drop_taken(index)  # a failed node keeps its inputs, since a resume may try it again
@@ -187,7 +190,7 @@ def spread(state: State, frame: Frame, ended: list[int], doomed: int | None = No
                 cause = _cause_before(frame, follower)
                 mark(state, frame, follower, UPSTREAM_FAILED if cause else CANCELLED, cause)
                 fallen += [follower] if cause else []
-    if frame.part is None and not frame.cycle:
+    if frame.part is None and not frame.stage:
         state.make_ready(frame, reversed(ready))
     else:
         state.agenda.append((READY, frame, ready))
@@ -229,6 +232,10 @@ def _verdict(frame: Frame, index: int) -> str:
 def is_unhandled(frame: Frame, index: int) -> bool:
     """Whether a failed node is an output, or has no follower that handles the failure or carries the failure on."""
     topology = frame.topology
+    if frame.told and frame.failures is not None and index in frame.failures:
+        failed = frame.failures[index]
+        if (failed.frame, failed.node) in frame.told:
+            return False  # the body of the async dynamic was told, and went on
     if index in topology.output_nodes:
         return True
     followers = (*topology.followers(index), *(frame.more.get(index, ()) if frame.more else ()))
@@ -293,6 +300,15 @@ def frame_fails(state: State, frame: Frame, failed: FailedNode) -> None:
         if not dooms(state, parent, slot, failed):
             return
         frame = parent
+
+
+def fails_no_more(state: State, frame: Frame) -> None:
+    """What failed in a frame is handled after all."""
+    frame.failing = None
+    if state.failing.pop(frame.id, None) is not None:
+        state.cleaning.pop(frame.id, None)
+        if frame.parent is not None and frame.id not in state.busy:
+            state.runs_no_more(frame.parent)
 
 
 def dooms(state: State, frame: Frame, index: int, failed: FailedNode) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from promissory.executor.protocol.events import (
+    AWAITED,
     CHOSEN,
     COLLAPSED,
     CYCLE_ENDED,
@@ -29,6 +30,7 @@ from promissory.executor.scheduler.cycling import STOPPED
 from promissory.executor.scheduler.event_fit import refuse_misfit
 from promissory.executor.scheduler.forgiveness import forgive
 from promissory.executor.scheduler.frame_failure import collapse
+from promissory.executor.scheduler.kinds import awaiting
 from promissory.executor.scheduler.kinds.cycle import cycling, extend_all, go_on_with_all
 from promissory.executor.scheduler.kinds.map import find_under_way, items_are_ready
 from promissory.executor.scheduler.kinds.table import KINDS
@@ -38,7 +40,7 @@ from promissory.executor.scheduler.state import State
 _RESETTLED: Final = 1_000
 """The number of outcomes that a replay gives to the cache again, since a crash may have come before the cache did."""
 
-_OUTCOMES: Final = frozenset((NODE_DONE, EXPANDED, LOOPED, NODE_SKIPPED, CHOSEN, ITEMS, SIGNALLED, RETRIED))
+_OUTCOMES: Final = frozenset((NODE_DONE, EXPANDED, LOOPED, NODE_SKIPPED, CHOSEN, ITEMS, SIGNALLED, RETRIED, AWAITED))
 
 TOLD: Final = frozenset((*OF_NODES, COLLAPSED, RESUMED, CYCLES_STOP))
 """The events that a scheduler is told of."""
@@ -140,6 +142,7 @@ def replayed(state: State, now: float = 0.0, calendar: float = 0.0) -> None:
         )
     find_ready(state, {(one.frame.id, one.node) for one in asleep})
     go_on_with_all(state)
+    awaiting.go_on_with_all(state, now, calendar)
     work_off(state)
     if state.terminated is not None:
         state.stopping = True

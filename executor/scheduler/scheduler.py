@@ -18,7 +18,7 @@ from promissory.executor.scheduler import completion, dispatch, expansion
 from promissory.executor.scheduler.calls import Call
 from promissory.executor.scheduler.consequences import settle, work_off
 from promissory.executor.scheduler.frame import FailedNode, Frame
-from promissory.executor.scheduler.kinds import branch, call, cycle, gate, map
+from promissory.executor.scheduler.kinds import awaiting, branch, call, cycle, gate, map
 from promissory.executor.scheduler.state import State
 from promissory.executor.scheduler.waiting import Waiting
 from promissory.planner.plan.format import FuturesHeader
@@ -174,6 +174,39 @@ class Scheduler(State):
             delay = max(0.0, due - calendar)
             self.sleep(frame, index, now + delay, delay, due)
 
+    def stretched(
+        self,
+        frame_id: int,
+        index: int,
+        stretch: list[Any],
+        meta: Meta,
+        now: float,
+        calendar: float,
+    ) -> None:
+        """The body of an async dynamic has gone on as far as it could (rule D8).
+
+        Args:
+            stretch: what it was told and did, as `promissory.executor.protocol.messages` has it (AWAITS).
+            now: of the run's clock.
+            calendar: seconds since the epoch.
+        """
+        moment, count, futures, ends, awaited, due = stretch
+        known = self.awaits.get((frame_id, index))
+        told = [] if known is None else known.answers[:count]
+        refs = [(ordinal, node) for ordinal, node in awaited]
+        awaiting.stretched(self, frame_id, index, moment, told, futures, ends, refs, due, meta)
+        work_off(self)
+        known = self.awaits.get((frame_id, index))
+        if known is not None:
+            awaiting.set_alarm(self, known, now, calendar)
+
+    def gone(self, frame_id: int, index: int) -> None:
+        """A worker has not the body of an async dynamic any more: it is to be replayed."""
+        known = self.awaits.get((frame_id, index))
+        if known is not None:
+            known.holder = ""
+        self.returned(frame_id, index)
+
     def set_aside(self, frame_id: int, index: int) -> None:
         """A call waits for an equal call; `returned` makes the waiting call ready again."""
         self.take_back(frame_id, index, keep_tries=True)
@@ -188,8 +221,11 @@ class Scheduler(State):
         """Wake the calls and gates that have slept long enough: calls become ready, gates are due."""
         while self.sleeping and self.sleeping[0].due <= now:
             one = heapq.heappop(self.sleeping)
-            if (one.frame.id, one.node) in self.waiting:
+            key = (one.frame.id, one.node)
+            if key in self.waiting:
                 gate.due(self, one.frame, one.node)
+            elif key in self.awaits:
+                awaiting.time_came(self, self.awaits[key], now, one.calendar)
             else:
                 self.ready.append((one.frame, one.node))
         work_off(self)

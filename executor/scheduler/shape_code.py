@@ -37,5 +37,5 @@ class ShapeCode:
         self.commits_each = "commit" in self._overridden or any(callee.policy.commit == "each" for callee in callees)
         wide = [callee for callee in callees if callee.policy.resources is not None and callee.policy.resources.cpu > 1]
         self.weighted = bool(wide) or "resources" in self._overridden
-        self.timed = any(callee.kind == "cycle" for callee in callees)
+        self.timed = any(callee.kind == "cycle" or (callee.kind == "dynamic" and callee.is_async) for callee in callees)
         self.keyed = [not any(mentions_opaque(p.type) for p in callee.interface.parameters) for callee in callees]

@@ -18,7 +18,7 @@ from promissory.executor.scheduler.calls import Sleeping, Tries
 from promissory.executor.scheduler.chunks import chunk_topology
 from promissory.executor.scheduler.consequences import work_off
 from promissory.executor.scheduler.frame import FailedNode, Frame, Part, Repeat
-from promissory.executor.scheduler.kinds import cycle, map
+from promissory.executor.scheduler.kinds import awaiting, cycle, map
 from promissory.executor.scheduler.kinds.kind import ReadFailed
 from promissory.executor.scheduler.kinds.table import WITH_ROWS
 from promissory.executor.scheduler.node_state import NodeState
@@ -37,7 +37,8 @@ def has_place_for(scheduler: Scheduler) -> bool:
     """Whether a snapshot can hold the state. What ends a run is no part of it, nor what failed in a round while other
     rounds go on."""
     is_over = scheduler.failing or scheduler.dead or scheduler.cancelled or scheduler.outputs is not None
-    return not (is_over or any(cycle.failed for cycle in scheduler.cycles.values()))
+    is_over = is_over or any(cycle.failed for cycle in scheduler.cycles.values())
+    return not (is_over or any(one.failed for one in scheduler.awaits.values()))
 
 
 def dump(scheduler: Scheduler) -> bytes:
@@ -64,7 +65,11 @@ def dump(scheduler: Scheduler) -> bytes:
     )
     counts = [scheduler.next_frame, scheduler.nodes, scheduler.done_nodes]
     tries = [[*key, *one] for key, one in sorted(scheduler.tries.items())]
-    sleeping = [[one.frame.id, one.node, one.delay, one.calendar] for one in sorted(scheduler.sleeping) if one.calendar]
+    sleeping = [
+        [one.frame.id, one.node, one.delay, one.calendar]
+        for one in sorted(scheduler.sleeping)
+        if one.calendar and (one.frame.id, one.node) not in scheduler.awaits
+    ]
     return pack(
         [rows, repeat_rows, frames, outputs, scheduler.limits.to_tree(), *counts, tries, sleeping, *_more(scheduler)]
     )
@@ -76,7 +81,8 @@ def _more(scheduler: Scheduler) -> list[Any]:
     channel = [[key, data] for key, data in sorted(scheduler.channel.items())]
     terminated = None if scheduler.terminated is None else list(scheduler.terminated)
     cycles = cycle.dump(scheduler)
-    of_cycles = [scheduler.past_nodes, scheduler.stop_at, cycles]
+    awaits = awaiting.dump(scheduler)
+    of_cycles = [scheduler.past_nodes, scheduler.stop_at, cycles, *([awaits] if awaits else [])]
     more = [*rows, channel, terminated, *([of_cycles] if any(of_cycles) or of_cycles[1] is not None else [])]
     return more if any(more) else []
 
@@ -131,8 +137,8 @@ def _frame_tree(frame: Frame, shape: int, repeat: int | None) -> list[Any]:
         sorted(frame.awake or ()),
         sorted(frame.jumped or ()),
     ]
-    if frame.cycle:
-        extra.append(frame.cycle)
+    if frame.stage:
+        extra += [frame.stage, True] if frame.is_segment else [frame.stage]
     return [*tree, extra] if extra != [None, False, False, False, [], [], [], []] else tree
 
 
@@ -150,6 +156,8 @@ def values_of(data: bytes) -> list[Value]:
                 trees += [*results, *(part for chunk in chunks if chunk is not None for part in chunk)]
         if len(whole) > 15:
             trees += cycle.values_in(whole[15][2])
+            if len(whole[15]) > 3:
+                trees += awaiting.values_in(whole[15][3])
         return [value_of(tree) for tree in trees if tree is not None]
     except FormatError:
         raise
@@ -243,10 +251,12 @@ def _load_more(scheduler: Scheduler, read_failed: ReadFailed, *more: Any) -> Non
     if len(more) > len(WITH_ROWS) + 2:  # since version 5 of the journal, in runs with cycles
         *more, of_cycles = more  # type: ignore[assignment]
     *rows, channel, terminated = fields.items(list(more), len(WITH_ROWS) + 2)
-    past, stop, cycles = fields.items(of_cycles, 3)
+    past, stop, cycles, *awaits = fields.items(of_cycles)
     scheduler.stop_at = None if stop is None else fields.whole(stop)
     scheduler.past_nodes = fields.count(past)
     cycle.load(scheduler, fields.items(cycles), read_failed)
+    for rows_of_awaits in awaits:  # since bodies may await
+        awaiting.load(scheduler, fields.items(rows_of_awaits), read_failed)
     for kind, of_kind in zip(WITH_ROWS, rows, strict=True):
         if kind.load is not None:
             kind.load(scheduler, fields.items(of_kind), read_failed)
@@ -271,11 +281,12 @@ def _load_frame(
     if len(rest) > 1:
         raise ValueError(f"a frame of {len(tree)} fields")
     extra = list(fields.items(rest[0])) if rest else [None, False, False, False, [], [], [], []]
-    round = fields.count(extra.pop()) if len(extra) == 9 else 0
+    is_segment = fields.truth(extra.pop()) if len(extra) == 10 else False
+    stage = fields.count(extra.pop()) if len(extra) == 9 else 0
     part, loop, exempt, signalled, failures, more, awake, jumped = fields.items(extra, 8)
     above = None if parent is None else scheduler.frames[fields.count(parent)]
     derived = _derived(above, fields.count(slot))
-    topology = scheduler.topologies.get(shapes[fields.count(shape)], fields.count(number), keeps=round > 0)
+    topology = scheduler.topologies.get(shapes[fields.count(shape)], fields.count(number), keeps=stage > 0)
     if part is not None:
         at, first, node, count = fields.counts(fields.items(part, 4))
         if above is None or count > MOST_ITEMS:
@@ -296,7 +307,7 @@ def _load_frame(
     )
     if part is not None:
         frame.part = Part(at, first)
-    frame.cycle = round
+    frame.stage, frame.told = stage, set() if is_segment else None
     frame.loop, frame.exempt = fields.truth(loop), fields.truth(exempt)
     frame.failures = {
         fields.count(index): read_failed(one)

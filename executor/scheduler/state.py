@@ -11,6 +11,7 @@ tries       how often a call that has not succeeded was begun, by (frame id, ind
 loops       the iteration that a call is in, and the payload that the iteration before gave, by (frame id, index)
 maps        the maps under way, by (frame id, index)
 cycles      the cycles under way, by (frame id, index)
+awaits      the async dynamics whose bodies wait, by (frame id, index)
 ends        events of a replay that ended stopped cycles, and that a later event may take back
 stop_at     the number that no cycle goes beyond; None for what each cycle itself says
 waiting     the gates under way, by (frame id, index)
@@ -57,6 +58,7 @@ from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.limits import Limits
 from promissory.executor.scheduler.admission import Admission
 from promissory.executor.scheduler.agenda import END, Agenda, Step
+from promissory.executor.scheduler.awaiting import Awaits
 from promissory.executor.scheduler.calls import Key, Settled, Sleeping, Tries
 from promissory.executor.scheduler.capacity import Capacity
 from promissory.executor.scheduler.cycling import Cycles
@@ -86,6 +88,7 @@ class State:
         self.loops: dict[Key, tuple[int, Value]] = {}
         self.maps: Maps = {}
         self.cycles: Cycles = {}
+        self.awaits: Awaits = {}
         self.ends: list[Event] = []
         self.stop_at: int | None = None
         self.waiting: dict[Key, Waiting] = {}
@@ -160,7 +163,7 @@ class State:
         gone = [frame]
         for one in gone:
             gone += one.inside()
-        tables: tuple[dict[Key, Any], ...] = (self.maps, self.waiting, self.loops, self.cycles)
+        tables: tuple[dict[Key, Any], ...] = (self.maps, self.waiting, self.loops, self.cycles, self.awaits)
         used = [table for table in tables if table]
         for one in reversed(gone):
             self.remove_frame(one)

@@ -373,6 +373,10 @@ class Topology:
         """Whether a node (not a joint) calls a cycle."""
         return index < self.count and self.graph.kinds[index] == CALL and self.callee(index).kind == "cycle"
 
+    def awaits(self, index: int) -> bool:
+        """Whether a node (not a joint) calls an async dynamic."""
+        return self.is_dynamic(index) and self.callee(index).is_async
+
     def suffix(self, index: int, iteration: int) -> str:
         """The end of the path of an iteration, or of a round of a cycle."""
         cycle = self.policy(index).cycle if self.is_cycle(index) else None

@@ -90,6 +90,8 @@ class RecordTap:
         if listener is None:
             call_handlers(logger, record)
             return
+        if getattr(listener, "is_muted", False):
+            return
         is_written = False
         has_handlers = logger.hasHandlers()
         if has_handlers and is_enabled_for(logger, record.levelno):

@@ -12,7 +12,8 @@ import io
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, Protocol, TextIO, cast
 
@@ -46,6 +47,37 @@ speaker: Final[ContextVar[tuple[Listener, int] | None]] = ContextVar("promissory
 
 speaking: Final[list[Listener]] = []
 """The listeners of all bodies that run in this process."""
+
+
+class _Muted:
+    """Takes what a body says that only does again what it has done."""
+
+    turn = 0
+    is_plain = False
+    level = sys.maxsize
+    is_muted = True
+
+    def take(self, text: str, through: Through | None) -> None:
+        """Drop text."""
+
+    def take_bytes(self, data: bytes, through: Through | None) -> None:
+        """Drop bytes."""
+
+    def record(self, line: str, aloud: bool) -> None:
+        """Drop a log record."""
+
+
+_MUTED: Final = _Muted()
+
+
+@contextmanager
+def muted() -> Iterator[None]:
+    """Drop what the code inside says: it was said before."""
+    token = speaker.set((_MUTED, 0))
+    try:
+        yield
+    finally:
+        speaker.reset(token)
 
 
 def listening() -> Listener | None:

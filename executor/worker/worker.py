@@ -10,10 +10,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 from promissory.executor.clock import PAUSE, since_boot
 from promissory.executor.code.recent import Recent
@@ -22,12 +20,25 @@ from promissory.executor.crash_points import Crashed, reached
 from promissory.executor.errors import StoreError
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.identity import node_identity, seed_of
-from promissory.executor.protocol.messages import CLOSING, FAILURE, NOT_YET, OVER, UNSTARTED, VALUE
+from promissory.executor.protocol.messages import CLOSING, FAILURE, GONE, NOT_YET, OVER, UNSTARTED, VALUE
 from promissory.executor.records.checkpoints import checkpoint_of
 from promissory.executor.store.in_band import Carried
 from promissory.executor.store.store import Store
+from promissory.executor.worker.awaiting import Bodies, Kept, Told, Wakes, waiting
+from promissory.executor.worker.forked_body import end_child
+from promissory.executor.worker.hearers import Listener, Taker
 from promissory.executor.worker.joints import carry_out
-from promissory.executor.worker.outcome import EMITTED, GAVE_UP, LOOPED, RETURNED, SKIPPED, Raw, conclude
+from promissory.executor.worker.outcome import (
+    AWAY,
+    EMITTED,
+    GAVE_UP,
+    LOOPED,
+    RETURNED,
+    SKIPPED,
+    STRETCHED,
+    Raw,
+    conclude,
+)
 from promissory.executor.worker.values import Values
 from promissory.planner.active import InTaskBody, current
 from promissory.planner.body.context import Body, Context, current_body
@@ -35,6 +46,7 @@ from promissory.planner.body.signals import Loop, Retry, Signal, Skip
 from promissory.planner.entities.cycle import CycleFunction, NotYet, expand_round
 from promissory.planner.entities.dynamic import Dynamic, Iteration, expand
 from promissory.planner.entities.task import Task
+from promissory.planner.errors import SignalError, raised_at
 from promissory.planner.functions.entity import Entity
 from promissory.planner.plan.format import FuturesHeader, futures_to_bytes
 from promissory.planner.plan.model import Callee, Large
@@ -45,36 +57,6 @@ _ENDS_A_BATCH: Final = (FAILURE, UNSTARTED)
 _KEPT_FUNCTIONS: Final = 4096
 LONGEST_BATCH: Final = 0.02
 """Seconds after which a batch ends early."""
-
-
-def _end_child(error: BaseException | None) -> None:
-    """End a process as Python would end a program in which this error was raised."""
-    code = 0 if error is None else 1
-    if isinstance(error, SystemExit):
-        code = error.code if isinstance(error.code, int) else int(error.code is not None)
-    elif error is not None:
-        traceback.print_exception(error)
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):  # a body may have put any object there
-            stream.flush()
-    os._exit(code & 0xFF)
-
-
-class Listener(Protocol):
-    """Takes the output of bodies."""
-
-    def begin(self, path: str) -> None:
-        """A body begins."""
-
-    def end(self) -> list[Any] | None:
-        """The body has ended. Returns [key, offset, length] of its output, or None. Raises `StoreError`."""
-
-
-class Taker(Protocol):
-    """Takes outcomes one by one: a list, or an object that sends each of them."""
-
-    def append(self, outcome: Any, /) -> None:
-        """Take an outcome."""
 
 
 class Worker:
@@ -94,6 +76,7 @@ class Worker:
         before_body: called just before a body begins, with the time-out, whether the body's code was loaded just now,
             and whether the processes that it leaves are to outlive the run.
         after_body: called when a body is over, before anything else happens.
+        bodies: the bodies of async dynamics that wait, if several workers share them.
 
     Attributes:
         now: frame, index and beginning (µs since the epoch) of the running body; None between bodies.
@@ -115,6 +98,7 @@ class Worker:
         remote: bool = False,
         before_body: Callable[[float | None, bool, bool], None] | None = None,
         after_body: Callable[[], None] | None = None,
+        bodies: Bodies | None = None,
     ) -> None:
         self.store = store
         self.values = Values(store)
@@ -135,6 +119,8 @@ class Worker:
         self._held: list[Entity[..., Any]] = []
         self._run_id = run_id
         self._channel: dict[str, bytes] = {}
+        self._bodies = Bodies() if bodies is None else bodies
+        self._wakes = Wakes(self.values, self._bodies, carried is not None)
 
     def run(self, batch: list[Any], outcomes: Taker, sure: float) -> None:
         """Run a batch (a tree, which is not changed).
@@ -185,13 +171,27 @@ class Worker:
                 definition = definitions[number]
                 loaded = self._code.loaded
                 entity = self._code.resolve(definition)
-                if self._before_body is not None:
-                    self._before_body(timeout, loaded != self._code.loaded, entity.policy.keep_children)
-                body_begun = 0.0 if timeout is None else time.monotonic()
+                how: int = RETURNED
+                result: Any = None
+                wake: Told | None = None
+                if entity.is_async and entity.kind == "dynamic":
+                    wake, invocation = Told(*invocation[9]), [*invocation[:9], None]
                 body = Body(self._context, invocation)
                 token = current_body.set(body)
                 try:
-                    if entity.kind == "task":
+                    kept = None if wake is None else self._brought_back(entity, arguments, frame, index, wake, body)
+                    if kept is not None:
+                        body = kept.body
+                        current_body.set(body)
+                    if self._before_body is not None:
+                        loads = loaded != self._code.loaded or (kept is not None and kept.is_replayed)
+                        self._before_body(timeout, loads, entity.policy.keep_children)
+                    body_begun = 0.0 if timeout is None else time.monotonic()
+                    if kept is not None and wake is not None:
+                        how, result = STRETCHED, self._tell(entity, kept, wake)
+                    elif wake is not None:
+                        how = AWAY
+                    elif entity.kind == "task":
                         how, result = RETURNED, self._call(entity, arguments)
                     elif isinstance(entity, CycleFunction):
                         how, result = EMITTED, self._trace_round(entity, arguments, invocation[9])
@@ -208,11 +208,21 @@ class Worker:
                     how, result = GAVE_UP, None
                 finally:
                     current_body.reset(token)
-                    if body.context is not None:
+                    if body.context is not None and (how != STRETCHED or result.ends):
                         body.end()
+                if how == STRETCHED and wake is not None and result.ends and not wake.number:  # it has not awaited
+                    how, result = (RETURNED, result.result) if result.plan is None else (EMITTED, result.plan)
                 requests = None if body.context is None else body.context.requests
                 if how == GAVE_UP:
                     status, payload = UNSTARTED, None
+                elif how == AWAY:
+                    status, payload = GONE, None
+                elif how == STRETCHED and kept is not None and wake is not None:
+                    status, payload = waiting(
+                        kept, wake, result, FuturesHeader(place[0], place[1], depth), self.emitted
+                    )
+                    if not result.ends:
+                        self._bodies.keep(frame, index, kept)
                 elif how == EMITTED and not isinstance(result, Plan | Iteration):
                     status, payload = (OVER, None) if result is None else (NOT_YET, result.due)
                 elif how == RETURNED and requests is None:
@@ -221,7 +231,7 @@ class Worker:
                     status, payload, asked = conclude(
                         self, entity, Raw(how, result, signal), requests, FuturesHeader(place[0], place[1], depth)
                     )
-                if timeout is not None and how != GAVE_UP and time.monotonic() - body_begun > timeout:
+                if timeout is not None and how not in (GAVE_UP, AWAY) and time.monotonic() - body_begun > timeout:
                     raise Refused(
                         "TaskTimeout",
                         f"{path} took {time.monotonic() - body_begun:.3g} s, and its time-out is {timeout:g} s",
@@ -292,7 +302,7 @@ class Worker:
         """Note that a body is over. If the body forked, and this is the child that came back from it, the child ends
         here, because the parent goes on."""
         if os.getpid() != self._process:
-            _end_child(sys.exc_info()[1])
+            end_child(sys.exc_info()[1])
         if self._after_body is not None:
             self._after_body()
 
@@ -300,6 +310,27 @@ class Worker:
         values, encoded = self.values.arguments_of(entity, arguments)
         try:
             return expand(entity, values, encoded)
+        finally:
+            self._is_over()
+
+    def _brought_back(
+        self, entity: Entity[..., Any], arguments: list[Any], frame: int, index: int, wake: Told, body: Body
+    ) -> Kept | None:
+        return self._wakes.brought_back(cast(Any, entity), arguments, frame, index, wake, body)
+
+    def _tell(self, entity: Entity[..., Any], kept: Kept, wake: Told) -> Any:
+        """Tell the body of an async dynamic what has come. Gives what it did."""
+        try:
+            return self._wakes.tell(kept, wake)
+        except BaseException as error:
+            kept.driven.close()
+            if isinstance(error, Loop):
+                raise SignalError(
+                    f"{entity.name} is async and raised Loop",
+                    where=raised_at(error),
+                    way_out="write a loop in it: while …: … = await value(…)",
+                ) from None
+            raise
         finally:
             self._is_over()
 

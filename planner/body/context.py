@@ -23,6 +23,9 @@ from promissory.planner.errors import ContextError, SignalError, Where, WrongCal
 
 if TYPE_CHECKING:
     import logging
+    from datetime import datetime
+    from random import Random
+    from uuid import UUID
 
 
 class Context:
@@ -46,6 +49,7 @@ class Context:
             service that remembers the highest one that it has seen can refuse a body whose executor was overtaken.
         in_run: whether there is a run.
         gives_up: whether the body was told that its run is ending.
+        clock: the clock of a body that awaits, in seconds since the epoch; None for any other.
 
     >>> from promissory import Context, task
     >>> @task
@@ -91,6 +95,8 @@ class Context:
         self._is_ending = is_ending
         self._logger: logging.Logger | None = None
         self.gives_up = False
+        self.clock: Callable[[], float] | None = None
+        self._random: Random | None = None
 
     if not TYPE_CHECKING:  # type checkers would take any name for one that is there
 
@@ -163,6 +169,29 @@ class Context:
         logger.parent = logging.getLogger("promissory")
         self._logger = logger
         return logger
+
+    # --- the same again in a replay ---
+
+    def now(self) -> datetime:
+        """The moment. A body that awaits gets the one at which it was last told something, in each replay too."""
+        from datetime import UTC, datetime
+
+        return datetime.now(UTC) if self.clock is None else datetime.fromtimestamp(self.clock(), UTC)
+
+    def random(self) -> Random:
+        """A source of random numbers. In a run it begins with `seed`, so it gives the same ones to each attempt and in
+        each replay."""
+        from random import Random
+
+        if self._random is None:
+            self._random = Random(self.seed)
+        return self._random
+
+    def uuid4(self) -> UUID:
+        """A UUID made of `random()`."""
+        from uuid import UUID
+
+        return UUID(int=self.random().getrandbits(128), version=4)
 
     # --- asking ---
 

@@ -5,8 +5,8 @@ This module owns the decorator and `expand`, the executor's one door to tracing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Concatenate, Literal, NamedTuple, Unpack, cast, overload
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, ClassVar, Concatenate, Literal, NamedTuple, Protocol, Unpack, cast, overload
 
 from promissory.planner.active import current
 from promissory.planner.body.context import Context
@@ -52,18 +52,28 @@ class Dynamic(Traced[P, R]):
         return compile_call(self)
 
 
+class _DynamicDecorator(Protocol):
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Dynamic[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Dynamic[P, R]: ...
+
+
+@overload
+def dynamic(function: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]], /) -> Dynamic[P, R]: ...
 @overload
 def dynamic(function: Callable[Concatenate[Context, P], R], /) -> Dynamic[P, R]: ...
 @overload
+def dynamic(function: Callable[P, Coroutine[Any, Any, R]], /) -> Dynamic[P, R]: ...
+@overload
 def dynamic(function: Callable[P, R], /) -> Dynamic[P, R]: ...
 @overload
-def dynamic(
-    *, strict: bool | None = None, **policy: Unpack[DynamicPolicy]
-) -> Callable[[Callable[P, R]], Dynamic[P, R]]: ...
+def dynamic(*, strict: bool | None = None, **policy: Unpack[DynamicPolicy]) -> _DynamicDecorator: ...
 def dynamic(function: Any = None, /, *, strict: bool | None = None, **policy: Unpack[DynamicPolicy]) -> Any:
     """Make a function a dynamic.
 
-    Its body sees its inputs as values, and at run time the calls in it become a plan, a futures file.
+    Its body sees its inputs as values, and at run time the calls in it become a plan, a futures file. An `async def`
+    function may `await value(promise)` and go on with the value (rule D8).
 
     Args:
         max_depth: the depth to which this function may nest in itself before it fails as `DepthExceeded`; by default

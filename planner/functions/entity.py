@@ -89,6 +89,11 @@ class Entity(Generic[P, R]):
                 ) from None
         return self._signature
 
+    @property
+    def is_async(self) -> bool:
+        """Whether the function is `async def`."""
+        return inspect.iscoroutinefunction(self.function)
+
     def callee(self) -> Callee:
         """Name this function as a plan does. Captured variables are read anew, since they may have changed."""
         # This module brings the tokenizer, which no import of this package should wait for.
@@ -104,7 +109,7 @@ class Entity(Generic[P, R]):
                 name, identity = self._known_as[0], Identity(self._known_as[1], True)
             self._identity = identity
             policy = with_code_version(self.policy, self.function, identity) if self.policy.cache else self.policy
-            self._callee = Callee(name, identity.digest, self.signature.interface, policy, kind)
+            self._callee = Callee(name, identity.digest, self.signature.interface, policy, kind, self.is_async)
         return self._callee
 
     @property
@@ -280,8 +285,8 @@ def _refuse_unusable(function: Any, kind: str) -> None:
             "it is a method, whose self would have to travel with each call",
             "write a function that takes what it needs",
         )
-    if kind != "task" and inspect.iscoroutinefunction(function):
-        refuse("it is async, and only tasks may be", "write it with def")
+    if kind not in ("task", "dynamic") and inspect.iscoroutinefunction(function):
+        refuse("it is async, and only tasks and dynamics may be", "write it with def")
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             star = "*" if parameter.kind == parameter.VAR_POSITIONAL else "**"

@@ -22,7 +22,9 @@ from promissory.typesys.canonical import INLINE_LIMIT, digest, pack, seal, unpac
 from promissory.typesys.errors import FormatError
 
 MAGIC: Final = b"PRMP"
-VERSION: Final = 4
+VERSION: Final = 5
+"""Since version 5 tasks and dynamics may be async."""
+_CYCLIC_VERSION: Final = 4
 """Since version 4 a plan may have cycles."""
 _NAMED_VERSION: Final = 3
 """Since version 3 classes and functions of this package bear their public names."""
@@ -46,8 +48,10 @@ class FuturesHeader:
 
 
 def _version(shape: Shape, data: bytes) -> int:
-    if any(callee.kind == "cycle" for callee in shape.callees) or any(map(_is_of_a_cycle, shape.graphs)):
+    if any(callee.is_async for callee in shape.callees):
         return VERSION
+    if any(callee.kind == "cycle" for callee in shape.callees) or any(map(_is_of_a_cycle, shape.graphs)):
+        return _CYCLIC_VERSION
     if may_name_ours(data) and names_ours(data):
         return _NAMED_VERSION
     if any("sends" in entries for graph in shape.graphs for entries in graph.overrides.values()):

@@ -91,7 +91,8 @@ class Interface:
 class Callee:
     """The code that a node calls: by name and digest, never by content.
 
-    `digest` is the 32-byte digest of its source, or a 16-byte token where identity is by value (rule A11).
+    `digest` is the 32-byte digest of its source, or a 16-byte token where identity is by value (rule A11). An async
+    task overlaps with others on an event loop; an async dynamic awaits.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Callee:
     interface: Interface
     policy: Policy
     kind: Literal["task", "dynamic", "cycle"]
+    is_async: bool = False
 
     @property
     def short_name(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from promissory.planner.plan.fields import as_bytes, as_count, as_counts, as_fields, as_text, entry_at
 from promissory.planner.plan.model import Callee, Graph, Interface, Output, Parameter, Shape
@@ -21,7 +21,14 @@ from promissory.typesys.type_format import type_bytes, type_from_bytes
 from promissory.typesys.types import Type
 
 _PARAMETER_KINDS: Final = ("positional", "both", "keyword")
-_CALLEE_KINDS: Final = ("task", "dynamic", "cycle")
+_CALLEE_KINDS: Final[tuple[tuple[Literal["task", "dynamic", "cycle"], bool], ...]] = (
+    ("task", False),
+    ("dynamic", False),
+    ("cycle", False),
+    ("task", True),
+    ("dynamic", True),
+)
+"""The kinds of callees, each with whether its function is async. Their numbers stand in plans."""
 _MOST_MERGED: Final = 1 << 16
 
 # --- writing ----------------------------------------------------------------------------------------------------------
@@ -66,7 +73,7 @@ def _callee_tree(callee: Callee, types: _Types) -> list[Any]:
         _parameters_tree(callee.interface.parameters, types),
         types(callee.interface.result),
         _policy_bytes(callee.policy),
-        _CALLEE_KINDS.index(callee.kind),
+        _CALLEE_KINDS.index((callee.kind, callee.is_async)),
     ]
 
 
@@ -164,7 +171,7 @@ def _callee(tree: Any, types: list[Type]) -> Callee:
     name, code, parameters, result, policy, kind = as_fields(tree, 6)
     entries = unpack_canonical(as_bytes(policy), "a policy") if policy else {}
     interface = Interface(_parameters(parameters, types), entry_at(types, result))
-    return Callee(as_text(name), as_bytes(code), interface, Policy.from_map(entries), entry_at(_CALLEE_KINDS, kind))
+    return Callee(as_text(name), as_bytes(code), interface, Policy.from_map(entries), *entry_at(_CALLEE_KINDS, kind))
 
 
 def _graph(tree: Any, types: list[Type]) -> Graph:

@@ -105,6 +105,10 @@ class Binder:
                 same = first.setdefault((data, type), index)
                 self._passed_on[id(value)] = (same, value, data, type)
 
+    def knows_as(self, other: Binder) -> None:
+        """Know the materialised inputs that another binder of the same dynamic knows."""
+        self._passed_on = other._passed_on
+
     def call(self, signature: Signature, values: list[Any], where: Where | None) -> list[Binding]:
         """Make the bindings of a call's arguments, in the order of the parameters."""
         bindings: list[Binding] = []

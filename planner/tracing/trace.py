@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from promissory.planner.active import current
 from promissory.planner.errors import (
@@ -43,37 +43,12 @@ from promissory.planner.plan.specs import Gate, Map, Spec
 from promissory.planner.tracing.binder import Binder
 from promissory.planner.tracing.checks import Surroundings, check_starts, with_senders, with_standby
 from promissory.planner.tracing.overrides import Overrides
+from promissory.planner.tracing.parts import CycleBody, OpenArm, UseOfChoice
 from promissory.planner.tracing.promise import Promise
+from promissory.planner.tracing.segment import Segment
 from promissory.planner.tracing.session import Session
 from promissory.typesys.canonical import pack
 from promissory.typesys.types import Type, short_name
-
-
-class OpenArm(Protocol):
-    """An arm of a choice that is open. Calls belong to the arm until it is closed."""
-
-    def must_be_closed(self) -> None:
-        """Raise `BranchError` if the call that is made stands in another statement than the arm."""
-
-    def not_closed(self) -> CompileError:
-        """Make the error of a workflow that ends while the arm is open."""
-
-
-class CycleBody(Protocol):
-    """What the body of a cycle says beside its calls."""
-
-    def close(self, graph: Graph, order: Sequence[int]) -> tuple[Graph, list[int]]:
-        """Leave out what a round does not need; gives the graph, and for each of its nodes the number of the call."""
-
-
-@dataclass
-class UseOfChoice:
-    """A use of a choice that may get more arms: the type that is wanted, the parameter that takes it, and the author's
-    line."""
-
-    wanted: Type
-    said: str = "what takes it"
-    where: Where | None = None
 
 
 class Trace:
@@ -103,6 +78,8 @@ class Trace:
         self.runs_on = False
         self.follows_jumps = True
         self.cycle: CycleBody | None = None
+        self.segment: Segment | None = None
+        self.places: Sequence[int] | None = None
         self.in_dynamic: bool = False if outer is None else outer.in_dynamic
         self._after: dict[int, set[int]] = {}
         self._overrides = Overrides(self)
@@ -264,16 +241,21 @@ class Trace:
         """Refer to a promise of this trace, or of a trace around it. Raises `LeakedPromise` for any other."""
         if promise._promissory_trace is self:
             return promise._promissory_binding
-        if not self._is_around(promise._promissory_trace):
+        if not self._knows(promise._promissory_trace):
             self.mine(promise)
-        assert self.outer is not None
+        if self.outer is None:
+            assert self.segment is not None
+            return self.segment.bring(self, promise)
         return self.capture(self.outer.binding_of(promise), promise._promissory_type)
 
-    def _is_around(self, trace: Trace) -> bool:
-        outer = self.outer
-        while outer is not None and outer is not trace:
-            outer = outer.outer
-        return outer is not None
+    def _knows(self, trace: Trace) -> bool:
+        """Tell whether another trace is around this one, or a segment before the outermost one."""
+        at = self
+        while at.outer is not None:
+            at = at.outer
+            if at is trace:
+                return True
+        return at.segment is not None and at.segment.follows(trace.segment)
 
     def mine(self, candidate: Promise[Any]) -> None:
         """Raise `LeakedPromise` if a promise belongs to another trace."""
@@ -303,6 +285,7 @@ class Trace:
         Gives `after`, in which the nodes of entities stand that were named without being called.
         """
         before, after = self._referring(before), self._referring(after)
+        before = [self._brought(one) for one in before]
         for candidate in (*before, *after):
             if not isinstance(candidate, Promise) or candidate._node() is None:
                 said = candidate._said() if isinstance(candidate, Promise) else type(candidate).__name__
@@ -325,6 +308,16 @@ class Trace:
         return [
             one if isinstance(one, Promise) or not hasattr(one, "signature") else self.referred(one) for one in named
         ]
+
+    def _brought(self, one: Any) -> Any:
+        """Stand for a promise of an earlier segment with a promise of this one; others stand for themselves."""
+        if (
+            isinstance(one, Promise)
+            and self.segment is not None
+            and self.segment.follows(one._promissory_trace.segment)
+        ):
+            return Promise(self, one._promissory_type, self.segment.bring(self, one))
+        return one
 
     def override(self, node: int, name: str | None, given: dict[str, Any]) -> None:
         """Change a node's name and settings."""
@@ -381,6 +374,7 @@ class Trace:
             graph, order = self.cycle.close(graph, order)
         else:
             graph = renumber_nodes(graph, order)
+            self.places = order
         return self.session.add(graph, [self.lines[node] for node in order])
 
     def finish_with(self, name: str, type: Type, binding: Binding) -> int:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from promissory.executor.errors import DoesNotFit
 from promissory.executor.protocol import decoding as fields
 from promissory.executor.protocol.events import (
+    AWAITED,
     CYCLE_ENDED,
     EXPANDED,
     LOOPED,
@@ -30,7 +31,7 @@ from promissory.executor.scheduler import completion, propagation, requests
 from promissory.executor.scheduler.agenda import END, ITERATE, SPLICE
 from promissory.executor.scheduler.calls import Sleeping, Tries
 from promissory.executor.scheduler.frame import Frame
-from promissory.executor.scheduler.kinds import cycle
+from promissory.executor.scheduler.kinds import awaiting, cycle
 from promissory.executor.scheduler.kinds.kind import FAILS, Kind, ReadFailed, take_done
 from promissory.executor.scheduler.node_state import CANCELLED, OPEN, PENDING, SKIPPED
 from promissory.executor.scheduler.recursion import may_expand
@@ -162,7 +163,7 @@ def failed(
     tries = state.tries.get(key, Tries())
     policy = frame.topology.policy(index) if frame.topology.is_call(index) else None
     delay = None
-    if policy is not None and policy.retries:
+    if policy is not None and policy.retries and key not in state.awaits:
         delay = retry_delay(policy, failure, tries.retries, state.run + frame.identity_of(index, state.iteration(*key)))
     if delay is None:
         state.fail(frame, index, failure if policy is None else failure.without_budget(policy.retries), meta)
@@ -196,6 +197,8 @@ def answered(state: State, frame: Frame, value: Value | None) -> None:
     """The frame of a dynamic has left: its output is the call's value, or the payload of the call's next iteration."""
     if frame.cycle:
         cycle.finished(state, frame, value)
+    elif frame.is_segment:
+        awaiting.finished(state, frame, value)
     elif frame.loop and value is not None:
         assert frame.parent is not None
         iterate(state, frame.parent, frame.slot, value)
@@ -312,12 +315,14 @@ CALLS: Final = Kind(
         STOPPED_BY: _take_stopped,
         SIGNALLED: _take_signalled,
         CYCLE_ENDED: cycle.take_ended,
+        AWAITED: awaiting.take_awaited,
         **FAILS,
     },
     checks={
         EXPANDED: _check_expanded,
         SIGNALLED: _check_signalled,
         CYCLE_ENDED: cycle.check_cycle,
+        AWAITED: awaiting.check_awaited,
     },
     answered=answered,
     dump=_dump,

@@ -75,7 +75,7 @@ def open_round(
         repeat,
         frame.nesting,
     )
-    opened.cycle = ordinal
+    opened.stage = ordinal
     cycle.next += not cycle.closing
     cycle.open[ordinal] = opened
     cycle.counted[ordinal] = 0

@@ -1,12 +1,15 @@
-"""Nodes that stand for a node of an earlier round of a cycle: they take over its state and its value. Pure."""
+"""Nodes that stand for a node of an earlier round of a cycle, or of an earlier segment of an async dynamic: they take
+over its state and its value. Pure."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from promissory.executor.errors import DoesNotFit
 from promissory.executor.protocol.events import NO_META
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.scheduler.agenda import END
+from promissory.executor.scheduler.awaiting import Awaiting, awaiting_of
 from promissory.executor.scheduler.cycling import Cycling, Ended, cycling_of
 from promissory.executor.scheduler.frame import Frame
 from promissory.executor.scheduler.kinds.kind import Kind
@@ -26,31 +29,31 @@ from promissory.planner.plan.specs import Earlier
 
 def resolve(state: State, frame: Frame, index: int) -> None:
     """Take over what the source is, or wait for it."""
-    cycling = cycling_of(state.cycles, frame)
     spec = frame.topology.graph.specs[index]
     assert isinstance(spec, Earlier)
-    source = cycling.source(frame.cycle, spec)
+    grown = awaiting_of(state.awaits, frame) if frame.is_segment else cycling_of(state.cycles, frame)
+    source = grown.source(frame.stage, spec)
     if source is None:
         state.agenda.end(frame, index, SKIPPED)
         return
     ordinal, name = source
-    there = cycling.open.get(ordinal)
+    there = grown.open.get(ordinal)
     if there is None:
-        ended = cycling.past.get(ordinal, {}).get(name)
+        ended = grown.ended(ordinal, name)
         if ended is None:
-            _refuse(state, cycling, frame, index, ordinal, name)
+            _refuse(state, grown, frame, index, ordinal, name)
         else:
             _take_over(state, frame, index, ended)
         return
     known = there.topology.known_as.get(name, ())
     at = next((one for one in known if there.topology.name(one) == name), None)
     if at is None:
-        _refuse(state, cycling, frame, index, ordinal, name)
+        _refuse(state, grown, frame, index, ordinal, name)
     elif there.state(at) in ENDED:
         take_over(state, frame, index, there, at)
     else:
         frame.set_state(index, OPEN)
-        cycling.waiting.setdefault((ordinal, at), []).append((frame, index))
+        grown.waiting.setdefault((ordinal, at), []).append((frame, index))
 
 
 def take_over(state: State, frame: Frame, index: int, source: Frame, at: int) -> None:
@@ -72,8 +75,10 @@ def _take_over(state: State, frame: Frame, index: int, ended: Ended) -> None:
         state.agenda.append((END, frame, index, FAILED, failed, None))
 
 
-def _refuse(state: State, cycling: Cycling, frame: Frame, index: int, ordinal: int, name: str) -> None:
+def _refuse(state: State, cycling: Cycling | Awaiting, frame: Frame, index: int, ordinal: int, name: str) -> None:
     """Fail a node that stands for a node which is not there."""
+    if isinstance(cycling, Awaiting):
+        raise DoesNotFit(f"segment {ordinal} of {frame.path} has no node {name}")
     number = cycling.number(ordinal)
     if ordinal in cycling.open or ordinal >= cycling.whole:
         problem = (

@@ -1,0 +1,203 @@
+"""The bodies of async dynamics that wait in a worker, and how a body is brought back where none waits (rule D8).
+
+A body is kept from one await to the next. The body of a worker that is gone is begun anew and told all that it was told
+before, and it must make the calls that it had made.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from promissory.executor.code.resolver import Refused
+from promissory.executor.errors import OutputUnavailable
+from promissory.executor.protocol.failure import Failure
+from promissory.executor.protocol.messages import AWAITS, CANCEL, FAILURE, VALUE
+from promissory.executor.worker.streams import muted, speaker
+from promissory.executor.worker.values import Values
+from promissory.planner.body.context import Body
+from promissory.planner.body.step_context import carry_into_steps
+from promissory.planner.entities.dynamic import Dynamic
+from promissory.planner.errors import SignalError
+from promissory.planner.plan.format import FuturesHeader, digest_without_code, futures_from_bytes, futures_to_bytes
+from promissory.planner.plan.plan import Plan
+from promissory.typesys.secret import masked
+
+_MOST: Final = 256
+"""Bodies that are kept in a process. The one that was told something the longest time ago is let go first."""
+
+carry_into_steps(speaker)
+
+
+class Kept(NamedTuple):
+    """A body that waits: what drives it, and its surroundings, which the author's code may hold."""
+
+    driven: Any
+    body: Body
+    is_replayed: bool = False
+
+
+class Bodies:
+    """The bodies that wait in this process."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[int, int], Kept] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def take(self, frame: int, index: int, number: int) -> Kept | None:
+        """The body of a node that was told something so often, if it is here. It is kept no more."""
+        with self._lock:
+            kept = self._kept.pop((frame, index), None)
+        if kept is None or kept.driven.stretches == number:
+            return kept
+        kept.driven.close()
+        return None
+
+    def keep(self, frame: int, index: int, kept: Kept) -> None:
+        """Keep a body that waits."""
+        with self._lock:
+            self._kept[frame, index] = kept._replace(is_replayed=False)
+            old = self._kept.popitem(last=False)[1] if len(self._kept) > _MOST else None
+        if old is not None:
+            old.driven.close()
+
+    def close(self) -> None:
+        """Let all of them go."""
+        with self._lock:
+            kept, self._kept = self._kept, OrderedDict()
+        for one in kept.values():
+            one.driven.close()
+
+
+class Told(NamedTuple):
+    """An invocation of an async dynamic: how often its body was told something, the moment, what has come since, and
+    what it was told before (None if the worker is to have the body)."""
+
+    number: int
+    now: float
+    told: list[list[Any]]
+    history: Sequence[Sequence[Any]] | None
+
+
+class Wakes:
+    """Begins bodies of async dynamics, and tells them what has come.
+
+    Args:
+        values: of the worker.
+        bodies: the bodies that wait here.
+        is_carried: whether values can be fetched only while the invocation that brought them is carried out.
+    """
+
+    def __init__(self, values: Values, bodies: Bodies, is_carried: bool) -> None:
+        self._values = values
+        self._bodies = bodies
+        self._is_carried = is_carried
+
+    def brought_back(
+        self, entity: Dynamic[..., Any], arguments: list[Any], frame: int, index: int, told: Told, body: Body
+    ) -> Kept | None:
+        """The body of a node, as it was after all that it was told before; None if it can't be had here.
+
+        Raises `Refused` if it makes other calls than it had made, and what the body raises.
+        """
+        from promissory.planner.entities.awaiting import AwaitingBody
+
+        kept = self._bodies.take(frame, index, told.number)
+        if kept is not None:
+            return kept
+        if told.number and told.history is None:
+            return None
+        values, encoded = self._values.arguments_of(entity, arguments)
+        before = [] if told.history is None else told.history[: told.number]
+        driven = AwaitingBody(entity, values, encoded, before[0][0] if before else told.now)
+        body.given().clock = driven.loop.time
+        if before:
+            with muted():
+                for number, (now, trees, futures) in enumerate(before):
+                    self._replay(entity, driven, number, now, trees, futures)
+        return Kept(driven, body, bool(before))
+
+    def _replay(
+        self, entity: Dynamic[..., Any], driven: Any, number: int, now: float, trees: list[Any], futures: bytes | None
+    ) -> None:
+        stretch = driven.go_on(now, self._answers(trees))
+        plan = stretch.plan
+        recorded = None if futures is None else futures_from_bytes(futures)
+        if plan is None and recorded is None:
+            return
+        if plan is not None and recorded is not None and not stretch.ends:
+            if futures_to_bytes(plan, recorded[1]) == futures:
+                return
+            if digest_without_code(plan) == digest_without_code(recorded[0]):
+                return  # tasks whose code was changed meanwhile are called as before
+        raise Refused("NonDeterminism", _differs(entity, number, plan, recorded[0] if recorded else None))
+
+    def tell(self, kept: Kept, told: Told) -> Any:
+        """Tell a body what has come. Gives what it did (`promissory.planner.entities.awaiting.Stretch`)."""
+        return kept.driven.go_on(told.now, self._answers(told.told))
+
+    def _answers(self, trees: list[list[Any]]) -> list[Any]:
+        from promissory.planner.entities.awaiting import Answer
+
+        return [Answer((tree[0], tree[1]), self._given(tree)) for tree in trees]
+
+    def _given(self, tree: list[Any]) -> Any:
+        _, _, status, *more = tree
+        if status == VALUE:
+            argument = more[0]
+            if argument.__class__ is bytes:
+                return argument
+            return self._values.bytes_of(argument) if self._is_carried else lambda: self._values.bytes_of(argument)
+        if status == FAILURE:
+            path, failure = more[0], Failure.from_tree(more[1])
+            error = failure.exception()
+            error.add_note(f"It was raised in {path}:\n{failure.traceback}" if failure.traceback else f"in {path}")
+            return error
+        return OutputUnavailable("what was awaited was skipped, so it has no value")
+
+
+def waiting(
+    kept: Kept, told: Told, stretch: Any, header: FuturesHeader, emitted: Callable[[Plan, FuturesHeader], bytes]
+) -> tuple[int, Any]:
+    """The outcome of a body that waits, or that has ended after it had waited: status and payload. Raises
+    `SignalError` if it has asked its run for something."""
+    context = kept.body.context
+    if context is not None and context.has_asked:
+        if context.requests.refused is not None:
+            raise context.requests.refused
+        if context.requests.cancel is not None:
+            return CANCEL, masked(context.requests.cancel)
+        raise SignalError(
+            "the body of an async dynamic asked its run for something: a replay would ask again",
+            where=context.requests.where,
+            way_out="have a task ask, and await it",
+        )
+    futures = None if stretch.plan is None else emitted(stretch.plan, header)
+    awaited = [list(ref) for ref in stretch.awaited]
+    return AWAITS, [told.now, len(told.told), futures, stretch.ends, awaited, stretch.due]
+
+
+def _differs(entity: Dynamic[..., Any], number: int, plan: Plan | None, recorded: Plan | None) -> str:
+    """Say which call of a replay is the first that was not made so before."""
+    here, there = _calls(plan), _calls(recorded)
+    first = next((at for at, (now, then) in enumerate(zip(here, there, strict=False)) if now != then), None)
+    first = min(len(here), len(there)) if first is None else first
+    lines = () if plan is None or not plan.origin.lines else plan.origin.lines[0]
+    at = f" at {lines[first]}" if first < len(lines) and lines[first] is not None else ""
+    return (
+        f"{entity.name}, told the same again, does not do the same. Its call {first + 1} after {number} awaits is now "
+        f"{_said(here, first)}{at}; then it was {_said(there, first)}. What it calls may depend on its inputs and on "
+        "what it awaited alone: take the time, random numbers and uuids from its context (ctx.now(), ctx.random(), "
+        "ctx.uuid4()), and anything else from a task"
+    )
+
+
+def _calls(plan: Plan | None) -> list[str]:
+    """The calls of a plan as people read them: name and arguments."""
+    return [] if plan is None else [line.partition(" = ")[2] for line in plan.show().splitlines()[1 : 1 + len(plan)]]
+
+
+def _said(calls: list[str], at: int) -> str:
+    return calls[at] if at < len(calls) else "none"

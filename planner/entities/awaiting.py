@@ -1,0 +1,284 @@
+"""The body of an `async def` dynamic, from await to await (rule D8).
+
+A body is driven by what it is told: a moment, and the values that have come. It goes on until it waits again, and what
+it has called since is the next segment of its plan. Told the same again, it does the same again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from promissory.planner.active import current
+from promissory.planner.body.await_loop import AwaitLoop
+from promissory.planner.body.step_context import carried_into_steps
+from promissory.planner.entities.dynamic import Dynamic
+from promissory.planner.errors import AwaitError, Where
+from promissory.planner.plan.bindings import assemble
+from promissory.planner.plan.plan import Plan
+from promissory.planner.tracing.promise import Promise
+from promissory.planner.tracing.segment import Segment
+from promissory.planner.tracing.session import Session
+from promissory.planner.tracing.trace import Trace
+from promissory.typesys.canonical import pack, unpack
+from promissory.typesys.types import Type
+from promissory.typesys.wire import codec_for
+
+Ref = tuple[int, int]
+"""A node that a body may wait for: the number of its segment, from 1, and its place in it."""
+
+
+Given = bytes | Callable[[], bytes] | BaseException
+
+
+class Answer(NamedTuple):
+    """What a body is told of a node: its value, encoded, or what fetches that; or the exception of its failure."""
+
+    node: Ref
+    value: Given
+
+
+class Stretch(NamedTuple):
+    """What a body did until it waits again, or has ended.
+
+    Attributes:
+        plan: the calls that it made; None if it made none and has not ended.
+        ends: whether it has ended: the output of the plan is its result.
+        awaited: the nodes for which it waits, and did not before.
+        due: the moment for which it waits, in seconds since the epoch; None for none.
+        result: the plain result of a body that never waited and called nothing.
+    """
+
+    plan: Plan | None
+    ends: bool
+    awaited: list[Ref]
+    due: float | None
+    result: Any = None
+
+
+NOTHING: Final = object()
+"""No plain result."""
+
+
+class AwaitingBody:
+    """A body of an async dynamic.
+
+    Args:
+        entity: the dynamic.
+        values: its arguments, in the order of its parameters.
+        encoded: the bytes from which the values were decoded.
+        now: the moment at which it begins, in seconds since the epoch.
+
+    Attributes:
+        loop: its event loop.
+        stretches: how often it has been told something.
+
+    >>> from promissory import dynamic, task, value
+    >>> @task
+    ... def double(x: int) -> int:
+    ...     return 2 * x
+    >>> @dynamic
+    ... async def quadruple(x: int) -> int:
+    ...     return double(await value(double(x)))
+    >>> body = AwaitingBody(quadruple, [5], None, now=0.0)
+    >>> body.go_on(0.0, ()).awaited
+    [(1, 0)]
+    >>> body.go_on(1.0, [Answer((1, 0), b"\\n")]).ends
+    True
+    """
+
+    def __init__(
+        self, entity: Dynamic[..., Any], values: Sequence[Any], encoded: Sequence[bytes] | None, now: float
+    ) -> None:
+        self.loop = AwaitLoop(entity.name, self._enter, now)
+        self.loop.body = self
+        self.stretches = 0
+        self._entity = entity
+        self._values: list[Any] | None = list(values)
+        self._encoded = encoded
+        self._ordinal = 0
+        self._trace: Trace
+        self._segment: Segment
+        self._carried: list[Any] = []
+        self._parked: dict[tuple[int, int], list[tuple[asyncio.Future[Any], Promise[Any]]]] = {}
+        self._fresh: list[tuple[Segment, int]] = []
+        self._segments: weakref.WeakValueDictionary[int, Segment] = weakref.WeakValueDictionary()
+        self._answers: dict[Ref, Given] = {}
+        self._begin_segment()
+
+    def _begin_segment(self) -> None:
+        self._ordinal += 1
+        session = Session()
+        trace = Trace(session, self._entity.name, self._entity.signature.inputs)
+        trace.in_dynamic = trace.runs_on = True
+        trace.segment = Segment(self, self._ordinal)
+        if self._ordinal > 1:
+            trace.binder.knows_as(self._trace.binder)
+        elif self._encoded is not None and self._values is not None:
+            trace.binder.remember_inputs(self._values, self._encoded)
+        self._trace = trace
+        self._segment = trace.segment
+        self._segments[self._ordinal] = trace.segment
+
+    def _enter(self) -> None:
+        """Have a step see the trace, the body and the listener of now, and not those of its task's beginning."""
+        current.set(self._trace)
+        for variable, given in self._carried:
+            variable.set(given)
+
+    # --- driving ---
+
+    def go_on(self, now: float, answers: Sequence[Answer]) -> Stretch:
+        """Tell the body what has come since, and give what it did. Raises what the body raised.
+
+        Args:
+            now: the moment, in seconds since the epoch.
+            answers: the nodes that have ended, in the order in which they did.
+        """
+        loop = self.loop
+        self._carried = carried_into_steps()
+        if self._values is not None:
+            token = current.set(self._trace)
+            try:
+                self._task = loop.create_task(self._entity.call_function(self._values))
+            finally:
+                current.reset(token)
+            self._values = None
+        self.stretches += 1
+        loop.set_time(now)
+        loop.drain()
+        for answer in answers:
+            self._take(answer)
+            loop.drain()
+        while loop.fire():
+            loop.drain()
+        if self._task.done():
+            return self._end()
+        if self._trace.fatal:
+            raise self._trace.fatal[0]
+        plan = self._emit() if len(self._trace) else None
+        awaited = [
+            (segment.ordinal, segment.place(node))
+            for segment, node in self._fresh
+            if any(not future.done() for future, _ in self._parked.get((segment.ordinal, node), ()))
+        ]
+        self._fresh.clear()
+        due = loop.due
+        if due is None and not self._waits():
+            raise AwaitError(
+                f"{self._entity.name} waits for what nothing will bring: neither a node nor a moment",
+                where=self._where(),
+                way_out="await what a call gives: await value(call()), or asyncio.sleep(…)",
+            )
+        return Stretch(plan, False, awaited, due)
+
+    def _where(self) -> Where | None:
+        """The line at which the body waits."""
+        coroutine: Any = self._task.get_coro()
+        frame = None if coroutine is None else coroutine.cr_frame
+        return None if frame is None else Where(frame.f_code.co_filename, frame.f_lineno)
+
+    def _waits(self) -> bool:
+        """Tell whether the body waits for any node. Nodes whose futures were cancelled, by a time-out say, are
+        forgotten."""
+        while self._parked:
+            key, waiting = next(iter(self._parked.items()))
+            if any(not future.done() for future, _ in waiting):
+                return True
+            del self._parked[key]
+        return False
+
+    def _emit(self) -> Plan:
+        """Close the segment, and begin the next."""
+        trace = self._trace
+        trace.finish([], None)
+        return self._closed(trace)
+
+    def _closed(self, trace: Trace) -> Plan:
+        plan = trace.session.plan()
+        self._segment.close(plan.shape, trace.places)
+        self._begin_segment()
+        return plan
+
+    def _end(self) -> Stretch:
+        """The body has returned or raised."""
+        self.loop.end_tasks(self._task)
+        trace, session = self._trace, self._trace.session
+        error = None if self._task.cancelled() else self._task.exception()
+        if session.fatal:
+            raise session.fatal[0] from error
+        if error is not None:
+            raise error
+        returned = self._task.result()
+        signature, code = self._entity.signature, self._entity.function.__code__
+        if self.stretches == 1:
+            from promissory.planner.tracing.binder import holds_promise
+
+            trace.runs_on = False
+            trace.segment = None
+            if len(trace) == 0 and not session.problems and not holds_promise(returned):
+                return Stretch(None, True, [], None, returned)
+        trace.finish(
+            [
+                (
+                    "result",
+                    signature.interface.result,
+                    signature.shaped(returned),
+                    f"the result of {self._entity.name}()",
+                )
+            ],
+            Where(code.co_filename, code.co_firstlineno),
+        )
+        return Stretch(self._closed(trace), True, [], None, NOTHING)
+
+    def close(self) -> None:
+        """Let the body go. What it would do at its end is not done: the body may go on elsewhere."""
+        self.loop.close()
+
+    # --- what the body asks for ---
+
+    def value_of(self, promise: Promise[Any]) -> Awaitable[Any]:
+        """Give what a promise of this body stands for, when it is there."""
+        segment: Segment = promise._promissory_trace.segment
+        node = promise._node()
+        assert node is not None
+        future = self.loop.create_future()
+        if segment is not self._segment:
+            known = self._answers.get((segment.ordinal, segment.place(node)))
+            if known is not None:
+                _resolve(future, promise, segment, known)
+                return future
+        key = (segment.ordinal, node)
+        waiting = self._parked.setdefault(key, [])
+        if not waiting:
+            self._fresh.append((segment, node))
+        waiting.append((future, promise))
+        return future
+
+    def _take(self, answer: Answer) -> None:
+        ordinal, place = answer.node
+        self._answers[answer.node] = answer.value
+        segment = self._segments.get(ordinal)  # None if nothing of it is held any more
+        for future, promise in () if segment is None else self._parked.pop((ordinal, segment.node_at(place)), ()):
+            if not future.done():
+                _resolve(future, promise, promise._promissory_trace.segment, answer.value)
+
+
+def _resolve(future: asyncio.Future[Any], promise: Promise[Any], segment: Segment, given: Given) -> None:
+    if isinstance(given, BaseException):
+        # A future takes no `StopIteration`: a coroutine that raised it would seem to have returned.
+        future.set_exception(RuntimeError(repr(given)) if isinstance(given, StopIteration) else given)
+        return
+    answer = given if isinstance(given, bytes) else given()
+    node, type, binding = promise._node(), promise._promissory_type, promise._promissory_binding
+    assert node is not None
+    whole = segment.type_of(node)
+    if binding.__class__ is not int or whole != type:
+
+        def leaf(_: Any, __: Type) -> tuple[Any, Type]:
+            return unpack(answer), whole
+
+        answer = pack(assemble(binding, type, leaf))
+    future.set_result(codec_for(type).decode(answer))
