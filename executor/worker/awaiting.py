@@ -96,7 +96,14 @@ class Wakes:
         self._is_carried = is_carried
 
     def brought_back(
-        self, entity: Dynamic[..., Any], arguments: list[Any], frame: int, index: int, told: Told, body: Body
+        self,
+        entity: Dynamic[..., Any],
+        arguments: list[Any],
+        frame: int,
+        index: int,
+        told: Told,
+        body: Body,
+        header: FuturesHeader,
     ) -> Kept | None:
         """The body of a node, as it was after all that it was told before; None if it can't be had here.
 
@@ -116,23 +123,34 @@ class Wakes:
         if before:
             with muted():
                 for number, (now, trees, futures) in enumerate(before):
-                    self._replay(entity, driven, number, now, trees, futures)
+                    self._replay(entity, driven, number, now, trees, futures, header)
         return Kept(driven, body, bool(before))
 
     def _replay(
-        self, entity: Dynamic[..., Any], driven: Any, number: int, now: float, trees: list[Any], futures: bytes | None
+        self,
+        entity: Dynamic[..., Any],
+        driven: Any,
+        number: int,
+        now: float,
+        trees: list[Any],
+        futures: bytes | None,
+        header: FuturesHeader,
     ) -> None:
         stretch = driven.go_on(now, self._answers(trees))
         plan = stretch.plan
-        recorded = None if futures is None else futures_from_bytes(futures)
-        if plan is None and recorded is None:
+        if plan is None and futures is None:
             return
-        if plan is not None and recorded is not None and not stretch.ends:
-            if futures_to_bytes(plan, recorded[1]) == futures:
-                return
-            if digest_without_code(plan) == digest_without_code(recorded[0]):
-                return  # tasks whose code was changed meanwhile are called as before
-        raise Refused("NonDeterminism", _differs(entity, number, plan, recorded[0] if recorded else None))
+        if plan is not None and not stretch.ends and futures_to_bytes(plan, header) == futures:
+            return
+        recorded = None if futures is None else futures_from_bytes(futures)[0]
+        if (
+            plan is None
+            or recorded is None
+            or stretch.ends
+            or digest_without_code(plan) != digest_without_code(recorded)
+        ):
+            raise Refused("NonDeterminism", _differs(entity, number, plan, recorded))
+        # Tasks whose code was changed meanwhile are called as before.
 
     def tell(self, kept: Kept, told: Told) -> Any:
         """Tell a body what has come. Gives what it did (`promissory.planner.entities.awaiting.Stretch`)."""

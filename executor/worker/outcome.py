@@ -36,15 +36,12 @@ from promissory.typesys.types import ANY, NONE
 if TYPE_CHECKING:
     from promissory.executor.worker.worker import Worker
 
-RETURNED, EMITTED, LOOPED, SKIPPED, GAVE_UP, STRETCHED, AWAY = range(7)
+RETURNED, EMITTED, LOOPED, SKIPPED = range(4)
 
 
 class Raw(NamedTuple):
     """How a body ended: it RETURNED a value, a dynamic EMITTED an expansion, it raised `Loop` (LOOPED, with the
     payload) or `Skip` (SKIPPED, with the reason).
-
-    A body that GAVE_UP because its run is ending has no outcome: the call will be begun again. The body of an async
-    dynamic has STRETCHED as far as it could, or is AWAY, in another process.
     """
 
     how: int

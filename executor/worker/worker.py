@@ -20,7 +20,7 @@ from promissory.executor.crash_points import Crashed, reached
 from promissory.executor.errors import StoreError
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.identity import node_identity, seed_of
-from promissory.executor.protocol.messages import CLOSING, FAILURE, GONE, NOT_YET, OVER, UNSTARTED, VALUE
+from promissory.executor.protocol.messages import CLOSING, FAILURE, GONE, NOT_YET, OVER, SKIP, UNSTARTED, VALUE
 from promissory.executor.records.checkpoints import checkpoint_of
 from promissory.executor.store.in_band import Carried
 from promissory.executor.store.store import Store
@@ -28,17 +28,7 @@ from promissory.executor.worker.awaiting import Bodies, Kept, Told, Wakes, waiti
 from promissory.executor.worker.forked_body import end_child
 from promissory.executor.worker.hearers import Listener, Taker
 from promissory.executor.worker.joints import carry_out
-from promissory.executor.worker.outcome import (
-    AWAY,
-    EMITTED,
-    GAVE_UP,
-    LOOPED,
-    RETURNED,
-    SKIPPED,
-    STRETCHED,
-    Raw,
-    conclude,
-)
+from promissory.executor.worker.outcome import EMITTED, LOOPED, RETURNED, SKIPPED, Concluded, Raw, conclude
 from promissory.executor.worker.values import Values
 from promissory.planner.active import InTaskBody, current
 from promissory.planner.body.context import Body, Context, current_body
@@ -51,7 +41,7 @@ from promissory.planner.functions.entity import Entity
 from promissory.planner.plan.format import FuturesHeader, futures_to_bytes
 from promissory.planner.plan.model import Callee, Large
 from promissory.planner.plan.plan import Plan
-from promissory.typesys.secret import INSTEAD, revealed_in
+from promissory.typesys.secret import INSTEAD, masked, revealed_in
 
 _ENDS_A_BATCH: Final = (FAILURE, UNSTARTED)
 _KEPT_FUNCTIONS: Final = 4096
@@ -158,9 +148,8 @@ class Worker:
         self.values.shared, self._channel = shared, dict(channel)
 
     def _invoke(self, definitions: list[bytes], invocation: list[Any]) -> list[Any]:
-        number, frame, index, arguments, path, place, depth, attempt, timeout, _ = invocation
+        number, frame, index, arguments, path, _, _, attempt, _, _ = invocation
         asked = None
-        signal: Signal | None = None
         begun, started = time.time_ns() // 1000, time.monotonic_ns()
         self.now = (frame, index, begun)
         self.capture.begin(path)
@@ -171,71 +160,10 @@ class Worker:
                 definition = definitions[number]
                 loaded = self._code.loaded
                 entity = self._code.resolve(definition)
-                how: int = RETURNED
-                result: Any = None
-                wake: Told | None = None
                 if entity.is_async and entity.kind == "dynamic":
-                    wake, invocation = Told(*invocation[9]), [*invocation[:9], None]
-                body = Body(self._context, invocation)
-                token = current_body.set(body)
-                try:
-                    kept = None if wake is None else self._brought_back(entity, arguments, frame, index, wake, body)
-                    if kept is not None:
-                        body = kept.body
-                        current_body.set(body)
-                    if self._before_body is not None:
-                        loads = loaded != self._code.loaded or (kept is not None and kept.is_replayed)
-                        self._before_body(timeout, loads, entity.policy.keep_children)
-                    body_begun = 0.0 if timeout is None else time.monotonic()
-                    if kept is not None and wake is not None:
-                        how, result = STRETCHED, self._tell(entity, kept, wake)
-                    elif wake is not None:
-                        how = AWAY
-                    elif entity.kind == "task":
-                        how, result = RETURNED, self._call(entity, arguments)
-                    elif isinstance(entity, CycleFunction):
-                        how, result = EMITTED, self._trace_round(entity, arguments, invocation[9])
-                    else:
-                        result = self._expand(cast(Any, entity), arguments)
-                        how = EMITTED if isinstance(result, Plan | Iteration) else RETURNED
-                except Loop as raised:
-                    how, result, signal = LOOPED, raised.result, raised
-                except Skip as raised:
-                    how, result, signal = SKIPPED, raised.reason, raised
-                except Retry:
-                    if body.context is None or not body.context.gives_up:
-                        raise
-                    how, result = GAVE_UP, None
-                finally:
-                    current_body.reset(token)
-                    if body.context is not None and (how != STRETCHED or result.ends):
-                        body.end()
-                if how == STRETCHED and wake is not None and result.ends and not wake.number:  # it has not awaited
-                    how, result = (RETURNED, result.result) if result.plan is None else (EMITTED, result.plan)
-                requests = None if body.context is None else body.context.requests
-                if how == GAVE_UP:
-                    status, payload = UNSTARTED, None
-                elif how == AWAY:
-                    status, payload = GONE, None
-                elif how == STRETCHED and kept is not None and wake is not None:
-                    status, payload = waiting(
-                        kept, wake, result, FuturesHeader(place[0], place[1], depth), self.emitted
-                    )
-                    if not result.ends:
-                        self._bodies.keep(frame, index, kept)
-                elif how == EMITTED and not isinstance(result, Plan | Iteration):
-                    status, payload = (OVER, None) if result is None else (NOT_YET, result.due)
-                elif how == RETURNED and requests is None:
-                    status, payload = VALUE, self.values.encoded(entity, result)
+                    status, payload, asked = self._wake(cast(Any, entity), invocation, loaded)
                 else:
-                    status, payload, asked = conclude(
-                        self, entity, Raw(how, result, signal), requests, FuturesHeader(place[0], place[1], depth)
-                    )
-                if timeout is not None and how not in (GAVE_UP, AWAY) and time.monotonic() - body_begun > timeout:
-                    raise Refused(
-                        "TaskTimeout",
-                        f"{path} took {time.monotonic() - body_begun:.3g} s, and its time-out is {timeout:g} s",
-                    )
+                    status, payload, asked = self._run_body(entity, invocation, loaded)
         except (KeyboardInterrupt, StoreError, Crashed):
             self.now = None
             self.capture.end()
@@ -244,7 +172,6 @@ class Worker:
             status, payload = FAILURE, Failure.of_executor(refusal.kind, str(refusal)).to_tree()
         except BaseException as error:  # any exception of a body is its failure, that of sys.exit() too
             status, payload = FAILURE, Failure.of_exception(error).to_tree()
-        signal = None  # its traceback holds this frame and the body's: without a cycle both are freed at once
         lasted = (time.monotonic_ns() - started) // 1000  # the clock of the day may be set back meanwhile
         self.now = None
         log = self.capture.end()
@@ -264,6 +191,53 @@ class Worker:
         ]
 
     # --- bodies ---
+
+    def _run_body(self, entity: Entity[..., Any], invocation: list[Any], loaded: int) -> Concluded:
+        """Run the body of a task or dynamic, or trace a round of a cycle."""
+        arguments, path, place, depth, _, timeout, loop = invocation[3:]
+        if self._before_body is not None:
+            self._before_body(timeout, loaded != self._code.loaded, entity.policy.keep_children)
+        body_begun = 0.0 if timeout is None else time.monotonic()
+        signal: Signal | None = None
+        body = Body(self._context, invocation)
+        token = current_body.set(body)
+        try:
+            if entity.kind == "task":
+                how, result = RETURNED, self._call(entity, arguments)
+            elif isinstance(entity, CycleFunction):
+                how, result = EMITTED, self._trace_round(entity, arguments, loop)
+            else:
+                result = self._expand(cast(Any, entity), arguments)
+                how = EMITTED if isinstance(result, Plan | Iteration) else RETURNED
+        except Loop as raised:
+            how, result, signal = LOOPED, raised.result, raised
+        except Skip as raised:
+            how, result, signal = SKIPPED, raised.reason, raised
+        except Retry:
+            if body.context is None or not body.context.gives_up:
+                raise
+            return UNSTARTED, None, None
+        finally:
+            current_body.reset(token)
+            if body.context is not None:
+                body.end()
+        requests = None if body.context is None else body.context.requests
+        if how == RETURNED and requests is None:
+            concluded: Concluded = (VALUE, self.values.encoded(entity, result), None)
+        elif how == EMITTED and not isinstance(result, Plan | Iteration):
+            concluded = (OVER, None, None) if result is None else (NOT_YET, result.due, None)
+        else:
+            raw, header = Raw(how, result, signal), FuturesHeader(place[0], place[1], depth)
+            concluded = conclude(self, entity, raw, requests, header)
+        if timeout is not None:
+            self._refuse_late(path, timeout, body_begun)
+        return concluded
+
+    def _refuse_late(self, path: str, timeout: float | None, begun: float) -> None:
+        """Raise `Refused` for a body that has taken longer than its time-out."""
+        took = time.monotonic() - begun
+        if timeout is not None and took > timeout:
+            raise Refused("TaskTimeout", f"{path} took {took:.3g} s, and its time-out is {timeout:g} s")
 
     def _context(self, invocation: list[Any]) -> Context:
         """The context of a body: all that the body may know of its run, and ask of it."""
@@ -313,15 +287,42 @@ class Worker:
         finally:
             self._is_over()
 
-    def _brought_back(
-        self, entity: Entity[..., Any], arguments: list[Any], frame: int, index: int, wake: Told, body: Body
-    ) -> Kept | None:
-        return self._wakes.brought_back(cast(Any, entity), arguments, frame, index, wake, body)
-
-    def _tell(self, entity: Entity[..., Any], kept: Kept, wake: Told) -> Any:
-        """Tell the body of an async dynamic what has come. Gives what it did."""
+    def _wake(self, entity: Dynamic[..., Any], invocation: list[Any], loaded: int) -> Concluded:
+        """Begin the body of an async dynamic, or tell it what has come."""
+        _, frame, index, arguments, path, place, depth, _, timeout, loop = invocation
+        told, header, ends = Told(*loop), FuturesHeader(place[0], place[1], depth), True
+        body = Body(self._context, [*invocation[:9], None])
+        token = current_body.set(body)
         try:
-            return self._wakes.tell(kept, wake)
+            kept = self._wakes.brought_back(entity, arguments, frame, index, told, body, header)
+            if kept is None:
+                return GONE, None, None
+            body = kept.body
+            current_body.set(body)
+            if self._before_body is not None:
+                loads = kept.is_replayed or loaded != self._code.loaded
+                self._before_body(timeout, loads, entity.policy.keep_children)
+            body_begun = time.monotonic()
+            stretch = self._tell(entity, kept, told)
+            ends = stretch.ends
+        except Skip as raised:
+            return SKIP, masked(str(raised.reason)), None
+        finally:
+            current_body.reset(token)
+            if body.context is not None and ends:
+                body.end()
+        self._refuse_late(path, timeout, body_begun)
+        if stretch.ends and not told.number:  # it has ended without awaiting, as any dynamic
+            raw = Raw(RETURNED, stretch.result) if stretch.plan is None else Raw(EMITTED, stretch.plan)
+            return conclude(self, entity, raw, None if body.context is None else body.context.requests, header)
+        status, payload = waiting(kept, told, stretch, header, self.emitted)
+        if not stretch.ends:
+            self._bodies.keep(frame, index, kept)
+        return status, payload, None
+
+    def _tell(self, entity: Dynamic[..., Any], kept: Kept, told: Told) -> Any:
+        try:
+            return self._wakes.tell(kept, told)
         except BaseException as error:
             kept.driven.close()
             if isinstance(error, Loop):

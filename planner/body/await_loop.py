@@ -200,11 +200,6 @@ class AwaitLoop(_Base):  # type: ignore[misc]
         """Refuse threads."""
         self._refuse("a thread")
 
-    def __getattribute__(self, name: str) -> Any:
-        if name in _OF_THE_WORLD:
-            object.__getattribute__(self, "_refuse")(_OF_THE_WORLD[name])
-        return object.__getattribute__(self, name)
-
 
 _OF_THE_WORLD: Final = {
     **dict.fromkeys(
@@ -235,6 +230,17 @@ _OF_THE_WORLD: Final = {
     "add_signal_handler": "a signal",
 }
 """What asyncio's loops do with the world outside, by the method that does it."""
+
+
+def _refusal(what: str) -> Callable[..., NoReturn]:
+    def refuse(loop: AwaitLoop, *args: Any, **kwargs: Any) -> NoReturn:
+        loop._refuse(what)
+
+    return refuse
+
+
+for _name, _what in _OF_THE_WORLD.items():
+    setattr(AwaitLoop, _name, _refusal(_what))
 
 
 async def _awaited(given: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from promissory.planner.active import current
@@ -18,6 +19,7 @@ from promissory.planner.entities.dynamic import Dynamic
 from promissory.planner.errors import AwaitError, Where
 from promissory.planner.plan.bindings import assemble
 from promissory.planner.plan.plan import Plan
+from promissory.planner.plan.shape_format import same_shape
 from promissory.planner.tracing.promise import Promise
 from promissory.planner.tracing.segment import Segment
 from promissory.planner.tracing.session import Session
@@ -198,6 +200,7 @@ class AwaitingBody:
 
     def _closed(self, trace: Trace) -> Plan:
         plan = trace.session.plan()
+        plan = replace(plan, shape=same_shape(plan.shape))
         self._segment.close(plan.shape, trace.places)
         self._begin_segment()
         return plan

@@ -63,6 +63,7 @@ class Entity(Generic[P, R]):
         self._identity: Identity | None = None
         # An entity that came by value, or is frozen, has here the name and identity of the place where it was defined.
         self._known_as: tuple[str, bytes] | None = None
+        self.is_async = inspect.iscoroutinefunction(function)
         self.original: Entity[..., Any] = self
         functools.update_wrapper(cast(Any, self), function)
         try:
@@ -88,11 +89,6 @@ class Entity(Generic[P, R]):
                     way_out="define or import it in the module",
                 ) from None
         return self._signature
-
-    @property
-    def is_async(self) -> bool:
-        """Whether the function is `async def`."""
-        return inspect.iscoroutinefunction(self.function)
 
     def callee(self) -> Callee:
         """Name this function as a plan does. Captured variables are read anew, since they may have changed."""

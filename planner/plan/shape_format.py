@@ -7,6 +7,7 @@ bytes are canonical.
 from __future__ import annotations
 
 from array import array
+from collections import deque
 from functools import lru_cache
 from typing import Any, Final, Literal
 
@@ -54,8 +55,28 @@ class _Types:
         return known
 
 
+_RECENT: Final[deque[tuple[Shape, bytes]]] = deque(maxlen=8)
+"""The shapes written last, as far as they are small: bodies that go on make plans of one shape again and again."""
+_REMEMBERED: Final = 1 << 14
+
+
 def shape_bytes(shape: Shape) -> bytes:
     """Write a shape as canonical bytes."""
+    for known, data in _RECENT:
+        if known is shape:
+            return data
+    data = _shape_bytes(shape)
+    if len(data) <= _REMEMBERED:
+        _RECENT.appendleft((shape, data))
+    return data
+
+
+def same_shape(shape: Shape) -> Shape:
+    """Give the shape itself, or an equal one that was written a moment ago."""
+    return next((known for known, _ in _RECENT if known == shape), shape)
+
+
+def _shape_bytes(shape: Shape) -> bytes:
     types = _Types()
     callees = [_callee_tree(callee, types) for callee in shape.callees]
     graphs = [_graph_tree(graph, types) for graph in shape.graphs]

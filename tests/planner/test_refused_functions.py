@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from promissory import Opaque, dynamic, task, workflow
+from promissory import Opaque, cycle, dynamic, task, workflow
 from promissory.errors import ArgumentValueError, DecorationError
 
 
@@ -118,12 +118,12 @@ def test_A10_the_descriptors_of_a_class_body_are_refused(decorator):
         task(decorator(Holder.static))
 
 
-@pytest.mark.parametrize("decorator", [workflow, dynamic])
-def test_A10_only_a_task_may_be_async(decorator):
+@pytest.mark.parametrize("decorator", [workflow, cycle])
+def test_A10_only_tasks_and_dynamics_may_be_async(decorator):
     async def coroutine() -> int:
         return 1
 
-    with pytest.raises(DecorationError, match="it is async, and only tasks may be"):
+    with pytest.raises(DecorationError, match="it is async, and only tasks and dynamics may be"):
         decorator(coroutine)
 
 
