@@ -19,6 +19,7 @@ from promissory.executor.execution.words import TOLD, Words
 from promissory.executor.history.recovery import Stand
 from promissory.executor.journal.snapshots import drop_snapshot
 from promissory.executor.protocol.events import (
+    AWAITED,
     EXPANDED,
     LOOPED,
     NODE_DONE,
@@ -143,7 +144,7 @@ class Commits:
             if kind not in _OF_THE_SCHEDULER:
                 continue
             self._back += 1
-            futures = futures_of(event) if kind in (EXPANDED, SIGNALLED) else None
+            futures = futures_of(event) if kind in (EXPANDED, SIGNALLED, AWAITED) else None
             if futures is not None:
                 self.expanded += 1
                 self._write(partial(write_futures, self._store, self._run_id, futures))

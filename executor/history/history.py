@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Final, NamedTuple
 
 from promissory.executor.errors import RunNotFound
 from promissory.executor.history.nodes import NodeRow, Rows
@@ -28,6 +30,8 @@ from promissory.planner.plan.plan import Plan
 from promissory.typesys.types import Type
 
 __all__ = ["Gate", "History", "NodeRow"]
+
+_SHOWN: Final = 3
 
 
 class Gate(NamedTuple):
@@ -126,6 +130,23 @@ class History(Record):
         """Attempts that were followed by another one, or by a resume."""
         return Rows(self).tried()
 
+    def said_rows(self) -> Iterator[NodeRow]:
+        """A row for each time that the body of an async dynamic said something."""
+        return Rows(self).said()
+
+    def awaits(self, key: Key) -> str:
+        """For what the body of an async dynamic waits; "" if it waits for nothing."""
+        known = self.scheduler.awaits.get(key)
+        if known is None or known.last:
+            return ""
+        frames = {self.segments[id]: id for id in self.children.get(key, ()) if id in self.segments}
+        nodes = [self.path(frames[ordinal], index) for ordinal, index in islice(known.awaited, _SHOWN)]
+        more = len(known.awaited) - len(nodes)
+        nodes += [f"{more} more"] if more else []
+        if known.due is not None:
+            nodes.append(f"the moment {datetime.fromtimestamp(known.due, UTC).isoformat(timespec='seconds')}")
+        return f"awaits {', '.join(nodes)}" if nodes else ""
+
     def tries(self, key: Key, iteration: int) -> list[tuple[Failure, Meta]]:
         """The attempts of one iteration that were followed by another one, or by a resume."""
         return [(failure, meta) for one, number, failure, meta in self.tried if (one, number) == (key, iteration)]
@@ -153,9 +174,8 @@ class History(Record):
 
     def has_futures(self, id: int, index: int) -> bool:
         """Whether a node emitted a futures file."""
-        return any(
-            (id, index, iteration) in self.emitted for iteration in range(self.iterations.get((id, index), 0) + 1)
-        )
+        count = max(self.iterations.get((id, index), 0) + 1, self.segment_counts.get((id, index), 0))
+        return any((id, index, iteration) in self.emitted for iteration in range(count))
 
     def inside(self, id: int, index: int) -> list[NodeRow]:
         """The nodes of the frames that a node stands for, however deep."""
@@ -230,11 +250,14 @@ class History(Record):
 
     def futures_paths(self) -> list[str]:
         """The paths of all nodes that emitted futures files."""
-        return [
-            self.path(*key[:2])
-            + (f"@{self.round_names[key]}" if key in self.round_names else f"[={key[2]}]" if key[2] else "")
-            for key in sorted(self.emitted)
-        ]
+        return [self.path(*key[:2]) + self._suffix(key) for key in sorted(self.emitted)]
+
+    def _suffix(self, key: tuple[int, int, int]) -> str:
+        """The end of the path of the round, segment or iteration that emitted a futures file."""
+        if key in self.round_names:
+            return f"@{self.round_names[key]}"
+        sign = "+" if self.opened[key[0]].topology.awaits(key[1]) else "="
+        return f"[{sign}{key[2]}]" if key[2] else ""
 
     def futures(self, path: str) -> tuple[Plan, str]:
         """The futures file of a node, and its key in the store. For a loop or cycle it is that of the iteration or

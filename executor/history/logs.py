@@ -38,7 +38,7 @@ class Logs:
     def ended(self, history: History) -> Iterator[tuple[str, str]]:
         """The words of attempts that have ended since: the path, and the text."""
         failed = [row for row in errors_of(history) if self._key(row) not in self._told]
-        rows = [row for row in (*failed, *_others(history)) if self._is_new(row)]
+        rows = [row for row in (*failed, *_others(history), *history.said_rows()) if self._is_new(row)]
         # In the order of the logs and not of time, because a clock may be set back.
         for row in sorted(rows, key=lambda row: (row.log or ("", 0, 0))[:2]):
             assert row.log is not None

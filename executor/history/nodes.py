@@ -125,6 +125,8 @@ class Rows:
             meta = (since - history.manifest.created, max(0, time.time_ns() // 1000 - since), worker, attempt, None)
         elif state in ("READY", "PENDING"):
             meta = None
+        if state == "EXPANDED" and not why:
+            why = history.awaits(key)
         iterations = history.iterations.get(key, 0)
         row = self._with(meta, path, state, called, kind, depth, why)
         if state == "FAILED" and key in history.failed:
@@ -219,6 +221,13 @@ class Rows:
             why,
             attempt == 0,
         )
+
+    def said(self) -> Iterator[NodeRow]:
+        """A row for each time that the body of an async dynamic said something."""
+        for (id, index), meta in self._history.said:
+            frame = self._history.opened[id]
+            called, kind = _called(frame, index)
+            yield self._with(meta, self._history.path(id, index), "EXPANDED", called, kind, frame.depth + 1, "")
 
     def tried(self) -> Iterator[NodeRow]:
         """Attempts that were followed by another one, or by a resume."""

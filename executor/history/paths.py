@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _WHOLE: Final = 50
 """The depth up to which a path is shown whole."""
-_SUFFIXES: Final = re.compile(r"(.*?)((?:\[=?\d+\])*)(@-?\d+|@last)?", re.DOTALL)
+_SUFFIXES: Final = re.compile(r"(.*?)((?:\[[=+]?\d+\])*)(@-?\d+|@last)?", re.DOTALL)
 
 
 def frame_path(history: History, id: int) -> str:
@@ -29,8 +29,11 @@ def frame_path(history: History, id: int) -> str:
         parent, slot = history.parents[one]
         path = _step(history, parent, slot, history.frame_paths[parent])
         iteration = history.frame_iterations.get(one, 0)
-        suffix = f"@{history.rounds[one]}" if one in history.rounds else f"[={iteration}]" if iteration else ""
-        history.frame_paths[one] = path + suffix
+        if one in history.rounds:
+            path += f"@{history.rounds[one]}"
+        elif history.segments.get(one, 1) > 1:
+            path += f"[+{history.segments[one] - 1}]"
+        history.frame_paths[one] = f"{path}[={iteration}]" if iteration else path
     return history.frame_paths[chain[0]] if chain else history.frame_paths[id]
 
 
@@ -58,7 +61,7 @@ def _path_of_source(history: History, id: int, index: int) -> str:
     assert isinstance(spec, Earlier)
     for child in reversed(history.children.get(key, ())):
         round = history.opened[child]
-        topology, back = round.topology, frame.cycle - round.cycle
+        topology, back = round.topology, frame.stage - round.stage
         if back <= 0 or (spec.distance and back != spec.distance):
             continue
         if spec.distance:
@@ -128,6 +131,10 @@ def _inside(history: History, id: int, index: int, named: int | None, round: str
             if history.rounds.get(child) == round or not round:
                 return child
             continue
+        if child in history.segments:
+            if history.segments[child] == iteration + 1:
+                return child
+            continue
         if history.opened[child].part is None and history.frame_iterations.get(child, 0) == iteration:
             return child
     if round:
@@ -150,8 +157,8 @@ def _node(history: History, id: int, part: str, said: str) -> tuple[int, int, in
         raise RunNotFound(f"there is no node {part!r} in {said}; there is: {shown or 'none'}{further}")
     index = names.index(name)
     iteration: int | None = None
-    for equals, number in re.findall(r"\[(=?)(\d+)\]", suffixes):
-        if equals:
+    for sign, number in re.findall(r"\[([=+]?)(\d+)\]", suffixes):
+        if sign:
             iteration = int(number)
             continue
         found = _item(history, id, index, int(number))
@@ -159,7 +166,14 @@ def _node(history: History, id: int, part: str, said: str) -> tuple[int, int, in
             there = _there("items", _items(history, id, index))
             raise RunNotFound(f"{said}/{name} has no item {number} in run {history.manifest.run_id}: {there}")
         id, index = found
-    if iteration is not None and iteration > history.iterations.get((id, index), 0):
+    if iteration is not None and "+" in suffixes:
+        count = history.segment_counts.get((id, index), 0)
+        if iteration >= count:
+            last = (
+                f"the last one is [+{count - 1}]" if count > 1 else "it has one, without a number" if count else "none"
+            )
+            raise RunNotFound(f"{said}/{name} has no segment [+{iteration}] in run {history.manifest.run_id}: {last}")
+    elif iteration is not None and iteration > history.iterations.get((id, index), 0):
         raise RunNotFound(
             f"{said}/{name} has no iteration {iteration} in run {history.manifest.run_id}: "
             f"{_there('iterations', history.iterations.get((id, index), 0) + 1)}"

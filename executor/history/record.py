@@ -13,6 +13,7 @@ from promissory.executor.history.recovery import at_the_beginning
 from promissory.executor.journal.base import first_segment
 from promissory.executor.journal.reader import find_end, read_segments
 from promissory.executor.protocol.events import (
+    AWAITED,
     CODE,
     CYCLES_STOP,
     ENDED,
@@ -94,6 +95,9 @@ class Record:
         self.frame_iterations: dict[int, int] = {}
         self.rounds: dict[int, str] = {}
         self.round_names: dict[tuple[int, int, int], str] = {}
+        self.segments: dict[int, int] = {}
+        self.segment_counts: dict[Key, int] = {}
+        self.said: list[tuple[Key, Meta]] = []
         self.metas: dict[Key, Meta] = {}
         self.failed: dict[Key, tuple[Failure, Meta]] = {}
         self.tried: list[tuple[Key, int, Failure, Meta]] = []
@@ -125,6 +129,9 @@ class Record:
         if frame.cycle:
             self.iterations[key] = max(self.iterations.get(key, 0), self.scheduler.cycles[key].next - 1)
             self.rounds[frame.id] = self.round_names[*key, frame.cycle] = frame.path.rpartition("@")[2]
+        elif frame.is_segment:
+            self.segments[frame.id] = frame.stage
+            self.segment_counts[key] = self.scheduler.awaits[key].next - 1
 
     def _forget(self, id: int) -> None:
         """Forget a frame that a cycle dropped, since its last round is not the last any more."""
@@ -239,7 +246,7 @@ class Record:
         frame = self.opened[key[0]]
         is_remembered = self._wants_items or frame.part is None
         if meta is not None and kind not in (NODE_FAILED, RETRIED) and is_remembered:
-            self.metas[key] = tuple(meta)
+            self.metas[key] = self._whole(key, tuple(meta)) if kind == AWAITED else tuple(meta)
         if meta is not None and meta[2]:
             if is_remembered:
                 self.spent[key] = self.spent.get(key, 0) + meta[1]
@@ -255,16 +262,25 @@ class Record:
         is_round = kind == EXPANDED and frame.topology.is_cycle(key[1])
         if is_round:
             iteration = self.iterations[key] = iteration + 1
+        if kind == AWAITED:
+            iteration = self.segment_counts.get(key, 0)
         futures = futures_of(event)
         if futures is not None:
             self.emitted[*key, iteration] = futures
         at = OPENING.get(kind)
-        if at is not None and event[at] >= 0 and iteration and not is_round:
+        if at is not None and event[at] >= 0 and iteration and not is_round and kind != AWAITED:
             self.frame_iterations[event[at]] = iteration
         if not is_round and begins_iteration(event):
             self.iterations[key] = iteration + 1
             if self._wants_items and meta is not None:
                 self.iteration_metas.setdefault(key, []).append(tuple(meta))
+
+    def _whole(self, key: Key, meta: Meta) -> Meta:
+        """The meta of an async dynamic's body, which ran stretch after stretch. What it said in each is remembered."""
+        if meta[4] is not None:
+            self.said.append((key, meta))
+        before = self.metas.get(key)
+        return meta if before is None else (before[0], before[1] + meta[1], *meta[2:4], None)
 
     def _note_try(self, key: Key, failure: Failure, meta: Meta) -> None:
         self._last_try[key] = len(self.tried)
@@ -280,7 +296,9 @@ class Record:
         if frame is None or frame.id != id:
             return
         self.opened[id] = frame
-        if frame.cycle:
+        if frame.is_segment:
+            self.segments[id] = self.segment_counts[event[1], event[2]] = frame.stage
+        elif frame.cycle:
             key = (event[1], event[2])
             self.rounds[id] = self.round_names[*key, self.iterations[key]] = frame.path.rpartition("@")[2]
         self.parents[id] = (event[1], event[2])

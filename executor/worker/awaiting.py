@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from promissory.executor.code.resolver import Refused
 from promissory.executor.errors import OutputUnavailable
 from promissory.executor.protocol.failure import Failure
+from promissory.executor.protocol.identity import segment_place
 from promissory.executor.protocol.messages import AWAITS, CANCEL, FAILURE, VALUE
 from promissory.executor.worker.streams import muted, speaker
 from promissory.executor.worker.values import Values
@@ -140,7 +141,7 @@ class Wakes:
         plan = stretch.plan
         if plan is None and futures is None:
             return
-        if plan is not None and not stretch.ends and futures_to_bytes(plan, header) == futures:
+        if plan is not None and not stretch.ends and futures_to_bytes(plan, _header(header, driven)) == futures:
             return
         recorded = None if futures is None else futures_from_bytes(futures)[0]
         if (
@@ -192,9 +193,14 @@ def waiting(
             where=context.requests.where,
             way_out="have a task ask, and await it",
         )
-    futures = None if stretch.plan is None else emitted(stretch.plan, header)
+    futures = None if stretch.plan is None else emitted(stretch.plan, _header(header, kept.driven))
     awaited = [list(ref) for ref in stretch.awaited]
     return AWAITS, [told.now, len(told.told), futures, stretch.ends, awaited, stretch.due]
+
+
+def _header(of_dynamic: FuturesHeader, driven: Any) -> FuturesHeader:
+    """The header of the segment that a body has just emitted."""
+    return FuturesHeader(*segment_place(of_dynamic.parent, of_dynamic.index, driven.emitted), of_dynamic.depth)
 
 
 def _differs(entity: Dynamic[..., Any], number: int, plan: Plan | None, recorded: Plan | None) -> str:

@@ -76,6 +76,7 @@ class AwaitingBody:
     Attributes:
         loop: its event loop.
         stretches: how often it has been told something.
+        emitted: how many segments it has emitted.
 
     >>> from promissory import dynamic, task, value
     >>> @task
@@ -96,7 +97,7 @@ class AwaitingBody:
     ) -> None:
         self.loop = AwaitLoop(entity.name, self._enter, now)
         self.loop.body = self
-        self.stretches = 0
+        self.stretches = self.emitted = 0
         self._entity = entity
         self._values: list[Any] | None = list(values)
         self._encoded = encoded
@@ -200,6 +201,7 @@ class AwaitingBody:
 
     def _closed(self, trace: Trace) -> Plan:
         plan = trace.session.plan()
+        self.emitted += 1
         plan = replace(plan, shape=same_shape(plan.shape))
         self._segment.close(plan.shape, trace.places)
         self._begin_segment()

@@ -7,7 +7,7 @@ or runs, and OPEN while it waits.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from promissory.executor.errors import DoesNotFit
 from promissory.executor.protocol import decoding as fields
@@ -23,12 +23,9 @@ from promissory.executor.scheduler.kinds.kind import ReadFailed
 from promissory.executor.scheduler.node_state import DONE, ENDED, OPEN, PENDING, SKIPPED, NodeState
 from promissory.executor.scheduler.recursion import may_expand
 from promissory.executor.scheduler.state import State
-from promissory.planner.plan.format import futures_from_bytes
+from promissory.planner.plan.format import FuturesHeader, futures_from_bytes
 from promissory.planner.plan.model import Value
 from promissory.planner.plan.plan import Plan
-
-_SEGMENT: Final = 1 << 60
-
 
 # --- what the body did ---
 
@@ -61,7 +58,7 @@ def stretched(
     frame = state.take_back(frame_id, index)
     if frame is None:
         return
-    plan = None if futures is None else futures_from_bytes(futures)[0]
+    plan, header = (None, None) if futures is None else futures_from_bytes(futures)
     awaiting = state.awaits.get((frame_id, index)) or Awaiting(frame, index, repeat)
     problem = state.limits.awaits(len(awaiting.history), frame.path_of(index))
     if plan is not None and futures is not None:
@@ -81,10 +78,10 @@ def stretched(
     awaiting.holder = meta[2]
     awaiting.used += max(0, meta[1])
     frame.set_state(index, OPEN)
-    if plan is not None:
+    if plan is not None and header is not None:
         if ends:
             awaiting.last = awaiting.next
-        _open_segment(state, awaiting, id, plan)
+        _open_segment(state, awaiting, id, plan, header)
     for ref in awaited:
         if _ended(awaiting, ref) is None:
             awaiting.awaited[ref] = None
@@ -125,14 +122,13 @@ def _no_longer_fails(state: State, awaiting: Awaiting, segment: Frame) -> None:
         state.agenda.leave(segment)
 
 
-def _open_segment(state: State, awaiting: Awaiting, id: int, plan: Plan) -> None:
+def _open_segment(state: State, awaiting: Awaiting, id: int, plan: Plan, header: FuturesHeader) -> None:
     frame, index, ordinal = awaiting.frame, awaiting.index, awaiting.next
     topology = state.topologies.get(plan.shape, 0, keeps=True)
     callee = frame.topology.callee(index)
     nesting = frame.nesting
     if callee.policy.max_depth is not None:
         nesting = {**(nesting or {}), callee.name: (nesting or {}).get(callee.name, 0) + 1}
-    own = frame.identity_of(index)
     opened = Frame(
         id,
         frame,
@@ -141,7 +137,7 @@ def _open_segment(state: State, awaiting: Awaiting, id: int, plan: Plan) -> None
         topology,
         plan.literals,
         expansion.arguments(frame, index) if topology.takes_inputs else (),
-        own if ordinal == 1 else node_identity(own, _SEGMENT + ordinal),
+        node_identity(header.parent, header.index),
         segment_path(frame, index, ordinal),
         awaiting.repeat,
         nesting,
