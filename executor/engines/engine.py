@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from promissory.executor.store.store import Store
 from promissory.executor.worker.capture import Echo
@@ -18,6 +18,10 @@ from promissory.typesys.canonical import pack
 
 Interruptible = Callable[[], AbstractContextManager[None]]
 """Makes a block in which Ctrl-C may be raised."""
+
+
+OVERLAPPING: Final = 100
+"""Async bodies that one worker runs at one time: they wait mostly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ class Batch(NamedTuple):
             back that has lain for longer than a moment (rule J3).
         path: the path of the first node that is called.
         timeout: seconds that its one body may take; None for no limit.
+        overlaps: its one body is that of an async task, which overlaps with others.
+        holder: of an async dynamic: the worker that may have its body; "" if none has. None for any other call.
         alone: run it on a worker that has run nothing yet, with nothing beside it in that worker.
     """
 
@@ -69,6 +75,8 @@ class Batch(NamedTuple):
     path: str = ""
     timeout: float | None = None
     alone: bool = False
+    overlaps: bool = False
+    holder: str | None = None
 
     @property
     def data(self) -> bytes:

@@ -17,6 +17,7 @@ from promissory.executor.engines.engine import Batch, Interruptible, Running, Se
 from promissory.executor.errors import EngineError
 from promissory.executor.protocol.messages import unstarted
 from promissory.executor.store.keys import log_key
+from promissory.executor.worker.awaiting import Bodies
 from promissory.executor.worker.capture import Capture
 from promissory.executor.worker.worker import Worker
 
@@ -43,6 +44,7 @@ class Threads:
         self._workers: list[Worker] = []
         self._outstanding = 0
         self._ending = threading.Event()
+        self._bodies = Bodies()
 
     def slots(self, wanted: int | None) -> int:
         """The number that is wanted; by default four more than the processors, since threads are for waiting tasks."""
@@ -77,6 +79,7 @@ class Threads:
             epoch=setup.epoch,
             bundle=setup.bundle,
             is_ending=self._ending.is_set,
+            bodies=self._bodies,
         )
         self._workers.append(worker)
         work = (worker, capture, self._queue, self._outcomes, self._raised, self._came)

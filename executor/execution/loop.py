@@ -20,7 +20,7 @@ from promissory.executor.cache.lookups import Lookups
 from promissory.executor.cache.reuse import Reuse
 from promissory.executor.clock import Clock, SystemClock
 from promissory.executor.crash_points import reached
-from promissory.executor.engines.engine import Batch, Setup
+from promissory.executor.engines.engine import OVERLAPPING, Batch, Setup
 from promissory.executor.execution.asking import Asks
 from promissory.executor.execution.commands import Commands
 from promissory.executor.execution.commits import Commits, Mark
@@ -93,6 +93,8 @@ class Execution:
         self._is_overtaken = False
         self._broken: Exception | None = None
         self._parallel = setup.parallel
+        # Async calls count among the others only if the author has said how many may run.
+        self._overlapping = OVERLAPPING * setup.parallel if options.max_parallelism is None else None
         self._setup = setup
         self._timeout = options.timeout
         self._grace = options.grace
@@ -323,16 +325,27 @@ class Execution:
         if scheduler.weighted:  # calls take different numbers of places: keep no more in flight than there are places
             room = self._parallel - scheduler.places_in_use
         else:
-            room = self._parallel * max(self._batch.calls, self.engine.ahead) - len(scheduler.in_flight)
-        while room > 0:
-            calls = scheduler.take(room, *self._now_if_asked())
-            cached = [call for call in calls if call.cached]
-            if not cached:
-                self._submit(calls)
-                return
-            self._submit([call for call in calls if not call.cached])
-            self.reuse.begin(cached)
+            ahead = self._parallel * max(self._batch.calls, self.engine.ahead)
+            room = ahead - len(scheduler.in_flight) + len(scheduler.overlaps)
+        if self._overlapping is None:
+            room -= len(scheduler.overlaps)
+        while room > 0 and self._give(scheduler.take(room, *self._now_if_asked())):
             room = self._parallel - scheduler.places_in_use  # outcomes found in the cache made other calls ready
+        while scheduler.overlapping:
+            if self._overlapping is None:
+                room = self._parallel - len(scheduler.in_flight)
+            else:
+                room = self._overlapping - len(scheduler.overlaps)
+            if room <= 0 or not self._give(scheduler.take_overlapping(room, *self._now_if_asked())):
+                return
+
+    def _give(self, calls: list[Call]) -> bool:
+        """Have calls run, or look for their outcomes in the cache. Returns whether any may be there."""
+        cached = [call for call in calls if call.cached]
+        self._submit([call for call in calls if not call.cached] if cached else calls)
+        if cached:
+            self.reuse.begin(cached)
+        return bool(cached)
 
     def _submit(self, calls: list[Call]) -> None:
         if not calls:
@@ -340,13 +353,13 @@ class Execution:
         if self.scheduler.topologies.commit_each and self.scheduler.commit_each(calls):
             self.journal.look_for_successor()
         sure = self.journal.make_sure()
-        largest = 1 if self.scheduler.tries else self.engine.largest_batch
+        largest = 1 if self.scheduler.tries or self.scheduler.overlaps else self.engine.largest_batch
         self._outstanding += len(calls)
         for first in range(0, len(calls), largest):
             self.engine.submit(self._batch_of(calls[first : first + largest], sure))
 
     def _batch_of(self, calls: list[Call], sure: float) -> Batch:
-        return batch_of(calls, self._carry_from, self.manifest.run_id, self.scheduler.channel, sure)
+        return batch_of(calls, self._carry_from, self.manifest.run_id, self.scheduler.channel, sure, self.engine.remote)
 
     def _open_lookups(self) -> Lookups:
         lookups = Lookups(self._kept(), self.store, self.manifest.run_id, self.journal.epoch, self.wake)

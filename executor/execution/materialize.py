@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from promissory.executor.engines.engine import Batch
-from promissory.executor.protocol.messages import ASSEMBLE, CUT, DECIDE, ITEM, JOIN, JOINT, value_argument
+from promissory.executor.protocol.messages import ASSEMBLE, CUT, DECIDE, ITEM, JOIN, JOINT, VALUE, value_argument
 from promissory.executor.records.checkpoints import newest
 from promissory.executor.scheduler.calls import Call
 from promissory.executor.scheduler.frame import Frame
@@ -52,6 +52,7 @@ def batch_of(
     run_id: str = "",
     channel: Mapping[str, bytes] | None = None,
     sure: float = math.inf,
+    remote: bool = False,
 ) -> Batch:
     """A batch of calls.
 
@@ -62,6 +63,7 @@ def batch_of(
         run_id: the run.
         channel: the run's channel, as bodies see it.
         sure: when the executor was last sure that the run is its own, in seconds since boot.
+        remote: whether the worker is another process.
     """
     definitions: dict[bytes, int] = {}
     carried: dict[str, bytes] = {}
@@ -79,7 +81,11 @@ def batch_of(
             if iteration or allowed is not None:
                 loop = [iteration, None if payload is None else parcel.argument(payload), allowed, *(round or ())]
             if wake is not None:
-                loop = [wake.number, wake.now, wake.told, wake.history]
+                # A worker in another process that has not the body says so, and is then told what the body was told.
+                history = None if remote and wake.holder else wake.history
+                loop = [wake.number, wake.now, wake.told, history]
+                if carry_from is not None:
+                    parcel.take_told(wake.told, *(stretch.told for stretch in history or ()))
         else:
             definition, arguments = _hidden(call, parcel)
         if carry_from is not None:
@@ -111,6 +117,8 @@ def batch_of(
         invocations[0][4],
         first.timeout,
         first.alone,
+        first.frame.topology.overlaps(first.node) and first.wake is None,
+        None if first.wake is None else first.wake.holder,
     )
 
 
@@ -131,6 +139,14 @@ class _Parcel:
         assert isinstance(value, Large)
         self.objects[value.digest] = value
         return value_argument(value)
+
+    def take_told(self, *told: list[list[Any]]) -> None:
+        """Take along the objects in what the body of an async dynamic is told."""
+        for trees in told:
+            for tree in trees:
+                if tree[2] == VALUE and tree[3].__class__ is list:
+                    _, digest, size = tree[3]
+                    self.objects[digest] = Large(digest, size)
 
     def number(self, frame: Frame, at: int) -> int:
         """The number under which a frame's input stands among the shared values."""

@@ -206,6 +206,7 @@ class Record:
             self._forget(id)
         self.scheduler.ready.clear()
         self.scheduler.gates_ready.clear()
+        self.scheduler.overlapping.clear()
         self.scheduler.settled.clear()
         self._note_frame(event)
 

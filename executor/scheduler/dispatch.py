@@ -38,22 +38,27 @@ def begin_gates(state: State, now: float, calendar: float) -> None:
             work_off(state)
 
 
-def calls_to_start(state: State, count: int, now: float, calendar: float) -> list[Call]:
+def calls_to_start(state: State, stack: list[tuple[Frame, int]], count: int, now: float, calendar: float) -> list[Call]:
     """Calls of at most `count` processors. Nodes that need no worker are begun on the way, and may end the run.
 
     Args:
+        stack: `ready`, or `overlapping`; async calls that are met in the former are moved to the latter.
         now: of the run's clock.
         calendar: seconds since the epoch.
     """
+    moves = stack is state.ready
     calls: list[Call] = []
     too_wide: list[tuple[Frame, int]] = []
     weighted = state.weighted
     while state.weighted is weighted and count > 0 and not state.stopping:
-        if state.unsettled and not state.ready:
+        if state.unsettled and not stack:
             settle(state)
-        if not state.ready or state.dead:
+        if not stack or state.dead:
             break
-        frame, index = state.ready.pop()
+        frame, index = stack.pop()
+        if moves and frame.topology.code.overlaps and frame.topology.overlaps(index):
+            state.overlapping.append((frame, index))
+            continue
         if not _is_to_start(state, frame, index):
             continue
         topology = frame.topology
@@ -94,7 +99,7 @@ def calls_to_start(state: State, count: int, now: float, calendar: float) -> lis
         count -= 1
     if too_wide:
         state.admission.overtaken += len(calls)
-        state.ready += reversed(too_wide)
+        stack += reversed(too_wide)
     return calls
 
 

@@ -35,7 +35,7 @@ def open_frame(state: State, frame: Frame) -> None:
         return
     if frame.part is not None or frame.stage:
         state.agenda.append((READY, frame, [index for index in topology.first[::-1] if index not in topology.earlier]))
-    elif topology.has_gates:
+    elif topology.apart:
         state.make_ready(frame, topology.first)
     else:
         state.ready += [(frame, index) for index in topology.first]

@@ -131,7 +131,9 @@ def what_could_start_is_known(state: State, elsewhere: Collection[Key] = ()) -> 
     """
     if state.dead or state.stopping or state.outputs is not None:
         return
-    known = {(frame.id, index) for stack in (state.ready, state.gates_ready) for frame, index in stack}
+    known = {
+        (frame.id, index) for stack in (state.ready, state.gates_ready, state.overlapping) for frame, index in stack
+    }
     known.update(state.in_flight, state.holding, elsewhere)
     known.update((one.frame.id, one.node) for one in state.sleeping)
     known.update((frame.id, index) for parked in state.admission.parked.values() for frame, index in parked)

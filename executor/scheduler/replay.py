@@ -156,6 +156,7 @@ def find_ready(state: State, asleep: set[Key]) -> None:
     """Rebuild the stack of ready nodes."""
     state.ready.clear()
     state.gates_ready.clear()
+    state.overlapping.clear()
     find_under_way(state, asleep)
     unopened: dict[int, list[int]] = {}
     for (id, index), mapping in state.maps.items():

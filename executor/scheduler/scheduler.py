@@ -254,24 +254,33 @@ class Scheduler(State):
             now: of the run's clock.
             calendar: seconds since the epoch.
         """
-        if self.paused:
+        if not self._may_start():
             return []
+        if self.gates_ready:
+            dispatch.begin_gates(self, now, calendar)
+        return dispatch.calls_to_start(self, self.ready, count, now, calendar)
+
+    def take_overlapping(self, count: int, now: float = 0.0, calendar: float = 0.0) -> list[Call]:
+        """At most so many async calls to run now, which overlap with others. See `take`."""
+        if not self._may_start():
+            return []
+        return dispatch.calls_to_start(self, self.overlapping, count, now, calendar)
+
+    def _may_start(self) -> bool:
+        if self.paused:
+            return False
         if self.admission.parked:
             self.ready += self.admission.unpark()
         if not self.root_is_checked:
             self._check_root()
         if self.unsettled:
             settle(self)
-        if self.dead:
-            return []
-        if self.gates_ready:
-            dispatch.begin_gates(self, now, calendar)
-        return dispatch.calls_to_start(self, count, now, calendar)
+        return not self.dead
 
     @property
     def places_in_use(self) -> int:
-        """The number of processors that the calls in flight take."""
-        return len(self.in_flight) + self.admission.more_than_plain
+        """The number of processors that the calls in flight take. Async calls take none, since they wait mostly."""
+        return len(self.in_flight) - len(self.overlaps) + self.admission.more_than_plain
 
     @property
     def ended(self) -> bool:

@@ -38,4 +38,6 @@ class ShapeCode:
         wide = [callee for callee in callees if callee.policy.resources is not None and callee.policy.resources.cpu > 1]
         self.weighted = bool(wide) or "resources" in self._overridden
         self.timed = any(callee.kind == "cycle" or (callee.kind == "dynamic" and callee.is_async) for callee in callees)
+        self.is_async = [callee.is_async for callee in callees]
+        self.overlaps = any(self.is_async)
         self.keyed = [not any(mentions_opaque(p.type) for p in callee.interface.parameters) for callee in callees]

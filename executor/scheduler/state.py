@@ -4,6 +4,8 @@
 frames      the open frames by id; a frame that has ended is gone, with everything it held
 ready       a stack of (frame, node) whose inputs are there; the last pushed is the first taken, so a recursion goes
             deep before it goes wide, and the number of open frames stays small
+overlapping async calls whose inputs are there: they overlap, and wait for no place
+overlaps    the async calls that workers have, by (frame id, index)
 gates_ready gates whose inputs are there: they begin though no worker has room
 in_flight   the calls that workers have, by (frame id, index), each with the `Repeat` that its expansion will need
 admission   the capacity that calls in flight have taken, and the calls that wait for capacity
@@ -105,6 +107,8 @@ class State:
         self.frames: dict[int, Frame] = {}
         self.ready: list[tuple[Frame, int]] = []
         self.gates_ready: list[tuple[Frame, int]] = []
+        self.overlapping: list[tuple[Frame, int]] = []
+        self.overlaps: set[Key] = set()
         self.in_flight: dict[Key, Repeat | None] = {}
         self.log: list[Event] = []
         self.outputs: tuple[Value | None, ...] | None = None
@@ -217,6 +221,7 @@ class State:
             or self.holding
             or self.ready
             or self.gates_ready
+            or self.overlapping
             or self.admission.parked
             or self.sleeping
             or self.waiting
@@ -227,6 +232,8 @@ class State:
         for index in indices:
             if frame.topology.kind(index) == GATE:
                 self.gates_ready.append((frame, index))
+            elif frame.topology.overlaps(index):
+                self.overlapping.append((frame, index))
             else:
                 self.ready.append((frame, index))
 
@@ -249,6 +256,8 @@ class State:
     def begin_call(self, frame: Frame, index: int, repeat: Repeat | None) -> None:
         """A call is given to a worker."""
         self.in_flight[frame.id, index] = repeat
+        if frame.topology.code.overlaps and frame.topology.overlaps(index):
+            self.overlaps.add((frame.id, index))
         if self.failing:
             self.begins_to_run(frame)
 
@@ -259,6 +268,8 @@ class State:
         if self.failing and frame is not None and key in self.in_flight:
             self.runs_no_more(frame)
         self.in_flight.pop(key, None)
+        if self.overlaps:
+            self.overlaps.discard(key)
         if self.admission.held:
             self.admission.release(key)
         if frame is None or frame.state(index) != PENDING or (self.holding and key in self.holding):

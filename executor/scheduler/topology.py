@@ -20,8 +20,9 @@ standby     nodes that start only when a task sends the run there
 senders     where there are nodes on standby: the calls that may send the run there
 dormant     how many nodes don't start by themselves: nodes on standby, and the `on_failure` handler
 triggers    for nodes that have a trigger: the trigger, which says when the node starts
-unusual     whether any node has a trigger, is on standby, handles a failure, is a gate, or merges (takes the first
-            input that is there); then endings are looked at one by one
+unusual     whether any node has a trigger, is on standby, handles a failure, is a gate or async, or merges (takes the
+            first input that is there); then endings are looked at one by one
+apart       whether any node is a gate or async, so that it does not wait for a place among those that run
 takes_inputs whether any binding takes an input of the graph
 joints      (binding, type) of each
 outputs     for each output: the plain binding that gives its value (node or joint, literal, input)
@@ -104,9 +105,9 @@ class Topology:
         self.standby = frozenset(index for index, entries in overrides.items() if "standby" in entries)
         self.senders = self._senders() if self.standby else ()
         self.dormant = len(self.standby) + (self.graph.on_failure is not None)
-        self.has_gates = GATE in self.graph.kinds
+        self.apart = GATE in self.graph.kinds or code.overlaps
         self.unusual = bool(
-            self.triggers or self.dormant or self.has_gates or RESCUE in self.graph.kinds or MERGE in self.graph.kinds
+            self.triggers or self.dormant or self.apart or RESCUE in self.graph.kinds or MERGE in self.graph.kinds
         )
         self._all_before: dict[int, frozenset[int]] = {}
         self.code = code
@@ -372,6 +373,10 @@ class Topology:
     def is_cycle(self, index: int) -> bool:
         """Whether a node (not a joint) calls a cycle."""
         return index < self.count and self.graph.kinds[index] == CALL and self.callee(index).kind == "cycle"
+
+    def overlaps(self, index: int) -> bool:
+        """Whether a node (not a joint) calls an async task or dynamic, which runs beside others."""
+        return index < self.count and self.graph.kinds[index] == CALL and self.code.is_async[self.graph.targets[index]]
 
     def awaits(self, index: int) -> bool:
         """Whether a node (not a joint) calls an async dynamic."""

@@ -223,7 +223,7 @@ def go_on(state: State, awaiting: Awaiting) -> None:
     if not awaiting.last:
         if awaiting.answers or awaiting.is_due:
             frame.set_state(index, PENDING)
-            state.ready.append((frame, index))
+            state.overlapping.append((frame, index))
     elif not awaiting.open:
         _forget_alarm(state, awaiting)
         if awaiting.result is None:

@@ -184,6 +184,8 @@ def lost(state: State, frame_id: int, index: int, last_words: LastWords, meta: M
         return
     key = (frame_id, index)
     begun, retries, lost = state.tries.get(key, Tries())
+    if key in state.awaits:
+        state.awaits[key].holder = ""
     if lost < _SENT_AGAIN:
         state.tries[key] = Tries(begun, retries, lost + 1)
         state.ready.append((frame, index))
