@@ -1,12 +1,14 @@
-"""The engine `inline`: everything runs in the calling thread, one batch at a time. It needs no processes and no
-pickles: for debugging, tests and small work."""
+"""The engine `inline`: everything runs in the calling thread, one batch at a time, but async tasks, which overlap on an
+event loop beside. It needs no processes and no pickles: for debugging, tests and small work."""
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from typing import Any
 
 from promissory.executor.engines.engine import Batch, Interruptible, Running, Setup
+from promissory.executor.engines.own_lane import OwnLane
 from promissory.executor.errors import EngineError
 from promissory.executor.protocol.messages import unstarted
 from promissory.executor.store.keys import log_key
@@ -29,6 +31,8 @@ class Inline:
         self._worker: Worker | None = None
         self._capture: Capture | None = None
         self._ending = False
+        self._came = threading.Event()
+        self._lane = OwnLane(self._came)
 
     def slots(self, wanted: int | None) -> int:
         """One place, whatever number is wanted."""
@@ -42,6 +46,7 @@ class Inline:
             )
         self._batches.clear()
         self._outcomes.clear()
+        self._lane.open(setup, lambda: self._ending)
         name = f"inline-{setup.epoch}"
         self._capture = Capture(setup.store, log_key(setup.run_id, name), setup.echo, setup.log_level)
         self._capture.open()
@@ -57,25 +62,36 @@ class Inline:
         )
 
     def submit(self, batch: Batch) -> None:
-        """Have a batch run at the next `wait`."""
-        self._batches.append(batch)
+        """Have a batch run at the next `wait`. Async tasks begin at once, on an event loop beside."""
+        if batch.overlaps:
+            self._lane.submit(batch)
+        else:
+            self._batches.append(batch)
 
     def wait(self, timeout: float, interruptible: Interruptible) -> list[Any]:
-        """Run the next batch."""
+        """Run the next batch; without one, wait for async tasks."""
         assert self._worker is not None
-        if self._batches:
+        if not self._batches:
+            if not (self._outcomes or self._lane.outcomes):
+                with interruptible():
+                    self._came.wait(timeout)
+            self._came.clear()
+            if self._lane.raised:
+                raise self._lane.raised.popleft()
+        else:
             batch = self._batches.popleft()
             with interruptible():
                 self._worker.run(batch.content, self._outcomes, batch.sure)
         return self.salvage()
 
     def wake(self) -> None:
-        """Do nothing: `wait` runs a body, or returns at once."""
+        """Have `wait` return, if it waits for async tasks."""
+        self._came.set()
 
     def salvage(self) -> list[Any]:
         """The outcomes of a batch that was interrupted."""
         outcomes, self._outcomes = self._outcomes, []
-        return outcomes
+        return outcomes + self._lane.taken()
 
     def recall(self) -> None:
         """Give back the batches that have not begun."""
@@ -89,12 +105,14 @@ class Inline:
     def running(self) -> list[Running]:
         """The one body that runs."""
         worker = self._worker
+        beside = self._lane.running()
         now = None if worker is None else worker.now
-        return [] if now is None or worker is None else [Running(now[0], now[1], worker.name, now[2])]
+        return beside if now is None or worker is None else [Running(now[0], now[1], worker.name, now[2]), *beside]
 
     def close(self) -> None:
         """Stop listening to the output of bodies."""
         self._batches.clear()
+        self._lane.close()
         self._ending = False
         if self._capture is not None:
             self._capture.close()

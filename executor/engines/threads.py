@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from promissory.executor.engines.engine import Batch, Interruptible, Running, Setup, cores
+from promissory.executor.engines.own_lane import OwnLane
 from promissory.executor.errors import EngineError
 from promissory.executor.protocol.messages import unstarted
 from promissory.executor.store.keys import log_key
@@ -45,6 +46,7 @@ class Threads:
         self._outstanding = 0
         self._ending = threading.Event()
         self._bodies = Bodies()
+        self._lane = OwnLane(self._came)
 
     def slots(self, wanted: int | None) -> int:
         """The number that is wanted; by default four more than the processors, since threads are for waiting tasks."""
@@ -58,10 +60,14 @@ class Threads:
             )
         self._begin()
         self._setup = setup
+        self._lane.open(setup, self._ending.is_set)
 
     def submit(self, batch: Batch) -> None:
         """Have a batch run by the next thread that is free."""
         assert self._setup is not None
+        if batch.overlaps:
+            self._lane.submit(batch)
+            return
         self._outstanding += 1
         if len(self._workers) < min(self._outstanding, self._setup.parallel):
             self._start(self._setup)
@@ -87,12 +93,13 @@ class Threads:
 
     def wait(self, timeout: float, interruptible: Interruptible) -> list[Any]:
         """The outcomes that threads have put down, one at least unless the time is over."""
-        if not self._outcomes:
+        if not (self._outcomes or self._lane.outcomes):
             with interruptible():
                 self._came.wait(timeout)
         self._came.clear()
-        if self._raised:
-            raise self._raised.popleft()
+        for raised in (self._raised, self._lane.raised):
+            if raised:
+                raise raised.popleft()
         return self.salvage()
 
     def wake(self) -> None:
@@ -105,7 +112,7 @@ class Threads:
         while self._outcomes:
             outcomes.append(self._outcomes.popleft())
         self._outstanding -= len(outcomes)
-        return outcomes
+        return outcomes + self._lane.taken()
 
     def recall(self) -> None:
         """Give back the batches that are still queued."""
@@ -129,7 +136,7 @@ class Threads:
             now = worker.now
             if now is not None:
                 found.append(Running(now[0], now[1], worker.name, now[2]))
-        return found
+        return found + self._lane.running()
 
     def close(self) -> None:
         """Let idle threads end. A thread whose body still runs ends after it, and the body's outcome counts no more."""
@@ -137,6 +144,8 @@ class Threads:
         self._ending.set()  # tells bodies that still run
         for _ in self._workers:
             self._queue.put(None)
+        self._lane.close()
+        self._bodies.close()
         self._setup = None
 
 

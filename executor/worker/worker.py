@@ -150,9 +150,7 @@ class Worker:
     def _invoke(self, definitions: list[bytes], invocation: list[Any]) -> list[Any]:
         number, frame, index, arguments, path, _, _, attempt, _, _ = invocation
         asked = None
-        begun, started = time.time_ns() // 1000, time.monotonic_ns()
-        self.now = (frame, index, begun)
-        self.capture.begin(path)
+        begun = self._begin(frame, index, path)
         try:
             if number < 0:
                 status, payload = carry_out(self.values, number, arguments)
@@ -172,7 +170,19 @@ class Worker:
             status, payload = FAILURE, Failure.of_executor(refusal.kind, str(refusal)).to_tree()
         except BaseException as error:  # any exception of a body is its failure, that of sys.exit() too
             status, payload = FAILURE, Failure.of_exception(error).to_tree()
-        lasted = (time.monotonic_ns() - started) // 1000  # the clock of the day may be set back meanwhile
+        return self._outcome(frame, index, attempt, begun, (status, payload, asked))
+
+    def _begin(self, frame: int, index: int, path: str) -> tuple[int, int]:
+        """A call begins. Returns the moment by the clock of the day (µs), and by one that is never set back (ns)."""
+        begun = time.time_ns() // 1000
+        self.now = (frame, index, begun)
+        self.capture.begin(path)
+        return begun, time.monotonic_ns()
+
+    def _outcome(self, frame: int, index: int, attempt: int, begun: tuple[int, int], concluded: Concluded) -> list[Any]:
+        """The outcome of a call that is over."""
+        lasted = (time.monotonic_ns() - begun[1]) // 1000
+        status, payload, asked = concluded
         self.now = None
         log = self.capture.end()
         carried = None if self._carried is None else self._carried.taken()
@@ -181,7 +191,7 @@ class Worker:
             index,
             status,
             payload,
-            begun - self.created,
+            begun[0] - self.created,
             lasted,
             self.name,
             attempt,
@@ -221,17 +231,19 @@ class Worker:
             current_body.reset(token)
             if body.context is not None:
                 body.end()
-        requests = None if body.context is None else body.context.requests
-        if how == RETURNED and requests is None:
-            concluded: Concluded = (VALUE, self.values.encoded(entity, result), None)
-        elif how == EMITTED and not isinstance(result, Plan | Iteration):
-            concluded = (OVER, None, None) if result is None else (NOT_YET, result.due, None)
-        else:
-            raw, header = Raw(how, result, signal), FuturesHeader(place[0], place[1], depth)
-            concluded = conclude(self, entity, raw, requests, header)
+        concluded = self._concluded(entity, body, Raw(how, result, signal), FuturesHeader(place[0], place[1], depth))
         if timeout is not None:
             self._refuse_late(path, timeout, body_begun)
         return concluded
+
+    def _concluded(self, entity: Entity[..., Any], body: Body, raw: Raw, header: FuturesHeader) -> Concluded:
+        """The outcome of a body that has ended."""
+        requests = None if body.context is None else body.context.requests
+        if raw.how == RETURNED and requests is None:
+            return VALUE, self.values.encoded(entity, raw.what), None
+        if raw.how == EMITTED and not isinstance(raw.what, Plan | Iteration):
+            return (OVER, None, None) if raw.what is None else (NOT_YET, raw.what.due, None)
+        return conclude(self, entity, raw, requests, header)
 
     def _refuse_late(self, path: str, timeout: float | None, begun: float) -> None:
         """Raise `Refused` for a body that has taken longer than its time-out."""
@@ -314,7 +326,7 @@ class Worker:
         self._refuse_late(path, timeout, body_begun)
         if stretch.ends and not told.number:  # it has ended without awaiting, as any dynamic
             raw = Raw(RETURNED, stretch.result) if stretch.plan is None else Raw(EMITTED, stretch.plan)
-            return conclude(self, entity, raw, None if body.context is None else body.context.requests, header)
+            return self._concluded(entity, body, raw, header)
         status, payload = waiting(kept, told, stretch, header, self.emitted)
         if not stretch.ends:
             self._bodies.keep(frame, index, kept)
