@@ -63,6 +63,7 @@ class WorkerProcess:
         since: the time at which it began that batch (µs since the epoch).
         deadline: the time at which that batch has to be over (`time.monotonic`); None for no limit.
         told: how many bytes of its body's output have been echoed.
+        lane: whether it runs its batches side by side.
         opened: whether it has taken in that the run begins; before that it is given nothing.
         reserved: the one batch that it was started for.
         is_silent: whether no process holds the writing end of its pipe any more, so that it has ended, or is about to.
@@ -81,6 +82,7 @@ class WorkerProcess:
         self.deadline: float | None = None
         self.told = 0
         self.opened = False
+        self.lane = False
         self.reserved: Batch | None = None
         self.doomed = False
         self.idle_since = 0.0
@@ -152,11 +154,11 @@ class WorkerProcess:
         except OSError as error:
             raise EngineError(f"a worker process can't be told what to do: {error}") from error
 
-    def open(self, name: str, opening: Opening) -> None:
-        """Begin a run, in which the worker has this name."""
-        self.name, self.opened, self.deadline = name, False, None
+    def open(self, name: str, opening: Opening, lane: bool = False) -> None:
+        """Begin a run, in which the worker has this name. On a lane it runs all batches that it has side by side."""
+        self.name, self.opened, self.deadline, self.lane = name, False, None, lane
         self.announce_end(False)
-        self.send(OPEN, pack(list(opening._replace(worker=name))))
+        self.send(OPEN, pack(list(opening._replace(worker=name, lane=lane))))
 
     def announce_end(self, ending: bool) -> None:
         """Tell the running body that the run is to end, or that it is not, in memory that both processes share."""
@@ -197,7 +199,7 @@ class WorkerProcess:
             if len(data) < _READ_AT_ONCE:
                 break
         for kind, content in found:
-            if kind == OUTCOME:
+            if kind == OUTCOME and not self.lane:
                 self.answered()
                 self._begins()
                 self.deadline, self.told = None, 0

@@ -25,6 +25,7 @@ from promissory.executor.code.importer import ModuleFinder, ScriptFinder, UserFi
 from promissory.executor.engines.processes.context_variables import ContextVariables
 from promissory.executor.engines.processes.end_signals import outlive_end_signals
 from promissory.executor.engines.processes.guard import LETS_GO
+from promissory.executor.engines.processes.lane_of_worker import lane_of
 from promissory.executor.engines.processes.left_behind import STARTS_A_PROCESS, LeftBehind
 from promissory.executor.engines.processes.messages import (
     AT_ONCE,
@@ -57,6 +58,7 @@ from promissory.executor.protocol.messages import FAILURE
 from promissory.executor.store.backend import is_asking
 from promissory.executor.store.keys import log_key
 from promissory.executor.store.store import Store
+from promissory.executor.worker.lane import Lane
 from promissory.executor.worker.log_records import RecordTap
 from promissory.executor.worker.worker import Worker
 from promissory.planner.body.threads import inherit_context
@@ -85,6 +87,7 @@ class Server:
         self._come_at_once = False
         self._worker: Worker | None = None
         self._output: Output | None = None
+        self._lane: Lane | None = None
         RecordTap(self._listening).install()
         inherit_context()
         self._around = Surroundings()
@@ -105,7 +108,10 @@ class Server:
                 return
             kind, content = message
             if kind == RUN:
-                if not self._run(content[GIVEN.size :], GIVEN.unpack_from(content)[1]):
+                if self._lane is not None:
+                    number, sure = GIVEN.unpack_from(content)
+                    self._lane.submit(number, unpack(content[GIVEN.size :], "a batch"), sure)
+                elif not self._run(content[GIVEN.size :], GIVEN.unpack_from(content)[1]):
                     if self._lets_go:
                         os._exit(0)  # at an ordinary end `multiprocessing` ends children, or waits for them
                     self._end_what_is_left()
@@ -150,6 +156,9 @@ class Server:
         sys.argv[:] = opening.arguments
         self._find_code(opening.script, opening.modules)
         self._logging = opening.logging
+        if opening.lane:
+            self._open_lane(opening)
+            return True
         carried = None
         if opening.store is None:
             store, carried = Store.carried()
@@ -179,6 +188,15 @@ class Server:
         self._settings.note()
         self._say(OPENED, None)
         return True
+
+    def _open_lane(self, opening: Opening) -> None:
+        """Get ready to run async bodies side by side. They share their surroundings, which nobody puts back."""
+        if self._logging is not None:
+            _set_up_logging(*self._logging)
+            self._logging = None
+        loading.worker.in_body = True
+        self._lane = lane_of(opening, self._say, lambda: self._flag[0] != 0)
+        self._say(OPENED, None)
 
     def _find_code(self, script: list[str] | None, modules: list[list[str]]) -> None:
         for finder in self._finders:

@@ -17,7 +17,8 @@ from it                              content
 ============ ======================= =======================================================================
 OPENED       it is ready for batches nothing
 BEGUN        a body with a time-out  nothing
-OUTCOME      of an invocation        a tree of `promissory.executor.protocol.messages`
+OUTCOME      of an invocation        a tree of `promissory.executor.protocol.messages`; on a lane [number
+                                     of its batch, tree]
 SAID         output of a body        lines with the node's path, and how many bytes of it are echoed now
 STALE        its modules are old     nothing: the call that it was given was not begun, and the worker ends
 LEAVING      it ends after this      nothing
@@ -66,6 +67,7 @@ class Opening(NamedTuple):
         modules: (name, file) of modules that the plan's functions were imported from.
         bundle: digest of the source bundle.
         logging: (level, format) of the executor's root logger; None if it was not set up.
+        lane: whether async bodies are to run side by side in it.
     """
 
     store: str | None
@@ -83,6 +85,7 @@ class Opening(NamedTuple):
     modules: list[list[str]]
     bundle: bytes
     logging: list[Any] | None
+    lane: bool = False
 
 
 def channel() -> tuple[socket.socket, socket.socket]:

@@ -13,19 +13,18 @@ serve the next run of this process.
 
 from __future__ import annotations
 
-import selectors
-import socket
 import time
 from collections import deque
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any, Final
 
 from promissory.executor.clock import since_boot
 from promissory.executor.engines.engine import Batch, Interruptible, Running, Setup, cores
 from promissory.executor.engines.processes.child import WorkerProcess
+from promissory.executor.engines.processes.ears import Ears
 from promissory.executor.engines.processes.host import Room, failed_start
+from promissory.executor.engines.processes.lanes import Lanes
 from promissory.executor.engines.processes.messages import (
-    AT_ONCE,
     CLOSE,
     KEPT,
     LEAVING,
@@ -64,10 +63,10 @@ class Processes:
         self._outcomes: list[Any] = []
         self._stopped: BaseException | None = None
         self._started = self._failed_starts = 0
-        self._answers_come_at_once = False
-        self._asked = self._waits = 0.0
+        self._waits = 0.0
         self._ending = False
-        self._waker: tuple[socket.socket, socket.socket] | None = None
+        self._ears: Ears | None = None
+        self._lanes: Lanes | None = None
 
     def slots(self, wanted: int | None) -> int:
         """The number that is wanted; by default the number of processors that this process may use."""
@@ -83,30 +82,28 @@ class Processes:
         occupy_closed()
         self._room = Room(setup.parallel)
         self._opening = opening_of(setup)
-        self._selector = selectors.DefaultSelector()
-        self._waker = socket.socketpair()
-        for end in self._waker:
-            end.setblocking(False)
-        self._selector.register(self._waker[0], selectors.EVENT_READ, None)
+        self._ears = Ears()
+        self._lanes = Lanes(setup, self._start_lane, self._forget)
 
     def submit(self, batch: Batch) -> None:
         """Have a batch run."""
-        self._queue.append(batch)
+        if (batch.overlaps or batch.holder is not None) and not batch.alone:
+            assert self._lanes is not None
+            self._lanes.submit(batch)
+        else:
+            self._queue.append(batch)
 
     def wait(self, timeout: float, interruptible: Interruptible) -> list[Any]:
         """Hand out queued batches, and return the outcomes that came back."""
+        assert self._ears is not None
         self._waits = since_boot()
         self._hand_out()
         if not self._outcomes:
             with interruptible():
-                events = self._look() or self._selector.select(self._patience(timeout))
-            ending = [key.data for key, _ in events if key.data is not None and key.fd == key.data.ending]
-            for worker in dict.fromkeys([key.data for key, _ in events]):
-                if worker is None:
-                    self._woken()
-                else:
-                    self._hear(worker, worker in ending)
-            for worker in [one for one in self._workers if one.ending < 0 and not events]:
+                heard, was_anything = self._ears.heard(self._patience(timeout))
+            for worker, ends in heard.items():
+                self._hear(worker, ends)
+            for worker in [one for one in self._workers if one.ending < 0 and not was_anything]:
                 self._hear(worker, True)  # this system doesn't tell when a process ends: look
             self._stop_what_is_late()
             self._hand_out()
@@ -115,27 +112,11 @@ class Processes:
             raise stopped
         return self.salvage()
 
-    def _woken(self) -> None:
-        assert self._waker is not None
-        with suppress(OSError):
-            self._waker[0].recv(4096)
-
-    def _look(self) -> list[tuple[selectors.SelectorKey, int]]:
-        """Look for answers without sleeping, if the last answers came at once: to sleep and be woken costs more than a
-        short body (30 µs of a chain's 140)."""
-        begun = time.perf_counter()
-        events: list[tuple[selectors.SelectorKey, int]] = []
-        while not events and self._answers_come_at_once and time.perf_counter() - begun < AT_ONCE:
-            events = self._selector.select(0)
-        self._answers_come_at_once = bool(events) or begun - self._asked < AT_ONCE
-        self._asked = begun
-        return events
-
     def wake(self) -> None:
         """Have `wait` return."""
-        if self._waker is not None:
-            with suppress(OSError):  # the socket is full, so that `wait` is awake; or it was closed just now
-                self._waker[1].send(b"!")
+        ears = self._ears
+        if ears is not None:
+            ears.wake()
 
     def salvage(self) -> list[Any]:
         """The outcomes that came back and were not returned yet."""
@@ -152,12 +133,16 @@ class Processes:
                 worker.reserved = None
         for batch in batches:
             self._outcomes += unstarted(batch.calls)
+        if self._lanes is not None:
+            self._outcomes += self._lanes.recall()
 
     def announce_end(self, ending: bool) -> None:
         """Tell each worker, by a byte of memory that its bodies may look at."""
         self._ending = ending
         for worker in list(self._workers):
             worker.announce_end(ending)
+        if self._lanes is not None:
+            self._lanes.announce_end(ending)
 
     def running(self) -> list[Running]:
         """The first call that each worker has not answered."""
@@ -168,7 +153,7 @@ class Processes:
             except (StopIteration, RuntimeError):  # the worker has no call, or has just answered
                 continue
             found.append(Running(frame, index, worker.name, worker.since))
-        return found
+        return found + ([] if self._lanes is None else list(self._lanes.running()))
 
     def close(self) -> None:
         """End workers that are busy; keep the others for the next run."""
@@ -178,6 +163,8 @@ class Processes:
                 if worker.sent:
                     worker.begin_end()  # all of them end at one time
                 resources.callback(self._let_go, worker)
+            if self._lanes is not None:
+                resources.callback(self._lanes.close)
 
     def _let_go(self, worker: WorkerProcess) -> None:
         """Keep an idle worker for the next run; end one that is busy."""
@@ -194,17 +181,18 @@ class Processes:
         self._workers.clear()
         self._queue.clear()
         self._outcomes.clear()
-        if self._waker is not None:
-            waker, self._waker = self._waker, None
-            self._selector.close()
-            for end in waker:
-                end.close()
+        if self._ears is not None:
+            ears, self._ears = self._ears, None
+            ears.close()
+        self._lanes = None
         self._setup, self._stopped, self._started, self._failed_starts, self._ending = None, None, 0, 0, False
 
     # --- handing out ---
 
     def _hand_out(self) -> None:
         """Give queued batches to the workers with the fewest calls. Start workers while there are fewer than may be."""
+        assert self._lanes is not None
+        self._lanes.hand_out()
         waiting: list[Batch] = []
         while self._queue:
             batch = self._queue.popleft()
@@ -274,25 +262,32 @@ class Processes:
             self._start_workers(len(most.sent) - 1)
 
     def _start(self, fresh: bool = False) -> WorkerProcess:
-        assert self._setup is not None
         worker = None if fresh else kept()
         if worker is None:
             worker = WorkerProcess(self._room.descriptors)
-        self._started += 1
-        worker.open(f"process-{self._setup.epoch}-{self._started}", self._opening)
         self._workers.append(worker)
+        return self._opened(worker, False)
+
+    def _start_lane(self) -> WorkerProcess:
+        return self._opened(WorkerProcess(self._room.descriptors), True)
+
+    def _opened(self, worker: WorkerProcess, lane: bool) -> WorkerProcess:
+        assert self._setup is not None
+        self._started += 1
+        worker.open(f"process-{self._setup.epoch}-{self._started}", self._opening, lane)
         worker.announce_end(self._ending)
-        self._selector.register(worker.pipe, selectors.EVENT_READ, worker)
-        if worker.ending >= 0:
-            self._selector.register(worker.ending, selectors.EVENT_READ, worker)
+        assert self._ears is not None
+        self._ears.listen_to(worker)
         return worker
 
     # --- hearing ---
 
     def _hear(self, worker: WorkerProcess, ended: bool = False) -> None:
+        lanes = self._lanes
+        assert lanes is not None
         for kind, content in worker.hear():
             if kind == OUTCOME:
-                self._outcomes.append(content)
+                self._outcomes.append(lanes.take(worker, content) if worker.lane else content)
             elif kind == OPENED:
                 if worker.reserved is not None:
                     worker.give(worker.reserved._replace(sure=self._waits))  # its worker took long to start
@@ -306,10 +301,13 @@ class Processes:
             elif kind == STOPPED:
                 name, text = content
                 self._stopped = KeyboardInterrupt(text) if name == "KeyboardInterrupt" else StoreError(text)
-                self._outcomes += unstarted(worker.answered().calls)
+                self._outcomes += [] if worker.lane else unstarted(worker.answered().calls)
             else:
                 self._take(kind, content)
-        if worker.doomed and not worker.sent:  # the worker ends, or has ended, as it said
+        if worker.lane:
+            if (ended or worker.is_silent) and worker.has_ended and worker in lanes:
+                self._outcomes += lanes.ended(worker)
+        elif worker.doomed and not worker.sent:  # the worker ends, or has ended, as it said
             self._forget(worker)
             self._workers.remove(worker)
             worker.close(PATIENCE)
@@ -367,11 +365,15 @@ class Processes:
     def _patience(self, timeout: float) -> float:
         """The seconds for which `wait` may sleep."""
         deadlines = [worker.deadline for worker in self._workers if worker.deadline is not None]
+        of_lanes = None if self._lanes is None else self._lanes.next_deadline()
+        deadlines += [] if of_lanes is None else [of_lanes]
         return max(0.0, min([timeout, *(deadline - time.monotonic() for deadline in deadlines)]))
 
     def _stop_what_is_late(self) -> None:
         """Stop bodies whose time is over, and only those: their workers have begun nothing else (rule R2)."""
         now = time.monotonic()
+        if self._lanes is not None:
+            self._outcomes += self._lanes.stop_what_is_late()
         for worker in [one for one in self._workers if one.deadline is not None and one.deadline <= now]:
             self._hear(worker)
             if worker.deadline is None or worker not in self._workers:
@@ -390,6 +392,5 @@ class Processes:
             worker.close()
 
     def _forget(self, worker: WorkerProcess) -> None:
-        self._selector.unregister(worker.pipe)
-        if worker.ending >= 0:
-            self._selector.unregister(worker.ending)
+        assert self._ears is not None
+        self._ears.forget(worker)
