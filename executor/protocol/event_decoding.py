@@ -273,7 +273,7 @@ def _failure(tree: Any) -> list[Any]:
 
 
 def _awaited(tree: list[Any]) -> Event:
-    _, frame, index, now, told, child, futures, ends, awaited, due, meta = fields.items(tree, 11)
+    _, frame, index, now, told, child, futures, ends, awaited, due, code, meta = fields.items(tree, 12)
     if child.__class__ is not int or child < -1:
         raise ValueError("a frame whose number is none")
     return (
@@ -287,6 +287,7 @@ def _awaited(tree: list[Any]) -> Event:
         fields.truth(ends),
         [fields.counts(fields.items(one, 2)) for one in fields.items(awaited)],
         None if due is None else fields.seconds(due),
+        None if code is None else fields.data(code),
         _meta(meta),
     )
 

@@ -32,8 +32,8 @@ CYCLE_ENDED    frame, index, why: "stop", "until" or "points": a cycle has its v
 CYCLES_STOP    number: no round of a cycle goes beyond this number, whatever it was before
 AWAITED        frame, index, moment, [node] of whose end the body was told, id of the frame opened or -1, futures file
                or nil, whether the body has ended, [node] for which it waits anew, the moment for which it waits or nil,
-               meta: the body of an async dynamic went on as far as it could. A moment is in s since the epoch; a node
-               is [number of its segment, index]
+               the digest of the body's code from now on or nil, meta: the body of an async dynamic went on as far as it
+               could. A moment is in s since the epoch; a node is [number of its segment, index]
 SIGNALLED      frame, index, outcome ([kind, payload]), the body's requests of its run, id of the frame opened or -1,
                meta
 ============== ===================================================================================================
@@ -202,7 +202,7 @@ def futures_of(event: Event) -> bytes | None:
         _, _, _, _, data, _, _ = event
         return bytes(data)
     if event[0] == AWAITED:
-        _, _, _, _, _, _, futures, _, _, _, _ = event
+        _, _, _, _, _, _, futures, *_ = event
         return None if futures is None else bytes(futures)
     if event[0] == SIGNALLED:
         _, _, _, (outcome, payload), asked, child, _ = event
@@ -262,7 +262,7 @@ _META_AT: Final = {
     CHOSEN: 5,
     ITEMS: 4,
     SIGNALLED: 6,
-    AWAITED: 10,
+    AWAITED: 11,
 }
 
 

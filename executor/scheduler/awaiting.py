@@ -66,6 +66,7 @@ class Awaiting:
         counted: the nodes of each open segment that the run counts.
         holder: the worker that has the body.
         used: how long the body has run, in µs.
+        code: the digest of the code that the body began with.
     """
 
     def __init__(self, frame: Frame, index: int, repeat: Repeat | None) -> None:
@@ -89,6 +90,7 @@ class Awaiting:
         self.counted: dict[int, int] = {}
         self.holder = ""
         self.used = 0
+        self.code = b""
 
     @property
     def latest(self) -> float:

@@ -46,11 +46,12 @@ def _forgive_frame(state: State, frame: Frame) -> None:
             if before in failures and before not in again:
                 again.add(before)
                 todo += [before] if frame.state(before) == UPSTREAM_FAILED else []
+    expanded = {below.slot for below in frame.inside()}
     for index in again:
         failures.pop(index)
         if frame.state(index) in (FAILED, UPSTREAM_FAILED):
             key = (frame.id, index)
-            goes_on = key in state.maps or key in state.cycles or key in state.awaits
+            goes_on = index in expanded or key in state.maps or key in state.cycles or key in state.awaits
             frame.set_state(index, OPEN if goes_on else PENDING)
     for index in range(topology.size):
         if frame.state(index) == CANCELLED:

@@ -70,9 +70,12 @@ def end(
         return  # the frame has failed already, of the failure that this handler was to handle
     fallen = [index] if to == FAILED else []
     fallen += spread(state, frame, [index])
-    if below is not None and not _leads_out(frame, index):
-        state.log.append((COLLAPSED, below.id))
-        state.drop_frame(below)  # the frame of an unhandled failure is kept: a resume retries inside it
+    if below is not None:
+        is_unhandled_here = _leads_out(frame, index)
+        if frame.is_segment or not is_unhandled_here:  # a body may be told of a failure that nothing here handles
+            state.log.append((COLLAPSED, below.id))
+        if not is_unhandled_here:
+            state.drop_frame(below)  # the frame of an unhandled failure is kept: a resume retries inside it
     _go_on(state, frame, fallen)
     if key in state.maps and (to != FAILED or frame.failing is None):
         for chunk in state.maps.pop(key).open.values():

@@ -60,7 +60,7 @@ def value(x: T) -> Awaitable[T]:
         _refuse(trace)
     assert body is not None
     if isinstance(x, Expression):
-        x = cast(Any, conditional("value").if_(x).then(True).else_().then(False))
+        x = cast(Any, conditional(trace.segment.next_condition()).if_(x).then(True).else_().then(False))
     if isinstance(x, Promise):
         trace.binding_of(x)
         return body.value_of(x)

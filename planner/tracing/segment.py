@@ -31,12 +31,18 @@ class Segment:
 
     def __init__(self, body: object, ordinal: int) -> None:
         self.ordinal = ordinal
+        self._conditions = 0
         self._body = body
         self._brought: dict[tuple[int, int], int] = {}
         self._shape: Shape | None = None
         self._order: Sequence[int] | None = None
         self._places: dict[int, int] | None = None
         self._names: list[str] | None = None
+
+    def next_condition(self) -> str:
+        """Give a name to the node of a condition that is awaited."""
+        self._conditions += 1
+        return "condition" if self._conditions == 1 else f"condition {self._conditions}"
 
     def close(self, shape: Shape, order: Sequence[int] | None) -> None:
         """Note the finished graph, the first of a shape.

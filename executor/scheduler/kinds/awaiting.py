@@ -42,6 +42,7 @@ def stretched(
     due: float | None,
     meta: Meta = NO_META,
     child: int | None = None,
+    code: bytes | None = None,
 ) -> None:
     """The body has gone on as far as it could.
 
@@ -53,6 +54,7 @@ def stretched(
         awaited: the nodes for which it waits, and did not before.
         due: the moment for which it waits; None for none.
         child: of a replay: the number of the frame that the journal says was opened.
+        code: of a replay: the digest of the body's code, where the journal tells it.
     """
     repeat = state.in_flight.get((frame_id, index))
     frame = state.take_back(frame_id, index)
@@ -60,6 +62,10 @@ def stretched(
         return
     plan, header = (None, None) if futures is None else futures_from_bytes(futures)
     awaiting = state.awaits.get((frame_id, index)) or Awaiting(frame, index, repeat)
+    if not awaiting.history and not state.replaying:
+        code = frame.topology.callee(index).digest
+    if code is not None:
+        awaiting.code = code
     problem = state.limits.awaits(len(awaiting.history), frame.path_of(index))
     if plan is not None and futures is not None:
         problem = problem or state.may_splice(plan, futures, frame.path_of(index))
@@ -70,7 +76,7 @@ def stretched(
     id = -1 if plan is None else state.new_frame(child)
     refs = [list(ref) for ref in told]
     state.log.append(
-        (AWAITED, frame_id, index, now, refs, id, futures, ends, [list(ref) for ref in awaited], due, meta)
+        (AWAITED, frame_id, index, now, refs, id, futures, ends, [list(ref) for ref in awaited], due, code, meta)
     )
     awaiting.history.append(Stretch(now, [_tree(awaiting, ref) for ref in told], futures))
     _note_told(state, awaiting, told)
@@ -117,6 +123,12 @@ def _no_longer_fails(state: State, awaiting: Awaiting, segment: Frame) -> None:
     if any(propagation.is_unhandled(segment, index) for index in segment.failures or ()):
         return
     propagation.fails_no_more(state, segment)
+    for below in list(segment.inside()):
+        if below.slot in (segment.failures or ()):
+            state.drop_frame(below)  # no resume tries again what the body has handled
+    for index in segment.failures or ():
+        for table in (state.maps, state.cycles, state.awaits, state.loops):
+            table.pop((segment.id, index), None)
     awaiting.failed.pop(segment.stage, None)
     if segment.is_over:
         state.agenda.leave(segment)
@@ -325,7 +337,7 @@ def _ended_in(segment: Frame, index: int) -> Ended:
 
 def take_awaited(state: State, frame: Frame, index: int, event: Event) -> None:
     """The journal says how far a body went."""
-    _, id, _, now, told, child, futures, ends, awaited, due, meta = event
+    _, id, _, now, told, child, futures, ends, awaited, due, code, meta = event
     if frame.state(index) == OPEN:
         frame.set_state(index, PENDING)
     if (id, index) not in state.awaits:
@@ -343,12 +355,13 @@ def take_awaited(state: State, frame: Frame, index: int, event: Event) -> None:
         due,
         meta,
         child=child if child >= 0 else None,
+        code=code,
     )
 
 
 def check_awaited(state: State, frame: Frame, index: int, event: Event) -> None:
     """What has to hold before a body may have gone on."""
-    _, _, _, _, _, child, futures, ends, _, _, _ = event
+    _, _, _, _, _, child, futures, ends, *_ = event
     awaiting = state.awaits.get((frame.id, index))
     if not frame.topology.is_dynamic(index) or frame.topology.is_cycle(index):
         raise DoesNotFit(f"node {index} of frame {frame.id} is no dynamic")
@@ -390,6 +403,7 @@ def _row(id: int, index: int, one: Awaiting) -> list[Any]:
         _value(one.result),
         sorted(list(pair) for pair in one.counted.items()),
         one.used,
+        one.code,
     ]
 
 
@@ -404,8 +418,8 @@ def _failed(failed: FailedNode | None) -> Any:
 def load(state: State, rows: list[Any], read_failed: ReadFailed) -> None:
     """Take the rows of a snapshot."""
     for row in rows:
-        id, index, repeat, following, past, awaited, answers, history, told, due, last, result, counted, used = (
-            fields.items(row, 14)
+        id, index, repeat, following, past, awaited, answers, history, told, due, last, result, counted, used, code = (
+            fields.items(row, 15)
         )
         frame = state.frames[id]
         one = Awaiting(frame, fields.count(index), None)
@@ -414,6 +428,7 @@ def load(state: State, rows: list[Any], read_failed: ReadFailed) -> None:
             one.repeat = (fields.data(key), fields.count(power), fields.count(since))
         state.awaits[id, index] = one
         one.next, one.last, one.used = fields.counts([following, last, used])
+        one.code = fields.data(code)
         one.awaited = dict.fromkeys(_refs(awaited))
         one.answers = _refs(answers)
         for now, trees, futures in (fields.items(stretch, 3) for stretch in fields.items(history)):
