@@ -146,6 +146,7 @@ def resume(
     target: Target | None = None,
     take_over: bool = False,
     strict_code: bool = False,
+    new_code: bool = False,
     on_change: Callable[[Change], None] | None = None,
     **options: Unpack[RunOptions],
 ) -> Run:
@@ -156,6 +157,7 @@ def resume(
         target: the workflow, if its own classes shall decode the result; by default they are imported by name.
         take_over: take the run away from an executor that seems to live.
         strict_code: refuse if any code changed since the run began.
+        new_code: have async dynamics that have begun go on with today's code, if it makes the calls that they made.
         on_change: called with each callable whose code changed.
         options: as for `run`; limits that are not given stay as the run had them last.
 
@@ -165,7 +167,8 @@ def resume(
     Raises:
         RunNotFound: the store has no such run.
         RunIsLive: the run's executor seems to live.
-        CodeChanged: a callable that is left to run has another interface now.
+        CodeChanged: a callable that is left to run has another interface now; an async dynamic has begun, and its code
+            has changed.
         JournalError: the journal is damaged; the message names the key.
         StoreError, Fenced, KeyboardInterrupt: the run stopped again; it can be resumed.
 
@@ -186,7 +189,14 @@ def resume(
     from promissory.executor.execution import launch
 
     return launch.resume(
-        run_id, options, store=store, target=target, take_over=take_over, strict_code=strict_code, on_change=on_change
+        run_id,
+        options,
+        store=store,
+        target=target,
+        take_over=take_over,
+        strict_code=strict_code,
+        new_code=new_code,
+        on_change=on_change,
     )
 
 

@@ -6,8 +6,12 @@ import warnings
 
 import click
 
-from promissory.executor.cli.loading import load, runnables, where
+from promissory.executor.cli.loading import find_code, load, runnables, where
 from promissory.executor.cli.output import counted, say
+from promissory.executor.cli.runs_by_name import run_named
+from promissory.executor.cli.stores import open_store, store_option
+from promissory.executor.execution.begun_bodies import begun, misfit, path_of, today
+from promissory.executor.history.history import History
 from promissory.planner import Plan, Task
 from promissory.planner import compile as compile_plan
 from promissory.planner.errors import CompileError, NoEffectWarning, PlanFormatError
@@ -16,10 +20,17 @@ from promissory.planner.plan.advice import advice
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE…")
-def command(files: tuple[str, ...]) -> int:
+@click.option(
+    "--replays", metavar="RUN", help="Whether the code of today still fits the async dynamics that RUN has begun."
+)
+@store_option
+@click.argument("files", nargs=-1, metavar="[FILE…]")
+def command(files: tuple[str, ...], replays: str | None, store: str | None) -> int:
     """Check that every workflow in the files compiles. Runs no task; reports every problem, with file and line."""
-    problems = unusable = 0
+    if replays is None and not files:
+        raise click.UsageError("say which files, or --replays RUN")
+    problems = unusable = 0 if replays is None else _replays(replays, files, store)
+    unusable = 0
     for file in files:
         try:
             loaded = load(file)
@@ -54,6 +65,26 @@ def command(files: tuple[str, ...]) -> int:
                 for one in (*advice(plan), *unseen(plan)):
                     say(f"{file}: {name}: {one}")
     return 3 if problems else 2 if unusable else 0
+
+
+def _replays(run_id: str, files: tuple[str, ...], store: str | None) -> int:
+    """Tell of each body that has begun whether a replay with today's code makes its calls; gives the misfits."""
+    opened = open_store(store)
+    history = History(opened, run_named(opened, run_id))
+    find_code(history.manifest, files[0] if files else None)
+    misfits = 0
+    for body in begun(history.scheduler):
+        entity = today(body.callee)
+        path = path_of(body)
+        if entity is None:
+            misfits += 1
+            say(f"{path}: {body.callee.name} is not there any more")
+            continue
+        problem = misfit(opened, history.manifest.run_id, body, entity)
+        misfits += problem is not None
+        changed = "" if entity.callee().digest == body.callee.digest else ", with changed code"
+        say(f"{path}: {problem or f'fits{changed}'}")
+    return misfits
 
 
 def _report(what: str, error: CompileError) -> int:

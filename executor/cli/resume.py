@@ -26,6 +26,9 @@ from promissory.executor.records.progress import Progress
     "--take-over", is_flag=True, help="Take the run from an executor that seems to live; it will stop by itself."
 )
 @click.option("--strict-code", is_flag=True, help="Refuse if any code changed since the run began.")
+@click.option(
+    "--new-code", is_flag=True, help="Have async dynamics that have begun go on with today's code, if that fits."
+)
 @run_argument
 @click.argument("file", required=False)
 def command(
@@ -35,6 +38,7 @@ def command(
     store: str | None,
     take_over: bool,
     strict_code: bool,
+    new_code: bool,
 ) -> int:
     """Go on with a run: what is committed stays, the rest runs. FILE is needed only if the workflow's file has
     moved."""
@@ -49,7 +53,14 @@ def command(
     def begin(on_progress: Callable[[Progress], None] | None) -> Run:
         options, limits = running.options(on_progress)
         return resume_with(
-            run_id, options, limits, store=opened, take_over=take_over, strict_code=strict_code, on_change=changed
+            run_id,
+            options,
+            limits,
+            store=opened,
+            take_over=take_over,
+            strict_code=strict_code,
+            new_code=new_code,
+            on_change=changed,
         )
 
     return carry(begin, manifest.workflow, plan, running)

@@ -189,6 +189,18 @@ def leave_other_bundles(name: bytes) -> None:
             folder.cleanup()
 
 
+_apart: dict[bytes, tempfile.TemporaryDirectory[str]] = {}
+
+
+def unpacked_apart(store: Store, name: bytes) -> str:
+    """The folder of a bundle that is unpacked for other processes; this one goes on to import what it did. Raises
+    `StoreError`."""
+    with _lock:
+        if name not in _apart:
+            _apart[name] = _extracted(store, name, store.get(bundle_key(name)))
+        return _apart[name].name
+
+
 def unpacked(store: Store, name: bytes) -> bool:
     """Unpack a bundle, so that imports that find no other module find its modules. Returns False if it is unpacked
     already, or is not in the store."""
@@ -199,21 +211,24 @@ def unpacked(store: Store, name: bytes) -> bool:
             archive = store.get(bundle_key(name))
         except NotInStore:
             return False
-        if digest("bundle", archive) != name:
-            raise StoreError(
-                f"{bundle_key(name)} in the store {store.url} is damaged: its digest does not match its bytes"
-            )
-        folder = tempfile.TemporaryDirectory(prefix="promissory-code-")
-        try:
-            with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-                if sum(one.file_size for one in opened.infolist()) > _LARGEST_UNPACKED:
-                    raise zipfile.BadZipFile(f"it holds more than {_LARGEST_UNPACKED:,} bytes")
-                opened.extractall(folder.name)  # extractall keeps every name below the folder
-        except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, zlib.error) as error:
-            folder.cleanup()
-            raise StoreError(f"{bundle_key(name)} in the store {store.url} is no archive of sources: {error}") from None
-        _unpacked[name] = folder
+        folder = _unpacked[name] = _extracted(store, name, archive)
         sys.path.append(folder.name)
         importlib.invalidate_caches()
         serve_imports_of(Path(folder.name))
     return True
+
+
+def _extracted(store: Store, name: bytes, archive: bytes) -> tempfile.TemporaryDirectory[str]:
+    """A folder with the files of a bundle. Raises `StoreError`."""
+    if digest("bundle", archive) != name:
+        raise StoreError(f"{bundle_key(name)} in the store {store.url} is damaged: its digest does not match its bytes")
+    folder = tempfile.TemporaryDirectory(prefix="promissory-code-")
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            if sum(one.file_size for one in opened.infolist()) > _LARGEST_UNPACKED:
+                raise zipfile.BadZipFile(f"it holds more than {_LARGEST_UNPACKED:,} bytes")
+            opened.extractall(folder.name)  # extractall keeps every name below the folder
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, zlib.error) as error:
+        folder.cleanup()
+        raise StoreError(f"{bundle_key(name)} in the store {store.url} is no archive of sources: {error}") from None
+    return folder

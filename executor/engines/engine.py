@@ -66,6 +66,7 @@ class Batch(NamedTuple):
         timeout: seconds that its one body may take; None for no limit.
         overlaps: its one body is that of an async task, which overlaps with others.
         holder: of an async dynamic: the worker that may have its body; "" if none has. None for any other call.
+        is_older: its code is in the bundle that the run began with, and another one today.
         alone: run it on a worker that has run nothing yet, with nothing beside it in that worker.
     """
 
@@ -77,6 +78,7 @@ class Batch(NamedTuple):
     alone: bool = False
     overlaps: bool = False
     holder: str | None = None
+    is_older: bool = False
 
     @property
     def data(self) -> bytes:

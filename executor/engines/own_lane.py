@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promissory.executor.engines.engine import Batch, Running, Setup
 from promissory.executor.store.keys import log_key
-from promissory.executor.worker.async_worker import AsyncWorker
 from promissory.executor.worker.capture import Capture
-from promissory.executor.worker.lane import Lane
+
+if TYPE_CHECKING:
+    from promissory.executor.worker.async_worker import AsyncWorker
+    from promissory.executor.worker.lane import Lane
 
 
 class OwnLane:
@@ -42,6 +44,9 @@ class OwnLane:
     def submit(self, batch: Batch) -> None:
         """Have the one call of a batch run beside others."""
         if self._lane is None:
+            # Only runs with async tasks need an event loop, whose import is slow.
+            from promissory.executor.worker.lane import Lane
+
             self._lane = Lane("lane", self._make, self._answer(self.outcomes), self._answer(self.raised))
         self._lane.submit(0, batch.content, batch.sure)
 
@@ -62,6 +67,8 @@ class OwnLane:
         return answer
 
     def _make(self, number: int) -> tuple[AsyncWorker, Capture]:
+        from promissory.executor.worker.async_worker import AsyncWorker
+
         setup = self._setup
         assert setup is not None
         name = f"lane-{setup.epoch}-{number}"

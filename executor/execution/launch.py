@@ -102,6 +102,7 @@ def resume(
     target: Target | None,
     take_over: bool,
     strict_code: bool,
+    new_code: bool,
     on_change: Callable[[Change], None] | None,
 ) -> Run:
     """Go on with a run. Raises the errors of `promissory.resume`."""
@@ -114,6 +115,7 @@ def resume(
         target=target,
         take_over=take_over,
         strict_code=strict_code,
+        new_code=new_code,
         on_change=on_change,
     )
 
@@ -127,6 +129,7 @@ def resume_with(
     target: Target | None = None,
     take_over: bool = False,
     strict_code: bool = False,
+    new_code: bool = False,
     on_change: Callable[[Change], None] | None = None,
     background: bool = False,
 ) -> Run:
@@ -136,7 +139,14 @@ def resume_with(
     if not take_over:
         _refuse_live(opened, run_id)
     prepared = take_over_run(
-        opened, manifest, options, limits, target=target, strict_code=strict_code, on_change=on_change
+        opened,
+        manifest,
+        options,
+        limits,
+        target=target,
+        strict_code=strict_code,
+        new_code=new_code,
+        on_change=on_change,
     )
     if not isinstance(prepared, OwnRun):
         return prepared  # the run has succeeded already

@@ -81,6 +81,8 @@ def batch_of(
             if iteration or allowed is not None:
                 loop = [iteration, None if payload is None else parcel.argument(payload), allowed, *(round or ())]
             if wake is not None:
+                if wake.definition is not None:
+                    definition = definitions.setdefault(wake.definition, len(definitions))
                 # A worker in another process that has not the body says so, and is then told what the body was told.
                 history = None if remote and wake.holder else wake.history
                 loop = [wake.number, wake.now, wake.told, history]
@@ -119,6 +121,7 @@ def batch_of(
         first.alone,
         first.frame.topology.overlaps(first.node) and first.wake is None,
         None if first.wake is None else first.wake.holder,
+        first.wake is not None and first.wake.is_older,
     )
 
 

@@ -12,6 +12,7 @@ from promissory.executor.code.resolver import Code, missing_modules_from
 from promissory.executor.code.source_bundle import leave_other_bundles
 from promissory.executor.crash_points import reached
 from promissory.executor.errors import Fenced, InputError, RunIsLive
+from promissory.executor.execution.begun_bodies import settle
 from promissory.executor.execution.code_changes import Change, adopt_current_code
 from promissory.executor.execution.commits import write_futures
 from promissory.executor.execution.first_events import code_event, resumed_event, stop_events
@@ -39,6 +40,7 @@ def take_over_run(
     *,
     target: Target | None = None,
     strict_code: bool = False,
+    new_code: bool = False,
     on_change: Callable[[Change], None] | None = None,
 ) -> Run:
     """Make a run this executor's own, ready to be carried. A run that has succeeded already is returned as it is.
@@ -77,6 +79,7 @@ def take_over_run(
         changes, current = adopt_current_code(
             scheduler, strict_code, Code(store, run_id, manifest.bundle).is_of_another_name
         )
+        moved = settle(store, run_id, manifest.bundle, scheduler, options.engine, new_code)
         mark(store)
         epoch = next_epoch(recovered)
         presence = Presence(store, options.beat)
@@ -87,7 +90,9 @@ def take_over_run(
                 store, manifest, scheduler, options, recovered.plan, presence, epoch, recovered.tail
             )
             try:
-                execution.journal.claim((resumed_event(epoch, scheduler.limits), *stop_events(options.stop), *changed))
+                execution.journal.claim(
+                    (resumed_event(epoch, scheduler.limits), *stop_events(options.stop), *changed, *moved)
+                )
             except LostRace:
                 continue  # the old executor's newest segment counts: read it too
             except Fenced as lost:

@@ -12,7 +12,7 @@ from promissory.executor.scheduler.calls import Key
 from promissory.executor.scheduler.cycling import Ended
 from promissory.executor.scheduler.frame import FailedNode, Frame, Repeat
 from promissory.executor.scheduler.topology import Topology
-from promissory.planner.plan.model import Value
+from promissory.planner.plan.model import Callee, Value
 from promissory.planner.plan.specs import Earlier
 
 Ref = tuple[int, int]
@@ -66,7 +66,8 @@ class Awaiting:
         counted: the nodes of each open segment that the run counts.
         holder: the worker that has the body.
         used: how long the body has run, in µs.
-        code: the digest of the code that the body began with.
+        callee: the code that the body goes on with, which is that with which it began.
+        is_older: whether today's code is another one.
     """
 
     def __init__(self, frame: Frame, index: int, repeat: Repeat | None) -> None:
@@ -90,7 +91,8 @@ class Awaiting:
         self.counted: dict[int, int] = {}
         self.holder = ""
         self.used = 0
-        self.code = b""
+        self.callee: Callee = frame.topology.callee(index)
+        self.is_older = False
 
     @property
     def latest(self) -> float:
@@ -119,6 +121,8 @@ class Wake(NamedTuple):
         told: the nodes that have ended, as trees.
         history: all that it was told before; not to be changed.
         holder: the worker that has the body; "" if none has.
+        definition: the callee, if it is another one than the node calls today.
+        is_older: whether a worker finds it in the bundle that the run began with.
     """
 
     number: int
@@ -126,6 +130,8 @@ class Wake(NamedTuple):
     told: list[list[Any]]
     history: list[Stretch]
     holder: str
+    definition: bytes | None = None
+    is_older: bool = False
 
 
 Awaits = dict[Key, Awaiting]

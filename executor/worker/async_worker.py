@@ -93,4 +93,6 @@ class AsyncWorker(Worker):
             current_body.reset(of_body)
             if body.context is not None:
                 body.end()
-        return self._concluded(entity, body, raw, FuturesHeader(place[0], place[1], depth))
+        concluded = self._concluded(entity, body, raw, FuturesHeader(place[0], place[1], depth))
+        del raw  # its signal's traceback holds this frame and the body's: without a cycle both are freed at once
+        return concluded

@@ -232,6 +232,7 @@ class Worker:
             if body.context is not None:
                 body.end()
         concluded = self._concluded(entity, body, Raw(how, result, signal), FuturesHeader(place[0], place[1], depth))
+        signal = None  # its traceback holds this frame and the body's: without a cycle both are freed at once
         if timeout is not None:
             self._refuse_late(path, timeout, body_begun)
         return concluded

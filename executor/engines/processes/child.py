@@ -154,11 +154,11 @@ class WorkerProcess:
         except OSError as error:
             raise EngineError(f"a worker process can't be told what to do: {error}") from error
 
-    def open(self, name: str, opening: Opening, lane: bool = False) -> None:
-        """Begin a run, in which the worker has this name. On a lane it runs all batches that it has side by side."""
-        self.name, self.opened, self.deadline, self.lane = name, False, None, lane
+    def open(self, name: str, opening: Opening) -> None:
+        """Begin a run, in which the worker has this name."""
+        self.name, self.opened, self.deadline, self.lane = name, False, None, opening.lane
         self.announce_end(False)
-        self.send(OPEN, pack(list(opening._replace(worker=name, lane=lane))))
+        self.send(OPEN, pack(list(opening._replace(worker=name))))
 
     def announce_end(self, ending: bool) -> None:
         """Tell the running body that the run is to end, or that it is not, in memory that both processes share."""

@@ -28,12 +28,12 @@ class Lanes:
 
     Args:
         setup: the run.
-        start: starts a process, and listens to it.
+        start: starts a process, and listens to it; told whether it is to have the code that the run began with.
         forget: listens to it no more.
     """
 
     def __init__(
-        self, setup: Setup, start: Callable[[], WorkerProcess], forget: Callable[[WorkerProcess], None]
+        self, setup: Setup, start: Callable[[bool], WorkerProcess], forget: Callable[[WorkerProcess], None]
     ) -> None:
         self._setup = setup
         self._start = start
@@ -41,6 +41,7 @@ class Lanes:
         self._failed_starts = 0
         self._queue: deque[Batch] = deque()
         self._workers: list[WorkerProcess] = []
+        self._older: set[WorkerProcess] = set()
         self._deadlines: dict[tuple[WorkerProcess, int], float] = {}
 
     def __contains__(self, worker: WorkerProcess) -> bool:
@@ -58,12 +59,21 @@ class Lanes:
             if not self._place(batch):
                 waiting.append(batch)
         self._queue.extend(waiting)
-        starting = sum(OVERLAPPING for worker in self._workers if not worker.opened)
-        if len(self._queue) > starting and len(self._workers) < self._setup.parallel:
-            self._workers.append(self._start())
+        for older in (False, True):
+            workers = [worker for worker in self._workers if (worker in self._older) is older]
+            starting = sum(OVERLAPPING for worker in workers if not worker.opened)
+            if len(workers) < self._setup.parallel and sum(one.is_older is older for one in waiting) > starting:
+                worker = self._start(older)
+                self._workers.append(worker)
+                if older:
+                    self._older.add(worker)
 
     def _place(self, batch: Batch) -> bool:
-        ready = [worker for worker in self._workers if worker.opened and not worker.has_ended]
+        ready = [
+            worker
+            for worker in self._workers
+            if worker.opened and not worker.has_ended and (worker in self._older) is batch.is_older
+        ]
         holder = (batch.holder or "").partition(".")[0]
         worker = next((one for one in ready if holder and one.name == holder), None)
         if worker is None:
@@ -137,6 +147,7 @@ class Lanes:
             del self._deadlines[key]
         self._forget(worker)
         self._workers.remove(worker)
+        self._older.discard(worker)
         worker.close()
 
     def next_deadline(self) -> float | None:

@@ -18,14 +18,13 @@ import threading
 import time
 from importlib.machinery import PathFinder
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promissory.executor.code import import_guard as loading
 from promissory.executor.code.importer import ModuleFinder, ScriptFinder, UserFinder
 from promissory.executor.engines.processes.context_variables import ContextVariables
 from promissory.executor.engines.processes.end_signals import outlive_end_signals
 from promissory.executor.engines.processes.guard import LETS_GO
-from promissory.executor.engines.processes.lane_of_worker import lane_of
 from promissory.executor.engines.processes.left_behind import STARTS_A_PROCESS, LeftBehind
 from promissory.executor.engines.processes.messages import (
     AT_ONCE,
@@ -58,13 +57,15 @@ from promissory.executor.protocol.messages import FAILURE
 from promissory.executor.store.backend import is_asking
 from promissory.executor.store.keys import log_key
 from promissory.executor.store.store import Store
-from promissory.executor.worker.lane import Lane
 from promissory.executor.worker.log_records import RecordTap
 from promissory.executor.worker.worker import Worker
 from promissory.planner.body.threads import inherit_context
 from promissory.planner.functions import registry
 from promissory.typesys.canonical import unpack
 from promissory.typesys.ledger import ADDRESS, LEDGER
+
+if TYPE_CHECKING:
+    from promissory.executor.worker.lane import Lane
 
 
 class Server:
@@ -194,6 +195,9 @@ class Server:
         if self._logging is not None:
             _set_up_logging(*self._logging)
             self._logging = None
+        # Only workers with async bodies need an event loop, whose import is slow.
+        from promissory.executor.engines.processes.lane_of_worker import lane_of
+
         loading.worker.in_body = True
         self._lane = lane_of(opening, self._say, lambda: self._flag[0] != 0)
         self._say(OPENED, None)

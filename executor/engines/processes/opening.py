@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 
+from promissory.executor.code.source_bundle import unpacked_apart
 from promissory.executor.engines.engine import Setup
 from promissory.executor.engines.processes.messages import Opening
 
@@ -31,6 +32,12 @@ def opening_of(setup: Setup) -> Opening:
         setup.bundle,
         [root.level, _plain_format(root)] if root.handlers else None,
     )
+
+
+def older_opening(opening: Opening, setup: Setup) -> Opening:
+    """The opening of a process that has the code which the run began with: its imports find the run's bundle first."""
+    folder = unpacked_apart(setup.store, setup.bundle)
+    return opening._replace(path=[folder, *opening.path], script=None, modules=[])
 
 
 def _plain_format(root: logging.Logger) -> str:

@@ -33,8 +33,9 @@ from promissory.executor.engines.processes.messages import (
     SAID,
     STALE,
     STOPPED,
+    Opening,
 )
-from promissory.executor.engines.processes.opening import opening_of
+from promissory.executor.engines.processes.opening import older_opening, opening_of
 from promissory.executor.engines.processes.spare import PATIENCE, keep, kept
 from promissory.executor.engines.processes.unanswered import outcome_for
 from promissory.executor.errors import EngineError, StoreError
@@ -266,15 +267,17 @@ class Processes:
         if worker is None:
             worker = WorkerProcess(self._room.descriptors)
         self._workers.append(worker)
-        return self._opened(worker, False)
+        return self._opened(worker, self._opening)
 
-    def _start_lane(self) -> WorkerProcess:
-        return self._opened(WorkerProcess(self._room.descriptors), True)
+    def _start_lane(self, older: bool) -> WorkerProcess:
+        assert self._setup is not None
+        opening = older_opening(self._opening, self._setup) if older else self._opening
+        return self._opened(WorkerProcess(self._room.descriptors), opening._replace(lane=True))
 
-    def _opened(self, worker: WorkerProcess, lane: bool) -> WorkerProcess:
+    def _opened(self, worker: WorkerProcess, opening: Opening) -> WorkerProcess:
         assert self._setup is not None
         self._started += 1
-        worker.open(f"process-{self._setup.epoch}-{self._started}", self._opening, lane)
+        worker.open(f"process-{self._setup.epoch}-{self._started}", opening)
         worker.announce_end(self._ending)
         assert self._ears is not None
         self._ears.listen_to(worker)

@@ -7,6 +7,7 @@ or runs, and OPEN while it waits.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from promissory.executor.errors import DoesNotFit
@@ -26,6 +27,7 @@ from promissory.executor.scheduler.state import State
 from promissory.planner.plan.format import FuturesHeader, futures_from_bytes
 from promissory.planner.plan.model import Value
 from promissory.planner.plan.plan import Plan
+from promissory.planner.plan.shape_format import callee_bytes
 
 # --- what the body did ---
 
@@ -64,8 +66,8 @@ def stretched(
     awaiting = state.awaits.get((frame_id, index)) or Awaiting(frame, index, repeat)
     if not awaiting.history and not state.replaying:
         code = frame.topology.callee(index).digest
-    if code is not None:
-        awaiting.code = code
+    if code is not None and code != awaiting.callee.digest:
+        awaiting.callee = replace(awaiting.callee, digest=code)
     problem = state.limits.awaits(len(awaiting.history), frame.path_of(index))
     if plan is not None and futures is not None:
         problem = problem or state.may_splice(plan, futures, frame.path_of(index))
@@ -299,7 +301,9 @@ def wake_of(state: State, frame: Frame, index: int, calendar: float) -> Wake:
         return Wake(0, calendar, [], [], "")
     now = max(calendar, awaiting.latest, awaiting.due or 0.0 if awaiting.is_due else 0.0)
     told = [_tree(awaiting, ref) for ref in awaiting.answers]
-    return Wake(len(awaiting.history), now, told, awaiting.history, awaiting.holder)
+    is_other = awaiting.callee.digest != frame.topology.callee(index).digest
+    definition = callee_bytes(awaiting.callee) if is_other else None
+    return Wake(len(awaiting.history), now, told, awaiting.history, awaiting.holder, definition, awaiting.is_older)
 
 
 def _tree(awaiting: Awaiting, ref: Ref) -> list[Any]:
@@ -403,7 +407,7 @@ def _row(id: int, index: int, one: Awaiting) -> list[Any]:
         _value(one.result),
         sorted(list(pair) for pair in one.counted.items()),
         one.used,
-        one.code,
+        one.callee.digest,
     ]
 
 
@@ -428,7 +432,7 @@ def load(state: State, rows: list[Any], read_failed: ReadFailed) -> None:
             one.repeat = (fields.data(key), fields.count(power), fields.count(since))
         state.awaits[id, index] = one
         one.next, one.last, one.used = fields.counts([following, last, used])
-        one.code = fields.data(code)
+        one.callee = replace(one.callee, digest=fields.data(code))
         one.awaited = dict.fromkeys(_refs(awaited))
         one.answers = _refs(answers)
         for now, trees, futures in (fields.items(stretch, 3) for stretch in fields.items(history)):
