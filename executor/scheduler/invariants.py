@@ -53,7 +53,7 @@ def frames_stand_for_open_nodes(state: State) -> Iterator[str]:
         if parent.id not in state.frames:
             yield f"frame {frame.id} is open below frame {parent.id}, which is not"
         at = parent.state(frame.slot)
-        if at != OPEN and at not in BADLY and not _is_joined(state, frame) and not (frame.cycle and at == PENDING):
+        if at != OPEN and at not in BADLY and not _is_joined(state, frame) and not (frame.stage and at == PENDING):
             yield f"frame {frame.id} stands for {parent.path_of(frame.slot)}, which is {NodeState(at).name}"
 
 
@@ -153,6 +153,7 @@ def tables_speak_of_open_nodes(state: State) -> Iterator[str]:
         ("gate", state.waiting),
         ("map", state.maps),
         ("cycle", state.cycles),
+        ("async dynamic", state.awaits),
     ):
         for id, index in table:
             frame = state.frames.get(id)
@@ -213,6 +214,26 @@ def rounds_stand_in_their_cycles(state: State) -> Iterator[str]:
             yield f"{cycle.frame.path_of(cycle.index)} keeps rounds that nothing can reach"
 
 
+def segments_stand_in_their_dynamics(state: State) -> Iterator[str]:
+    """An open segment is one that its async dynamic knows, and the body is told of what has ended."""
+    for frame in state.frames.values():
+        if frame.is_segment and frame.parent is not None:
+            awaiting = state.awaits.get((frame.parent.id, frame.slot))
+            if awaiting is None:
+                if frame.parent.state(frame.slot) not in BADLY:
+                    yield f"frame {frame.id} is a segment of no async dynamic"
+            elif awaiting.open.get(frame.stage) is not frame:
+                yield f"frame {frame.id} is a segment that its async dynamic does not know"
+    for awaiting in state.awaits.values():
+        path = awaiting.frame.path_of(awaiting.index)
+        for ordinal, node in awaiting.awaited:
+            segment = awaiting.open.get(ordinal)
+            if segment is None or segment.state(node) in ENDED:
+                yield f"{path} waits for node {node} of segment {ordinal}, which has ended"
+        if awaiting.answers and not awaiting.last and awaiting.frame.state(awaiting.index) == OPEN:
+            yield f"{path} waits, and is not told of {len(awaiting.answers)} nodes that have ended"
+
+
 def what_fails_is_busy_while_it_runs(state: State) -> Iterator[str]:
     """While frames fail, `busy` counts for each frame its running calls, and its frames below that are busy or fail."""
     if not state.failing:
@@ -247,6 +268,7 @@ INVARIANTS: Final[tuple[Invariant, ...]] = (
     tables_speak_of_open_nodes,
     maps_count_their_items,
     rounds_stand_in_their_cycles,
+    segments_stand_in_their_dynamics,
     what_fails_is_busy_while_it_runs,
     nothing_new_starts_below_what_fails_at_once,
 )

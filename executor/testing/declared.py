@@ -131,8 +131,8 @@ def refuse_unknown(plan: Plan, outcomes: Mapping[str, Any]) -> None:
     """Raise `SimulationError` for a declaration that fits no node of the plan."""
     if any(isinstance(one, Asks) for one in _single(outcomes)):
         return  # a task that is asked for may have any name
-    if any(callee.kind == "cycle" for callee in plan.shape.callees):
-        return  # the rounds are traced as they come
+    if any(callee.kind == "cycle" or (callee.kind == "dynamic" and callee.is_async) for callee in plan.shape.callees):
+        return  # rounds and segments are traced as they come
     shape = plan.shape
     places = [
         (number, index, name)

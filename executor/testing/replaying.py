@@ -11,8 +11,10 @@ from promissory.executor.execution import loop as execution
 from promissory.executor.execution.loop import Execution
 from promissory.executor.history.recovery import recover
 from promissory.executor.scheduler import invariants
+from promissory.executor.scheduler.node_state import OPEN
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.scheduler.snapshot import dump
+from promissory.executor.worker import awaiting
 from promissory.typesys.canonical import unpack, unpack_each
 
 
@@ -22,7 +24,8 @@ class NotReplayable(AssertionError):
 
 @contextmanager
 def always_replay() -> Iterator[None]:
-    """Have every run in this block replay its whole journal after each round. Slow: for tests.
+    """Have every run in this block replay its whole journal after each round, and every body that awaits begin anew at
+    each await, if it runs in this process. Slow: for tests.
 
     Raises:
         NotReplayable: the journal's state is not the scheduler's; the message names the difference.
@@ -41,10 +44,12 @@ def always_replay() -> Iterator[None]:
     5
     """
     before, execution.examine = execution.examine, _compare
+    anew, awaiting.always_anew = awaiting.always_anew, True
     try:
         yield
     finally:
         execution.examine = before
+        awaiting.always_anew = anew
 
 
 def _compare(execution: Execution) -> None:
@@ -58,6 +63,7 @@ def _compare(execution: Execution) -> None:
         or scheduler.cancelled is not None
         or any(one.failed for one in scheduler.maps.values())
         or any(one.failed for one in scheduler.cycles.values())
+        or any(one.failed for one in scheduler.awaits.values())
     ):
         return  # a resume tries such nodes again, so its state differs
     execution.journal.flush()
@@ -83,8 +89,20 @@ def _state(scheduler: Scheduler) -> dict[str, Any]:
     found["retries"] = [[frame, index, retries] for frame, index, _, retries, _ in tries if retries]
     for name, table in zip(("loops", "maps", "gates", "channel", "terminated"), more, strict=False):
         found[name] = table or None
+    of_growing = more[5] if len(more) > 5 else []
+    found["awaits"] = [_known(*row) for row in of_growing[3]] if len(of_growing) > 3 else None
     for tree in unpack_each(frames, "a snapshot"):
         tree[4], tree[13] = rows[tree[4]], sorted(tree[13])
         tree[10] = None if tree[10] is None else repeats[tree[10]]
         found[f"frame {tree[0]}"] = tree
+    for id, index, *_ in found["awaits"] or ():  # whether its moment has come is known by the clock alone
+        states = bytearray(found[f"frame {id}"][12])
+        states[index] = OPEN
+        found[f"frame {id}"][12] = bytes(states)
     return found
+
+
+def _known(id: int, index: int, repeat: Any, following: int, past: Any, awaited: Any, answers: Any, *rest: Any) -> Any:
+    """The row of an async dynamic. What has ended and the body was not told of yet may be in another order."""
+    history, told, due, last, _, counted, _, code = rest
+    return [id, index, repeat, following, past, sorted([*awaited, *answers]), history, told, due, last, counted, code]

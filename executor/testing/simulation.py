@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from promissory.executor.clock import since_boot
 from promissory.executor.code.resolver import Refused
+from promissory.executor.engines.engine import OVERLAPPING
 from promissory.executor.execution.early_outputs import early_outputs
 from promissory.executor.execution.materialize import batch_of
 from promissory.executor.execution.outcomes import apply
@@ -107,7 +108,8 @@ def simulate(
             outcome is a value; an exception, which is a failed attempt; `Loop(…)`, `Skip(…)`, `Retry(…)`; `Asks(lambda
             ctx: …, outcome)` for requests of a body; `Takes(seconds, outcome)`; `InTurn(first, second, …)`, whose last
             outcome repeats. The outcome of a gate is the answer. A dynamic is declared like a task: its body isn't run
-            either. The rounds of a cycle are traced, and their tasks are declared.
+            either. The rounds of a cycle are traced, and their tasks are declared; so is an async dynamic whose own
+            outcome is not declared.
         inputs: the inputs of the workflow.
         parallel: how many bodies run at one time.
         max_depth: how deep dynamics may nest.
@@ -170,6 +172,8 @@ class _Walk:
             scheduler.wake(self.now)
             for call in scheduler.take(self._parallel - scheduler.places_in_use, self.now, self.now):
                 self._begin(call)
+            for call in scheduler.take_overlapping(OVERLAPPING * self._parallel, self.now, self.now):
+                self._begin(call)
             self._let_go()
             self._answer_gates()
             if self._is_over():
@@ -215,7 +219,7 @@ class _Walk:
 
     def _begin(self, call: Call) -> None:
         batch = unpack(batch_of([call], channel=self._scheduler.channel).data, "a batch")
-        if call.round is not None:
+        if call.round is not None or (call.wake is not None and self._is_walked(call, batch)):
             traced: list[list[Any]] = []
             self._worker.run(batch, traced, since_boot())
             self._later(0.0, traced[0])
@@ -266,6 +270,12 @@ class _Walk:
             )
         self._trace.append(Step(self.now, self.now + delay, path, _said(outcome)))
         self._later(delay, [frame, index, status, payload, 0, 0, "simulated", attempt, None, None, asked])
+
+    def _is_walked(self, call: Call, batch: list[Any]) -> bool:
+        """Whether the body of an async dynamic is run, since no outcome is declared for it."""
+        definitions, [invocation], *_ = batch
+        callee = callee_from_bytes(definitions[invocation[0]])
+        return call.wake.number > 0 or self._declared.name_for(invocation[4], callee.short_name) is None
 
     def _asked(
         self, call: Call, outcome: Asks, callee: Callee, path: str, attempt: int, header: FuturesHeader
@@ -379,15 +389,9 @@ class _Silent:
 
 
 def _said(outcome: Any) -> str:
-    if isinstance(outcome, Loop | Skip | Retry):
-        given = (
-            outcome.result
-            if isinstance(outcome, Loop)
-            else outcome.reason
-            if isinstance(outcome, Skip)
-            else outcome.message
-        )
-        return f"{type(outcome).__name__}({given!r})"
+    for kind, what in ((Loop, "result"), (Skip, "reason"), (Retry, "message")):
+        if isinstance(outcome, kind):
+            return f"{kind.__name__}({getattr(outcome, what)!r})"
     if isinstance(outcome, BaseException):
         return f"{type(outcome).__name__}: {outcome}"
     return repr(outcome)

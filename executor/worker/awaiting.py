@@ -31,6 +31,9 @@ _MOST: Final = 256
 
 carry_into_steps(speaker)
 
+always_anew = False
+"""Whether no body is kept, so that each is brought back at each await (`promissory.testing.always_replay`)."""
+
 
 class Kept(NamedTuple):
     """A body that waits: what drives it, and its surroundings, which the author's code may hold."""
@@ -51,7 +54,7 @@ class Bodies:
         """The body of a node that was told something so often, if it is here. It is kept no more."""
         with self._lock:
             kept = self._kept.pop((frame, index), None)
-        if kept is None or kept.driven.stretches == number:
+        if kept is None or (kept.driven.stretches == number and not always_anew):
             return kept
         kept.driven.close()
         return None

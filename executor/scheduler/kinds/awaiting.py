@@ -275,6 +275,7 @@ def go_on_with_all(state: State, now: float, calendar: float) -> None:
     """After a replay: bodies that can go on do."""
     for awaiting in list(state.awaits.values()):
         awaiting.alarm = None
+        awaiting.is_due = awaiting.due is not None and awaiting.due <= calendar
         _look_again(awaiting)
         set_alarm(state, awaiting, now, calendar)
         go_on(state, awaiting)

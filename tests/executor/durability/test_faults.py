@@ -45,7 +45,7 @@ AT_POINTS = {
     "run.ended",
 }
 AT_POINTS |= {"worker.before-body", "worker.after-body", "worker.value-stored"}
-IN_WORKLOADS = dict.fromkeys(("nested", "retried", "looped", "mapped", "steered", "cycled"), AT_POINTS)
+IN_WORKLOADS = dict.fromkeys(("nested", "retried", "looped", "mapped", "steered", "cycled", "awaited"), AT_POINTS)
 IN_WORKLOADS["cached"] = AT_POINTS | {"cache.before-write", "cache.written"}
 IN_WORKLOADS |= dict.fromkeys(("decided", "waited"), AT_POINTS - {"futures.before-write"})
 ELSEWHERE = {"inbox.obeyed", "snapshot.written", "resume.claimed", "journal.objects-synced"}
