@@ -54,6 +54,11 @@ class Segment:
         self._order = order
         self._places = None if order is None else {node: place for place, node in enumerate(order)}
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the segment was emitted."""
+        return self._shape is not None
+
     def place(self, node: int) -> int:
         """Give the number that a call has among the nodes of the finished graph."""
         return node if self._places is None else self._places[node]

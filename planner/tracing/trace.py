@@ -224,6 +224,7 @@ class Trace:
         """Record the fallback for a node's failure (rule X9)."""
         from promissory.planner.tracing.rescue import add_rescue
 
+        self._must_be_open(source._node(), "say it where it is called, or handle it: try: await value(…) except …")
         return add_rescue(self, source, fallback)
 
     # --- promises of the traces around this one ---
@@ -284,6 +285,9 @@ class Trace:
 
         Gives `after`, in which the nodes of entities stand that were named without being called.
         """
+        active = current.get()
+        if active is not self and isinstance(active, Trace) and active._knows(self):
+            return active.order(before, after)
         before, after = self._referring(before), self._referring(after)
         before = [self._brought(one) for one in before]
         for candidate in (*before, *after):
@@ -309,6 +313,11 @@ class Trace:
             one if isinstance(one, Promise) or not hasattr(one, "signature") else self.referred(one) for one in named
         ]
 
+    def _must_be_open(self, node: int | None, way_out: str) -> None:
+        """Raise `PromiseError` if what is said of a node comes after it was emitted."""
+        if self.segment is not None and self.segment.is_closed and node is not None:
+            raise PromiseError(f"{self.called(node)}() has begun already", where=user_line(), way_out=way_out)
+
     def _brought(self, one: Any) -> Any:
         """Stand for a promise of an earlier segment with a promise of this one; others stand for themselves."""
         if (
@@ -321,6 +330,7 @@ class Trace:
 
     def override(self, node: int, name: str | None, given: dict[str, Any]) -> None:
         """Change a node's name and settings."""
+        self._must_be_open(node, "say it where it is called")
         self._overrides.add(node, name, given)
 
     # --- the end ---
