@@ -113,6 +113,8 @@ class Inline:
         """Stop listening to the output of bodies."""
         self._batches.clear()
         self._lane.close()
+        if self._worker is not None:
+            self._worker.close()
         self._ending = False
         if self._capture is not None:
             self._capture.close()

@@ -56,7 +56,8 @@ class Awaiting:
         awaited: the nodes for which the body waits, in the order in which it began to.
         answers: the nodes that have ended and of which the body was not told yet, in the order of their ends.
         history: what the body was told so far.
-        told: the origins of failures of which the body was told, which are the body's to handle.
+        told: the origins of failures of which the body was told, each with the number of the segment that was next
+            then: in segments before that one they are the body's to handle.
         due: the moment for which the body waits, in seconds since the epoch; None for none.
         alarm: the earliest moment for which the run sleeps on its behalf; None for none.
         is_due: whether that moment has come.
@@ -81,7 +82,7 @@ class Awaiting:
         self.awaited: dict[Ref, None] = {}
         self.answers: list[Ref] = []
         self.history: list[Stretch] = []
-        self.told: set[Origin] = set()
+        self.told: dict[Origin, int] = {}
         self.due: float | None = None
         self.alarm: float | None = None
         self.is_due = False

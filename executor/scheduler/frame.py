@@ -35,7 +35,9 @@ more         followers that a signal has added, in order: nodes that wait for a 
 sought       how many of the nodes that bear a name no task can send the run to any more, by name and whether only nodes
              on standby are meant
 stage        of a round of a cycle, or a segment of an async dynamic: its number, from 1; 0 for any other frame
-told         of a segment: the origins of failures of which the dynamic's body was told; None for any other frame
+told         of a segment: the origins of failures of which the dynamic's body was told, each with the number of the
+             segment that was next then; None for any other frame
+watched      of a segment whose dynamic's body has ended: the nodes that the body awaited till then; else None
 part         of a chunk of a map: the chunk's number, and the position of its first item; None for any other frame
 repeat       Brent's remembered key on this chain of dynamics, his power, and the depth since when; None before the
              first dynamic
@@ -133,6 +135,7 @@ class Frame:
         "told",
         "topology",
         "values",
+        "watched",
         "younger",
         "youngest",
     )
@@ -181,7 +184,8 @@ class Frame:
         self.signalled = False
         self.part: Part | None = None
         self.stage = 0
-        self.told: set[tuple[int, int]] | None = None
+        self.watched: frozenset[int] | None = None
+        self.told: dict[tuple[int, int], int] | None = None
         self.cells: Counts = topology.cells[:]
         self.values: dict[int, Value] | None = None
 

@@ -235,14 +235,22 @@ def _verdict(frame: Frame, index: int) -> str:
 def is_unhandled(frame: Frame, index: int) -> bool:
     """Whether a failed node is an output, or has no follower that handles the failure or carries the failure on."""
     topology = frame.topology
-    if frame.told and frame.failures is not None and index in frame.failures:
-        failed = frame.failures[index]
-        if (failed.frame, failed.node) in frame.told:
-            return False  # the body of the async dynamic was told, and went on
+    if frame.told is not None and is_the_bodys(frame, index):
+        return False
     if index in topology.output_nodes:
         return True
     followers = (*topology.followers(index), *(frame.more.get(index, ()) if frame.more else ()))
     return not any(frame.state(one) in BADLY or handles(topology, one, index) for one in followers)
+
+
+def is_the_bodys(segment: Frame, index: int) -> bool:
+    """Whether the failure of a node of a segment is the business of the body: it was told of it and went on, or it
+    awaited the node and has ended."""
+    if segment.watched is not None and index in segment.watched:
+        return True
+    failed = (segment.failures or {}).get(index)
+    told = segment.told
+    return told is not None and failed is not None and segment.stage < told.get((failed.frame, failed.node), 0)
 
 
 def is_there(frame: Frame, binding: Binding) -> bool:

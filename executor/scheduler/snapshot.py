@@ -14,11 +14,12 @@ from promissory.executor.protocol import decoding as fields
 from promissory.executor.protocol.events import failure_with_names_of_today, tree_of, value_of
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.limits import MOST_ITEMS, Limits
+from promissory.executor.scheduler import awaiting_rows
 from promissory.executor.scheduler.calls import Sleeping, Tries
 from promissory.executor.scheduler.chunks import chunk_topology
 from promissory.executor.scheduler.consequences import work_off
 from promissory.executor.scheduler.frame import FailedNode, Frame, Part, Repeat
-from promissory.executor.scheduler.kinds import awaiting, cycle, map
+from promissory.executor.scheduler.kinds import cycle, map
 from promissory.executor.scheduler.kinds.kind import ReadFailed
 from promissory.executor.scheduler.kinds.table import WITH_ROWS
 from promissory.executor.scheduler.node_state import NodeState
@@ -81,7 +82,7 @@ def _more(scheduler: Scheduler) -> list[Any]:
     channel = [[key, data] for key, data in sorted(scheduler.channel.items())]
     terminated = None if scheduler.terminated is None else list(scheduler.terminated)
     cycles = cycle.dump(scheduler)
-    awaits = awaiting.dump(scheduler)
+    awaits = awaiting_rows.dump(scheduler)
     of_cycles = [scheduler.past_nodes, scheduler.stop_at, cycles, *([awaits] if awaits else [])]
     more = [*rows, channel, terminated, *([of_cycles] if any(of_cycles) or of_cycles[1] is not None else [])]
     return more if any(more) else []
@@ -157,7 +158,7 @@ def values_of(data: bytes) -> list[Value]:
         if len(whole) > 15:
             trees += cycle.values_in(whole[15][2])
             if len(whole[15]) > 3:
-                trees += awaiting.values_in(whole[15][3])
+                trees += awaiting_rows.values_in(whole[15][3])
         return [value_of(tree) for tree in trees if tree is not None]
     except FormatError:
         raise
@@ -256,7 +257,7 @@ def _load_more(scheduler: Scheduler, read_failed: ReadFailed, *more: Any) -> Non
     scheduler.past_nodes = fields.count(past)
     cycle.load(scheduler, fields.items(cycles), read_failed)
     for rows_of_awaits in awaits:  # since bodies may await
-        awaiting.load(scheduler, fields.items(rows_of_awaits), read_failed)
+        awaiting_rows.load(scheduler, fields.items(rows_of_awaits), read_failed)
     for kind, of_kind in zip(WITH_ROWS, rows, strict=True):
         if kind.load is not None:
             kind.load(scheduler, fields.items(of_kind), read_failed)
@@ -307,7 +308,7 @@ def _load_frame(
     )
     if part is not None:
         frame.part = Part(at, first)
-    frame.stage, frame.told = stage, set() if is_segment else None
+    frame.stage, frame.told = stage, {} if is_segment else None
     frame.loop, frame.exempt = fields.truth(loop), fields.truth(exempt)
     frame.failures = {
         fields.count(index): read_failed(one)

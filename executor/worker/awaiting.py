@@ -56,7 +56,7 @@ class Bodies:
             kept = self._kept.pop((frame, index), None)
         if kept is None or (kept.driven.stretches == number and not always_anew):
             return kept
-        kept.driven.close()
+        _let_go(kept)
         return None
 
     def keep(self, frame: int, index: int, kept: Kept) -> None:
@@ -65,14 +65,19 @@ class Bodies:
             self._kept[frame, index] = kept._replace(is_replayed=False)
             old = self._kept.popitem(last=False)[1] if len(self._kept) > _MOST else None
         if old is not None:
-            old.driven.close()
+            _let_go(old)
 
     def close(self) -> None:
         """Let all of them go."""
         with self._lock:
             kept, self._kept = self._kept, OrderedDict()
         for one in kept.values():
-            one.driven.close()
+            _let_go(one)
+
+
+def _let_go(kept: Kept) -> None:
+    with muted():
+        kept.driven.close()
 
 
 class Told(NamedTuple):
@@ -126,8 +131,12 @@ class Wakes:
         body.given().clock = driven.loop.time
         if before:
             with muted():
-                for number, (now, trees, futures) in enumerate(before):
-                    self._replay(entity, driven, number, now, trees, futures, header)
+                try:
+                    for number, (now, trees, futures) in enumerate(before):
+                        self._replay(entity, driven, number, now, trees, futures, header)
+                except BaseException:
+                    driven.close()
+                    raise
         return Kept(driven, body, bool(before))
 
     def _replay(

@@ -10,12 +10,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 from promissory.executor.clock import PAUSE, since_boot
-from promissory.executor.code.recent import Recent
-from promissory.executor.code.resolver import CantTravel, Code, Refused, has_import_name
+from promissory.executor.code.resolver import Code, Refused
 from promissory.executor.crash_points import Crashed, reached
 from promissory.executor.errors import StoreError
 from promissory.executor.protocol.failure import Failure
@@ -25,6 +24,7 @@ from promissory.executor.records.checkpoints import checkpoint_of
 from promissory.executor.store.in_band import Carried
 from promissory.executor.store.store import Store
 from promissory.executor.worker.awaiting import Bodies, Kept, Told, Wakes, waiting
+from promissory.executor.worker.emission import Emission
 from promissory.executor.worker.forked_body import end_child
 from promissory.executor.worker.hearers import Listener, Taker
 from promissory.executor.worker.joints import carry_out
@@ -38,10 +38,9 @@ from promissory.planner.entities.dynamic import Dynamic, Iteration, expand
 from promissory.planner.entities.task import Task
 from promissory.planner.errors import SignalError, raised_at
 from promissory.planner.functions.entity import Entity
-from promissory.planner.plan.format import FuturesHeader, futures_to_bytes
-from promissory.planner.plan.model import Callee, Large
+from promissory.planner.plan.format import FuturesHeader
 from promissory.planner.plan.plan import Plan
-from promissory.typesys.secret import INSTEAD, masked, revealed_in
+from promissory.typesys.secret import masked
 
 _ENDS_A_BATCH: Final = (FAILURE, UNSTARTED)
 _KEPT_FUNCTIONS: Final = 4096
@@ -71,6 +70,7 @@ class Worker:
     Attributes:
         now: frame, index and beginning (µs since the epoch) of the running body; None between bodies.
         values: encodes, keeps and fetches the values of calls.
+        emitted: makes the futures files of plans that bodies made.
     """
 
     def __init__(
@@ -99,14 +99,11 @@ class Worker:
         self._epoch = epoch
         self._is_ending = is_ending
         self._carried = carried
-        self._remote = remote
-        self._ships = remote or store.outlives_the_process
         self._before_body = before_body
         self._after_body = after_body
         self._process = os.getpid()
         self._code = Code(store, run_id, bundle)
-        self._kept = Recent[tuple[str, bytes], tuple[Callee, Entity[..., Any]]](_KEPT_FUNCTIONS)
-        self._held: list[Entity[..., Any]] = []
+        self.emitted = Emission(store, self._code, remote)
         self._run_id = run_id
         self._channel: dict[str, bytes] = {}
         self._bodies = Bodies() if bodies is None else bodies
@@ -142,6 +139,10 @@ class Worker:
                     or (self._is_ending is not None and self._is_ending())
                 )
                 outcomes.append(outcome)
+
+    def close(self) -> None:
+        """Let go of the bodies that wait here."""
+        self._bodies.close()
 
     def share(self, shared: list[Any], channel: list[Any]) -> None:
         """Take the shared lists and the channel of the invocations that follow."""
@@ -366,40 +367,3 @@ class Worker:
             )
         finally:
             self._is_over()
-
-    def emitted(self, plan: Plan, header: FuturesHeader) -> bytes:
-        """The futures file of a plan that was made here. The functions that the plan calls, and its large literals, are
-        put where other workers find them."""
-        self._ship_code(plan)
-        for literal in plan.literals:
-            if isinstance(literal, Large):
-                self.store.put_object(literal.digest, plan.blobs[literal.digest])
-        data = futures_to_bytes(plan, header)
-        # Literals were looked at when they were recorded. Names and messages, which stand in the shape, are new here.
-        if secret := revealed_in(data):
-            raise Refused(
-                "TaskTypeError",
-                f"{plan.name} made a plan with a name or message that holds the value of Secret({secret!r}): {INSTEAD}",
-            )
-        return data
-
-    def _ship_code(self, expansion: Plan) -> None:
-        """Put the functions that a plan made here calls where other workers find them."""
-        for callee, called in zip(expansion.shape.callees, expansion.origin.entities, strict=True):
-            if not has_import_name(callee):  # no import finds the function, and only the plan, soon dropped, holds it
-                dropped = self._kept.put((callee.name, callee.digest), (callee, called))
-                if dropped and not self._ships:
-                    self._put_away(dropped.values())
-        if self._ships:
-            try:
-                self._code.ship(zip(expansion.shape.callees, expansion.origin.entities, strict=True), must=self._remote)
-            except CantTravel as problem:
-                raise Refused("CodeNotFound", str(problem)) from None
-
-    def _put_away(self, functions: Iterable[tuple[Callee, Entity[..., Any]]]) -> None:
-        """Store functions that may still be called and are too many to be held. Hold those that can't be stored."""
-        for function in functions:
-            try:
-                self._code.ship([function])
-            except CantTravel:
-                self._held.append(function[1])

@@ -17,8 +17,8 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context, copy_context
-from itertools import groupby
 from typing import Any, Final, NoReturn
 
 from promissory.planner.body import in_order
@@ -58,7 +58,6 @@ class AwaitLoop(_Base):  # type: ignore[misc]
         self._count = 0
         self._is_closed = False
         self._tasks: weakref.WeakValueDictionary[int, asyncio.Task[Any]] = weakref.WeakValueDictionary()
-        self._numbers: weakref.WeakKeyDictionary[asyncio.Task[Any], int] = weakref.WeakKeyDictionary()
         self.body: Any = None
 
     # --- what the driver does ---
@@ -72,29 +71,13 @@ class AwaitLoop(_Base):  # type: ignore[misc]
                 handle, callback, args, context = self._ready.popleft()
                 if handle.cancelled():
                     continue
-                begun, before = time.perf_counter(), len(self._ready)
+                begun = time.perf_counter()
                 context.run(self._step, callback, args)
-                if len(self._ready) > before + 1:
-                    self._order(before)
                 took = time.perf_counter() - begun
                 if took > LONGEST_STEP and (self.held is None or took > self.held[0]):
                     self.held = took, handle
         finally:
             asyncio._set_running_loop(outer)
-
-    def _order(self, before: int) -> None:
-        """Put the tasks that a step has woken in the order in which they began. A step may wake them in the order of a
-        set (a `TaskGroup` that cancels its tasks), which is another one in another process."""
-        woken = [self._ready.pop() for _ in range(len(self._ready) - before)][::-1]
-        for _, group in groupby(woken, key=self._has_number):
-            self._ready.extend(sorted(group, key=self._number))
-
-    def _has_number(self, ready: _Ready) -> bool:
-        return self._number(ready) > 0
-
-    def _number(self, ready: _Ready) -> int:
-        task = getattr(ready[1], "__self__", None)
-        return self._numbers.get(task, 0) if isinstance(task, asyncio.Task) else 0
 
     def _step(self, callback: Callable[..., Any], args: tuple[Any, ...]) -> None:
         self._enter()
@@ -166,7 +149,7 @@ class AwaitLoop(_Base):  # type: ignore[misc]
         whole = coro if asyncio.iscoroutine(coro) else _awaited(coro)
         task: asyncio.Task[Any] = asyncio.Task(whole, loop=self, name=name, context=context)
         self._count += 1
-        self._tasks[self._count], self._numbers[task] = task, self._count
+        self._tasks[self._count] = task
         return task
 
     def end_tasks(self, but: asyncio.Task[Any]) -> None:
@@ -190,10 +173,20 @@ class AwaitLoop(_Base):  # type: ignore[misc]
         return self._is_closed
 
     def close(self) -> None:
-        """The body has ended, or is let go."""
+        """The body has ended, or is let go: its coroutines are closed now, and not when the collector comes by."""
         self._is_closed = True
         self._ready.clear()
         self._timers.clear()
+        outer = asyncio._get_running_loop()
+        asyncio._set_running_loop(self)
+        try:
+            for task in list(self._tasks.values()):
+                coroutine = task.get_coro()
+                if not task.done() and coroutine is not None:
+                    with suppress(BaseException):  # a `finally` of a body that goes on elsewhere may do anything
+                        coroutine.close()
+        finally:
+            asyncio._set_running_loop(outer)
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Tell of an exception that nobody awaited."""

@@ -1,4 +1,5 @@
-"""`asyncio.as_completed` and `asyncio.wait` in the order of what they were given, for bodies that are replayed.
+"""`asyncio.as_completed`, `asyncio.wait` and `asyncio.TaskGroup` in the order of what they were given, for bodies that
+are replayed.
 
 Those of the library go through sets, whose order is another one in another process. In any other event loop they are
 what they always were.
@@ -93,7 +94,30 @@ async def wait(fs: Any, *, timeout: float | None = None, return_when: str = asyn
     return InOrder(one for one in given if one in done), InOrder(one for one in given if one in pending)
 
 
+class _Tasks(dict[asyncio.Task[Any], None]):
+    """The tasks of a group, in the order in which they began: a group that fails cancels them in this order."""
+
+    def add(self, task: asyncio.Task[Any]) -> None:
+        """Add a task."""
+        self[task] = None
+
+    def discard(self, task: asyncio.Task[Any]) -> None:
+        """Remove a task, if it is there."""
+        self.pop(task, None)
+
+
+def _init_group(group: Any) -> None:
+    """Make a group; in a body that is replayed its tasks are in order."""
+    _init(group)
+    if _is_replayed() and getattr(group, "_tasks", None) == set():
+        vars(group)["_tasks"] = _Tasks()
+
+
+_init: Final = asyncio.TaskGroup.__init__
+
+
 def install() -> None:
     """Have bodies call these."""
+    setattr(asyncio.TaskGroup, "__init__", _init_group)  # noqa: B010 — type checkers take no assignment
     for module in (asyncio, asyncio.tasks):
         module.as_completed, module.wait = as_completed, wait  # type: ignore[attr-defined]

@@ -239,8 +239,16 @@ class AwaitingBody:
         return Stretch(self._closed(trace), True, [], None, NOTHING)
 
     def close(self) -> None:
-        """Let the body go. What it would do at its end is not done: the body may go on elsewhere."""
-        self.loop.close()
+        """Let the body go. The calls that its `finally` blocks make count for nothing: it may go on elsewhere."""
+        if self.loop.is_closed():
+            return
+        trace = Trace(Session(), self._entity.name, self._entity.signature.inputs)
+        trace.segment = Segment(self, self._ordinal + 1)
+        token = current.set(trace)
+        try:
+            self.loop.close()
+        finally:
+            current.reset(token)
 
     # --- what the body asks for ---
 

@@ -14,6 +14,7 @@ from promissory.planner.plan.policy import seconds
 from promissory.planner.plan.specs import Gate
 from promissory.planner.tracing.promise import MARKER, Promise
 from promissory.planner.tracing.trace import Trace
+from promissory.planner.tracing.value_types import type_of
 from promissory.typesys.errors import AnnotationError
 from promissory.typesys.infer import Inference
 from promissory.typesys.types import NONE
@@ -93,7 +94,7 @@ def approve(promise: T, name: str, timeout: float | timedelta | None = None) -> 
     With a no the node fails as `Rejected`.
 
     Args:
-        promise: the value that is to be approved.
+        promise: the value that is to be approved; in an async dynamic also one that is known.
         name: the gate's name in an answer; unique in its workflow.
         timeout: seconds or a timedelta after which the node fails as `GateTimeout`.
 
@@ -102,10 +103,10 @@ def approve(promise: T, name: str, timeout: float | timedelta | None = None) -> 
         GateError: the name or time-out is impossible.
     """
     trace = _trace("approve", "ask in the program: this code runs now")
-    if not isinstance(promise, Promise):
+    if not isinstance(promise, Promise) and trace.segment is None:
         _refuse(trace, f"approve({promise!r}, …): that is known already", "approve what a call gives")
     result: Any = _add(
-        trace, Gate("approve", _name(trace, name), promise._promissory_type, _timeout(trace, timeout)), [promise]
+        trace, Gate("approve", _name(trace, name), type_of(promise), _timeout(trace, timeout)), [promise]
     )
     return result  # type: ignore[no-any-return]
 

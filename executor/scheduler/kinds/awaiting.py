@@ -11,16 +11,15 @@ from dataclasses import replace
 from typing import Any
 
 from promissory.executor.errors import DoesNotFit
-from promissory.executor.protocol import decoding as fields
-from promissory.executor.protocol.events import AWAITED, NO_META, Event, Meta, tree_of, value_of
+from promissory.executor.protocol.events import AWAITED, NO_META, Event, Meta
 from promissory.executor.protocol.identity import node_identity
 from promissory.executor.protocol.messages import FAILURE, SKIP, VALUE, value_argument
 from promissory.executor.scheduler import expansion, propagation
-from promissory.executor.scheduler.awaiting import Awaiting, Past, Ref, Stretch, Wake, awaiting_of
+from promissory.executor.scheduler.awaiting import Awaiting, Origin, Past, Ref, Stretch, Wake, awaiting_of
+from promissory.executor.scheduler.calls import Key
 from promissory.executor.scheduler.cycling import Ended
 from promissory.executor.scheduler.frame import FailedNode, Frame, Repeat
 from promissory.executor.scheduler.kinds import earlier
-from promissory.executor.scheduler.kinds.kind import ReadFailed
 from promissory.executor.scheduler.node_state import DONE, ENDED, OPEN, PENDING, SKIPPED, NodeState
 from promissory.executor.scheduler.recursion import may_expand
 from promissory.executor.scheduler.state import State
@@ -95,6 +94,8 @@ def stretched(
             awaiting.awaited[ref] = None
         else:
             awaiting.answers.append(ref)
+    if ends:
+        watch_to_its_end(state, awaiting)
     go_on(state, awaiting)
 
 
@@ -105,35 +106,45 @@ def _note_told(state: State, awaiting: Awaiting, told: list[Ref]) -> None:
     else:
         gone = set(told)
         awaiting.answers = [ref for ref in awaiting.answers if ref not in gone]
-    origins = set()
+    origins: dict[Origin, int] = {}
     for ref in told:
         awaiting.awaited.pop(ref, None)
         ended = _ended(awaiting, ref)
         if ended is None:
             raise DoesNotFit(f"a body was told of node {ref[1]} of segment {ref[0]}, which has not ended")
         if ended.failed is not None:
-            origins.add((ended.failed.frame, ended.failed.node))
-    if not origins <= awaiting.told:
+            origins[ended.failed.frame, ended.failed.node] = awaiting.next
+    if origins:
         awaiting.told |= origins
-        for segment in list(awaiting.open.values()):
-            if segment.failing is not None:
-                _no_longer_fails(state, awaiting, segment)
+        _let_go_of_handled(state, awaiting)
 
 
-def _no_longer_fails(state: State, awaiting: Awaiting, segment: Frame) -> None:
-    """A segment does not fail any more if the body was told of all that failed in it."""
-    if any(propagation.is_unhandled(segment, index) for index in segment.failures or ()):
-        return
-    propagation.fails_no_more(state, segment)
-    for below in list(segment.inside()):
-        if below.slot in (segment.failures or ()):
-            state.drop_frame(below)  # no resume tries again what the body has handled
-    for index in segment.failures or ():
-        for table in (state.maps, state.cycles, state.awaits, state.loops):
-            table.pop((segment.id, index), None)
-    awaiting.failed.pop(segment.stage, None)
-    if segment.is_over:
-        state.agenda.leave(segment)
+def _let_go_of_handled(state: State, awaiting: Awaiting) -> None:
+    """No resume tries again what the body has handled, and a segment of which it has handled all does not fail."""
+    tables: tuple[dict[Key, Any], ...] = (state.maps, state.cycles, state.awaits, state.loops)
+    for segment in [one for one in awaiting.open.values() if one.failing is not None]:
+        handled = {index for index in segment.failures or () if propagation.is_the_bodys(segment, index)}
+        for below in [one for one in segment.inside() if one.slot in handled]:
+            state.drop_frame(below)
+        for index in handled:
+            for table in tables:
+                table.pop((segment.id, index), None)
+        if any(propagation.is_unhandled(segment, index) for index in segment.failures or ()):
+            continue
+        propagation.fails_no_more(state, segment)
+        awaiting.failed.pop(segment.stage, None)
+        if segment.is_over:
+            state.agenda.leave(segment)
+
+
+def watch_to_its_end(state: State, awaiting: Awaiting) -> None:
+    """The body has ended. The failures of what it awaited are its own, also those that come later: when they come
+    depends on the engine."""
+    for ordinal, index in (*awaiting.awaited, *awaiting.answers):
+        segment = awaiting.open.get(ordinal)
+        if segment is not None:
+            segment.watched = (segment.watched or frozenset()) | {index}
+    _let_go_of_handled(state, awaiting)
 
 
 def _open_segment(state: State, awaiting: Awaiting, id: int, plan: Plan, header: FuturesHeader) -> None:
@@ -378,110 +389,3 @@ def check_awaited(state: State, frame: Frame, index: int, event: Event) -> None:
         plan, _ = futures_from_bytes(futures)
         if len(plan.outputs) != ends or len(plan.inputs) > len(frame.topology.callee(index).interface.parameters):
             raise DoesNotFit(f"the futures file of node {index} of frame {frame.id} is of another plan")
-
-
-# --- snapshots ---
-
-
-def dump(state: State) -> list[Any]:
-    """The rows of a snapshot."""
-    return [_row(*key, one) for key, one in sorted(state.awaits.items())]
-
-
-def _row(id: int, index: int, one: Awaiting) -> list[Any]:
-    past = [
-        [ordinal, [[int(node.state), _value(node.value), _failed(node.failed)] for node in past.nodes]]
-        for ordinal, past in sorted(one.past.items())
-    ]
-    return [
-        id,
-        index,
-        None if one.repeat is None else list(one.repeat),
-        one.next,
-        past,
-        [list(ref) for ref in one.awaited],
-        [list(ref) for ref in one.answers],
-        [list(stretch) for stretch in one.history],
-        sorted(list(origin) for origin in one.told),
-        one.due,
-        one.last,
-        _value(one.result),
-        sorted(list(pair) for pair in one.counted.items()),
-        one.used,
-        one.callee.digest,
-    ]
-
-
-def _value(value: Value | None) -> Any:
-    return None if value is None else tree_of(value)
-
-
-def _failed(failed: FailedNode | None) -> Any:
-    return None if failed is None else failed.to_tree()
-
-
-def load(state: State, rows: list[Any], read_failed: ReadFailed) -> None:
-    """Take the rows of a snapshot."""
-    for row in rows:
-        id, index, repeat, following, past, awaited, answers, history, told, due, last, result, counted, used, code = (
-            fields.items(row, 15)
-        )
-        frame = state.frames[id]
-        one = Awaiting(frame, fields.count(index), None)
-        if repeat is not None:
-            key, power, since = fields.items(repeat, 3)
-            one.repeat = (fields.data(key), fields.count(power), fields.count(since))
-        state.awaits[id, index] = one
-        one.next, one.last, one.used = fields.counts([following, last, used])
-        one.callee = replace(one.callee, digest=fields.data(code))
-        one.awaited = dict.fromkeys(_refs(awaited))
-        one.answers = _refs(answers)
-        for now, trees, futures in (fields.items(stretch, 3) for stretch in fields.items(history)):
-            data = None if futures is None else fields.data(futures)
-            one.history.append(Stretch(fields.seconds(now), [fields.items(tree) for tree in fields.items(trees)], data))
-        one.told = set(_refs(told))
-        one.due = None if due is None else fields.seconds(due)
-        one.result = None if result is None else value_of(result)
-        one.counted = dict(_refs(counted))
-        shapes = [stretch.futures for stretch in one.history if stretch.futures is not None]
-        for ordinal, nodes in (fields.items(pair, 2) for pair in fields.items(past)):
-            plan, _ = futures_from_bytes(shapes[fields.count(ordinal) - 1])
-            one.past[ordinal] = Past(
-                state.topologies.get(plan.shape, 0, keeps=True),
-                [
-                    Ended(
-                        NodeState(at),
-                        None if tree is None else value_of(tree),
-                        None if failed is None else read_failed(failed),
-                    )
-                    for at, tree, failed in (fields.items(node, 3) for node in fields.items(nodes))
-                ],
-            )
-    for frame in state.frames.values():
-        if frame.is_segment:
-            one = awaiting_of(state.awaits, frame)
-            one.open[frame.stage], frame.told = frame, one.told
-    for one in state.awaits.values():
-        for segment in one.open.values():
-            for at in segment.topology.earlier:
-                if segment.state(at) == OPEN:
-                    earlier.resolve(state, segment, at)
-
-
-def _refs(trees: Any) -> list[Ref]:
-    found = []
-    for tree in fields.items(trees):
-        ordinal, node = fields.counts(fields.items(tree, 2))
-        found.append((ordinal, node))
-    return found
-
-
-def values_in(rows: list[Any]) -> list[Any]:
-    """The values that the rows of a snapshot hold, as trees."""
-    found = [row[11] for row in rows]
-    for row in rows:
-        found += [tree for _, nodes in row[4] for _, tree, _ in nodes]
-        for _, _, futures in row[7]:
-            if futures is not None:
-                found += [tree_of(value) for value in futures_from_bytes(futures)[0].literals]
-    return found
