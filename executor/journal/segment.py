@@ -9,6 +9,7 @@ from promissory.executor.errors import JournalError
 from promissory.executor.protocol import decoding as fields
 from promissory.executor.protocol.event_decoding import spread
 from promissory.executor.protocol.events import (
+    AWAITED,
     CYCLE_ENDED,
     CYCLES_STOP,
     NODE_FAILED,
@@ -22,7 +23,9 @@ from promissory.typesys.canonical import digest, is_cut_short, pack, seal, unpac
 from promissory.typesys.errors import FormatError
 
 MAGIC: Final = b"PRMJ"
-VERSION: Final = 5
+VERSION: Final = 6
+"""Since version 6 bodies await: their events, and their rows in snapshots."""
+_WITH_CYCLES: Final = 5
 """Since version 5 there are cycles: their events, and their rows in snapshots."""
 _WITH_PUBLIC_NAMES: Final = 4
 """Since version 4, failures and snapshots hold the public names of this package's classes."""
@@ -64,8 +67,16 @@ def segment_to_bytes(segment: Segment) -> bytes:
     """The sealed bytes of a segment."""
     head = [segment.number, segment.epoch, segment.nonce, segment.previous, segment.snapshot, segment.time]
     kinds = {event[0] for event in segment.events}
-    version = VERSION if kinds & _OF_CYCLES else _WITH_PUBLIC_NAMES if kinds & _WITH_NAMES else _OF_ANY_NAMES
-    return seal(MAGIC, version, 1, pack([*head, compact(segment.events)]))
+    return seal(MAGIC, _version(kinds), 1, pack([*head, compact(segment.events)]))
+
+
+def _version(kinds: set[int]) -> int:
+    """The earliest version that can say these kinds of events."""
+    if AWAITED in kinds:
+        return VERSION
+    if kinds & _OF_CYCLES:
+        return _WITH_CYCLES
+    return _WITH_PUBLIC_NAMES if kinds & _WITH_NAMES else _OF_ANY_NAMES
 
 
 def segment_digest(data: bytes) -> bytes:

@@ -127,6 +127,18 @@ def test_C1_to_C4_cyclic_workflow_shows_its_six_things(run_program):
     assert lines[-1] == "6. it stopped at 8 with 800, and goes on to 9 with 900"
 
 
+def test_D8_agent_is_killed_while_it_waits_and_goes_on(run_program):
+    ended = run_program("agent.py")
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    assert lines[:3] == [
+        "killed while main/agent[+3]/order waited",
+        "ordered from south for 95",
+        "the model was asked 3 times",
+    ]
+    assert len([line for line in lines if line.endswith(": SUCCEEDED")]) == 9
+
+
 def test_C4_forecast_waits_for_a_repair_and_goes_on(run_program):
     ended = run_program("forecast.py")
     assert ended.returncode == 0, ended.stderr

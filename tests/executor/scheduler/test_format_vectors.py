@@ -17,6 +17,7 @@ from promissory.executor.journal.segment import (
     segment_to_bytes,
 )
 from promissory.executor.protocol.events import (
+    AWAITED,
     CHOSEN,
     CODE,
     COLLAPSED,
@@ -108,10 +109,28 @@ def fourth():
     return Segment(3, 3, NONCE, segment_digest(segment_to_bytes(third())), NO_SNAPSHOT, MOMENT + 400_000, events)
 
 
+def fifth():
+    meta = (2000, 20, "process-4-1", 1, None)
+    moments = (1_700_000_000.5, 1_700_000_001.5, 1_700_000_002.5)
+    events = (
+        (RESUMED, 4, "host", 45, [100, 1_000_000, 268_435_456], MOMENT + 450_000),
+        (AWAITED, 0, 2, moments[0], [], 5, b"futures", False, [[1, 0]], None, b"\x02" * 32, meta),
+        (AWAITED, 0, 2, moments[1], [[1, 0]], -1, None, False, [], moments[2], None, meta),
+        (AWAITED, 0, 2, moments[2], [], 6, b"futures", True, [], None, None, meta),
+    )
+    return Segment(4, 4, NONCE, segment_digest(segment_to_bytes(fourth())), NO_SNAPSHOT, MOMENT + 500_000, events)
+
+
 @pytest.mark.parametrize(
     ("name", "segment"),
-    [("segment 0", first()), ("segment 1", second()), ("segment 2", third()), ("segment 3", fourth())],
-    ids=["0", "1", "2", "3"],
+    [
+        ("segment 0", first()),
+        ("segment 1", second()),
+        ("segment 2", third()),
+        ("segment 3", fourth()),
+        ("segment 4", fifth()),
+    ],
+    ids=["0", "1", "2", "3", "4"],
 )
 def test_J4_a_segment_has_the_bytes_that_the_page_shows(name, segment):
     assert segment_to_bytes(segment) == shown(name)
