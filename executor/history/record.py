@@ -135,8 +135,8 @@ class Record:
 
     def _forget(self, id: int) -> None:
         """Forget a frame that a cycle dropped, since its last round is not the last any more."""
-        if id in self.rounds:
-            del self.rounds[id]
+        self.rounds.pop(id, None)
+        self.segments.pop(id, None)
         self.children[self.parents[id]].remove(id)
         del self.opened[id], self.parents[id]
         self.frame_paths.pop(id, None)
@@ -198,12 +198,14 @@ class Record:
         there = set[int]()
         if kind == CYCLES_STOP:
             take_ends(self.scheduler, event)
+        if kind in (CYCLES_STOP, RESUMED):
             there = set(self.scheduler.frames)
         replay(self.scheduler, event)
         if kind == RESUMED:
             self._note_forgiven()
-        for id in there - self.scheduler.frames.keys():
-            self._forget(id)
+        for id in sorted(there - self.scheduler.frames.keys()):
+            if kind == CYCLES_STOP or self.segments.get(id) or self.parents[id][0] not in self.opened:
+                self._forget(id)
         self.scheduler.ready.clear()
         self.scheduler.gates_ready.clear()
         self.scheduler.overlapping.clear()

@@ -264,7 +264,9 @@ def _failure(tree: Any) -> list[Any]:
     if pickled is not None:
         fields.data(pickled)
     if rest:
-        mro, after = rest
+        mro, after, *told = rest
+        if told:
+            fields.counts(fields.items(told, 1))
         for name in fields.items(mro):
             fields.text(name)
         if after is not None:

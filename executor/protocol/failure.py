@@ -47,6 +47,8 @@ class Failure:
         mro: names (`module:qualname`) of the exception's class and the classes above it, which decide whether the
             failure is worth another attempt.
         after: seconds after which the body asks for another attempt; None if it did not say.
+        told: of the body of an async dynamic that failed because of a failure which it was told of: how often it had
+            been told something before; None otherwise.
     """
 
     kind: str
@@ -56,6 +58,7 @@ class Failure:
     pickled: bytes | None = None
     mro: tuple[str, ...] = ()
     after: float | None = None
+    told: int | None = None
 
     @classmethod
     def of_executor(cls, kind: str, message: str) -> Failure:
@@ -126,14 +129,15 @@ class Failure:
 
     def to_tree(self) -> list[Any]:
         """The failure's tree, for outcomes and the journal."""
-        return [self.kind, self.type_name, self.message, self.traceback, self.pickled, list(self.mro), self.after]
+        tree = [self.kind, self.type_name, self.message, self.traceback, self.pickled, list(self.mro), self.after]
+        return tree if self.told is None else [*tree, self.told]
 
     @classmethod
     def from_tree(cls, tree: list[Any]) -> Failure:
         """The failure whose tree `to_tree` gave. Version 1 of the journal has the first five fields."""
         kind, type_name, message, trace, pickled, *rest = tree
-        mro, after = rest or ((), None)
-        return cls(kind, type_name, message, trace, pickled, tuple(mro), after)
+        mro, after, *told = rest or ((), None)
+        return cls(kind, type_name, message, trace, pickled, tuple(mro), after, *told)
 
 
 def _mro_of(kind: type) -> tuple[str, ...]:

@@ -23,8 +23,9 @@ Origin = tuple[int, int]
 
 
 class Past(NamedTuple):
-    """A segment all of whose nodes have ended."""
+    """A segment all of whose nodes have ended: the number of its frame, its topology, and its nodes."""
 
+    id: int
     topology: Topology
     nodes: list[Ended]
 
@@ -36,11 +37,13 @@ class Stretch(NamedTuple):
         now: the moment, in seconds since the epoch.
         told: the nodes that had ended, as trees (`promissory.executor.protocol.messages`).
         futures: the file; None if it emitted none.
+        due: the moment for which it then waited, in seconds since the epoch; None for none.
     """
 
     now: float
     told: list[list[Any]]
     futures: bytes | None
+    due: float | None
 
 
 class Awaiting:

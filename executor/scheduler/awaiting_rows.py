@@ -26,7 +26,7 @@ def dump(state: State) -> list[Any]:
 
 def _row(id: int, index: int, one: Awaiting) -> list[Any]:
     past = [
-        [ordinal, [[int(node.state), _value(node.value), _failed(node.failed)] for node in past.nodes]]
+        [ordinal, past.id, [[int(node.state), _value(node.value), _failed(node.failed)] for node in past.nodes]]
         for ordinal, past in sorted(one.past.items())
     ]
     return [
@@ -72,9 +72,11 @@ def load(state: State, rows: list[Any], read_failed: ReadFailed) -> None:
         one.callee = replace(one.callee, digest=fields.data(code))
         one.awaited = dict.fromkeys(_refs(awaited))
         one.answers = _refs(answers)
-        for now, trees, futures in (fields.items(stretch, 3) for stretch in fields.items(history)):
+        for now, trees, futures, until in (fields.items(stretch, 4) for stretch in fields.items(history)):
             data = None if futures is None else fields.data(futures)
-            one.history.append(Stretch(fields.seconds(now), [fields.items(tree) for tree in fields.items(trees)], data))
+            told_then = [fields.items(tree) for tree in fields.items(trees)]
+            moment = None if until is None else fields.seconds(until)
+            one.history.append(Stretch(fields.seconds(now), told_then, data, moment))
         for origin in fields.items(told):
             id_of_origin, node, until = fields.counts(fields.items(origin, 3))
             one.told[id_of_origin, node] = until
@@ -82,9 +84,10 @@ def load(state: State, rows: list[Any], read_failed: ReadFailed) -> None:
         one.result = None if result is None else value_of(result)
         one.counted = dict(_refs(counted))
         shapes = [stretch.futures for stretch in one.history if stretch.futures is not None]
-        for ordinal, nodes in (fields.items(pair, 2) for pair in fields.items(past)):
+        for ordinal, frame_id, nodes in (fields.items(pair, 3) for pair in fields.items(past)):
             plan, _ = futures_from_bytes(shapes[fields.count(ordinal) - 1])
             one.past[ordinal] = Past(
+                fields.count(frame_id),
                 state.topologies.get(plan.shape, 0, keeps=True),
                 [
                     Ended(
@@ -121,8 +124,8 @@ def values_in(rows: list[Any]) -> list[Any]:
     """The values that the rows of a snapshot hold, as trees."""
     found = [row[11] for row in rows]
     for row in rows:
-        found += [tree for _, nodes in row[4] for _, tree, _ in nodes]
-        for _, _, futures in row[7]:
+        found += [tree for _, _, nodes in row[4] for _, tree, _ in nodes]
+        for _, _, futures, _ in row[7]:
             if futures is not None:
                 found += [tree_of(value) for value in futures_from_bytes(futures)[0].literals]
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from promissory.executor.scheduler.frame import Frame
 from promissory.executor.scheduler.kinds.earlier import resolve
+from promissory.executor.scheduler.kinds.going_back import go_back
 from promissory.executor.scheduler.mapping import is_done_without, mapping_of
 from promissory.executor.scheduler.node_state import CANCELLED, FAILED, OPEN, PENDING, UPSTREAM_FAILED
 from promissory.executor.scheduler.propagation import is_unhandled
@@ -48,7 +49,9 @@ def _forgive_frame(state: State, frame: Frame) -> None:
                 todo += [before] if frame.state(before) == UPSTREAM_FAILED else []
     expanded = {below.slot for below in frame.inside()}
     for index in again:
-        failures.pop(index)
+        told = failures.pop(index).failure.told
+        if told is not None and (frame.id, index) in state.awaits:
+            go_back(state, state.awaits[frame.id, index], told)
         if frame.state(index) in (FAILED, UPSTREAM_FAILED):
             key = (frame.id, index)
             goes_on = index in expanded or key in state.maps or key in state.cycles or key in state.awaits

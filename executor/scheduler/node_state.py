@@ -47,7 +47,8 @@ TRANSITIONS: Final = (
     Transition(
         PENDING,
         OPEN,
-        "a frame was opened for the node, a gate began to wait, a map's lists were cut, or an earlier round is awaited",
+        "a frame was opened for the node, a gate began to wait, a map's lists were cut, an earlier round or segment is "
+        "awaited, or the body of an async dynamic waits",
     ),
     Transition(PENDING, FAILED, "the last attempt failed, or the node may not start at all"),
     Transition(PENDING, UPSTREAM_FAILED, "a node before it failed, and the node can't run after a failure"),
@@ -56,7 +57,8 @@ TRANSITIONS: Final = (
     Transition(
         OPEN,
         PENDING,
-        "an iteration has ended, the next round of a cycle may begin, or the lists of a map's chunks are to be joined",
+        "an iteration has ended, the next round of a cycle may begin, the lists of a map's chunks are to be joined, or "
+        "the body of an async dynamic is to be told of what it awaits",
     ),
     Transition(OPEN, DONE, "the frame gave its output, or the gate was answered"),
     Transition(OPEN, FAILED, "the frame failed, the gate was late or rejected, or too many items failed"),

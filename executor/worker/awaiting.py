@@ -90,6 +90,14 @@ class Told(NamedTuple):
     history: Sequence[Sequence[Any]] | None
 
 
+class ToldOf(Exception):
+    """A body has failed because of a failure that it was told of some time ago."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.failure = failure
+
+
 class Wakes:
     """Begins bodies of async dynamics, and tells them what has come.
 
@@ -132,7 +140,7 @@ class Wakes:
         if before:
             with muted():
                 try:
-                    for number, (now, trees, futures) in enumerate(before):
+                    for number, (now, trees, futures, *_) in enumerate(before):
                         self._replay(entity, driven, number, now, trees, futures, header)
                 except BaseException:
                     driven.close()

@@ -10,7 +10,7 @@ from promissory.executor.code.resolver import CantTravel, Code, Refused, has_imp
 from promissory.executor.store.store import Store
 from promissory.planner.functions.entity import Entity
 from promissory.planner.plan.format import FuturesHeader, futures_to_bytes
-from promissory.planner.plan.model import Callee, Large
+from promissory.planner.plan.model import Callee, Large, Shape
 from promissory.planner.plan.plan import Plan
 from promissory.typesys.secret import INSTEAD, revealed_in
 
@@ -33,11 +33,14 @@ class Emission:
         self._ships = remote or store.outlives_the_process
         self._kept = Recent[tuple[str, bytes], tuple[Callee, Entity[..., Any]]](_KEPT_FUNCTIONS)
         self._held: list[Entity[..., Any]] = []
+        self._latest: Shape | None = None
 
     def __call__(self, plan: Plan, header: FuturesHeader) -> bytes:
         """The futures file of a plan that was made here. The functions that the plan calls, and its large literals, are
         put where other workers find them."""
-        self._ship_code(plan)
+        if plan.shape is not self._latest:  # a body that goes on calls the same again and again
+            self._ship_code(plan)
+            self._latest = plan.shape
         for literal in plan.literals:
             if isinstance(literal, Large):
                 self._store.put_object(literal.digest, plan.blobs[literal.digest])

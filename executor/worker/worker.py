@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from promissory.executor.clock import PAUSE, since_boot
@@ -23,7 +24,7 @@ from promissory.executor.protocol.messages import CLOSING, FAILURE, GONE, NOT_YE
 from promissory.executor.records.checkpoints import checkpoint_of
 from promissory.executor.store.in_band import Carried
 from promissory.executor.store.store import Store
-from promissory.executor.worker.awaiting import Bodies, Kept, Told, Wakes, waiting
+from promissory.executor.worker.awaiting import Bodies, Kept, Told, ToldOf, Wakes, waiting
 from promissory.executor.worker.emission import Emission
 from promissory.executor.worker.forked_body import end_child
 from promissory.executor.worker.hearers import Listener, Taker
@@ -167,6 +168,8 @@ class Worker:
             self.now = None
             self.capture.end()
             raise
+        except ToldOf as told:
+            status, payload = FAILURE, told.failure.to_tree()
         except Refused as refusal:
             status, payload = FAILURE, Failure.of_executor(refusal.kind, str(refusal)).to_tree()
         except BaseException as error:  # any exception of a body is its failure, that of sys.exit() too
@@ -338,7 +341,10 @@ class Worker:
         try:
             return self._wakes.tell(kept, told)
         except BaseException as error:
+            told_before = kept.driven.told_of(error)
             kept.driven.close()
+            if told_before is not None and not isinstance(error, Signal):
+                raise ToldOf(replace(Failure.of_exception(error), told=told_before)) from error
             if isinstance(error, Loop):
                 raise SignalError(
                     f"{entity.name} is async and raised Loop",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from promissory.planner.active import current
@@ -26,7 +26,7 @@ from promissory.planner.tracing.session import Session
 from promissory.planner.tracing.trace import Trace
 from promissory.typesys.canonical import pack, unpack
 from promissory.typesys.types import Type
-from promissory.typesys.wire import codec_for
+from promissory.typesys.wire import Codec, codec_for
 
 Ref = tuple[int, int]
 """A node that a body may wait for: the number of its segment, from 1, and its place in it."""
@@ -109,6 +109,7 @@ class AwaitingBody:
         self._fresh: list[tuple[Segment, int]] = []
         self._segments: weakref.WeakValueDictionary[int, Segment] = weakref.WeakValueDictionary()
         self._answers: dict[Ref, Given] = {}
+        self._failures: list[tuple[BaseException, int]] = []
         self._begin_segment()
 
     def _begin_segment(self) -> None:
@@ -202,7 +203,7 @@ class AwaitingBody:
     def _closed(self, trace: Trace) -> Plan:
         plan = trace.session.plan()
         self.emitted += 1
-        plan = replace(plan, shape=same_shape(plan.shape))
+        plan = Plan(same_shape(plan.shape), plan.literals, plan.blobs, plan.origin)
         self._segment.close(plan.shape, trace.places)
         self._begin_segment()
         return plan
@@ -250,6 +251,20 @@ class AwaitingBody:
         finally:
             current.reset(token)
 
+    def told_of(self, error: BaseException) -> int | None:
+        """Tell how often the body had been told something before it was told of what an error of it comes from; None if
+        the error is its own, or comes from what it was told last."""
+        todo, seen, found = [error], set[int](), self.stretches - 1
+        while todo:
+            one = todo.pop()
+            if id(one) in seen:
+                continue
+            seen.add(id(one))
+            found = min([found, *(number for failure, number in self._failures if failure is one)])
+            todo += [one.__cause__] if one.__cause__ is not None else []
+            todo += one.exceptions if isinstance(one, BaseExceptionGroup) else ()
+        return found if found < self.stretches - 1 else None
+
     # --- what the body asks for ---
 
     def value_of(self, promise: Promise[Any]) -> Awaitable[Any]:
@@ -272,11 +287,18 @@ class AwaitingBody:
 
     def _take(self, answer: Answer) -> None:
         ordinal, place = answer.node
+        if isinstance(answer.value, BaseException):
+            self._failures.append((answer.value, self.stretches - 1))
         self._answers[answer.node] = answer.value
         segment = self._segments.get(ordinal)  # None if nothing of it is held any more
         for future, promise in () if segment is None else self._parked.pop((ordinal, segment.node_at(place)), ()):
             if not future.done():
                 _resolve(future, promise, promise._promissory_trace.segment, answer.value)
+
+
+@lru_cache(1024)
+def _codec(type: Type) -> Codec:
+    return codec_for(type)
 
 
 def _resolve(future: asyncio.Future[Any], promise: Promise[Any], segment: Segment, given: Given) -> None:
@@ -294,4 +316,4 @@ def _resolve(future: asyncio.Future[Any], promise: Promise[Any], segment: Segmen
             return unpack(answer), whole
 
         answer = pack(assemble(binding, type, leaf))
-    future.set_result(codec_for(type).decode(answer))
+    future.set_result(_codec(type).decode(answer))

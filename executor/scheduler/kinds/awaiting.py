@@ -79,7 +79,7 @@ def stretched(
     state.log.append(
         (AWAITED, frame_id, index, now, refs, id, futures, ends, [list(ref) for ref in awaited], due, code, meta)
     )
-    awaiting.history.append(Stretch(now, [_tree(awaiting, ref) for ref in told], futures))
+    awaiting.history.append(Stretch(now, [_tree(awaiting, ref) for ref in told], futures, due))
     _note_told(state, awaiting, told)
     awaiting.due, awaiting.is_due = due, False
     awaiting.holder = meta[2]
@@ -90,7 +90,7 @@ def stretched(
             awaiting.last = awaiting.next
         _open_segment(state, awaiting, id, plan, header)
     for ref in awaited:
-        if _ended(awaiting, ref) is None:
+        if ended_of(awaiting, ref) is None:
             awaiting.awaited[ref] = None
         else:
             awaiting.answers.append(ref)
@@ -109,7 +109,7 @@ def _note_told(state: State, awaiting: Awaiting, told: list[Ref]) -> None:
     origins: dict[Origin, int] = {}
     for ref in told:
         awaiting.awaited.pop(ref, None)
-        ended = _ended(awaiting, ref)
+        ended = ended_of(awaiting, ref)
         if ended is None:
             raise DoesNotFit(f"a body was told of node {ref[1]} of segment {ref[0]}, which has not ended")
         if ended.failed is not None:
@@ -148,7 +148,19 @@ def watch_to_its_end(state: State, awaiting: Awaiting) -> None:
 
 
 def _open_segment(state: State, awaiting: Awaiting, id: int, plan: Plan, header: FuturesHeader) -> None:
-    frame, index, ordinal = awaiting.frame, awaiting.index, awaiting.next
+    ordinal = awaiting.next
+    opened = segment_frame(state, awaiting, id, ordinal, plan, header)
+    awaiting.next += 1
+    awaiting.open[ordinal] = opened
+    awaiting.counted[ordinal] = 0
+    expansion.open_frame(state, opened)
+    for at in opened.topology.earlier:
+        earlier.resolve(state, opened, at)
+
+
+def segment_frame(state: State, awaiting: Awaiting, id: int, ordinal: int, plan: Plan, header: FuturesHeader) -> Frame:
+    """The frame of a segment, as it begins."""
+    frame, index = awaiting.frame, awaiting.index
     topology = state.topologies.get(plan.shape, 0, keeps=True)
     callee = frame.topology.callee(index)
     nesting = frame.nesting
@@ -168,12 +180,7 @@ def _open_segment(state: State, awaiting: Awaiting, id: int, plan: Plan, header:
         nesting,
     )
     opened.stage, opened.told = ordinal, awaiting.told
-    awaiting.next += 1
-    awaiting.open[ordinal] = opened
-    awaiting.counted[ordinal] = 0
-    expansion.open_frame(state, opened)
-    for at in topology.earlier:
-        earlier.resolve(state, opened, at)
+    return opened
 
 
 def segment_path(frame: Frame, index: int, ordinal: int) -> str:
@@ -221,7 +228,7 @@ def finished(state: State, segment: Frame, value: Value | None) -> None:
     nodes = awaiting.counted.pop(ordinal)
     state.nodes -= nodes
     state.past_nodes += nodes
-    awaiting.past[ordinal] = Past(topology, [_ended_in(segment, at) for at in range(topology.count)])
+    awaiting.past[ordinal] = Past(segment.id, topology, [ended_in(segment, at) for at in range(topology.count)])
     if ordinal == awaiting.last:
         awaiting.result = value
     go_on(state, awaiting)
@@ -296,7 +303,7 @@ def _look_again(awaiting: Awaiting) -> None:
     """Nodes that failed, and of whose failure the body was not told, may be tried again: the body waits for them."""
     answers, awaiting.answers = awaiting.answers, []
     for ref in (*answers, *awaiting.awaited):
-        if _ended(awaiting, ref) is None:
+        if ended_of(awaiting, ref) is None:
             awaiting.awaited[ref] = None
         else:
             awaiting.awaited.pop(ref, None)
@@ -319,7 +326,7 @@ def wake_of(state: State, frame: Frame, index: int, calendar: float) -> Wake:
 
 
 def _tree(awaiting: Awaiting, ref: Ref) -> list[Any]:
-    ended = _ended(awaiting, ref)
+    ended = ended_of(awaiting, ref)
     assert ended is not None
     if ended.state == DONE:
         assert ended.value is not None
@@ -329,7 +336,7 @@ def _tree(awaiting: Awaiting, ref: Ref) -> list[Any]:
     return [*ref, SKIP]
 
 
-def _ended(awaiting: Awaiting, ref: Ref) -> Ended | None:
+def ended_of(awaiting: Awaiting, ref: Ref) -> Ended | None:
     """A node that has ended; None if it has not."""
     ordinal, index = ref
     there = awaiting.open.get(ordinal)
@@ -340,10 +347,10 @@ def _ended(awaiting: Awaiting, ref: Ref) -> Ended | None:
         return past.nodes[index]
     if index >= there.topology.count:
         raise DoesNotFit(f"a body waits for node {index} of segment {ordinal}, and there is none")
-    return _ended_in(there, index) if there.state(index) in ENDED else None
+    return ended_in(there, index) if there.state(index) in ENDED else None
 
 
-def _ended_in(segment: Frame, index: int) -> Ended:
+def ended_in(segment: Frame, index: int) -> Ended:
     failed = (segment.failures or {}).get(index)
     return Ended(NodeState(segment.state(index)), (segment.values or {}).get(index), failed)
 

@@ -732,3 +732,74 @@ def test_C1_a_cycle_ends_by_what_a_body_awaited(memory):
         return size
 
     assert run(counted, {"start": 0}, store=memory).result == 2
+
+
+# --- failures that end a body later ---
+
+
+@dynamic
+async def tidies_up(n: int) -> int:
+    try:
+        return await value(broken(n))
+    finally:
+        await value(inc(n + 10))
+
+
+@dynamic
+async def in_the_background(n: int) -> int:
+    early = asyncio.create_task(value(broken(n)))
+    seen = await value(inc(n + 10))
+    return await early + seen
+
+
+@ENGINES
+@pytest.mark.parametrize(("body", "result"), [(tidies_up, 1), (in_the_background, 13)], ids=["finally", "create_task"])
+def test_D8_a_resume_goes_back_to_before_the_failure_that_ended_the_body(body, result, engine, store):
+    assert run(body, {"n": 1}, store=store, run_id="r", engine=engine, echo=False).state == "FAILED"
+    assert resume("r", store=store, engine=engine, echo=False).state == "FAILED"
+    Path("repaired").touch()
+    done = resume("r", store=store, engine=engine, echo=False)
+    assert done.result == result
+    assert began().count("broken 1") == 3
+    assert sum(row.path.endswith("/broken") for row in done.nodes()) == 1
+    with always_replay():
+        assert resume("r", store=store, echo=False).result == result
+
+
+def test_D8_what_a_group_cancelled_is_begun_again_with_it(store):
+    @dynamic
+    async def groups(n: int) -> int:
+        async def patient() -> None:
+            try:
+                await value(inc(n))
+                await asyncio.sleep(0.05)
+            finally:
+                await value(inc(n + 20))
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(patient())
+            found = group.create_task(value(broken(n)))
+        return found.result()
+
+    with pytest.raises(RunFailed):
+        run(groups, {"n": 1}, store=store, run_id="r", echo=False).result
+    Path("repaired").touch()
+    with always_replay():
+        assert resume("r", store=store, echo=False).result == 1
+    assert began().count("inc 1") == 1
+
+
+def test_D8_a_failure_that_another_handler_meets_is_not_gone_back_to(store):
+    @dynamic
+    async def handles(n: int) -> int:
+        try:
+            await value(broken(n))
+        except ValueError:
+            return await value(broken(n + 1))
+        return 0
+
+    with pytest.raises(RunFailed, match="no 2"):
+        run(handles, {"n": 1}, store=store, run_id="r", echo=False).result
+    Path("repaired").touch()
+    assert resume("r", store=store, echo=False).result == 2
+    assert began().count("broken 1") == 1
