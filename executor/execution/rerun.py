@@ -31,6 +31,7 @@ from promissory.executor.execution.presence import Presence
 from promissory.executor.history.history import History
 from promissory.executor.journal.reader import find_end, read_segments
 from promissory.executor.protocol.events import (
+    AWAITED,
     CHOSEN,
     COLLAPSED,
     CYCLE_ENDED,
@@ -57,9 +58,11 @@ from promissory.executor.store.keys import run_key
 from promissory.executor.store.mark import mark
 from promissory.executor.store.probe import probe
 from promissory.executor.store.store import Store
+from promissory.planner.plan.specs import Earlier
 
 _TAKEN: Final = frozenset(
     (
+        AWAITED,
         NODE_DONE,
         EXPANDED,
         OPENED,
@@ -85,6 +88,7 @@ class Kept:
         gone: frames that are opened anew, if at all.
         numbers: the new number of each frame that is kept, as far as is known.
         loops: how many iterations stay of the node that runs again, and of the nodes above it.
+        told: how often the bodies of async dynamics above it stay told something.
     """
 
     again: dict[int, set[int]]
@@ -92,6 +96,7 @@ class Kept:
     gone: set[int]
     numbers: dict[int, int]
     loops: dict[Key, int]
+    told: dict[Key, int]
 
 
 def to_run_again(history: History, frame: int, node: int, iteration: int = 0) -> Kept:
@@ -100,13 +105,17 @@ def to_run_again(history: History, frame: int, node: int, iteration: int = 0) ->
     again: dict[int, set[int]] = {}
     above: set[Key] = set()
     loops = {(frame, node): iteration}
+    told: dict[Key, int] = {}
     at, index = frame, node
     while at >= 0:
-        again[at] = history.followed_by(at, index)
+        again[at] = again.get(at, set()) | history.followed_by(at, index)
         stays = history.frame_iterations.get(at, 0)
+        segment = at
         at, index = history.parent(at)
         above.add((at, index))
         loops[at, index] = stays
+        if segment in history.segments:
+            told[at, index] = _told_before(history, (at, index), again)
     gone: set[int] = set()
     for id in history.frames():
         parent, slot = history.parent(id)
@@ -115,16 +124,43 @@ def to_run_again(history: History, frame: int, node: int, iteration: int = 0) ->
             history.opened[id].part is not None
             or any(id < kept and history.parent(kept) == (parent, slot) for kept in again)
         )
+        if (parent, slot) in told:
+            emitted = [child for _, child in history.stretches[parent, slot][: told[parent, slot]]]
+            beside = id in emitted
+            if not beside:
+                again.pop(id, None)
         beside = beside or ((parent, slot) == (frame, node) and history.frame_iterations.get(id, 0) < iteration)
         if parent in gone or (slot in again.get(parent, ()) and id not in again and not beside):
             gone.add(id)
-    return Kept(again, above, gone, {0: 0}, loops)
+    return Kept(again, above, gone, {0: 0}, loops, told)
+
+
+def _told_before(history: History, key: Key, again: dict[int, set[int]]) -> int:
+    """How often the body of an async dynamic was told something before it was told of a node that runs again. Adds the
+    nodes of later segments that take values of such nodes."""
+    segments = sorted((history.segments[id], id) for id in history.children[key] if id in history.segments)
+    affected = {(ordinal, index) for ordinal, id in segments for index in again.get(id, ())}
+    for ordinal, id in segments:
+        topology = history.opened[id].topology
+        for index in topology.earlier:
+            spec = topology.graph.specs[index]
+            assert isinstance(spec, Earlier)
+            source = ordinal - spec.distance
+            names = history.opened[dict(segments)[source]].topology.names
+            if (source, names.index(spec.name)) in affected:
+                again.setdefault(id, set()).update(history.followed_by(id, index))
+                affected |= {(ordinal, one) for one in again[id]}
+    for number, (told, _) in enumerate(history.stretches[key]):
+        if not affected.isdisjoint(told):
+            return number
+    return len(history.stretches[key])
 
 
 def kept_events(history: History, kept: Kept, events: Iterator[Event]) -> Iterator[Event]:
     """The events of an earlier run that the new run begins with, under the frames' new numbers."""
     numbers = kept.numbers
     iterations = dict.fromkeys(kept.loops, 0)
+    told = dict.fromkeys(kept.told, 0)
     for event in events:
         kind = event[0]
         if kind == CYCLES_STOP:  # a cycle that runs again goes as far as it was told to
@@ -134,6 +170,11 @@ def kept_events(history: History, kept: Kept, events: Iterator[Event]) -> Iterat
             continue
         frame, index = (event[1], event[2]) if kind != COLLAPSED else history.parent(event[1])
         runs_again = index in kept.again.get(frame, ())
+        if kind == AWAITED and (frame, index) in told:
+            told[frame, index] += 1
+            runs_again = told[frame, index] > kept.told[frame, index]
+            if runs_again:
+                continue
         if kind == ITEMS:
             runs_again = runs_again and (frame, index) not in kept.above
         if kind == COLLAPSED:

@@ -97,6 +97,7 @@ class Record:
         self.round_names: dict[tuple[int, int, int], str] = {}
         self.segments: dict[int, int] = {}
         self.segment_counts: dict[Key, int] = {}
+        self.stretches: dict[Key, list[tuple[list[tuple[int, int]], int]]] = {}
         self.said: list[tuple[Key, Meta]] = []
         self.metas: dict[Key, Meta] = {}
         self.failed: dict[Key, tuple[Failure, Meta]] = {}
@@ -266,6 +267,8 @@ class Record:
         if is_round:
             iteration = self.iterations[key] = iteration + 1
         if kind == AWAITED:
+            _, _, _, _, told, child, *_ = event
+            self.stretches.setdefault(key, []).append(([(ordinal, node) for ordinal, node in told], child))
             iteration = self.segment_counts.get(key, 0)
         futures = futures_of(event)
         if futures is not None:

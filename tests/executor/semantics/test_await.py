@@ -22,6 +22,7 @@ from promissory import (
     dynamic,
     map_task,
     promise,
+    rerun,
     resume,
     run,
     sleep,
@@ -803,3 +804,31 @@ def test_D8_a_failure_that_another_handler_meets_is_not_gone_back_to(store):
     Path("repaired").touch()
     assert resume("r", store=store, echo=False).result == 2
     assert began().count("broken 1") == 1
+
+
+# --- rerun ---
+
+
+@dynamic
+async def in_steps(n: int) -> list[int]:
+    early = inc(10 * n)
+    first = await value(inc(n))
+    second = await value(inc(first))
+    third = await value(inc(second))
+    return [first, second, third, inc(early)]
+
+
+@pytest.mark.parametrize(
+    ("node", "again"),
+    [
+        ("main/in_steps[+1]/inc", ["inc 2", "inc 3", "inc 11"]),
+        ("main/in_steps[+2]/inc", ["inc 3", "inc 11"]),
+        ("main/in_steps[+3]/inc", ["inc 11"]),
+        ("main/in_steps", ["inc 10", "inc 1", "inc 2", "inc 3", "inc 11"]),
+    ],
+)
+def test_J2_a_rerun_inside_a_body_tells_it_again_what_came_before(node, again, store):
+    assert run(in_steps, {"n": 1}, store=store, run_id="r", echo=False).result == [2, 3, 4, 12]
+    LOG.unlink()
+    assert rerun("r", node, store=store, echo=False).result == [2, 3, 4, 12]
+    assert sorted(began()) == sorted(again)
