@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 
 import click
 
@@ -15,6 +16,7 @@ from promissory.executor.history.history import History
 from promissory.planner import Plan, Task
 from promissory.planner import compile as compile_plan
 from promissory.planner.errors import CompileError, NoEffectWarning, PlanFormatError
+from promissory.planner.functions.sets import iterated_sets
 from promissory.planner.functions.unseen import unseen
 from promissory.planner.plan.advice import advice
 
@@ -62,9 +64,20 @@ def command(files: tuple[str, ...], replays: str | None, store: str | None) -> i
                 say(f"{file}: {name}: {where(error)}")
             else:
                 say(f"{file}: {name}: {counted(len(plan), 'node')}, well")
-                for one in (*advice(plan), *unseen(plan)):
+                for one in (*advice(plan), *unseen(plan), *_sets(plan)):
                     say(f"{file}: {name}: {one}")
     return 3 if problems else 2 if unusable else 0
+
+
+def _sets(plan: Plan) -> Iterator[str]:
+    """Tell of sets that bodies which await iterate."""
+    for entity in plan.origin.entities:
+        if entity.is_async and entity.kind == "dynamic":
+            for where in iterated_sets(entity.function):
+                yield (
+                    f"{entity.name} iterates a set\n  at {where}\n  way out: sorted(…); on inline and threads a set of "
+                    "texts is in another order in another process, so a replay may make other calls"
+                )
 
 
 def _replays(run_id: str, files: tuple[str, ...], store: str | None) -> int:

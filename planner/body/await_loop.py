@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
+import sys
 import time
 import weakref
 from collections import deque
@@ -22,7 +23,7 @@ from contextvars import Context, copy_context
 from typing import Any, Final, NoReturn
 
 from promissory.planner.body import in_order
-from promissory.planner.errors import AwaitError, user_line
+from promissory.planner.errors import AwaitError, Where, user_line, warn
 
 in_order.install()
 
@@ -45,11 +46,9 @@ class AwaitLoop(_Base):  # type: ignore[misc]
 
     Attributes:
         body: what `promissory.value` asks for values.
-        held: the longest step so far that took too long: seconds, and the step; None if none did.
     """
 
     def __init__(self, name: str, enter: Callable[[], Any], now: float) -> None:
-        self.held: tuple[float, asyncio.Handle] | None = None
         self._name = name
         self._enter = enter
         self._now = now
@@ -74,8 +73,8 @@ class AwaitLoop(_Base):  # type: ignore[misc]
                 begun = time.perf_counter()
                 context.run(self._step, callback, args)
                 took = time.perf_counter() - begun
-                if took > LONGEST_STEP and (self.held is None or took > self.held[0]):
-                    self.held = took, handle
+                if took > LONGEST_STEP:
+                    self._tell_of_holding(took, callback)
         finally:
             asyncio._set_running_loop(outer)
 
@@ -94,6 +93,17 @@ class AwaitLoop(_Base):  # type: ignore[misc]
         while self._timers and self._timers[0][2][0].cancelled():
             heapq.heappop(self._timers)
         return self._timers[0][0] if self._timers else None
+
+    def _tell_of_holding(self, seconds: float, callback: Callable[..., Any]) -> None:
+        """Tell a body that it has held its loop, with the line before which it did."""
+        task = getattr(callback, "__self__", None)
+        coroutine: Any = task.get_coro() if isinstance(task, asyncio.Task) else None
+        frame = None if coroutine is None else coroutine.cr_frame
+        warn(
+            f"{self._name} has computed for {seconds:.1f} s, and bodies beside it waited: do in a task what takes long",
+            RuntimeWarning,
+            user_line() if frame is None else Where(frame.f_code.co_filename, frame.f_lineno),
+        )
 
     def set_time(self, now: float) -> None:
         """Let time pass to a moment. It never goes back."""
@@ -255,6 +265,24 @@ def _refusal(what: str) -> Callable[..., NoReturn]:
 
 for _name, _what in _OF_THE_WORLD.items():
     setattr(AwaitLoop, _name, _refusal(_what))
+
+
+_CONNECTS: Final = frozenset(("socket.connect", "socket.getaddrinfo", "socket.gethostbyname"))
+
+
+def _hear(event: str, args: tuple[Any, ...]) -> None:
+    """Tell a body that reaches out by itself, which a replay would do again (an audit hook, PEP 578)."""
+    if event in _CONNECTS:
+        loop = asyncio._get_running_loop()
+        if isinstance(loop, AwaitLoop):
+            warn(
+                f"{loop._name} opens a connection, and a replay would open it again: do it in a task, and await that",
+                RuntimeWarning,
+                user_line(),
+            )
+
+
+sys.addaudithook(_hear)
 
 
 async def _awaited(given: Any) -> Any:

@@ -246,7 +246,7 @@ def test_X2_a_body_that_holds_the_loop_is_told_with_its_line(store, monkeypatch)
     assert f"{__file__}:" in done.logs()
 
 
-def test_R2_a_body_that_can_not_be_cancelled_is_ended_and_the_others_go_on(store, monkeypatch):
+def test_R2_a_body_that_can_not_be_cancelled_is_ended_and_the_others_go_on(store, monkeypatch, eventually):
     monkeypatch.setattr("promissory.executor.engines.processes.lanes._GRACE", 0.2)
 
     @task(timeout=0.2)
@@ -266,8 +266,7 @@ def test_R2_a_body_that_can_not_be_cancelled_is_ended_and_the_others_go_on(store
         return waits(), hangs().on_error(5)
 
     going = start(both, {}, store=store, engine="processes", echo=False)
-    while len(began()) < 2:
-        time.sleep(0.01)
+    eventually(lambda: len(began()) > 1, "another beginning")
     Path("go").touch()
     assert going.wait(60).result == (2, 5)
     assert [row.attempts for row in going.nodes() if row.path == "main/waits"] == [1]

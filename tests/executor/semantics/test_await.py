@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -237,20 +238,17 @@ async def waits(n: int) -> int:
     return inc(a)
 
 
-def histories(store, run_id):
-    """The run as it is committed, again and again."""
-    while True:
-        with contextlib.suppress(RunNotFound):
-            yield History(store, run_id)
-        time.sleep(0.01)
+def waits_at_a_gate(store, run_id):
+    """The run as it is committed, if it waits at a gate."""
+    with contextlib.suppress(RunNotFound):
+        history = History(store, run_id)
+        return history if list(history.gates()) else None
 
 
-def test_D8_while_it_waits_the_plan_so_far_is_there_and_status_says_for_what(store):
+def test_D8_while_it_waits_the_plan_so_far_is_there_and_status_says_for_what(store, eventually):
     going = start(waits, {"n": 1}, store=store, echo=False)
     try:
-        for history in histories(store, going.id):
-            if list(history.gates()):
-                break
+        history = eventually(lambda: waits_at_a_gate(store, going.id), "the gate")
         row = history.row(0, 0)
         assert (row.state, row.why) == ("EXPANDED", "awaits main/waits[+1]/go")
         assert len(list(history.nodes())) == 3
@@ -832,3 +830,53 @@ def test_J2_a_rerun_inside_a_body_tells_it_again_what_came_before(node, again, s
     LOG.unlink()
     assert rerun("r", node, store=store, echo=False).result == [2, 3, 4, 12]
     assert sorted(began()) == sorted(again)
+
+
+# --- what is told ---
+
+
+def test_D8_a_body_that_computes_for_long_is_told_with_the_line(memory, monkeypatch):
+    monkeypatch.setattr("promissory.planner.body.await_loop.LONGEST_STEP", 0.05)
+
+    @dynamic
+    async def computes(n: int) -> int:
+        time.sleep(0.1)
+        return await value(inc(n))
+
+    with pytest.warns(RuntimeWarning, match=r"computes has computed for 0\.1 s") as told:
+        run(computes, {"n": 1}, store=memory, echo=False)
+    assert told[0].filename == __file__
+
+
+def test_D8_a_body_that_opens_a_connection_is_told(memory):
+    @dynamic
+    async def reaches_out(n: int) -> int:
+        with contextlib.suppress(OSError), socket.socket() as found:
+            found.connect(("127.0.0.1", 1))
+        return await value(inc(n))
+
+    with pytest.warns(RuntimeWarning, match="reaches_out opens a connection") as told:
+        run(reaches_out, {"n": 1}, store=memory, echo=False)
+    assert told[0].filename == __file__
+
+
+def test_D8_check_tells_of_sets_that_a_body_iterates(project):
+    project.write(
+        "sets.py",
+        """
+        from promissory import dynamic, task, value
+
+        @task
+        def one(name: str) -> str:
+            return name
+
+        @dynamic
+        async def body(names: list[str]) -> list[str]:
+            found = set(names)
+            in_order = [await value(one(name)) for name in sorted(found)]
+            return in_order + [await value(one(name)) for name in found]
+        """,
+    )
+    _, said = project.finish(project.spawn("-m", "promissory", "check", "sets.py"))
+    assert said.count("body iterates a set") == 1
+    assert "sets.py:12" in said
