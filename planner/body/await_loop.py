@@ -27,6 +27,7 @@ from promissory.planner.errors import AwaitError, Where, user_line, warn
 
 in_order.install()
 
+_MOST_AWAITS_AT_ITS_END: Final = 1000
 LONGEST_STEP: Final = 2.0
 """Seconds after which a body that does not await is told to be holding up others."""
 
@@ -162,13 +163,18 @@ class AwaitLoop(_Base):  # type: ignore[misc]
         self._tasks[self._count] = task
         return task
 
-    def end_tasks(self, but: asyncio.Task[Any]) -> None:
-        """Cancel the tasks that the body has left, in the order in which it began them, and let them end."""
+    def end_tasks(self, but: asyncio.Task[Any], cancels: bool) -> bool:
+        """Let the tasks end that the body has left, in the order in which it began them. Returns whether any goes on.
+
+        Args:
+            cancels: whether they are to be cancelled first.
+        """
         left = [task for task in self._tasks.values() if task is not but and not task.done()]
-        for task in left:
-            task.cancel()
-        if left:
+        if cancels and left:
+            for task in left:
+                task.cancel()
             self.drain()
+        return any(not task.done() for task in left)
 
     def get_debug(self) -> bool:
         """Without asyncio's debug mode."""
@@ -191,10 +197,11 @@ class AwaitLoop(_Base):  # type: ignore[misc]
         asyncio._set_running_loop(self)
         try:
             for task in list(self._tasks.values()):
-                coroutine = task.get_coro()
-                if not task.done() and coroutine is not None:
+                coroutine: Any = task.get_coro()
+                for _ in range(0 if task.done() else _MOST_AWAITS_AT_ITS_END):
                     with suppress(BaseException):  # a `finally` of a body that goes on elsewhere may do anything
                         coroutine.close()
+                        break  # else it awaits in a `finally`
         finally:
             asyncio._set_running_loop(outer)
 

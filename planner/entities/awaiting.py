@@ -102,6 +102,7 @@ class AwaitingBody:
         self._values: list[Any] | None = list(values)
         self._encoded = encoded
         self._ordinal = 0
+        self._is_ending = False
         self._trace: Trace
         self._segment: Segment
         self._carried: list[Any] = []
@@ -158,7 +159,7 @@ class AwaitingBody:
             loop.drain()
         while loop.fire():
             loop.drain()
-        if self._task.done():
+        if self._task.done() and not self._tasks_go_on():
             return self._end()
         if self._trace.fatal:
             raise self._trace.fatal[0]
@@ -177,6 +178,13 @@ class AwaitingBody:
                 way_out="await what a call gives: await value(call()), or asyncio.sleep(…)",
             )
         return Stretch(plan, False, awaited, due)
+
+    def _tasks_go_on(self) -> bool:
+        """Tell whether tasks that the body has left still wait for something. They are cancelled, and end as they will
+        before the body has ended, as with `asyncio.run`."""
+        left = self.loop.end_tasks(self._task, cancels=not self._is_ending)
+        self._is_ending = True
+        return left and (self._waits() or self.loop.due is not None)
 
     def _where(self) -> Where | None:
         """The line at which the body waits."""
@@ -210,7 +218,6 @@ class AwaitingBody:
 
     def _end(self) -> Stretch:
         """The body has returned or raised."""
-        self.loop.end_tasks(self._task)
         trace, session = self._trace, self._trace.session
         error = None if self._task.cancelled() else self._task.exception()
         if session.fatal:
@@ -218,6 +225,7 @@ class AwaitingBody:
         if error is not None:
             raise error
         returned = self._task.result()
+        self.loop.close()
         signature, code = self._entity.signature, self._entity.function.__code__
         if self.stretches == 1:
             from promissory.planner.tracing.binder import holds_promise

@@ -160,7 +160,7 @@ def test_J4_a_process_that_dies_over_a_half_written_key_leaves_the_run_whole(wor
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.filterwarnings("ignore:can't write:RuntimeWarning")
 def test_J1_the_same_holds_on_a_disk(how, folders):
-    for workload, first in zip(WORKLOADS, (3, 6, 11, 4, 5, 3, 2, 2, 4), strict=True):
+    for workload, first in zip(WORKLOADS, (3, 6, 11, 4, 5, 3, 2, 2, 4, 5), strict=True):
         assert crash_at_operations(workload, folders, how, iter(range(first, 60, 12))) >= 1
 
 
