@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from promissory.planner.entities.workflow import WorkflowFunction as WorkflowFunction
     from promissory.planner.entities.workflow import workflow as workflow
     from promissory.planner.nodes.awaiting import value as value
+    from promissory.planner.nodes.branch import conditional as conditional
     from promissory.planner.nodes.cycle import every as every
     from promissory.planner.nodes.cycle import once as once
     from promissory.planner.nodes.cycle import prev as prev

@@ -13,6 +13,7 @@ from typing import Any
 from promissory.executor.code.resolver import Refused, imported
 from promissory.executor.engines.engine import Engine
 from promissory.executor.errors import CodeChanged
+from promissory.executor.execution.code_changes import fits
 from promissory.executor.execution.materialize import batch_of
 from promissory.executor.protocol.events import AWAITED, NO_META, Event
 from promissory.executor.protocol.messages import GONE
@@ -68,6 +69,25 @@ def misfit(store: Store, run_id: str, body: Awaiting, entity: Any) -> str | None
     return None
 
 
+class _Todays:
+    """The callees of today for those that an older body calls."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, bytes], Callee] = {}
+
+    def __call__(self, callees: tuple[Callee, ...]) -> tuple[Callee, ...]:
+        return tuple(self._of(callee) for callee in callees)
+
+    def _of(self, callee: Callee) -> Callee:
+        key = (callee.name, callee.digest)
+        if key not in self._known:
+            entity = today(callee)
+            current = callee if entity is None else entity.callee()
+            # What is gone, or takes other inputs today, runs from the bundle.
+            self._known[key] = current if fits(callee.interface, current.interface) else callee
+        return self._known[key]
+
+
 def settle(store: Store, run_id: str, bundle: bytes, scheduler: Scheduler, engine: Engine, moves: bool) -> list[Event]:
     """Decide with which code each body goes on. Returns the events that tell of bodies which are moved to today's.
 
@@ -80,6 +100,7 @@ def settle(store: Store, run_id: str, bundle: bytes, scheduler: Scheduler, engin
     """
     events: list[Event] = []
     stuck: list[str] = []
+    todays = _Todays()
     for body in begun(scheduler):
         entity = today(body.callee)
         if entity is None or entity.callee().digest == body.callee.digest:
@@ -94,7 +115,7 @@ def settle(store: Store, run_id: str, bundle: bytes, scheduler: Scheduler, engin
         elif store.exists(code_key(run_id, body.callee.name, body.callee.digest, PYTHON)):
             continue  # it was stored by value
         elif engine.remote and bundle:
-            body.is_older = True
+            body.today = todays
         else:
             stuck.append(path_of(body))
     if stuck:

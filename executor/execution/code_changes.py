@@ -65,12 +65,12 @@ def adopt_current_code(
             new = old if entity is None else entity.callee()
             if new.digest == old.digest:
                 # Equal code may have another decorator today, whose policy counts.
-                callees[number] = new if _fits(old.interface, new.interface) else old
+                callees[number] = new if fits(old.interface, new.interface) else old
                 if _rounds(old) != _rounds(new):  # which moment a round is for is found by the round's number
                     changes[old.name] = Change(old.name, old.digest, new.digest)
                 continue
             changes[old.name] = Change(old.name, old.digest, new.digest)
-            if not _fits(old.interface, new.interface):
+            if not fits(old.interface, new.interface):
                 refused.append(f"{old.name}{old.interface} became {new.name}{new.interface}")
             callees[number] = new
         if tuple(callees) != code.callees:
@@ -105,7 +105,7 @@ def _current(old: Callee) -> Entity[..., Any] | None:
         return None
 
 
-def _fits(old: Interface, new: Interface) -> bool:
+def fits(old: Interface, new: Interface) -> bool:
     """Whether inputs that were bound for one interface can be given to the other."""
     if [(p.name, p.type, p.kind) for p in old.parameters] != [(p.name, p.type, p.kind) for p in new.parameters]:
         return False

@@ -6,6 +6,7 @@ The body itself is in some worker, or in none: told all that it was told before,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from promissory.executor.scheduler.calls import Key
@@ -71,7 +72,7 @@ class Awaiting:
         holder: the worker that has the body.
         used: how long the body has run, in µs.
         callee: the code that the body goes on with, which is that with which it began.
-        is_older: whether today's code is another one.
+        today: of a body whose code is older than today's: gives the callees of today for those of a segment; else None.
     """
 
     def __init__(self, frame: Frame, index: int, repeat: Repeat | None) -> None:
@@ -83,7 +84,7 @@ class Awaiting:
         self.past: dict[int, Past] = {}
         self.waiting: dict[Ref, list[tuple[Frame, int]]] = {}
         self.awaited: dict[Ref, None] = {}
-        self.answers: list[Ref] = []
+        self.answers: dict[Ref, None] = {}
         self.history: list[Stretch] = []
         self.told: dict[Origin, int] = {}
         self.due: float | None = None
@@ -96,7 +97,7 @@ class Awaiting:
         self.holder = ""
         self.used = 0
         self.callee: Callee = frame.topology.callee(index)
-        self.is_older = False
+        self.today: Callable[[tuple[Callee, ...]], tuple[Callee, ...]] | None = None
 
     @property
     def latest(self) -> float:

@@ -71,7 +71,7 @@ def load(state: State, rows: list[Any], read_failed: ReadFailed) -> None:
         one.next, one.last, one.used = fields.counts([following, last, used])
         one.callee = replace(one.callee, digest=fields.data(code))
         one.awaited = dict.fromkeys(_refs(awaited))
-        one.answers = _refs(answers)
+        one.answers = dict.fromkeys(_refs(answers))
         for now, trees, futures, until in (fields.items(stretch, 4) for stretch in fields.items(history)):
             data = None if futures is None else fields.data(futures)
             told_then = [fields.items(tree) for tree in fields.items(trees)]

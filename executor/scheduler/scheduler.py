@@ -10,6 +10,7 @@ nodes, and the frames that end with them, are in `completion.py`; nodes that fai
 from __future__ import annotations
 
 import heapq
+from itertools import islice
 from typing import Any, Final
 
 from promissory.executor.protocol.events import NO_META, NODE_FAILED, Meta
@@ -192,7 +193,7 @@ class Scheduler(State):
         """
         moment, count, futures, ends, awaited, due = stretch
         known = self.awaits.get((frame_id, index))
-        told = [] if known is None else known.answers[:count]
+        told = [] if known is None else list(islice(known.answers, count))
         refs = [(ordinal, node) for ordinal, node in awaited]
         awaiting.stretched(self, frame_id, index, moment, told, futures, ends, refs, due, meta)
         work_off(self)

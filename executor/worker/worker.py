@@ -44,7 +44,6 @@ from promissory.planner.plan.plan import Plan
 from promissory.typesys.secret import masked
 
 _ENDS_A_BATCH: Final = (FAILURE, UNSTARTED)
-_KEPT_FUNCTIONS: Final = 4096
 LONGEST_BATCH: Final = 0.02
 """Seconds after which a batch ends early."""
 

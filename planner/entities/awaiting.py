@@ -288,7 +288,7 @@ class AwaitingBody:
                 return future
         key = (segment.ordinal, node)
         waiting = self._parked.setdefault(key, [])
-        if not waiting:
+        if all(other.done() for other, _ in waiting):  # none, or a time-out has cancelled them
             self._fresh.append((segment, node))
         waiting.append((future, promise))
         return future

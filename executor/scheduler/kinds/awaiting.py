@@ -93,7 +93,7 @@ def stretched(
         if ended_of(awaiting, ref) is None:
             awaiting.awaited[ref] = None
         else:
-            awaiting.answers.append(ref)
+            awaiting.answers[ref] = None
     if ends:
         watch_to_its_end(state, awaiting)
     go_on(state, awaiting)
@@ -101,14 +101,10 @@ def stretched(
 
 def _note_told(state: State, awaiting: Awaiting, told: list[Ref]) -> None:
     """The body knows of these nodes now. What it knows of failures is its own to handle."""
-    if awaiting.answers[: len(told)] == told:
-        del awaiting.answers[: len(told)]
-    else:
-        gone = set(told)
-        awaiting.answers = [ref for ref in awaiting.answers if ref not in gone]
     origins: dict[Origin, int] = {}
     for ref in told:
         awaiting.awaited.pop(ref, None)
+        awaiting.answers.pop(ref, None)
         ended = ended_of(awaiting, ref)
         if ended is None:
             raise DoesNotFit(f"a body was told of node {ref[1]} of segment {ref[0]}, which has not ended")
@@ -162,6 +158,8 @@ def segment_frame(state: State, awaiting: Awaiting, id: int, ordinal: int, plan:
     """The frame of a segment, as it begins."""
     frame, index = awaiting.frame, awaiting.index
     topology = state.topologies.get(plan.shape, 0, keeps=True)
+    if awaiting.today is not None and (callees := awaiting.today(plan.shape.callees)) != topology.code.callees:
+        topology.code.use(callees)
     callee = frame.topology.callee(index)
     nesting = frame.nesting
     if callee.policy.max_depth is not None:
@@ -203,7 +201,7 @@ def settled(state: State, segment: Frame, index: int) -> None:
             earlier.take_over(state, other, at, segment, index)
     if ref in awaiting.awaited:
         del awaiting.awaited[ref]
-        awaiting.answers.append(ref)
+        awaiting.answers[ref] = None
         go_on(state, awaiting)
 
 
@@ -301,13 +299,13 @@ def go_on_with_all(state: State, now: float, calendar: float) -> None:
 
 def _look_again(awaiting: Awaiting) -> None:
     """Nodes that failed, and of whose failure the body was not told, may be tried again: the body waits for them."""
-    answers, awaiting.answers = awaiting.answers, []
+    answers, awaiting.answers = awaiting.answers, {}
     for ref in (*answers, *awaiting.awaited):
         if ended_of(awaiting, ref) is None:
             awaiting.awaited[ref] = None
         else:
             awaiting.awaited.pop(ref, None)
-            awaiting.answers.append(ref)
+            awaiting.answers[ref] = None
 
 
 # --- what the body is told ---
@@ -322,7 +320,9 @@ def wake_of(state: State, frame: Frame, index: int, calendar: float) -> Wake:
     told = [_tree(awaiting, ref) for ref in awaiting.answers]
     is_other = awaiting.callee.digest != frame.topology.callee(index).digest
     definition = callee_bytes(awaiting.callee) if is_other else None
-    return Wake(len(awaiting.history), now, told, awaiting.history, awaiting.holder, definition, awaiting.is_older)
+    return Wake(
+        len(awaiting.history), now, told, awaiting.history, awaiting.holder, definition, awaiting.today is not None
+    )
 
 
 def _tree(awaiting: Awaiting, ref: Ref) -> list[Any]:

@@ -27,7 +27,7 @@ def go_back(state: State, awaiting: Awaiting, number: int) -> None:
     refs: list[Ref] = [(tree[0], tree[1]) for stretch in forgotten for tree in stretch.told]
     refs += [*awaiting.answers, *awaiting.awaited]
     awaiting.awaited = {ref: None for ref in refs if ref[0] <= kept}
-    awaiting.answers = []
+    awaiting.answers = {}
     awaiting.next, awaiting.last, awaiting.result = kept + 1, 0, None
     awaiting.due, awaiting.is_due = awaiting.history[-1].due, False
     awaiting.failed.clear()

@@ -159,9 +159,10 @@ def test_D4_what_a_worker_keeps_of_functions_is_bounded(monkeypatch):
     """Functions that no import reaches are held, up to a number; more are stored, and found again when they are
     called.
     """
+    from promissory.executor.worker import emission
     from promissory.executor.worker import worker as invoke
 
-    monkeypatch.setattr(invoke, "_KEPT_FUNCTIONS", 8)
+    monkeypatch.setattr(emission, "_KEPT_FUNCTIONS", 8)
     workers = []
     before = invoke.Worker.__init__
 
@@ -186,7 +187,7 @@ def test_D4_what_a_worker_keeps_of_functions_is_bounded(monkeypatch):
         return at
 
     assert run(many, {"n": 100}, store="memory://bounded", echo=False, durability="process").result == sum(range(100))
-    assert max(len(worker._kept) for worker in workers) <= 16
+    assert max(len(worker.emitted._kept) for worker in workers) <= 16
 
 
 def test_D4_recent_keeps_what_is_used():

@@ -9,6 +9,7 @@ import pytest
 from promissory import dynamic, promise, run, task, value
 from promissory.planner.entities.awaiting import Answer, AwaitingBody
 from promissory.planner.plan.format import FuturesHeader, futures_to_bytes
+from promissory.testing import MockClock, always_replay
 
 HEADER = FuturesHeader(bytes(16), 0, 1)
 
@@ -181,10 +182,8 @@ def test_D8_ten_thousand_bodies_make_the_same_calls_wherever_they_are_brought_ba
 
 @pytest.mark.parametrize("seed", [pytest.param(one, marks=pytest.mark.full(keep=5)) for one in range(25)])
 def test_X3_random_bodies_run_to_their_end_and_replay_to_the_same(seed):
-    from promissory.testing import always_replay
-
     with always_replay():
-        done = run(body, {"seed": seed}, store=f"memory://random-{seed}", echo=False)
+        done = run(body, {"seed": seed}, store=f"memory://random-{seed}", echo=False, clock=MockClock())
     assert done.state in ("SUCCEEDED", "FAILED")
     if done.state == "FAILED":
         assert "ValueError" in done.reason
