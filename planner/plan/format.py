@@ -8,6 +8,7 @@ that are no plan with a `PlanFormatError` that has an offset.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from promissory.planner.errors import CompileError, PlanFormatError
@@ -136,7 +137,22 @@ def plan_from_bytes(data: bytes) -> Plan:
 
 
 def futures_from_bytes(data: bytes) -> tuple[Plan, FuturesHeader]:
-    """Read and verify the plan of a futures file, and the node that emitted it. Raises `PlanFormatError`."""
+    """Read and verify the plan of a futures file, and the node that emitted it. Raises `PlanFormatError`.
+
+    A small file is read once for all who look at it: the scheduler, the journal's commit, and the store behind it.
+    """
+    return _futures_of_small(data) if len(data) <= _SMALL else _futures(data)
+
+
+_SMALL: Final = 1 << 14
+
+
+@lru_cache(512)
+def _futures_of_small(data: bytes) -> tuple[Plan, FuturesHeader]:
+    return _futures(data)
+
+
+def _futures(data: bytes) -> tuple[Plan, FuturesHeader]:
     plan, header = read_plan(data)
     if header is None:
         raise PlanFormatError("the futures file", "is a plan file", offset=6)
