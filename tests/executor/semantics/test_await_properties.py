@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from promissory import dynamic, promise, run, task, value
+from promissory import Store, dynamic, promise, resume, run, task, value
+from promissory.executor.history.history import History
+from promissory.executor.journal import writer
 from promissory.planner.entities.awaiting import Answer, AwaitingBody
 from promissory.planner.plan.format import FuturesHeader, futures_to_bytes
-from promissory.testing import MockClock, always_replay
+from promissory.testing import Crashed, MockClock, always_replay, crash_at
 
 HEADER = FuturesHeader(bytes(16), 0, 1)
 
@@ -24,12 +26,13 @@ def fails(x: int) -> int:
     raise ValueError(x)
 
 
-async def part(seed: int, depth: int, shared: list) -> int:
-    """A piece of a body, whose shape is drawn from its own seed."""
+async def part(seed: int, depth: int, shared: list | None) -> int:
+    """A piece of a body, whose shape is drawn from its seed; without `shared`, one whose value is always the same."""
     draw = random.Random(seed)
     found = 0
+    shapes = STEADY if shared is None else SHAPES
     for _ in range(draw.randrange(1, 4)):
-        what = draw.choice(SHAPES if depth else SHAPES[:5])
+        what = draw.choice(shapes if depth else shapes[:3])
         found = (found + await what(draw, depth - 1, shared)) % 97
     return found
 
@@ -40,7 +43,8 @@ def seeds(draw: random.Random) -> list[int]:
 
 async def one(draw, depth, shared):
     made = gives(draw.randrange(97))
-    shared.append(made)
+    if shared is not None:
+        shared.append(made)
     return await value(made)
 
 
@@ -112,12 +116,19 @@ async def some(draw, depth, shared):
     return sum(one.result() for one in done)
 
 
-SHAPES = [one, taken_later, handled, slept, late, gathered, grouped, first_of_many, some]
+SHAPES = [one, handled, slept, taken_later, late, gathered, grouped, first_of_many, some]
+STEADY = [one, handled, slept, gathered, first_of_many]
 
 
 @dynamic
 async def body(seed: int) -> int:
     return await part(seed, 2, [])
+
+
+@dynamic
+async def steady(seed: int) -> int:
+    early = gives(seed % 97)
+    return await value(gives(early)) + await part(seed, 2, None)
 
 
 @dataclass
@@ -187,3 +198,26 @@ def test_X3_random_bodies_run_to_their_end_and_replay_to_the_same(seed):
     assert done.state in ("SUCCEEDED", "FAILED")
     if done.state == "FAILED":
         assert "ValueError" in done.reason
+
+
+@pytest.mark.parametrize("seed", [pytest.param(one, marks=pytest.mark.full(keep=6)) for one in range(24)])
+def test_J1_a_body_that_dies_again_and_again_gives_what_it_would_have(seed, monkeypatch, tmp_path):
+    """With a snapshot every few events, so that it is brought back from those too."""
+    monkeypatch.setattr(writer, "COMMIT_INTERVAL", 0.0)
+    monkeypatch.setattr(writer, "SNAPSHOT_EVENTS", 8)
+    whole = run(steady, {"seed": seed}, store=f"memory://steady-{seed}", echo=False, clock=MockClock()).result
+    draw, deaths, store = random.Random(seed), 0, tmp_path / "store"
+    while True:
+        point = draw.choice(["journal.committed", "worker.after-body", "snapshot.written"])
+        try:
+            with crash_at(point, draw.randint(2, 9)):
+                if deaths:
+                    done = resume("r", store=Store(store), take_over=True, echo=False, clock=MockClock())
+                else:
+                    done = run(steady, {"seed": seed}, store=Store(store), run_id="r", echo=False, clock=MockClock())
+            break
+        except Crashed:
+            deaths += 1
+            assert deaths < 80, "no progress is made"
+    assert done.result == whole
+    assert History(Store(store), "r").state == "SUCCEEDED"
