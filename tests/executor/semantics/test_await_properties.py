@@ -128,7 +128,7 @@ async def body(seed: int) -> int:
 @dynamic
 async def steady(seed: int) -> int:
     early = gives(seed % 97)
-    return await value(gives(early)) + await part(seed, 2, None)
+    return await value(gives(early)) + await part(seed, 3, None)
 
 
 @dataclass
@@ -208,9 +208,9 @@ def test_J1_a_body_that_dies_again_and_again_gives_what_it_would_have(seed, monk
     whole = run(steady, {"seed": seed}, store=f"memory://steady-{seed}", echo=False, clock=MockClock()).result
     draw, deaths, store = random.Random(seed), 0, tmp_path / "store"
     while True:
-        point = draw.choice(["journal.committed", "worker.after-body", "snapshot.written"])
+        point = draw.choice(["journal.committed", "worker.after-body", "worker.before-body"])
         try:
-            with crash_at(point, draw.randint(2, 9)):
+            with crash_at(point, draw.randint(2, 6)):
                 if deaths:
                     done = resume("r", store=Store(store), take_over=True, echo=False, clock=MockClock())
                 else:
