@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
+from types import CodeType, FunctionType
 from typing import Any, Final
 
 _wait: Final = asyncio.wait
@@ -114,6 +115,20 @@ def _init_group(group: Any) -> None:
 
 
 _init: Final = asyncio.TaskGroup.__init__
+
+
+def of_the_library(function: FunctionType) -> list[str]:
+    """List the names under which a function, or one in it, uses the library's own, imported before these were there."""
+    names, todo = set[str](), [function.__code__]
+    while todo:
+        code = todo.pop()
+        names.update(code.co_names)
+        todo += [one for one in code.co_consts if isinstance(one, CodeType)]
+    return sorted(name for name in names if _is_the_librarys(function.__globals__.get(name)))
+
+
+def _is_the_librarys(found: object) -> bool:
+    return found is _wait or found is _as_completed
 
 
 def install() -> None:

@@ -14,9 +14,10 @@ from typing import Any, Final, NamedTuple
 
 from promissory.planner.active import current
 from promissory.planner.body.await_loop import AwaitLoop
+from promissory.planner.body.in_order import of_the_library
 from promissory.planner.body.step_context import carried_into_steps
 from promissory.planner.entities.dynamic import Dynamic
-from promissory.planner.errors import AwaitError, Where
+from promissory.planner.errors import AwaitError, Where, warn
 from promissory.planner.plan.bindings import assemble
 from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.shape_format import same_shape
@@ -112,6 +113,9 @@ class AwaitingBody:
         self._answers: dict[Ref, Given] = {}
         self._failures: list[tuple[BaseException, int]] = []
         self._begin_segment()
+        if entity not in _LOOKED_AT:
+            _LOOKED_AT.add(entity)
+            _tell_of_the_librarys(entity)
 
     def _begin_segment(self) -> None:
         self._ordinal += 1
@@ -302,6 +306,20 @@ class AwaitingBody:
         for future, promise in () if segment is None else self._parked.pop((ordinal, segment.node_at(place)), ()):
             if not future.done():
                 _resolve(future, promise, promise._promissory_trace.segment, answer.value)
+
+
+_LOOKED_AT: Final[weakref.WeakSet[Dynamic[..., Any]]] = weakref.WeakSet()
+
+
+def _tell_of_the_librarys(entity: Dynamic[..., Any]) -> None:
+    function: Any = entity.function
+    for name in of_the_library(function):
+        warn(
+            f"{entity.name} uses {name} as it was imported from asyncio, which goes through a set, so that a replay may "
+            f"make other calls. Write asyncio.{name}",
+            RuntimeWarning,
+            Where(function.__code__.co_filename, function.__code__.co_firstlineno),
+        )
 
 
 @lru_cache(1024)

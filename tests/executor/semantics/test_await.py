@@ -860,6 +860,30 @@ def test_D8_a_body_that_opens_a_connection_is_told(memory):
     assert told[0].filename == __file__
 
 
+def test_D8_names_imported_from_asyncio_before_are_told(project):
+    project.write(
+        "early.py",
+        """
+        from asyncio import as_completed
+        from promissory import dynamic, run, task, value
+
+        @task
+        def inc(x: int) -> int:
+            return x + 1
+
+        @dynamic
+        async def body(n: int) -> int:
+            return sum([await one for one in as_completed([value(inc(n)), value(inc(n))])])
+
+        print(run(body, {"n": 1}, store="memory://early").result)
+        """,
+    )
+    output, said = project.finish(project.spawn("early.py"))
+    assert output == "4\n"
+    assert "body uses as_completed as it was imported from asyncio" in said
+    assert "early.py:9" in said
+
+
 def test_D8_check_tells_of_sets_that_a_body_iterates(project):
     project.write(
         "sets.py",
