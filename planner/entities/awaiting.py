@@ -315,7 +315,7 @@ def _tell_of_the_librarys(entity: Dynamic[..., Any]) -> None:
     function: Any = entity.function
     for name in of_the_library(function):
         warn(
-            f"{entity.name} uses {name} as it was imported from asyncio, which goes through a set, so that a replay may "
+            f"{entity.name} uses {name} as it was imported from asyncio, which goes through a set, so a replay may "
             f"make other calls. Write asyncio.{name}",
             RuntimeWarning,
             Where(function.__code__.co_filename, function.__code__.co_firstlineno),
