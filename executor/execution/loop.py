@@ -20,13 +20,13 @@ from promissory.executor.cache.lookups import Lookups
 from promissory.executor.cache.reuse import Reuse
 from promissory.executor.clock import Clock, SystemClock
 from promissory.executor.crash_points import reached
-from promissory.executor.engines.engine import OVERLAPPING, Batch, Setup
+from promissory.executor.engines.engine import Setup
 from promissory.executor.execution.asking import Asks
 from promissory.executor.execution.commands import Commands
 from promissory.executor.execution.commits import Commits, Mark
 from promissory.executor.execution.end_signals import EndSignals, taken_as_a_stop
+from promissory.executor.execution.giving_out import GivingOut
 from promissory.executor.execution.interrupts import Interrupts, deferred_interrupts
-from promissory.executor.execution.materialize import BatchSize, batch_of
 from promissory.executor.execution.options import Options
 from promissory.executor.execution.outcomes import apply
 from promissory.executor.execution.presence import Presence
@@ -42,7 +42,6 @@ from promissory.executor.protocol.events import ENDED, Event, value_of
 from promissory.executor.protocol.messages import UNSTARTED, VALUE
 from promissory.executor.records.inbox import Command, Inbox, acknowledge
 from promissory.executor.records.manifest import Manifest
-from promissory.executor.scheduler.calls import Call
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.scheduler.snapshot import dump, has_place_for
 
@@ -92,16 +91,10 @@ class Execution:
         self.clock: Clock = options.clock or SystemClock()
         self._is_overtaken = False
         self._broken: Exception | None = None
-        self._parallel = setup.parallel
-        # Async calls count among the others only if the author has said how many may run.
-        self._overlapping = OVERLAPPING * setup.parallel if options.max_parallelism is None else None
         self._setup = setup
         self._timeout = options.timeout
         self._grace = options.grace
         self._deadline: float | None = None
-        self._carry_from = store if engine.remote and not store.outlives_the_process else None
-        self._batch = BatchSize()
-        self._outstanding = 0
         self._happened = threading.Event()
         self._words = words
         self._keep_cycles = options.keep_cycles
@@ -110,7 +103,8 @@ class Execution:
         self._commits = Commits(store, manifest.run_id, words)
         self._commands = Commands(store, scheduler, self._record, presence.now, self._announce)
         self._telling = Telling(scheduler, engine, self._commits, self._commands, options.on_progress)
-        self.reuse = Reuse(manifest, scheduler, self.clock, self._open_lookups, self._submit)
+        self._giving = GivingOut(scheduler, options, setup, self.journal, self.clock)
+        self.reuse = Reuse(manifest, scheduler, self.clock, self._open_lookups, self._giving.submit)
 
     # --- from other threads ---
 
@@ -256,7 +250,7 @@ class Execution:
                 if (scheduler.stopping or scheduler.paused) and not recalled:
                     engine.recall()
                 recalled = scheduler.stopping or scheduler.paused
-                self._dispatch()
+                self._giving.go_on(self.reuse)
                 self._record()
                 if examine is not None:
                     examine(self)
@@ -272,9 +266,9 @@ class Execution:
         try:
             if self._asks is not None and self.scheduler.waiting:
                 with interrupts.welcome():
-                    if self._asks(self.scheduler, not self._outstanding):
+                    if self._asks(self.scheduler, not self._giving.outstanding):
                         return
-            if not self._outstanding:
+            if not self._giving.outstanding:
                 scheduler = self.scheduler
                 at_rest = not (scheduler.in_flight or scheduler.holding or scheduler.paused)
                 with interrupts.welcome():
@@ -289,7 +283,7 @@ class Execution:
             self._apply(self.engine.salvage())
             self._record()
             raise
-        self._batch.measure(time.perf_counter() - begun, len(outcomes))
+        self._giving.size.measure(time.perf_counter() - begun, len(outcomes))
         self._apply(outcomes)
 
     @property
@@ -307,59 +301,6 @@ class Execution:
         due = None if self.scheduler.paused else self.scheduler.next_due
         moments = [moment for moment in (self._deadline, due) if moment is not None]
         return max(0.0, min(moments) - self.clock.monotonic()) if moments else _LOOK_UP
-
-    # --- out: calls ---
-
-    def _now_if_asked(self) -> tuple[float, float]:
-        """The moments of the clock and the calendar if a gate or a cycle may be about to begin; zeros otherwise."""
-        scheduler = self.scheduler
-        if not (scheduler.gates_ready or scheduler.failing or scheduler.timed):
-            return 0.0, 0.0
-        return self.clock.monotonic(), self.clock.time()
-
-    def _dispatch(self) -> None:
-        scheduler = self.scheduler
-        if scheduler.sleeping:
-            scheduler.wake(self.clock.monotonic())
-        self.reuse.go_on()
-        if scheduler.weighted:  # calls take different numbers of places: keep no more in flight than there are places
-            room = self._parallel - scheduler.places_in_use
-        else:
-            ahead = self._parallel * max(self._batch.calls, self.engine.ahead)
-            room = ahead - len(scheduler.in_flight) + len(scheduler.overlaps)
-        if self._overlapping is None:
-            room -= len(scheduler.overlaps)
-        while room > 0 and self._give(scheduler.take(room, *self._now_if_asked())):
-            room = self._parallel - scheduler.places_in_use  # outcomes found in the cache made other calls ready
-        while scheduler.overlapping:
-            if self._overlapping is None:
-                room = self._parallel - len(scheduler.in_flight)
-            else:
-                room = self._overlapping - len(scheduler.overlaps)
-            if room <= 0 or not self._give(scheduler.take_overlapping(room, *self._now_if_asked())):
-                return
-
-    def _give(self, calls: list[Call]) -> bool:
-        """Have calls run, or look for their outcomes in the cache. Returns whether any may be there."""
-        cached = [call for call in calls if call.cached]
-        self._submit([call for call in calls if not call.cached] if cached else calls)
-        if cached:
-            self.reuse.begin(cached)
-        return bool(cached)
-
-    def _submit(self, calls: list[Call]) -> None:
-        if not calls:
-            return
-        if self.scheduler.topologies.commit_each and self.scheduler.commit_each(calls):
-            self.journal.look_for_successor()
-        sure = self.journal.make_sure()
-        largest = 1 if self.scheduler.tries or self.scheduler.overlaps else self.engine.largest_batch
-        self._outstanding += len(calls)
-        for first in range(0, len(calls), largest):
-            self.engine.submit(self._batch_of(calls[first : first + largest], sure))
-
-    def _batch_of(self, calls: list[Call], sure: float) -> Batch:
-        return batch_of(calls, self._carry_from, self.manifest.run_id, self.scheduler.channel, sure, self.engine.remote)
 
     def _open_lookups(self) -> Lookups:
         lookups = Lookups(self._kept(), self.store, self.manifest.run_id, self.journal.epoch, self.wake)
@@ -399,7 +340,7 @@ class Execution:
     def _apply(self, outcomes: list[Any]) -> None:
         scheduler = self.scheduler
         unstarted: list[tuple[int, int]] = []
-        self._outstanding -= len(outcomes)
+        self._giving.outstanding -= len(outcomes)
         for outcome in outcomes:
             frame, index, status, payload, started, duration, worker, attempt, log, carried, asked = outcome
             if carried:

@@ -44,6 +44,7 @@ from typing import Final
 
 from promissory.executor.code.recent import Recent
 from promissory.executor.protocol.messages import CLOSING
+from promissory.executor.scheduler.names import nodes_by_name
 from promissory.executor.scheduler.shape_code import ShapeCode
 from promissory.planner.plan.interfaces import target_interface
 from promissory.planner.plan.model import (
@@ -52,10 +53,8 @@ from promissory.planner.plan.model import (
     ERROR,
     GATE,
     INPUT,
-    MAP,
     MERGE,
     NODE,
-    PLAN,
     RESCUE,
     Binding,
     Callee,
@@ -241,21 +240,7 @@ class Topology:
     @cached_property
     def known_as(self) -> dict[str, list[int]]:
         """The nodes by name, in order: each is listed under its own name and under the name of its callee."""
-        found: dict[str, list[int]] = {}
-        for index, name in enumerate(self.names):
-            for one in {name, self._called(index)}:
-                found.setdefault(one, []).append(index)
-        return found
-
-    def _called(self, index: int) -> str:
-        """The name of a node's callee or nested graph; the node's own name if there is neither."""
-        if self.graph.calls(index):
-            return self.callee(index).short_name
-        return (
-            self.shape.graphs[self.graph.targets[index]].name
-            if self.graph.kinds[index] in (PLAN, MAP)
-            else self.names[index]
-        )
+        return nodes_by_name(self.shape, self.graph, self.names, self.code.callees)
 
     @cached_property
     def asleep_as(self) -> dict[str, list[int]]:

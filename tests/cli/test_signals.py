@@ -40,6 +40,15 @@ def other() -> int:
 """
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """What is started hears SIGHUP, also where the tests themselves run under nohup: what is ignored stays ignored in
+    a child."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def finish(process, seconds=8):
     """(exit code, lines of stderr) of a command that was told to end."""
     try:
