@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from promissory.executor.cache.kept import Kept, kept_for_plain_calls
 from promissory.executor.code.resolver import CantTravel, Code
@@ -279,6 +279,12 @@ def _source(target: Target) -> tuple[str, ...]:
 
 def encode_inputs(plan: Plan, target: Target, inputs: Mapping[str, Any]) -> dict[str, bytes]:
     """The inputs of a run as bytes, defaults filled in. Raises `InputError` with every problem."""
+    if not isinstance(cast("object", inputs), Mapping):
+        names = ", ".join(p.name for p in plan.inputs)
+        raise InputError(
+            f"the inputs of {plan.name} are a mapping of names ({names or 'none'}) to values, not of type "
+            f"{type(inputs).__name__}"
+        )
     codecs = [codec_for(p.type) for p in plan.inputs] if isinstance(target, Plan) else list(target.signature.codecs)
     known = {p.name for p in plan.inputs}
     problems = [f"it has no input {name!r}" for name in inputs if name not in known]

@@ -316,7 +316,10 @@ class Promise(Unready, Generic[T]):
         self._misused(f"{self._said()} was pickled")
 
     def __await__(self) -> NoReturn:
-        self._misused(f"{self._said()} was awaited")
+        self._misused(
+            f"{self._said()} was awaited",
+            way_out="in an `async def` dynamic write `await value(...)` around it; elsewhere pass the promise on",
+        )
 
 
 def _raising(operation: str) -> Any:

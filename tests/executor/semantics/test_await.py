@@ -268,6 +268,19 @@ def test_D8_a_plain_call_gives_the_value():
     assert asyncio.run(in_a_loop()) == 3
 
 
+def test_D8_a_promise_itself_is_awaited_by_value(memory):
+    @dynamic
+    async def body(x: int) -> int:
+        return await inc(x)
+
+    @workflow
+    def flow() -> int:
+        return body(1)
+
+    with pytest.raises(RunFailed, match=r"inc\(\) was awaited.*\n.*\n.*write `await value\(...\)` around it"):
+        _ = run(flow, store=memory).result
+
+
 def test_D8_value_outside_an_async_dynamic_is_an_error(memory):
     with pytest.raises(AwaitError, match="outside an async dynamic"):
         value(1)

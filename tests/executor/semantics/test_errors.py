@@ -52,6 +52,14 @@ def test_P4_an_input_error_lists_all_that_is_wrong(store):
     assert store.list("runs") == []
 
 
+@pytest.mark.parametrize("inputs", [5, "rows", [1, 2]])
+def test_P4_inputs_that_are_no_mapping_are_told(inputs, store):
+    with pytest.raises(
+        InputError, match=r"the inputs of flow are a mapping of names \(.*by.*\) to values, not of type"
+    ):
+        run(flow, inputs, store=store)
+
+
 def test_P4_a_compiled_plan_checks_its_inputs_as_well(store):
     with pytest.raises(InputError, match="it needs the input by: int"):
         run(flow.compile(), {"rows": []}, store=store)
