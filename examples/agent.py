@@ -104,6 +104,8 @@ def killed_while_it_waits(store: str) -> None:
     program = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     while True:
         time.sleep(0.05)
+        if program.poll() is not None:
+            raise SystemExit(f"the agent ended before it asked anything: promissory status agent --store {store}")
         if Path(store, "runs", "agent", "manifest").exists():
             waiting = [row.path for row in attach("agent", store=store).nodes() if row.state == "WAITING"]
             if waiting:
