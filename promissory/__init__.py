@@ -69,10 +69,13 @@ if TYPE_CHECKING:
     from promissory.planner.plan.triggers import at_least as at_least
     from promissory.planner.tracing.promise import Promise as Promise
     from promissory.planner.tracing.promise import promise as promise
+    from promissory.typesys.files import Directory as Directory
+    from promissory.typesys.files import File as File
     from promissory.typesys.infer import Opaque as Opaque
     from promissory.typesys.infer import type_of as type_of
     from promissory.typesys.registration import register_codec as register_codec
     from promissory.typesys.secret import Secret as Secret
+    from promissory.typesys.stated import Shape as Shape
     from promissory.typesys.types import Type as Type
 
 __all__ = [
@@ -80,8 +83,10 @@ __all__ = [
     "Cron",
     "Cycle",
     "CycleFunction",
+    "Directory",
     "Dynamic",
     "FailurePolicy",
+    "File",
     "Interface",
     "Loop",
     "NodeFailure",
@@ -92,6 +97,7 @@ __all__ = [
     "Retry",
     "Run",
     "Secret",
+    "Shape",
     "Skip",
     "Store",
     "Task",

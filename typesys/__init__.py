@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from promissory.typesys.errors import ParseError as ParseError
     from promissory.typesys.errors import TypeMismatch as TypeMismatch
     from promissory.typesys.errors import UntypedWarning as UntypedWarning
+    from promissory.typesys.files import Directory as Directory
+    from promissory.typesys.files import File as File
     from promissory.typesys.infer import Opaque as Opaque
     from promissory.typesys.infer import type_of as type_of
     from promissory.typesys.registration import register_codec as register_codec
     from promissory.typesys.secret import Secret as Secret
+    from promissory.typesys.stated import Shape as Shape
     from promissory.typesys.types import Type as Type
     from promissory.typesys.wire import Codec as Codec
     from promissory.typesys.wire import codec_of as codec_of
@@ -34,11 +37,14 @@ if TYPE_CHECKING:
 _WHERE: Final = {
     "AnnotationError": "promissory.typesys.errors",
     "Codec": "promissory.typesys.wire",
+    "Directory": "promissory.typesys.files",
+    "File": "promissory.typesys.files",
     "FormatError": "promissory.typesys.errors",
     "Opaque": "promissory.typesys.infer",
     "OpaqueWarning": "promissory.typesys.errors",
     "ParseError": "promissory.typesys.errors",
     "Secret": "promissory.typesys.secret",
+    "Shape": "promissory.typesys.stated",
     "Type": "promissory.typesys.types",
     "TypeMismatch": "promissory.typesys.errors",
     "UntypedWarning": "promissory.typesys.errors",
@@ -53,11 +59,14 @@ _WHERE: Final = {
 __all__ = [
     "AnnotationError",
     "Codec",
+    "Directory",
+    "File",
     "FormatError",
     "Opaque",
     "OpaqueWarning",
     "ParseError",
     "Secret",
+    "Shape",
     "Type",
     "TypeMismatch",
     "UntypedWarning",

@@ -6,10 +6,13 @@ import base64
 import math
 from typing import Any
 
+from promissory.typesys.buffer import Buffer
 from promissory.typesys.families import registry
-from promissory.typesys.self_describing import DICT, ENUM, FROZENSET, LIST, NAMED, OPAQUE, RECORD, SET, TUPLE
+from promissory.typesys.self_describing import DICT, ENUM, FROZENSET, LIST, NAMED, OPAQUE, RECORD, SET, TUPLE, lift_any
+from promissory.typesys.transcode import is_whole
 from promissory.typesys.types import (
     AnyType,
+    BufferType,
     BytesType,
     DictType,
     EnumType,
@@ -29,6 +32,7 @@ from promissory.typesys.types import (
     UnionType,
     VarTupleType,
 )
+from promissory.typesys.wire import codec_for
 
 
 def to_json(tree: Any, type: Type) -> Any:
@@ -42,6 +46,10 @@ def to_json(tree: Any, type: Type) -> Any:
         case FloatType() if not math.isfinite(tree):
             return "NaN" if tree != tree else "Infinity" if tree > 0 else "-Infinity"
         case BytesType() | LiteralType() if isinstance(tree, bytes):
+            return base64.b64encode(tree).decode()
+        case BytesType() | BufferType() if isinstance(tree, Buffer):
+            return base64.b64encode(tree.content()).decode()
+        case BufferType():
             return base64.b64encode(tree).decode()
         case ListType(item) | VarTupleType(item) | SetType(item) | FrozenSetType(item):
             return [to_json(one, item) for one in tree]
@@ -59,14 +67,15 @@ def to_json(tree: Any, type: Type) -> Any:
             }
         case FlagType(members=members):
             return _flag_text(tree, members)
-        case RecordType(fields=fields) if len(tree) > len(fields):
+        case RecordType(fields=fields) if len(tree) > len(fields) and is_whole(tree[-1]):
             return _any_to_json(tree[-1])
         case RecordType(fields=fields):
-            return {f.name: to_json(v, f.type) for v, f in zip(tree, fields, strict=True)}
+            shown = {f.name: to_json(v, f.type) for v, f in zip(tree, fields, strict=False)}
+            return {**shown, **_extra_to_json(tree[len(fields) :])}
         case NamedType(name, wire):
-            family = registry.known(name)
+            family = registry.shown(name)
             if family is not None and family.to_json is not None:
-                return family.to_json(family.from_wire(tree))
+                return family.to_json(family.from_wire(codec_for(wire).lift_tree(tree)))
             return to_json(tree, wire)
         case OpaqueType(name):
             return f"<{name}: a pickle of {len(tree)} bytes>"
@@ -85,8 +94,8 @@ def _text_keys(key: Type) -> bool:
 def _any_to_json(tree: Any) -> Any:
     if tree.__class__ is float:
         return to_json(tree, FloatType())
-    if tree.__class__ is bytes:
-        return base64.b64encode(tree).decode()
+    if tree.__class__ in (bytes, Buffer):
+        return to_json(tree, BytesType())
     if tree.__class__ is not list:
         return tree
     kind = tree[0]
@@ -96,15 +105,23 @@ def _any_to_json(tree: Any) -> Any:
         pairs = [(_any_to_json(k), _any_to_json(v)) for k, v in tree[1]]
         return dict(pairs) if all(isinstance(k, str) for k, _ in pairs) else [[k, v] for k, v in pairs]
     if kind == RECORD:
-        return {name: _any_to_json(one) for name, one in zip(tree[2], tree[3], strict=True)}
+        shown = {name: _any_to_json(one) for name, one in zip(tree[2], tree[3], strict=True)}
+        return {**shown, **_extra_to_json(tree[4:])}
     if kind == NAMED:
-        family = registry.known(tree[1])
+        family = registry.shown(tree[1])
         if family is not None and family.to_json is not None:
-            return family.to_json(family.from_wire(tree[2]))
+            return family.to_json(lift_any(tree))
     if kind in (ENUM, NAMED):
         return _any_to_json(tree[2])
     assert kind == OPAQUE
     return f"<a pickle of {len(tree[1])} bytes>"
+
+
+def _extra_to_json(apart: list[Any]) -> dict[str, Any]:
+    """Show the extra values of a pydantic model, which stand apart from its fields."""
+    extra = apart[0][1][1] if apart else None
+    shown: dict[str, Any] = {} if extra is None else _any_to_json(extra)
+    return shown
 
 
 def _flag_text(value: int, members: tuple[tuple[str, int], ...]) -> str | int:

@@ -11,6 +11,8 @@ The rules, beyond equality:
 - A literal goes where the class of its values goes; an enum with fewer members goes where the whole enum goes.
 - An `IntEnum` goes where `int` or `float` is wanted, a `StrEnum` where `str` is; an `OrderedDict`, a `Counter` or a
   TypedDict where a dict of such items is; a `Path` where a `PurePath` is.
+- An array goes where no other dtype or shape is stated, a file where no other format is; what its own type leaves open
+  is seen at run time.
 - Records and named types go by name; a record of a derived class goes where its base is wanted, and stays what it is.
 """
 
@@ -19,6 +21,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 
 from promissory.typesys.kinship import derives, derives_family, is_dict_too, is_scalar_too
+from promissory.typesys.stated import STATED, why_not_stated
 from promissory.typesys.types import (
     ANY,
     BOOL,
@@ -112,6 +115,8 @@ def why_not(source: Type, target: Type) -> str | None:
         case EnumType(name, members), EnumType(wanted_name, allowed_members) if name == wanted_name:
             lost = [member for member in members if member not in allowed_members]
             return f"{lost[0][0]} is not allowed there" if lost else None
+        case NamedType(name), NamedType(wanted_name) if name == wanted_name and name in STATED:
+            return why_not_stated(source, target)
         case NamedType(name, given), NamedType(wanted_name, wanted) if name == wanted_name:
             return _inside("its items: ", given, wanted)
         case RecordType(kind="typeddict", fields=fields), DictType(key, value):

@@ -10,6 +10,10 @@ big-endian, shortest), and NaN is one bit pattern (the encoder of values sees to
 *proved* (plans, headers, journal), the reader packs the tree that it read and compares. Values are proved by
 their digest.
 
+Buffers that are parts (`promissory.typesys.buffer`) are extensions 2 (of `bytes`) and 3: an array of [digest, size] of
+each part. A value that has parts is extension 4 as a whole: an array of the algorithm and the parts, each once, and the
+tree's bytes behind it.
+
 Envelope (all integers big-endian)::
 
     0   4  magic, one for each family of files
@@ -24,19 +28,25 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from hashlib import blake2b
 from typing import Any, Final
 
 import msgpack
 
+from promissory.typesys.buffer import LARGEST_PART, PART_LIMIT, Buffer, PartName, Parts
 from promissory.typesys.errors import FormatError
 
 INLINE_LIMIT: Final = 4096
 """A value of up to this many bytes is written wherever it is named. A larger value is an object, named by its
 digest."""
 
-EXT_BIG_INT: Final = 1
+EXT_BIG_INT, EXT_BYTES, EXT_BUFFER, EXT_IN_PARTS = 1, 2, 3, 4
+_BLAKE3: Final = 1
+"""The algorithm of the names of parts, as a value in parts says it."""
+_EXT_CODE_AT: Final = {0xC7: 2, 0xC8: 3, 0xC9: 5}
+"""Where the code of an extension stands, by the first byte of the extension."""
 _HEADER: Final = struct.Struct(">4sHBQ")
 _CHECK_SUM_SIZE: Final = 32
 _KEEP_BUFFER: Final = 1 << 20
@@ -64,10 +74,11 @@ def _new_packer() -> Any:
 _packer = _new_packer()
 
 
-def pack(tree: Any) -> bytes:
-    """Write a tree of None, bool, int, float, str, bytes, list and tuple as canonical bytes.
+def pack(tree: Any, parts: Parts | None = None) -> bytes:
+    """Write a tree of None, bool, int, float, str, bytes, list, tuple and `Buffer` as canonical bytes.
 
-    Dictionaries are for `pack_map`, which sorts their keys. Integers may have any size.
+    Dictionaries are for `pack_map`, which sorts their keys. Integers may have any size. Large buffers that are not kept
+    yet are given to `parts`; without it they stand in the bytes like small ones.
 
     >>> pack([1, 2.0, "a", 2**70]).hex()
     '9401cb4000000000000000a161c70901400000000000000000'
@@ -76,11 +87,97 @@ def pack(tree: Any) -> bytes:
     try:
         packed: bytes = _packer.pack(tree)
     except OverflowError:
-        packed = _packer.pack(_with_big_ints(tree))
+        try:
+            packed = _packer.pack(_with_big_ints(tree))
+        except TypeError:
+            packed = _pack_with_buffers(_with_big_ints(tree), parts)
+    except TypeError:
+        packed = _pack_with_buffers(tree, parts)
     if len(packed) > _KEEP_BUFFER:
         # A packer keeps its largest buffer for ever, so a new one takes its place.
         _packer = _new_packer()
     return packed
+
+
+def _pack_with_buffers(tree: Any, parts: Parts | None) -> bytes:
+    found: dict[PartName, None] = {}
+
+    def written(one: Any) -> Any:
+        if one.__class__ is not Buffer:
+            raise TypeError(f"a tree can't hold a {type(one).__name__}")
+        if not one.names:
+            if one.size < PART_LIMIT or parts is None:
+                return one.content()
+            one.names = parts.keep(one)
+        found.update(dict.fromkeys(one.names))
+        return msgpack.ExtType(EXT_BYTES if one.is_bytes else EXT_BUFFER, pack(one.names))
+
+    packer = msgpack.Packer(use_bin_type=True, unicode_errors="surrogatepass", default=written)
+    try:
+        head: bytes = packer.pack(tree)
+    except OverflowError:
+        head = packer.pack(_with_big_ints(tree))
+    return in_parts(head, found)
+
+
+def in_parts(head: bytes, names: Iterable[PartName]) -> bytes:
+    """Give the bytes of a value whose tree has the bytes `head` and mentions these parts; `head` if there are none."""
+    listed = list(dict.fromkeys(names))
+    return pack(msgpack.ExtType(EXT_IN_PARTS, pack([_BLAKE3, listed]) + head)) if listed else head
+
+
+def has_parts(data: bytes | memoryview) -> bool:
+    """Tell whether a value has parts, by the first of its bytes.
+
+    >>> has_parts(pack([1, 2]))
+    False
+    """
+    at = _EXT_CODE_AT.get(data[0]) if len(data) else None
+    return at is not None and len(data) > at and data[at] == EXT_IN_PARTS
+
+
+def opened(data: bytes) -> tuple[bytes, tuple[PartName, ...]]:
+    """Give the bytes of a value's tree, and the parts that the tree mentions. Raises `FormatError`."""
+    if not has_parts(data):
+        return data, ()
+    return _opened(data[_EXT_CODE_AT[data[0]] + 1 :])
+
+
+def _opened(payload: bytes) -> tuple[bytes, tuple[PartName, ...]]:
+    reader = msgpack.Unpacker(None, max_buffer_size=len(payload) + 1, read_size=max(1, len(payload)))
+    reader.feed(payload)
+    try:
+        algorithm, listed = reader.unpack()
+        names = tuple(map(_part_name, listed))
+    except _UNREADABLE as error:
+        raise FormatError("a value in parts", f"is malformed ({_reason(error)})", 0) from None
+    if algorithm != _BLAKE3:
+        raise FormatError("a value in parts", f"names them by algorithm {algorithm}, which is not known here", 0)
+    return payload[reader.tell() :], names
+
+
+def _part_name(tree: Any) -> PartName:
+    digest, size = tree
+    if digest.__class__ is not bytes or len(digest) != 32 or size.__class__ is not int or not 0 < size <= LARGEST_PART:
+        raise ValueError("a part is named wrongly")
+    return PartName(digest, size)
+
+
+def parts_mentioned(head: bytes) -> tuple[PartName, ...]:
+    """List the parts that a tree mentions, each once, in order. Raises `FormatError`."""
+    found: dict[PartName, None] = {}
+
+    def note(code: int, data: bytes) -> Any:
+        thing = _extension(code, data, None)
+        if isinstance(thing, Buffer):
+            found.update(dict.fromkeys(thing.names))
+        return None
+
+    try:
+        msgpack.unpackb(head, strict_map_key=False, unicode_errors="surrogatepass", ext_hook=note)
+    except (msgpack.ExtraData, *_UNREADABLE) as error:
+        raise _unreadable("a value in parts", head, error) from None
+    return tuple(found)
 
 
 def _with_big_ints(tree: Any) -> Any:
@@ -104,6 +201,18 @@ def pack_map(entries: dict[str, Any]) -> bytes:
     return b"".join(parts)
 
 
+def _extension(code: int, data: bytes, parts: Parts | None) -> Any:
+    if code not in (EXT_BYTES, EXT_BUFFER):
+        return _big_int(code, data)
+    names = tuple(map(_part_name, msgpack.unpackb(data)))
+    if not names:
+        raise ValueError("a buffer names no part")
+    return Buffer.of_parts(names, parts, code == EXT_BYTES)
+
+
+_unread: Final = partial(_extension, parts=None)
+
+
 def _big_int(code: int, data: bytes) -> int:
     if code != EXT_BIG_INT:
         raise ValueError(f"unknown extension code {code}")
@@ -113,17 +222,25 @@ def _big_int(code: int, data: bytes) -> int:
     return number
 
 
-def unpack(data: bytes | memoryview, what: str = "value") -> Any:
+def unpack(data: bytes | memoryview, what: str = "value", parts: Parts | None = None) -> Any:
     """Read the tree of some bytes. The work is bounded by the length of the bytes, and runs no code.
+
+    The buffers of a value in parts are read when they are asked for, from `parts`.
 
     Raises `FormatError` for anything that is not one complete msgpack item.
 
     >>> unpack(pack([1, None]))
     [1, None]
     """
+    if has_parts(data):
+        data, _ = opened(bytes(data))
     try:
         return msgpack.unpackb(
-            data, use_list=True, strict_map_key=False, unicode_errors="surrogatepass", ext_hook=_big_int
+            data,
+            use_list=True,
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
+            ext_hook=_unread if parts is None else partial(_extension, parts=parts),
         )
     except msgpack.ExtraData as extra:
         raise FormatError(what, "has bytes after its end", offset=len(data) - len(extra.extra)) from None

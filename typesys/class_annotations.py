@@ -102,8 +102,3 @@ def field_annotations(cls: type[Any], args: tuple[Any, ...]) -> dict[str, Any]:
     arguments = dict(zip(type_variables(cls), args or (Any,) * len(type_variables(cls)), strict=False))
     known = _declared(cls, arguments)
     return {name: substituted(hint, known.get(name, arguments)) for name, hint in class_hints(cls).items()}
-
-
-def is_required(given: dataclasses.Field[Any]) -> bool:
-    """Tell whether a field of a dataclass has no default."""
-    return given.default is dataclasses.MISSING and given.default_factory is dataclasses.MISSING

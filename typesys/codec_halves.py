@@ -13,18 +13,38 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
+from promissory.typesys.buffer import PART_LIMIT, Buffer
 from promissory.typesys.canonical import pack
 from promissory.typesys.errors import FormatError, TypeMismatch
 from promissory.typesys.families import registry
 from promissory.typesys.opaque import lift_opaque, lower_opaque
-from promissory.typesys.records import builder, is_record, reader
-from promissory.typesys.scalars import Lower, exactly, literal, lower_exact_float, lower_float, lower_int, said, scalar
-from promissory.typesys.self_describing import each, lift_any, lower_any, sorted_once, written
-from promissory.typesys.transcode import fits, transcode
+from promissory.typesys.records import beside, builder, is_pydantic, is_record, reader
+from promissory.typesys.scalars import (
+    Lower,
+    exactly,
+    literal,
+    lower_bool,
+    lower_exact_float,
+    lower_float,
+    lower_int,
+    said,
+    scalar,
+)
+from promissory.typesys.self_describing import (
+    each,
+    large_apart,
+    lift_any,
+    lower_any,
+    sorted_once,
+    whole_bytes,
+    written,
+)
+from promissory.typesys.transcode import fits, is_whole, transcode
 from promissory.typesys.types import (
     ANY,
     AnyType,
     BoolType,
+    BufferType,
     BytesType,
     DictType,
     EnumType,
@@ -74,11 +94,17 @@ def build(type: Type, lookup: Find, records: Records, exact: bool = False) -> tu
             return exactly(int) if exact else lower_int, None
         case FloatType():
             return lower_exact_float if exact else lower_float, None
-        case BoolType() | NoneType():
-            return exactly(_NATIVE[type.__class__]), None
-        case StrType() | BytesType():
-            native = _NATIVE[type.__class__]
-            return exactly(native) if exact else scalar(native), None
+        case BoolType():
+            return exactly(bool) if exact else lower_bool, None
+        case NoneType():
+            return exactly(_NATIVE[NoneType]), None
+        case StrType():
+            return exactly(str) if exact else scalar(str), None
+        case BytesType():
+            lower_bytes = exactly(bytes) if exact else scalar(bytes)
+            return (lambda value: large_apart(lower_bytes(value))), whole_bytes
+        case BufferType():
+            return _lower_buffer, _lift_buffer
         case ListType(item):
             return _sequence(item, list, lookup, records, exact)
         case VarTupleType(item):
@@ -105,6 +131,15 @@ def build(type: Type, lookup: Find, records: Records, exact: bool = False) -> tu
         case OpaqueType(name):
             return (lambda value: lower_opaque(value, name, lookup)), lift_opaque
     raise AssertionError(type)
+
+
+def _lower_buffer(value: Any) -> Any:
+    """Take a buffer. One that is small stands in the tree as bytes."""
+    return value if value.size >= PART_LIMIT else value.content()
+
+
+def _lift_buffer(tree: Any) -> Buffer:
+    return tree if tree.__class__ is Buffer else Buffer.of(tree)
 
 
 # --- named values -----------------------------------------------------------------------------------------------------
@@ -142,6 +177,8 @@ def _family(family: registry.Family, wire: Type, lookup: Find, records: Records,
             except TypeMismatch as mismatch:
                 if family.inside and mismatch.path.startswith(family.inside):
                     raise TypeMismatch(mismatch.problem, mismatch.path.removeprefix(family.inside)) from None
+                if family.described is not None and wire != family.type.wire:
+                    raise TypeMismatch(f"expected {shown}, got {family.described(value)}") from None
                 raise
         raise TypeMismatch(f"expected {shown}, got {said(value)}")
 
@@ -162,6 +199,8 @@ def _all_native(values: Any, native: type | None) -> bool:
     kinds = set(map(type, values))
     if kinds and kinds != {native}:
         return False
+    if native is bytes:
+        return not any(len(one) >= PART_LIMIT for one in values)
     return not (native is float and math.isnan(sum(values)))
 
 
@@ -177,6 +216,8 @@ def _sequence(item: Type, wanted: type, lookup: Find, records: Records, exact: b
         items: Any = value
         return items if _all_native(items, native) else each(items, item_lower)
 
+    if item_lift is whole_bytes:
+        return lower, lambda tree: tree if Buffer not in map(type, tree) else [whole_bytes(one) for one in tree]
     return lower, None if item_lift is None else lambda tree: [item_lift(one) for one in tree]
 
 
@@ -297,7 +338,7 @@ def _record(type_: RecordType, lookup: Find, records: Records, exact: bool) -> t
     def resolve() -> tuple[Any, Any, Any]:
         if not known:
             cls = lookup(type_.name)
-            known.extend((cls, reader(cls, names), builder(cls, names)))
+            known.extend((cls, reader(cls, names), builder(cls, names), is_pydantic(cls)))
         return known[0], known[1], known[2]
 
     def lower(value: Any) -> Any:
@@ -319,15 +360,19 @@ def _record(type_: RecordType, lookup: Find, records: Records, exact: bool) -> t
                 lowered.append(field_lower(one))
             except TypeMismatch as mismatch:
                 raise mismatch.inside(f".{name}") from None
+        if derived is None and known[3] and (apart := beside(value)) is not None:
+            derived = lower_any(apart)
         return lowered if derived is None else [*lowered, derived]
 
     def lift(tree: Any) -> Any:
-        if len(tree) > count and tree.__class__ is list and tree[count].__class__ is list:
-            value = lift_any(tree[count])
-            if not isinstance(value, resolve()[0]):
-                raise TypeMismatch(f"expected {type_}, got {said(value)}")
-            return value
         build = resolve()[2]
+        if len(tree) > count and tree.__class__ is list and tree[count].__class__ is list:
+            last = lift_any(tree[count])
+            if not is_whole(tree[count]):
+                return build([one(inner) for one, inner in zip(lifts, tree, strict=False)], last)
+            if not isinstance(last, resolve()[0]):
+                raise TypeMismatch(f"expected {type_}, got {said(last)}")
+            return last
         return build([one(inner) for one, inner in zip(lifts, tree, strict=True)])
 
     pair[:] = lower, lift

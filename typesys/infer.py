@@ -21,7 +21,6 @@ from promissory.typesys.class_annotations import (
     field_annotations,
     is_protocol,
     is_record_class,
-    is_required,
     is_required_key,
     substituted,
     type_variables,
@@ -29,6 +28,13 @@ from promissory.typesys.class_annotations import (
 from promissory.typesys.errors import AnnotationError
 from promissory.typesys.families import registry
 from promissory.typesys.names import module_name, qualified_name
+from promissory.typesys.records import (
+    is_model,
+    is_pydantic,
+    is_secret_of_pydantic,
+    model_hints,
+    required_fields,
+)
 from promissory.typesys.spelling import full_name, spelling
 from promissory.typesys.types import (
     ANY,
@@ -171,6 +177,9 @@ class Inference:
         if origin is Annotated:
             if OPAQUE_MARK in args[1:]:
                 return OpaqueType(self._class_name(args[0]))
+            stated = registry.family_of(get_origin(args[0]) or args[0])
+            if stated is not None and stated.stated is not None:
+                return stated.type_with(stated.stated(get_args(args[0]), args[1:]))
             return self._infer(args[0], inside)
         if origin in (typing.Final, typing.Required, typing.NotRequired, getattr(typing, "ReadOnly", typing.Final)):
             return self._infer(args[0], inside)
@@ -216,7 +225,7 @@ class Inference:
             return self._family(family, args, inside)
         if isinstance(annotation, type) and origin is None:
             return self._class(annotation, inside)
-        if isinstance(origin, type) and is_record_class(origin):
+        if isinstance(origin, type) and (is_record_class(origin) or is_model(origin)):
             return self._class(origin, inside, args)
         if is_protocol(origin):
             self.protocols.append(annotation)
@@ -228,6 +237,8 @@ class Inference:
     def _family(self, family: registry.Family, args: tuple[Any, ...], room: int) -> Type:
         if family.annotation is not None:
             return family.type_with(self._infer(family.annotation, room))
+        if family.stated is not None and args:
+            return family.type_with(family.stated(args, ()))
         if family.generic is None:
             return family.type
         wire = family.generic(*[self._infer(argument, room) for argument in args or (Any,) * family.parameters])
@@ -243,9 +254,8 @@ class Inference:
         if issubclass(cls, enum.Enum):
             members = tuple((m.name, m.value if type(m.value) in (str, int) else None) for m in cls)
             return EnumType(self._class_name(cls), members)
-        if dataclasses.is_dataclass(cls):
-            required = {given.name: is_required(given) for given in dataclasses.fields(cls)}
-            return self._record(cls, "dataclass", required, room, args)
+        if dataclasses.is_dataclass(cls) or is_model(cls):
+            return self._record(cls, "dataclass", required_fields(cls), room, args)
         if issubclass(cls, tuple) and hasattr(cls, "_fields"):
             defaults = getattr(cls, "_field_defaults", {})
             return self._record(cls, "namedtuple", {name: name not in defaults for name in cls._fields}, room, args)
@@ -281,7 +291,7 @@ class Inference:
             self.classes[name] = cls
         if name not in self._begun:
             self._begun.add(name)
-            hints = field_annotations(cls, args)
+            hints = model_hints(cls) if is_pydantic(cls) else field_annotations(cls, args)
             fields = tuple(Field(one, self._infer(hints.get(one, Any), room), required[one]) for one in required)
             self._definitions[name] = Definition(name, kind, fields)
         return RefType(name)
@@ -298,6 +308,8 @@ class Inference:
     def _opaque(self, annotation: Any) -> Type:
         if registry.discover():
             return self._infer(annotation, _MAX_NESTING)
+        if is_secret_of_pydantic(annotation):
+            raise AnnotationError(f"a {_text(annotation)} would be stored with its value: use Secret(…), which isn't")
         self.unknown.append(annotation)
         return OpaqueType(self._class_name(annotation))
 

@@ -21,6 +21,7 @@ from promissory.typesys.errors import FormatError, NotTrusted, TypeMismatch
 from promissory.typesys.exceptions import exception_of, parts_of
 from promissory.typesys.names import find, module_name, names_itself, qualified_name, written_name
 from promissory.typesys.older_names import OLDER_MODULES, OLDER_NAMES
+from promissory.typesys.records import is_secret_of_pydantic
 
 
 def lower_opaque(value: Any, name: str | None, lookup: Callable[[str], Any]) -> bytes:
@@ -35,6 +36,8 @@ def lower_opaque(value: Any, name: str | None, lookup: Callable[[str], Any]) -> 
             annotation = None
         if annotation is not None:
             check_opaque(value, annotation)
+    if is_secret_of_pydantic(type(value)):
+        raise TypeMismatch(f"a {type(value).__name__} would be stored with its value: use Secret(…), which isn't")
     try:
         data = dumps(value)
     # A class's own __reduce__ may raise anything.

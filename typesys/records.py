@@ -1,26 +1,63 @@
-"""Dataclasses and NamedTuples, taken apart and put together.
+"""Records, taken apart and put together: dataclasses, NamedTuples, and the models of attrs, msgspec and pydantic.
 
 A dataclass is rebuilt through its constructor where that takes every field, so that the values which `__post_init__`
 derives are there again. Then each field is set to exactly the value that was written, should `__post_init__` have
 changed it. Where the constructor can't take every field (`InitVar`, `init=False` without default), the fields are set
-on a bare instance, as `copy` and `pickle` do.
+on a bare instance, as `copy` and `pickle` do. So are those of models, whose validators and converters have seen the
+values before.
+
+A class is known by what its library gives every class of its kind, so no library is imported here.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
+import sys
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any
+from typing import Annotated, Any
+
+from promissory.typesys.class_annotations import class_hints
+
+Beside = tuple[list[str], dict[str, Any] | None, dict[str, Any] | None]
+"""What a pydantic model has beside its fields' values: the fields that were not set, the extra values, and the private
+ones."""
+
+
+def is_pydantic(cls: Any) -> bool:
+    """Tell whether a class is a model of pydantic."""
+    return hasattr(cls, "__pydantic_fields__") and not dataclasses.is_dataclass(cls)
+
+
+def is_secret_of_pydantic(cls: Any) -> bool:
+    """Tell whether a class is one of pydantic's for secrets, whose values a pickle would hold."""
+    return isinstance(cls, type) and any(
+        one.__module__ == "pydantic.types" and one.__name__.lstrip("_").startswith("Secret") for one in cls.__mro__
+    )
+
+
+def is_attrs(cls: Any) -> bool:
+    """Tell whether a class is one of attrs."""
+    return "__attrs_attrs__" in vars(cls)
+
+
+def is_msgspec(cls: Any) -> bool:
+    """Tell whether a class is a `Struct` of msgspec."""
+    return hasattr(cls, "__struct_fields__") and hasattr(cls, "__struct_config__")
+
+
+def is_model(cls: Any) -> bool:
+    """Tell whether a class is a model of a library."""
+    return is_pydantic(cls) or is_attrs(cls) or is_msgspec(cls)
 
 
 def is_record(cls: type) -> bool:
     """Tell whether values of this class are written field by field."""
-    return dataclasses.is_dataclass(cls) or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
+    return dataclasses.is_dataclass(cls) or (issubclass(cls, tuple) and hasattr(cls, "_fields")) or is_model(cls)
 
 
-def field_names(cls: type) -> tuple[str, ...]:
+def field_names(cls: Any) -> tuple[str, ...]:
     """List the fields of a record class in order.
 
     >>> from typing import NamedTuple
@@ -32,8 +69,41 @@ def field_names(cls: type) -> tuple[str, ...]:
     """
     if dataclasses.is_dataclass(cls):
         return tuple(field.name for field in dataclasses.fields(cls))
-    names: tuple[str, ...] = cls._fields  # type: ignore[attr-defined]
+    if is_pydantic(cls):
+        return tuple(cls.__pydantic_fields__)
+    if is_attrs(cls):
+        return tuple(attribute.name for attribute in cls.__attrs_attrs__)
+    names: tuple[str, ...] = cls.__struct_fields__ if is_msgspec(cls) else cls._fields
     return names
+
+
+def required_fields(cls: Any) -> dict[str, bool]:
+    """Tell of each field of a dataclass or model whether the class has no default for it."""
+    if dataclasses.is_dataclass(cls):
+        missing = dataclasses.MISSING
+        return {f.name: f.default is missing and f.default_factory is missing for f in dataclasses.fields(cls)}
+    if is_pydantic(cls):
+        return {name: info.is_required() for name, info in cls.__pydantic_fields__.items()}
+    if is_attrs(cls):
+        nothing = sys.modules["attr"].NOTHING
+        return {one.name: one.default is nothing for one in cls.__attrs_attrs__}
+    count = len(cls.__struct_fields__) - len(cls.__struct_defaults__)
+    nodefault = sys.modules["msgspec"].NODEFAULT
+    defaults = [nodefault] * count + list(cls.__struct_defaults__)
+    return dict(zip(cls.__struct_fields__, [one is nodefault for one in defaults], strict=True))
+
+
+def model_hints(cls: Any) -> dict[str, Any]:
+    """Give the annotations of a record's fields. pydantic has put in a generic's arguments, and keeps apart what
+    `Annotated` adds."""
+    if not is_pydantic(cls):
+        return class_hints(cls)
+    if not cls.__pydantic_complete__:
+        cls.model_rebuild()
+    found = {}
+    for name, info in cls.__pydantic_fields__.items():
+        found[name] = Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
+    return found
 
 
 def reader(cls: type, names: tuple[str, ...]) -> Callable[[Any], list[Any]]:
@@ -49,21 +119,61 @@ def reader(cls: type, names: tuple[str, ...]) -> Callable[[Any], list[Any]]:
     return lambda value: list(get_all(value))
 
 
-def builder(cls: type, names: tuple[str, ...]) -> Callable[[list[Any]], Any]:
-    """Make a function from the list of fields' values to an instance."""
-    if issubclass(cls, tuple):
-        return lambda values: tuple.__new__(cls, values)
-    constructible = _constructor_takes(cls) == set(names)
+def beside(value: Any) -> Beside | None:
+    """Give what a pydantic model has beside its fields' values; None for any other record, and for a model that was
+    given all its fields and has nothing else."""
+    if not is_pydantic(type(value)):
+        return None
+    unset = [name for name in type(value).__pydantic_fields__ if name not in value.__pydantic_fields_set__]
+    extra, private = value.__pydantic_extra__ or None, value.__pydantic_private__ or None
+    return (unset, extra, private) if unset or extra or private else None
 
-    def build(values: list[Any]) -> Any:
+
+def builder(cls: Any, names: tuple[str, ...]) -> Callable[..., Any]:
+    """Make a function from the list of fields' values, and what was `beside` them, to an instance."""
+    if issubclass(cls, tuple):
+        return lambda values, apart=None: tuple.__new__(cls, values)
+    if is_pydantic(cls):
+        return lambda values, apart=None: _pydantic(cls, dict(zip(names, values, strict=True)), apart)
+    if is_attrs(cls):
+        return lambda values, apart=None: _with_fields(cls.__new__(cls), names, values)
+    constructible = _constructor_takes(cls) == set(names)
+    put = sys.modules["msgspec"].structs.force_setattr if is_msgspec(cls) else object.__setattr__
+
+    def build(values: list[Any], apart: Beside | None = None) -> Any:
         given = dict(zip(names, values, strict=True))
         instance = cls(**given) if constructible else cls.__new__(cls)
         for name, value in given.items():
             if not constructible or getattr(instance, name, instance) is not value:
-                object.__setattr__(instance, name, value)
+                put(instance, name, value)
         return instance
 
     return build
+
+
+def _with_fields(instance: Any, names: tuple[str, ...], values: list[Any]) -> Any:
+    for name, value in zip(names, values, strict=True):
+        object.__setattr__(instance, name, value)
+    return instance
+
+
+def _pydantic(cls: Any, values: dict[str, Any], apart: Beside | None) -> Any:
+    unset, extra, private = apart or ([], None, None)
+    instance = cls.__new__(cls)
+    if extra is None and cls.model_config.get("extra") == "allow":
+        extra = {}
+    if private is None and cls.__private_attributes__:
+        defaults = {name: one.get_default() for name, one in cls.__private_attributes__.items()}
+        undefined = sys.modules["pydantic_core"].PydanticUndefined
+        private = {name: value for name, value in defaults.items() if value is not undefined}
+    for name, value in (
+        ("__dict__", values),
+        ("__pydantic_fields_set__", (set(values) - set(unset)).union(extra or ())),
+        ("__pydantic_extra__", extra),
+        ("__pydantic_private__", private),
+    ):
+        object.__setattr__(instance, name, value)
+    return instance
 
 
 def _constructor_takes(cls: type) -> set[str]:

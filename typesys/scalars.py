@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,8 @@ def lower_int(value: Any) -> int:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
+    if _is_of_numpy(value, "integer"):
+        return int(value)
     raise TypeMismatch(f"expected int, got {said(value)}")
 
 
@@ -36,7 +39,24 @@ def lower_float(value: Any) -> float:
         except OverflowError:
             raise TypeMismatch("expected float, got an int too large for one") from None
         return number if number == number else math.nan
+    if _is_of_numpy(value, "integer", "float32", "float16"):
+        return lower_float(float(value))
     raise TypeMismatch(f"expected float, got {said(value)}")
+
+
+def lower_bool(value: Any) -> bool:
+    """Take a bool."""
+    if type(value) is bool:
+        return value
+    if _is_of_numpy(value, "bool_"):
+        return bool(value)
+    raise TypeMismatch(f"expected bool, got {said(value)}")
+
+
+def _is_of_numpy(value: Any, *names: str) -> bool:
+    """Tell whether a value is a scalar of numpy that is one of Python without loss."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, tuple(getattr(numpy, name) for name in names))
 
 
 def lower_exact_float(value: Any) -> float:

@@ -13,16 +13,17 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Final
 
+from promissory.typesys.buffer import PART_LIMIT, Buffer
 from promissory.typesys.canonical import pack
 from promissory.typesys.errors import FormatError, TypeMismatch
 from promissory.typesys.families import registry
 from promissory.typesys.names import find, qualified_name
 from promissory.typesys.opaque import lift_opaque, lower_opaque
-from promissory.typesys.records import builder, field_names, is_record, reader
-from promissory.typesys.types import ANY
+from promissory.typesys.records import beside, builder, field_names, is_record, reader
+from promissory.typesys.types import ANY, class_name
 
 LIST, TUPLE, DICT, SET, FROZENSET, NAMED, ENUM, RECORD, OPAQUE = range(9)
-_PLAIN: Final = frozenset((type(None), bool, int, str, bytes))
+_PLAIN: Final = frozenset((type(None), bool, int, str))
 
 
 def lower_any(value: Any) -> Any:
@@ -33,6 +34,8 @@ def lower_any(value: Any) -> Any:
         return value
     if kind is float:
         return value if value == value else math.nan
+    if kind is bytes:
+        return large_apart(value)
     if kind is list:
         return [LIST, each(value, lower_any)]
     if kind is tuple:
@@ -45,11 +48,14 @@ def lower_any(value: Any) -> Any:
         return [ENUM, qualified_name(kind), value.value if isinstance(value, enum.Flag) else value.name]
     if is_record(kind):
         names = field_names(kind)
+        trees = [_inside(f".{name}", one) for name, one in zip(names, reader(kind, names)(value), strict=True)]
+        apart = beside(value)
         return [
             RECORD,
-            qualified_name(kind),
+            class_name(qualified_name(kind)),
             list(names),
-            [_inside(f".{name}", one) for name, one in zip(names, reader(kind, names)(value), strict=True)],
+            trees,
+            *([] if apart is None else [lower_any(apart)]),
         ]
     family = registry.family_of_value(value)
     if family is not None:
@@ -57,6 +63,17 @@ def lower_any(value: Any) -> Any:
     if registry.discover():
         return lower_any(value)
     return [OPAQUE, lower_opaque(value, None, find)]
+
+
+def large_apart(value: bytes) -> Any:
+    """Give bytes as a tree: as they are, or as a buffer if they are many."""
+    return value if len(value) < PART_LIMIT else Buffer.of(value, is_bytes=True)
+
+
+def whole_bytes(tree: Any) -> bytes:
+    """Give the bytes of a tree that `large_apart` made."""
+    found: bytes = tree.content() if tree.__class__ is Buffer else tree
+    return found
 
 
 def written(family: registry.Family, value: Any) -> Any:
@@ -120,7 +137,7 @@ def _found(name: str, fits: Callable[[Any], bool]) -> Any:
 def lift_any(tree: Any) -> Any:
     """Lift the value of a self-describing tree. Records, enums and opaque values import their classes."""
     if type(tree) is not list:
-        return tree
+        return tree.content() if tree.__class__ is Buffer else tree
     kind = tree[0]
     if kind == LIST:
         return [lift_any(one) for one in tree[1]]
@@ -139,7 +156,8 @@ def lift_any(tree: Any) -> Any:
         cls = _found(tree[1], lambda cls: issubclass(cls, enum.Enum))
         return cls(tree[2]) if issubclass(cls, enum.Flag) else cls[tree[2]]
     if kind == RECORD:
-        return builder(_found(tree[1], is_record), tuple(tree[2]))([lift_any(one) for one in tree[3]])
+        build = builder(_found(class_name(tree[1]), is_record), tuple(tree[2]))
+        return build([lift_any(one) for one in tree[3]], *map(lift_any, tree[4:]))
     if kind == OPAQUE:
         return lift_opaque(tree[1])
     raise FormatError("a value of Any", f"has an unknown kind {kind!r}")
@@ -171,7 +189,7 @@ def holds_opaque(tree: Any) -> bool:
         if kind == DICT:
             todo += [one for pair in current[1] for one in pair]
         elif kind == RECORD:
-            todo += current[3]
+            todo += [*current[3], *current[4:]]
         elif kind == NAMED:
             todo.append(current[2])
         elif kind != ENUM:

@@ -35,7 +35,9 @@ def full_name(type: Type) -> str:
             return type.name
         case NamedType(name, wire):
             arguments = ARGUMENTS.get(name)
-            return name if arguments is None else f"{name}[{', '.join(map(full_name, arguments(wire)))}]"
+            inner = () if arguments is None else arguments(wire)
+            shown = [full_name(one) if isinstance(one, Type) else str(one) for one in inner]
+            return f"{name}[{', '.join(shown)}]" if shown else name
         case ListType(item):
             return f"list[{full_name(item)}]"
         case SetType(item):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from promissory.typesys.assignability import assignable
+from promissory.typesys.buffer import Buffer
 from promissory.typesys.canonical import pack
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.self_describing import (
@@ -25,10 +26,12 @@ from promissory.typesys.self_describing import (
     TUPLE,
     sorted_once,
 )
+from promissory.typesys.stated import ANY_ARRAY, ARRAY, STATED, file_wire, type_as_found
 from promissory.typesys.types import (
     STR,
     AnyType,
     BoolType,
+    BufferType,
     BytesType,
     DictType,
     EnumType,
@@ -109,6 +112,10 @@ def transcode(tree: Any, source: Type, target: Type) -> Any:
             return _float(tree)
         case NamedType(_, a), DictType():
             return transcode(tree, a, target)
+        case NamedType(name, a), NamedType(wanted_name, b) if name == wanted_name and name in STATED:
+            if not fits(tree, b):
+                raise TypeMismatch(f"expected {target}, got {type_as_found(name, tree)}")
+            return tree
         case NamedType(_, a), NamedType(_, b):
             return transcode(tree, a, b)
         case RecordType(kind="namedtuple", fields=fields), TupleType() | VarTupleType():
@@ -122,7 +129,7 @@ def _as_base(tree: Any, source: RecordType, target: RecordType) -> list[Any]:
     """Transcode a record by its fields. The whole value of a derived class stands behind them."""
     held = {a.name: (one, a.type) for one, a in zip(tree, source.fields, strict=False)}
     fields = [_at(f".{b.name}", *held[b.name], b.type) for b in target.fields]
-    if len(tree) > len(source.fields):
+    if len(tree) > len(source.fields) and (is_whole(tree[-1]) or class_name(source.name) == class_name(target.name)):
         return [*fields, tree[-1]]
     return fields if class_name(source.name) == class_name(target.name) else [*fields, _to_any(tree, source)]
 
@@ -193,15 +200,11 @@ def _to_any(tree: Any, source: Type) -> Any:
             return _to_any(tree[1], arms[tree[0]])
         case RecordType(kind="typeddict", fields=fields, parts=parts):
             return [DICT, [[f.name, _to_any(v, f.type)] for f, v in _present(tree, fields, parts)]]
-        case RecordType(fields=fields) if len(tree) > len(fields):
+        case RecordType(fields=fields) if len(tree) > len(fields) and is_whole(tree[-1]):
             return tree[-1]
         case RecordType(name, _, fields):
-            return [
-                RECORD,
-                class_name(name),
-                [f.name for f in fields],
-                [_to_any(v, f.type) for v, f in zip(tree, fields, strict=True)],
-            ]
+            trees = [_to_any(v, f.type) for v, f in zip(tree, fields, strict=False)]
+            return [RECORD, class_name(name), [f.name for f in fields], trees, *tree[len(fields) :]]
         case EnumType(name) | FlagType(name):
             return [ENUM, name, tree]
         case NamedType(name, wire):
@@ -237,8 +240,8 @@ def _from_any(tree: Any, target: Type, exact: bool = False) -> Any:
             return tree
         case FloatType() if type(tree) is float or (type(tree) is int and not exact):
             return _float(tree)
-        case IntType() | BoolType() | StrType() | BytesType() | NoneType() if kind is None and _scalar_fits(
-            tree, target
+        case IntType() | BoolType() | StrType() | BytesType() | BufferType() | NoneType() if (
+            kind is None and _scalar_fits(tree, target)
         ):
             return tree
         case LiteralType(values) if kind is None and (type(tree), tree) in [(type(value), value) for value in values]:
@@ -258,7 +261,8 @@ def _from_any(tree: Any, target: Type, exact: bool = False) -> Any:
         case RecordType(name, _, fields) if (
             kind == RECORD and tree[1] == class_name(name) and tree[2] == [f.name for f in fields]
         ):
-            return [inner(f".{field.name}", one, field.type) for one, field in zip(tree[3], fields, strict=True)]
+            fitting = [inner(f".{field.name}", one, field.type) for one, field in zip(tree[3], fields, strict=True)]
+            return [*fitting, *tree[4:]]
         case RecordType(kind="dataclass" | "namedtuple", fields=fields) if (
             kind == RECORD
             and not exact
@@ -274,6 +278,9 @@ def _from_any(tree: Any, target: Type, exact: bool = False) -> Any:
             return tree[2]
         case FlagType(name) if kind == ENUM and tree[1] == name and type(tree[2]) is int:
             return tree[2]
+        case NamedType(name) if kind == NAMED and tree[1] == name and name in STATED:
+            whole = NamedType(name, ANY_ARRAY.wire if name == ARRAY else file_wire(None))
+            return transcode(_from_any(tree[2], whole.wire, exact), whole, target)
         case NamedType(name, wire) if kind == NAMED and tree[1] == name:
             return _from_any(tree[2], wire, exact)
         case OpaqueType() if kind == OPAQUE:
@@ -315,8 +322,20 @@ def _keys_from_any(pairs: Any, target: RecordType, inner: Callable[[str, Any, Ty
 
 
 def _scalar_fits(tree: Any, target: Type) -> bool:
-    names = {IntType: int, BoolType: bool, StrType: str, BytesType: bytes, NoneType: type(None)}
+    if type(tree) is Buffer:
+        return isinstance(target, BufferType) or (isinstance(target, BytesType) and tree.is_bytes)
+    names = {IntType: int, BoolType: bool, StrType: str, BytesType: bytes, BufferType: bytes, NoneType: type(None)}
     return type(tree) is names[target.__class__]
+
+
+def is_whole(tree: Any) -> bool:
+    """Tell whether what stands behind the fields of a record is the whole value, which is of a derived class."""
+    return tree.__class__ in (list, tuple) and len(tree) in (4, 5) and tree[0] == RECORD
+
+
+def _is_beside(tree: Any) -> bool:
+    """Tell whether what stands behind the fields of a model is what it has beside them."""
+    return tree.__class__ in (list, tuple) and len(tree) == 2 and tree[0] == TUPLE and len(tree[1]) == 3
 
 
 def fits(tree: Any, type: Type) -> bool:
@@ -343,6 +362,8 @@ def fits(tree: Any, type: Type) -> bool:
             return fits(tree, wire)
         case OpaqueType():
             return tree.__class__ is bytes
+        case BufferType():
+            return tree.__class__ in (bytes, Buffer)
     if tree.__class__ not in (list, tuple):
         return False
     match type:
@@ -360,8 +381,7 @@ def fits(tree: Any, type: Type) -> bool:
         case RecordType(kind=kind, parts=parts):
             optional = kind == "typeddict"
             if not optional and len(tree) == len(parts) + 1:
-                is_record = tree[-1].__class__ in (list, tuple) and len(tree[-1]) == 4 and tree[-1][0] == RECORD
-                return is_record and fits(tree[:-1], type)
+                return (is_whole(tree[-1]) or _is_beside(tree[-1])) and fits(tree[:-1], type)
             return len(tree) == len(parts) and all(
                 fits(one, part)
                 and not (optional and isinstance(part, VarTupleType) and part is not field.type and len(one) > 1)

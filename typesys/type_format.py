@@ -17,11 +17,13 @@ from promissory.typesys.families import registry
 from promissory.typesys.types import (
     ANY,
     BOOL,
+    BUFFER,
     BYTES,
     FLOAT,
     INT,
     NONE,
     STR,
+    BufferType,
     Definition,
     DictType,
     EnumType,
@@ -46,7 +48,7 @@ from promissory.typesys.types import (
 )
 from promissory.typesys.unions import union
 
-_SIMPLE: Final[tuple[Type, ...]] = (ANY, NONE, BOOL, INT, FLOAT, STR, BYTES)
+_SIMPLE: Final[tuple[Type, ...]] = (ANY, NONE, BOOL, INT, FLOAT, STR, BYTES, BUFFER)
 _SIMPLE_CODE: Final = {type: code for code, type in enumerate(_SIMPLE)}
 _LIST, _DICT, _TUPLE, _VAR_TUPLE, _SET, _FROZENSET, _UNION, _LITERAL, _ENUM, _RECORD, _REF, _NAMED, _OPAQUE, _FLAG = (
     range(10, 24)
@@ -118,6 +120,8 @@ def type_from_bytes(data: bytes) -> Type:
         type = _type(tree, _MAX_DEPTH)
         if any(isinstance(inner, RefType) for inner in _outside_records(type)):
             raise ValueError("a record is mentioned that is not defined")
+        if any(isinstance(inner, BufferType) for inner in _outside_families(type)):
+            raise ValueError("a buffer is no value by itself")
         if type_bytes(type) != data:
             raise ValueError("another spelling of a type")
     except FormatError:
@@ -163,6 +167,15 @@ def _outside_records(type: Type) -> Iterator[Type]:
         one = todo.pop()
         yield one
         if not isinstance(one, RecordType):
+            todo.extend(children(one))
+
+
+def _outside_families(type: Type) -> Iterator[Type]:
+    todo = [type]
+    while todo:
+        one = todo.pop()
+        yield one
+        if not isinstance(one, NamedType):
             todo.extend(children(one))
 
 

@@ -13,7 +13,8 @@ BoolType                                             true / false
 IntType                                              integer of any size (beyond 64 bits: extension 1)
 FloatType                                            float 64; one NaN
 StrType                                              str (lone surrogates kept)
-BytesType                                            bin
+BytesType                                            bin; a part if it is large
+BufferType                                           bin; a part if it is large (only inside a `NamedType`)
 ListType       item                                  array
 DictType       key, value                            array of [key, value], in insertion order
 TupleType      items                                 array, one entry an item
@@ -38,7 +39,7 @@ New families of Python types (arrays, decimals, files) are `NamedType`s: one fil
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal as _Literal
@@ -104,6 +105,15 @@ class BytesType(Type):
 
     def __str__(self) -> str:
         return "bytes"
+
+
+class BufferType(Type):
+    """Bytes in memory that their reader maps, and may write to: those of arrays, columns, files."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "Buffer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,11 +295,11 @@ class NamedType(Type):
 
     def __str__(self) -> str:
         arguments = ARGUMENTS.get(self.name)
-        inner = "" if arguments is None else f"[{', '.join(map(str, arguments(self.wire)))}]"
-        return short_name(self.name) + inner
+        inner = () if arguments is None else arguments(self.wire)
+        return short_name(self.name) + (f"[{', '.join(map(str, inner))}]" if inner else "")
 
 
-ARGUMENTS: dict[str, Callable[[Type], tuple[Type, ...]]] = {}
+ARGUMENTS: dict[str, Callable[[Type], Sequence[object]]] = {}
 """The printing of generic families (`deque[int]`): a function from the wire type to the arguments. Filled by
 `promissory.typesys.families`."""
 
@@ -304,6 +314,7 @@ class OpaqueType(Type):
 
 ANY, NONE, BOOL = AnyType(), NoneType(), BoolType()
 INT, FLOAT, STR, BYTES = IntType(), FloatType(), StrType(), BytesType()
+BUFFER = BufferType()
 
 
 _QUALIFIED = re.compile(r"(?:[\w.<>]+:)?(?:[\w<>]+\.)*(\w+)")

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from promissory.typesys.buffer import Parts
 from promissory.typesys.canonical import pack, unpack
 from promissory.typesys.codec_halves import Lift, build
 from promissory.typesys.depth import DEEPEST, TOO_DEEP, check_depth, is_bottomless, too_deep
@@ -57,13 +58,17 @@ class Codec:
         except RecursionError:
             raise too_deep(value) from None
 
-    def encode(self, value: Any) -> bytes:
+    def encode(self, value: Any, parts: Parts | None = None) -> bytes:
         """Write a value as canonical bytes.
+
+        Args:
+            value: the value.
+            parts: keeps its large buffers; without it they stand in the bytes.
 
         Raises `TypeMismatch` with the path to the element that is not of the type.
         """
         try:
-            data = pack(self.lower(value))
+            data = pack(self.lower(value), parts)
         except RecursionError:
             raise too_deep(value) from None
         except ValueError as error:
@@ -82,9 +87,9 @@ class Codec:
             check_depth(value)
         return data
 
-    def decode(self, data: bytes | memoryview) -> Any:
-        """Read a value from its bytes. Raises `FormatError`."""
-        tree = unpack(data)
+    def decode(self, data: bytes | memoryview, parts: Parts | None = None) -> Any:
+        """Read a value from its bytes, and its large buffers from `parts`. Raises `FormatError`."""
+        tree = unpack(data, parts=parts)
         return tree if self.lift is None else self.lift_tree(tree)
 
     def lift_tree(self, tree: Any) -> Any:

@@ -25,15 +25,16 @@ from promissory.executor.records.heartbeat import read_beat
 from promissory.executor.scheduler.cache_key import Fields, futures_key_of, result_key
 from promissory.executor.scheduler.calls import Settled
 from promissory.executor.store.forms import is_ours
-from promissory.executor.store.keys import CACHE, cache_entry_key, is_run_id, lease_key, object_key
+from promissory.executor.store.keys import CACHE, cache_entry_key, is_run_id, lease_key
 from promissory.executor.store.store import Store
 from promissory.planner.plan.format import futures_from_bytes
-from promissory.planner.plan.model import Large, Value
-from promissory.typesys.canonical import pack_map, seal, unpack_canonical, unseal
+from promissory.planner.plan.model import Large, Value, is_in_parts
+from promissory.typesys.canonical import has_parts, pack_map, seal, unpack_canonical, unseal
 from promissory.typesys.errors import FormatError
 
 MAGIC: Final = b"PRMC"
-VERSION: Final = 1
+VERSION: Final = 2
+"""Since version 2 values may have parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ def entry_to_bytes(entry: Entry) -> bytes:
         "run": entry.run_id,
         "value": None if entry.value is None else tree_of(entry.value),
     }
-    return seal(MAGIC, VERSION, 1, pack_map(tree))
+    in_parts = entry.value is not None and is_in_parts(entry.value)
+    return seal(MAGIC, VERSION if in_parts else 1, 1, pack_map(tree))
 
 
 def entry_from_bytes(data: bytes, key: str) -> Entry:
@@ -116,18 +118,22 @@ def read_entry(store: Store, key: bytes) -> Entry | None:
     return entry
 
 
-def values_in(entry: Entry) -> list[Large]:
-    """The objects that an entry names."""
+def values_in(entry: Entry) -> list[Value]:
+    """The values that an entry names, apart from those that it holds whole."""
     if entry.futures is None:
-        return [entry.value] if isinstance(entry.value, Large) else []
-    plan, _ = futures_from_bytes(entry.futures)
-    return [literal for literal in plan.literals if isinstance(literal, Large)]
+        found = [] if entry.value is None else [entry.value]
+    else:
+        found = list(futures_from_bytes(entry.futures)[0].literals)
+    return [value for value in found if not isinstance(value, bytes) or has_parts(value)]
 
 
-def _is_whole(store: Store, value: Large) -> bool:
-    """Whether an object can be had. A near store reads it, as a damaged object would stop every run that takes it."""
+def _is_whole(store: Store, value: Value) -> bool:
+    """Whether a value can be had. A near store reads its object, as a damaged one would stop every run that takes
+    it; parts are looked at when they are read."""
     try:
-        return store.get_value(value) is not None if store.is_near else store.exists(object_key(value.digest))
+        if store.is_near and isinstance(value, Large):
+            store.get_value(value)
+        return all(store.exists(key) for key in store.keys_of(value))
     except StoreError:
         return False
 

@@ -59,7 +59,7 @@ class KeptElsewhere(Kept):
         if entry is None or not (self._is_trusted or _holds_no_pickle(entry, call)):
             return None
         for value in values_in(entry):
-            self._own.put_object(value.digest, self.store.get_value(value))
+            self.store.copy_value(value, self._own)
         self._tell(call.frame.path_of(call.node, call.iteration), entry)
         return entry
 
@@ -67,7 +67,7 @@ class KeptElsewhere(Kept):
         """Write an outcome, and the values that it names."""
         entry = Entry(settled.fields, settled.value, settled.futures, run_id, settled.path, 0)
         for value in values_in(entry):
-            self.store.put_object(value.digest, self._own.get_value(value))
+            self._own.copy_value(value, self.store)
         super().write(settled, run_id)
 
 

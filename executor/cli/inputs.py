@@ -34,7 +34,9 @@ def command(run_id: str, node: str | None, store: str | None, as_json: bool) -> 
         say(f"promissory: {error}")
         return 1
     if as_json:
-        there = {name: to_json(unpack(one.data), one.type) for name, one in given.items() if one is not None}
+        there = {
+            name: to_json(unpack(one.data, parts=opened), one.type) for name, one in given.items() if one is not None
+        }
         click.echo(json.dumps(there, indent=2, ensure_ascii=False))
         return 0
     for name, one in given.items():

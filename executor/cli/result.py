@@ -30,7 +30,7 @@ def command(run_id: str, node: str | None, store: str | None, as_json: bool) -> 
         except NoValue as error:
             say(f"promissory: {error}")
             return 1
-        print_result([("result", found.type, found.data)], as_json)
+        print_result([("result", found.type, found.data)], as_json, opened)
         return 0
     run = attach(run_id, opened, None, trust=False)
     if run.state in ("RUNNING", "PAUSED"):
@@ -40,5 +40,5 @@ def command(run_id: str, node: str | None, store: str | None, as_json: bool) -> 
         return 1
     outputs = read_plan(opened, read_manifest(opened, run_id)).outputs
     given = zip(outputs, run.encoded_outputs(), strict=False)
-    print_result([(output.name, output.type, data) for output, data in given if data is not None], as_json)
+    print_result([(output.name, output.type, data) for output, data in given if data is not None], as_json, opened)
     return 0

@@ -12,15 +12,17 @@ import click
 from promissory.executor.cli.output import moment
 from promissory.executor.history.nodes import NodeRow
 from promissory.typesys.as_json import to_json
+from promissory.typesys.buffer import Parts
 from promissory.typesys.canonical import unpack
 from promissory.typesys.types import ListType, NoneType, RecordType, StrType, Type, VarTupleType
 
 
-def print_result(outputs: list[tuple[str, Type, bytes]], as_json: bool) -> None:
-    """Print the result of a run on stdout: text as it is, records as a table, anything else as JSON."""
+def print_result(outputs: list[tuple[str, Type, bytes]], as_json: bool, parts: Parts) -> None:
+    """Print the result of a run on stdout: text as it is, records as a table, anything else as JSON. Large buffers are
+    read from `parts`."""
     if len(outputs) == 1:
         _, type, data = outputs[0]
-        tree = unpack(data)
+        tree = unpack(data, parts=parts)
         if isinstance(type, StrType) and not as_json:
             click.echo(tree)
         elif isinstance(type, NoneType) and not as_json:
@@ -30,7 +32,7 @@ def print_result(outputs: list[tuple[str, Type, bytes]], as_json: bool) -> None:
         else:
             _print_json(to_json(tree, type))
     else:
-        _print_json({name: to_json(unpack(data), type) for name, type, data in outputs})
+        _print_json({name: to_json(unpack(data, parts=parts), type) for name, type, data in outputs})
 
 
 def _print_json(value: Any) -> None:

@@ -124,7 +124,7 @@ def carry(begin: Callable[[Callable[[Progress], None] | None], Run], name: str, 
         say(f"run {run.id} was ended early{f': {run.reason}' if run.reason else ''}")
     there = [(name, type, data) for name, type, data in outputs if data is not None]
     if there or not outputs:
-        print_result(there, running.as_json)
+        print_result(there, running.as_json, run.store)
     elif running.as_json:
         click.echo("null")
     for name, _, data in outputs:

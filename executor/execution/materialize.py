@@ -13,12 +13,12 @@ from promissory.executor.scheduler.calls import Call
 from promissory.executor.scheduler.frame import Frame
 from promissory.executor.scheduler.node_path import exact, joined
 from promissory.executor.scheduler.topology import Topology
-from promissory.executor.store.keys import code_key, object_key
+from promissory.executor.store.keys import code_key
 from promissory.executor.store.store import Store
 from promissory.planner.functions.by_value import PYTHON
 from promissory.planner.plan.model import BRANCH, CALL, INPUT, MAP, NODE, Binding, Large, Parameter, Value, leaves
 from promissory.planner.plan.specs import Branch, Map
-from promissory.typesys.canonical import pack
+from promissory.typesys.canonical import has_parts, pack
 from promissory.typesys.type_format import type_bytes
 from promissory.typesys.types import NONE, ListType, Type
 from promissory.typesys.wire import codec_for
@@ -67,7 +67,7 @@ def batch_of(
     """
     definitions: dict[bytes, int] = {}
     carried: dict[str, bytes] = {}
-    parcel = _Parcel()
+    parcel = _Parcel(carry_from is not None)
     invocations: list[list[Any]] = []
     for call in calls:
         frame, index, attempt, timeout, _, _, iteration, payload, _, round, wake = call
@@ -103,7 +103,9 @@ def batch_of(
             [definition, frame.id, index, arguments, path, place, frame.depth + 1, attempt, timeout, loop]
         )
     if carry_from is not None:
-        carried.update((object_key(value.digest), carry_from.get_value(value)) for value in parcel.objects.values())
+        values: list[Value] = [*parcel.objects.values(), *parcel.in_parts]
+        for value in values:
+            carried.update((key, carry_from.get(key)) for key in carry_from.keys_of(value) if key not in carried)
     content = [
         list(definitions),
         invocations,
@@ -126,20 +128,24 @@ def batch_of(
 
 
 class _Parcel:
-    """The baggage of a batch, beside its invocations: lists that several of them use, and the names of all objects."""
+    """The baggage of a batch, beside its invocations: lists that several of them use, the names of all objects, and,
+    if the worker has not the store in which they lie, the small values that have parts."""
 
-    __slots__ = ("_numbers", "objects", "shared")
+    __slots__ = ("_numbers", "in_parts", "notes_parts", "objects", "shared")
 
-    def __init__(self) -> None:
+    def __init__(self, notes_parts: bool) -> None:
+        self.notes_parts = notes_parts
+        self.in_parts: list[bytes] = []
         self.shared: list[Any] = []
         self.objects: dict[bytes, Large] = {}
         self._numbers: dict[tuple[int, int], int] = {}
 
     def argument(self, value: Value) -> Any:
         """A value as it stands in an argument."""
-        if value.__class__ is bytes:
+        if isinstance(value, bytes):
+            if self.notes_parts and has_parts(value):
+                self.in_parts.append(value)
             return value
-        assert isinstance(value, Large)
         self.objects[value.digest] = value
         return value_argument(value)
 
@@ -147,9 +153,11 @@ class _Parcel:
         """Take along the objects in what the body of an async dynamic is told."""
         for trees in told:
             for tree in trees:
-                if tree[2] == VALUE and tree[3].__class__ is list:
-                    _, digest, size = tree[3]
-                    self.objects[digest] = Large(digest, size)
+                if tree[2] == VALUE and tree[3].__class__ is bytes:
+                    self.argument(tree[3])
+                elif tree[2] == VALUE:
+                    _, digest, *rest = tree[3]
+                    self.objects[digest] = Large(digest, *rest)
 
     def number(self, frame: Frame, at: int) -> int:
         """The number under which a frame's input stands among the shared values."""
@@ -168,6 +176,8 @@ def _arguments(frame: Frame, index: int, parcel: _Parcel) -> list[Any]:
         bindings = topology.graph.bindings_of(index)
         if simple:
             values = [None if binding is None else frame.value(binding) for binding in bindings]
+            if parcel.notes_parts:
+                return [None if value is None else parcel.argument(value) for value in values]
             return [value if value.__class__ is bytes or value is None else parcel.argument(value) for value in values]
         return [_argument(frame, binding, False, parcel) for binding in bindings]
     bindings = topology.plan_inputs.get(index) or topology.graph.bindings_of(index)

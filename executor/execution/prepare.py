@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -32,7 +32,7 @@ from promissory.executor.protocol.limits import Limits
 from promissory.executor.records.manifest import Manifest, new_manifest, read_manifest, write_manifest
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.scheduler.timeouts import cant_stop, with_timeouts
-from promissory.executor.store.keys import LAST, is_run_id, object_key, plan_key
+from promissory.executor.store.keys import LAST, is_run_id, plan_key
 from promissory.executor.store.lookup import keep_out_of_sources
 from promissory.executor.store.mark import mark
 from promissory.executor.store.probe import probe
@@ -45,8 +45,9 @@ from promissory.planner.errors import is_ours
 from promissory.planner.functions import registry
 from promissory.planner.functions.entity import Entity
 from promissory.planner.plan.format import digest_without_code, plan_digest, plan_from_bytes
-from promissory.planner.plan.model import Large, Shape, Value
+from promissory.planner.plan.model import Shape, Value
 from promissory.planner.plan.plan import Plan
+from promissory.typesys.buffer import Buffer, Parts, Pending
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.names import import_name, module_name
 from promissory.typesys.secret import INSTEAD, revealed_in
@@ -67,7 +68,8 @@ def prepare(
     plan = target if isinstance(target, Plan) else compile_plan(target)
     if options.stop is not None and not any(callee.kind != "task" for callee in plan.shape.callees):
         raise InputError(f"stop (--stop) says how far cycles go, and {plan.name} has none")
-    encoded = encode_inputs(plan, target, inputs or {})
+    large = Pending()
+    encoded = encode_inputs(plan, target, inputs or {}, large)
     return prepare_encoded(
         plan,
         encoded,
@@ -77,6 +79,7 @@ def prepare(
         run_id=run_id,
         source=_source(target),
         options=options,
+        buffers=large.buffers,
     )
 
 
@@ -90,6 +93,7 @@ def prepare_encoded(
     run_id: str | None,
     source: tuple[str, ...],
     options: Options,
+    buffers: Iterable[Buffer] = (),
 ) -> OwnRun:
     """Write the beginning of a run: code that no import reaches, plan, inputs, manifest. Then it can be carried."""
     name = run_name(run_id, plan.name)
@@ -101,17 +105,14 @@ def prepare_encoded(
     mark(store)
     keep_out_of_sources(store)
     bundle = _keep_code(store, name, plan, source, options.engine)
+    for buffer in buffers:
+        store.keep(buffer)
     values: dict[str, Value] = {name: store.put_value(data) for name, data in inputs.items()}
-    for literal in plan.literals:
-        if isinstance(literal, Large):
-            if literal.digest not in plan.blobs:
-                raise InputError(
-                    f"the plan {plan.name} lacks its large literals: a futures file runs only within its run"
-                )
-            store.put_object(literal.digest, plan.blobs[literal.digest])
+    if not plan.is_complete:
+        raise InputError(f"the plan {plan.name} lacks its large literals: a futures file runs only within its run")
+    store.put_literals(plan)
     if options.durability == "disk":
-        named = [value for value in (*values.values(), *plan.literals) if isinstance(value, Large)]
-        store.sync([object_key(value.digest) for value in named])
+        store.sync([key for value in (*values.values(), *plan.literals) for key in store.keys_of(value)])
     digest = plan_digest(plan)
     store.put_same(plan_key(digest), plan.to_bytes())
     presence = Presence(store, options.beat)
@@ -277,8 +278,11 @@ def _source(target: Target) -> tuple[str, ...]:
     return (str(path), str(import_name(path)[1])) if path.is_file() else ()
 
 
-def encode_inputs(plan: Plan, target: Target, inputs: Mapping[str, Any]) -> dict[str, bytes]:
-    """The inputs of a run as bytes, defaults filled in. Raises `InputError` with every problem."""
+def encode_inputs(plan: Plan, target: Target, inputs: Mapping[str, Any], parts: Parts) -> dict[str, bytes]:
+    """The inputs of a run as bytes, defaults filled in, and their large buffers kept in `parts`.
+
+    Raises `InputError` with every problem.
+    """
     if not isinstance(cast("object", inputs), Mapping):
         names = ", ".join(p.name for p in plan.inputs)
         raise InputError(
@@ -292,7 +296,7 @@ def encode_inputs(plan: Plan, target: Target, inputs: Mapping[str, Any]) -> dict
     for parameter, codec in zip(plan.inputs, codecs, strict=True):
         if parameter.name in inputs:
             try:
-                data = codec.encode(inputs[parameter.name])
+                data = codec.encode(inputs[parameter.name], parts)
             except TypeMismatch as mismatch:
                 problems.append(mismatch.at(parameter.name))
                 continue

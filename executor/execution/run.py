@@ -272,9 +272,9 @@ class Run:
     def _decoded_outputs(self, found: list[bytes | None]) -> dict[str, Any]:
         if len(found) == 1 and not self._codecs and found[0] is not None:
             # The workflow has no outputs of its own: a task gave this one when it ended the run early.
-            return {"result": _ANY.decode(found[0])}
+            return {"result": _ANY.decode(found[0], self.store)}
         there = {
-            name: codec.decode(data)
+            name: codec.decode(data, self.store)
             for (name, codec), data in zip(self._codecs.items(), found, strict=False)
             if data is not None
         }
@@ -371,7 +371,7 @@ class Run:
 
     def _decoded(self, found: Typed) -> Any:
         with self._without_pickles():
-            return self._codec(found.type).decode(found.data)
+            return self._codec(found.type).decode(found.data, self.store)
 
     def _codec(self, type: Type) -> Codec:
         """The codec of a type, whose classes are imported by name."""

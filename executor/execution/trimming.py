@@ -17,7 +17,7 @@ from promissory.executor.journal.snapshots import drop_snapshot, get_snapshot
 from promissory.executor.scheduler.calls import Key
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.scheduler.snapshot import values_of
-from promissory.executor.store.keys import object_key, segment_key, snapshot_key
+from promissory.executor.store.keys import segment_key, snapshot_key
 from promissory.executor.store.store import Store
 from promissory.planner.plan.model import Large, Value
 
@@ -91,4 +91,4 @@ class Trimming:
         if isinstance(begins.state, Large):
             keys.append(snapshot_key(self._run_id, begins.state.digest))
         values = values_of(get_snapshot(self._store, self._run_id, begins.state))
-        return [*keys, *dict.fromkeys(object_key(value.digest) for value in values if isinstance(value, Large))]
+        return [*keys, *dict.fromkeys(key for value in values for key in self._store.keys_of(value))]

@@ -9,23 +9,25 @@ from promissory.executor.errors import JournalError, NotInStore
 from promissory.executor.journal.base import first_segment
 from promissory.executor.journal.segment import GENESIS, Segment, is_torn, segment_digest, segment_from_bytes
 from promissory.executor.protocol.events import SNAPSHOT, Event, futures_of, values_of
-from promissory.executor.store.keys import is_segment, object_key, segment_key, snapshot_key
+from promissory.executor.store.keys import is_segment, segment_key, snapshot_key
 from promissory.executor.store.store import Store
 from promissory.planner.plan.format import futures_from_bytes
 from promissory.planner.plan.model import Large
 
 
-def keys_named(run_id: str, event: Event) -> Iterator[str]:
-    """The keys that an event names. They have to be durable before the event is."""
+def keys_named(store: Store, run_id: str, event: Event) -> Iterator[str]:
+    """The keys that an event names, and those of its values' parts. They have to be durable before the event is."""
     if event[0] == SNAPSHOT:
         if isinstance(event[1], Large):
             yield snapshot_key(run_id, event[1].digest)
         return
-    yield from (object_key(value.digest) for value in values_of(event) if isinstance(value, Large))
+    for value in values_of(event):
+        yield from store.keys_of(value)
     futures = futures_of(event)
     if futures is not None:
         plan, _ = futures_from_bytes(futures)
-        yield from (object_key(literal.digest) for literal in plan.literals if isinstance(literal, Large))
+        for literal in plan.literals:
+            yield from store.keys_of(literal)
 
 
 @dataclass(frozen=True, slots=True)

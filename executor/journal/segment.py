@@ -17,13 +17,18 @@ from promissory.executor.protocol.events import (
     SNAPSHOT,
     Event,
     compact,
+    may_name_objects,
+    values_of,
     with_names_of_today,
 )
+from promissory.planner.plan.model import is_in_parts
 from promissory.typesys.canonical import digest, is_cut_short, pack, seal, unpack_canonical, unseal
 from promissory.typesys.errors import FormatError
 
 MAGIC: Final = b"PRMJ"
-VERSION: Final = 6
+VERSION: Final = 7
+"""Since version 7 values may have parts."""
+_WITH_AWAITS: Final = 6
 """Since version 6 bodies await: their events, and their rows in snapshots."""
 _WITH_CYCLES: Final = 5
 """Since version 5 there are cycles: their events, and their rows in snapshots."""
@@ -66,14 +71,16 @@ class Segment:
 def segment_to_bytes(segment: Segment) -> bytes:
     """The sealed bytes of a segment."""
     head = [segment.number, segment.epoch, segment.nonce, segment.previous, segment.snapshot, segment.time]
-    kinds = {event[0] for event in segment.events}
-    return seal(MAGIC, _version(kinds), 1, pack([*head, compact(segment.events)]))
+    return seal(MAGIC, _version(segment.events), 1, pack([*head, compact(segment.events)]))
 
 
-def _version(kinds: set[int]) -> int:
-    """The earliest version that can say these kinds of events."""
-    if AWAITED in kinds:
+def _version(events: tuple[Event, ...]) -> int:
+    """The earliest version that can say these events."""
+    if any(is_in_parts(value) for event in filter(may_name_objects, events) for value in values_of(event)):
         return VERSION
+    kinds = {event[0] for event in events}
+    if AWAITED in kinds:
+        return _WITH_AWAITS
     if kinds & _OF_CYCLES:
         return _WITH_CYCLES
     return _WITH_PUBLIC_NAMES if kinds & _WITH_NAMES else _OF_ANY_NAMES

@@ -31,7 +31,15 @@ from promissory.executor.journal.segment import (
     segment_from_bytes,
     segment_to_bytes,
 )
-from promissory.executor.protocol.events import NODE_DONE, RESUMED, SNAPSHOT, Event, futures_of, values_of
+from promissory.executor.protocol.events import (
+    NODE_DONE,
+    RESUMED,
+    SNAPSHOT,
+    Event,
+    futures_of,
+    may_name_objects,
+    values_of,
+)
 from promissory.executor.protocol.seats import Seat, in_words
 from promissory.executor.store.keys import segment_key
 from promissory.executor.store.store import Store
@@ -277,8 +285,9 @@ class Journal:
 
     def _write(self, events: tuple[Event, ...]) -> None:
         if self._durable:
-            named = [event for event in events if event[0] != NODE_DONE or event[3].__class__ is not bytes]
-            self._store.sync(list(dict.fromkeys(key for event in named for key in keys_named(self._run_id, event))))
+            named = filter(may_name_objects, events)
+            keys = dict.fromkeys(key for event in named for key in keys_named(self._store, self._run_id, event))
+            self._store.sync(list(keys))
             reached("journal.objects-synced")
         if self._next and self._store.is_near and not self._store.exists(segment_key(self._run_id, self._next - 1)):
             self.look_for_successor()  # it may have trimmed the journal

@@ -23,11 +23,11 @@ from promissory.executor.records.manifest import Manifest, read_manifest, read_p
 from promissory.executor.scheduler.snapshot import load
 from promissory.executor.store.keys import (
     OBJECTS,
+    PARTS,
     base_key,
     bundle_key,
     futures_key,
     is_segment,
-    object_key,
     plan_key,
     run_key,
     segment_key,
@@ -35,7 +35,7 @@ from promissory.executor.store.keys import (
 from promissory.executor.store.store import Store
 from promissory.planner.functions.by_value import unsealed
 from promissory.planner.plan.format import futures_from_bytes
-from promissory.planner.plan.model import Large
+from promissory.typesys.buffer import blake3
 from promissory.typesys.canonical import digest
 from promissory.typesys.errors import FormatError
 
@@ -221,15 +221,30 @@ def _examine_journal(store: Store, run_id: str, events: list[Event]) -> Iterator
         events += segment.events
 
 
+def _digest_by_key(key: str, data: bytes) -> str | None:
+    """The digest by which such a key is named; None for a key that is named otherwise."""
+    if key.startswith(f"{OBJECTS}/"):
+        return digest("value", data).hex()
+    return blake3(data).hex() if key.startswith(f"{PARTS}/") else None
+
+
+def _note(keys: dict[str, None], found: Iterator[str]) -> None:
+    """Note keys as long as they can be told: an object that is missing doesn't tell its parts."""
+    with suppress(StoreError, FormatError):
+        for key in found:
+            keys[key] = None
+
+
 def _examine_objects(store: Store, run_id: str, manifest: Manifest, events: list[Event]) -> Iterator[Finding]:
     newest = next((event for event in reversed(events) if event[0] == SNAPSHOT), None)
-    wanted = {object_key(value.digest): value for value in manifest.inputs.values() if isinstance(value, Large)}
+    keys: dict[str, None] = {}
     with suppress(StoreError, FormatError):
-        wanted |= {
-            object_key(value.digest): value for value in read_plan(store, manifest).literals if isinstance(value, Large)
-        }
-    keys = dict.fromkeys(key for event in events if event[0] != SNAPSHOT for key in keys_named(run_id, event))
-    for key in [*wanted, *keys]:
+        for value in (*manifest.inputs.values(), *read_plan(store, manifest).literals):
+            _note(keys, store.keys_of(value))
+    for event in events:
+        if event[0] != SNAPSHOT:
+            _note(keys, keys_named(store, run_id, event))
+    for key in keys:
         try:
             data = store.get(key)
         except NotInStore:
@@ -243,7 +258,7 @@ def _examine_objects(store: Store, run_id: str, manifest: Manifest, events: list
         except StoreError as error:
             yield Finding(ERROR, key, str(error), "repair the store")
             continue
-        if key.startswith(OBJECTS) and digest("value", data).hex() != key.rpartition("/")[2]:
+        if _digest_by_key(key, data) not in (None, key.rpartition("/")[2]):
             yield Finding(
                 ERROR,
                 key,

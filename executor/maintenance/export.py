@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, replace
 
 from promissory.executor.errors import NotInStore, RunExists, StoreError
@@ -24,15 +25,13 @@ from promissory.executor.store.keys import (
     bundle_key,
     is_log,
     is_replaced,
-    object_key,
     plan_key,
     run_key,
     segment_key,
 )
 from promissory.executor.store.mark import mark
 from promissory.executor.store.store import Store
-from promissory.planner.plan.model import Large, Value
-from promissory.planner.plan.plan import Plan
+from promissory.planner.plan.model import Value
 from promissory.typesys.canonical import digest
 
 
@@ -124,8 +123,8 @@ def keys_of(store: Store, run_id: str) -> Iterator[str]:
     yield plan_key(manifest.plan)
     if manifest.bundle:
         yield bundle_key(manifest.bundle)
-    yield from _large(manifest.inputs.values())
-    yield from _of_plan(read_plan(store, manifest))
+    yield from _keys(store, manifest.inputs.values())
+    yield from _keys(store, read_plan(store, manifest).literals)
     yield from filter(is_ours, store.list(run_key(run_id, "code")))
     for folder in store.list(run_key(run_id, FUTURES)):
         yield from filter(is_ours, store.list(folder))
@@ -139,33 +138,30 @@ def keys_of(store: Store, run_id: str) -> Iterator[str]:
             if event[0] == SNAPSHOT:
                 newest = event
                 if segment.number == first:  # the journal begins with it
-                    yield from keys_named(run_id, event)
-                    yield from _large(values_of(get_snapshot(store, run_id, event[1])))
+                    yield from keys_named(store, run_id, event)
+                    yield from _keys(store, values_of(get_snapshot(store, run_id, event[1])))
             else:
-                yield from keys_named(run_id, event)
-                yield from _of_event(event)
+                yield from keys_named(store, run_id, event)
+                yield from _of_event(store, event)
     if newest is not None:
-        yield from keys_named(run_id, newest)
+        yield from keys_named(store, run_id, newest)
         try:
-            yield from _large(values_of(get_snapshot(store, run_id, newest[1])))
+            yield from _keys(store, values_of(get_snapshot(store, run_id, newest[1])))
         except NotInStore:
             return  # a replay of all segments needs no snapshot
 
 
-def _of_plan(plan: Plan) -> Iterator[str]:
-    yield from _large(plan.literals)
-
-
-def _of_event(event: Event) -> Iterator[str]:
+def _of_event(store: Store, event: Event) -> Iterator[str]:
     """The keys that an event refers to, apart from the objects that it names: logs, and the outputs of the run."""
     if event[0] == ENDED and event[3] is not None:
-        yield from _large(value_of(tree) for tree in event[3] if tree is not None)
+        yield from _keys(store, (value_of(tree) for tree in event[3] if tree is not None))
     meta = meta_of(event)
     if meta is not None and meta[4] is not None:
         yield meta[4][0]
 
 
-def _large(values: Iterable[Value]) -> Iterator[str]:
+def _keys(store: Store, values: Iterable[Value]) -> Iterator[str]:
+    """The keys under which values lie. The parts of an object that is missing are not known."""
     for value in values:
-        if isinstance(value, Large):
-            yield object_key(value.digest)
+        with suppress(NotInStore):
+            yield from store.keys_of(value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from promissory.executor.cache.entries import entries, values_in
@@ -24,12 +25,12 @@ from promissory.executor.store.keys import (
     EXECUTORS,
     LEASES,
     OBJECTS,
+    PARTS,
     PLANS,
     RUNS,
     alive_key,
     is_executor_id,
     is_run_id,
-    object_key,
     run_key,
 )
 from promissory.executor.store.mark import require_mark
@@ -119,7 +120,7 @@ def _refuse_taken(store: Store, runs: list[str]) -> None:
 
 
 def _candidates(store: Store, runs: list[str]) -> Iterator[str]:
-    for kind in (OBJECTS, PLANS, CODE, LEASES):
+    for kind in (OBJECTS, PARTS, PLANS, CODE, LEASES):
         yield from _below(store, kind)
     for folder in store.list(EXECUTORS):
         name = folder.rpartition("/")[2]
@@ -160,5 +161,7 @@ def _needed(store: Store, runs: list[str]) -> set[str]:
     for key, entry in entries(store):
         needed.add(key)
         if entry is not None:
-            needed.update(object_key(one.digest) for one in values_in(entry))
+            for value in values_in(entry):
+                with suppress(NotInStore):
+                    needed.update(store.keys_of(value))
     return needed

@@ -76,10 +76,12 @@ def value(field: Any) -> Value:
     if field.__class__ is bytes:
         found: bytes = field
         return found
-    digest, size = items(field, 2)
+    digest, size, *mark = items(field)
     if count(size) <= INLINE_LIMIT:
         raise ValueError("an object that is small enough to stand inline")
-    return Large(data(digest, DIGEST_SIZE), size)
+    if mark not in ([], [True]):
+        raise ValueError(f"digest and size of an object were expected, not {shown(field)}")
+    return Large(data(digest, DIGEST_SIZE), size, bool(mark))
 
 
 def shown(field: Any) -> str:

@@ -47,6 +47,7 @@ from typing import Any, Final
 
 from promissory.executor.protocol import decoding as fields
 from promissory.planner.plan.model import Value
+from promissory.typesys.canonical import has_parts
 from promissory.typesys.older_names import name_today
 
 
@@ -177,7 +178,7 @@ def _tree(event: Event) -> list[Any]:
 
 def tree_of(value: Value) -> Any:
     """A value as it stands in an event or outcome."""
-    return value if isinstance(value, bytes) else [value.digest, value.size]
+    return value if isinstance(value, bytes) else value.tree
 
 
 def with_names_of_today(event: Event) -> Event:
@@ -243,6 +244,11 @@ def values_of(event: Event) -> Iterator[Value]:
         _, _, _, chunks, _ = event
         for _, parts in chunks:
             yield from map(value_of, parts)
+
+
+def may_name_objects(event: Event) -> bool:
+    """Whether an event may name objects or parts in the store. Most events are of nodes whose results are small."""
+    return event[0] != NODE_DONE or event[3].__class__ is not bytes or has_parts(event[3])
 
 
 def meta_of(event: Event) -> Meta | None:

@@ -22,7 +22,7 @@
                           JOIN: lists to be made one
     argument   nil                                  the parameter's default
                bytes                                a value
-               [0, digest, size]                    a value that is an object
+               [0, digest, size]                    a value that is an object; with `true` behind it, one in parts
                [1, binding, [[leaf, value, type]…]] a binding to be assembled from these leaves (type nil: a literal)
                [2, n, k, type]                      item k of the list that is shared value n;
                                                     type: of the item, nil if it is the parameter's
@@ -35,7 +35,7 @@
 ============ ==================================================
 status       payload
 ============ ==================================================
-VALUE        bytes, or [digest, size]
+VALUE        bytes, or [digest, size], or [digest, size, true] of a value in parts
 FUTURES      the futures file
 FAILURE      the failure's tree
 UNSTARTED    nil: given back, because the batch ended early
@@ -81,7 +81,7 @@ def unstarted(calls: Iterable[tuple[int, int, int]]) -> list[Any]:
 
 def value_argument(value: Value) -> Any:
     """A value as it stands in an argument."""
-    return value if isinstance(value, bytes) else [OBJECT, value.digest, value.size]
+    return value if isinstance(value, bytes) else [OBJECT, *value.tree]
 
 
 def leaf_key(leaf: Binding) -> bytes:

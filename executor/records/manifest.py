@@ -19,13 +19,14 @@ from promissory.executor.protocol.limits import Limits
 from promissory.executor.store.keys import is_run_id, plan_key, run_key, segment_key
 from promissory.executor.store.store import Store
 from promissory.planner.plan.format import digest_of_file, plan_from_bytes
-from promissory.planner.plan.model import Value
+from promissory.planner.plan.model import Value, is_in_parts
 from promissory.planner.plan.plan import Plan
 from promissory.typesys.canonical import is_cut_short, pack, seal, unpack_canonical, unseal
 from promissory.typesys.errors import FormatError
 
 MAGIC: Final = b"PRMM"
-VERSION: Final = 1
+VERSION: Final = 2
+"""Since version 2 inputs may have parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,8 @@ def write_manifest(store: Store, manifest: Manifest) -> bool:
     if manifest.stop is None:
         del entries["stop"]  # only runs that were told to stop say so
     payload = pack([[name, entries[name]] for name in sorted(entries)])
-    key, data = run_key(manifest.run_id, "manifest"), seal(MAGIC, VERSION, 1, payload)
+    version = VERSION if any(map(is_in_parts, manifest.inputs.values())) else 1
+    key, data = run_key(manifest.run_id, "manifest"), seal(MAGIC, version, 1, payload)
     if store.put_new(key, data) or store.get(key) == data:  # equal bytes are ours: a retried write had succeeded before
         return True
     if not _was_never_begun(store, manifest.run_id, store.get(key)):

@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 from urllib.parse import unquote
 
 from promissory.executor.errors import UnsupportedStore
@@ -84,6 +84,24 @@ class WithLocks(Protocol):
 
     def hold(self, key: str) -> Held: ...
     def is_held(self, key: str, place: int) -> bool | None: ...
+
+
+Stamp = tuple[int, int, int]
+"""By what a file is told from one that took its place: its inode, size and time of change."""
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A kind of storage whose contents are files of this machine: written piece by piece, and mapped into memory."""
+
+    def put_from(self, key: str, write: Callable[[Callable[[memoryview], Any]], None]) -> None:
+        """Create or replace a key with the pieces that `write` gives."""
+
+    def mapped(self, key: str) -> tuple[memoryview, Stamp]:
+        """A key's content in memory of the caller's own, copied only where it is written to, and the file's stamp."""
+
+    def path_of(self, key: str) -> str:
+        """The path of the file that holds a key's content."""
 
 
 class Held(Protocol):

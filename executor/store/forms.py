@@ -15,6 +15,7 @@ _IDENTITY = r"([0-9a-f]{2})/\1[0-9a-f]{30}"
 
 _FORMS: Final = (
     f"objects/{_DIGEST}",
+    f"parts/{_DIGEST}",
     rf"code/{_DIGEST}\.zip",
     rf"plans/{_DIGEST}\.plan",
     f"cache/{_DIGEST}",

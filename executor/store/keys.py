@@ -4,6 +4,7 @@
 
     promissory                             the mark of a store (`promissory.executor.store.mark`)
     objects/<aa>/<digest>                  values and large literals: immutable, put if absent
+    parts/<aa>/<digest>                    large buffers inside values: immutable, by the BLAKE3 of their bytes
     code/<aa>/<digest>.zip                 source bundles
     plans/<aa>/<digest>.plan
     cache/<aa>/<key>                       outcome of a cached call
@@ -31,6 +32,7 @@ RUNS = "runs"
 LAST = "last"
 """The newest run, on the command line; no run may be called so."""
 OBJECTS = "objects"
+PARTS = "parts"
 PLANS = "plans"
 CODE = "code"
 CACHE = "cache"
@@ -56,6 +58,12 @@ def object_key(digest: bytes) -> str:
     """The key of a value by its digest."""
     name = digest.hex()
     return f"objects/{name[:2]}/{name}"
+
+
+def part_key(digest: bytes) -> str:
+    """The key of a part of a value by its digest."""
+    name = digest.hex()
+    return f"parts/{name[:2]}/{name}"
 
 
 def plan_key(digest: bytes) -> str:

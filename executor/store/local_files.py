@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import errno
 import logging
+import mmap
 import os
 import secrets
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from promissory.executor.store.backend import Stamp
 from promissory.executor.store.forms import FOLDERS, is_leftover
-from promissory.executor.store.holding import Held, is_held
+from promissory.executor.store.holding import Held, is_held, is_of_one_kernel
+from promissory.typesys.buffer import Write
 
 _log = logging.getLogger("promissory")
 
@@ -114,6 +117,9 @@ class LocalFiles:
                 )
 
     def _write_temporary(self, folder: str, data: bytes, durable: bool) -> str:
+        return self._fill_temporary(folder, lambda take: take(memoryview(data)), durable)
+
+    def _fill_temporary(self, folder: str, write: Callable[[Write], None], durable: bool) -> str:
         temporary = f"{folder}/{_TEMPORARY}{secrets.token_hex(8)}"
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
@@ -123,7 +129,7 @@ class LocalFiles:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
             try:
-                _write_all(descriptor, data)
+                write(lambda piece: _write_all(descriptor, piece))
                 if durable:
                     os.fsync(descriptor)
             finally:
@@ -180,6 +186,31 @@ class LocalFiles:
     def put(self, key: str, data: bytes) -> None:
         folder, path = self._in_folder(key)
         os.replace(self._write_temporary(folder, data, False), path)
+
+    def put_from(self, key: str, write: Callable[[Write], None]) -> None:
+        folder, path = self._in_folder(key)
+        temporary = self._fill_temporary(folder, write, False)
+        os.chmod(temporary, 0o444)  # bodies get the path of a file that must not change
+        os.replace(temporary, path)
+
+    def path_of(self, key: str) -> str:
+        return self._path(key)
+
+    def mapped(self, key: str) -> tuple[memoryview, Stamp]:
+        """A file's content, mapped copy-on-write. Over a network it is copied: another machine may cut the file."""
+        path = self._path(key)
+        descriptor = _opened(path)
+        try:
+            found = os.fstat(descriptor)
+            stamp = (found.st_ino, found.st_size, found.st_mtime_ns)
+            if found.st_size and is_of_one_kernel(path):
+                return memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY)), stamp
+            memory = bytearray(found.st_size)
+            with open(descriptor, "rb", closefd=False) as file:
+                file.readinto(memory)
+            return memoryview(memory), stamp
+        finally:
+            os.close(descriptor)
 
     def hold(self, key: str) -> Held:
         path = self._path(key)
@@ -309,7 +340,7 @@ def _opened(path: str, _: int = 0) -> int:
     raise OSError(errno.ENXIO, "it is a pipe or a device, not a file")
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def _write_all(descriptor: int, data: bytes | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]

@@ -18,17 +18,29 @@ from __future__ import annotations
 import errno
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 from promissory.executor.errors import NotInStore, StoreDamage, StoreError
-from promissory.executor.store.backend import SINGLE, Backend, Held, WithLocks, backend_of, is_passing
+from promissory.executor.store.backend import (
+    SINGLE,
+    Backend,
+    Held,
+    Stamp,
+    Streaming,
+    WithLocks,
+    backend_of,
+    is_passing,
+)
 from promissory.executor.store.forms import is_leftover, is_ours
 from promissory.executor.store.in_band import Carried
-from promissory.executor.store.keys import is_log, object_key
-from promissory.planner.plan.model import Large, Value
-from promissory.typesys.canonical import INLINE_LIMIT, digest
+from promissory.executor.store.keys import is_log, object_key, part_key
+from promissory.planner.plan.model import Large, Value, parts_of
+from promissory.planner.plan.plan import Plan
+from promissory.typesys.buffer import LARGEST_PART, Buffer, PartName, Write, blake3, names_of
+from promissory.typesys.canonical import INLINE_LIMIT, digest, has_parts, opened
 
 T = TypeVar("T")
 Errors = list[OSError]
@@ -38,6 +50,8 @@ PATIENCE: Final = 60.0
 """Seconds for which a verb is tried again after an error that may pass."""
 _NO_FILE: Final = (errno.EISDIR, errno.ENXIO, errno.ELOOP)
 """The errors of a name that leads to a folder, a pipe, a socket, or a link to itself."""
+_PARTS_REMEMBERED: Final = 1 << 16
+_UNKNOWN: Final = (-1, -1, -1)
 _FIRST_DELAY: Final = 0.02
 _LONGEST_DELAY: Final = 5.0
 
@@ -64,6 +78,7 @@ class Store:
     def __init__(self, url: str | Path | None, *, patience: float = PATIENCE) -> None:
         self.url, self._backend = backend_of(url)
         self._patience = patience
+        self._whole: dict[str, Stamp | None] = {}
 
     @classmethod
     def carried(cls) -> tuple[Store, Carried]:
@@ -73,7 +88,7 @@ class Store:
     @classmethod
     def _over(cls, url: str, backend: Backend, patience: float) -> Store:
         store = cls.__new__(cls)
-        store.url, store._backend, store._patience = url, backend, patience
+        store.url, store._backend, store._patience, store._whole = url, backend, patience, {}
         return store
 
     @property
@@ -205,7 +220,7 @@ class Store:
             return data
         name = digest("value", data)
         self.put_object(name, data)
-        return Large(name, len(data))
+        return Large(name, len(data), has_parts(data))
 
     def put_object(self, name: bytes, data: bytes) -> None:
         """Store the bytes of an object under its digest; equal values are stored once."""
@@ -228,6 +243,102 @@ class Store:
         if digest("value", data) != value.digest:
             raise StoreError(f"{key} in the store {self.url} is damaged: its digest does not match its bytes")
         return data
+
+    def put_literals(self, plan: Plan) -> None:
+        """Store the large literals that are with a plan, and the parts of its literals."""
+        for value in plan.literals:
+            if not isinstance(value, bytes):
+                self.put_object(value.digest, plan.blobs[value.digest])
+        for part in parts_of(plan.literals, plan.blobs):
+            self.put_same(part_key(part.digest), plan.blobs[part.digest], durable=False)
+
+    def keys_of(self, value: Value) -> Iterator[str]:
+        """The keys under which a value lies: its object, if it is one, and its parts."""
+        if not isinstance(value, bytes):
+            yield object_key(value.digest)
+            if not value.in_parts:
+                return
+            value = self.get_value(value)
+        for name in opened(value)[1]:
+            yield part_key(name.digest)
+
+    def copy_value(self, value: Value, into: Store) -> None:
+        """Bring a value to another store."""
+        for key in self.keys_of(value):
+            into.put_same(key, self.get(key), durable=False)
+
+    # --- parts of values ---
+
+    def keep(self, buffer: Buffer) -> tuple[PartName, ...]:
+        """Store the bytes of a buffer in parts, straight from where they lie. Equal parts are stored once."""
+        names = names_of(buffer)
+        for number, name in enumerate(names):
+            key = part_key(name.digest)
+            if not self.exists(key) or (self.is_near and not self._is_whole(name)):
+                self._patiently("write", key, partial(self._write_part, key, buffer, number * LARGEST_PART, name.size))
+        return names
+
+    def _is_whole(self, name: PartName) -> bool:
+        """Whether a part that is there has the bytes of its name: a machine that died may have left it half written."""
+        try:
+            self._mapped(name)
+        except StoreError:
+            return False
+        return True
+
+    def _write_part(self, key: str, buffer: Buffer, begin: int, size: int) -> None:
+        def write(into: Write) -> None:
+            position = 0
+
+            def take(piece: memoryview) -> None:
+                nonlocal position
+                wanted = piece[max(0, begin - position) : max(0, begin + size - position)]
+                position += len(piece)
+                if wanted:
+                    into(wanted)
+
+            buffer.write_to(take)
+
+        if isinstance(self._backend, Streaming):
+            self._backend.put_from(key, write)
+            return
+        pieces: list[bytes] = []
+        write(lambda piece: pieces.append(bytes(piece)))
+        self._backend.put(key, b"".join(pieces))
+
+    def mapped(self, names: tuple[PartName, ...]) -> memoryview:
+        """The bytes of some parts, one behind the other, in memory that is the caller's own.
+
+        Raises `StoreError` if a part's bytes don't match its name (rule V4: at its first reading in this process).
+        """
+        if len(names) == 1:
+            return self._mapped(names[0])
+        memory = bytearray()
+        for name in names:
+            memory += self._mapped(name)
+        return memoryview(memory)
+
+    def path_of(self, names: tuple[PartName, ...]) -> str | None:
+        """The path of the file that holds one part, if it lies on this machine."""
+        if len(names) != 1 or not isinstance(self._backend, Streaming):
+            return None
+        self._mapped(names[0])
+        return self._backend.path_of(part_key(names[0].digest))
+
+    def _mapped(self, name: PartName) -> memoryview:
+        key = part_key(name.digest)
+        if isinstance(self._backend, Streaming):
+            backend = self._backend
+            memory, stamp = self._patiently("read", key, lambda: backend.mapped(key))
+        else:
+            memory, stamp = memoryview(bytearray(self.get(key))), None
+        if self._whole.get(key, _UNKNOWN) != stamp:
+            if len(memory) != name.size or blake3(memory) != name.digest:
+                raise StoreDamage(f"{key} in the store {self.url} is damaged: its digest does not match its bytes")
+            if len(self._whole) >= _PARTS_REMEMBERED:
+                self._whole.clear()
+            self._whole[key] = stamp
+        return memory
 
     def __repr__(self) -> str:
         return f"Store({self.url!r})"

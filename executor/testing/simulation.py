@@ -38,7 +38,7 @@ from promissory.planner.body.signals import Loop, Retry, Skip
 from promissory.planner.errors import SignalError
 from promissory.planner.functions.registry import recall
 from promissory.planner.plan.format import FuturesHeader
-from promissory.planner.plan.model import Callee, Large
+from promissory.planner.plan.model import Callee
 from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.shape_format import callee_from_bytes
 from promissory.typesys.canonical import unpack
@@ -159,10 +159,8 @@ class _Walk:
         self._count = 0
         self._answered: set[tuple[int, int]] = set()
         self.now = 0.0
-        for value in plan.literals:
-            if isinstance(value, Large):
-                self._store.put_object(value.digest, plan.blobs[value.digest])
-        encoded = encode_inputs(plan, target, inputs)
+        self._store.put_literals(plan)
+        encoded = encode_inputs(plan, target, inputs, self._store)
         self._scheduler = Scheduler(Limits(max_depth=max_depth), Capacity(parallel, 1 << 62, 1 << 30), b"simulated")
         self._scheduler.open_root(plan, tuple(self._store.put_value(encoded[p.name]) for p in plan.inputs))
 
@@ -323,7 +321,7 @@ class _Walk:
         if isinstance(outcome, BaseException):
             return FAILURE, Failure.of_exception(outcome).to_tree()
         try:
-            return VALUE, tree_of(self._store.put_value(codec_for(type).encode(outcome)))
+            return VALUE, tree_of(self._store.put_value(codec_for(type).encode(outcome, self._store)))
         except TypeMismatch as mismatch:
             raise SimulationError(
                 f"the outcome of {path} is none that it could have: {mismatch.at('outcome')}"
@@ -370,7 +368,7 @@ class _Walk:
                 None if tree is None else value_of(tree) for tree in early_outputs(self._store, scheduler)[0]
             )
         found = {
-            output.name: codec_for(output.type).decode(self._store.get_value(value))
+            output.name: codec_for(output.type).decode(self._store.get_value(value), self._store)
             for output, value in zip(self._plan.outputs, outputs or (), strict=False)
             if value is not None
         }

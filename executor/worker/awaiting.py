@@ -135,7 +135,7 @@ class Wakes:
             return None
         values, encoded = self._values.arguments_of(entity, arguments)
         before = [] if told.history is None else told.history[: told.number]
-        driven = AwaitingBody(entity, values, encoded, before[0][0] if before else told.now)
+        driven = AwaitingBody(entity, values, encoded, before[0][0] if before else told.now, self._values.parts)
         body.given().clock = driven.loop.time
         if before:
             with muted():

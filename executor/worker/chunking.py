@@ -13,6 +13,8 @@ from typing import Final, NamedTuple
 import msgpack
 
 from promissory.executor.protocol.limits import MOST_ITEMS
+from promissory.typesys.buffer import PartName
+from promissory.typesys.canonical import has_parts, in_parts, opened, parts_mentioned
 from promissory.typesys.errors import FormatError
 
 MOST_BYTES: Final = 1 << 20
@@ -33,8 +35,9 @@ def length_of(data: bytes) -> int:
     >>> length_of(pack([1, 2, 3]))
     3
     """
-    reader = msgpack.Unpacker(None, max_buffer_size=len(data) + 1)
-    reader.feed(data[:5])
+    head, _ = opened(data)
+    reader = msgpack.Unpacker(None, max_buffer_size=len(head) + 1)
+    reader.feed(head[:5])
     try:
         return int(reader.read_array_header())
     except (ValueError, msgpack.UnpackException):
@@ -42,12 +45,16 @@ def length_of(data: bytes) -> int:
 
 
 def items_of(data: bytes) -> Iterator[bytes]:
-    """The bytes of each item of a list.
+    """The bytes of each item of a list. Of a list in parts, each item names its own.
 
     >>> from promissory.typesys.canonical import pack
     >>> list(items_of(pack([1, "a"])))
     [b'\\x01', b'\\xa1a']
     """
+    if has_parts(data):
+        for item in items_of(opened(data)[0]):
+            yield in_parts(item, parts_mentioned(item))
+        return
     reader = msgpack.Unpacker(None, max_buffer_size=max(len(data), 1), read_size=max(len(data), 1))
     reader.feed(data)
     count = reader.read_array_header()
@@ -66,16 +73,25 @@ def header(count: int) -> bytes:
     return head
 
 
+def list_of(items: list[bytes]) -> bytes:
+    """The list of some items."""
+    if not any(map(has_parts, items)):
+        return header(len(items)) + b"".join(items)
+    heads, named = zip(*map(opened, items), strict=True)
+    return in_parts(header(len(items)) + b"".join(heads), chain.from_iterable(named))
+
+
 class Items(NamedTuple):
-    """The items of a list: their number, and the bytes of each."""
+    """The items of a list: their number, the bytes of each, and whether any of them has parts."""
 
     total: int
     each: Iterator[bytes]
+    in_parts: bool = False
 
 
 def listed(data: bytes) -> Items:
     """The items of a list."""
-    return Items(length_of(data), items_of(data))
+    return Items(length_of(data), items_of(data), has_parts(data))
 
 
 def flattened(data: bytes) -> Items:
@@ -86,7 +102,7 @@ def flattened(data: bytes) -> Items:
     3
     """
     lists = list(items_of(data))
-    return Items(sum(map(length_of, lists)), chain.from_iterable(map(items_of, lists)))
+    return Items(sum(map(length_of, lists)), chain.from_iterable(map(items_of, lists)), has_parts(data))
 
 
 def cut(lists: list[Items], shortest: bool = False) -> Iterator[tuple[int, list[bytes]]]:
@@ -119,7 +135,13 @@ def cut(lists: list[Items], shortest: bool = False) -> Iterator[tuple[int, list[
                 sizes[at] += len(item)
             count += 1
         left -= count
-        yield count, [header(count) + b"".join(part) for part in parts]
+        yield (
+            count,
+            [
+                list_of(part) if one.in_parts else header(count) + b"".join(part)
+                for one, part in zip(lists, parts, strict=True)
+            ],
+        )
 
 
 def join(lists: Iterable[bytes]) -> bytes:
@@ -129,9 +151,11 @@ def join(lists: Iterable[bytes]) -> bytes:
     >>> join([pack([1]), pack([]), pack([2, 3])]) == pack([1, 2, 3])
     True
     """
-    parts, total = [], 0
+    heads, names, total = [], dict[PartName, None](), 0
     for data in lists:
-        count = length_of(data)
-        parts.append(data[len(header(count)) :])
+        head, named = opened(data)
+        count = length_of(head)
+        heads.append(head[len(header(count)) :])
+        names.update(dict.fromkeys(named))
         total += count
-    return header(total) + b"".join(parts)
+    return in_parts(header(total) + b"".join(heads), names)

@@ -10,7 +10,7 @@ from promissory.executor.code.resolver import CantTravel, Code, Refused, has_imp
 from promissory.executor.store.store import Store
 from promissory.planner.functions.entity import Entity
 from promissory.planner.plan.format import FuturesHeader, futures_to_bytes
-from promissory.planner.plan.model import Callee, Large, Shape
+from promissory.planner.plan.model import Callee, Shape
 from promissory.planner.plan.plan import Plan
 from promissory.typesys.secret import INSTEAD, revealed_in
 
@@ -41,9 +41,7 @@ class Emission:
         if plan.shape is not self._latest:  # a body that goes on calls the same again and again
             self._ship_code(plan)
             self._latest = plan.shape
-        for literal in plan.literals:
-            if isinstance(literal, Large):
-                self._store.put_object(literal.digest, plan.blobs[literal.digest])
+        self._store.put_literals(plan)
         data = futures_to_bytes(plan, header)
         # Literals were looked at when they were recorded. Names and messages, which stand in the shape, are new here.
         if secret := revealed_in(data):

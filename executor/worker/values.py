@@ -19,6 +19,7 @@ from promissory.planner.body.signals import Signal
 from promissory.planner.functions.entity import Entity, wrong_result
 from promissory.planner.plan.bindings import assemble
 from promissory.planner.plan.model import Large
+from promissory.typesys.buffer import Parts
 from promissory.typesys.canonical import pack, unpack
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.transcode import transcode
@@ -43,6 +44,11 @@ class Values:
         self.shared: list[Any] = []
         self._items: dict[bytes, list[bytes]] = {}
 
+    @property
+    def parts(self) -> Parts:
+        """Where the large buffers of values are kept."""
+        return self._store
+
     # --- results ---
 
     def encoded(self, entity: Entity[..., Any], result: Any) -> Any:
@@ -50,7 +56,7 @@ class Values:
         if isinstance(result, Signal):
             raise Refused("TaskTypeError", wrong_result(entity, result))
         try:
-            data = entity.signature.result.encode(result)
+            data = entity.signature.result.encode(result, self._store)
         except TypeMismatch as mismatch:
             raise Refused("TaskTypeError", wrong_result(entity, mismatch)) from None
         stored = tree_of(self._store.put_value(data))
@@ -78,14 +84,14 @@ class Values:
             elif argument[0] == ITEM:
                 data, referable = self.item(argument, parameter.type), False
             elif argument[0] == OBJECT:
-                data, referable = self._store.get_value(Large(argument[1], argument[2])), True
+                data, referable = self._store.get_value(Large(*argument[1:])), True
             else:
                 try:
                     data, referable = pack(self.assembled(argument, parameter.type)), False
                 except TypeMismatch as mismatch:
                     raise Refused("TaskTypeError", mismatch.at(f"{entity.name}({parameter.name}=…)")) from None
             try:
-                values.append(codec.decode(data))
+                values.append(codec.decode(data, self._store))
             except TypeMismatch as mismatch:
                 raise Refused("TaskTypeError", mismatch.at(f"{entity.name}({parameter.name}=…)")) from None
             encoded.append(data if referable else b"")
@@ -93,9 +99,7 @@ class Values:
 
     def bytes_of(self, argument: Any) -> bytes:
         """The bytes of a value as it stands in an argument or outcome."""
-        data: bytes = (
-            argument if argument.__class__ is bytes else self._store.get_value(Large(argument[1], argument[2]))
-        )
+        data: bytes = argument if argument.__class__ is bytes else self._store.get_value(Large(*argument[1:]))
         return data
 
     def item(self, argument: list[Any], wanted: Type) -> bytes:
@@ -116,7 +120,7 @@ class Values:
         _, binding, sources = argument
         found = {}
         for source, value, type in sources:
-            data = value if value.__class__ is bytes else self._store.get_value(Large(value[1], value[2]))
+            data = value if value.__class__ is bytes else self._store.get_value(Large(*value[1:]))
             found[leaf_key(source)] = (data, None if type is None else type_from_bytes(type))
 
         def leaf(one: Any, target: Type) -> tuple[Any, Type]:

@@ -25,6 +25,7 @@ from promissory.planner.tracing.promise import Promise
 from promissory.planner.tracing.segment import Segment
 from promissory.planner.tracing.session import Session
 from promissory.planner.tracing.trace import Trace
+from promissory.typesys.buffer import Parts
 from promissory.typesys.canonical import pack, unpack
 from promissory.typesys.types import Type
 from promissory.typesys.wire import Codec, codec_for
@@ -94,7 +95,12 @@ class AwaitingBody:
     """
 
     def __init__(
-        self, entity: Dynamic[..., Any], values: Sequence[Any], encoded: Sequence[bytes] | None, now: float
+        self,
+        entity: Dynamic[..., Any],
+        values: Sequence[Any],
+        encoded: Sequence[bytes] | None,
+        now: float,
+        parts: Parts | None = None,
     ) -> None:
         self.loop = AwaitLoop(entity.name, self._enter, now)
         self.loop.body = self
@@ -102,6 +108,7 @@ class AwaitingBody:
         self._entity = entity
         self._values: list[Any] | None = list(values)
         self._encoded = encoded
+        self._parts = parts
         self._ordinal = 0
         self._is_ending = False
         self._trace: Trace
@@ -288,7 +295,7 @@ class AwaitingBody:
         if segment is not self._segment:
             known = self._answers.get((segment.ordinal, segment.place(node)))
             if known is not None:
-                _resolve(future, promise, segment, known)
+                _resolve(future, promise, segment, known, self._parts)
                 return future
         key = (segment.ordinal, node)
         waiting = self._parked.setdefault(key, [])
@@ -305,7 +312,7 @@ class AwaitingBody:
         segment = self._segments.get(ordinal)  # None if nothing of it is held any more
         for future, promise in () if segment is None else self._parked.pop((ordinal, segment.node_at(place)), ()):
             if not future.done():
-                _resolve(future, promise, promise._promissory_trace.segment, answer.value)
+                _resolve(future, promise, promise._promissory_trace.segment, answer.value, self._parts)
 
 
 _LOOKED_AT: Final[weakref.WeakSet[Dynamic[..., Any]]] = weakref.WeakSet()
@@ -327,7 +334,9 @@ def _codec(type: Type) -> Codec:
     return codec_for(type)
 
 
-def _resolve(future: asyncio.Future[Any], promise: Promise[Any], segment: Segment, given: Given) -> None:
+def _resolve(
+    future: asyncio.Future[Any], promise: Promise[Any], segment: Segment, given: Given, parts: Parts | None
+) -> None:
     if isinstance(given, BaseException):
         # A future takes no `StopIteration`: a coroutine that raised it would seem to have returned.
         future.set_exception(RuntimeError(repr(given)) if isinstance(given, StopIteration) else given)
@@ -342,4 +351,4 @@ def _resolve(future: asyncio.Future[Any], promise: Promise[Any], segment: Segmen
             return unpack(answer), whole
 
         answer = pack(assemble(binding, type, leaf))
-    future.set_result(_codec(type).decode(answer))
+    future.set_result(_codec(type).decode(answer, parts))

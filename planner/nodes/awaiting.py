@@ -14,6 +14,7 @@ from promissory.planner.tracing.binder import holds_promise
 from promissory.planner.tracing.expression import Expression
 from promissory.planner.tracing.promise import Promise
 from promissory.planner.tracing.trace import Trace
+from promissory.typesys.records import beside, builder, field_names, is_model
 
 T = TypeVar("T")
 
@@ -100,4 +101,7 @@ async def _whole(body: Awaiting, trace: Trace, x: Any) -> Any:
         return replace(
             x, **{one.name: await _whole(body, trace, getattr(x, one.name)) for one in fields(x) if one.init}
         )
+    if is_model(type(x)):
+        names = field_names(type(x))
+        return builder(type(x), names)([await _whole(body, trace, getattr(x, name)) for name in names], beside(x))
     return x

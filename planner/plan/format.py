@@ -7,23 +7,28 @@ that are no plan with a `PlanFormatError` that has an offset.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
 from promissory.planner.errors import CompileError, PlanFormatError
 from promissory.planner.plan.fields import as_bytes, as_count, as_fields, as_list
-from promissory.planner.plan.model import EARLIER, Graph, Large, Shape, Value
+from promissory.planner.plan.model import EARLIER, Graph, Large, Shape, Value, is_in_parts, parts_of
 from promissory.planner.plan.older_shapes import may_name_ours, names_ours, older_shape_from_bytes
 from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.policy import Policy
 from promissory.planner.plan.shape_format import is_extended, shape_bytes, shape_from_bytes
 from promissory.planner.plan.verify import verify_literals
-from promissory.typesys.canonical import INLINE_LIMIT, digest, pack, seal, unpack_canonical, unseal
+from promissory.typesys.buffer import blake3
+from promissory.typesys.canonical import INLINE_LIMIT, digest, has_parts, pack, seal, unpack_canonical, unseal
 from promissory.typesys.errors import FormatError
+from promissory.typesys.types import BufferType, Type, walk
 
 MAGIC: Final = b"PRMP"
-VERSION: Final = 5
+VERSION: Final = 6
+"""Since version 6 values may have parts, and families of types buffers."""
+_ASYNC_VERSION: Final = 5
 """Since version 5 tasks and dynamics may be async."""
 _CYCLIC_VERSION: Final = 4
 """Since version 4 a plan may have cycles."""
@@ -48,9 +53,11 @@ class FuturesHeader:
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
-def _version(shape: Shape, data: bytes) -> int:
-    if any(callee.is_async for callee in shape.callees):
+def _version(shape: Shape, data: bytes, literals: tuple[Value, ...]) -> int:
+    if any(map(is_in_parts, literals)) or any(map(_holds_buffer, _types(shape))):
         return VERSION
+    if any(callee.is_async for callee in shape.callees):
+        return _ASYNC_VERSION
     if any(callee.kind == "cycle" for callee in shape.callees) or any(map(_is_of_a_cycle, shape.graphs)):
         return _CYCLIC_VERSION
     if may_name_ours(data) and names_ours(data):
@@ -64,6 +71,20 @@ def _version(shape: Shape, data: bytes) -> int:
     return _EXTENDED_VERSION if newer else _PLAIN_VERSION
 
 
+def _types(shape: Shape) -> Iterator[Type]:
+    for callee in shape.callees:
+        yield callee.interface.result
+        yield from (parameter.type for parameter in callee.interface.parameters)
+    for graph in shape.graphs:
+        yield from (parameter.type for parameter in graph.inputs)
+        yield from (output.type for output in graph.outputs)
+
+
+@lru_cache(4096)
+def _holds_buffer(type: Type) -> bool:
+    return any(isinstance(one, BufferType) for one in walk(type))
+
+
 def _is_of_a_cycle(graph: Graph) -> bool:
     return EARLIER in graph.kinds or any("held" in entries for entries in graph.overrides.values())
 
@@ -72,7 +93,7 @@ _NEWER_OVERRIDES: Final = frozenset(("trigger", "standby", "max_iterations"))
 
 
 def _literal_tree(value: Value) -> bytes | list[Any]:
-    return value if isinstance(value, bytes) else [value.digest, value.size]
+    return value if isinstance(value, bytes) else list(value.tree)
 
 
 def digest_without_code(plan: Plan) -> bytes:
@@ -113,7 +134,9 @@ def futures_to_bytes(plan: Plan, header: FuturesHeader) -> bytes:
 
 
 def _blobs(plan: Plan) -> list[bytes]:
-    return [plan.blobs[value.digest] for value in plan.literals if isinstance(value, Large)]
+    """The large literals of a plan, and then the parts of its literals, each once."""
+    large = [plan.blobs[value.digest] for value in plan.literals if isinstance(value, Large)]
+    return large + [plan.blobs[name.digest] for name in parts_of(plan.literals, plan.blobs)]
 
 
 def _sealed(plan: Plan, kind: int, header: FuturesHeader | None, blobs: list[bytes]) -> bytes:
@@ -121,7 +144,7 @@ def _sealed(plan: Plan, kind: int, header: FuturesHeader | None, blobs: list[byt
     shape = shape_bytes(plan.shape)
     return seal(
         MAGIC,
-        _version(plan.shape, shape),
+        _version(plan.shape, shape, plan.literals),
         kind,
         pack([who, shape, [_literal_tree(value) for value in plan.literals], blobs]),
     )
@@ -175,7 +198,7 @@ def read_plan(data: bytes) -> tuple[Plan, FuturesHeader | None]:
             shape = older_shape_from_bytes(as_bytes(shape_data))
         else:
             shape = shape_from_bytes(as_bytes(shape_data))
-            if _version(shape, shape_data) < version:
+            if _version(shape, shape_data, values) < version:
                 raise FormatError(what, f"is not canonical: nothing in it needs version {version}", offset=5)
         plan = Plan(shape, values, _read_blobs(values, as_list(blobs), kind))
         verify_literals(plan)
@@ -202,10 +225,20 @@ def _read_blobs(values: tuple[Value, ...], blobs: list[bytes], kind: int) -> dic
             raise FormatError("the futures file", "carries large literals, which are objects of the store", offset=15)
         return {}
     found = {}
-    for value, blob in zip(named, blobs, strict=True):
-        if digest("value", as_bytes(blob)) != value.digest or len(blob) != value.size:
+    for value, blob in zip(named, blobs, strict=False):
+        if (
+            digest("value", as_bytes(blob)) != value.digest
+            or len(blob) != value.size
+            or value.in_parts != has_parts(blob)
+        ):
             raise FormatError("the plan file", "holds a large literal whose digest does not match", offset=15)
         found[value.digest] = blob
+    if len(found) < len({value.digest for value in named}):
+        raise ValueError("a large literal is missing")
+    for name, blob in zip(parts_of(values, found), blobs[len(named) :], strict=True):
+        if len(as_bytes(blob)) != name.size or blake3(blob) != name.digest:
+            raise FormatError("the plan file", "holds a part of a literal whose digest does not match", offset=15)
+        found[name.digest] = blob
     return found
 
 
@@ -214,7 +247,8 @@ def _literal(tree: Any) -> Value:
         if len(tree) > INLINE_LIMIT:
             raise ValueError("a literal above the inline limit is written inline")
         return bytes(tree)
-    name, size = as_fields(tree, 2)
-    if len(as_bytes(name)) != 32 or as_count(size) <= INLINE_LIMIT:
+    in_parts = len(as_list(tree)) == 3
+    name, size, *mark = as_fields(tree, 3 if in_parts else 2)
+    if len(as_bytes(name)) != 32 or as_count(size) <= INLINE_LIMIT or mark not in ([], [True]):
         raise ValueError("a large literal is named wrongly")
-    return Large(name, size)
+    return Large(name, size, in_parts)

@@ -44,13 +44,14 @@ when the graph has failed (`on_failure`), and whether nodes that do not depend o
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from promissory.planner.plan.policy import Policy
 from promissory.planner.plan.specs import Map, Spec, graphs_of
-from promissory.typesys.canonical import unpack
+from promissory.typesys.buffer import PartName
+from promissory.typesys.canonical import has_parts, opened, unpack
 from promissory.typesys.types import Type, short_name
 
 CALL, PLAN, MAP, BRANCH, GATE, RESCUE, MERGE, EARLIER = range(8)
@@ -165,14 +166,34 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Large:
-    """A literal above the inline limit, by its digest and size. The bytes lie in the plan's `blobs` or in a store."""
+    """A literal above the inline limit, by its digest and size. The bytes lie in the plan's `blobs` or in a store.
+
+    `in_parts` says that they name parts, which hold the value's large buffers.
+    """
 
     digest: bytes
     size: int
+    in_parts: bool = False
+
+    @property
+    def tree(self) -> list[bytes | int | bool]:
+        """How it is written down."""
+        return [self.digest, self.size, True] if self.in_parts else [self.digest, self.size]
 
 
 Value = bytes | Large
 """Encoded bytes, or the name of an object that holds them."""
+
+
+def is_in_parts(value: Value) -> bool:
+    """Tell whether a value has parts."""
+    return has_parts(value) if isinstance(value, bytes) else value.in_parts
+
+
+def parts_of(values: Iterable[Value], blobs: Mapping[bytes, bytes]) -> tuple[PartName, ...]:
+    """List the parts of values, each once. `blobs` has the bytes of the large ones."""
+    whole = (value if isinstance(value, bytes) else blobs[value.digest] for value in values if is_in_parts(value))
+    return tuple(dict.fromkeys(name for data in whole for name in opened(data)[1]))
 
 
 def graphs_opened(graph: Graph, index: int) -> Iterator[int]:

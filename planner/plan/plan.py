@@ -22,6 +22,7 @@ from promissory.planner.plan.model import (
     Parameter,
     Shape,
     Value,
+    parts_of,
 )
 from promissory.planner.plan.names import node_names
 from promissory.planner.plan.specs import Spec
@@ -139,6 +140,14 @@ class Plan:
                 columns.overrides.get(index, {}),
                 lines[index] if lines else None,
             )
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the plan's large literals are with it. Those of a futures file lie in the store of its run."""
+        large = [value.digest for value in self.literals if not isinstance(value, bytes)]
+        return all(name in self.blobs for name in large) and all(
+            part.digest in self.blobs for part in parts_of(self.literals, self.blobs)
+        )
 
     def literal(self, index: int) -> bytes:
         """Give the bytes of a literal. Raises `KeyError` if the literal is large and its blob is not with the plan."""

@@ -26,12 +26,16 @@ from promissory.planner.plan.policy import overridden
 from promissory.planner.plan.policy_text import policy_terms
 from promissory.planner.plan.specs import Branch, Condition, Earlier, Gate, Map, Merge, Rescue, Spec
 from promissory.typesys.as_json import to_json
+from promissory.typesys.buffer import Buffer
 from promissory.typesys.canonical import unpack
 from promissory.typesys.errors import FormatError
 from promissory.typesys.families import registry
+from promissory.typesys.transcode import is_whole
 from promissory.typesys.type_format import type_from_bytes
 from promissory.typesys.types import (
     ANY,
+    BufferType,
+    BytesType,
     DictType,
     EnumType,
     ListType,
@@ -42,6 +46,7 @@ from promissory.typesys.types import (
     UnionType,
     VarTupleType,
     short_name,
+    walk,
 )
 
 _LONGEST = 60
@@ -224,15 +229,19 @@ def tree_text(tree: Any, type: Type) -> str:
             return f"{{{', '.join(f'{tree_text(k, key)}: {tree_text(v, value)}' for k, v in tree[:20])}}}"
         case RecordType(kind="typeddict"):
             return repr(to_json(tree, type))
-        case RecordType(fields=fields) if len(tree) > len(fields):
-            _, name, names, trees = tree[-1]  # the whole value, which is of a derived class
+        case RecordType(fields=fields) if len(tree) > len(fields) and is_whole(tree[-1]):
+            _, name, names, trees, *_ = tree[-1]
             derived = (f"{field}={tree_text(one, ANY)}" for field, one in zip(names, trees, strict=True))
             return f"{short_name(name)}({', '.join(derived)})"
         case RecordType(fields=fields):
-            inner = (f"{f.name}={tree_text(one, f.type)}" for one, f in zip(tree, fields, strict=True))
+            inner = (f"{f.name}={tree_text(one, f.type)}" for one, f in zip(tree, fields, strict=False))
             return f"{type}({', '.join(inner)})"
         case EnumType():
             return f"{type}.{tree}"
+        case NamedType(wire=wire) if any(isinstance(inner, BufferType) for inner in walk(wire)):
+            return f"<{type}>"
+        case BytesType() if tree.__class__ is Buffer:
+            return f"<{tree.size} bytes>"
         case NamedType(name):
             family = registry.known(name)
             if family is not None and family.to_json is not None:

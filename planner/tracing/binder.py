@@ -6,7 +6,6 @@ here too.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from promissory.planner.plan.model import ARM, DICT, INPUT, LIST, RECORD, TUPLE,
 from promissory.planner.tracing.expression import Expression
 from promissory.planner.tracing.promise import MARKER, Promise
 from promissory.typesys.assignability import why_not
+from promissory.typesys.buffer import NAMES_ONLY
 from promissory.typesys.canonical import pack
 from promissory.typesys.depth import TOO_DEEP, check_depth, too_deep
 from promissory.typesys.errors import AnnotationError, TypeMismatch
@@ -193,7 +193,7 @@ class Binder:
         if _may_hide_promises(type) and holds_promise(value):
             return self._composite(value, type)
         try:
-            data = codec.encode(value)
+            data = codec.encode(value, self._trace.session)
         except TypeMismatch:
             if holds_promise(value):
                 return self._composite(value, type)
@@ -216,7 +216,7 @@ class Binder:
 
     def _is_unchanged(self, value: Any, data: bytes, type: Type) -> bool:
         """Tell whether an input is as it was when the body began. A body may have changed a mutable input."""
-        return value.__class__ in _IMMUTABLE or _codec(type).encode(value) == data
+        return value.__class__ in _IMMUTABLE or _codec(type).encode(value, NAMES_ONLY) == data
 
     def _composite(self, value: Any, type: Type) -> Binding:
         """Bind a list, tuple, dict, dataclass or NamedTuple that holds promises."""
@@ -309,7 +309,7 @@ def holds_promise(value: Any) -> bool:
             children: Any = one
         elif isinstance(one, dict):
             children = one.values()
-        elif dataclasses.is_dataclass(one) and not isinstance(one, type):
+        elif not isinstance(one, type) and is_record(kind):
             children = [getattr(one, name, None) for name in field_names(kind)]
         else:
             continue

@@ -14,10 +14,11 @@ from promissory.planner.errors import CompileError, StaticRecursion, Where, rais
 from promissory.planner.functions import registry
 from promissory.planner.functions.entity import Entity
 from promissory.planner.functions.frozen import contents, frozen
-from promissory.planner.plan.model import Binding, Callee, Graph, Large, Shape, Value
+from promissory.planner.plan.model import Binding, Callee, Graph, Large, Shape, Value, parts_of
 from promissory.planner.plan.plan import Origin, Plan
 from promissory.planner.plan.renumber import rebase, renumber_graphs
-from promissory.typesys.canonical import INLINE_LIMIT, digest
+from promissory.typesys.buffer import LARGEST_PART, Buffer, PartName, names_of
+from promissory.typesys.canonical import INLINE_LIMIT, digest, has_parts
 
 _SHARED_LITERAL: Final = 32
 """Equal literals above this many bytes stand once. A smaller literal keeps its own place, so that the shape of a plan
@@ -99,10 +100,26 @@ class Session:
         if len(data) > INLINE_LIMIT:
             name = digest("value", data)
             self.blobs[name] = data
-            self.literals.append(Large(name, len(data)))
+            self.literals.append(Large(name, len(data), has_parts(data)))
         else:
             self.literals.append(data)
         return -len(self.literals)
+
+    def keep(self, buffer: Buffer) -> tuple[PartName, ...]:
+        """Take the bytes of a literal's buffer as they are now (the session is the `Parts` of its literals)."""
+        content = buffer.content()
+        names = names_of(Buffer.of(content))
+        for number, name in enumerate(names):
+            self.blobs[name.digest] = content[number * LARGEST_PART :][: name.size] if len(names) > 1 else content
+        return names
+
+    def mapped(self, names: tuple[PartName, ...]) -> memoryview:
+        """Give the bytes of a literal's parts."""
+        return memoryview(bytearray().join(self.blobs[name.digest] for name in names))
+
+    def path_of(self, names: tuple[PartName, ...]) -> str | None:
+        """A literal's parts lie in no file."""
+        return None
 
     def nested(self, workflow: Traceable) -> int:
         """Give the number of a nested workflow's graph. The workflow is traced once, however often it is called."""
@@ -153,6 +170,7 @@ class Session:
     def _adopt(self, plan: Plan) -> int:
         callees = [self._adopt_callee(c, e) for c, e in zip(plan.shape.callees, plan.origin.entities, strict=True)]
         literals = [self.literal(plan.literal(index)) for index in range(len(plan.literals))]
+        self.blobs.update((part.digest, plan.blobs[part.digest]) for part in parts_of(plan.literals, plan.blobs))
         first = len(self.graphs)
         count = len(plan.shape.graphs)
         for number, graph in reversed(list(enumerate(plan.shape.graphs))):

@@ -80,9 +80,9 @@ def test_another_file_is_named_as_such():
 def test_a_newer_version_says_what_to_install():
     payload = SMALL[15:-32]
     with pytest.raises(
-        PlanFormatError, match="has format version 6; this reader knows up to 5: install a newer promissory to read it"
+        PlanFormatError, match="has format version 7; this reader knows up to 6: install a newer promissory to read it"
     ) as caught:
-        Plan.from_bytes(seal(MAGIC, 6, PLAN_FILE, payload))
+        Plan.from_bytes(seal(MAGIC, 7, PLAN_FILE, payload))
     assert caught.value.offset == 4
 
 

@@ -8,6 +8,7 @@ found by the entry point group `promissory.codecs`.
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,18 @@ from promissory.typesys.names import NotFound, find
 from promissory.typesys.types import ARGUMENTS, NamedType, Type
 
 ENTRY_POINTS: Final = "promissory.codecs"
+_OF_LIBRARIES: Final = {
+    "PIL": ("pillow", "pillow"),
+    "numpy": ("numpy", "numpy"),
+    "pandas": ("pandas", "pandas"),
+    "msgspec": ("msgspec", "msgspec"),
+    "polars": ("polars", "polars"),
+    "pydantic": ("pydantic", "pydantic"),
+    "pyarrow": ("pyarrow", "arrow"),
+    "torch": ("torch", "torch"),
+}
+"""The packages of libraries whose families are declared when one of their classes or names is met first: the family's
+module, and the extra that installs the library."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +50,10 @@ class Family:
 
     `from_json` and `to_json` are there where a person writes a value otherwise than the wire does (a duration). The
     first gives the family's value for one that JSON gave, and raises `ValueError`; the second shows a value as JSON.
+
+    `stated` is there where an annotation may say more of the values than their class (an array's dtype and shape): it
+    gives the wire type for the class's arguments and for what `Annotated` adds, and `is_wire` knows all such types.
+    `described` tells in a few words what a value is, for the error that one gets which isn't as stated.
     """
 
     cls: type[Any]
@@ -53,9 +70,14 @@ class Family:
     any_text: bool = False
     from_json: Callable[[Any], Any] | None = None
     to_json: Callable[[Any], Any] | None = None
+    stated: Callable[[tuple[Any, ...], tuple[Any, ...]], Type] | None = None
+    is_wire: Callable[[Type], bool] | None = None
+    described: Callable[[Any], str] | None = None
 
     def rides_on(self, wire: Type) -> bool:
         """Tell whether values of the family may have this wire type."""
+        if self.is_wire is not None:
+            return self.is_wire(wire)
         if self.generic is None or self.arguments is None:
             return wire == self.type.wire
         try:
@@ -81,7 +103,7 @@ def declare(family: Family) -> None:
             raise AnnotationError(f"a codec for {family.cls.__qualname__} ({family.type.name}) is there already")
         _by_class[family.cls] = family
         _by_name[family.type.name] = family
-        if family.arguments is not None:
+        if family.arguments is not None and family.type.name not in ARGUMENTS:
             ARGUMENTS[family.type.name] = family.arguments
 
 
@@ -101,17 +123,38 @@ def replace(family: Family) -> None:
         declare(family)
 
 
+def _declare_library(package: str) -> bool:
+    """Declare the families of a library, if it is one of those that have some. Tells whether any are new.
+
+    Raises `ImportError` if the library isn't installed.
+    """
+    if package not in _OF_LIBRARIES:
+        return False
+    with _lock:
+        if package in _declared:
+            return False
+        importlib.import_module(f"promissory.typesys.families.{_OF_LIBRARIES[package][0]}")
+        _declared.add(package)
+    return True
+
+
+_declared: set[str] = set()
+
+
 def family_of(annotation: Any) -> Family | None:
     """Find the family of exactly this class."""
     if not isinstance(annotation, type):
         return None
-    return _by_class.get(annotation)
+    family = _by_class.get(annotation)
+    if family is None and _declare_library(annotation.__module__.partition(".")[0]):
+        family = _by_class.get(annotation)
+    return family
 
 
 def family_of_value(value: Any) -> Family | None:
     """Find the family that carries this value: that of its class, or of a base that welcomes subclasses."""
     for cls in type(value).__mro__:
-        family = _by_class.get(cls)
+        family = family_of(cls)
         if family is not None:
             return family if family.subclasses or cls is type(value) else None
     return None
@@ -124,7 +167,7 @@ def family_named(name: str) -> Family:
 
     Raises `AnnotationError` if nothing in this process registers it.
     """
-    family = _by_name.get(name)
+    family = _by_name.get(name) or _of_library(name)
     if family is None and discover():
         family = _by_name.get(name)
     if family is None and ":" in name:
@@ -139,6 +182,25 @@ def family_named(name: str) -> Family:
             "imported, or found by an entry point"
         )
     return family
+
+
+def _of_library(name: str) -> Family | None:
+    package = name.partition(".")[0]
+    try:
+        return _by_name.get(name) if _declare_library(package) else None
+    except ImportError as error:
+        library, extra = error.name or package, _OF_LIBRARIES[package][1]
+        raise AnnotationError(
+            f"a {name} can't be read here, as {library} isn't installed: pip install 'promissory[{extra}]'"
+        ) from None
+
+
+def shown(name: str) -> Family | None:
+    """Find the family of a name, to show a value of it. Of libraries, it imports those that are installed."""
+    try:
+        return _by_name.get(name) or _of_library(name)
+    except AnnotationError:
+        return None
 
 
 def known(name: str) -> Family | None:
