@@ -146,6 +146,7 @@ ERRORS: Final = {
     "UnreachableNode": "promissory.planner.errors",
     "UnsafeStore": "promissory.executor.errors",
     "UnsupportedStore": "promissory.executor.errors",
+    "UncachedContentWarning": "promissory.typesys.errors",
     "UntypedWarning": "promissory.typesys.errors",
     "WorkerLost": "promissory.executor.errors",
     "WorkflowCancelled": "promissory.executor.errors",

@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from promissory.typesys.errors import OpaqueWarning as OpaqueWarning
     from promissory.typesys.errors import ParseError as ParseError
     from promissory.typesys.errors import TypeMismatch as TypeMismatch
+    from promissory.typesys.errors import UncachedContentWarning as UncachedContentWarning
     from promissory.typesys.errors import UntypedWarning as UntypedWarning
 
 __all__ = [
@@ -168,6 +169,7 @@ __all__ = [
     "TaskTimeout",
     "TaskTypeError",
     "TypeMismatch",
+    "UncachedContentWarning",
     "UnequalLengths",
     "UnknownTarget",
     "UnreachableNode",

@@ -71,4 +71,8 @@ class UntypedWarning(UserWarning):
     """A parameter or result without annotation is `Any`. The warning names it."""
 
 
+class UncachedContentWarning(UserWarning):
+    """A cached task takes a path, which is remembered by its text and not by the content of the file."""
+
+
 publish(globals())

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import stat
-import tempfile
 import weakref
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -19,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, BinaryIO, Final, Generic, 
 
 from promissory.typesys.buffer import Buffer, Write, names_of
 from promissory.typesys.errors import AnnotationError, TypeMismatch
+from promissory.typesys.scratch import remove_folder, scratch_folder
 
 Format = TypeVar("Format")
 _COMPRESSED: Final = frozenset((".bz2", ".gz", ".lz4", ".xz", ".zip", ".zst"))
@@ -147,8 +146,8 @@ class File(_OfFormat[Format]):
         if self._path is not None:
             return self._path
         if self._made is None:
-            folder = tempfile.mkdtemp(prefix="promissory-file-")
-            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            folder = scratch_folder()
+            weakref.finalize(self, remove_folder, folder)
             made = os.path.join(folder, self.name)
             there = self.buffer.path()
             if there is not None:
@@ -294,8 +293,8 @@ class Directory(os.PathLike[str]):
         if self._path is not None:
             return self._path
         if self._made is None:
-            folder = tempfile.mkdtemp(prefix="promissory-directory-")
-            weakref.finalize(self, _remove_tree, folder)
+            folder = scratch_folder()
+            weakref.finalize(self, remove_folder, folder)
             self._made = str(self.copy_to(os.path.join(folder, self.name)))
         return self._made
 
@@ -380,9 +379,3 @@ def _entries_at(root: str) -> tuple[Entry, ...]:
             else:
                 raise TypeMismatch(f"{path} in the directory {root} is neither a file nor a folder nor a link")
     return tuple(sorted(found, key=lambda one: one[0].split("/")))
-
-
-def _remove_tree(folder: str) -> None:
-    for one, _, _ in os.walk(folder):
-        os.chmod(one, 0o700)
-    shutil.rmtree(folder, ignore_errors=True)

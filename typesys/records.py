@@ -14,7 +14,9 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from operator import attrgetter
 from typing import Annotated, Any
 
@@ -133,10 +135,8 @@ def builder(cls: Any, names: tuple[str, ...]) -> Callable[..., Any]:
     """Make a function from the list of fields' values, and what was `beside` them, to an instance."""
     if issubclass(cls, tuple):
         return lambda values, apart=None: tuple.__new__(cls, values)
-    if is_pydantic(cls):
-        return lambda values, apart=None: _pydantic(cls, dict(zip(names, values, strict=True)), apart)
-    if is_attrs(cls):
-        return lambda values, apart=None: _with_fields(cls.__new__(cls), names, values)
+    if is_pydantic(cls) or is_attrs(cls):
+        return lambda values, apart=None: _model(cls, names, values, apart)
     constructible = _constructor_takes(cls) == set(names)
     put = sys.modules["msgspec"].structs.force_setattr if is_msgspec(cls) else object.__setattr__
 
@@ -151,15 +151,65 @@ def builder(cls: Any, names: tuple[str, ...]) -> Callable[..., Any]:
     return build
 
 
-def _with_fields(instance: Any, names: tuple[str, ...], values: list[Any]) -> Any:
+def _model(cls: Any, names: tuple[str, ...], values: list[Any], apart: Beside | None) -> Any:
+    if _validates.get():
+        parameters = {field: parameter for parameter, field in constructor_names(cls).items()}
+        return cls(**{parameters[n]: v for n, v in zip(names, values, strict=True) if n in parameters})
+    return fill(cls.__new__(cls), names, values, apart)
+
+
+_validates: ContextVar[bool] = ContextVar("promissory_validates", default=False)
+
+
+@contextmanager
+def validating() -> Iterator[None]:
+    """Have models be made by their constructors inside a `with` block, as for values that nobody has seen yet: those
+    that were put together in a trace."""
+    token = _validates.set(True)
+    try:
+        yield
+    finally:
+        _validates.reset(token)
+
+
+def constructor_names(cls: Any) -> dict[str, str]:
+    """Give the fields of a model by the names that its constructor knows them by, in order."""
+    if is_attrs(cls):
+        return {one.alias: one.name for one in cls.__attrs_attrs__ if one.init}
+    found = {}
+    for name, info in cls.__pydantic_fields__.items():
+        alias = info.validation_alias or info.alias
+        found[alias if isinstance(alias, str) else name] = name
+    return found
+
+
+def default_of(cls: Any, name: str) -> Any:
+    """Give the default of a model's field, made anew. Raises `TypeError` if the field has none."""
+    if is_pydantic(cls):
+        info = cls.__pydantic_fields__[name]
+        if not info.is_required():
+            return info.get_default(call_default_factory=True, validated_data={})
+    else:
+        default = next(one.default for one in cls.__attrs_attrs__ if one.name == name)
+        attr = sys.modules["attr"]
+        if isinstance(default, attr.Factory) and not default.takes_self:
+            return default.factory()
+        if default is not attr.NOTHING and not isinstance(default, attr.Factory):
+            return default
+    raise TypeError(f"{cls.__name__} needs the field {name!r}")
+
+
+def fill(instance: Any, names: tuple[str, ...], values: list[Any], apart: Beside | None) -> Any:
+    """Give a bare model its fields, and what it has beside them."""
+    if is_pydantic(type(instance)):
+        return _fill_pydantic(instance, type(instance), dict(zip(names, values, strict=True)), apart)
     for name, value in zip(names, values, strict=True):
         object.__setattr__(instance, name, value)
     return instance
 
 
-def _pydantic(cls: Any, values: dict[str, Any], apart: Beside | None) -> Any:
+def _fill_pydantic(instance: Any, cls: Any, values: dict[str, Any], apart: Beside | None) -> Any:
     unset, extra, private = apart or ([], None, None)
-    instance = cls.__new__(cls)
     if extra is None and cls.model_config.get("extra") == "allow":
         extra = {}
     if private is None and cls.__private_attributes__:

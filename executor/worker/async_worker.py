@@ -63,8 +63,14 @@ class AsyncWorker(Worker):
             return True
 
     async def _run_async(self, entity: Entity[..., Any], invocation: list[Any]) -> Concluded:
-        arguments, path, place, depth, _, timeout, _ = invocation[3:]
         body = Body(self._context, invocation)
+        try:
+            return await self._carry_out_async(body, entity, invocation)
+        finally:
+            body.clean()
+
+    async def _carry_out_async(self, body: Body, entity: Entity[..., Any], invocation: list[Any]) -> Concluded:
+        arguments, path, place, depth, _, timeout, _ = invocation[3:]
         of_body, of_task = current_body.set(body), current.set(InTaskBody(entity.name))
         try:
             values, _ = self.values.arguments_of(entity, arguments)

@@ -18,13 +18,15 @@ from promissory.executor.worker.chunking import items_of
 from promissory.planner.body.signals import Signal
 from promissory.planner.functions.entity import Entity, wrong_result
 from promissory.planner.plan.bindings import assemble
-from promissory.planner.plan.model import Large
+from promissory.planner.plan.model import Large, Parameter
 from promissory.typesys.buffer import Parts
 from promissory.typesys.canonical import pack, unpack
-from promissory.typesys.errors import TypeMismatch
+from promissory.typesys.errors import FormatError, TypeMismatch
+from promissory.typesys.records import validating
 from promissory.typesys.transcode import transcode
 from promissory.typesys.type_format import type_from_bytes
 from promissory.typesys.types import Type
+from promissory.typesys.wire import Codec
 
 _LISTS_KEPT: Final = 8
 
@@ -86,16 +88,29 @@ class Values:
             elif argument[0] == OBJECT:
                 data, referable = self._store.get_value(Large(*argument[1:])), True
             else:
-                try:
-                    data, referable = pack(self.assembled(argument, parameter.type)), False
-                except TypeMismatch as mismatch:
-                    raise Refused("TaskTypeError", mismatch.at(f"{entity.name}({parameter.name}=…)")) from None
+                values.append(self._built(entity.name, parameter, codec, argument))
+                encoded.append(b"")
+                continue
             try:
                 values.append(codec.decode(data, self._store))
             except TypeMismatch as mismatch:
                 raise Refused("TaskTypeError", mismatch.at(f"{entity.name}({parameter.name}=…)")) from None
             encoded.append(data if referable else b"")
         return values, encoded
+
+    def _built(self, task: str, parameter: Parameter, codec: Codec, argument: Any) -> Any:
+        """The value of an argument that is put together from several values. Its models are made by their own
+        constructors, which see the values first here. Raises `Refused`."""
+        try:
+            data = pack(self.assembled(argument, parameter.type))
+            with validating():
+                return codec.decode(data, self._store)
+        except TypeMismatch as mismatch:
+            raise Refused("TaskTypeError", mismatch.at(f"{task}({parameter.name}=…)")) from None
+        except FormatError as error:
+            if error.__cause__ is None:
+                raise
+            raise Refused("TaskTypeError", f"{task}({parameter.name}=…): {error.__cause__}") from None
 
     def bytes_of(self, argument: Any) -> bytes:
         """The bytes of a value as it stands in an argument or outcome."""

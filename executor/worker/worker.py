@@ -207,12 +207,18 @@ class Worker:
 
     def _run_body(self, entity: Entity[..., Any], invocation: list[Any], loaded: int) -> Concluded:
         """Run the body of a task or dynamic, or trace a round of a cycle."""
+        body = Body(self._context, invocation)
+        try:
+            return self._carry_out(body, entity, invocation, loaded)
+        finally:
+            body.clean()
+
+    def _carry_out(self, body: Body, entity: Entity[..., Any], invocation: list[Any], loaded: int) -> Concluded:
         arguments, path, place, depth, _, timeout, loop = invocation[3:]
         if self._before_body is not None:
             self._before_body(timeout, loaded != self._code.loaded, entity.policy.keep_children)
         body_begun = 0.0 if timeout is None else time.monotonic()
         signal: Signal | None = None
-        body = Body(self._context, invocation)
         token = current_body.set(body)
         try:
             if entity.kind == "task":

@@ -9,8 +9,10 @@ a run raises.
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promissory._foreign import meant
@@ -20,6 +22,7 @@ from promissory.planner.body.checkpoint import Checkpoint
 from promissory.planner.body.payload import decoded_payload, encoded_payload
 from promissory.planner.body.requests import Requests, Target
 from promissory.planner.errors import ContextError, SignalError, Where, WrongCall, user_line
+from promissory.typesys.scratch import remove_folder, scratch_folder
 
 if TYPE_CHECKING:
     import logging
@@ -94,6 +97,8 @@ class Context:
         self._checkpoint = checkpoint
         self._is_ending = is_ending
         self._logger: logging.Logger | None = None
+        self._workdir: str | None = None
+        self._unless_removed: Callable[[], object] | None = None
         self.gives_up = False
         self.clock: Callable[[], float] | None = None
         self._random: Random | None = None
@@ -313,6 +318,20 @@ class Context:
             )
         self.requests.cancel = str(reason)
 
+    @property
+    def workdir(self) -> Path:
+        """A scratch folder of this attempt. It is made when it is first asked for, and gone when the attempt has ended:
+        what is to stay is given back as a `File` or a `Directory`."""
+        if self._workdir is None:
+            self._workdir = scratch_folder()
+            self._unless_removed = weakref.finalize(self, remove_folder, self._workdir)
+        return Path(self._workdir)
+
+    def remove_workdir(self) -> None:
+        """Remove the scratch folder, if there is one."""
+        if self._unless_removed is not None:
+            self._unless_removed()
+
     def _refused(self, message: str, *, where: Where | None, way_out: str) -> SignalError:
         """Refuse an impossible request. The refusal counts, even if the body swallows the error."""
         error = SignalError(message, where=where, way_out=way_out)
@@ -355,6 +374,11 @@ class Body:
         if self.context is None:
             self.context = self._make(self._of)
         return self.context
+
+    def clean(self) -> None:
+        """Remove what was only for the body, once its result is kept."""
+        if self.context is not None:
+            self.context.remove_workdir()
 
     def end(self) -> None:
         """Note that the body has ended. If somebody has kept its context, the context takes no more requests."""

@@ -17,7 +17,7 @@ from promissory.planner.body.cycle import Cycle
 from promissory.planner.body.signals import Signal
 from promissory.planner.errors import DecorationError, NestedCallError, PromiseError, Where, WrongCall, user_line
 from promissory.planner.functions import source
-from promissory.planner.functions.signature import MISSING, Signature, is_strict, read_signature
+from promissory.planner.functions.signature import MISSING, Signature, is_strict, read_signature, warn_of_paths
 from promissory.planner.plan.model import Callee
 from promissory.planner.plan.names import NAMES, can_be_a_name
 from promissory.planner.plan.policy import DynamicPolicy, Policy, TaskPolicy, policy_of
@@ -73,7 +73,10 @@ class Entity(Generic[P, R]):
             self._namespace = dict(frame_locals)
 
     def _read_signature(self) -> Signature:
-        return read_signature(self.function, self.kind, self._namespace, self._strict)
+        signature = read_signature(self.function, self.kind, self._namespace, self._strict)
+        if self.policy.cache:
+            warn_of_paths(self.function, signature)
+        return signature
 
     @property
     def signature(self) -> Signature:

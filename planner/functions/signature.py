@@ -16,11 +16,19 @@ from typing import Any, Final, Literal, Union
 from promissory.planner.body.context import Context
 from promissory.planner.body.cycle import Cycle
 from promissory.planner.errors import ArgumentValueError, DecorationError, Where, WrongCall, warn
+from promissory.planner.functions.models import take_promises
 from promissory.planner.functions.returns import gives_nothing
 from promissory.planner.functions.shapes import as_named, meant_by_container, named_tuple_of, taking_plain_tuples
 from promissory.planner.plan.model import Interface, Parameter
-from promissory.typesys.errors import AnnotationError, OpaqueWarning, TypeMismatch, UntypedWarning
+from promissory.typesys.errors import (
+    AnnotationError,
+    OpaqueWarning,
+    TypeMismatch,
+    UncachedContentWarning,
+    UntypedWarning,
+)
 from promissory.typesys.infer import Inference
+from promissory.typesys.types import NamedType, walk
 from promissory.typesys.wire import Codec, checking, codec_for
 
 MISSING: Final = object()
@@ -188,6 +196,7 @@ def read_signature(
     result_codec = codec_for(result, inference.classes)
     if inference.protocols:
         result_codec = checking(result_codec, hints["return"])
+    take_promises(inference.classes.values())
     named = named_tuple_of(hints.get("return"))
     if named is not None:
         result_codec = taking_plain_tuples(result_codec, named)
@@ -277,6 +286,23 @@ def _untyped(kind: str, name: str, untyped: list[str], where: Where, strict: boo
     if strict:
         raise DecorationError(message, where=where, way_out="annotate them (`Any` if you mean it)")
     warn(f"{message} and will be Any: nothing is checked there", UntypedWarning, where)
+
+
+def warn_of_paths(function: Callable[..., Any], signature: Signature) -> None:
+    """Warn of the paths among the inputs of a cached task: the path is remembered, and not what lies there."""
+    for parameter in signature.interface.parameters:
+        if any(isinstance(one, NamedType) and one.name in _PATHS for one in walk(parameter.type)):
+            code = function.__code__
+            warn(
+                f"{signature.name}({parameter.name}) is a path, and the cache knows it by its text: when the file "
+                "changes, the old result is taken. Take a File, which is known by its content (or a str, if it is "
+                "only a name)",
+                UncachedContentWarning,
+                Where(code.co_filename, code.co_firstlineno),
+            )
+
+
+_PATHS: Final = frozenset(("pathlib.Path", "pathlib.PurePath"))
 
 
 def _opaque(what: str, annotation: Any, where: Where, strict: bool) -> None:

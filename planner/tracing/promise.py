@@ -98,7 +98,9 @@ class Promise(Unready, Generic[T]):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        inner = self._step(name)
+        type = self._promissory_type
+        is_outputs = isinstance(type, RecordType) and type.name.endswith(":outputs")
+        inner = self._step([name] if is_outputs else name)  # several outputs are a dict, and have names for fields
         if inner is not None:
             return inner
         message, way_out = no_field(self._said(), self._promissory_type, name)

@@ -133,6 +133,7 @@ def main() -> None:
     """Start the worker, and guard it until its end."""
     _prctl(_ADOPT_ORPHANS, 1)
     guard = os.getpid()
+    place = f"{os.environ.get('TMPDIR') or '/tmp'}/promissory-{os.urandom(8).hex()}"
     awake, waker = os.pipe()
     os.set_blocking(awake, False)
     os.set_blocking(waker, False)
@@ -150,7 +151,12 @@ def main() -> None:
         os.close(int(sys.argv[1]))
         os.close(int(sys.argv[3]))
         os.chdir("/")
-        _end_as(_Guard(worker, awake).watch())
+        status = _Guard(worker, awake).watch()
+        if os.path.isdir(place):
+            from promissory.typesys.scratch import remove_folder
+
+            remove_folder(place)
+        _end_as(status)
     signal.set_wakeup_fd(-1)
     os.close(awake)
     os.close(waker)
@@ -160,7 +166,7 @@ def main() -> None:
     _be_worker(guard)
     from promissory.executor.engines.processes.main import main as serve
 
-    serve()
+    serve(place)
 
 
 if __name__ == "__main__":

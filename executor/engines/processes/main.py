@@ -63,6 +63,7 @@ from promissory.planner.body.threads import inherit_context
 from promissory.planner.functions import registry
 from promissory.typesys.canonical import unpack
 from promissory.typesys.ledger import ADDRESS, LEDGER
+from promissory.typesys.scratch import use_place
 
 if TYPE_CHECKING:
     from promissory.executor.worker.lane import Lane
@@ -330,8 +331,9 @@ def _set_up_logging(level: int, form: str) -> None:
         root.addHandler(handler)
 
 
-def main() -> None:
-    """Serve until the executor is gone."""
+def main(scratch: str) -> None:
+    """Serve until the executor is gone, with scratch folders below `scratch`."""
+    use_place(scratch)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[4]), limit))  # as it was before the executor raised it
     receiver, pipe = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])

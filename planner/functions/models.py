@@ -1,0 +1,65 @@
+"""Models that are made of promises: `Point(x=promise, y=3)` in a trace, where `Point` is a model of pydantic or attrs.
+
+The constructor of such a class validates and converts what it is given, and a promise is no value yet. So the classes
+that annotations mention take promises as they are: the record is made of the fields without a look at them, and checked
+when the values are there (`promissory.typesys.records.validating`).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from promissory.planner.active import InTaskBody, current
+from promissory.planner.functions.plain import HoldsPromise, is_plain
+from promissory.typesys.records import constructor_names, default_of, field_names, fill, is_attrs, is_pydantic
+
+_MARK = "__promissory_takes_promises__"
+
+
+def take_promises(classes: Iterable[Any]) -> None:
+    """Have the constructors of these classes take promises, if they are models that would look at them."""
+    cls: Any
+    for cls in classes:
+        if isinstance(cls, type) and (is_pydantic(cls) or is_attrs(cls)) and _MARK not in vars(cls):
+            _wrap(cls)
+
+
+def _wrap(cls: Any) -> None:
+    original: Callable[..., None] = cls.__init__
+
+    @functools.wraps(original)
+    def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
+        trace = current.get()
+        if trace is None or isinstance(trace, InTaskBody) or not _holds_promise([*args, *kwargs.values()]):
+            original(self, *args, **kwargs)
+            return
+        _fill(self, type(self), args, kwargs)
+
+    cls.__init__ = __init__
+    setattr(cls, _MARK, True)
+
+
+def _holds_promise(values: list[Any]) -> bool:
+    try:
+        is_plain(values)
+    except HoldsPromise:
+        return True
+    return False
+
+
+def _fill(instance: Any, cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Give an instance the fields that its constructor was given, and the defaults of the others."""
+    names = field_names(cls)
+    by_parameter = constructor_names(cls)
+    if len(args) > len(by_parameter):
+        raise TypeError(f"{cls.__name__} takes {len(by_parameter)} fields, not {len(args)}")
+    given = {**dict(zip(by_parameter, args, strict=False)), **kwargs}
+    known = {**{name: name for name in names}, **by_parameter}
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise TypeError(f"{cls.__name__} has no field {unknown[0]!r}; it has {', '.join(names)}")
+    fields = {known[name]: value for name, value in given.items()}
+    values = [fields[name] if name in fields else default_of(cls, name) for name in names]
+    fill(instance, names, values, ([name for name in names if name not in fields], None, None))
