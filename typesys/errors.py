@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from promissory._names import publish
 
@@ -54,8 +55,33 @@ class AnnotationError(TypeError):
     """An annotation that cannot be given a type. The message says what to write instead."""
 
 
+_STEP: Final = re.compile(r"""\.([^.\[]+)|\[(\d+)\]|\[('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\]""")
+
+
 class ParseError(ValueError):
-    """A text or JSON value that does not fit the type wanted of it."""
+    """A text or JSON value that does not fit the type wanted of it.
+
+    Args:
+        problem: what is wrong.
+        at: the path to it from the whole value, as `.field`, `[0]` or `['key']`; None for a text that is no JSON.
+    """
+
+    def __init__(self, problem: str, at: str | None = None) -> None:
+        super().__init__(problem if at is None else f"{at.removeprefix('.') or 'value'}: {problem}")
+        self.at = at or ""
+
+    @property
+    def pointer(self) -> str:
+        """The JSON Pointer (RFC 6901) to what is wrong.
+
+        >>> from promissory.errors import ParseError
+        >>> ParseError("expected int", ".rows[0]['a/b']").pointer
+        '/rows/0/a~1b'
+        """
+        import ast
+
+        steps = [name or index or ast.literal_eval(key) for name, index, key in _STEP.findall(self.at)]
+        return "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in steps)
 
 
 class NotTrusted(Exception):

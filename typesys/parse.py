@@ -14,7 +14,7 @@ from typing import Any
 
 from promissory.typesys.arm_order import NULLS, arm_order
 from promissory.typesys.canonical import pack
-from promissory.typesys.defaults import Classes, left_out
+from promissory.typesys.defaults import Classes, left_out, of_model
 from promissory.typesys.depth import TOO_DEEP, check_depth
 from promissory.typesys.errors import ParseError, TypeMismatch
 from promissory.typesys.families import registry
@@ -156,7 +156,8 @@ def _one_nan(number: float) -> float:
 
 
 def parse_json(value: Any, type: Type, classes: Classes | None = None) -> Any:
-    """Read a decoded JSON value of this type. Raises `ParseError` with the path.
+    """Read a decoded JSON value of this type. Raises `ParseError` with the path, and as its `pointer` the JSON Pointer
+    to what is wrong.
 
     Args:
         value: what `json.loads` gave.
@@ -171,10 +172,7 @@ def parse_json(value: Any, type: Type, classes: Classes | None = None) -> Any:
         check_depth(value)
     except TypeMismatch as mismatch:
         raise ParseError(mismatch.at("value")) from None
-    try:
-        return _json(value, type, "", classes)
-    except ParseError as error:
-        raise ParseError(str(error).removeprefix(".")) from None
+    return _json(value, type, "", classes)
 
 
 def _json(value: Any, type: Type, at: str, classes: Classes | None) -> Any:
@@ -189,7 +187,7 @@ def _json(value: Any, type: Type, at: str, classes: Classes | None) -> Any:
             try:
                 return _one_nan(float(value))
             except OverflowError:
-                raise ParseError(f"{at or 'value'}: too large for a float") from None
+                raise ParseError("too large for a float", at) from None
         case FloatType() if value in ("NaN", "Infinity", "-Infinity"):
             return float(value)
         case StrType() if isinstance(value, str):
@@ -198,12 +196,12 @@ def _json(value: Any, type: Type, at: str, classes: Classes | None) -> Any:
             try:
                 return base64.b64decode(value, validate=True)
             except binascii.Error:
-                raise ParseError(f"{at or 'value'}: bytes are written in JSON as base64, and this isn't") from None
+                raise ParseError("bytes are written in JSON as base64, and this isn't", at) from None
         case ListType(item) | VarTupleType(item) if isinstance(value, list):
             return [_json(one, item, f"{at}[{i}]", classes) for i, one in enumerate(value)]
         case SetType(item) | FrozenSetType(item) if isinstance(value, list):
             if isinstance(item, AnyType) and any(isinstance(one, list | dict) for one in value):
-                raise ParseError(f"{at or 'value'}: a set can't hold lists or objects")
+                raise ParseError("a set can't hold lists or objects", at)
             return sorted_once(_json(one, item, f"{at}[{i}]", classes) for i, one in enumerate(value))
         case TupleType(items) if isinstance(value, list) and len(value) == len(items):
             return [
@@ -212,7 +210,7 @@ def _json(value: Any, type: Type, at: str, classes: Classes | None) -> Any:
         case DictType(key, inner) if isinstance(value, dict):
             pairs = [[_key(k, key, at), _json(v, inner, f"{at}[{k!r}]", classes)] for k, v in value.items()]
             if len({pack(k) for k, _ in pairs}) != len(pairs):
-                raise ParseError(f"{at or 'value'}: two of its keys are the same {key}")
+                raise ParseError(f"two of its keys are the same {key}", at)
             return pairs
         case DictType(key, inner) if isinstance(value, list) and all(
             isinstance(p, list) and len(p) == 2 for p in value
@@ -230,7 +228,7 @@ def _json(value: Any, type: Type, at: str, classes: Classes | None) -> Any:
             for name, plain in members:
                 if plain is not None and value.__class__ in (plain.__class__, str) and str(plain) == str(value):
                     return name
-            raise ParseError(f"{at or 'value'}: {value!r} is not one of {', '.join(name for name, _ in members)}")
+            raise ParseError(f"{value!r} is not one of {', '.join(name for name, _ in members)}", at)
         case FlagType(_, members) if isinstance(value, int | str) and not isinstance(value, bool):
             return _flag(value, dict(members), at)
         case LiteralType(values):
@@ -239,7 +237,7 @@ def _json(value: Any, type: Type, at: str, classes: Classes | None) -> Any:
                     return allowed
                 if isinstance(allowed, bytes) and value == base64.b64encode(allowed).decode():
                     return allowed
-            raise ParseError(f"{at or 'value'}: {value!r} is not one of {', '.join(map(repr, values))}")
+            raise ParseError(f"{value!r} is not one of {', '.join(map(repr, values))}", at)
         case NamedType(name, wire):
             family = registry.known(name)
             if family is None or any(
@@ -256,14 +254,14 @@ def _json(value: Any, type: Type, at: str, classes: Classes | None) -> Any:
             except Exception as error:
                 reason = "" if isinstance(error, ParseError) or not str(error) else f": {error}"
                 given = "what was given" if name == "Secret" else _shortened(repr(value))
-                raise ParseError(f"{at or 'value'}: {given} is not a {type}{reason}") from None
+                raise ParseError(f"{given} is not a {type}{reason}", at) from None
         case UnionType():
             return _json_of_union(value, type, at, classes)
         case AnyType():
             return codec_for(type).lower(value)
         case OpaqueType():
-            raise ParseError(f"{at or 'value'}: a {type} travels as a pickle and can't be given as text")
-    raise ParseError(f"{at or 'value'}: expected {type}, got {_said(value)}")
+            raise ParseError(f"a {type} travels as a pickle and can't be given as text", at)
+    raise ParseError(f"expected {type}, got {_said(value)}", at)
 
 
 def _json_of_union(value: Any, type: UnionType, at: str, classes: Classes | None) -> Any:
@@ -278,9 +276,9 @@ def _json_of_union(value: Any, type: UnionType, at: str, classes: Classes | None
     # Only an arm of the value's own shape can have been meant; of several, the one that came to look inside.
     shape = {dict: RecordType | DictType, list: _Lists}.get(value.__class__)
     shaped = [arm for arm in errors if shape is not None and isinstance(type.arms[arm], shape)]
-    deeper = [arm for arm in shaped if not str(errors[arm]).startswith(f"{at or 'value'}: ")]
+    deeper = [arm for arm in shaped if errors[arm].at != at]
     reason = _the_reason(errors, shaped) or _the_reason(errors, deeper)
-    raise reason or ParseError(f"{at or 'value'}: expected {type}, got {_said(value)}")
+    raise reason or ParseError(f"expected {type}, got {_said(value)}", at)
 
 
 _Lists = ListType | VarTupleType | TupleType | SetType | FrozenSetType
@@ -296,22 +294,34 @@ def _lift(tree: Any, type: Type) -> Any:
 
 
 def _key(text: str, type: Type, at: str) -> Any:
-    return text if isinstance(type, AnyType) else parse_text(text, type)
+    try:
+        return text if isinstance(type, AnyType) else parse_text(text, type)
+    except ParseError as error:
+        raise ParseError(str(error), f"{at}[{text!r}]") from None
 
 
 def _record(value: dict[str, Any], type: RecordType, at: str, classes: Classes | None) -> list[Any]:
     unknown = [name for name in value if name not in {field.name for field in type.fields}]
     if unknown:
-        raise ParseError(
-            f"{at or 'value'}: {type} has no field {unknown[0]!r}; it has {', '.join(f.name for f in type.fields)}"
-        )
+        raise ParseError(f"{type} has no field {unknown[0]!r}; it has {', '.join(f.name for f in type.fields)}", at)
     given = {
         field.name: _json(value[field.name], field.type, f"{at}.{field.name}", classes)
         for field in type.fields
         if field.name in value
     }
+    return parse_fields(type, given, classes, at)
+
+
+def parse_fields(type: RecordType, given: dict[str, Any], classes: Classes | None, at: str = "") -> list[Any]:
+    """Put the wire tree of a record together of those of its fields; the class's defaults fill in what is missing.
+
+    Raises `ParseError` for fields that have no default, and for what a model's own constructor refuses.
+    """
+    made = of_model(type, given, at, classes)
+    if made is not None:
+        return made
     optional = type.kind == "typeddict"
-    if any(field.name not in value and (field.required or not optional) for field in type.fields):
+    if any(field.name not in given and (field.required or not optional) for field in type.fields):
         given.update(left_out(type, given, at, None if optional else classes))
     return [
         given[field.name] if part is field.type else [given[field.name]] if field.name in given else []
@@ -328,6 +338,6 @@ def _flag(value: int | str, members: dict[str, int], at: str) -> int:
     total = 0
     for name in value.split("|"):
         if name.strip() not in members:
-            raise ParseError(f"{at or 'value'}: {name.strip()!r} is not one of {', '.join(members)}")
+            raise ParseError(f"{name.strip()!r} is not one of {', '.join(members)}", at)
         total |= members[name.strip()]
     return total

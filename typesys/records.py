@@ -172,10 +172,20 @@ def validating() -> Iterator[None]:
         _validates.reset(token)
 
 
+def said_by_model(error: BaseException) -> str:
+    """Give what a model says of values that it refuses, in one line."""
+    errors = getattr(error, "errors", None)
+    if callable(errors) and type(error).__name__ == "ValidationError":
+        return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'the whole'}: {one['msg']}" for one in errors())
+    return f"{type(error).__name__}: {error}"
+
+
 def constructor_names(cls: Any) -> dict[str, str]:
     """Give the fields of a model by the names that its constructor knows them by, in order."""
     if is_attrs(cls):
         return {one.alias: one.name for one in cls.__attrs_attrs__ if one.init}
+    if is_msgspec(cls):
+        return {name: name for name in cls.__struct_fields__}
     found = {}
     for name, info in cls.__pydantic_fields__.items():
         alias = info.validation_alias or info.alias

@@ -109,7 +109,7 @@ def array_type_of(tree: Sequence[Any]) -> NamedType:
     return NamedType(ARRAY, array_wire(tree[0], tree[1]))
 
 
-def _stated(type: Type) -> tuple[Any, list[Any] | None]:
+def stated_of_array(type: Type) -> tuple[Any, list[Any] | None]:
     """Give what the wire type of an array states: dtype and sizes, None for what it leaves open."""
     dtype, shape, _, _ = cast(TupleType, type).items
     sizes = None
@@ -126,7 +126,7 @@ def type_as_found(name: str, tree: Sequence[Any]) -> NamedType:
 def why_not_stated(source: NamedType, target: NamedType) -> str | None:
     """Give the reason why an array, or a file, of a type can't be one that is wanted; None if it may be one."""
     if source.name == FILE:
-        format, wanted = _format(source.wire), _format(target.wire)
+        format, wanted = stated_of_file(source.wire), stated_of_file(target.wire)
         return None if None in (format, wanted) or format == wanted else f"its format is {format}, not {wanted}"
     return _why_not_array(source, target)
 
@@ -138,11 +138,12 @@ def file_wire(format: str | None) -> TupleType:
 
 def is_file_wire(wire: Type) -> bool:
     """Tell whether a type is one that `file_wire` gives."""
-    format = _format(wire)
+    format = stated_of_file(wire)
     return wire == file_wire(None) or (format is not None and wire == file_wire(format))
 
 
-def _format(wire: Type) -> str | None:
+def stated_of_file(wire: Type) -> str | None:
+    """Give the format that the wire type of a file states; None if it states none."""
     match wire:
         case TupleType((_, LiteralType((str() as format,)), _)):
             return format
@@ -150,7 +151,7 @@ def _format(wire: Type) -> str | None:
 
 
 def _why_not_array(source: NamedType, target: NamedType) -> str | None:
-    (dtype, sizes), (wanted_dtype, wanted_sizes) = _stated(source.wire), _stated(target.wire)
+    (dtype, sizes), (wanted_dtype, wanted_sizes) = stated_of_array(source.wire), stated_of_array(target.wire)
     if None not in (dtype, wanted_dtype) and dtype != wanted_dtype:
         return f"its dtype is {dtype_name(dtype)}, not {dtype_name(wanted_dtype)}"
     if sizes is None or wanted_sizes is None:
@@ -177,7 +178,7 @@ def dtype_name(text: str) -> str:
 
 
 def _arguments(wire: Type) -> tuple[str, ...]:
-    dtype, sizes = _stated(wire)
+    dtype, sizes = stated_of_array(wire)
     if sizes is None:
         return () if dtype is None else (dtype_name(dtype),)
     shape = ", ".join("*" if size is None else str(size) for size in sizes)
@@ -185,4 +186,4 @@ def _arguments(wire: Type) -> tuple[str, ...]:
 
 
 ARGUMENTS[ARRAY] = _arguments
-ARGUMENTS[FILE] = lambda wire: () if (format := _format(wire)) is None else (repr(format),)
+ARGUMENTS[FILE] = lambda wire: () if (format := stated_of_file(wire)) is None else (repr(format),)

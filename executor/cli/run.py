@@ -24,6 +24,7 @@ from promissory.executor.records.progress import Progress
 from promissory.planner import Plan
 from promissory.planner import compile as compile_plan
 from promissory.planner.functions.entity import Entity
+from promissory.typesys.buffer import Pending
 
 
 @click.command(
@@ -77,7 +78,8 @@ def command(
         if file is not None:
             root = Path(file).resolve().parents[loaded.__name__.count(".") + (Path(file).name == "__init__.py")]
             source = (str(Path(file).resolve()), str(root))
-    encoded = inputs_from_command_line(plan, name, documentation, rest, inputs)
+    large = Pending()
+    encoded = inputs_from_command_line(plan, name, documentation, rest, inputs, large)
     opened = new_store(store, running.quiet)
 
     def begin(on_progress: Callable[[Progress], None] | None) -> Run:
@@ -85,7 +87,15 @@ def command(
         limits = Limits().changed(*limited)
         try:
             prepared = prepare_encoded(
-                plan, encoded, {}, store=opened, limits=limits, run_id=run_id, source=source, options=options
+                plan,
+                encoded,
+                {},
+                store=opened,
+                limits=limits,
+                run_id=run_id,
+                source=source,
+                options=options,
+                buffers=large.buffers,
             )
         except RunExists as error:
             if not error.is_same or run_id is None:

@@ -8,10 +8,12 @@ import click
 
 from promissory.executor.cli.docstrings import described
 from promissory.executor.cli.documents import inputs_of_document
+from promissory.executor.cli.field_options import FieldText, field_options, put_together, record_in
 from promissory.planner import Plan
 from promissory.planner.plan.model import Parameter
 from promissory.planner.plan.show import value_text
-from promissory.typesys.canonical import pack
+from promissory.typesys.buffer import Parts
+from promissory.typesys.canonical import pack, unpack
 from promissory.typesys.errors import ParseError
 from promissory.typesys.names import find
 from promissory.typesys.parse import parse_json, parse_text
@@ -26,15 +28,16 @@ else:
 class _TypedText(_BytesParameter):
     """Text that is parsed as a type. Gives the bytes of the value."""
 
-    def __init__(self, type: Type) -> None:
+    def __init__(self, type: Type, parts: Parts) -> None:
         self._type = type
+        self._parts = parts
         self.name = str(type)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
         if isinstance(value, bytes):
             return value
         try:
-            return pack(parse_text(value, self._type, find))
+            return pack(parse_text(value, self._type, find), self._parts)
         except ParseError as error:
             self.fail(str(error), param, ctx)
 
@@ -47,7 +50,7 @@ class _TypedText(_BytesParameter):
 
 
 def inputs_from_command_line(
-    plan: Plan, workflow: str, documentation: str, arguments: list[str], given: str | None
+    plan: Plan, workflow: str, documentation: str, arguments: list[str], given: str | None, parts: Parts
 ) -> dict[str, bytes]:
     """The inputs of a run, as bytes by name.
 
@@ -57,10 +60,11 @@ def inputs_from_command_line(
         documentation: the workflow's docstring.
         arguments: the arguments behind the workflow on the command line.
         given: JSON, YAML, or @file, for inputs that are not given as options.
+        parts: keeps the contents of files.
 
     Raises `click.UsageError`; shows `--help`.
     """
-    base = _from_document(plan, given) if given is not None else {}
+    base = _from_document(plan, given, parts) if given is not None else {}
     collected: dict[str, bytes] = {}
     names_of_inputs = {parameter.name for parameter in plan.inputs}
     switches = {parameter.name for parameter in plan.inputs if isinstance(parameter.type, BoolType)}
@@ -68,8 +72,14 @@ def inputs_from_command_line(
     base.update(switched)
     text, said = described(documentation)
     options: list[click.Parameter] = [
-        _option(one, base, switches, names_of_inputs, said.get(one.name, "")) for one in plan.inputs
+        _option(one, base, switches, names_of_inputs, said.get(one.name, ""), parts) for one in plan.inputs
     ]
+    fields = {one.name: list(field_options(one)) for one in plan.inputs}
+    for paths in fields.values():
+        options += [
+            click.Option([_field_key(path), f"--{path}"], type=FieldText(type), metavar=str(type))
+            for path, type in paths
+        ]
 
     def callback(**values: Any) -> None:
         for parameter in plan.inputs:
@@ -78,6 +88,9 @@ def inputs_from_command_line(
                 value = pack(value)
             if value is not None:
                 collected[parameter.name] = value
+            _add_fields(parameter, fields[parameter.name], values, {**base, **collected}, collected, parts)
+            if parameter.name not in {**base, **collected} and parameter.default is None:
+                raise click.MissingParameter(param_hint=f"'--{parameter.name.replace('_', '-')}'", param_type="option")
 
     settings = {"help_option_names": ["-h"] if "help" in names_of_inputs else ["-h", "--help"]}
     command = click.Command(workflow, params=options, callback=callback, help=text or None, context_settings=settings)
@@ -149,10 +162,10 @@ def _switch(name: str, switches: set[str], names: set[str]) -> str:
 
 
 def _option(
-    parameter: Parameter, base: dict[str, bytes], switches: set[str], names: set[str], said: str
+    parameter: Parameter, base: dict[str, bytes], switches: set[str], names: set[str], said: str, parts: Parts
 ) -> click.Option:
     flag = parameter.name.replace("_", "-")
-    required = parameter.default is None and parameter.name not in base
+    required = parameter.default is None and parameter.name not in base and record_in(parameter.type) is None
     shown = None if parameter.default is None else f"default: {value_text(parameter.default, parameter.type)}"
     if shown is not None and isinstance(parameter.type, EnumType):
         shown = f"default: {shown.rpartition('.')[2]}"  # as it is typed here
@@ -165,11 +178,35 @@ def _option(
             help=help_text,
         )
     return click.Option(
-        [_key(parameter.name), f"--{flag}"], type=_TypedText(parameter.type), required=required, help=help_text
+        [_key(parameter.name), f"--{flag}"], type=_TypedText(parameter.type, parts), required=required, help=help_text
     )
 
 
-def _from_document(plan: Plan, given: str) -> dict[str, bytes]:
+def _field_key(path: str) -> str:
+    return f"field_{path.replace('.', '__').replace('-', '_')}"
+
+
+def _add_fields(
+    parameter: Parameter,
+    paths: list[tuple[str, Type]],
+    values: dict[str, Any],
+    whole: dict[str, bytes],
+    collected: dict[str, bytes],
+    parts: Parts,
+) -> None:
+    """Put what was given for single fields of a record into the record."""
+    given = {path.partition(".")[2]: values[_field_key(path)] for path, _ in paths if values[_field_key(path)]}
+    if not given:
+        return
+    base = whole.get(parameter.name, parameter.default)
+    try:
+        tree = put_together(parameter.type, given, None if base is None else unpack(base))
+    except ParseError as error:
+        raise click.UsageError(f"Invalid value for '--{parameter.name.replace('_', '-')}': {error}") from None
+    collected[parameter.name] = pack(tree, parts)
+
+
+def _from_document(plan: Plan, given: str, parts: Parts) -> dict[str, bytes]:
     entries = inputs_of_document(given)
     known = {parameter.name: parameter for parameter in plan.inputs}
     unknown = [name for name in entries if name not in known]
@@ -178,7 +215,7 @@ def _from_document(plan: Plan, given: str) -> dict[str, bytes]:
     inputs = {}
     for name, value in entries.items():
         try:
-            inputs[name] = pack(parse_json(value, known[name].type, find))
+            inputs[name] = pack(parse_json(value, known[name].type, find), parts)
         except ParseError as error:
             raise click.UsageError(f"--inputs: {name}: {error}") from None
     return inputs

@@ -22,7 +22,7 @@ from promissory.planner.plan.model import Large, Parameter
 from promissory.typesys.buffer import Parts
 from promissory.typesys.canonical import pack, unpack
 from promissory.typesys.errors import FormatError, TypeMismatch
-from promissory.typesys.records import validating
+from promissory.typesys.records import said_by_model, validating
 from promissory.typesys.transcode import transcode
 from promissory.typesys.type_format import type_from_bytes
 from promissory.typesys.types import Type
@@ -110,7 +110,7 @@ class Values:
         except FormatError as error:
             if error.__cause__ is None:
                 raise
-            raise Refused("TaskTypeError", f"{task}({parameter.name}=…): {error.__cause__}") from None
+            raise Refused("TaskTypeError", f"{task}({parameter.name}=…): {said_by_model(error.__cause__)}") from None
 
     def bytes_of(self, argument: Any) -> bytes:
         """The bytes of a value as it stands in an argument or outcome."""

@@ -157,7 +157,7 @@ BAD = [
     ("c", Literal["a"], "value: 'c' is not one of 'a'"),
     (1, Literal[True], "value: 1 is not one of True"),
     ({"price": 1, "weight": 2}, Row, "value: Row has no field 'weight'; it has price, tags"),
-    ({"x": 1}, dict[int, int], "'x' is not an int"),
+    ({"x": 1}, dict[int, int], "['x']: 'x' is not an int"),
     ([], int | str, "value: expected int | str, got a list"),
 ]
 
