@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from promissory.typesys.files import File as File
     from promissory.typesys.infer import Opaque as Opaque
     from promissory.typesys.infer import type_of as type_of
+    from promissory.typesys.json_schema import schema_of as schema_of
+    from promissory.typesys.json_schema import type_from_schema as type_from_schema
     from promissory.typesys.registration import register_codec as register_codec
     from promissory.typesys.secret import Secret as Secret
     from promissory.typesys.stated import Shape as Shape
@@ -52,6 +54,8 @@ _WHERE: Final = {
     "check": "promissory.typesys.checking",
     "codec_of": "promissory.typesys.wire",
     "register_codec": "promissory.typesys.registration",
+    "schema_of": "promissory.typesys.json_schema",
+    "type_from_schema": "promissory.typesys.json_schema",
     "type_of": "promissory.typesys.infer",
     "why_not": "promissory.typesys.assignability",
 }
@@ -74,6 +78,8 @@ __all__ = [
     "check",
     "codec_of",
     "register_codec",
+    "schema_of",
+    "type_from_schema",
     "type_of",
     "why_not",
 ]

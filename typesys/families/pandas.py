@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from promissory.typesys.as_json import to_json
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.families.registry import Family, declare, named
 from promissory.typesys.scalars import said
@@ -209,12 +210,21 @@ def _frame_from_wire(parts: tuple[Any, ...]) -> pd.DataFrame:
 
 
 def _to_json(frame: pd.DataFrame) -> Any:
-    from promissory.typesys.as_json import to_json
-
     if frame.size > _MOST_SHOWN:
         return f"<a frame of {len(frame)} rows and {len(frame.columns)} columns>"
+    if not (isinstance(frame.index, pd.RangeIndex) and frame.index.name is None):
+        frame = frame.reset_index(allow_duplicates=True)
     rows = [dict(zip(map(str, frame.columns), row, strict=True)) for row in frame.astype(object).to_numpy().tolist()]
     return to_json(lower_any(rows), ANY)
+
+
+def _series_to_json(series: pd.Series[Any]) -> Any:
+    """The values by their labels; without these, if a label is there twice."""
+    if series.size > _MOST_SHOWN:
+        return f"<a series of {len(series)} values>"
+    values = series.astype(object).tolist()
+    labelled = series.index.is_unique and not isinstance(series.index, pd.RangeIndex)
+    return to_json(lower_any(dict(zip(map(str, series.index), values, strict=True)) if labelled else values), ANY)
 
 
 # --- moments ----------------------------------------------------------------------------------------------------------
@@ -255,19 +265,30 @@ declare(
         _series_from_wire,
         hashable=False,
         from_json=pd.Series,
-        to_json=lambda series: _to_json(series.to_frame()),
+        to_json=_series_to_json,
     )
 )
 declare(Family(pd.Index, named("pandas.Index", ANY), _index, _index_of, subclasses=True, hashable=False))
 declare(Family(pd.Categorical, named("pandas.Categorical", ANY), _column, _column_of, hashable=False))
 _STAMP: Final = TupleType((INT, STR, union([STR, NONE])))
-declare(Family(pd.Timestamp, named("pandas.Timestamp", _STAMP), _moment_to_wire, _moment_from_wire))
+declare(
+    Family(
+        pd.Timestamp,
+        named("pandas.Timestamp", _STAMP),
+        _moment_to_wire,
+        _moment_from_wire,
+        from_json=pd.Timestamp,
+        to_json=lambda moment: moment.isoformat(),
+    )
+)
 declare(
     Family(
         pd.Timedelta,
         named("pandas.Timedelta", TupleType((INT, STR))),
         _span_to_wire,
         lambda parts: pd.Timedelta(np.timedelta64(*parts)),
+        from_json=pd.Timedelta,
+        to_json=lambda span: span.isoformat(),
     )
 )
 declare(Family(type(pd.NaT), named("pandas.NaT", NONE), lambda value: None, lambda value: pd.NaT))
