@@ -6,7 +6,7 @@ sends its workflows elsewhere, pays nothing for the executor.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,10 +19,41 @@ if TYPE_CHECKING:
     from promissory.executor.store.store import Store
     from promissory.planner.entities.workflow import Workflow
     from promissory.planner.functions.entity import Entity
+    from promissory.planner.plan.plan import Plan
+    from promissory.planner.tracing.promise import Promise
+
+R = TypeVar("R")
 
 
+@overload
 def run(
-    target: Target,
+    target: Entity[..., Promise[None]],
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    store: Store | str | Path | None = None,
+    run_id: str | None = None,
+    **options: Unpack[RunOptions],
+) -> Run[None]: ...
+@overload
+def run(
+    target: Entity[..., R],
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    store: Store | str | Path | None = None,
+    run_id: str | None = None,
+    **options: Unpack[RunOptions],
+) -> Run[R]: ...
+@overload
+def run(
+    target: Workflow | Plan,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    store: Store | str | Path | None = None,
+    run_id: str | None = None,
+    **options: Unpack[RunOptions],
+) -> Run: ...
+def run(
+    target: Any,
     inputs: Mapping[str, Any] | None = None,
     *,
     store: Store | str | Path | None = None,
@@ -86,8 +117,35 @@ def run(
     return launch.begin(target, inputs, store, run_id, options, background=False)
 
 
+@overload
 def start(
-    target: Target,
+    target: Entity[..., Promise[None]],
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    store: Store | str | Path | None = None,
+    run_id: str | None = None,
+    **options: Unpack[RunOptions],
+) -> Run[None]: ...
+@overload
+def start(
+    target: Entity[..., R],
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    store: Store | str | Path | None = None,
+    run_id: str | None = None,
+    **options: Unpack[RunOptions],
+) -> Run[R]: ...
+@overload
+def start(
+    target: Workflow | Plan,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    store: Store | str | Path | None = None,
+    run_id: str | None = None,
+    **options: Unpack[RunOptions],
+) -> Run: ...
+def start(
+    target: Any,
     inputs: Mapping[str, Any] | None = None,
     *,
     store: Store | str | Path | None = None,

@@ -194,6 +194,8 @@ class StoreError(ExecutorError, OSError):
     """The store can't be read or written: it is full, read-only or gone. Acknowledged data is still there; the run can
     be resumed."""
 
+    passes_through_decoding = True  # A part that can't be read is no fault of the value's.
+
 
 class UnsupportedStore(StoreError):
     """A URL of a kind of storage that can't be used."""

@@ -33,6 +33,10 @@ class PartName(NamedTuple):
 class Parts(Protocol):
     """A place where parts are kept."""
 
+    @property
+    def stays(self) -> bool:
+        """Whether a part can still be read later."""
+
     def keep(self, buffer: Buffer) -> tuple[PartName, ...]:
         """Keep the bytes of a buffer, and name the parts that hold them, in order."""
 
@@ -85,8 +89,17 @@ class Buffer:
 
     @classmethod
     def of_parts(cls, names: tuple[PartName, ...], source: Parts | None, is_bytes: bool) -> Buffer:
-        """Make a buffer of parts that were kept."""
-        return cls(sum(name.size for name in names), None, names, source, is_bytes)
+        """Make a buffer of parts that were kept. From a source that can't be asked later they are read at once."""
+        size = sum(name.size for name in names)
+        if source is None or source.stays:
+            return cls(size, None, names, source, is_bytes)
+        held = cls.of(source.mapped(names))
+        return cls(size, held._write, names, source, is_bytes)
+
+    def names_in(self, parts: Parts | None) -> tuple[PartName, ...]:
+        """Give the names of the parts, if they are kept in a place or the place doesn't matter: it is not said, or not
+        known."""
+        return self.names if parts is None or self._source is parts or self._source is None else ()
 
     def write_to(self, into: Write) -> None:
         """Give the bytes piece by piece, in order. The same pieces come each time."""
@@ -127,6 +140,8 @@ class Buffer:
 class _NamesOnly:
     """Names parts and keeps none: to see what the bytes of a value would be."""
 
+    stays = True
+
     def keep(self, buffer: Buffer) -> tuple[PartName, ...]:
         return names_of(buffer)
 
@@ -152,6 +167,8 @@ class Pending(_NamesOnly):
         return super().keep(buffer)
 
 
+INSIDE: Final = _NamesOnly()
+"""Has all buffers stand in the bytes of their value, which is then complete in itself."""
 NAMES_ONLY: Final = _NamesOnly()
 
 
@@ -161,17 +178,25 @@ def blake3(data: Any) -> bytes:
     >>> blake3(b"").hex()[:16]
     'af1349b9f5f9a1a6'
     """
+    state = new_blake3()
+    state.update(data)
+    found: bytes = state.digest()
+    return found
+
+
+def new_blake3() -> Any:
+    """Make the state of a BLAKE3 to which bytes can be added. The library is loaded when the first is made."""
     from blake3 import blake3 as new
 
-    return new(data).digest()
+    return new()
 
 
 def names_of(buffer: Buffer) -> tuple[PartName, ...]:
     """Name the parts of a buffer, each with at most `LARGEST_PART` bytes, without keeping them."""
-    from blake3 import blake3 as new
-
+    if buffer.names:
+        return buffer.names
     names: list[PartName] = []
-    state, size = new(), 0
+    state, size = new_blake3(), 0
 
     def take(piece: memoryview) -> None:
         nonlocal state, size
@@ -179,7 +204,7 @@ def names_of(buffer: Buffer) -> tuple[PartName, ...]:
             fits = LARGEST_PART - size
             state.update(piece[:fits])
             names.append(PartName(state.digest(), LARGEST_PART))
-            state, size, piece = new(), 0, piece[fits:]
+            state, size, piece = new_blake3(), 0, piece[fits:]
         state.update(piece)
         size += len(piece)
 

@@ -35,7 +35,7 @@ from typing import Any, Final
 
 import msgpack
 
-from promissory.typesys.buffer import LARGEST_PART, PART_LIMIT, Buffer, PartName, Parts
+from promissory.typesys.buffer import INSIDE, LARGEST_PART, PART_LIMIT, Buffer, PartName, Parts
 from promissory.typesys.errors import FormatError
 
 INLINE_LIMIT: Final = 4096
@@ -77,8 +77,9 @@ _packer = _new_packer()
 def pack(tree: Any, parts: Parts | None = None) -> bytes:
     """Write a tree of None, bool, int, float, str, bytes, list, tuple and `Buffer` as canonical bytes.
 
-    Dictionaries are for `pack_map`, which sorts their keys. Integers may have any size. Large buffers that are not kept
-    yet are given to `parts`; without it they stand in the bytes like small ones.
+    Dictionaries are for `pack_map`, which sorts their keys. Integers may have any size. Large buffers that are not in
+    `parts` are given to it. Without it, those that have names keep them, as befits a tree that was read; the others,
+    and with `INSIDE` all, stand in the bytes like small ones.
 
     >>> pack([1, 2.0, "a", 2**70]).hex()
     '9401cb4000000000000000a161c70901400000000000000000'
@@ -101,16 +102,18 @@ def pack(tree: Any, parts: Parts | None = None) -> bytes:
 
 def _pack_with_buffers(tree: Any, parts: Parts | None) -> bytes:
     found: dict[PartName, None] = {}
+    kept: dict[int, tuple[PartName, ...]] = {}
 
     def written(one: Any) -> Any:
         if one.__class__ is not Buffer:
             raise TypeError(f"a tree can't hold a {type(one).__name__}")
-        if not one.names:
-            if one.size < PART_LIMIT or parts is None:
+        names = kept.get(id(one), ()) or one.names_in(parts)
+        if not names:
+            if one.size < PART_LIMIT or parts is None or parts is INSIDE:
                 return one.content()
-            one.names = parts.keep(one)
-        found.update(dict.fromkeys(one.names))
-        return msgpack.ExtType(EXT_BYTES if one.is_bytes else EXT_BUFFER, pack(one.names))
+            names = kept[id(one)] = parts.keep(one)
+        found.update(dict.fromkeys(names))
+        return msgpack.ExtType(EXT_BYTES if one.is_bytes else EXT_BUFFER, pack(names))
 
     packer = msgpack.Packer(use_bin_type=True, unicode_errors="surrogatepass", default=written)
     try:

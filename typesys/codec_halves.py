@@ -18,7 +18,7 @@ from promissory.typesys.canonical import pack
 from promissory.typesys.errors import FormatError, TypeMismatch
 from promissory.typesys.families import registry
 from promissory.typesys.opaque import lift_opaque, lower_opaque
-from promissory.typesys.records import beside, builder, is_pydantic, is_record, reader
+from promissory.typesys.records import beside, builder, is_pydantic, is_record, origin_of, reader
 from promissory.typesys.scalars import (
     Lower,
     exactly,
@@ -344,7 +344,7 @@ def _record(type_: RecordType, lookup: Find, records: Records, exact: bool) -> t
     def lower(value: Any) -> Any:
         cls, read, _ = resolve()
         derived = None
-        if type(value) is not cls:
+        if type(value) is not cls and origin_of(type(value)) is not cls:
             if exact or not isinstance(value, cls) or not is_record(type(value)):
                 same = " (another class of that name)" if type(value).__name__ == cls.__name__ else ""
                 raise TypeMismatch(f"expected {type_}, got {said(value)}{same}")

@@ -11,9 +11,9 @@ import io
 import os
 import stat
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Annotated, Any, BinaryIO, Final, Generic, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Annotated, Any, BinaryIO, Final, Generic, Literal, TextIO, TypeVar, cast, overload
 
 from promissory.typesys.buffer import Buffer, Write, names_of
 from promissory.typesys.errors import AnnotationError, TypeMismatch
@@ -31,7 +31,7 @@ class FileFormat:
     __slots__ = ("name",)
 
     def __init__(self, name: str) -> None:
-        if not name or "/" in name:
+        if not isinstance(cast(object, name), str) or not name or "/" in name:
             raise AnnotationError(f"a File is annotated with the ending of its name, as in File['csv'], not {name!r}")
         self.name = name.removeprefix(".").lower()
 
@@ -96,6 +96,8 @@ class File(_OfFormat[Format]):
             self._buffer = None
             name = name or os.path.basename(self._path)
         else:
+            if not hasattr(source, "read"):
+                raise TypeError(f"a File is made of a path, of bytes or of a stream, not of {type(source).__name__}")
             given = getattr(source, "name", None)
             name = name or (os.path.basename(given) if isinstance(given, str) else None)
             content = source.read()
@@ -136,7 +138,7 @@ class File(_OfFormat[Format]):
     def digest(self) -> str:
         """The BLAKE3-256 of the content, in hex; of more than 1 GiB, that of each GiB, joined by `-`."""
         buffer = self.buffer
-        return "-".join(name.digest.hex() for name in buffer.names or names_of(buffer))
+        return "-".join(name.digest.hex() for name in names_of(buffer))
 
     def __fspath__(self) -> str:
         """Give a path at which the file lies, to be read only.
@@ -165,6 +167,12 @@ class File(_OfFormat[Format]):
         """The path of `os.fspath(file)`."""
         return Path(self.__fspath__())
 
+    @overload
+    def open(
+        self, mode: Literal["r", "rt"] = "r", encoding: str | None = None, newline: str | None = None
+    ) -> TextIO: ...
+    @overload
+    def open(self, mode: Literal["rb"]) -> BinaryIO: ...
     def open(self, mode: str = "r", encoding: str | None = None, newline: str | None = None) -> IO[Any]:
         """Open the file for reading: `"r"` for text (UTF-8 unless told otherwise), `"rb"` for bytes."""
         if mode not in ("r", "rt", "rb"):
@@ -188,8 +196,13 @@ class File(_OfFormat[Format]):
         target = Path(path)
         if target.is_dir():
             target = target / self.name
-        with open(target, "wb") as file:
-            self.buffer.write_to(file.write)
+        temporary = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
+        try:
+            with open(temporary, "wb") as file:
+                self.buffer.write_to(file.write)
+            os.replace(temporary, target)  # so a file that is copied onto itself is not lost
+        finally:
+            temporary.unlink(missing_ok=True)
         return target
 
     def __eq__(self, other: object) -> bool:
@@ -255,9 +268,8 @@ class Directory(os.PathLike[str]):
     def of_entries(cls, name: str, entries: list[Entry]) -> Directory:
         """Make a directory of content that lies somewhere else. Raises `ValueError` if an entry leads out of it."""
         directory = cls.__new__(cls)
-        for path, kind, _, target, _ in entries:
-            if not _stays_inside(path, target if kind == LINK else ""):
-                raise ValueError(f"the entry {path} leads out of the directory {name}")
+        if problem := _problem(entries, name):
+            raise ValueError(problem)
         directory.name, directory._path, directory._made = _checked_name(name), None, None
         directory._entries = tuple(entries)
         return directory
@@ -335,7 +347,7 @@ class Directory(os.PathLike[str]):
         return hash((self.name, tuple(self._compared())))
 
     def _compared(self) -> list[tuple[Any, ...]]:
-        return [(*one[:4], *(name for name in one[4].names or names_of(one[4]))) for one in self.entries]
+        return [(*one[:4], *(name for name in names_of(one[4]))) for one in self.entries]
 
     def __repr__(self) -> str:
         return f"<Directory {self.name}>"
@@ -346,36 +358,75 @@ Entry = tuple[str, str, int, str, Buffer]
 """What lies in a directory: its relative path, kind, mode, target of a link, content of a file."""
 
 
-def _stays_inside(path: str, target: str) -> bool:
-    """Tell whether a path, or where the link at it leads, is inside the directory to which it is relative."""
-    parts = path.split("/")
-    if path.startswith("/") or target.startswith("/") or any(part in ("", ".", "..") for part in parts):
-        return False
-    depth = len(parts) - 1
-    for part in target.split("/"):
-        depth += -1 if part == ".." else 0 if part in ("", ".") else 1
-        if depth < 0:
+def _problem(entries: Sequence[Entry], root: str) -> str:
+    """What is wrong with the entries of a directory; an empty text if nothing is. Each stands in a folder of the
+    directory, which comes before it, and no link leads out, by whatever way."""
+    known: dict[str, Entry] = {}
+    for entry in entries:
+        path, kind, mode, target, _ = entry
+        folder, _, name = path.rpartition("/")
+        if path.startswith("/") or name in ("", ".", "..") or "\0" in path + target or path in known:
+            return f"{path!r} can't be the name of an entry of the directory {root}"
+        if folder and (folder not in known or known[folder][1] != FOLDER):
+            return f"{path} is in no folder of the directory {root}"
+        if kind not in (FOLDER, FILE, LINK) or not 0 <= mode <= 0o7777 or (kind == LINK) != bool(target):
+            return f"{path} in the directory {root} is neither a file nor a folder nor a link"
+        known[path] = entry
+    for path, kind, _, target, _ in entries:
+        if kind == LINK and _leads_out(path, target, known):
+            return f"the link {path} leads out of the directory {root}, to {target}"
+    return ""
+
+
+def _leads_out(path: str, target: str, known: Mapping[str, Entry]) -> bool:
+    """Whether a link leads out of its directory, also by way of other links."""
+    at = path.split("/")[:-1]
+    left = target.split("/")
+    if target.startswith("/"):
+        return True
+    for _ in range(_MOST_STEPS):
+        if not left:
             return False
-    return True
+        step = left.pop(0)
+        if step == "..":
+            if not at:
+                return True
+            at.pop()
+        elif step not in ("", "."):
+            at.append(step)
+            entry = known.get("/".join(at))
+            if entry is not None and entry[1] == LINK:
+                if entry[3].startswith("/"):
+                    return True
+                at.pop()
+                left = entry[3].split("/") + left
+    return False  # a circle of links leads nowhere
+
+
+_MOST_STEPS: Final = 10_000
 
 
 def _entries_at(root: str) -> tuple[Entry, ...]:
     nothing = Buffer.of(None)
     found: list[Entry] = []
-    for folder, folders, files in os.walk(root):
+    for folder, folders, files in os.walk(root, onerror=_refuse):
         for name in [*folders, *files]:
             at = os.path.join(folder, name)
             path = os.path.relpath(at, root)
             mode = os.lstat(at).st_mode
             if stat.S_ISLNK(mode):
-                target = os.readlink(at)
-                if not _stays_inside(path, target):
-                    raise TypeMismatch(f"the link {path} leads out of the directory {root}, to {target}")
-                found.append((path, LINK, 0, target, nothing))
+                found.append((path, LINK, 0, os.readlink(at), nothing))
             elif stat.S_ISDIR(mode):
                 found.append((path, FOLDER, stat.S_IMODE(mode), "", nothing))
             elif stat.S_ISREG(mode):
                 found.append((path, FILE, stat.S_IMODE(mode), "", _buffer_of_path(at)))
             else:
                 raise TypeMismatch(f"{path} in the directory {root} is neither a file nor a folder nor a link")
-    return tuple(sorted(found, key=lambda one: one[0].split("/")))
+    found.sort(key=lambda one: one[0].split("/"))
+    if problem := _problem(found, root):
+        raise TypeMismatch(problem)
+    return tuple(found)
+
+
+def _refuse(error: OSError) -> None:
+    raise TypeMismatch(f"the directory {error.filename} can't be read: {error.strerror}")

@@ -140,7 +140,14 @@ def _json_or_text(text: str, type: Type) -> Any:
     if not isinstance(type, NamedType) or isinstance(type.wire, StrType):
         return text
     family = registry.known(type.name)
-    return text if family is not None and family.from_json is not None else _loads(text, type)
+    if family is None or family.from_json is None:
+        return _loads(text, type)
+    if family.any_text or isinstance(type.wire, IntType | FloatType):
+        return text
+    try:
+        return _loads(text, type)
+    except ParseError:
+        return text
 
 
 def _short(text: str) -> str:
@@ -246,6 +253,8 @@ def _json(value: Any, type: Type, at: str, classes: Classes | None) -> Any:
                 # Only a worker knows more of such a value. Here its wire form decides.
                 return _json(value, wire, at, classes)
             try:
+                if family.from_json_as is not None:
+                    return codec_for(wire).lower(family.to_wire(family.from_json_as(value, wire)))
                 if family.from_json is not None:
                     return codec_for(wire).lower(family.to_wire(family.from_json(value)))
                 read = _lift(_json(value, wire, at, None), wire)

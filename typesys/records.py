@@ -14,11 +14,13 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import sys
+import types
+import typing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from promissory.typesys.class_annotations import class_hints
 
@@ -39,9 +41,14 @@ def is_secret_of_pydantic(cls: Any) -> bool:
     )
 
 
+def origin_of(cls: Any) -> Any:
+    """Give the generic model of which a class is one for certain arguments (`Box` for `Box[int]`), or the class."""
+    return (getattr(cls, "__pydantic_generic_metadata__", None) or {}).get("origin") or cls
+
+
 def is_attrs(cls: Any) -> bool:
     """Tell whether a class is one of attrs."""
-    return "__attrs_attrs__" in vars(cls)
+    return hasattr(cls, "__attrs_attrs__")
 
 
 def is_msgspec(cls: Any) -> bool:
@@ -104,8 +111,21 @@ def model_hints(cls: Any) -> dict[str, Any]:
         cls.model_rebuild()
     found = {}
     for name, info in cls.__pydantic_fields__.items():
-        found[name] = Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
+        annotation = _without_references(info.annotation, cls)
+        found[name] = Annotated[(annotation, *info.metadata)] if info.metadata else annotation
     return found
+
+
+def _without_references(annotation: Any, cls: Any) -> Any:
+    """Put a generic model in the place of pydantic's reference to it, in an annotation of its own."""
+    if type(annotation).__name__ == "PydanticRecursiveRef":
+        return cls
+    arguments = typing.get_args(annotation)
+    if not any(type(one).__name__ == "PydanticRecursiveRef" or typing.get_args(one) for one in arguments):
+        return annotation
+    inside = tuple(_without_references(one, cls) for one in arguments)
+    origin = typing.get_origin(annotation)
+    return typing.Union[inside] if origin in (typing.Union, types.UnionType) else origin[inside]  # noqa: UP007
 
 
 def reader(cls: type, names: tuple[str, ...]) -> Callable[[Any], list[Any]]:
@@ -215,7 +235,13 @@ def fill(instance: Any, names: tuple[str, ...], values: list[Any], apart: Beside
         return _fill_pydantic(instance, type(instance), dict(zip(names, values, strict=True)), apart)
     for name, value in zip(names, values, strict=True):
         object.__setattr__(instance, name, value)
+    if _HASH in getattr(getattr(type(instance).__hash__, "__code__", None), "co_names", ()):
+        object.__setattr__(instance, _HASH, None)  # as the constructor does it
     return instance
+
+
+_HASH: Final = "_attrs_cached_hash"
+"""Where attrs keeps the hash of an instance whose class has `cache_hash=True`."""
 
 
 def _fill_pydantic(instance: Any, cls: Any, values: dict[str, Any], apart: Beside | None) -> Any:
@@ -232,7 +258,8 @@ def _fill_pydantic(instance: Any, cls: Any, values: dict[str, Any], apart: Besid
         ("__pydantic_extra__", extra),
         ("__pydantic_private__", private),
     ):
-        object.__setattr__(instance, name, value)
+        if name in ("__dict__", "__pydantic_fields_set__") or not cls.__pydantic_root_model__:
+            object.__setattr__(instance, name, value)
     return instance
 
 

@@ -48,7 +48,11 @@ def lower_any(value: Any) -> Any:
         return [ENUM, qualified_name(kind), value.value if isinstance(value, enum.Flag) else value.name]
     if is_record(kind):
         names = field_names(kind)
-        trees = [_inside(f".{name}", one) for name, one in zip(names, reader(kind, names)(value), strict=True)]
+        try:
+            fields = reader(kind, names)(value)
+        except AttributeError as error:
+            raise TypeMismatch(f"a {kind.__name__} has a field that was never set: {error}") from None
+        trees = [_inside(f".{name}", one) for name, one in zip(names, fields, strict=True)]
         apart = beside(value)
         return [
             RECORD,
@@ -197,7 +201,14 @@ def holds_opaque(tree: Any) -> bool:
     return False
 
 
+def without_buffers(tree: Any) -> Any:
+    """Give a tree with the bytes of its buffers in it: members of a set are ordered by their bytes."""
+    if tree.__class__ is Buffer:
+        return tree.content()
+    return [without_buffers(one) for one in tree] if tree.__class__ in (list, tuple) else tree
+
+
 def sorted_once(trees: Iterable[Any]) -> list[Any]:
     """Give the members of a set: each once, in the order of their bytes."""
-    by_bytes = {pack(tree): tree for tree in trees}
+    by_bytes = {pack(tree): tree for tree in map(without_buffers, trees)}
     return [by_bytes[key] for key in sorted(by_bytes)]

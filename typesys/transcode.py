@@ -218,6 +218,8 @@ _KINDS = {LIST: "list", TUPLE: "tuple", DICT: "dict", SET: "set", FROZENSET: "fr
 
 
 def _said(tree: Any) -> str:
+    if type(tree) is Buffer:
+        return "bytes"
     if type(tree) is not list:
         return "None" if tree is None else type(tree).__name__
     if tree[0] in (RECORD, ENUM, NAMED):

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from promissory.typesys.buffer import Parts
+from promissory.typesys.buffer import INSIDE, Parts
 from promissory.typesys.canonical import pack, unpack
 from promissory.typesys.codec_halves import Lift, build
 from promissory.typesys.depth import DEEPEST, TOO_DEEP, check_depth, is_bottomless, too_deep
@@ -68,7 +68,7 @@ class Codec:
         Raises `TypeMismatch` with the path to the element that is not of the type.
         """
         try:
-            data = pack(self.lower(value), parts)
+            data = pack(self.lower(value), parts or INSIDE)
         except RecursionError:
             raise too_deep(value) from None
         except ValueError as error:
@@ -80,7 +80,7 @@ class Codec:
     def packed(self, value: Any, tree: Any) -> bytes:
         """Write a value, which was lowered to a tree, as canonical bytes. Raises `TypeMismatch` if it is too deep."""
         try:
-            data = pack(tree)
+            data = pack(tree, INSIDE)
         except ValueError as error:
             raise _without_stack(value, error) from None
         if self.bottomless and len(data) > DEEPEST:
@@ -107,6 +107,8 @@ class Codec:
             raise FormatError(f"a value of {self.type}", TOO_DEEP) from None
         # Classes of the author's are built here, and may raise anything.
         except Exception as error:
+            if getattr(error, "passes_through_decoding", False):
+                raise
             raise FormatError(f"a value of {self.type}", f"can't be read: {type(error).__name__}: {error}") from error
 
 

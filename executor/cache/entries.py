@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from promissory.executor.crash_points import reached
-from promissory.executor.errors import NotInStore, StoreDamage, StoreError
+from promissory.executor.errors import NotInStore, StoreDamage
 from promissory.executor.protocol import decoding as fields
 from promissory.executor.protocol.events import tree_of
 from promissory.executor.records.heartbeat import read_beat
@@ -28,7 +28,7 @@ from promissory.executor.store.forms import is_ours
 from promissory.executor.store.keys import CACHE, cache_entry_key, is_run_id, lease_key
 from promissory.executor.store.store import Store
 from promissory.planner.plan.format import futures_from_bytes
-from promissory.planner.plan.model import Large, Value, is_in_parts
+from promissory.planner.plan.model import Value, is_in_parts
 from promissory.typesys.canonical import has_parts, pack_map, seal, unpack_canonical, unseal
 from promissory.typesys.errors import FormatError
 
@@ -113,7 +113,7 @@ def read_entry(store: Store, key: bytes) -> Entry | None:
         entry = entry_from_bytes(store.get(name), name)
     except (NotInStore, StoreDamage, FormatError):
         return None
-    if entry.key != key or not all(_is_whole(store, value) for value in values_in(entry)):
+    if entry.key != key or not all(map(store.has_whole, values_in(entry))):
         return None
     return entry
 
@@ -125,17 +125,6 @@ def values_in(entry: Entry) -> list[Value]:
     else:
         found = list(futures_from_bytes(entry.futures)[0].literals)
     return [value for value in found if not isinstance(value, bytes) or has_parts(value)]
-
-
-def _is_whole(store: Store, value: Value) -> bool:
-    """Whether a value can be had. A near store reads its object, as a damaged one would stop every run that takes
-    it; parts are looked at when they are read."""
-    try:
-        if store.is_near and isinstance(value, Large):
-            store.get_value(value)
-        return all(store.exists(key) for key in store.keys_of(value))
-    except StoreError:
-        return False
 
 
 def write_entry(store: Store, settled: Settled, run_id: str, created: int) -> None:

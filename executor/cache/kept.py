@@ -58,8 +58,11 @@ class KeptElsewhere(Kept):
         entry = super().read(key, call)
         if entry is None or not (self._is_trusted or _holds_no_pickle(entry, call)):
             return None
-        for value in values_in(entry):
-            self.store.copy_value(value, self._own)
+        try:
+            for value in values_in(entry):
+                self.store.copy_value(value, self._own)
+        except StoreError:  # what can't be had need not be
+            return None
         self._tell(call.frame.path_of(call.node, call.iteration), entry)
         return entry
 

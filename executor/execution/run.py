@@ -6,7 +6,7 @@ import shlex
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, cast
 
 from promissory.executor.errors import (
     OutputUnavailable,
@@ -60,6 +60,16 @@ def _is_default(store: Store) -> bool:
         return False
 
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    Result = TypeVar("Result", default=Any)
+else:
+    from typing import TypeVar
+
+    Result = TypeVar("Result")
+
+
 class Outputs(dict[str, Any]):
     """The outputs of a run by name. Asking for an output that the run can't have raises `OutputUnavailable`."""
 
@@ -87,7 +97,7 @@ class Cause(NamedTuple):
     others: int = 0
 
 
-class Run:
+class Run(Generic[Result]):
     """A run of a workflow, as `run`, `start`, `resume` and `attach` give it.
 
     Attributes:
@@ -300,7 +310,7 @@ class Run:
         return [None if tree is None else self.store.get_value(value_of(tree)) for tree in stands.outputs]
 
     @property
-    def result(self) -> Any:
+    def result(self) -> Result:
         """The result that the function would have returned: the one output, None if there is none, a dict if there are
         several.
 
@@ -311,11 +321,14 @@ class Run:
             RunInterrupted: the run has not ended, and no executor works on it.
         """
         outputs = self.outputs
+        found: Any
         if len(self._codecs) == 1:
-            return outputs[next(iter(self._codecs))]
-        if not self._codecs:
-            return outputs.get("result")
-        return outputs or None
+            found = outputs[next(iter(self._codecs))]
+        elif not self._codecs:
+            found = outputs.get("result")
+        else:
+            found = outputs or None
+        return cast(Result, found)
 
     # --- what is kept ---
 

@@ -27,7 +27,7 @@ from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.store.keys import segment_key
 from promissory.planner.plan.bindings import assemble
 from promissory.planner.plan.interfaces import target_interface
-from promissory.planner.plan.model import NODE, Binding, Parameter, Value
+from promissory.planner.plan.model import NODE, Binding, Large, Parameter, Value
 from promissory.typesys.canonical import pack, unpack
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.types import ANY, Type
@@ -200,9 +200,9 @@ def _is_looped(event: Event) -> bool:
 def _payload(event: Event) -> Value:
     if event[0] == LOOPED:
         _, _, _, _, payload, _ = event
-        return payload if isinstance(payload, bytes) else value_of(payload)
+        return payload if isinstance(payload, bytes | Large) else value_of(payload)
     _, _, _, (_, payload), _, _, _ = event
-    return payload if isinstance(payload, bytes) else value_of(payload)
+    return payload if isinstance(payload, bytes | Large) else value_of(payload)
 
 
 def _result_type(frame: Frame, index: int) -> Type:

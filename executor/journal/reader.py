@@ -15,19 +15,26 @@ from promissory.planner.plan.format import futures_from_bytes
 from promissory.planner.plan.model import Large
 
 
-def keys_named(store: Store, run_id: str, event: Event) -> Iterator[str]:
-    """The keys that an event names, and those of its values' parts. They have to be durable before the event is."""
+def keys_named(store: Store, run_id: str, event: Event, *, as_far_as_known: bool = False) -> Iterator[str]:
+    """The keys that an event names, and those of its values' parts. They have to be durable before the event is.
+
+    Args:
+        store: the store of the run.
+        run_id: the run.
+        event: the event.
+        as_far_as_known: pass over the parts of objects that are gone or damaged, instead of raising `StoreError`.
+    """
     if event[0] == SNAPSHOT:
         if isinstance(event[1], Large):
             yield snapshot_key(run_id, event[1].digest)
         return
     for value in values_of(event):
-        yield from store.keys_of(value)
+        yield from store.keys_of(value, as_far_as_known=as_far_as_known)
     futures = futures_of(event)
     if futures is not None:
         plan, _ = futures_from_bytes(futures)
         for literal in plan.literals:
-            yield from store.keys_of(literal)
+            yield from store.keys_of(literal, as_far_as_known=as_far_as_known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from promissory.executor.journal.base import first_segment
 from promissory.executor.journal.reader import keys_named
 from promissory.executor.journal.segment import GENESIS, is_torn, segment_digest, segment_from_bytes
 from promissory.executor.journal.snapshots import get_snapshot
+from promissory.executor.maintenance.export import digest_by_key
 from promissory.executor.protocol.events import RESUMED, SNAPSHOT, Event, futures_of
 from promissory.executor.protocol.identity import node_identity
 from promissory.executor.records import checkpoints
@@ -22,8 +23,6 @@ from promissory.executor.records.heartbeat import read_beat
 from promissory.executor.records.manifest import Manifest, read_manifest, read_plan
 from promissory.executor.scheduler.snapshot import load
 from promissory.executor.store.keys import (
-    OBJECTS,
-    PARTS,
     base_key,
     bundle_key,
     futures_key,
@@ -35,7 +34,6 @@ from promissory.executor.store.keys import (
 from promissory.executor.store.store import Store
 from promissory.planner.functions.by_value import unsealed
 from promissory.planner.plan.format import futures_from_bytes
-from promissory.typesys.buffer import blake3
 from promissory.typesys.canonical import digest
 from promissory.typesys.errors import FormatError
 
@@ -221,13 +219,6 @@ def _examine_journal(store: Store, run_id: str, events: list[Event]) -> Iterator
         events += segment.events
 
 
-def _digest_by_key(key: str, data: bytes) -> str | None:
-    """The digest by which such a key is named; None for a key that is named otherwise."""
-    if key.startswith(f"{OBJECTS}/"):
-        return digest("value", data).hex()
-    return blake3(data).hex() if key.startswith(f"{PARTS}/") else None
-
-
 def _note(keys: dict[str, None], found: Iterator[str]) -> None:
     """Note keys as long as they can be told: an object that is missing doesn't tell its parts."""
     with suppress(StoreError, FormatError):
@@ -240,10 +231,10 @@ def _examine_objects(store: Store, run_id: str, manifest: Manifest, events: list
     keys: dict[str, None] = {}
     with suppress(StoreError, FormatError):
         for value in (*manifest.inputs.values(), *read_plan(store, manifest).literals):
-            _note(keys, store.keys_of(value))
+            _note(keys, store.keys_of(value, as_far_as_known=True))
     for event in events:
         if event[0] != SNAPSHOT:
-            _note(keys, keys_named(store, run_id, event))
+            _note(keys, keys_named(store, run_id, event, as_far_as_known=True))
     for key in keys:
         try:
             data = store.get(key)
@@ -258,7 +249,7 @@ def _examine_objects(store: Store, run_id: str, manifest: Manifest, events: list
         except StoreError as error:
             yield Finding(ERROR, key, str(error), "repair the store")
             continue
-        if _digest_by_key(key, data) not in (None, key.rpartition("/")[2]):
+        if digest_by_key(key, data) not in (None, key.rpartition("/")[2]):
             yield Finding(
                 ERROR,
                 key,

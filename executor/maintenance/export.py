@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import asdict, replace
 
 from promissory.executor.errors import NotInStore, RunExists, StoreError
@@ -22,6 +21,7 @@ from promissory.executor.store.keys import (
     CHECKPOINTS,
     FUTURES,
     OBJECTS,
+    PARTS,
     bundle_key,
     is_log,
     is_replaced,
@@ -32,6 +32,7 @@ from promissory.executor.store.keys import (
 from promissory.executor.store.mark import mark
 from promissory.executor.store.store import Store
 from promissory.planner.plan.model import Value
+from promissory.typesys.buffer import blake3
 from promissory.typesys.canonical import digest
 
 
@@ -73,7 +74,7 @@ def export(source: Store, run_id: str, target: Store) -> int:
             if can_be_missing(run_id, key):
                 continue
             raise
-        if (wanted := digest_in(key)) is not None and wanted != digest("value", data).hex():
+        if digest_by_key(key, data) not in (None, key.rpartition("/")[2]):
             raise StoreError(
                 f"{key} in the store {source.url} is damaged: its digest does not match its bytes. "
                 f"`promissory doctor {run_id}` tells all"
@@ -100,9 +101,11 @@ def can_be_missing(run_id: str, key: str) -> bool:
     )
 
 
-def digest_in(key: str) -> str | None:
-    """The digest in an object's key; None for any other key."""
-    return key.rpartition("/")[2] if key.startswith(f"{OBJECTS}/") else None
+def digest_by_key(key: str, data: bytes) -> str | None:
+    """The digest of what lies under a key that is named by it, an object or a part; None for any other key."""
+    if key.startswith(f"{OBJECTS}/"):
+        return digest("value", data).hex()
+    return blake3(data).hex() if key.startswith(f"{PARTS}/") else None
 
 
 def _append_rest(target: Store, key: str, data: bytes) -> None:
@@ -138,13 +141,13 @@ def keys_of(store: Store, run_id: str) -> Iterator[str]:
             if event[0] == SNAPSHOT:
                 newest = event
                 if segment.number == first:  # the journal begins with it
-                    yield from keys_named(store, run_id, event)
+                    yield from keys_named(store, run_id, event, as_far_as_known=True)
                     yield from _keys(store, values_of(get_snapshot(store, run_id, event[1])))
             else:
-                yield from keys_named(store, run_id, event)
+                yield from keys_named(store, run_id, event, as_far_as_known=True)
                 yield from _of_event(store, event)
     if newest is not None:
-        yield from keys_named(store, run_id, newest)
+        yield from keys_named(store, run_id, newest, as_far_as_known=True)
         try:
             yield from _keys(store, values_of(get_snapshot(store, run_id, newest[1])))
         except NotInStore:
@@ -161,7 +164,6 @@ def _of_event(store: Store, event: Event) -> Iterator[str]:
 
 
 def _keys(store: Store, values: Iterable[Value]) -> Iterator[str]:
-    """The keys under which values lie. The parts of an object that is missing are not known."""
+    """The keys under which values lie, as far as they are known."""
     for value in values:
-        with suppress(NotInStore):
-            yield from store.keys_of(value)
+        yield from store.keys_of(value, as_far_as_known=True)

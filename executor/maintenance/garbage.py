@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from promissory.executor.cache.entries import entries, values_in
@@ -162,6 +161,5 @@ def _needed(store: Store, runs: list[str]) -> set[str]:
         needed.add(key)
         if entry is not None:
             for value in values_in(entry):
-                with suppress(NotInStore):
-                    needed.update(store.keys_of(value))
+                needed.update(store.keys_of(value, as_far_as_known=True))
     return needed

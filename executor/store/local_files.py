@@ -20,6 +20,7 @@ from pathlib import Path
 from promissory.executor.store.backend import Stamp
 from promissory.executor.store.forms import FOLDERS, is_leftover
 from promissory.executor.store.holding import Held, is_held, is_of_one_kernel
+from promissory.executor.store.keys import PARTS
 from promissory.typesys.buffer import Write
 
 _log = logging.getLogger("promissory")
@@ -52,8 +53,10 @@ class LocalFiles:
 
     def __init__(self, root: Path) -> None:
         self._root = str(root)
+        self._parts = f"{root}/{PARTS}/"
         self._folders: set[str] = set()
         self._unsynced: dict[str, str] = {}
+        self._lasting: set[str] = set()
         self._said_so = False
 
     def _path(self, key: str) -> str:
@@ -121,12 +124,13 @@ class LocalFiles:
 
     def _fill_temporary(self, folder: str, write: Callable[[Write], None], durable: bool) -> str:
         temporary = f"{folder}/{_TEMPORARY}{secrets.token_hex(8)}"
+        flags, mode = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, self._mode(folder)
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(temporary, flags, mode)
         except FileNotFoundError:  # the folder was removed meanwhile
             self._folders.discard(folder)
             self._make_folders(folder)
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(temporary, flags, mode)
         try:
             try:
                 write(lambda piece: _write_all(descriptor, piece))
@@ -138,6 +142,10 @@ class LocalFiles:
             os.unlink(temporary)
             raise
         return temporary
+
+    def _mode(self, folder: str) -> int:
+        """The mode of new files in a folder. Bodies get the paths of parts, which must not be written to."""
+        return 0o444 if folder.startswith(self._parts) else 0o644
 
     def put_new(self, key: str, data: bytes, durable: bool) -> bool:
         folder, path = self._in_folder(key, durable)
@@ -164,7 +172,9 @@ class LocalFiles:
         """Create a file on a file system without hard links. One writer wins, but a crash may leave a torn file, which
         its check sum shows."""
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(
+                path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, self._mode(path.rpartition("/")[0])
+            )
         except FileExistsError:
             if durable:
                 self.sync([key])
@@ -189,9 +199,7 @@ class LocalFiles:
 
     def put_from(self, key: str, write: Callable[[Write], None]) -> None:
         folder, path = self._in_folder(key)
-        temporary = self._fill_temporary(folder, write, False)
-        os.chmod(temporary, 0o444)  # bodies get the path of a file that must not change
-        os.replace(temporary, path)
+        os.replace(self._fill_temporary(folder, write, False), path)
 
     def path_of(self, key: str) -> str:
         return self._path(key)
@@ -325,6 +333,18 @@ class LocalFiles:
             self._sync_new_folders()
         for folder in folders:
             self._sync_folder(folder)
+        self._sync_above(folders)
+
+    def _sync_above(self, folders: Iterable[str]) -> None:
+        """Sync the folders above some, once: another process may have made them, and have ended since."""
+        parents: dict[str, None] = {}
+        for folder in folders:
+            while folder not in self._lasting and len(folder) > len(self._root):
+                self._lasting.add(folder)
+                folder = folder.rpartition("/")[0]
+                parents[folder] = None
+        for parent in parents:
+            self._sync_folder(parent)
 
 
 def _opened(path: str, _: int = 0) -> int:

@@ -39,8 +39,9 @@ from promissory.executor.store.in_band import Carried
 from promissory.executor.store.keys import is_log, object_key, part_key
 from promissory.planner.plan.model import Large, Value, parts_of
 from promissory.planner.plan.plan import Plan
-from promissory.typesys.buffer import LARGEST_PART, Buffer, PartName, Write, blake3, names_of
+from promissory.typesys.buffer import LARGEST_PART, Buffer, PartName, Write, blake3, names_of, new_blake3
 from promissory.typesys.canonical import INLINE_LIMIT, digest, has_parts, opened
+from promissory.typesys.errors import TypeMismatch
 
 T = TypeVar("T")
 Errors = list[OSError]
@@ -241,7 +242,7 @@ class Store:
         key = object_key(value.digest)
         data = self.get(key)
         if digest("value", data) != value.digest:
-            raise StoreError(f"{key} in the store {self.url} is damaged: its digest does not match its bytes")
+            raise StoreDamage(f"{key} in the store {self.url} is damaged: its digest does not match its bytes")
         return data
 
     def put_literals(self, plan: Plan) -> None:
@@ -250,24 +251,50 @@ class Store:
             if not isinstance(value, bytes):
                 self.put_object(value.digest, plan.blobs[value.digest])
         for part in parts_of(plan.literals, plan.blobs):
-            self.put_same(part_key(part.digest), plan.blobs[part.digest], durable=False)
+            self.keep(Buffer.of(plan.blobs[part.digest]))
 
-    def keys_of(self, value: Value) -> Iterator[str]:
-        """The keys under which a value lies: its object, if it is one, and its parts."""
+    def keys_of(self, value: Value, *, as_far_as_known: bool = False) -> Iterator[str]:
+        """The keys under which a value lies: its object, if it is one, and its parts.
+
+        An object that is gone or damaged doesn't tell its parts: `StoreError`, or nothing if `as_far_as_known`.
+        """
         if not isinstance(value, bytes):
             yield object_key(value.digest)
             if not value.in_parts:
                 return
-            value = self.get_value(value)
+            try:
+                value = self.get_value(value)
+            except (NotInStore, StoreDamage):
+                if as_far_as_known:
+                    return
+                raise
         for name in opened(value)[1]:
             yield part_key(name.digest)
 
     def copy_value(self, value: Value, into: Store) -> None:
-        """Bring a value to another store."""
-        for key in self.keys_of(value):
-            into.put_same(key, self.get(key), durable=False)
+        """Bring a value to another store. Raises `StoreError` if it is not whole here."""
+        data = self.get_value(value)
+        for name in opened(data)[1]:
+            into.keep(Buffer.of_parts((name,), self, False))
+        if not isinstance(value, bytes):
+            into.put_object(value.digest, data)
+
+    def has_whole(self, value: Value) -> bool:
+        """Whether a value can be had. A near store reads it, as a damaged one would stop whoever takes it."""
+        try:
+            names = opened(self.get_value(value))[1] if self.is_near or isinstance(value, bytes) else ()
+            if self.is_near:
+                return all(self._is_whole(name) for name in names)
+            return all(self.exists(key) for key in self.keys_of(value))
+        except StoreError:
+            return False
 
     # --- parts of values ---
+
+    @property
+    def stays(self) -> bool:
+        """Whether a part can still be read later; what a batch brought can be read only while it is carried out."""
+        return not isinstance(self._backend, Carried)
 
     def keep(self, buffer: Buffer) -> tuple[PartName, ...]:
         """Store the bytes of a buffer in parts, straight from where they lie. Equal parts are stored once."""
@@ -300,7 +327,7 @@ class Store:
             buffer.write_to(take)
 
         if isinstance(self._backend, Streaming):
-            self._backend.put_from(key, write)
+            self._backend.put_from(key, partial(_checked, key, write))
             return
         pieces: list[bytes] = []
         write(lambda piece: pieces.append(bytes(piece)))
@@ -342,3 +369,17 @@ class Store:
 
     def __repr__(self) -> str:
         return f"Store({self.url!r})"
+
+
+def _checked(key: str, write: Callable[[Write], None], into: Write) -> None:
+    """Write the bytes of a part, and see that they are those by which it is named: whoever owns the memory may have
+    written to it since. Raises `TypeMismatch`."""
+    state = new_blake3()
+
+    def take(piece: memoryview) -> None:
+        state.update(piece)
+        into(piece)
+
+    write(take)
+    if state.hexdigest() != key.rpartition("/")[2]:
+        raise TypeMismatch("an array, or another large buffer, was changed while it was written down")

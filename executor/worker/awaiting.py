@@ -24,6 +24,8 @@ from promissory.planner.entities.dynamic import Dynamic
 from promissory.planner.errors import SignalError
 from promissory.planner.plan.format import FuturesHeader, digest_without_code, futures_from_bytes, futures_to_bytes
 from promissory.planner.plan.plan import Plan
+from promissory.typesys.buffer import Buffer, PartName, Parts
+from promissory.typesys.canonical import opened
 from promissory.typesys.secret import masked
 
 _MOST: Final = 256
@@ -98,6 +100,36 @@ class ToldOf(Exception):
         self.failure = failure
 
 
+class Brought:
+    """The parts of what a body was told, if they can be had only while the invocation that brought them is carried out:
+    the body may look at its value after that.
+
+    Args:
+        source: where the parts are read in time.
+    """
+
+    stays = True
+
+    def __init__(self, source: Parts) -> None:
+        self._source = source
+        self._held: dict[PartName, bytes] = {}
+
+    def take(self, data: bytes) -> bytes:
+        """Read the parts of a value. Gives its bytes back."""
+        for name in opened(data)[1]:
+            self._held[name] = bytes(self._source.mapped((name,)))
+        return data
+
+    def keep(self, buffer: Buffer) -> tuple[PartName, ...]:
+        return self._source.keep(buffer)
+
+    def mapped(self, names: tuple[PartName, ...]) -> memoryview:
+        return memoryview(bytearray().join(self._held[name] for name in names))
+
+    def path_of(self, names: tuple[PartName, ...]) -> str | None:
+        return None
+
+
 class Wakes:
     """Begins bodies of async dynamics, and tells them what has come.
 
@@ -135,7 +167,8 @@ class Wakes:
             return None
         values, encoded = self._values.arguments_of(entity, arguments)
         before = [] if told.history is None else told.history[: told.number]
-        driven = AwaitingBody(entity, values, encoded, before[0][0] if before else told.now, self._values.parts)
+        parts = Brought(self._values.parts) if self._is_carried else self._values.parts
+        driven = AwaitingBody(entity, values, encoded, before[0][0] if before else told.now, parts)
         body.given().clock = driven.loop.time
         if before:
             with muted():
@@ -157,7 +190,7 @@ class Wakes:
         futures: bytes | None,
         header: FuturesHeader,
     ) -> None:
-        stretch = driven.go_on(now, self._answers(trees))
+        stretch = driven.go_on(now, self._answers(trees, driven.parts))
         plan = stretch.plan
         if plan is None and futures is None:
             return
@@ -175,20 +208,20 @@ class Wakes:
 
     def tell(self, kept: Kept, told: Told) -> Any:
         """Tell a body what has come. Gives what it did (`promissory.planner.entities.awaiting.Stretch`)."""
-        return kept.driven.go_on(told.now, self._answers(told.told))
+        return kept.driven.go_on(told.now, self._answers(told.told, kept.driven.parts))
 
-    def _answers(self, trees: list[list[Any]]) -> list[Any]:
+    def _answers(self, trees: list[list[Any]], parts: Parts) -> list[Any]:
         from promissory.planner.entities.awaiting import Answer
 
-        return [Answer((tree[0], tree[1]), self._given(tree)) for tree in trees]
+        return [Answer((tree[0], tree[1]), self._given(tree, parts)) for tree in trees]
 
-    def _given(self, tree: list[Any]) -> Any:
+    def _given(self, tree: list[Any], parts: Parts) -> Any:
         _, _, status, *more = tree
         if status == VALUE:
             argument = more[0]
-            if argument.__class__ is bytes:
-                return argument
-            return self._values.bytes_of(argument) if self._is_carried else lambda: self._values.bytes_of(argument)
+            if isinstance(parts, Brought):
+                return parts.take(self._values.bytes_of(argument))
+            return argument if argument.__class__ is bytes else lambda: self._values.bytes_of(argument)
         if status == FAILURE:
             path, failure = more[0], Failure.from_tree(more[1])
             error = failure.exception()

@@ -108,7 +108,7 @@ class AwaitingBody:
         self._entity = entity
         self._values: list[Any] | None = list(values)
         self._encoded = encoded
-        self._parts = parts
+        self.parts = parts
         self._ordinal = 0
         self._is_ending = False
         self._trace: Trace
@@ -295,7 +295,7 @@ class AwaitingBody:
         if segment is not self._segment:
             known = self._answers.get((segment.ordinal, segment.place(node)))
             if known is not None:
-                _resolve(future, promise, segment, known, self._parts)
+                _resolve(future, promise, segment, known, self.parts)
                 return future
         key = (segment.ordinal, node)
         waiting = self._parked.setdefault(key, [])
@@ -312,7 +312,7 @@ class AwaitingBody:
         segment = self._segments.get(ordinal)  # None if nothing of it is held any more
         for future, promise in () if segment is None else self._parked.pop((ordinal, segment.node_at(place)), ()):
             if not future.done():
-                _resolve(future, promise, promise._promissory_trace.segment, answer.value, self._parts)
+                _resolve(future, promise, promise._promissory_trace.segment, answer.value, self.parts)
 
 
 _LOOKED_AT: Final[weakref.WeakSet[Dynamic[..., Any]]] = weakref.WeakSet()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from promissory.planner.functions.entity import Entity, P, R
 from promissory.planner.nodes.mapping import map_task
@@ -11,7 +11,7 @@ from promissory.planner.nodes.mapping import map_task
 class Traced(Entity[P, R]):
     """An entity that a trace knows how to call."""
 
-    def map(self, *args: Any, **kwargs: Any) -> Any:
+    def map(self, *args: Any, **kwargs: Any) -> list[R]:
         """Call this once for each item of the lists that are given.
 
         An argument `unmapped(…)` goes to every call. The same as `map_task(self)(…)` (rule B2).
@@ -23,4 +23,5 @@ class Traced(Entity[P, R]):
         >>> add.map([1, 2, 3], unmapped(10))
         [11, 12, 13]
         """
-        return map_task(self)(*args, **kwargs)
+        mapped: list[R] = map_task(cast(Any, self))(*args, **kwargs)
+        return mapped

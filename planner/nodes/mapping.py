@@ -6,9 +6,10 @@ its lists are. Anywhere else a map is a loop.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar, cast, overload
 
 from promissory.planner.active import InTaskBody, current
 from promissory.planner.errors import CompileError, MapError, NestedCallError, WrongCall, user_line
@@ -70,7 +71,10 @@ class _Failed:
         self.error = error
 
 
-class MapFunction:
+R = TypeVar("R")
+
+
+class MapFunction(Generic[R]):
     """A function of lists that calls its target once for each of their items. Made by `map_task`."""
 
     def __init__(
@@ -167,11 +171,11 @@ class MapFunction:
                 raise WrongCall(f"{self.name}.map() misses the argument {missing[0]!r}")
         return [found.get(name, MISSING) for name in names]
 
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> list[R]:
         trace = current.get()
         if not isinstance(trace, Trace):
             return self._here(args, kwargs, in_task=isinstance(trace, InTaskBody))
-        return self._record(trace, args, kwargs)
+        return cast(list[R], self._record(trace, args, kwargs))
 
     # --- in a trace ---
 
@@ -311,7 +315,15 @@ class MapFunction:
             return _Failed(error)
 
 
-def map_task(f: Any, concurrency: int | None = None, min_success_ratio: float = 1.0, zip: str = "equal") -> MapFunction:
+@overload
+def map_task(f: Callable[..., R], concurrency: int | None = None, *, zip: str = "equal") -> MapFunction[R]: ...
+@overload
+def map_task(
+    f: Callable[..., R], concurrency: int | None = None, min_success_ratio: float = 1.0, zip: str = "equal"
+) -> MapFunction[R | None]: ...
+def map_task(
+    f: Callable[..., R], concurrency: int | None = None, min_success_ratio: float = 1.0, zip: str = "equal"
+) -> MapFunction[Any]:
     """Call a task, workflow or dynamic once for each item of the lists that the result is given.
 
     Args:

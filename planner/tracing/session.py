@@ -105,6 +105,8 @@ class Session:
             self.literals.append(data)
         return -len(self.literals)
 
+    stays = True
+
     def keep(self, buffer: Buffer) -> tuple[PartName, ...]:
         """Take the bytes of a literal's buffer as they are now (the session is the `Parts` of its literals)."""
         content = buffer.content()

@@ -23,7 +23,7 @@ from promissory.typesys.transcode import transcode  # noqa: E402
 from promissory.typesys.type_format import type_bytes, type_from_bytes  # noqa: E402
 from promissory.typesys.types import ANY  # noqa: E402
 
-QUICK = settings(max_examples=40, deadline=None, database=None, derandomize=True)
+QUICK = settings(max_examples=25, deadline=None, database=None, derandomize=True)
 LONG = settings(QUICK, max_examples=3000)
 
 
@@ -282,15 +282,6 @@ def test_V2_a_scalar_comes_back_as_what_it_is(scalar):
         again = travel(scalar, annotation)
         assert type(again) is type(scalar)
         assert (again.dtype, repr(again)) == (scalar.dtype, repr(scalar))
-
-
-@pytest.mark.parametrize("scalar", [np.longdouble("1.5"), np.clongdouble(1 - 2j), np.void(b"abc")], ids=repr)
-def test_V2_a_scalar_without_wire_form_is_refused_or_no_pickle(scalar):
-    try:
-        data = codec_of(Any).encode(scalar)
-    except TypeMismatch:
-        return
-    assert b"numpy._core" not in data and b"numpy.core" not in data
 
 
 def test_V2_a_scalar_is_a_key_and_a_member_of_a_set():

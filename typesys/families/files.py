@@ -15,6 +15,13 @@ def _to_wire(file: File[Any]) -> tuple[str, str, Any]:
     return file.name, format_of(file.name), file.buffer
 
 
+def _from_wire(parts: tuple[str, str, Any]) -> File[Any]:
+    name, format, buffer = parts
+    if format_of(name) != format:
+        raise ValueError(f"the file {name} is said to be of the format {format}")
+    return File.of_buffer(name, buffer)
+
+
 def _stated(args: tuple[Any, ...], said: tuple[Any, ...]) -> Type:
     formats = [one.name for one in said if isinstance(one, FileFormat)]
     return file_wire(formats[-1] if formats else None)
@@ -45,7 +52,7 @@ declare(
         File,
         named(FILE, file_wire(None)),
         _to_wire,
-        lambda parts: File.of_buffer(parts[0], parts[2]),
+        _from_wire,
         stated=_stated,
         is_wire=is_file_wire,
         described=lambda file: f"the file {file.name}",

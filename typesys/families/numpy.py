@@ -14,7 +14,7 @@ import numpy as np
 from promissory.typesys.buffer import Buffer
 from promissory.typesys.errors import AnnotationError, TypeMismatch
 from promissory.typesys.families.registry import Family, declare, named
-from promissory.typesys.stated import ANY_ARRAY, Shape, array_wire, is_array_wire
+from promissory.typesys.stated import ANY_ARRAY, Shape, array_wire, is_array_wire, stated_of_array
 from promissory.typesys.types import ANY, BOOL, BYTES, FLOAT, INT, STR, TupleType, Type
 
 _MOST_SHOWN: Final = 10_000
@@ -28,7 +28,8 @@ def dtype_text(dtype: np.dtype[Any]) -> str:
         )
     text = dtype.str if dtype.names is None and dtype.subdtype is None else repr(np.lib.format.dtype_to_descr(dtype))
     try:
-        same = dtype_of(text) == dtype
+        found = dtype_of(text)
+        same = found == dtype and found.type is dtype.type
     except (TypeError, ValueError, SyntaxError):
         same = False
     if not same:
@@ -61,7 +62,7 @@ def _from_wire(parts: tuple[str, tuple[int, ...], bool, Buffer]) -> np.ndarray[A
     if dtype.hasobject or buffer.size != count * dtype.itemsize:
         raise ValueError(f"{buffer.size} bytes are no array of {shape} {dtype}")
     if not buffer.size:
-        return np.empty(shape, dtype, order)  # type: ignore[call-overload, no-any-return]
+        return np.ndarray(shape, dtype, bytearray(1), order=order)  # type: ignore[arg-type]
     return np.ndarray(shape, dtype, buffer.view(), order=order)  # type: ignore[arg-type]
 
 
@@ -95,12 +96,25 @@ def _dtype_of_class(given: Any) -> str | None:
 
 _ABSTRACT: Final = frozenset(
     (np.generic, np.number, np.integer, np.signedinteger, np.unsignedinteger, np.inexact, np.floating)
-    + (np.complexfloating, np.flexible, np.character)
+    + (np.complexfloating, np.flexible, np.character, np.str_, np.bytes_, np.void, np.datetime64, np.timedelta64)
 )
 
 
 def _described(array: np.ndarray[Any, Any]) -> str:
     return f"an array of {array.dtype} with the shape {array.shape}"
+
+
+def _from_json(value: Any, wire: Type) -> np.ndarray[Any, Any]:
+    """Read numbers in lists as an array of the stated dtype. Raises `ValueError` where a number would change."""
+    array = np.asarray(value)
+    text, _ = stated_of_array(wire)
+    if text is None:
+        return array
+    wanted = dtype_of(text)
+    found = array.astype(wanted)
+    if wanted.kind in "iub" and not np.array_equal(found, array):
+        raise ValueError(f"not all of it are numbers of {wanted}")
+    return found
 
 
 def _to_json(array: np.ndarray[Any, Any]) -> Any:
@@ -123,6 +137,7 @@ declare(
         is_wire=is_array_wire,
         described=_described,
         from_json=np.asarray,
+        from_json_as=_from_json,
         to_json=_to_json,
     )
 )

@@ -10,21 +10,23 @@ plain values and arrays.
 
 from __future__ import annotations
 
+from datetime import timezone
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 
 from promissory.typesys.as_json import to_json
+from promissory.typesys.depth import check_depth
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.families.registry import Family, declare, named
 from promissory.typesys.scalars import said
 from promissory.typesys.self_describing import holds_opaque, lower_any
 from promissory.typesys.types import ANY, INT, NONE, STR, TupleType
-from promissory.typesys.unions import union
 
 _MOST_SHOWN: Final = 10_000
-_PLAIN, _OBJECTS, _CATEGORY, _ZONED, _ARROW = "array", "objects", "category", "zoned", "arrow"
+_PLAIN, _OBJECTS, _CATEGORY, _ZONED, _MASKED, _ARROW = "array", "objects", "category", "zoned", "masked", "arrow"
 _RANGE, _MULTI, _ONE = "range", "multi", "index"
 
 
@@ -41,7 +43,10 @@ def _column(values: Any) -> tuple[Any, ...]:
     if isinstance(dtype, pd.CategoricalDtype):
         return _CATEGORY, np.asarray(values.codes), _index(values.categories), bool(values.ordered)
     if isinstance(dtype, pd.DatetimeTZDtype):
-        return _ZONED, np.asarray(values.tz_convert(None)), _zone_text(dtype.tz)
+        return _ZONED, np.asarray(values.tz_convert(None)), _zone(dtype.tz)
+    if isinstance(values, _NULLABLE):
+        plain = values.to_numpy(dtype.numpy_dtype, na_value=dtype.numpy_dtype.type(0))
+        return _MASKED, dtype.kind, plain, np.asarray(values.isna())
     if isinstance(dtype, pd.SparseDtype):
         raise TypeMismatch("it is sparse, which has no wire form: make it dense (sparse.to_dense)")
     try:
@@ -77,7 +82,10 @@ def _column_of(parts: tuple[Any, ...]) -> Any:
         return pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(_index_of(categories), ordered))
     if kind == _ZONED:
         moments, zone = rest
-        return pd.DatetimeIndex(moments).tz_localize("UTC").tz_convert(_zone_of(zone)).array
+        return pd.DatetimeIndex(moments).tz_localize("UTC").tz_convert(zone).array
+    if kind == _MASKED:
+        letter, plain, mask = rest
+        return _OF_KIND[letter](plain, mask)
     dtype, array = rest
     return _dtype_of(dtype, array).__from_arrow__(array)
 
@@ -85,15 +93,33 @@ def _column_of(parts: tuple[Any, ...]) -> Any:
 def _of_one_class(values: list[Any]) -> list[Any]:
     """Objects that are all of one class, but for those that are missing. Raises `TypeMismatch` at the first other."""
     there = [(row, one) for row, one in enumerate(values) if not _is_missing(one)]
-    if there and holds_opaque(lower_any(there[0][1])):
-        row, first = there[0]
-        raise TypeMismatch(f"it holds {said(first)} in row {row}, which has no wire form: convert the column (astype)")
+    if there and type(there[0][1]) not in _SCALARS:
+        for row, one in there:
+            try:
+                check_depth(one)
+            except TypeMismatch as mismatch:
+                raise TypeMismatch(f"what it holds in row {row} {mismatch.problem}") from None
+            if holds_opaque(lower_any(one)):
+                raise TypeMismatch(
+                    f"it holds {said(one)} in row {row}, which has no wire form: convert the column (astype)"
+                )
     for row, one in there:
         if type(one) is not type(there[0][1]):
             raise TypeMismatch(
                 f"it holds {said(there[0][1])} in row {there[0][0]} and {said(one)} in row {row}: "
                 "a column of objects has to hold one kind, so convert it (astype)"
             )
+    return values
+
+
+_SCALARS: Final = frozenset((str, bytes, bool, int, float))
+
+
+def _labels(values: list[Any]) -> list[Any]:
+    """Labels, which may be of several classes. Raises `TypeMismatch` for one without a wire form."""
+    for one in values:
+        if type(one) not in _SCALARS and holds_opaque(lower_any(one)):
+            raise TypeMismatch(f"its label {one!r:.60} is of {said(one)}, which has no wire form")
     return values
 
 
@@ -117,15 +143,23 @@ def _dtype_of(text: str, array: Any) -> Any:
     return pd.api.types.pandas_dtype(text)
 
 
-def _zone_text(zone: Any) -> str:
-    for name in ("key", "zone"):
-        if getattr(zone, name, None):
-            return str(getattr(zone, name))
-    return str(zone)
+_OF_KIND: Final[dict[str, Any]] = {
+    "b": pd.arrays.BooleanArray,
+    "f": pd.arrays.FloatingArray,
+    "i": pd.arrays.IntegerArray,
+    "u": pd.arrays.IntegerArray,
+}
+_NULLABLE: Final = (pd.arrays.BooleanArray, pd.arrays.FloatingArray, pd.arrays.IntegerArray)
 
 
-def _zone_of(text: str) -> Any:
-    return text.removeprefix("UTC") if text.startswith(("UTC+", "UTC-")) else text
+def _zone(zone: Any) -> Any:
+    """A time zone as it is written: one of Python's own, or the name of another library's."""
+    if isinstance(zone, timezone | ZoneInfo):
+        return zone
+    name = getattr(zone, "zone", None)
+    if isinstance(name, str):
+        return name
+    raise TypeMismatch(f"its time zone {zone!r} has no wire form: use one of zoneinfo")
 
 
 # --- indexes ----------------------------------------------------------------------------------------------------------
@@ -139,9 +173,18 @@ def _index(index: Any) -> tuple[Any, ...]:
         levels = [_index(level) for level in index.levels]
         return _MULTI, levels, [np.asarray(codes) for codes in index.codes], list(index.names)
     if index.dtype.kind == "O" and isinstance(index.dtype, np.dtype):
-        return _ONE, (_OBJECTS, list(index)), index.name, None
+        return _ONE, (_OBJECTS, _labels(list(index))), index.name, None
     frequency = getattr(index, "freqstr", None) if isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex) else None
+    if frequency is not None and not _is_spelled(frequency, index.freq):
+        raise TypeMismatch(f"its frequency {index.freq!r} has no text that says it: set it to None (index.freq = None)")
     return _ONE, _column(_array_of(index)), index.name, frequency
+
+
+def _is_spelled(text: str, frequency: Any) -> bool:
+    try:
+        return bool(pd.tseries.frequencies.to_offset(text) == frequency)
+    except ValueError:
+        return False
 
 
 def _index_of(parts: tuple[Any, ...]) -> Any:
@@ -165,15 +208,21 @@ def _index_of(parts: tuple[Any, ...]) -> Any:
 # --- series and frames ------------------------------------------------------------------------------------------------
 
 
+def _flags_of(holder: Any) -> Any:
+    return holder.flags
+
+
 def _series_to_wire(series: pd.Series[Any]) -> tuple[Any, ...]:
-    return _index(series.index), _column(_array_of(series)), series.name, dict(series.attrs)
+    duplicates = _flags_of(series).allows_duplicate_labels
+    return _index(series.index), _column(_array_of(series)), series.name, dict(series.attrs), duplicates
 
 
 def _series_from_wire(parts: tuple[Any, ...]) -> pd.Series[Any]:
-    index, column, name, attributes = parts
+    index, column, name, attributes, duplicates = parts
     values = _column_of(column)
     found: pd.Series[Any] = pd.Series(values, index=_index_of(index), dtype=values.dtype, name=name, copy=False)
     found.attrs.update(attributes)
+    _flags_of(found).allows_duplicate_labels = duplicates
     return found
 
 
@@ -206,7 +255,8 @@ def _frame_from_wire(parts: tuple[Any, ...]) -> pd.DataFrame:
         frame = pd.DataFrame(series, index=rows, copy=False)
         frame.columns = labels
     frame.attrs.update(attributes)
-    return frame if duplicates else frame.set_flags(copy=False, allows_duplicate_labels=False)
+    _flags_of(frame).allows_duplicate_labels = duplicates
+    return frame
 
 
 def _to_json(frame: pd.DataFrame) -> Any:
@@ -230,16 +280,16 @@ def _series_to_json(series: pd.Series[Any]) -> Any:
 # --- moments ----------------------------------------------------------------------------------------------------------
 
 
-def _moment_to_wire(moment: pd.Timestamp) -> tuple[int, str, str | None]:
-    zone = None if moment.tz is None else _zone_text(moment.tz)
+def _moment_to_wire(moment: pd.Timestamp) -> tuple[int, str, Any]:
+    zone = None if moment.tz is None else _zone(moment.tz)
     return int(np.asarray(moment.asm8).astype(np.int64)), moment.unit, zone
 
 
-def _moment_from_wire(parts: tuple[int, str, str | None]) -> pd.Timestamp:
+def _moment_from_wire(parts: tuple[int, str, Any]) -> pd.Timestamp:
     count, unit, zone = parts
     as_moment: Any = np.datetime64
     moment = pd.Timestamp(as_moment(count, unit))
-    return moment if zone is None else moment.tz_localize("UTC").tz_convert(_zone_of(zone))
+    return moment if zone is None else moment.tz_localize("UTC").tz_convert(zone)
 
 
 def _span_to_wire(span: pd.Timedelta) -> tuple[int, str]:
@@ -270,7 +320,7 @@ declare(
 )
 declare(Family(pd.Index, named("pandas.Index", ANY), _index, _index_of, subclasses=True, hashable=False))
 declare(Family(pd.Categorical, named("pandas.Categorical", ANY), _column, _column_of, hashable=False))
-_STAMP: Final = TupleType((INT, STR, union([STR, NONE])))
+_STAMP: Final = TupleType((INT, STR, ANY))
 declare(
     Family(
         pd.Timestamp,

@@ -27,7 +27,10 @@ def _to_wire(frame: pl.DataFrame) -> Buffer:
 
 
 def _from_wire(buffer: Buffer) -> pl.DataFrame:
-    return pl.read_ipc_stream(io.BytesIO(buffer.view()))
+    try:
+        return pl.read_ipc_stream(io.BytesIO(buffer.view()))
+    except pl.exceptions.PanicException as panic:  # no `Exception`: it would end the worker
+        raise ValueError(f"polars can't read it: {panic}") from None
 
 
 def _series_to_wire(series: pl.Series) -> Buffer:

@@ -55,12 +55,16 @@ def stream_of(table: Any) -> Buffer:
 def table_in(buffer: Buffer) -> Any:
     """The table in a stream."""
     with pa.ipc.open_stream(pa.py_buffer(buffer.view())) as reader:
-        return reader.read_all()
+        table = reader.read_all()
+    table.validate()
+    return table
 
 
 def _batch_in(buffer: Buffer) -> Any:
     with pa.ipc.open_stream(pa.py_buffer(buffer.view())) as reader:
-        return reader.read_next_batch()
+        batch = reader.read_next_batch()
+    batch.validate()
+    return batch
 
 
 def _array_to_wire(array: Any) -> Buffer:

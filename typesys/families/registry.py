@@ -53,7 +53,8 @@ class Family:
 
     `stated` is there where an annotation may say more of the values than their class (an array's dtype and shape): it
     gives the wire type for the class's arguments and for what `Annotated` adds, and `is_wire` knows all such types.
-    `described` tells in a few words what a value is, for the error that one gets which isn't as stated.
+    `from_json_as` is `from_json` for a value of a stated type, and gets the wire type too. `described` tells in a few
+    words what a value is, for the error that one gets which isn't as stated.
     """
 
     cls: type[Any]
@@ -70,6 +71,7 @@ class Family:
     any_text: bool = False
     from_json: Callable[[Any], Any] | None = None
     to_json: Callable[[Any], Any] | None = None
+    from_json_as: Callable[[Any, Type], Any] | None = None
     stated: Callable[[tuple[Any, ...], tuple[Any, ...]], Type] | None = None
     is_wire: Callable[[Type], bool] | None = None
     described: Callable[[Any], str] | None = None

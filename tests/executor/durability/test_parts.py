@@ -290,6 +290,25 @@ def test_V4_the_file_of_a_part_can_not_be_written_to(store, other, how):
     assert part.stat().st_mode & 0o222 == 0, "a body that gets the path as that of its file could change the value"
 
 
+def test_V4_a_part_can_be_read_by_those_alone_whom_the_mask_of_the_process_lets(store):
+    before = os.umask(0o077)
+    try:
+        begun(a_list, {"count": 60, "length": LENGTH}, store=store)
+    finally:
+        os.umask(before)
+    assert {oct(path.stat().st_mode & 0o077) for top in ("objects", PARTS) for path in files(store, top)} == {"0o0"}
+
+
+def test_V4_a_file_system_without_modes_holds_parts_too(store, monkeypatch):
+    def refused(*_, **__):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chmod", refused)
+    monkeypatch.setattr(os, "fchmod", refused)
+    assert begun(summed, {"count": LENGTH}, store=store).result == SUM
+    assert store.leftovers() == []
+
+
 # --- one File in several runs ---
 
 
@@ -518,9 +537,11 @@ async def reads_later(count: int) -> int:
 @pytest.mark.parametrize("place", ["disk", "memory"])
 def test_J5_a_file_that_was_awaited_can_be_read_after_the_next_await(store, place):
     ended = begun(
-        reads_later, {"count": PART_LIMIT}, store=store if place == "disk" else f"memory://{uuid.uuid4()}",
+        reads_later,
+        {"count": PART_LIMIT},
+        store=store if place == "disk" else f"memory://{uuid.uuid4()}",
         engine="processes",
-    )  # fmt: skip
+    )
     assert ended.result == PART_LIMIT
 
 
@@ -661,9 +682,11 @@ def interrupted(count: int, array: np.ndarray) -> int:
 
 
 ARRAYS = Workload(
-    "arrays", interrupted, 2 * (SUM + LENGTH) + 2 * (SUM + 2 * LENGTH) + 2 * (SUM + 5 * LENGTH) + SUM + 9 * LENGTH,
+    "arrays",
+    interrupted,
+    2 * (SUM + LENGTH) + 2 * (SUM + 2 * LENGTH) + 2 * (SUM + 5 * LENGTH) + SUM + 9 * LENGTH,
     {"count": LENGTH, "array": np.arange(LENGTH, dtype=np.int64) + 9},
-)  # fmt: skip
+)
 
 
 @pytest.fixture
@@ -758,6 +781,7 @@ def test_J1_after_a_kill_the_array_that_was_committed_is_taken_and_not_made_agai
     assert problems(project.store, "k") == []
 
 
+@pytest.mark.full(keep=4)
 @pytest.mark.parametrize("left", [b"", b"\0" * 8 * LENGTH, b"cut"], ids=["nothing", "zeros", "less"])
 @pytest.mark.parametrize("again", ["a result", "a literal", "an input", "an export"])
 def test_J4_a_part_that_a_machine_left_half_written_is_written_anew(store, other, left, again):
