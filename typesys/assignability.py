@@ -47,6 +47,7 @@ from promissory.typesys.types import (
     Type,
     UnionType,
     VarTupleType,
+    children,
     class_name,
 )
 
@@ -167,6 +168,24 @@ def _fields(source: RecordType, target: RecordType) -> str | None:
     finally:
         _compared.reset(token)
     return None
+
+
+def is_read_as(written: Type, wanted: Type) -> bool:
+    """Tell whether the stored values of a type can be read as another: it is the same one, but that what travelled as
+    pickles has a wire form of its own by now.
+
+    >>> from promissory import Opaque, type_of
+    >>> is_read_as(type_of(list[Opaque[object]]), type_of(list[complex])), is_read_as(type_of(int), type_of(float))
+    (True, False)
+    """
+    if written == wanted:
+        return True
+    if isinstance(written, OpaqueType):
+        return isinstance(wanted, NamedType | RecordType)
+    if written.__class__ is not wanted.__class__ or isinstance(written, RecordType | NamedType):
+        return False
+    pairs = children(written), children(wanted)
+    return bool(pairs[0]) and len(pairs[0]) == len(pairs[1]) and all(map(is_read_as, *pairs))
 
 
 def _inside(where: str, source: Type, target: Type) -> str | None:

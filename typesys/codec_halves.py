@@ -13,11 +13,12 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
+from promissory.typesys.assignability import why_not
 from promissory.typesys.buffer import PART_LIMIT, Buffer
 from promissory.typesys.canonical import pack
-from promissory.typesys.errors import FormatError, TypeMismatch
+from promissory.typesys.errors import AnnotationError, FormatError, TypeMismatch
 from promissory.typesys.families import registry
-from promissory.typesys.opaque import lift_opaque, lower_opaque
+from promissory.typesys.opaque import is_pickle, lift_opaque, lower_opaque
 from promissory.typesys.records import beside, builder, is_pydantic, is_record, origin_of, reader
 from promissory.typesys.scalars import (
     Lower,
@@ -183,11 +184,20 @@ def _family(family: registry.Family, wire: Type, lookup: Find, records: Records,
         raise TypeMismatch(f"expected {shown}, got {said(value)}")
 
     def lift(tree: Any) -> Any:
+        if is_pickle(tree) and not isinstance(wire, BytesType):
+            return _of_class(lift_opaque(tree), family.cls, shown)
         if not fits(tree, wire):
             raise FormatError(f"a value of {shown}", "is not written as such a value is")
         return family.from_wire(inner_lift(tree) if inner_lift else tree)
 
     return lower, lift
+
+
+def _of_class(value: Any, cls: Any, shown: Type) -> Any:
+    """A value that was written as a pickle, if it is of the class that is wanted by now."""
+    if not isinstance(value, cls):
+        raise FormatError(f"a value of {shown}", f"is the pickle of a {said(value)}")
+    return value
 
 
 # --- containers -------------------------------------------------------------------------------------------------------
@@ -338,6 +348,7 @@ def _record(type_: RecordType, lookup: Find, records: Records, exact: bool) -> t
     def resolve() -> tuple[Any, Any, Any]:
         if not known:
             cls = lookup(type_.name)
+            _refuse_retyped(cls, type_)
             known.extend((cls, reader(cls, names), builder(cls, names), is_pydantic(cls)))
         return known[0], known[1], known[2]
 
@@ -366,6 +377,8 @@ def _record(type_: RecordType, lookup: Find, records: Records, exact: bool) -> t
 
     def lift(tree: Any) -> Any:
         build = resolve()[2]
+        if is_pickle(tree):
+            return _of_class(lift_opaque(tree), known[0], type_)
         if len(tree) > count and tree.__class__ is list and tree[count].__class__ is list:
             last = lift_any(tree[count])
             if not is_whole(tree[count]):
@@ -377,6 +390,27 @@ def _record(type_: RecordType, lookup: Find, records: Records, exact: bool) -> t
 
     pair[:] = lower, lift
     return lower, lift
+
+
+def _refuse_retyped(cls: Any, written: RecordType) -> None:
+    """Raise `FormatError` if a field of a class is of another type by now than values were written with."""
+    from promissory.typesys.infer import Inference
+
+    if "[" in written.name:
+        return
+    try:
+        today = Inference().infer(cls)
+    except AnnotationError:
+        return
+    fields = {field.name: field.type for field in today.fields} if isinstance(today, RecordType) else {}
+    for field in written.fields:
+        reason = why_not(field.type, fields[field.name]) if field.name in fields else None
+        if reason is not None:
+            raise FormatError(
+                f"a {short_name(written.name)}",
+                f"was written with {field.name}: {field.type}, and the class has {field.name}: {fields[field.name]} "
+                f"by now ({reason})",
+            )
 
 
 def _whole(value: Any) -> Any:

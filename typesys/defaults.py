@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 from promissory.typesys.errors import ParseError
 from promissory.typesys.names import NotFound
-from promissory.typesys.records import constructor_names, field_names, is_model, said_by_model
+from promissory.typesys.records import constructor_names, field_names, is_derived, is_model, said_by_model
 from promissory.typesys.types import RecordType, class_name
 from promissory.typesys.wire import codec_for
 
@@ -44,7 +43,7 @@ def left_out(type: RecordType, given: dict[str, Any], at: str, classes: Classes 
     except NotFound as error:
         hint = f" (its default can't be looked up: {error}: write it out)" if not needed else ""
         raise ParseError(f"{said} {missing[0].name!r}{hint}", at) from None
-    needed = [name for name in needed if not _is_derived(cls, name)]
+    needed = [name for name in needed if not is_derived(cls, name)]
     if needed:
         raise ParseError(f"{said} {needed[0]!r}", at)
     if {field.name for field in type.fields} != set(field_names(cls)):
@@ -55,7 +54,7 @@ def left_out(type: RecordType, given: dict[str, Any], at: str, classes: Classes 
             for field in type.fields
             if field.name in given
         }
-        instance = cls(**{name: value for name, value in known.items() if not _is_derived(cls, name)})
+        instance = cls(**{name: value for name, value in known.items() if not is_derived(cls, name)})
         return {field.name: codec_for(field.type).lower(getattr(instance, field.name)) for field in missing}
     # The class is the author's, and its constructor may raise anything.
     except Exception as error:
@@ -86,10 +85,3 @@ def of_model(type: RecordType, given: dict[str, Any], at: str, classes: Classes 
     except Exception as error:
         raise ParseError(f"{type} can't be made of what was given: {said_by_model(error)}", at) from None
     return found
-
-
-def _is_derived(cls: Any, name: str) -> bool:
-    """Tell whether a field is none of the constructor's parameters, so that `__post_init__` or its default sets it."""
-    return dataclasses.is_dataclass(cls) and any(
-        field.name == name and not field.init for field in dataclasses.fields(cls)
-    )

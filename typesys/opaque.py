@@ -73,6 +73,11 @@ def lift_opaque(tree: Any) -> Any:
     return loads(tree)
 
 
+def is_pickle(tree: Any) -> bool:
+    """Tell whether a tree is the pickle of a value whose class had no wire form when it was written."""
+    return tree.__class__ is bytes and tree[:3] in (b"P2\x80", b"\x80\x05\x95")
+
+
 _NAMED: Final = b"P2"
 """The first bytes of a pickle in which classes and functions of this package bear their public names. A pickle without
 them is older, and names the modules of its time."""

@@ -20,9 +20,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from operator import attrgetter
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 from promissory.typesys.class_annotations import class_hints
+from promissory.typesys.errors import FormatError
 
 Beside = tuple[list[str], dict[str, Any] | None, dict[str, Any] | None]
 """What a pydantic model has beside its fields' values: the fields that were not set, the extra values, and the private
@@ -152,9 +153,21 @@ def beside(value: Any) -> Beside | None:
 
 
 def builder(cls: Any, names: tuple[str, ...]) -> Callable[..., Any]:
-    """Make a function from the list of fields' values, and what was `beside` them, to an instance."""
+    """Make a function from the list of fields' values, and what was `beside` them, to an instance.
+
+    `names` are the fields with which the values were written. A field that the class got since then has its default.
+
+    Raises `FormatError` if the class has lost one of them, or has got one without a default.
+    """
+    added = _added(cls, names)
+    if added:
+        build_all = builder(cls, (*names, *added))
+        return lambda values, apart=None: build_all([*values, *(default_of(cls, name) for name in added)], apart)
     if issubclass(cls, tuple):
-        return lambda values, apart=None: tuple.__new__(cls, values)
+        places = [names.index(name) for name in field_names(cls)]
+        if places == sorted(places):
+            return lambda values, apart=None: tuple.__new__(cls, values)
+        return lambda values, apart=None: tuple.__new__(cls, [values[place] for place in places])
     if is_pydantic(cls) or is_attrs(cls):
         return lambda values, apart=None: _model(cls, names, values, apart)
     constructible = _constructor_takes(cls) == set(names)
@@ -169,6 +182,32 @@ def builder(cls: Any, names: tuple[str, ...]) -> Callable[..., Any]:
         return instance
 
     return build
+
+
+def _added(cls: Any, names: tuple[str, ...]) -> list[str]:
+    """The fields of a class beyond those with which its values were written."""
+    today = field_names(cls)
+    if today == names:
+        return []
+    lost = [name for name in names if name not in today]
+    added = [name for name in today if name not in names and not is_derived(cls, name)]
+    required = {} if issubclass(cls, tuple) else required_fields(cls)
+    defaults = getattr(cls, "_field_defaults", {})
+    bare = [name for name in added if required.get(name, name not in defaults)]
+    if lost or bare:
+        why = f"has no {lost[0]!r} any more" if lost else f"has {bare[0]!r} by now, without a default"
+        raise FormatError(
+            f"a {cls.__name__}",
+            f"was written with the fields {', '.join(names) or '(none)'}; the class {why}: it has {', '.join(today)}",
+        )
+    return added
+
+
+def is_derived(cls: Any, name: str) -> bool:
+    """Tell whether a field of a dataclass is none of its constructor's parameters."""
+    return dataclasses.is_dataclass(cls) and any(
+        field.name == name and not field.init for field in dataclasses.fields(cls)
+    )
 
 
 def _model(cls: Any, names: tuple[str, ...], values: list[Any], apart: Beside | None) -> Any:
@@ -214,8 +253,19 @@ def constructor_names(cls: Any) -> dict[str, str]:
 
 
 def default_of(cls: Any, name: str) -> Any:
-    """Give the default of a model's field, made anew. Raises `TypeError` if the field has none."""
-    if is_pydantic(cls):
+    """Give the default of a record's field, made anew. Raises `TypeError` if the field has none."""
+    if dataclasses.is_dataclass(cls):
+        field = next(one for one in dataclasses.fields(cls) if one.name == name)
+        if field.default_factory is not dataclasses.MISSING:
+            return field.default_factory()
+        if field.default is not dataclasses.MISSING:
+            return field.default
+    elif issubclass(cls, tuple):
+        return cast(Any, cls)._field_defaults[name]
+    elif is_msgspec(cls):
+        found = next(one for one in sys.modules["msgspec"].structs.fields(cls) if one.name == name)
+        return found.default if found.default_factory is sys.modules["msgspec"].NODEFAULT else found.default_factory()
+    elif is_pydantic(cls):
         info = cls.__pydantic_fields__[name]
         if not info.is_required():
             return info.get_default(call_default_factory=True, validated_data={})

@@ -18,6 +18,7 @@ from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.scheduler.shape_code import ShapeCode
 from promissory.planner.functions.entity import Entity
 from promissory.planner.plan.model import MAP, Callee, Graph, Interface, Shape, graphs_opened
+from promissory.typesys.assignability import is_read_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +108,12 @@ def _current(old: Callee) -> Entity[..., Any] | None:
 
 def fits(old: Interface, new: Interface) -> bool:
     """Whether inputs that were bound for one interface can be given to the other."""
-    if [(p.name, p.type, p.kind) for p in old.parameters] != [(p.name, p.type, p.kind) for p in new.parameters]:
+    if [(p.name, p.kind) for p in old.parameters] != [(p.name, p.kind) for p in new.parameters]:
+        return False
+    if not all(is_read_as(a.type, b.type) for a, b in zip(old.parameters, new.parameters, strict=True)):
         return False
     lost = any(a.default is not None and b.default is None for a, b in zip(old.parameters, new.parameters, strict=True))
-    return old.result == new.result and not lost
+    return is_read_as(old.result, new.result) and not lost
 
 
 def _still_called(frame: Frame) -> set[int]:
