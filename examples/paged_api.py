@@ -23,10 +23,10 @@ def fetch_pages(ctx: Context, url: str) -> list[str]:
     items, page = ctx.loop_result or ([], 1)
     with urllib.request.urlopen(f"{url}/items?page={page}") as answer:
         found = json.load(answer)
-    items = items + found["items"]
+    collected: list[str] = items + found["items"]
     if found["next"] is None:
-        return items
-    raise Loop((items, found["next"]))
+        return collected
+    raise Loop((collected, found["next"]))
 
 
 @task

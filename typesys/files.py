@@ -13,13 +13,16 @@ import stat
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Annotated, Any, BinaryIO, Final, Generic, Literal, TextIO, TypeVar, cast, overload
+from typing import IO, TYPE_CHECKING, Annotated, Any, BinaryIO, Final, Generic, Literal, TextIO, cast, overload
 
 from promissory.typesys.buffer import Buffer, Write, names_of
 from promissory.typesys.errors import AnnotationError, TypeMismatch
 from promissory.typesys.scratch import remove_folder, scratch_folder
 
-Format = TypeVar("Format")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    Format = TypeVar("Format", default=Any)
 _COMPRESSED: Final = frozenset((".bz2", ".gz", ".lz4", ".xz", ".zip", ".zst"))
 _STEP: Final = 1 << 20
 _NAMELESS: Final = "file"
@@ -67,7 +70,7 @@ else:
         """What `File["csv"]` means is `File.__class_getitem__`'s to say where the program runs."""
 
 
-class File(_OfFormat[Format]):
+class File(_OfFormat["Format"]):
     """A file as a value: its content and its name.
 
     Args:

@@ -201,6 +201,30 @@ def holds_opaque(tree: Any) -> bool:
     return False
 
 
+def way_to_opaque(tree: Any, value: Any) -> tuple[str, str] | None:
+    """Give the path to the first pickle in a value, and the name of what was pickled; None if nothing was.
+
+    Args:
+        tree: the tree that `lower_any` made of the value.
+        value: the value.
+    """
+    if type(tree) is not list or not holds_opaque(tree):
+        return None
+    kind = tree[0]
+    inside: list[tuple[str, Any, Any]] = []
+    if kind in (LIST, TUPLE):
+        inside = [(f"[{i}]", one, value[i]) for i, one in enumerate(tree[1])]
+    elif kind == DICT:
+        inside = [(f"[{key!r}]", one, value[key]) for (_, one), key in zip(tree[1], value, strict=True)]
+    elif kind == RECORD:
+        inside = [(f".{name}", one, getattr(value, name)) for name, one in zip(tree[2], tree[3], strict=True)]
+    for step, one, held in inside:
+        found = way_to_opaque(one, held)
+        if found is not None:
+            return step + found[0], found[1]
+    return "", type(value).__name__
+
+
 def without_buffers(tree: Any) -> Any:
     """Give a tree with the bytes of its buffers in it: members of a set are ordered by their bytes."""
     if tree.__class__ is Buffer:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from promissory.typesys.depth import TOO_DEEP
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.secret import INSTEAD, revealed_in
-from promissory.typesys.self_describing import holds_opaque
+from promissory.typesys.self_describing import way_to_opaque
 from promissory.typesys.types import ANY
 from promissory.typesys.wire import codec_for
 
@@ -30,8 +30,9 @@ def encoded_payload(value: Any, what: str) -> bytes:
     except TypeMismatch as mismatch:
         way_out = "" if mismatch.problem == TOO_DEEP else f". It {_GIVE}"
         raise TypeError(f"{what}: {mismatch.at('the value')}{way_out}") from None
-    if holds_opaque(tree):
-        raise TypeError(f"{what} takes plain data, and {type(value).__name__} {_GIVE}")
+    if (found := way_to_opaque(tree, value)) is not None:
+        path, name = found
+        raise TypeError(f"{what} takes plain data, and {name}{f' at {path}' if path else ''} {_GIVE}")
     if secret := revealed_in(data):
         raise TypeError(f"{what} would be stored, and holds the value of Secret({secret!r}): {INSTEAD}")
     return data

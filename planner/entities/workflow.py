@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from promissory._foreign import meant
 from promissory.planner.active import current
@@ -39,6 +39,9 @@ from promissory.typesys.errors import AnnotationError, TypeMismatch
 from promissory.typesys.infer import Inference
 from promissory.typesys.types import ANY, NONE, Type
 from promissory.typesys.wire import Codec, codec_for
+
+
+T = TypeVar("T")
 
 
 class WorkflowFunction(Traced[P, R]):
@@ -227,7 +230,11 @@ class Workflow:
         self._output_codecs: list[Codec] = []
         self._tokens: list[Any] = []
 
-    def add_workflow_input(self, name: str, type: Any, default: Any = MISSING) -> Promise[Any]:
+    @overload
+    def add_workflow_input(self, name: str, type: type[T], default: Any = MISSING) -> T: ...
+    @overload
+    def add_workflow_input(self, name: str, type: Any, default: Any = MISSING) -> Any: ...
+    def add_workflow_input(self, name: str, type: Any, default: Any = MISSING) -> Any:
         """Declare an input, and give its promise.
 
         Args:

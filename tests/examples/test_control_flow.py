@@ -12,11 +12,22 @@ import pytest
         ("validate.py", ["6", "validate: 2 rows are below zero"]),
         ("survey.py", ["(15.0, 3)"]),
         ("approval.py", ["Published: Plans that survive"]),
+        ("train.py", ["rate 0.1: [1, 2, 3, 4, 5, 6, 7, 8]"]),
     ],
 )
 def test_an_example_prints_what_it_says(run_program, program, lines):
     ended = run_program(program)
     assert (ended.returncode, ended.stdout.splitlines()) == (0, lines), ended.stderr
+
+
+def test_rejected_rows_are_a_file_and_the_others_a_table(run_program, tmp_path):
+    ended = run_program("orders.py")
+    lines = ended.stdout.splitlines()
+    assert [line.split() for line in lines[1:3]] == [["1", "Ada", "10.5"], ["4", "Cid", "7.0"]], ended.stderr
+    assert [line.rpartition('"why": ')[2] for line in lines[4:]] == [
+        '"customer: String should have at least 1 character"}',
+        '"amount: Input should be greater than 0"}',
+    ]
 
 
 def test_S4_the_error_handler_is_gone_to_only_when_it_is_needed(run_program):
