@@ -40,7 +40,6 @@ from promissory.typesys.infer import Inference
 from promissory.typesys.types import ANY, NONE, Type
 from promissory.typesys.wire import Codec, codec_for
 
-
 T = TypeVar("T")
 
 
