@@ -7,8 +7,6 @@ removes it when the worker has ended, however that was.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 
 _place: str | None = None
 
@@ -21,6 +19,8 @@ def use_place(folder: str) -> None:
 
 def scratch_folder() -> str:
     """Make a new empty folder, which only this user can enter."""
+    import tempfile  # which few programs need
+
     if _place is None:
         return tempfile.mkdtemp(prefix="promissory-")
     os.makedirs(_place, mode=0o700, exist_ok=True)
@@ -29,6 +29,8 @@ def scratch_folder() -> str:
 
 def remove_folder(folder: str) -> None:
     """Remove a folder and what is in it, even what may not be written to."""
+    import shutil
+
     for one, _, _ in os.walk(folder):
         os.chmod(one, 0o700)
     shutil.rmtree(folder, ignore_errors=True)
