@@ -227,7 +227,7 @@ def _sequence(item: Type, wanted: type, lookup: Find, records: Records, exact: b
         return items if _all_native(items, native) else each(items, item_lower)
 
     if item_lift is whole_bytes:
-        return lower, lambda tree: tree if Buffer not in map(type, tree) else [whole_bytes(one) for one in tree]
+        return lower, lambda tree: tree if Buffer not in set(map(type, tree)) else [whole_bytes(one) for one in tree]
     return lower, None if item_lift is None else lambda tree: [item_lift(one) for one in tree]
 
 
