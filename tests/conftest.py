@@ -17,9 +17,11 @@ An interrupt (SIGINT) interrupts, however the suite was started.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -44,6 +46,9 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if config.getoption("--whole") and config.getoption("--timeout") is None:
         config.option.timeout = 3600
+    cached = tempfile.mkdtemp(prefix="promissory-cache-")
+    config.add_cleanup(lambda: shutil.rmtree(cached, ignore_errors=True))
+    os.environ["PROMISSORY_CACHE_DIR"] = cached
     os.environ["PROMISSORY_CACHE"] = "0"  # a plain call would look into the cache of a store above
     # A shell starts its background jobs with SIGINT ignored. Children inherit that, and no test could interrupt them.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

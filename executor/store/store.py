@@ -19,7 +19,6 @@ import errno
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -28,8 +27,6 @@ from promissory.executor.store.backend import (
     SINGLE,
     Backend,
     Held,
-    Stamp,
-    Streaming,
     WithLocks,
     backend_of,
     is_passing,
@@ -37,11 +34,11 @@ from promissory.executor.store.backend import (
 from promissory.executor.store.forms import is_leftover, is_ours
 from promissory.executor.store.in_band import Carried
 from promissory.executor.store.keys import is_log, object_key, part_key
+from promissory.executor.store.parts import StoredParts
 from promissory.planner.plan.model import Large, Value, parts_of
 from promissory.planner.plan.plan import Plan
-from promissory.typesys.buffer import LARGEST_PART, Buffer, PartName, Write, blake3, names_of, new_blake3
+from promissory.typesys.buffer import Buffer, PartName
 from promissory.typesys.canonical import INLINE_LIMIT, digest, has_parts, opened
-from promissory.typesys.errors import TypeMismatch
 
 T = TypeVar("T")
 Errors = list[OSError]
@@ -79,7 +76,7 @@ class Store:
     def __init__(self, url: str | Path | None, *, patience: float = PATIENCE) -> None:
         self.url, self._backend = backend_of(url)
         self._patience = patience
-        self._whole: dict[str, Stamp | None] = {}
+        self._parts = StoredParts(self.url, self._backend, self._patiently)
 
     @classmethod
     def carried(cls) -> tuple[Store, Carried]:
@@ -89,7 +86,8 @@ class Store:
     @classmethod
     def _over(cls, url: str, backend: Backend, patience: float) -> Store:
         store = cls.__new__(cls)
-        store.url, store._backend, store._patience, store._whole = url, backend, patience, {}
+        store.url, store._backend, store._patience = url, backend, patience
+        store._parts = StoredParts(url, backend, store._patiently)
         return store
 
     @property
@@ -284,7 +282,7 @@ class Store:
         try:
             names = opened(self.get_value(value))[1] if self.is_near or isinstance(value, bytes) else ()
             if self.is_near:
-                return all(self._is_whole(name) for name in names)
+                return all(self._parts.is_whole(name) for name in names)
             return all(self.exists(key) for key in self.keys_of(value))
         except StoreError:
             return False
@@ -294,92 +292,25 @@ class Store:
     @property
     def stays(self) -> bool:
         """Whether a part can still be read later; what a batch brought can be read only while it is carried out."""
-        return not isinstance(self._backend, Carried)
+        return self._parts.stays
 
     def keep(self, buffer: Buffer) -> tuple[PartName, ...]:
-        """Store the bytes of a buffer in parts, straight from where they lie. Equal parts are stored once."""
-        names = names_of(buffer)
-        for number, name in enumerate(names):
-            key = part_key(name.digest)
-            if not self.exists(key) or (self.is_near and not self._is_whole(name)):
-                self._patiently("write", key, partial(self._write_part, key, buffer, number * LARGEST_PART, name.size))
-        return names
+        """Store the bytes of a buffer in parts, straight from where they lie. Equal parts are stored once.
 
-    def _is_whole(self, name: PartName) -> bool:
-        """Whether a part that is there has the bytes of its name: a machine that died may have left it half written."""
-        try:
-            self._mapped(name)
-        except StoreError:
-            return False
-        return True
-
-    def _write_part(self, key: str, buffer: Buffer, begin: int, size: int) -> None:
-        def write(into: Write) -> None:
-            position = 0
-
-            def take(piece: memoryview) -> None:
-                nonlocal position
-                wanted = piece[max(0, begin - position) : max(0, begin + size - position)]
-                position += len(piece)
-                if wanted:
-                    into(wanted)
-
-            buffer.write_to(take)
-
-        if isinstance(self._backend, Streaming):
-            self._backend.put_from(key, partial(_checked, key, write))
-            return
-        pieces: list[bytes] = []
-        write(lambda piece: pieces.append(bytes(piece)))
-        self._backend.put(key, b"".join(pieces))
+        Raises `TypeMismatch` if they are changed meanwhile.
+        """
+        return self._parts.keep(buffer)
 
     def mapped(self, names: tuple[PartName, ...]) -> memoryview:
         """The bytes of some parts, one behind the other, in memory that is the caller's own.
 
         Raises `StoreError` if a part's bytes don't match its name (rule V4: at its first reading in this process).
         """
-        if len(names) == 1:
-            return self._mapped(names[0])
-        memory = bytearray()
-        for name in names:
-            memory += self._mapped(name)
-        return memoryview(memory)
+        return self._parts.mapped(names)
 
     def path_of(self, names: tuple[PartName, ...]) -> str | None:
         """The path of the file that holds one part, if it lies on this machine."""
-        if len(names) != 1 or not isinstance(self._backend, Streaming):
-            return None
-        self._mapped(names[0])
-        return self._backend.path_of(part_key(names[0].digest))
-
-    def _mapped(self, name: PartName) -> memoryview:
-        key = part_key(name.digest)
-        if isinstance(self._backend, Streaming):
-            backend = self._backend
-            memory, stamp = self._patiently("read", key, lambda: backend.mapped(key))
-        else:
-            memory, stamp = memoryview(bytearray(self.get(key))), None
-        if self._whole.get(key, _UNKNOWN) != stamp:
-            if len(memory) != name.size or blake3(memory) != name.digest:
-                raise StoreDamage(f"{key} in the store {self.url} is damaged: its digest does not match its bytes")
-            if len(self._whole) >= _PARTS_REMEMBERED:
-                self._whole.clear()
-            self._whole[key] = stamp
-        return memory
+        return self._parts.path_of(names)
 
     def __repr__(self) -> str:
         return f"Store({self.url!r})"
-
-
-def _checked(key: str, write: Callable[[Write], None], into: Write) -> None:
-    """Write the bytes of a part, and see that they are those by which it is named: whoever owns the memory may have
-    written to it since. Raises `TypeMismatch`."""
-    state = new_blake3()
-
-    def take(piece: memoryview) -> None:
-        state.update(piece)
-        into(piece)
-
-    write(take)
-    if state.hexdigest() != key.rpartition("/")[2]:
-        raise TypeMismatch("an array, or another large buffer, was changed while it was written down")
