@@ -15,10 +15,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from promissory.typesys.buffer import Buffer
 from promissory.typesys.ledger import LEDGER
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
@@ -209,6 +210,13 @@ def revealed_in(data: bytes) -> str:
         if len(form) >= _SHORTEST_REFUSED and form.encode("utf-8", "surrogatepass") in data:
             return _forms[form]
     return ""
+
+
+def revealed_in_any(buffers: Iterable[Buffer]) -> str:
+    """Give the name of a secret whose value stands in large buffers that are to be stored."""
+    if not _hidden and not LEDGER.tells[0]:
+        return ""
+    return next((name for buffer in buffers if (name := revealed_in(buffer.content()))), "")
 
 
 def _places(data: bytes, form: bytes) -> Iterator[int]:

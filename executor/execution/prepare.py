@@ -47,10 +47,10 @@ from promissory.planner.functions.entity import Entity
 from promissory.planner.plan.format import digest_without_code, plan_digest, plan_from_bytes
 from promissory.planner.plan.model import Shape, Value
 from promissory.planner.plan.plan import Plan
-from promissory.typesys.buffer import Buffer, Parts, Pending
+from promissory.typesys.buffer import Buffer, Pending
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.names import import_name, module_name
-from promissory.typesys.secret import INSTEAD, revealed_in
+from promissory.typesys.secret import INSTEAD, revealed_in, revealed_in_any
 from promissory.typesys.wire import Codec, codec_for
 
 Target = WorkflowFunction[..., Any] | Workflow | Dynamic[..., Any] | Task[..., Any] | Plan
@@ -278,8 +278,8 @@ def _source(target: Target) -> tuple[str, ...]:
     return (str(path), str(import_name(path)[1])) if path.is_file() else ()
 
 
-def encode_inputs(plan: Plan, target: Target, inputs: Mapping[str, Any], parts: Parts) -> dict[str, bytes]:
-    """The inputs of a run as bytes, defaults filled in, and their large buffers kept in `parts`.
+def encode_inputs(plan: Plan, target: Target, inputs: Mapping[str, Any], large: Pending) -> dict[str, bytes]:
+    """The inputs of a run as bytes, defaults filled in, and in `large` their large buffers.
 
     Raises `InputError` with every problem.
     """
@@ -296,11 +296,12 @@ def encode_inputs(plan: Plan, target: Target, inputs: Mapping[str, Any], parts: 
     for parameter, codec in zip(plan.inputs, codecs, strict=True):
         if parameter.name in inputs:
             try:
-                data = codec.encode(inputs[parameter.name], parts)
+                before = len(large.buffers)
+                data = codec.encode(inputs[parameter.name], large)
             except TypeMismatch as mismatch:
                 problems.append(mismatch.at(parameter.name))
                 continue
-            if secret := revealed_in(data):
+            if secret := revealed_in(data) or revealed_in_any(large.buffers[before:]):
                 problems.append(f"{parameter.name} is stored, and holds the value of Secret({secret!r}): {INSTEAD}")
             encoded[parameter.name] = data
         elif parameter.default is not None:

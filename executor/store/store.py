@@ -74,9 +74,9 @@ class Store:
     """
 
     def __init__(self, url: str | Path | None, *, patience: float = PATIENCE) -> None:
-        self.url, self._backend = backend_of(url)
+        self.url, backend = backend_of(url)
         self._patience = patience
-        self._parts = StoredParts(self.url, self._backend, self._patiently)
+        self._use(backend)
 
     @classmethod
     def carried(cls) -> tuple[Store, Carried]:
@@ -86,9 +86,13 @@ class Store:
     @classmethod
     def _over(cls, url: str, backend: Backend, patience: float) -> Store:
         store = cls.__new__(cls)
-        store.url, store._backend, store._patience = url, backend, patience
-        store._parts = StoredParts(url, backend, store._patiently)
+        store.url, store._patience = url, patience
+        store._use(backend)
         return store
+
+    def _use(self, backend: Backend) -> None:
+        self._backend = backend
+        self._parts = StoredParts(self.url, backend, self._patiently)
 
     @property
     def outlives_the_process(self) -> bool:

@@ -92,7 +92,8 @@ class FaultyStore(Store):
         self, url: str | Path | None, faults: Iterable[Fault] = (), *, seed: int = 0, patience: float = 5.0
     ) -> None:
         super().__init__(url, patience=patience)
-        self._backend = faulty = _Faulty(self._backend, list(faults), seed)
+        faulty = _Faulty(self._backend, list(faults), seed)
+        self._use(faulty)
         self.operations: list[tuple[str, str]] = faulty.operations
 
 

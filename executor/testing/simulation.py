@@ -41,6 +41,7 @@ from promissory.planner.plan.format import FuturesHeader
 from promissory.planner.plan.model import Callee
 from promissory.planner.plan.plan import Plan
 from promissory.planner.plan.shape_format import callee_from_bytes
+from promissory.typesys.buffer import Pending
 from promissory.typesys.canonical import unpack
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.types import ANY
@@ -160,7 +161,10 @@ class _Walk:
         self._answered: set[tuple[int, int]] = set()
         self.now = 0.0
         self._store.put_literals(plan)
-        encoded = encode_inputs(plan, target, inputs, self._store)
+        large = Pending()
+        encoded = encode_inputs(plan, target, inputs, large)
+        for buffer in large.buffers:
+            self._store.keep(buffer)
         self._scheduler = Scheduler(Limits(max_depth=max_depth), Capacity(parallel, 1 << 62, 1 << 30), b"simulated")
         self._scheduler.open_root(plan, tuple(self._store.put_value(encoded[p.name]) for p in plan.inputs))
 

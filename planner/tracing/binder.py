@@ -16,7 +16,7 @@ from promissory.planner.plan.model import ARM, DICT, INPUT, LIST, RECORD, TUPLE,
 from promissory.planner.tracing.expression import Expression
 from promissory.planner.tracing.promise import MARKER, Promise
 from promissory.typesys.assignability import why_not
-from promissory.typesys.buffer import NAMES_ONLY
+from promissory.typesys.buffer import NAMES_ONLY, Pending
 from promissory.typesys.canonical import pack
 from promissory.typesys.depth import TOO_DEEP, check_depth, too_deep
 from promissory.typesys.errors import AnnotationError, TypeMismatch
@@ -193,13 +193,17 @@ class Binder:
         if _may_hide_promises(type) and holds_promise(value):
             return self._composite(value, type)
         try:
-            data = codec.encode(value, self._trace.session)
+            large = Pending()
+            data = codec.encode(value, large)
         except TypeMismatch:
             if holds_promise(value):
                 return self._composite(value, type)
             raise
-        if _MARKER_BYTES in data or LEDGER.heard or LEDGER.tells[0]:
-            refuse_what_no_plan_may_hold(data)
+        for one in (data, *(buffer.content() for buffer in large.buffers)):
+            if _MARKER_BYTES in one or LEDGER.heard or LEDGER.tells[0]:
+                refuse_what_no_plan_may_hold(one)
+        for buffer in large.buffers:
+            self._trace.session.take_part(buffer)
         return self._trace.session.literal(data)
 
     def passed_on(self, value: Any) -> tuple[Binding, Type] | None:

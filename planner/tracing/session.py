@@ -17,7 +17,7 @@ from promissory.planner.functions.frozen import contents, frozen
 from promissory.planner.plan.model import Binding, Callee, Graph, Large, Shape, Value, parts_of
 from promissory.planner.plan.plan import Origin, Plan
 from promissory.planner.plan.renumber import rebase, renumber_graphs
-from promissory.typesys.buffer import LARGEST_PART, Buffer, PartName, names_of
+from promissory.typesys.buffer import LARGEST_PART, Buffer, names_of
 from promissory.typesys.canonical import INLINE_LIMIT, digest, has_parts
 
 _SHARED_LITERAL: Final = 32
@@ -105,23 +105,12 @@ class Session:
             self.literals.append(data)
         return -len(self.literals)
 
-    stays = True
-
-    def keep(self, buffer: Buffer) -> tuple[PartName, ...]:
-        """Take the bytes of a literal's buffer as they are now (the session is the `Parts` of its literals)."""
+    def take_part(self, buffer: Buffer) -> None:
+        """Take the bytes of a literal's buffer, as they are now."""
         content = buffer.content()
-        names = names_of(Buffer.of(content))
+        names = names_of(buffer)
         for number, name in enumerate(names):
             self.blobs[name.digest] = content[number * LARGEST_PART :][: name.size] if len(names) > 1 else content
-        return names
-
-    def mapped(self, names: tuple[PartName, ...]) -> memoryview:
-        """Give the bytes of a literal's parts."""
-        return memoryview(bytearray().join(self.blobs[name.digest] for name in names))
-
-    def path_of(self, names: tuple[PartName, ...]) -> str | None:
-        """A literal's parts lie in no file."""
-        return None
 
     def nested(self, workflow: Traceable) -> int:
         """Give the number of a nested workflow's graph. The workflow is traced once, however often it is called."""
