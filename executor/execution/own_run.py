@@ -85,7 +85,7 @@ class OwnRun(Run):
         self._thread.start()
         return self
 
-    def wait(self, timeout: float | None = None) -> Run:
+    def wait(self, timeout: float | None = None) -> Run[Any]:
         """Wait for the end of a run that goes on in the background. Returns the run itself; see `Run.wait`."""
         if self._thread is not None:
             self._thread.join(timeout)

@@ -127,7 +127,7 @@ class Run(Generic[Result]):
 
     # --- how it goes ---
 
-    def wait(self, timeout: float | None = None) -> Run:
+    def wait(self, timeout: float | None = None) -> Run[Result]:
         """Wait for the end of a run that goes on in the background or in another process. Returns the run itself.
 
         Raises:

@@ -229,9 +229,11 @@ def _note(keys: dict[str, None], found: Iterator[str]) -> None:
 def _examine_objects(store: Store, run_id: str, manifest: Manifest, events: list[Event]) -> Iterator[Finding]:
     newest = next((event for event in reversed(events) if event[0] == SNAPSHOT), None)
     keys: dict[str, None] = {}
+    for value in manifest.inputs.values():
+        _note(keys, store.keys_of(value, as_far_as_known=True))
     with suppress(StoreError, FormatError):
-        for value in (*manifest.inputs.values(), *read_plan(store, manifest).literals):
-            _note(keys, store.keys_of(value, as_far_as_known=True))
+        for literal in read_plan(store, manifest).literals:
+            _note(keys, store.keys_of(literal, as_far_as_known=True))
     for event in events:
         if event[0] != SNAPSHOT:
             _note(keys, keys_named(store, run_id, event, as_far_as_known=True))

@@ -347,7 +347,7 @@ def map_task(
     ...     return x * x
     >>> @workflow
     ... def squares(xs: list[int]) -> list[int]:
-    ...     return map_task(square)(x=xs)  # type: ignore[no-any-return]
+    ...     return map_task(square)(x=xs)
     >>> squares([1, 2, 3]), len(squares.compile())
     ([1, 4, 9], 1)
     """

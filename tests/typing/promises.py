@@ -1,6 +1,6 @@
 """The promise's face: order edges, names, and the calls whose result is None."""
 
-from typing import Any, assert_type
+from typing import assert_type
 
 import promissory
 from promissory import Plan, Promise, Workflow, promise, task, workflow
@@ -48,8 +48,8 @@ def faces() -> None:
 def by_hand() -> None:
     with Workflow("by hand") as wf:
         x = wf.add_workflow_input("x", int)
-        assert_type(x, Promise[Any])
-        wf.add_workflow_output("y", inc(1), int)
+        assert_type(x, int)
+        wf.add_workflow_output("y", inc(x), int)
     assert_type(wf.compile(), Plan)
 
 

@@ -271,7 +271,7 @@ def _use_segment(segment: Segment) -> None:
     _expect(segment.previous, bytes)
     for event in segment.events:
         _true(event.__class__ is tuple, "an event is no tuple")
-        list(keys_named("run", event))
+        list(keys_named(Store(None), "run", event, as_far_as_known=True))
         if event[0] in (NODE_FAILED, RETRIED):
             str(Failure.from_tree(event[3]))
     segment_to_bytes(segment)
