@@ -65,6 +65,8 @@ from promissory.typesys.types import (
     Type,
     UnionType,
     VarTupleType,
+    children,
+    class_name,
     short_name,
     walk,
 )
@@ -404,13 +406,22 @@ def _refuse_retyped(cls: Any, written: RecordType) -> None:
         return
     fields = {field.name: field.type for field in today.fields} if isinstance(today, RecordType) else {}
     for field in written.fields:
-        reason = why_not(field.type, fields[field.name]) if field.name in fields else None
-        if reason is not None:
+        if field.name in fields and not _may_be_read_as(field.type, fields[field.name]):
             raise FormatError(
                 f"a {short_name(written.name)}",
                 f"was written with {field.name}: {field.type}, and the class has {field.name}: {fields[field.name]} "
-                f"by now ({reason})",
+                f"by now ({why_not(field.type, fields[field.name])})",
             )
+
+
+def _may_be_read_as(written: Type, today: Type) -> bool:
+    """Tell whether a field's values may have the type of today. Records inside are looked at when they are read."""
+    if isinstance(written, RecordType) and isinstance(today, RecordType):
+        return class_name(written.name) == class_name(today.name) or why_not(written, today) is None
+    inside = children(written), children(today)
+    if written.__class__ is today.__class__ and inside[0] and len(inside[0]) == len(inside[1]):
+        return all(map(_may_be_read_as, *inside))
+    return why_not(written, today) is None
 
 
 def _whole(value: Any) -> Any:

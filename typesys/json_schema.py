@@ -1,6 +1,7 @@
 """Types as JSON Schema (draft 2020-12), and back: what forms, servers and tools know of a workflow's inputs.
 
-`schema_of` describes the JSON that `parse_json` takes and `to_json` gives. What JSON has no word for (a set, a tuple of
+`schema_of` describes the JSON that `parse_json` takes, and that `to_json` gives but for what JSON has no form for: a
+number that is not finite, and a large array or frame, are shown as text. What JSON has no word for (a set, a tuple of
 any length, a class's full name) stands in keywords that begin with `x-`, which readers of the standard pass over; so
 `type_from_schema` gives back the same type. A schema that somebody else wrote is read as the type that comes nearest.
 
@@ -143,6 +144,8 @@ def _schema(type: Type) -> dict[str, Any]:
         case SetType(item) | FrozenSetType(item):
             kind = "set" if isinstance(type, SetType) else "frozenset"
             return {"type": "array", "items": _schema(item), "uniqueItems": True, "x-kind": kind}
+        case TupleType(items) if not items:
+            return {"type": "array", "maxItems": 0, "x-kind": "empty"}
         case TupleType(items):
             return {
                 "type": "array",
@@ -156,8 +159,8 @@ def _schema(type: Type) -> dict[str, Any]:
             return {"anyOf": [_schema(arm) for arm in arms]}
         case LiteralType(values):
             shown = [base64.b64encode(one).decode() if isinstance(one, bytes) else one for one in values]
-            mark = {"x-bytes": True} if any(isinstance(one, bytes) for one in values) else {}
-            return {"enum": shown, **mark}
+            places = [place for place, one in enumerate(values) if isinstance(one, bytes)]
+            return {"enum": shown, **({"x-bytes": places} if places else {})}
         case EnumType(name, members):
             shown_values = [plain for _, plain in members]
             return {
@@ -224,7 +227,13 @@ def type_from_schema(schema: Any) -> Type:
     Point
     """
     reader = _Reader(schema if isinstance(schema, Mapping) else {})
-    return reader.read(schema, 0)
+    try:
+        return reader.read(schema, 0)
+    except AnnotationError:
+        raise
+    # A keyword has a value of another kind than the standard, or this module, gives it.
+    except (TypeError, ValueError, AttributeError, LookupError) as error:
+        raise AnnotationError(f"the JSON Schema is malformed: {type(error).__name__}: {error}") from None
 
 
 class _Reader:
@@ -234,7 +243,7 @@ class _Reader:
         given = root.get("$defs", root.get("definitions", {}))
         self._schemas: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
         self._known: dict[str, Definition] = {}
-        self._begun: set[str] = set()
+        self._begun: dict[str, Mapping[str, Any]] = {}
         self._nameless = 0
 
     def read(self, schema: Any, depth: int) -> Type:
@@ -293,6 +302,8 @@ class _Reader:
             return TupleType(tuple(self._type(one, depth) for one in schema["prefixItems"]))
         item = self._type(schema.get("items", True), depth)
         mark = schema.get("x-kind")
+        if mark == "empty":
+            return TupleType(())
         if mark == "dict" and isinstance(item, TupleType) and len(item.items) == 2:
             return DictType(*item.items)
         if mark in ("set", "frozenset"):
@@ -308,8 +319,10 @@ class _Reader:
         return self._record(name, schema, depth)
 
     def _record(self, name: str, schema: Mapping[str, Any], depth: int) -> Type:
+        while name in self._begun and self._begun[name] != schema:
+            name += "~"  # another object of this title
         if name not in self._begun:
-            self._begun.add(name)
+            self._begun[name] = schema
             required = set(schema.get("required", ()))
             kind = schema.get("x-kind", "typeddict")
             if kind not in ("dataclass", "namedtuple", "typeddict"):
@@ -332,8 +345,8 @@ class _Reader:
 
     def _literal(self, schema: Mapping[str, Any]) -> Type:
         values = [schema["const"]] if "const" in schema else list(schema["enum"])
-        if schema.get("x-bytes"):
-            values = [base64.b64decode(one) for one in values]
+        for place in schema.get("x-bytes", ()):
+            values[place] = base64.b64decode(values[place], validate=True)
         if not values or any(isinstance(one, float | list | dict) for one in values):
             return ANY
         ordered = {(one.__class__.__name__, repr(one)): one for one in values}

@@ -161,8 +161,7 @@ def builder(cls: Any, names: tuple[str, ...]) -> Callable[..., Any]:
     """
     added = _added(cls, names)
     if added:
-        build_all = builder(cls, (*names, *added))
-        return lambda values, apart=None: build_all([*values, *(default_of(cls, name) for name in added)], apart)
+        return _builder_of_more(cls, names, added)
     if issubclass(cls, tuple):
         places = [names.index(name) for name in field_names(cls)]
         if places == sorted(places):
@@ -182,6 +181,20 @@ def builder(cls: Any, names: tuple[str, ...]) -> Callable[..., Any]:
         return instance
 
     return build
+
+
+def _builder_of_more(cls: Any, names: tuple[str, ...], added: list[str]) -> Callable[..., Any]:
+    """Make the builder for values that were written before the class got some fields."""
+    build = builder(cls, (*names, *added))
+
+    def build_with_defaults(values: list[Any], apart: Beside | None = None) -> Any:
+        given = dict(zip(names, values, strict=True))
+        for name in added:
+            given[name] = default_of(cls, name, given)
+        unset, extra, private = apart or ([], None, None)
+        return build(list(given.values()), (unset + added, extra, private) if is_pydantic(cls) else apart)
+
+    return build_with_defaults
 
 
 def _added(cls: Any, names: tuple[str, ...]) -> list[str]:
@@ -252,8 +265,14 @@ def constructor_names(cls: Any) -> dict[str, str]:
     return found
 
 
-def default_of(cls: Any, name: str) -> Any:
-    """Give the default of a record's field, made anew. Raises `TypeError` if the field has none."""
+def by_place(cls: Any) -> list[str]:
+    """List the parameters of a model's constructor that may be given by place."""
+    return [one.alias for one in cls.__attrs_attrs__ if one.init and not one.kw_only] if is_attrs(cls) else []
+
+
+def default_of(cls: Any, name: str, given: dict[str, Any]) -> Any:
+    """Give the default of a record's field, made anew, perhaps of the fields that are given. Raises `TypeError` if the
+    field has none."""
     if dataclasses.is_dataclass(cls):
         field = next(one for one in dataclasses.fields(cls) if one.name == name)
         if field.default_factory is not dataclasses.MISSING:
@@ -268,13 +287,13 @@ def default_of(cls: Any, name: str) -> Any:
     elif is_pydantic(cls):
         info = cls.__pydantic_fields__[name]
         if not info.is_required():
-            return info.get_default(call_default_factory=True, validated_data={})
+            return info.get_default(call_default_factory=True, validated_data=given)
     else:
         default = next(one.default for one in cls.__attrs_attrs__ if one.name == name)
         attr = sys.modules["attr"]
-        if isinstance(default, attr.Factory) and not default.takes_self:
-            return default.factory()
-        if default is not attr.NOTHING and not isinstance(default, attr.Factory):
+        if isinstance(default, attr.Factory):
+            return default.factory(types.SimpleNamespace(**given)) if default.takes_self else default.factory()
+        if default is not attr.NOTHING:
             return default
     raise TypeError(f"{cls.__name__} needs the field {name!r}")
 

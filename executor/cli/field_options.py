@@ -66,13 +66,14 @@ class _Tree:
         self.tree = tree
 
 
-def put_together(type: Type, given: dict[str, _Tree], base: Any) -> Any:
+def put_together(type: Type, given: dict[str, _Tree], base: Any, at: str = "") -> Any:
     """The wire tree of a record.
 
     Args:
         type: the input's type.
         given: what was given for fields, by the path below the input.
         base: the wire tree that was given for the whole record; None if there is none.
+        at: the path to the record, for errors.
 
     Raises `ParseError` for fields that are missing.
     """
@@ -81,7 +82,7 @@ def put_together(type: Type, given: dict[str, _Tree], base: Any) -> Any:
         assert record is not None
         arm = type.arms.index(record)
         whole = base[1] if base is not None and base[0] == arm else None
-        return [arm, put_together(record, given, whole)]
+        return [arm, put_together(record, given, whole, at)]
     assert isinstance(type, RecordType)
     inside: dict[str, dict[str, _Tree]] = {}
     for path, tree in given.items():
@@ -93,8 +94,12 @@ def put_together(type: Type, given: dict[str, _Tree], base: Any) -> Any:
         if field.name in inside:
             own = inside[field.name].pop("", None)
             whole = held.get(field.name) if own is None else own.tree
-            found[field.name] = put_together(field.type, inside[field.name], whole) if inside[field.name] else whole
-    return parse_fields(type, found, find)
+            found[field.name] = (
+                put_together(field.type, inside[field.name], whole, f"{at}.{field.name}")
+                if inside[field.name]
+                else whole
+            )
+    return parse_fields(type, found, find, at)
 
 
 def _held(type: RecordType, tree: Any) -> dict[str, Any]:

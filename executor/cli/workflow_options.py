@@ -75,9 +75,9 @@ def inputs_from_command_line(
         _option(one, base, switches, names_of_inputs, said.get(one.name, ""), parts) for one in plan.inputs
     ]
     fields = {one.name: list(field_options(one)) for one in plan.inputs}
-    for paths in fields.values():
+    for name, paths in fields.items():
         options += [
-            click.Option([_field_key(path), f"--{path}"], type=FieldText(type), metavar=str(type))
+            click.Option([_field_key(name, path, paths), f"--{path}"], type=FieldText(type), metavar=str(type))
             for path, type in paths
         ]
 
@@ -182,8 +182,8 @@ def _option(
     )
 
 
-def _field_key(path: str) -> str:
-    return f"field_{path.replace('.', '__').replace('-', '_')}"
+def _field_key(parameter: str, path: str, paths: list[tuple[str, Type]]) -> str:
+    return f"field_{parameter}_{[one for one, _ in paths].index(path)}"
 
 
 def _add_fields(
@@ -195,7 +195,8 @@ def _add_fields(
     parts: Parts,
 ) -> None:
     """Put what was given for single fields of a record into the record."""
-    given = {path.partition(".")[2]: values[_field_key(path)] for path, _ in paths if values[_field_key(path)]}
+    found = {path.partition(".")[2]: values[_field_key(parameter.name, path, paths)] for path, _ in paths}
+    given = {path: tree for path, tree in found.items() if tree is not None}
     if not given:
         return
     base = whole.get(parameter.name, parameter.default)

@@ -8,6 +8,7 @@ a run raises.
 
 from __future__ import annotations
 
+import atexit
 import os
 import weakref
 from collections.abc import Callable
@@ -320,11 +321,14 @@ class Context:
 
     @property
     def workdir(self) -> Path:
-        """A scratch folder of this attempt. It is made when it is first asked for, and gone when the attempt has ended:
-        what is to stay is given back as a `File` or a `Directory`."""
+        """A scratch folder of this attempt. It is made when it is first asked for, and gone when the attempt has ended
+        (outside a run, when the program ends): what is to stay is given back as a `File` or a `Directory`."""
         if self._workdir is None:
             self._workdir = scratch_folder()
-            self._unless_removed = weakref.finalize(self, remove_folder, self._workdir)
+            if self.in_run:
+                self._unless_removed = weakref.finalize(self, remove_folder, self._workdir)
+            else:  # what a plain call gives may lie in it
+                atexit.register(remove_folder, self._workdir)
         return Path(self._workdir)
 
     def remove_workdir(self) -> None:

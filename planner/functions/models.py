@@ -13,7 +13,7 @@ from typing import Any
 
 from promissory.planner.active import InTaskBody, current
 from promissory.planner.functions.plain import HoldsPromise, is_plain
-from promissory.typesys.records import constructor_names, default_of, field_names, fill, is_attrs, is_pydantic
+from promissory.typesys.records import by_place, constructor_names, default_of, field_names, fill, is_attrs, is_pydantic
 
 _MARK = "__promissory_takes_promises__"
 
@@ -53,13 +53,20 @@ def _fill(instance: Any, cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     """Give an instance the fields that its constructor was given, and the defaults of the others."""
     names = field_names(cls)
     by_parameter = constructor_names(cls)
-    if len(args) > len(by_parameter):
-        raise TypeError(f"{cls.__name__} takes {len(by_parameter)} fields, not {len(args)}")
-    given = {**dict(zip(by_parameter, args, strict=False)), **kwargs}
-    known = {**{name: name for name in names}, **by_parameter}
+    places = by_place(cls)
+    if len(args) > len(places):
+        raise TypeError(f"{cls.__name__} takes {len(places)} fields by place, not {len(args)}: give them by name")
+    twice = [name for name in places[: len(args)] if name in kwargs]
+    if twice:
+        raise TypeError(f"{cls.__name__} got several values for {twice[0]!r}")
+    given = {**dict(zip(places, args, strict=False)), **kwargs}
+    known = {**{name: name for name in names if is_pydantic(cls)}, **by_parameter}
     unknown = [name for name in given if name not in known]
     if unknown:
-        raise TypeError(f"{cls.__name__} has no field {unknown[0]!r}; it has {', '.join(names)}")
+        raise TypeError(f"{cls.__name__} has no field {unknown[0]!r}; it has {', '.join(known)}")
     fields = {known[name]: value for name, value in given.items()}
-    values = [fields[name] if name in fields else default_of(cls, name) for name in names]
-    fill(instance, names, values, ([name for name in names if name not in fields], None, None))
+    for name in names:
+        if name not in fields:
+            fields[name] = default_of(cls, name, fields)
+    unset = [name for name in names if name not in {known[one] for one in given}]
+    fill(instance, names, [fields[name] for name in names], (unset, None, None))

@@ -11,14 +11,14 @@ from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
     from promissory.planner.functions.entity import Entity
-    from promissory.planner.plan.model import Callee
+    from promissory.planner.plan.model import Callee, Interface
 
-_known: WeakValueDictionary[tuple[str, bytes], Entity[..., Any]] = WeakValueDictionary()
+_known: WeakValueDictionary[tuple[str, bytes, Interface], Entity[..., Any]] = WeakValueDictionary()
 
 
 def remember(callee: Callee, entity: Entity[..., Any]) -> None:
     """Note the function that a callee stands for."""
-    _known[callee.name, callee.digest] = entity
+    _known[callee.name, callee.digest, callee.interface] = entity
 
 
 def forget() -> None:
@@ -31,5 +31,5 @@ def forget() -> None:
 
 
 def recall(callee: Callee) -> Entity[..., Any] | None:
-    """Find the function of exactly this name and digest, if this process has seen it."""
-    return _known.get((callee.name, callee.digest))
+    """Find the function of exactly this name, digest and interface, if this process has seen it."""
+    return _known.get((callee.name, callee.digest, callee.interface))

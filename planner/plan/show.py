@@ -302,9 +302,12 @@ def _text(
     if code == RECORD:
         record = type_from_bytes(binding[1]) if binding[1] else type
         assert isinstance(record, RecordType)
-        fields = (
-            f"{f.name}={inner(one, part)}" for f, part, one in zip(record.fields, record.parts, binding[2], strict=True)
-        )
+        fields = []
+        for f, part, one in zip(record.fields, record.parts, binding[2], strict=True):
+            if part is f.type:
+                fields.append(f"{f.name}={inner(one, part)}")
+            else:  # a key that may be missing is a tuple of none or one
+                fields += [f"{f.name}={inner(held, f.type)}" for held in one[1]]
         return f"{record}({', '.join(fields)})"
     assert isinstance(type, UnionType)
     return inner(binding[2], type.arms[binding[1]])
