@@ -34,6 +34,7 @@ from promissory.typesys.transcode import is_whole
 from promissory.typesys.type_format import type_from_bytes
 from promissory.typesys.types import (
     ANY,
+    AnyType,
     BufferType,
     BytesType,
     DictType,
@@ -238,7 +239,7 @@ def tree_text(tree: Any, type: Type) -> str:
             return f"{type}({', '.join(inner)})"
         case EnumType():
             return f"{type}.{tree}"
-        case NamedType(wire=wire) if any(isinstance(inner, BufferType) for inner in walk(wire)):
+        case NamedType(wire=wire) if any(isinstance(inner, BufferType | AnyType) for inner in walk(wire)):
             return f"<{type}>"
         case BytesType() if tree.__class__ is Buffer:
             return f"<{tree.size} bytes>"
