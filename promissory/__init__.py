@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from promissory.planner.plan.triggers import at_least as at_least
     from promissory.planner.tracing.promise import Promise as Promise
     from promissory.planner.tracing.promise import promise as promise
-    from promissory.typesys.files import Directory as Directory
+    from promissory.typesys.directories import Directory as Directory
     from promissory.typesys.files import File as File
     from promissory.typesys.infer import Opaque as Opaque
     from promissory.typesys.infer import type_of as type_of

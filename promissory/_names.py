@@ -13,7 +13,7 @@ FACE: Final = {
     "Cron": "promissory.planner.body.points",
     "Cycle": "promissory.planner.body.cycle",
     "CycleFunction": "promissory.planner.entities.cycle",
-    "Directory": "promissory.typesys.files",
+    "Directory": "promissory.typesys.directories",
     "Dynamic": "promissory.planner.entities.dynamic",
     "FailurePolicy": "promissory.planner.plan.failure_policy",
     "File": "promissory.typesys.files",

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from promissory.typesys.assignability import assignable as assignable
     from promissory.typesys.assignability import why_not as why_not
     from promissory.typesys.checking import check as check
+    from promissory.typesys.directories import Directory as Directory
     from promissory.typesys.errors import AnnotationError as AnnotationError
     from promissory.typesys.errors import FormatError as FormatError
     from promissory.typesys.errors import OpaqueWarning as OpaqueWarning
     from promissory.typesys.errors import ParseError as ParseError
     from promissory.typesys.errors import TypeMismatch as TypeMismatch
     from promissory.typesys.errors import UntypedWarning as UntypedWarning
-    from promissory.typesys.files import Directory as Directory
     from promissory.typesys.files import File as File
     from promissory.typesys.infer import Opaque as Opaque
     from promissory.typesys.infer import type_of as type_of
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _WHERE: Final = {
     "AnnotationError": "promissory.typesys.errors",
     "Codec": "promissory.typesys.wire",
-    "Directory": "promissory.typesys.files",
+    "Directory": "promissory.typesys.directories",
     "File": "promissory.typesys.files",
     "FormatError": "promissory.typesys.errors",
     "Opaque": "promissory.typesys.infer",

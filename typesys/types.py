@@ -42,6 +42,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 from typing import Literal as _Literal
 
 RecordKind = _Literal["dataclass", "namedtuple", "typeddict"]
@@ -57,63 +58,52 @@ class Type:
     dict[str, list[int] | None]
     """
 
+    spelled: ClassVar[str]
+
+    def __str__(self) -> str:
+        return self.spelled
+
 
 class AnyType(Type):
     __slots__ = ()
-
-    def __str__(self) -> str:
-        return "Any"
+    spelled = "Any"
 
 
 class NoneType(Type):
     __slots__ = ()
-
-    def __str__(self) -> str:
-        return "None"
+    spelled = "None"
 
 
 class BoolType(Type):
     __slots__ = ()
-
-    def __str__(self) -> str:
-        return "bool"
+    spelled = "bool"
 
 
 class IntType(Type):
     __slots__ = ()
-
-    def __str__(self) -> str:
-        return "int"
+    spelled = "int"
 
 
 class FloatType(Type):
     __slots__ = ()
-
-    def __str__(self) -> str:
-        return "float"
+    spelled = "float"
 
 
 class StrType(Type):
     __slots__ = ()
-
-    def __str__(self) -> str:
-        return "str"
+    spelled = "str"
 
 
 class BytesType(Type):
     __slots__ = ()
-
-    def __str__(self) -> str:
-        return "bytes"
+    spelled = "bytes"
 
 
 class BufferType(Type):
     """Bytes in memory that their reader maps, and may write to: those of arrays, columns, files."""
 
     __slots__ = ()
-
-    def __str__(self) -> str:
-        return "Buffer"
+    spelled = "Buffer"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,13 @@ from typing import Any
 
 from promissory.typesys.buffer import INSIDE, Parts
 from promissory.typesys.canonical import pack, unpack
-from promissory.typesys.codec_halves import Lift, build
+from promissory.typesys.codec_halves import build
 from promissory.typesys.depth import DEEPEST, TOO_DEEP, check_depth, is_bottomless, too_deep
 from promissory.typesys.errors import FormatError, NotTrusted, TypeMismatch
 from promissory.typesys.infer import Inference
 from promissory.typesys.names import NotFound, find
 from promissory.typesys.protocols import check_protocols
+from promissory.typesys.record_halves import Lift
 from promissory.typesys.scalars import Lower
 from promissory.typesys.types import Type, class_name
 

@@ -6,7 +6,7 @@ import shlex
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, cast
+from typing import Any, Generic, NamedTuple, NoReturn, cast
 
 from promissory.executor.errors import (
     OutputUnavailable,
@@ -19,6 +19,7 @@ from promissory.executor.errors import (
     WorkflowCancelled,
 )
 from promissory.executor.execution.answers import answer
+from promissory.executor.execution.result import Result
 from promissory.executor.history.history import History, NodeRow
 from promissory.executor.history.logs import Logs, errors_of, prefix_of
 from promissory.executor.history.summary import ENDED_WELL, Ending, standing_of_run
@@ -58,16 +59,6 @@ def _is_default(store: Store) -> bool:
         return store.url == Store(default_store()).url
     except UnsafeStore:
         return False
-
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar
-
-    Result = TypeVar("Result", default=Any)
-else:
-    from typing import TypeVar
-
-    Result = TypeVar("Result")
 
 
 class Outputs(dict[str, Any]):
@@ -321,14 +312,9 @@ class Run(Generic[Result]):
             RunInterrupted: the run has not ended, and no executor works on it.
         """
         outputs = self.outputs
-        found: Any
         if len(self._codecs) == 1:
-            found = outputs[next(iter(self._codecs))]
-        elif not self._codecs:
-            found = outputs.get("result")
-        else:
-            found = outputs or None
-        return cast(Result, found)
+            return cast(Result, outputs[next(iter(self._codecs))])
+        return cast(Result, outputs or None if self._codecs else outputs.get("result"))
 
     # --- what is kept ---
 

@@ -8,9 +8,7 @@ a run raises.
 
 from __future__ import annotations
 
-import atexit
 import os
-import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
@@ -22,8 +20,8 @@ from promissory.planner.body.channel import Channel
 from promissory.planner.body.checkpoint import Checkpoint
 from promissory.planner.body.payload import decoded_payload, encoded_payload
 from promissory.planner.body.requests import Requests, Target
+from promissory.planner.body.workdir import Workdir
 from promissory.planner.errors import ContextError, SignalError, Where, WrongCall, user_line
-from promissory.typesys.scratch import remove_folder, scratch_folder
 
 if TYPE_CHECKING:
     import logging
@@ -98,8 +96,7 @@ class Context:
         self._checkpoint = checkpoint
         self._is_ending = is_ending
         self._logger: logging.Logger | None = None
-        self._workdir: str | None = None
-        self._unless_removed: Callable[[], object] | None = None
+        self._workdir = Workdir(in_run)
         self.gives_up = False
         self.clock: Callable[[], float] | None = None
         self._random: Random | None = None
@@ -323,18 +320,11 @@ class Context:
     def workdir(self) -> Path:
         """A scratch folder of this attempt. It is made when it is first asked for, and gone when the attempt has ended
         (outside a run, when the program ends): what is to stay is given back as a `File` or a `Directory`."""
-        if self._workdir is None:
-            self._workdir = scratch_folder()
-            if self.in_run:
-                self._unless_removed = weakref.finalize(self, remove_folder, self._workdir)
-            else:  # what a plain call gives may lie in it
-                atexit.register(remove_folder, self._workdir)
-        return Path(self._workdir)
+        return self._workdir.path
 
     def remove_workdir(self) -> None:
         """Remove the scratch folder, if there is one."""
-        if self._unless_removed is not None:
-            self._unless_removed()
+        self._workdir.remove()
 
     def _refused(self, message: str, *, where: Where | None, way_out: str) -> SignalError:
         """Refuse an impossible request. The refusal counts, even if the body swallows the error."""

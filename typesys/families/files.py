@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from promissory.typesys.directories import Directory
 from promissory.typesys.families.registry import Family, declare, named
-from promissory.typesys.files import Directory, File, FileFormat, format_of
+from promissory.typesys.files import File, FileFormat, format_of
 from promissory.typesys.stated import FILE, file_wire, is_file_wire
 from promissory.typesys.types import BUFFER, INT, STR, ListType, TupleType, Type
 
