@@ -83,13 +83,6 @@ class Code:
             return remembered
         entity = self._by_value(callee)
         if entity is not None:
-            if entity.callee().interface != callee.interface:  # two functions may differ in their annotations alone
-                raise Refused(
-                    "CodeMismatch",
-                    f"{callee.name}{callee.interface} has the code of another function that the run calls, "
-                    f"{callee.name}{entity.callee().interface}, and is not told from it where it travels by value: "
-                    "define it in a module, or give it another name",
-                )
             registry.remember(callee, entity)
             return entity
         if not has_import_name(callee):
