@@ -516,8 +516,16 @@ def test_X3_engines_leave_the_same_values_and_parts_to_the_byte(tmp_path):
         assert keys == found[0][1]
 
 
-@pytest.mark.parametrize("place", [pytest.param("disk", marks=pytest.mark.full), "memory"])
-@pytest.mark.parametrize("engine", ["processes", "inline", "threads"])
+@pytest.mark.parametrize(
+    ("engine", "place"),
+    [
+        ("processes", "disk"),
+        ("inline", "memory"),
+        pytest.param("inline", "disk", marks=pytest.mark.full),
+        pytest.param("threads", "memory", marks=pytest.mark.full),
+        pytest.param("threads", "disk", marks=pytest.mark.full),
+    ],
+)
 def test_J5_what_an_async_dynamic_awaits_comes_with_its_parts(store, engine, place):
     ended = begun(
         awaited, {"count": LENGTH}, store=store if place == "disk" else f"memory://{uuid.uuid4()}", engine=engine
@@ -534,14 +542,8 @@ async def reads_later(count: int) -> int:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("place", ["disk", "memory"])
-def test_J5_a_file_that_was_awaited_can_be_read_after_the_next_await(store, place):
-    ended = begun(
-        reads_later,
-        {"count": PART_LIMIT},
-        store=store if place == "disk" else f"memory://{uuid.uuid4()}",
-        engine="processes",
-    )
+def test_J5_a_file_that_was_awaited_can_be_read_after_the_next_await(store):
+    ended = begun(reads_later, {"count": PART_LIMIT}, store=store, engine="processes")
     assert ended.result == PART_LIMIT
 
 
