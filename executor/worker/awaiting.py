@@ -24,7 +24,7 @@ from promissory.planner.entities.dynamic import Dynamic
 from promissory.planner.errors import SignalError
 from promissory.planner.plan.format import FuturesHeader, digest_without_code, futures_from_bytes, futures_to_bytes
 from promissory.planner.plan.plan import Plan
-from promissory.typesys.buffer import Buffer, PartName, Parts
+from promissory.typesys.buffer import PartName, Parts, Pending
 from promissory.typesys.canonical import opened
 from promissory.typesys.secret import masked
 
@@ -100,34 +100,23 @@ class ToldOf(Exception):
         self.failure = failure
 
 
-class Brought:
+class Brought(Pending):
     """The parts of what a body was told, if they can be had only while the invocation that brought them is carried out:
-    the body may look at its value after that.
+    the body may look at its value after that, and several workers of one process tell it, each with its own
+    contents."""
 
-    Args:
-        source: where the parts are read in time.
-    """
-
-    stays = True
-
-    def __init__(self, source: Parts) -> None:
-        self._source = source
+    def __init__(self) -> None:
+        super().__init__()
         self._held: dict[PartName, bytes] = {}
 
-    def take(self, data: bytes) -> bytes:
-        """Read the parts of a value. Gives its bytes back."""
+    def take(self, data: bytes, source: Parts) -> bytes:
+        """Read the parts of a value from where they are now. Gives its bytes back."""
         for name in opened(data)[1]:
-            self._held[name] = bytes(self._source.mapped((name,)))
+            self._held[name] = bytes(source.mapped((name,)))
         return data
-
-    def keep(self, buffer: Buffer) -> tuple[PartName, ...]:
-        return self._source.keep(buffer)
 
     def mapped(self, names: tuple[PartName, ...]) -> memoryview:
         return memoryview(bytearray().join(self._held[name] for name in names))
-
-    def path_of(self, names: tuple[PartName, ...]) -> str | None:
-        return None
 
 
 class Wakes:
@@ -167,7 +156,7 @@ class Wakes:
             return None
         values, encoded = self._values.arguments_of(entity, arguments)
         before = [] if told.history is None else told.history[: told.number]
-        parts = Brought(self._values.parts) if self._is_carried else self._values.parts
+        parts = Brought() if self._is_carried else self._values.parts
         driven = AwaitingBody(entity, values, encoded, before[0][0] if before else told.now, parts)
         body.given().clock = driven.loop.time
         if before:
@@ -220,7 +209,7 @@ class Wakes:
         if status == VALUE:
             argument = more[0]
             if isinstance(parts, Brought):
-                return parts.take(self._values.bytes_of(argument))
+                return parts.take(self._values.bytes_of(argument), self._values.parts)
             return argument if argument.__class__ is bytes else lambda: self._values.bytes_of(argument)
         if status == FAILURE:
             path, failure = more[0], Failure.from_tree(more[1])

@@ -519,8 +519,9 @@ def test_X3_engines_leave_the_same_values_and_parts_to_the_byte(tmp_path):
 @pytest.mark.parametrize(
     ("engine", "place"),
     [
-        ("processes", "disk"),
-        ("inline", "memory"),
+        ("processes", "memory"),
+        pytest.param("processes", "disk", marks=pytest.mark.full),
+        pytest.param("inline", "memory", marks=pytest.mark.full),
         pytest.param("inline", "disk", marks=pytest.mark.full),
         pytest.param("threads", "memory", marks=pytest.mark.full),
         pytest.param("threads", "disk", marks=pytest.mark.full),
@@ -542,8 +543,10 @@ async def reads_later(count: int) -> int:
 
 
 @pytest.mark.full
-def test_J5_a_file_that_was_awaited_can_be_read_after_the_next_await(store):
-    ended = begun(reads_later, {"count": PART_LIMIT}, store=store, engine="processes")
+@pytest.mark.parametrize("place", ["disk", "memory"])
+def test_J5_a_file_that_was_awaited_can_be_read_after_the_next_await(store, place):
+    where = store if place == "disk" else f"memory://{uuid.uuid4()}"
+    ended = begun(reads_later, {"count": PART_LIMIT}, store=where, engine="processes")
     assert ended.result == PART_LIMIT
 
 
