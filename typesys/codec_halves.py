@@ -119,7 +119,10 @@ def build(type: Type, lookup: Find, records: Records, exact: bool = False) -> tu
         case FlagType(name):
             return _flag(name, lookup)
         case NamedType(name, wire):
-            return _family(registry.family_named(name), wire, lookup, records, exact)
+            family = registry.known(name)
+            if family is None:
+                return _when_needed(name, wire, lookup, records, exact)
+            return _family(family, wire, lookup, records, exact)
         case RecordType():
             return record_halves(type, build, lookup, records, exact)
         case OpaqueType(name):
@@ -157,6 +160,19 @@ def _flag(name: str, lookup: Find) -> tuple[Lower, Lift]:
         raise TypeMismatch(f"expected {short_name(name)}, got {said(value)}")
 
     return lower, lambda tree: lookup(name)(tree)
+
+
+def _when_needed(name: str, wire: Type, lookup: Find, records: Records, exact: bool) -> tuple[Lower, Lift]:
+    """Build the halves of a family that this process doesn't know yet when a value comes: who only looks at a run, or
+    cancels it, needs neither the library nor the author's module."""
+    halves: list[tuple[Lower, Lift]] = []
+
+    def built() -> tuple[Lower, Lift]:
+        if not halves:
+            halves.append(_family(registry.family_named(name), wire, lookup, records, exact))
+        return halves[0]
+
+    return lambda value: built()[0](value), lambda tree: built()[1](tree)
 
 
 def _family(family: registry.Family, wire: Type, lookup: Find, records: Records, exact: bool) -> tuple[Lower, Lift]:

@@ -558,11 +558,15 @@ def test_a_type_whose_module_registers_it_is_found_by_its_name(write_module, fre
         ("no-colon", "the module that calls register_codec has to be imported, or found by an entry point"),
     ],
 )
-def test_a_type_that_nobody_registers_is_an_error_that_names_it(name, reason):
+def test_a_value_whose_type_nobody_registers_is_an_error_that_names_it(name, reason):
+    codec = codec_for(NamedType(name, FLOAT))  # who only looks at a run needs nothing more
     with pytest.raises(AnnotationError) as caught:
-        codec_for(NamedType(name, FLOAT))
-    assert str(caught.value).startswith(f"no codec is registered for the type {name!r}")
-    assert reason in str(caught.value)
+        codec.encode(1.0)
+    with pytest.raises(FormatError) as read:
+        codec.decode(codec_for(FLOAT).encode(1.0))
+    for said in (str(caught.value), str(read.value)):
+        assert f"no codec is registered for the type {name!r}" in said
+        assert reason in said
 
 
 def test_T1_reading_and_showing_imports_nothing(write_module, tmp_path):
