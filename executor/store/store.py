@@ -48,8 +48,6 @@ PATIENCE: Final = 60.0
 """Seconds for which a verb is tried again after an error that may pass."""
 _NO_FILE: Final = (errno.EISDIR, errno.ENXIO, errno.ELOOP)
 """The errors of a name that leads to a folder, a pipe, a socket, or a link to itself."""
-_PARTS_REMEMBERED: Final = 1 << 16
-_UNKNOWN: Final = (-1, -1, -1)
 _FIRST_DELAY: Final = 0.02
 _LONGEST_DELAY: Final = 5.0
 

@@ -9,36 +9,43 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
+from types import MethodType
 from typing import Any
 
 from promissory.planner.active import InTaskBody, current
 from promissory.planner.functions.plain import HoldsPromise, is_plain
 from promissory.typesys.records import by_place, constructor_names, default_of, field_names, fill, is_attrs, is_pydantic
 
-_MARK = "__promissory_takes_promises__"
-
 
 def take_promises(classes: Iterable[Any]) -> None:
     """Have the constructors of these classes take promises, if they are models that would look at them."""
     cls: Any
     for cls in classes:
-        if isinstance(cls, type) and (is_pydantic(cls) or is_attrs(cls)) and _MARK not in vars(cls):
-            _wrap(cls)
+        is_model = isinstance(cls, type) and (is_pydantic(cls) or is_attrs(cls))
+        if is_model and not isinstance(cls.__init__, TakingPromises):
+            cls.__init__ = TakingPromises(cls.__init__)
 
 
-def _wrap(cls: Any) -> None:
-    original: Callable[..., None] = cls.__init__
+class TakingPromises:
+    """A constructor that makes a bare record of promises, and is the class's own for anything else.
 
-    @functools.wraps(original)
-    def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
+    It is an object of a class with a name, and no function in a function: a model of a notebook travels by value, and
+    its constructor with it.
+    """
+
+    def __init__(self, original: Callable[..., None]) -> None:
+        self._original = original
+        functools.update_wrapper(self, original)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __call__(self, instance: Any, /, *args: Any, **kwargs: Any) -> None:
         trace = current.get()
         if trace is None or isinstance(trace, InTaskBody) or not _holds_promise([*args, *kwargs.values()]):
-            original(self, *args, **kwargs)
+            self._original(instance, *args, **kwargs)
             return
-        _fill(self, type(self), args, kwargs)
-
-    cls.__init__ = __init__
-    setattr(cls, _MARK, True)
+        _fill(instance, type(instance), args, kwargs)
 
 
 def _holds_promise(values: list[Any]) -> bool:

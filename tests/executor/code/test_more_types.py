@@ -293,6 +293,46 @@ def test_A10_classes_made_in_a_function_work_across_processes(project):
     assert project.python("flow.py") == "True 3 {'title': 'M', 'year': 2} True\n"
 
 
+LOCAL_MODELS = """
+from promissory import run, task, workflow
+
+def build():
+    import attrs
+    import pydantic
+
+    class Part(pydantic.BaseModel):
+        size: int = pydantic.Field(gt=0)
+
+    @attrs.define
+    class Pair:
+        left: int = attrs.field(validator=attrs.validators.gt(0))
+
+    @task
+    def grow(part: Part, pair: Pair) -> Part:
+        return Part(size=part.size + pair.left)
+
+    @task
+    def number(n: int) -> int:
+        return n
+
+    @workflow
+    def flow(n: int) -> Part:
+        return grow(Part(size=number(n)), Pair(left=number(n)))
+
+    return flow
+
+if __name__ == "__main__":
+    print(repr(run(build(), {"n": 2}, engine="processes").result))
+"""
+
+
+def test_A10_models_made_in_a_function_work_across_processes(project):
+    pytest.importorskip("pydantic")
+    pytest.importorskip("attrs")
+    project.write("flow.py", LOCAL_MODELS)
+    assert project.python("flow.py") == "Part(size=4)\n"
+
+
 FAILING = f"""
 from promissory import register_codec
 {MONEY}
