@@ -107,6 +107,12 @@ class Directory(os.PathLike[str]):
             at.chmod(mode)
         return root
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the path, or else the content."""
+        if self._path is not None:
+            return Directory, (self._path, self.name)
+        return _of_contents, (self.name, [(*one[:4], one[4].content()) for one in self.entries])
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Directory):
             return NotImplemented
@@ -120,6 +126,10 @@ class Directory(os.PathLike[str]):
 
     def __repr__(self) -> str:
         return f"<Directory {self.name}>"
+
+
+def _of_contents(name: str, entries: list[tuple[str, str, int, str, bytes]]) -> Directory:
+    return Directory.of_entries(name, [(*one[:4], Buffer.of(one[4])) for one in entries])
 
 
 FOLDER, FILE, LINK = "folder", "file", "link"

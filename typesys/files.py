@@ -207,6 +207,10 @@ class File(_OfFormat["Format"]):
             temporary.unlink(missing_ok=True)
         return target
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the path, or else the content: a closure may hold a file."""
+        return File, (self.read_bytes() if self._path is None else self._path, self.name)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, File):
             return NotImplemented

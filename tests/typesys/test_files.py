@@ -4,6 +4,7 @@ import copy
 import gc
 import io
 import os
+import pickle
 import shutil
 import socket
 from pathlib import Path
@@ -616,3 +617,10 @@ def test_V3_the_bytes_of_files_are_the_same_in_every_process(project, tree):
     """
     here = f"{codec_of(Directory).encode(Directory(tree)).hex()} {File(b'x').digest}"
     assert project.code(program, PYTHONHASHSEED="1").strip() == here
+
+
+def test_V3_files_and_directories_can_be_pickled_and_copied(tree):
+    for value, annotation in ((File(b"abc", name="a.txt"), File), (Directory(tree), Directory)):
+        for one in (value, travel(value, annotation)):
+            for again in (pickle.loads(pickle.dumps(one)), copy.deepcopy(one)):
+                assert (type(again), again) == (type(one), one)
