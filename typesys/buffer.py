@@ -30,6 +30,14 @@ class PartName(NamedTuple):
     size: int
 
 
+def part_name(tree: Any) -> PartName:
+    """Read the name of a part. Raises `ValueError` for what is none."""
+    digest, size = tree
+    if digest.__class__ is not bytes or len(digest) != 32 or size.__class__ is not int or not 0 < size <= LARGEST_PART:
+        raise ValueError("a part is named wrongly")
+    return PartName(digest, size)
+
+
 class Parts(Protocol):
     """A place where parts are kept."""
 

@@ -1,4 +1,4 @@
-"""Canonical msgpack, digests, and the sealed envelope that every stored file wears.
+"""Canonical msgpack and digests.
 
 This module owns the bytes below any meaning: how a tree of plain objects becomes one byte string and no other, how such
 a string is digested, and how a file says which kind and version it is and proves that it is whole. It knows nothing of
@@ -11,23 +11,13 @@ big-endian, shortest), and NaN is one bit pattern (the encoder of values sees to
 their digest.
 
 Buffers that are parts (`promissory.typesys.buffer`) are extensions 2 (of `bytes`) and 3: an array of [digest, size] of
-each part. A value that has parts is extension 4 as a whole: an array of the algorithm and the parts, each once, and the
-tree's bytes behind it.
-
-Envelope (all integers big-endian)::
-
-    0   4  magic, one for each family of files
-    4   2  format version
-    6   1  kind within the family
-    7   8  payload length n
-    15  n  payload
-    15+n 32 BLAKE2b-256 over everything before it
+each part. Long lists (`promissory.typesys.long_lists`) are extension 5. A value that has parts is extension 4 as a
+whole: an array of the algorithm and the parts, each once, and the tree's bytes behind it.
 """
 
 from __future__ import annotations
 
 import itertools
-import struct
 from collections.abc import Iterable, Iterator
 from functools import partial
 from hashlib import blake2b
@@ -35,21 +25,31 @@ from typing import Any, Final
 
 import msgpack
 
-from promissory.typesys.buffer import INSIDE, LARGEST_PART, PART_LIMIT, Buffer, PartName, Parts
+from promissory.typesys.buffer import INSIDE, PART_LIMIT, Buffer, PartName, Parts, part_name
 from promissory.typesys.errors import FormatError
+from promissory.typesys.long_lists import (
+    LONG,
+    PAGE,
+    ListCutter,
+    LongList,
+    body_of,
+    from_payload,
+    header,
+    parts_of,
+    to_payload,
+)
 
 INLINE_LIMIT: Final = 4096
 """A value of up to this many bytes is written wherever it is named. A larger value is an object, named by its
 digest."""
 
-EXT_BIG_INT, EXT_BYTES, EXT_BUFFER, EXT_IN_PARTS = 1, 2, 3, 4
+EXT_BIG_INT, EXT_BYTES, EXT_BUFFER, EXT_IN_PARTS, EXT_LONG_LIST = 1, 2, 3, 4, 5
 _BLAKE3: Final = 1
 """The algorithm of the names of parts, as a value in parts says it."""
 _EXT_CODE_AT: Final = {0xC7: 2, 0xC8: 3, 0xC9: 5}
 """Where the code of an extension stands, by the first byte of the extension."""
-_HEADER: Final = struct.Struct(">4sHBQ")
-_CHECK_SUM_SIZE: Final = 32
 _KEEP_BUFFER: Final = 1 << 20
+_LISTS: Final = (list, tuple)
 
 
 _UNREADABLE: Final = (
@@ -87,40 +87,82 @@ def pack(tree: Any, parts: Parts | None = None) -> bytes:
     global _packer
     try:
         packed: bytes = _packer.pack(tree)
-    except OverflowError:
-        try:
-            packed = _packer.pack(_with_big_ints(tree))
-        except TypeError:
-            packed = _pack_with_buffers(_with_big_ints(tree), parts)
-    except TypeError:
-        packed = _pack_with_buffers(tree, parts)
+    except (OverflowError, TypeError):
+        packed = _Writing(parts).packed(tree)
     if len(packed) > _KEEP_BUFFER:
         # A packer keeps its largest buffer for ever, so a new one takes its place.
         _packer = _new_packer()
+    if len(packed) > LONG and parts is not None and parts is not INSIDE and tree.__class__ in _LISTS:
+        return _Writing(parts).packed(tree, packed)
     return packed
 
 
-def _pack_with_buffers(tree: Any, parts: Parts | None) -> bytes:
-    found: dict[PartName, None] = {}
-    kept: dict[int, tuple[PartName, ...]] = {}
+class _Writing:
+    """The writing of one tree that has buffers, or that may have long lists.
 
-    def written(one: Any) -> Any:
+    Args:
+        parts: keeps what is large. None leaves it where it is, in the bytes or in its parts.
+    """
+
+    def __init__(self, parts: Parts | None) -> None:
+        self._parts = parts
+        self._keeps = parts is not None and parts is not INSIDE
+        self._names: dict[int, tuple[PartName, ...]] = {}
+        self._found: dict[PartName, None] = {}
+        self._packer = msgpack.Packer(use_bin_type=True, unicode_errors="surrogatepass", default=self._written)
+
+    def packed(self, tree: Any, head: bytes = b"") -> bytes:
+        head = head or self._head(tree)
+        if self._keeps and len(head) > LONG and tree.__class__ in _LISTS:
+            head = self._head(self._shortened(tree))
+            return in_parts(head, parts_mentioned(head))
+        return in_parts(head, self._found)
+
+    def _head(self, tree: Any) -> bytes:
+        head: bytes = self._packer.pack(tree)
+        return head
+
+    def _written(self, one: Any) -> Any:
+        """What stands in the bytes for what is no plain object."""
+        if one.__class__ is LongList:
+            self._found.update(dict.fromkeys((*parts_of(one), *parts_mentioned(one.tail))))
+            return msgpack.ExtType(EXT_LONG_LIST, to_payload(one))
+        if one.__class__ is int:
+            size = (one.bit_length() + 8) // 8
+            return msgpack.ExtType(EXT_BIG_INT, one.to_bytes(size, "big", signed=True))
         if one.__class__ is not Buffer:
             raise TypeError(f"a tree can't hold a {type(one).__name__}")
-        names = kept.get(id(one), ()) or one.names_in(parts)
+        names = self._names.get(id(one), ()) or one.names_in(self._parts)
         if not names:
-            if one.size < PART_LIMIT or parts is None or parts is INSIDE:
+            if one.size < PART_LIMIT or self._parts is None or not self._keeps:
                 return one.content()
-            names = kept[id(one)] = parts.keep(one)
-        found.update(dict.fromkeys(names))
+            names = self._names[id(one)] = self._parts.keep(one)
+        self._found.update(dict.fromkeys(names))
         return msgpack.ExtType(EXT_BYTES if one.is_bytes else EXT_BUFFER, pack(names))
 
-    packer = msgpack.Packer(use_bin_type=True, unicode_errors="surrogatepass", default=written)
-    try:
-        head: bytes = packer.pack(tree)
-    except OverflowError:
-        head = packer.pack(_with_big_ints(tree))
-    return in_parts(head, found)
+    def _shortened(self, tree: Any) -> Any:
+        """A tree of more than `LONG` bytes with its long lists in blocks, the inner ones first."""
+        assert self._parts is not None
+        if tree.__class__ not in _LISTS:
+            return tree
+        cutter = ListCutter(self._parts, self._mentioned)
+        items: list[Any] = []
+        for begin in range(0, len(tree), PAGE):
+            page = list(tree[begin : begin + PAGE])
+            data = self._head(page)
+            if len(data) > LONG:
+                page = [self._shortened(one) if self._is_long(one) else one for one in page]
+                data = self._head(page)
+            items += page
+            cutter.add(len(page), body_of(data, len(page)))
+        cut = cutter.finished()
+        return self._written(cut) if isinstance(cut, LongList) else items
+
+    def _mentioned(self, data: bytes) -> tuple[PartName, ...]:
+        return parts_mentioned(data) if self._found else ()
+
+    def _is_long(self, tree: Any) -> bool:
+        return tree.__class__ in _LISTS and len(self._head(tree)) > LONG
 
 
 def in_parts(head: bytes, names: Iterable[PartName]) -> bytes:
@@ -151,7 +193,7 @@ def _opened(payload: bytes) -> tuple[bytes, tuple[PartName, ...]]:
     reader.feed(payload)
     try:
         algorithm, listed = reader.unpack()
-        names = tuple(map(_part_name, listed))
+        names = tuple(map(part_name, listed))
     except _UNREADABLE as error:
         raise FormatError("a value in parts", f"is malformed ({_reason(error)})", 0) from None
     if algorithm != _BLAKE3:
@@ -159,11 +201,14 @@ def _opened(payload: bytes) -> tuple[bytes, tuple[PartName, ...]]:
     return payload[reader.tell() :], names
 
 
-def _part_name(tree: Any) -> PartName:
-    digest, size = tree
-    if digest.__class__ is not bytes or len(digest) != 32 or size.__class__ is not int or not 0 < size <= LARGEST_PART:
-        raise ValueError("a part is named wrongly")
-    return PartName(digest, size)
+def long_list_in(head: bytes) -> LongList | None:
+    """Give the long list that is all of a tree, by the tree's bytes. Raises `FormatError`."""
+    at = _EXT_CODE_AT.get(head[0]) if head else None
+    if at is None or len(head) <= at or head[at] != EXT_LONG_LIST:
+        return None
+    found = unpack(head)
+    assert isinstance(found, LongList)
+    return found
 
 
 def parts_mentioned(head: bytes) -> tuple[PartName, ...]:
@@ -174,6 +219,8 @@ def parts_mentioned(head: bytes) -> tuple[PartName, ...]:
         thing = _extension(code, data, None)
         if isinstance(thing, Buffer):
             found.update(dict.fromkeys(thing.names))
+        elif isinstance(thing, LongList):
+            found.update(dict.fromkeys((*parts_of(thing), *parts_mentioned(thing.tail))))
         return None
 
     try:
@@ -181,14 +228,6 @@ def parts_mentioned(head: bytes) -> tuple[PartName, ...]:
     except (msgpack.ExtraData, *_UNREADABLE) as error:
         raise _unreadable("a value in parts", head, error) from None
     return tuple(found)
-
-
-def _with_big_ints(tree: Any) -> Any:
-    if isinstance(tree, int) and not -(1 << 63) <= tree < (1 << 64):
-        return msgpack.ExtType(EXT_BIG_INT, tree.to_bytes((tree.bit_length() + 8) // 8, "big", signed=True))
-    if isinstance(tree, list | tuple):
-        return [_with_big_ints(item) for item in tree]
-    return tree
 
 
 def pack_map(entries: dict[str, Any]) -> bytes:
@@ -205,12 +244,24 @@ def pack_map(entries: dict[str, Any]) -> bytes:
 
 
 def _extension(code: int, data: bytes, parts: Parts | None) -> Any:
+    if code == EXT_LONG_LIST:
+        one = from_payload(data)
+        return one if parts is None else _items_of(one, parts)
     if code not in (EXT_BYTES, EXT_BUFFER):
         return _big_int(code, data)
-    names = tuple(map(_part_name, msgpack.unpackb(data)))
+    names = tuple(map(part_name, msgpack.unpackb(data)))
     if not names:
         raise ValueError("a buffer names no part")
     return Buffer.of_parts(names, parts, code == EXT_BYTES)
+
+
+def _items_of(one: LongList, parts: Parts) -> list[Any]:
+    items: list[Any] = []
+    for count, body in one.bodies(parts):
+        items += unpack(header(count) + body, "a block of a long list", parts)
+    if len(items) != len(one):
+        raise FormatError("a long list", "has blocks with other numbers of items than it says", 0)
+    return items
 
 
 _unread: Final = partial(_extension, parts=None)
@@ -228,7 +279,8 @@ def _big_int(code: int, data: bytes) -> int:
 def unpack(data: bytes | memoryview, what: str = "value", parts: Parts | None = None) -> Any:
     """Read the tree of some bytes. The work is bounded by the length of the bytes, and runs no code.
 
-    The buffers of a value in parts are read when they are asked for, from `parts`.
+    The buffers of a value in parts are read when they are asked for, from `parts`, and its long lists at once. Without
+    it, a long list is a `LongList`.
 
     Raises `FormatError` for anything that is not one complete msgpack item.
 
@@ -335,56 +387,3 @@ def digest(domain: str, *parts: bytes) -> bytes:
     for part in parts:
         state.update(part)
     return state.digest()
-
-
-def seal(magic: bytes, version: int, kind: int, payload: bytes) -> bytes:
-    """Wrap a payload: magic, version and kind in front, a check sum over all of it behind."""
-    header = _HEADER.pack(magic, version, kind, len(payload))
-    state = blake2b(header, digest_size=_CHECK_SUM_SIZE)
-    state.update(payload)
-    return b"".join((header, payload, state.digest()))
-
-
-def is_cut_short(data: bytes) -> bool:
-    """Tell whether sealed bytes are fewer than their header says.
-
-    >>> sealed = seal(b"TEST", 1, 1, b"payload")
-    >>> is_cut_short(sealed), is_cut_short(sealed[:-1])
-    (False, True)
-    """
-    if len(data) < _HEADER.size:
-        return True
-    magic, version, kind, length = _HEADER.unpack_from(data)
-    if len(data) >= _HEADER.size + length + _CHECK_SUM_SIZE:
-        return False
-    payload = data[_HEADER.size : -_CHECK_SUM_SIZE]
-    return (
-        seal(magic, version, kind, payload) != _HEADER.pack(magic, version, kind, len(payload)) + data[_HEADER.size :]
-    )  # Otherwise the length itself is damaged.
-
-
-def unseal(data: bytes, magic: bytes, versions: range, what: str) -> tuple[int, int, bytes]:
-    """Give (version, kind, payload) of sealed bytes.
-
-    Raises `FormatError`, with the offset, if the bytes are another kind of file, cut short, longer than their header
-    says, changed anywhere, or of a version that this reader does not know.
-    """
-    if len(data) < _HEADER.size:
-        raise FormatError(what, f"is cut short: {len(data)} bytes are less than a header", offset=len(data))
-    found, version, kind, length = _HEADER.unpack_from(data)
-    if found != magic:
-        raise FormatError(what, f"begins with {found!r}, not with {magic!r}: this is some other file", offset=0)
-    if version not in versions:
-        newest = versions.stop - 1
-        way_out = "install a newer promissory to read it" if version > newest else "it was never released"
-        raise FormatError(what, f"has format version {version}; this reader knows up to {newest}: {way_out}", offset=4)
-    end = _HEADER.size + length
-    if len(data) < end + _CHECK_SUM_SIZE:
-        raise FormatError(
-            what, f"is cut short: {len(data)} of {end + _CHECK_SUM_SIZE} bytes are there", offset=len(data)
-        )
-    if len(data) > end + _CHECK_SUM_SIZE:
-        raise FormatError(what, "has bytes after its end", offset=end + _CHECK_SUM_SIZE)
-    if blake2b(memoryview(data)[:end], digest_size=_CHECK_SUM_SIZE).digest() != data[end:]:
-        raise FormatError(what, "is damaged: its check sum does not match its bytes", offset=end)
-    return version, kind, data[_HEADER.size : end]

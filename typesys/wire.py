@@ -78,10 +78,10 @@ class Codec:
             check_depth(value)
         return data
 
-    def packed(self, value: Any, tree: Any) -> bytes:
+    def packed(self, value: Any, tree: Any, parts: Parts | None = None) -> bytes:
         """Write a value, which was lowered to a tree, as canonical bytes. Raises `TypeMismatch` if it is too deep."""
         try:
-            data = pack(tree, INSIDE)
+            data = pack(tree, parts or INSIDE)
         except ValueError as error:
             raise _without_stack(value, error) from None
         if self.bottomless and len(data) > DEEPEST:

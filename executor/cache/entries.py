@@ -29,7 +29,8 @@ from promissory.executor.store.keys import CACHE, cache_entry_key, is_run_id, le
 from promissory.executor.store.store import Store
 from promissory.planner.plan.format import futures_from_bytes
 from promissory.planner.plan.model import Value, is_in_parts
-from promissory.typesys.canonical import has_parts, pack_map, seal, unpack_canonical, unseal
+from promissory.typesys.canonical import has_parts, pack_map, unpack_canonical
+from promissory.typesys.envelope import seal, unseal
 from promissory.typesys.errors import FormatError
 
 MAGIC: Final = b"PRMC"

@@ -64,7 +64,7 @@ def _asked(store: Store, waiting: Waiting) -> Value:
         if not line:
             raise NobodyToAsk(f"{waiting.path} waits for an answer ({waiting.wants}), and the terminal was closed")
         try:
-            return store.put_value(pack(parse_text(line.rstrip("\r\n"), waiting.wants)))
+            return store.put_value(pack(parse_text(line.rstrip("\r\n"), waiting.wants), store))
         except ParseError as error:
             echo(f"{error}\n")
 
@@ -73,5 +73,5 @@ def _question(store: Store, waiting: Waiting) -> str:
     if waiting.spec.what == "input":
         return f"{waiting.path} ({waiting.wants}):"
     given = waiting.frame.value(waiting.frame.topology.plan_inputs[waiting.node][0])
-    said = json.dumps(to_json(unpack(store.get_value(given)), waiting.spec.result), ensure_ascii=False)
+    said = json.dumps(to_json(unpack(store.get_value(given), parts=store), waiting.spec.result), ensure_ascii=False)
     return f"{waiting.path}: {said if len(said) <= _LONGEST else f'{said[:_LONGEST]}…'}\nMay it go on (yes or no)?"

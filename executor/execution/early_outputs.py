@@ -37,7 +37,7 @@ def early_outputs(store: Store, scheduler: Scheduler) -> tuple[list[Any], str]:
         value: Value | None = None
         if output.name in named:
             try:
-                value = store.put_value(pack(transcode(named[output.name], ANY, output.type)))
+                value = store.put_value(pack(transcode(named[output.name], ANY, output.type), store))
             except (TypeMismatch, FormatError) as mismatch:
                 problems.append(f"what was given for {output.name} is no {output.type}: {mismatch}")
         elif endings.is_there(root, binding):

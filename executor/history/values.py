@@ -228,7 +228,7 @@ def _input(history: History, frame: Frame, binding: Binding, parameter: Paramete
     def leaf(one: Any, target: Type) -> tuple[Any, Type]:
         plain = one if one.__class__ is int else one[:2]
         whole = plain[1] if plain.__class__ is list and plain[0] == NODE else plain
-        tree = unpack(history.store.get_value(frame.value(whole)))
+        tree = unpack(history.store.get_value(frame.value(whole)), parts=history.store)
         return tree, frame.topology.leaf_type(plain) or target
 
     try:

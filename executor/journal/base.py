@@ -17,7 +17,8 @@ from promissory.executor.journal.segment import is_torn, segment_from_bytes
 from promissory.executor.protocol.events import RESUMED
 from promissory.executor.store.keys import base_key, is_segment, run_key, segment_key
 from promissory.executor.store.store import Store
-from promissory.typesys.canonical import pack_map, seal, unpack_canonical, unseal
+from promissory.typesys.canonical import pack_map, unpack_canonical
+from promissory.typesys.envelope import seal, unseal
 from promissory.typesys.errors import FormatError
 
 MAGIC: Final = b"PRMT"

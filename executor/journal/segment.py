@@ -22,7 +22,8 @@ from promissory.executor.protocol.events import (
     with_names_of_today,
 )
 from promissory.planner.plan.model import is_in_parts
-from promissory.typesys.canonical import digest, is_cut_short, pack, seal, unpack_canonical, unseal
+from promissory.typesys.canonical import digest, pack, unpack_canonical
+from promissory.typesys.envelope import is_cut_short, seal, unseal
 from promissory.typesys.errors import FormatError
 
 MAGIC: Final = b"PRMJ"

@@ -16,7 +16,7 @@ from promissory.executor.store.forms import is_ours
 from promissory.executor.store.keys import CHECKPOINTS, checkpoint_key, checkpoints_folder, run_key
 from promissory.executor.store.store import Store
 from promissory.planner.body.checkpoint import Checkpoint
-from promissory.typesys.canonical import is_cut_short, seal, unseal
+from promissory.typesys.envelope import is_cut_short, seal, unseal
 from promissory.typesys.errors import FormatError
 
 MAGIC: Final = b"PRMK"

@@ -24,7 +24,8 @@ from promissory.executor.records.heartbeat import await_first_beat, read_beat
 from promissory.executor.store.forms import is_ours
 from promissory.executor.store.keys import inbox_key, is_refusal, refusal_key
 from promissory.executor.store.store import Store
-from promissory.typesys.canonical import pack_map, seal, unpack_canonical, unseal
+from promissory.typesys.canonical import pack_map, unpack_canonical
+from promissory.typesys.envelope import seal, unseal
 from promissory.typesys.errors import FormatError
 
 _log = logging.getLogger("promissory")

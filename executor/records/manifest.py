@@ -21,7 +21,8 @@ from promissory.executor.store.store import Store
 from promissory.planner.plan.format import digest_of_file, plan_from_bytes
 from promissory.planner.plan.model import Value, is_in_parts
 from promissory.planner.plan.plan import Plan
-from promissory.typesys.canonical import is_cut_short, pack, seal, unpack_canonical, unseal
+from promissory.typesys.canonical import pack, unpack_canonical
+from promissory.typesys.envelope import is_cut_short, seal, unseal
 from promissory.typesys.errors import FormatError
 
 MAGIC: Final = b"PRMM"

@@ -1,21 +1,22 @@
-"""Cutting lists into chunks and joining them again, as bytes: no list is decoded whole (rule B3). Pure.
+"""Cutting lists into chunks and joining them again, as bytes: no list is decoded (rule B3).
 
 A chunk ends at a fixed number of items, or at a fixed number of bytes of one list. So the chunks follow from the lists
-alone, never from the workers or the engine (rule X3).
+alone, never from the workers or the engine (rule X3). Long lists are read and written block by block.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final, NamedTuple
 
-import msgpack
-
 from promissory.executor.protocol.limits import MOST_ITEMS
-from promissory.typesys.buffer import PartName
-from promissory.typesys.canonical import has_parts, in_parts, opened, parts_mentioned
+from promissory.typesys.buffer import PartName, Parts
+from promissory.typesys.canonical import has_parts, in_parts, long_list_in, opened, pack, parts_mentioned
 from promissory.typesys.errors import FormatError
+from promissory.typesys.long_lists import ListCutter, body_of, ends_in, header, items_in
+from promissory.typesys.long_lists import length_of as length_of_plain
 
 MOST_BYTES: Final = 1 << 20
 
@@ -36,73 +37,90 @@ def length_of(data: bytes) -> int:
     3
     """
     head, _ = opened(data)
-    reader = msgpack.Unpacker(None, max_buffer_size=len(head) + 1)
-    reader.feed(head[:5])
+    long = long_list_in(head)
     try:
-        return int(reader.read_array_header())
-    except (ValueError, msgpack.UnpackException):
+        return length_of_plain(head) if long is None else len(long)
+    except FormatError:
         raise FormatError("a list that is mapped", "is no list", 0) from None
 
 
-def items_of(data: bytes) -> Iterator[bytes]:
+def _bodies_of(data: bytes, parts: Parts) -> Iterator[tuple[int, bytes]]:
+    """The items of a list, some at a time: their number, and their bytes, one behind the other."""
+    head, _ = opened(data)
+    long = long_list_in(head)
+    if long is not None:
+        yield from ((count, bytes(body)) for count, body in long.bodies(parts))
+    else:
+        count = length_of_plain(head)
+        yield count, body_of(head, count)
+
+
+def _naming_parts(data: bytes) -> bytes:
+    return in_parts(data, parts_mentioned(data))
+
+
+def items_of(data: bytes, parts: Parts) -> Iterator[bytes]:
     """The bytes of each item of a list. Of a list in parts, each item names its own.
 
+    >>> from promissory.typesys.buffer import INSIDE
     >>> from promissory.typesys.canonical import pack
-    >>> list(items_of(pack([1, "a"])))
+    >>> list(items_of(pack([1, "a"]), INSIDE))
     [b'\\x01', b'\\xa1a']
     """
-    if has_parts(data):
-        for item in items_of(opened(data)[0]):
-            yield in_parts(item, parts_mentioned(item))
-        return
-    reader = msgpack.Unpacker(None, max_buffer_size=max(len(data), 1), read_size=max(len(data), 1))
-    reader.feed(data)
-    count = reader.read_array_header()
-    begin = reader.tell()
-    for _ in range(count):
-        reader.skip()
-        end = reader.tell()
-        yield data[begin:end]
-        begin = end
-
-
-def header(count: int) -> bytes:
-    """The bytes that stand before the items of a list with `count` items."""
-    packer = msgpack.Packer()
-    head: bytes = packer.pack_array_header(count)
-    return head
-
-
-def list_of(items: list[bytes]) -> bytes:
-    """The list of some items."""
-    if not any(map(has_parts, items)):
-        return header(len(items)) + b"".join(items)
-    heads, named = zip(*map(opened, items), strict=True)
-    return in_parts(header(len(items)) + b"".join(heads), chain.from_iterable(named))
+    items = chain.from_iterable(items_in(body, count) for count, body in _bodies_of(data, parts))
+    return map(_naming_parts, items) if has_parts(data) else items
 
 
 class Items(NamedTuple):
-    """The items of a list: their number, the bytes of each, and whether any of them has parts."""
+    """The items of a list: their number, their bytes, some at a time, and whether any of them may have parts."""
 
     total: int
-    each: Iterator[bytes]
-    in_parts: bool = False
+    bodies: Iterator[tuple[int, bytes]]
+    in_parts: bool
 
 
-def listed(data: bytes) -> Items:
+def listed(data: bytes, parts: Parts) -> Items:
     """The items of a list."""
-    return Items(length_of(data), items_of(data), has_parts(data))
+    return Items(length_of(data), _bodies_of(data, parts), has_parts(data))
 
 
-def flattened(data: bytes) -> Items:
+def flattened(data: bytes, parts: Parts) -> Items:
     """The items of the lists in a list.
 
+    >>> from promissory.typesys.buffer import INSIDE
     >>> from promissory.typesys.canonical import pack
-    >>> flattened(pack([[1], [], [2, 3]])).total
+    >>> flattened(pack([[1], [], [2, 3]]), INSIDE).total
     3
     """
-    lists = list(items_of(data))
-    return Items(sum(map(length_of, lists)), chain.from_iterable(map(items_of, lists)), has_parts(data))
+    lists = list(items_of(data, parts))
+    bodies = chain.from_iterable(_bodies_of(one, parts) for one in lists)
+    return Items(sum(map(length_of, lists)), bodies, has_parts(data))
+
+
+class _Reader:
+    """Takes items from the front of a list."""
+
+    def __init__(self, bodies: Iterator[tuple[int, bytes]]) -> None:
+        self._bodies = bodies
+        self._data = b""
+        self._ends = [0]
+        self._at = 0
+
+    def until(self, most: int, size: int) -> int:
+        """The number of the next items, up to `most`, by which they have `size` bytes."""
+        while len(self._ends) - 1 - self._at < most:
+            begin = self._ends[self._at]
+            count, body = next(self._bodies)
+            ends = [end - begin for end in self._ends[self._at :]]
+            ends += [end + ends[-1] for end in ends_in(body, count)]
+            self._data, self._ends, self._at = self._data[begin:] + body, ends, 0
+        wanted = self._ends[self._at] + size
+        return min(most, bisect_left(self._ends, wanted, self._at + 1, self._at + most + 1) - self._at)
+
+    def take(self, count: int) -> bytes:
+        """The bytes of the next items."""
+        begin, self._at = self._at, self._at + count
+        return self._data[self._ends[begin] : self._ends[self._at]]
 
 
 def cut(lists: list[Items], shortest: bool = False) -> Iterator[tuple[int, list[bytes]]]:
@@ -114,48 +132,45 @@ def cut(lists: list[Items], shortest: bool = False) -> Iterator[tuple[int, list[
     Raises:
         UnequalLists: the lists have different lengths, and `shortest` is False.
 
+    >>> from promissory.typesys.buffer import INSIDE
     >>> from promissory.typesys.canonical import pack
-    >>> chunks = cut([listed(pack([1, 2])), listed(pack([3, 4]))])
-    >>> [(count, [list(items_of(part)) for part in parts]) for count, parts in chunks]
+    >>> chunks = cut([listed(pack([1, 2]), INSIDE), listed(pack([3, 4]), INSIDE)])
+    >>> [(count, [list(items_of(part, INSIDE)) for part in parts]) for count, parts in chunks]
     [(2, [[b'\\x01', b'\\x02'], [b'\\x03', b'\\x04']])]
     """
     lengths = [one.total for one in lists]
     if len(set(lengths)) > 1 and not shortest:
         raise UnequalLists(lengths)
-    readers = [one.each for one in lists]
+    readers = [_Reader(one.bodies) for one in lists]
     left = min(lengths)
     while left:
-        parts: list[list[bytes]] = [[] for _ in lists]
-        sizes = [0] * len(lists)
-        count = 0
-        while count < min(left, MOST_ITEMS) and (count == 0 or max(sizes) < MOST_BYTES):
-            for at, reader in enumerate(readers):
-                item = next(reader)
-                parts[at].append(item)
-                sizes[at] += len(item)
-            count += 1
+        count = min(reader.until(min(left, MOST_ITEMS), MOST_BYTES) for reader in readers)
         left -= count
-        yield (
-            count,
-            [
-                list_of(part) if one.in_parts else header(count) + b"".join(part)
-                for one, part in zip(lists, parts, strict=True)
-            ],
-        )
+        chunk = [header(count) + reader.take(count) for reader in readers]
+        yield count, [_naming_parts(part) if one.in_parts else part for one, part in zip(lists, chunk, strict=True)]
 
 
-def join(lists: Iterable[bytes]) -> bytes:
+def join(lists: Iterable[bytes], parts: Parts) -> bytes:
     """One list of the items of many lists.
 
+    Args:
+        lists: the lists.
+        parts: has the blocks of the lists, and keeps those of the list.
+
+    >>> from promissory.typesys.buffer import INSIDE
     >>> from promissory.typesys.canonical import pack
-    >>> join([pack([1]), pack([]), pack([2, 3])]) == pack([1, 2, 3])
+    >>> join([pack([1]), pack([]), pack([2, 3])], INSIDE) == pack([1, 2, 3])
     True
     """
-    heads, names, total = [], dict[PartName, None](), 0
+    any_in_parts = False
+
+    def mentioned(data: bytes) -> tuple[PartName, ...]:
+        return parts_mentioned(data) if any_in_parts else ()
+
+    whole = ListCutter(parts, mentioned)
     for data in lists:
-        head, named = opened(data)
-        count = length_of(head)
-        heads.append(head[len(header(count)) :])
-        names.update(dict.fromkeys(named))
-        total += count
-    return in_parts(header(total) + b"".join(heads), names)
+        any_in_parts = any_in_parts or has_parts(data)
+        for count, body in _bodies_of(data, parts):
+            whole.add(count, body)
+    joined = whole.finished()
+    return in_parts(joined, mentioned(joined)) if isinstance(joined, bytes) else pack(joined)

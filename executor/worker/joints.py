@@ -26,7 +26,7 @@ def carry_out(values: Values, number: int, arguments: list[Any]) -> tuple[int, A
         return ARM, _decide(values, arguments)
     if number == CUT:
         return ITEMS, _cut(values, arguments)
-    return VALUE, values.kept(join(values.bytes_of(argument) for argument in arguments))
+    return VALUE, values.kept(join(map(values.bytes_of, arguments), values.parts))
 
 
 def _joint(values: Values, arguments: list[Any]) -> Any:
@@ -35,7 +35,7 @@ def _joint(values: Values, arguments: list[Any]) -> Any:
         if argument[0] == ITEM:
             data = values.item(argument, type_from_bytes(wanted))
         else:
-            data = pack(values.assembled(argument, type_from_bytes(wanted)))
+            data = pack(values.assembled(argument, type_from_bytes(wanted)), values.parts)
     except TypeMismatch as mismatch:
         raise Refused(
             "TaskTypeError", f"what is given is something else than declared: {mismatch.at('result')}"
@@ -45,7 +45,9 @@ def _joint(values: Values, arguments: list[Any]) -> Any:
 
 def _decide(values: Values, arguments: list[Any]) -> int:
     conditions, given = arguments
-    operands = [(unpack(values.bytes_of(argument)), type_from_bytes(type)) for argument, type in given]
+    operands = [
+        (unpack(values.bytes_of(argument), parts=values.parts), type_from_bytes(type)) for argument, type in given
+    ]
     try:
         return choose(conditions, operands)
     except TypeMismatch as mismatch:
@@ -54,7 +56,7 @@ def _decide(values: Values, arguments: list[Any]) -> int:
 
 def _cut(values: Values, arguments: list[Any]) -> list[Any]:
     given, shortest = arguments
-    lists = [(flattened if flat else listed)(values.bytes_of(argument)) for argument, _, flat in given]
+    lists = [(flattened if flat else listed)(values.bytes_of(argument), values.parts) for argument, _, flat in given]
     try:
         return [[count, [values.kept(part) for part in parts]] for count, parts in cut(lists, shortest)]
     except UnequalLists as unequal:

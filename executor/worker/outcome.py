@@ -143,7 +143,7 @@ def _last_words(worker: Worker, entity: Entity[..., Any], raw: Raw) -> tuple[int
 def _plain(worker: Worker, entity: Entity[..., Any], raw: Raw, header: FuturesHeader) -> tuple[int, Any]:
     if raw.how == LOOPED:
         try:
-            return LOOP, worker.values.kept(encoded_payload(raw.what, "Loop(…)"))
+            return LOOP, worker.values.kept(encoded_payload(raw.what, "Loop(…)", worker.values.parts))
         except TypeError as error:
             at = f"\n  at {raised_at(raw.signal)}" if raw.signal is not None else ""
             raise Refused("TaskTypeError", f"{entity.name} raised {error}{at}") from None

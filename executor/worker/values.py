@@ -102,7 +102,7 @@ class Values:
         """The value of an argument that is put together from several values. Its models are made by their own
         constructors, which see the values first here. Raises `Refused`."""
         try:
-            data = pack(self.assembled(argument, parameter.type))
+            data = pack(self.assembled(argument, parameter.type), self._store)
             with validating():
                 return codec.decode(data, self._store)
         except TypeMismatch as mismatch:
@@ -126,9 +126,12 @@ class Values:
         if items is None:
             if len(self._items) >= _LISTS_KEPT:
                 self._items.clear()
-            items = self._items[key] = list(items_of(self.bytes_of(shared)))
-        data = items[position]
-        return data if type is None else pack(transcode(unpack(data), type_from_bytes(type), wanted))
+            items = self._items[key] = list(items_of(self.bytes_of(shared), self._store))
+        found: bytes = items[position]
+        if type is None:
+            return found
+        tree = transcode(unpack(found, parts=self._store), type_from_bytes(type), wanted)
+        return pack(tree, self._store)
 
     def assembled(self, argument: list[Any], wanted: Type) -> Any:
         """The tree of an argument that is put together from several values. Raises `TypeMismatch`."""
@@ -140,6 +143,6 @@ class Values:
 
         def leaf(one: Any, target: Type) -> tuple[Any, Type]:
             data, type = found[leaf_key(one)]
-            return unpack(data), target if type is None else type
+            return unpack(data, parts=self._store), target if type is None else type
 
         return assemble(binding, wanted, leaf)

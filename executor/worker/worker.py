@@ -280,6 +280,7 @@ class Worker:
             is_ending=self._is_ending,
             epoch=self._epoch,
             in_run=True,
+            parts=self.store,
         )
 
     def _call(self, entity: Entity[..., Any], arguments: list[Any]) -> Any:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from random import Random
     from uuid import UUID
 
+    from promissory.typesys.buffer import Parts
+
 
 class Context:
     """The facts that a running task or dynamic may know, and the requests that it may make.
@@ -78,6 +80,7 @@ class Context:
         is_ending: Callable[[], bool] | None = None,
         epoch: int = 0,
         in_run: bool = False,
+        parts: Parts | None = None,
     ) -> None:
         self.run_id = run_id
         self.path = path
@@ -91,6 +94,7 @@ class Context:
         self.in_run = in_run
         self.requests = Requests()
         self._loop_result = loop_result
+        self._parts = parts
         self._values = channel or {}
         self._channel: Channel | None = None
         self._checkpoint = checkpoint
@@ -110,7 +114,7 @@ class Context:
     @property
     def loop_result(self) -> Any:
         """The data that the iteration before gave `Loop`; None in the first one."""
-        return None if self._loop_result is None else decoded_payload(self._loop_result)
+        return None if self._loop_result is None else decoded_payload(self._loop_result, self._parts)
 
     @property
     def seed(self) -> int:
@@ -220,7 +224,7 @@ class Context:
             SignalError: another iteration was asked for, with other data.
         """
         self._needs_run("next_iteration")
-        encoded = encoded_payload(data, "next_iteration(…)")
+        encoded = encoded_payload(data, "next_iteration(…)", self._parts)
         if self.requests.iterate is not None and self.requests.iterate != encoded:
             raise self._refused(
                 "next_iteration() was called twice, with different data", where=user_line(), way_out="call it once"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from promissory.typesys.buffer import Parts
 from promissory.typesys.depth import TOO_DEEP
 from promissory.typesys.errors import TypeMismatch
 from promissory.typesys.secret import INSTEAD, revealed_in
@@ -18,15 +19,15 @@ _ANY: Final = codec_for(ANY)
 _GIVE: Final = "has no wire form: give a dataclass, or what it is made of"
 
 
-def encoded_payload(value: Any, what: str) -> bytes:
-    """Encode a value as a self-describing one.
+def encoded_payload(value: Any, what: str, parts: Parts | None = None) -> bytes:
+    """Encode a value as a self-describing one, with what is large in `parts`, or in its bytes.
 
     Raises `TypeError` for a value that can only be pickled, and for one that holds the value of a secret which was
     revealed; `what` names the value's use in it.
     """
     try:
         tree = _ANY.lowered(value)
-        data = _ANY.packed(value, tree)
+        data = _ANY.packed(value, tree, parts)
     except TypeMismatch as mismatch:
         way_out = "" if mismatch.problem == TOO_DEEP else f". It {_GIVE}"
         raise TypeError(f"{what}: {mismatch.at('the value')}{way_out}") from None
@@ -38,10 +39,10 @@ def encoded_payload(value: Any, what: str) -> bytes:
     return data
 
 
-def decoded_payload(data: bytes) -> Any:
-    """Decode the value. Each call gives a new object.
+def decoded_payload(data: bytes, parts: Parts | None = None) -> Any:
+    """Decode the value, whose parts lie in `parts`. Each call gives a new object.
 
     >>> decoded_payload(encoded_payload([1, "a"], "a doctest"))
     [1, 'a']
     """
-    return _ANY.decode(data)
+    return _ANY.decode(data, parts)

@@ -348,7 +348,7 @@ def _resolve(
     if binding.__class__ is not int or whole != type:
 
         def leaf(_: Any, __: Type) -> tuple[Any, Type]:
-            return unpack(answer), whole
+            return unpack(answer, parts=parts), whole
 
         answer = pack(assemble(binding, type, leaf))
     future.set_result(_codec(type).decode(answer, parts))

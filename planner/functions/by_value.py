@@ -19,7 +19,8 @@ from promissory.planner.functions.by_name import counts_by_name
 from promissory.planner.functions.entity import Entity
 from promissory.planner.plan.model import BY_VALUE_SIZE, Callee
 from promissory.planner.plan.policy import Policy
-from promissory.typesys.canonical import pack, seal, unpack, unseal
+from promissory.typesys.canonical import pack, unpack
+from promissory.typesys.envelope import seal, unseal
 from promissory.typesys.names import qualified_name
 from promissory.typesys.opaque import dumps, loads
 

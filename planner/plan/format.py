@@ -21,7 +21,8 @@ from promissory.planner.plan.policy import Policy
 from promissory.planner.plan.shape_format import is_extended, shape_bytes, shape_from_bytes
 from promissory.planner.plan.verify import verify_literals
 from promissory.typesys.buffer import blake3
-from promissory.typesys.canonical import INLINE_LIMIT, digest, has_parts, pack, seal, unpack_canonical, unseal
+from promissory.typesys.canonical import INLINE_LIMIT, digest, has_parts, pack, unpack_canonical
+from promissory.typesys.envelope import seal, unseal
 from promissory.typesys.errors import FormatError
 from promissory.typesys.types import BufferType, Type, walk
 

@@ -30,6 +30,7 @@ from promissory.typesys.buffer import Buffer
 from promissory.typesys.canonical import unpack
 from promissory.typesys.errors import FormatError
 from promissory.typesys.families import registry
+from promissory.typesys.long_lists import LongList
 from promissory.typesys.transcode import is_whole
 from promissory.typesys.type_format import type_from_bytes
 from promissory.typesys.types import (
@@ -217,6 +218,8 @@ def value_text(data: bytes, type: Type) -> str:
 
 def tree_text(tree: Any, type: Type) -> str:
     """Print the wire tree of a value, as Python would write the value."""
+    if isinstance(tree, LongList):
+        return f"<list of {len(tree):,} items>"
     match type:
         case UnionType(arms):
             return tree_text(tree[1], arms[tree[0]])

@@ -3,7 +3,7 @@
 import pytest
 
 from promissory import Plan
-from promissory.typesys.canonical import seal
+from promissory.typesys.envelope import seal
 
 FLOW = """
     from promissory import dynamic, task, workflow

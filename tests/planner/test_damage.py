@@ -8,7 +8,8 @@ from promissory import Plan, dynamic, task, workflow
 from promissory.errors import PlanFormatError
 from promissory.planner.plan.format import FUTURES_FILE, MAGIC, PLAN_FILE, futures_to_bytes, read_plan
 from promissory.planner.plan.shape_format import shape_bytes
-from promissory.typesys.canonical import pack, seal, unpack
+from promissory.typesys.canonical import pack, unpack
+from promissory.typesys.envelope import seal
 
 
 @task

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promissory.typesys import FormatError
-from promissory.typesys.canonical import seal, unseal
+from promissory.typesys.envelope import seal, unseal
 
 MAGIC = b"PRMS"
 PAYLOAD = b"some payload"

@@ -23,6 +23,7 @@ from promissory.typesys.canonical import (  # noqa: E402
     EXT_IN_PARTS,
     has_parts,
     in_parts,
+    long_list_in,
     opened,
     pack,
     parts_mentioned,
@@ -273,8 +274,7 @@ def test_V4_a_directory_has_the_parts_of_its_large_files(tmp_path):
 @pytest.fixture
 def small_parts(monkeypatch):
     """A buffer has a part for each 65536 of its bytes."""
-    for module in ("buffer", "canonical"):
-        monkeypatch.setattr(f"promissory.typesys.{module}.LARGEST_PART", PART_LIMIT)
+    monkeypatch.setattr("promissory.typesys.buffer.LARGEST_PART", PART_LIMIT)
     return PART_LIMIT
 
 
@@ -354,12 +354,13 @@ def test_V4_names_do_not_depend_on_the_pieces_in_which_bytes_come(pieces, larges
 def test_V4_a_tree_in_parts_goes_to_any_and_back(annotation, value):
     codec, parts = codec_of(annotation), Memory()
     data = codec.encode(value, parts)
-    for source in (None, parts):
+    # A set that holds large bytes holds them in itself, so it may be a long list, which can't be looked into unread.
+    for source in (None, parts) if long_list_in(opened(data)[0]) is None else (parts,):
         tree = unpack(data, parts=source)
         assert fits(tree, codec.type)
         there = transcode(tree, codec.type, ANY)
-        assert pack(there) == codec_of(Any).encode(value, Memory())
-        assert pack(transcode(there, ANY, codec.type)) == data
+        assert pack(there, Memory()) == codec_of(Any).encode(value, Memory())
+        assert pack(transcode(there, ANY, codec.type), Memory()) == data
 
 
 def test_V4_large_bytes_of_any_take_the_arm_for_bytes():

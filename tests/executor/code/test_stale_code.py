@@ -16,7 +16,8 @@ from promissory.executor.engines.processes import spare
 from promissory.executor.engines.processes.child import WorkerProcess
 from promissory.executor.store.keys import code_key
 from promissory.planner.functions.by_value import MAGIC, PYTHON, VERSION, OtherPython, dump_entity, load_entity
-from promissory.typesys.canonical import pack, seal
+from promissory.typesys.canonical import pack
+from promissory.typesys.envelope import seal
 
 ANOTHER_PYTHON = next(f"cpython 3.{minor}" for minor in (11, 12) if f"cpython 3.{minor}" != PYTHON)
 

@@ -52,7 +52,8 @@ from promissory.executor.store.store import Store as AnyStore
 from promissory.planner.plan.format import futures_from_bytes, plan_digest, read_plan
 from promissory.planner.plan.model import Large
 from promissory.typesys import codec_of
-from promissory.typesys.canonical import pack, seal, unpack
+from promissory.typesys.canonical import pack, unpack
+from promissory.typesys.envelope import seal
 from promissory.typesys.errors import FormatError, TypeMismatch
 from promissory.typesys.names import NotFound
 from promissory.typesys.type_format import type_bytes, type_from_bytes

@@ -34,7 +34,8 @@ from promissory.executor.records.manifest import read_manifest, read_plan
 from promissory.executor.scheduler.replay import replay, replayed
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.scheduler.snapshot import dump, load, values_of
-from promissory.typesys.canonical import pack, pack_map, seal, unpack, unpack_each, unseal
+from promissory.typesys.canonical import pack, pack_map, unpack, unpack_each
+from promissory.typesys.envelope import seal, unseal
 from promissory.typesys.errors import FormatError
 
 LARGE = (9_999_999, 2**61)

@@ -52,7 +52,8 @@ from promissory.executor.scheduler.snapshot import load
 from promissory.executor.store.keys import bundle_key, inbox_key, lease_key, run_key, segment_key
 from promissory.planner.plan.format import read_plan
 from promissory.planner.plan.model import Large
-from promissory.typesys.canonical import digest, pack, seal, unpack, unpack_canonical, unpack_each
+from promissory.typesys.canonical import digest, pack, unpack, unpack_canonical, unpack_each
+from promissory.typesys.envelope import seal
 from promissory.typesys.errors import FormatError
 from promissory.typesys.type_format import type_from_bytes
 

@@ -31,7 +31,8 @@ from promissory.executor.records.manifest import VERSION as MANIFEST_VERSION
 from promissory.executor.records.manifest import read_manifest
 from promissory.executor.store.keys import object_key, plan_key, run_key, segment_key
 from promissory.planner.plan.model import Large
-from promissory.typesys.canonical import digest, pack, seal, unpack, unseal
+from promissory.typesys.canonical import digest, pack, unpack
+from promissory.typesys.envelope import seal, unseal
 
 ran = []
 broken = set()
