@@ -30,7 +30,7 @@ from promissory.planner.functions.by_value import (
 )
 from promissory.planner.functions.entity import Entity
 from promissory.planner.plan.model import BY_VALUE_SIZE, Callee
-from promissory.planner.plan.shape_format import callee_from_bytes
+from promissory.planner.plan.shape_format import callee_from_bytes, interface_digest
 from promissory.typesys.names import NotFound
 from promissory.typesys.secret import INSTEAD, revealed_in
 
@@ -46,6 +46,25 @@ class Refused(Exception):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+def code_keys(run_id: str, callee: Callee, python: str) -> tuple[str, ...]:
+    """The keys under which a function that travels by value may lie; the first is the one to store it under.
+
+    The other one was used before types were told apart. A function that an import finds is not looked for there.
+    """
+    kinds = (interface_digest(callee),) if has_import_name(callee) else (interface_digest(callee), b"")
+    return tuple(code_key(run_id, callee.name, callee.digest, python, kind) for kind in kinds)
+
+
+def stored_code(store: Store, run_id: str, callee: Callee) -> bytes | None:
+    """A function that a run has stored by value for this version of Python; None if it has not."""
+    for key in code_keys(run_id, callee, PYTHON):
+        try:
+            return store.get(key)
+        except NotInStore:
+            continue
+    return None
 
 
 class Code:
@@ -66,7 +85,7 @@ class Code:
         self._bundle = bundle
         self.loaded = 0
         self._resolved = Recent[bytes, Entity[..., Any]](_KEPT_DEFINITIONS)
-        self._shipped: set[tuple[str, bytes]] = set()
+        self._shipped: set[str] = set()
 
     def resolve(self, definition: bytes) -> Entity[..., Any]:
         """The function that a definition names. Raises `Refused`, as `CodeNotFound` or `CodeMismatch`."""
@@ -103,19 +122,21 @@ class Code:
 
     def is_of_another_name(self, callee: Callee) -> bool:
         """Whether a function's name gave another one when the run stored it by value."""
-        return self._store.exists(code_key(self._run_id, callee.name, callee.digest, _OTHER))
+        return self._is_stored(callee, _OTHER)
+
+    def _is_stored(self, callee: Callee, python: str) -> bool:
+        return any(self._store.exists(key) for key in code_keys(self._run_id, callee, python))
 
     def _by_value(self, callee: Callee) -> Entity[..., Any] | None:
-        try:
-            data = self._store.get(code_key(self._run_id, callee.name, callee.digest, PYTHON))
-        except NotInStore:
+        data = stored_code(self._store, self._run_id, callee)
+        if data is None:
             for python in () if has_import_name(callee) else _OTHER_PYTHONS:
-                if python != PYTHON and self._store.exists(code_key(self._run_id, callee.name, callee.digest, python)):
+                if python != PYTHON and self._is_stored(callee, python):
                     raise Refused(
                         "CodeMismatch",
                         f"{callee.name} was stored by value by {python}, and this worker is {PYTHON}: "
                         f"run it with {python}",
-                    ) from None
+                    )
             return None
         try:
             return load_entity(data)
@@ -138,14 +159,14 @@ class Code:
         """
         found: dict[str, bytes] = {}
         for callee, entity in functions:
-            key = (callee.name, callee.digest)
+            key = code_keys(self._run_id, callee, PYTHON)[0]
             if key in self._shipped:
                 continue
             if len(self._shipped) > _KEPT_DEFINITIONS:
                 self._shipped.clear()
             if travels_by_value(callee, entity):
                 if "<locals>" not in callee.name and not _is_named(entity):
-                    found[code_key(self._run_id, callee.name, callee.digest, _OTHER)] = b""
+                    found[code_keys(self._run_id, callee, _OTHER)[0]] = b""
                 try:
                     data = dump_entity(entity)
                 except CantTravel:
@@ -157,7 +178,7 @@ class Code:
                             f"{entity.name} would be stored with what it captured, which holds the value of "
                             f"Secret({secret!r}): {INSTEAD}"
                         )
-                    found[code_key(self._run_id, callee.name, callee.digest, PYTHON)] = data
+                    found[key] = data
             self._shipped.add(key)
         for place, data in found.items():
             if not self._store.put_new(place, data) and replacing:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from promissory.executor.code.resolver import Refused, imported
+from promissory.executor.code.resolver import Refused, imported, stored_code
 from promissory.executor.engines.engine import Engine
 from promissory.executor.errors import CodeChanged
 from promissory.executor.execution.code_changes import fits
@@ -20,12 +20,10 @@ from promissory.executor.protocol.messages import GONE
 from promissory.executor.scheduler.awaiting import Awaiting, Wake
 from promissory.executor.scheduler.calls import Call
 from promissory.executor.scheduler.scheduler import Scheduler
-from promissory.executor.store.keys import code_key
 from promissory.executor.store.store import Store
 from promissory.executor.worker.awaiting import Bodies, Told, Wakes
 from promissory.executor.worker.values import Values
 from promissory.planner.body.context import Body, Context
-from promissory.planner.functions.by_value import PYTHON
 from promissory.planner.functions.entity import Entity
 from promissory.planner.plan.format import FuturesHeader
 from promissory.planner.plan.model import Callee
@@ -112,7 +110,7 @@ def settle(store: Store, run_id: str, bundle: bytes, scheduler: Scheduler, engin
             body.callee = entity.callee()
             at = (body.frame.id, body.index)
             events.append((AWAITED, *at, body.latest, [], -1, None, False, [], body.due, body.callee.digest, NO_META))
-        elif store.exists(code_key(run_id, body.callee.name, body.callee.digest, PYTHON)):
+        elif stored_code(store, run_id, body.callee) is not None:
             continue  # it was stored by value
         elif engine.remote and bundle:
             body.today = todays

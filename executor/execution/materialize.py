@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from promissory.executor.code.resolver import code_keys, stored_code
 from promissory.executor.engines.engine import Batch
 from promissory.executor.protocol.messages import ASSEMBLE, CUT, DECIDE, ITEM, JOIN, JOINT, VALUE, value_argument
 from promissory.executor.records.checkpoints import newest
@@ -13,7 +14,6 @@ from promissory.executor.scheduler.calls import Call
 from promissory.executor.scheduler.frame import Frame
 from promissory.executor.scheduler.node_path import exact, joined
 from promissory.executor.scheduler.topology import Topology
-from promissory.executor.store.keys import code_key
 from promissory.executor.store.store import Store
 from promissory.planner.functions.by_value import PYTHON
 from promissory.planner.plan.model import BRANCH, CALL, INPUT, MAP, NODE, Binding, Large, Parameter, Value, leaves
@@ -263,9 +263,9 @@ def _carry_code(frame: Frame, index: int, carried: dict[str, bytes], store: Stor
     if not frame.topology.is_call(index):
         return
     callee = frame.topology.callee(index)
-    key = code_key(run_id, callee.name, callee.digest, PYTHON)
-    if key not in carried and store.exists(key):
-        carried[key] = store.get(key)
+    key = code_keys(run_id, callee, PYTHON)[0]
+    if key not in carried and (data := stored_code(store, run_id, callee)) is not None:
+        carried[key] = data
 
 
 def assembled_argument(

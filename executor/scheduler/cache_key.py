@@ -21,6 +21,7 @@ from typing import Final
 
 from promissory.executor.scheduler.frame import Frame
 from promissory.planner.plan.model import ARM, DICT, INPUT, LIST, NODE, RECORD, TUPLE, Binding, Value
+from promissory.planner.plan.shape_format import interface_digest
 from promissory.typesys.canonical import digest, pack
 from promissory.typesys.type_format import type_bytes
 
@@ -37,15 +38,10 @@ def fields_of(frame: Frame, index: int, loop: tuple[int, Value] | None = None) -
     """
     topology = frame.topology
     callee, policy = topology.callee(index), topology.policy(index)
-    interface = [
-        [[p.name, type_bytes(p.type)] for p in callee.interface.parameters],
-        type_bytes(callee.interface.result),
-        callee.kind,
-    ]
     found = [
         ("task", callee.name.encode()),
         ("version", policy.cache_version.encode()),
-        ("interface", digest("interface", pack(interface))),
+        ("interface", interface_digest(callee)),
     ]
     bindings = topology.plan_inputs.get(index) or topology.graph.bindings_of(index)
     for binding, parameter in zip(bindings, callee.interface.parameters, strict=True):

@@ -183,11 +183,12 @@ def is_log(key: str) -> bool:
     return key.startswith(RUNS) and key.split("/")[2:3] == ["logs"]
 
 
-def code_key(run_id: str, name: str, digest: bytes, python: str) -> str:
-    """The key of a function that travels by value, for one version of Python. It lies in the run's folder, because its
-    digest doesn't tell all of it: the globals that it uses come along."""
-    key = blake2b(b"code\0" + name.encode() + b"\0" + digest + python.encode(), digest_size=32).hexdigest()
-    return f"{RUNS}/{run_id}/code/{key}"
+def code_key(run_id: str, name: str, digest: bytes, python: str, interface: bytes) -> str:
+    """The key of a function that travels by value, for one version of Python and the digest of the types that it takes
+    and gives. It lies in the run's folder, because all that doesn't tell the whole of it: the globals that it uses come
+    along."""
+    told = b"\0".join((b"code", name.encode(), digest + python.encode(), *([interface] if interface else ())))
+    return f"{RUNS}/{run_id}/code/{blake2b(told, digest_size=32).hexdigest()}"
 
 
 def bundle_key(digest: bytes) -> str:

@@ -16,7 +16,7 @@ from promissory.planner.plan.model import Callee, Graph, Interface, Output, Para
 from promissory.planner.plan.policy import Policy
 from promissory.planner.plan.specs import GATES, Arm, Branch, Earlier, Gate, Map, Merge, Rescue, Spec
 from promissory.planner.plan.verify import verify_shape
-from promissory.typesys.canonical import pack, pack_map, unpack, unpack_canonical, unpack_each
+from promissory.typesys.canonical import digest, pack, pack_map, unpack, unpack_canonical, unpack_each
 from promissory.typesys.errors import FormatError
 from promissory.typesys.type_format import type_bytes, type_from_bytes
 from promissory.typesys.types import Type
@@ -293,6 +293,13 @@ def callee_bytes(callee: Callee) -> bytes:
     types = _Types()
     tree = _callee_tree(callee, types)
     return pack([types.rows, tree])
+
+
+@lru_cache(1024)
+def interface_digest(callee: Callee) -> bytes:
+    """Digest the names and types that a callee takes and gives, as caches and stored functions tell them apart."""
+    parameters = [[one.name, type_bytes(one.type)] for one in callee.interface.parameters]
+    return digest("interface", pack([parameters, type_bytes(callee.interface.result), callee.kind]))
 
 
 def callee_from_bytes(data: bytes) -> Callee:

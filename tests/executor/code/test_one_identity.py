@@ -6,6 +6,12 @@ Each test starts a program once, and all of its cases run on both engines there.
 
 import json
 
+import pytest
+
+from promissory import run, task, workflow
+from promissory.executor.code.resolver import code_keys, stored_code
+from promissory.planner.functions.by_value import PYTHON
+
 HEAD = """
 import dataclasses, functools, json, sys, threading
 from typing import Any
@@ -261,3 +267,41 @@ def main(x: int = 1) -> int:
     project.finish(process)
     assert process.returncode == 9
     assert project.code("import flow, promissory; print(promissory.resume('r', echo=False).result)") == "13\n"
+
+
+TYPED = """
+    from promissory import task
+
+    def taking(kind):
+        @task
+        def told(x: kind) -> str:
+            return type(x).__name__
+        return told
+"""
+
+
+@pytest.mark.parametrize("engine", ["inline", "threads", "processes"])
+def test_A11_functions_that_differ_only_in_what_their_annotations_stand_for_are_two(store, write_module, engine):
+    module = write_module("typed", TYPED)
+    whole, broken = module.taking(int), module.taking(float)
+
+    @workflow
+    def both() -> tuple[str, str]:
+        return whole(1), broken(1)
+
+    assert whole.callee().digest == broken.callee().digest
+    assert run(both, store=store, engine=engine, echo=False).result == ("int", "float")
+    assert run(both, store=store, engine=engine, echo=False).result == ("int", "float")
+
+
+def test_A11_a_function_that_was_stored_before_types_were_told_apart_is_found(store):
+    @task
+    def local(x: int) -> int:
+        return x
+
+    callee = local.callee()
+    new, old = code_keys("one", callee, PYTHON)
+    store.put_new(old, b"old")
+    assert stored_code(store, "one", callee) == b"old"
+    store.put_new(new, b"new")
+    assert stored_code(store, "one", callee) == b"new"

@@ -12,9 +12,9 @@ import textwrap
 import pytest
 
 from promissory import Store, resume, run, task
+from promissory.executor.code.resolver import code_keys
 from promissory.executor.engines.processes import spare
 from promissory.executor.engines.processes.child import WorkerProcess
-from promissory.executor.store.keys import code_key
 from promissory.planner.functions.by_value import MAGIC, PYTHON, VERSION, OtherPython, dump_entity, load_entity
 from promissory.typesys.canonical import pack
 from promissory.typesys.envelope import seal
@@ -306,10 +306,10 @@ RUN_STORED = """
 def test_A11_a_run_refuses_a_function_that_another_python_stored(project, write_module, tmp_path, engine, place):
     scaled, flow = write_module("closure", CLOSURE).made(3)
     flow.compile().save(project.folder / "flow.plan")
-    name, digest = scaled.callee().name, scaled.callee().digest
     evil = seal(MAGIC, VERSION, 1, pack([ANOTHER_PYTHON, pickle.dumps(Touches(tmp_path / "loaded"))]))
     store = Store(project.folder / "store")
-    store.put_new(code_key("one", name, digest, ANOTHER_PYTHON if place == "under its own key" else PYTHON), evil)
+    for key in code_keys("one", scaled.callee(), ANOTHER_PYTHON if place == "under its own key" else PYTHON):
+        store.put_new(key, evil)
     path, kind, said = json.loads(project.code(RUN_STORED.replace("ENGINE", repr(engine))))
     assert (path, kind) == ("main/scaled", "CodeMismatch")
     assert ANOTHER_PYTHON in said
@@ -328,9 +328,8 @@ def test_A11_a_function_that_nobody_stored_is_told(project, write_module):
 def test_A11_a_stored_function_that_is_no_function_is_told_and_not_believed(project, write_module):
     scaled, flow = write_module("closure", CLOSURE).made(3)
     flow.compile().save(project.folder / "flow.plan")
-    Store(project.folder / "store").put_new(
-        code_key("one", scaled.callee().name, scaled.callee().digest, PYTHON), b"\xc1 no function"
-    )
+    for key in code_keys("one", scaled.callee(), PYTHON):
+        Store(project.folder / "store").put_new(key, b"\xc1 no function")
     path, kind, said = json.loads(project.code(RUN_STORED.replace("ENGINE", "'processes'")))
     assert (path, kind) == ("main/scaled", "CodeNotFound")
     assert "scaled" in said
