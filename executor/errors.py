@@ -277,6 +277,11 @@ class JournalError(FormatError, ExecutorError):
     """A segment of the journal is damaged or missing."""
 
 
+class CursorGone(ExecutorError, LookupError):
+    """A run's events are not kept from this cursor on, because its journal was trimmed (rule C5). The message names the
+    place where they begin."""
+
+
 class DoesNotFit(ExecutorError, ValueError):
     """An event of a journal can't have happened where it stands: the journal is of another run, or was changed on
     purpose."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from promissory.executor.api import start as start
     from promissory.executor.engines.processes.spare import end_idle_workers as end_idle_workers
     from promissory.executor.execution.run import Run as Run
+    from promissory.executor.history.run_events import RunEvent as RunEvent
     from promissory.executor.store.store import Store as Store
     from promissory.planner.body.context import Context as Context
     from promissory.planner.body.context import current_context as current_context
@@ -96,6 +97,7 @@ __all__ = [
     "Resources",
     "Retry",
     "Run",
+    "RunEvent",
     "Secret",
     "Shape",
     "Skip",

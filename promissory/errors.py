@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from promissory.executor.errors import CodeMismatch as CodeMismatch
     from promissory.executor.errors import CodeNotFound as CodeNotFound
     from promissory.executor.errors import CommandRefused as CommandRefused
+    from promissory.executor.errors import CursorGone as CursorGone
     from promissory.executor.errors import DepthExceeded as DepthExceeded
     from promissory.executor.errors import DoesNotFit as DoesNotFit
     from promissory.executor.errors import EngineError as EngineError
@@ -108,6 +109,7 @@ __all__ = [
     "CompileError",
     "CompileErrors",
     "ContextError",
+    "CursorGone",
     "CycleError",
     "DecorationError",
     "DepthExceeded",

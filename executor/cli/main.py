@@ -21,6 +21,7 @@ from promissory._version import VERSION
 from promissory.executor.cli.output import say
 from promissory.executor.cli.streams import finish_output, use_any_streams
 from promissory.executor.errors import (
+    CursorGone,
     EngineError,
     ExecutorError,
     InputError,
@@ -50,6 +51,7 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
         "status": "Tell how a run stands.",
         "result": "Print what a run, or one of its nodes, gave.",
         "inputs": "Print what a run, or one of its nodes, was given.",
+        "events": "Print what happens in a run, as it happens.",
         "logs": "Print what tasks said, and their errors.",
         "explain": "Say why a node ran, was taken from the cache, or has not run.",
         "show": "Show the plan of a file, of a plan file, or of a run.",
@@ -80,6 +82,7 @@ _MEANT: Final = {"list": "runs", "ls": "runs", "log": "logs", "delete": "gc", "k
 
 
 _USED_WRONGLY: Final = (
+    CursorGone,
     EngineError,
     InputError,
     ParseError,

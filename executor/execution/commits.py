@@ -79,6 +79,7 @@ class Commits:
         snapshot: the newest snapshot that the journal names. It is dropped when the next one is committed.
         trimming: trims the journal; None if all of it is kept.
         newest: gives the number of the segment that was written last.
+        listeners: are called, in the journal's thread, when events are committed.
     """
 
     def __init__(self, store: Store, run_id: str, words: Words | None = None) -> None:
@@ -93,6 +94,7 @@ class Commits:
         self.trimming: Trimming | None = None
         self._replayed_from: Stand | None = None
         self.newest: Callable[[], int] = _none
+        self.listeners: list[Callable[[], object]] = []
         self._marks: deque[tuple[int, Mark]] = deque()
         self._given = self._back = 0
         self._lock = threading.Lock()
@@ -151,6 +153,8 @@ class Commits:
             if holding and kind in _HELD and (event[1], event[2]) in holding:
                 self.stored.append((event[1], event[2]))
         self._reach_marks()
+        for tell in self.listeners:
+            tell()
 
     def _reach_marks(self) -> None:
         while True:

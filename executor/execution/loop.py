@@ -147,6 +147,10 @@ class Execution:
             self.wake()
         self._telling.tell()
 
+    def listen(self, tell: Callable[[], object]) -> None:
+        """Have a function called, in the journal's thread, whenever events are committed."""
+        self._commits.listeners.append(tell)
+
     def flush(self) -> None:
         """Wait until every event recorded so far is committed. From any thread."""
         self.journal.flush()

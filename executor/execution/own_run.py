@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from promissory.executor.errors import RunIsNotLive, RunNotFound, StoreError
@@ -109,6 +109,21 @@ class OwnRun(Run):
                 if codec.type == type:
                     return codec
         return super()._codec(type)
+
+    def _goes_on(self) -> bool:
+        return not self._is_over or super()._goes_on()
+
+    def _pause(self) -> Callable[[float], object]:
+        if self._is_over:
+            return super()._pause()
+        came = threading.Event()
+        self._execution.listen(came.set)
+
+        def wait(seconds: float) -> None:
+            came.wait(seconds)
+            came.clear()
+
+        return wait
 
     def _command(self, command: str, reason: str) -> None:
         if not self._is_over:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Generic, NamedTuple, NoReturn, cast
 
 from promissory.executor.errors import (
@@ -19,22 +18,17 @@ from promissory.executor.errors import (
     WorkflowCancelled,
 )
 from promissory.executor.execution.answers import answer
+from promissory.executor.execution.kept import Kept
 from promissory.executor.execution.result import Result
-from promissory.executor.history.history import History, NodeRow
-from promissory.executor.history.logs import Logs, errors_of, prefix_of
+from promissory.executor.history.history import History
 from promissory.executor.history.summary import ENDED_WELL, Ending, standing_of_run
-from promissory.executor.history.values import Typed, inputs_at, value_at
 from promissory.executor.protocol.events import value_of
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.records.inbox import tell
-from promissory.executor.records.manifest import read_manifest, read_plan
 from promissory.executor.scheduler.standing import failed_by_themselves
 from promissory.executor.store.lookup import default_store
 from promissory.executor.store.store import Store
-from promissory.planner.body.payload import decoded_payload
-from promissory.planner.plan.plan import Plan
-from promissory.typesys.opaque import pickles_refused
-from promissory.typesys.types import ANY, Type
+from promissory.typesys.types import ANY
 from promissory.typesys.wire import Codec, codec_for
 
 _LOOK = 0.2
@@ -88,7 +82,7 @@ class Cause(NamedTuple):
     others: int = 0
 
 
-class Run(Generic[Result]):
+class Run(Kept, Generic[Result]):
     """A run of a workflow, as `run`, `start`, `resume` and `attach` give it.
 
     Attributes:
@@ -109,10 +103,8 @@ class Run(Generic[Result]):
     """
 
     def __init__(self, run_id: str, store: Store, codecs: Mapping[str, Codec], trust: bool = True) -> None:
-        self.id = run_id
-        self.store = store
+        super().__init__(run_id, store, trust)
         self._codecs = codecs
-        self._trust = trust
         self._last: Ending | None = None
         self._cause: Cause | None = None
 
@@ -264,12 +256,6 @@ class Run(Generic[Result]):
         with self._without_pickles():
             return self._decoded_outputs(found)
 
-    def _without_pickles(self) -> AbstractContextManager[None]:
-        """A block in which no pickle is loaded, unless this process may trust the run (rule T2)."""
-        if self._trust:
-            return nullcontext()
-        return pickles_refused(f"attach({self.id!r}, trust=True), if you trust all who may write to {self.store.url}")
-
     def _decoded_outputs(self, found: list[bytes | None]) -> dict[str, Any]:
         if len(found) == 1 and not self._codecs and found[0] is not None:
             # The workflow has no outputs of its own: a task gave this one when it ended the run early.
@@ -315,85 +301,6 @@ class Run(Generic[Result]):
         if len(self._codecs) == 1:
             return cast(Result, outputs[next(iter(self._codecs))])
         return cast(Result, outputs or None if self._codecs else outputs.get("result"))
-
-    # --- what is kept ---
-
-    @property
-    def inputs(self) -> dict[str, Any]:
-        """The inputs that the run was given, by name, as Python values."""
-        manifest = read_manifest(self.store, self.id)
-        types = {parameter.name: parameter.type for parameter in read_plan(self.store, manifest).inputs}
-        return {
-            name: self._decoded(Typed(self.store.get_value(value), types[name]))
-            for name, value in manifest.inputs.items()
-        }
-
-    def value(self, path: str) -> Any:
-        """The value that a node gave, or an item of a map (`main/score[17]`), as Python; of an iteration of a loop that
-        another one followed (`main/fib[=7]`), the data that it handed on.
-
-        Raises:
-            RunNotFound: there is no such node.
-            NoValue: the node gave no value; the message says how it stands.
-        """
-        return self._decoded(value_at(History(self.store, self.id, items=True), path))
-
-    def inputs_of(self, path: str) -> dict[str, Any]:
-        """The inputs that a node was given, by name, as Python; without those that had no value.
-
-        Raises:
-            RunNotFound: there is no such node.
-            NoValue: not all of its inputs are there yet.
-        """
-        given = inputs_at(History(self.store, self.id, items=True), path).inputs
-        return {name: self._decoded(one) for name, one in given.items() if one is not None}
-
-    @property
-    def channel(self) -> dict[str, Any]:
-        """The run's key-value store, as far as it is committed."""
-        found = History(self.store, self.id).scheduler.channel
-        return {key: decoded_payload(data) for key, data in found.items()}
-
-    def errors(self) -> list[NodeRow]:
-        """Each attempt that failed, of nodes, items and iterations: path, number, error (`why`), traceback, times."""
-        return errors_of(History(self.store, self.id, items=True))
-
-    def logs(self, path: str | None = None) -> str:
-        """What bodies said, and the traceback of each attempt that failed; of one node and those inside it, or of all.
-        Raises `RunNotFound`."""
-        history = History(self.store, self.id, items=True)
-        prefix = prefix_of(history, path)
-        said = Logs(self.store, prefix).ended(history)
-        return "".join(
-            f"{line}\n" if at == prefix else f"{at} | {line}\n" for at, text in said for line in text.splitlines()
-        )
-
-    def _decoded(self, found: Typed) -> Any:
-        with self._without_pickles():
-            return self._codec(found.type).decode(found.data, self.store)
-
-    def _codec(self, type: Type) -> Codec:
-        """The codec of a type, whose classes are imported by name."""
-        return codec_for(type)
-
-    # --- nodes and futures files ---
-
-    def nodes(self, *, items: bool = False) -> list[NodeRow]:
-        """Every node that is committed or known: path, state, attempts, times, depth, worker, why.
-
-        Args:
-            items: also give a row to each item of a map (`score[17]`) and to each ended iteration of a loop
-                (`fib[=7]`).
-        """
-        return list(History(self.store, self.id, items).nodes(items))
-
-    def futures(self, path: str | None = None) -> Any:
-        """The paths of the nodes that emitted futures files. With a path, the futures file of that node as a `Plan`."""
-        history = History(self.store, self.id)
-        if path is None:
-            return history.futures_paths()
-        plan: Plan = history.futures(path)[0]
-        return plan
 
     def __repr__(self) -> str:
         return f"<run {self.id} {self.state}>"

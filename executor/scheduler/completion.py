@@ -41,6 +41,8 @@ def complete(state: State, frame: Frame, index: int, value: Value, fresh: bool) 
         settle(state, frame, index, value, None)
     size = topology.size
     cells[2 * size + index] = DONE
+    if state.followed is not None:
+        state.followed.append((frame, index))
     if not topology.dormant or frame.counts(index):
         frame.remaining -= 1
         frame.going -= 1

@@ -107,6 +107,8 @@ def _leads_out(frame: Frame, index: int) -> bool:
 
 def mark(state: State, frame: Frame, index: int, to: NodeState, failed: FailedNode | None) -> None:
     """A node has ended in this state."""
+    if state.followed is not None:
+        state.followed.append((frame, index))
     if frame.topology.standby and frame.is_going(index):
         frame.going -= 1
     if failed is not None:

@@ -122,6 +122,8 @@ def conclude(state: State, request: Request) -> None:
         state.agenda.appendleft((END, frame, index, SKIPPED, None, None))
     elif kind == "ended":
         frame.set_state(index, DONE)  # done without a value: no follower starts any more
+        if state.followed is not None:
+            state.followed.append((frame, index))
     elif kind == "futures":
         plan, header = futures_from_bytes(payload)
         expansion.splice(state, id, frame, index, plan, header, repeat, bool(asked.get("loops")), signalled=True)

@@ -44,6 +44,7 @@ cancelled   path and reason, once a task has cancelled the run
 past_nodes  nodes of finished rounds of cycles, which do not count for the limit of nodes
 stopping    whether no new call or gate starts any more
 paused      whether no new call or gate starts for the time being
+followed    nodes that have ended, in order, for whoever follows the run and takes them out; None if nobody does
 =========== =====================================================================================================
 """
 
@@ -130,6 +131,7 @@ class State:
         self.done_nodes = 0
         self.past_nodes = 0
         self.replaying = False
+        self.followed: list[tuple[Frame, int]] | None = None
         self.root_is_checked = False
         self._slept = 0
 

@@ -183,13 +183,13 @@ def end_in_chunk(
         state.drop_frame(frame)
         state.agenda.fail(frame.parent, frame.slot, failed)
         return
-    _mark(frame, index, to, failed)
+    _mark(state, frame, index, to, failed)
     item = index
     if index >= topology.count:
         item = next(follower for follower in topology.followers(index) if follower < topology.count)
         if frame.state(item) != PENDING:
             return
-        _mark(frame, item, to, failed)
+        _mark(state, frame, item, to, failed)
     mapping = mapping_of(state.maps, frame)
     if failed is not None:
         assert frame.part is not None
@@ -200,7 +200,9 @@ def end_in_chunk(
     item_ended(state, frame, item)
 
 
-def _mark(frame: Frame, index: int, to: NodeState, failed: FailedNode | None) -> None:
+def _mark(state: State, frame: Frame, index: int, to: NodeState, failed: FailedNode | None) -> None:
+    if state.followed is not None:
+        state.followed.append((frame, index))
     if failed is not None:
         frame.failed(index, failed, to)
     frame.set_state(index, to)
