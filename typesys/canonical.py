@@ -112,11 +112,14 @@ class _Writing:
         self._packer = msgpack.Packer(use_bin_type=True, unicode_errors="surrogatepass", default=self._written)
 
     def packed(self, tree: Any, head: bytes = b"") -> bytes:
-        head = head or self._head(tree)
-        if self._keeps and len(head) > LONG and tree.__class__ in _LISTS:
-            head = self._head(self._shortened(tree))
-            return in_parts(head, parts_mentioned(head))
-        return in_parts(head, self._found)
+        try:
+            head = head or self._head(tree)
+            if self._keeps and len(head) > LONG and tree.__class__ in _LISTS:
+                head = self._head(self._shortened(tree))
+                return in_parts(head, parts_mentioned(head))
+            return in_parts(head, self._found)
+        finally:
+            del self._packer  # it holds this object, and its large buffer would wait for a collection of cycles
 
     def _head(self, tree: Any) -> bytes:
         head: bytes = self._packer.pack(tree)

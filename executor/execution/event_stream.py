@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
@@ -64,6 +63,8 @@ class EventStream:
         return self
 
     async def __anext__(self) -> RunEvent:
+        import asyncio  # a run that nobody follows so is not to wait for this import
+
         while not self._left:
             if self._is_over:
                 raise StopAsyncIteration
