@@ -278,8 +278,8 @@ class JournalError(FormatError, ExecutorError):
 
 
 class CursorGone(ExecutorError, LookupError):
-    """A run's events are not kept from this cursor on, because its journal was trimmed (rule C5). The message names the
-    place where they begin."""
+    """A run's events are not kept from this cursor on, because its journal was trimmed (rule C5); the message names the
+    place where they begin. Or the run never came as far."""
 
 
 class DoesNotFit(ExecutorError, ValueError):

@@ -18,7 +18,7 @@ whole: an array of the algorithm and the parts, each once, and the tree's bytes 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from hashlib import blake2b
 from typing import Any, Final
@@ -261,7 +261,7 @@ def _extension(code: int, data: bytes, parts: Parts | None) -> Any:
 def _items_of(one: LongList, parts: Parts) -> list[Any]:
     items: list[Any] = []
     for count, body in one.bodies(parts):
-        items += unpack(header(count) + body, "a block of a long list", parts)
+        items += _tree(header(count) + body, "a block of a long list", partial(_extension, parts=parts))
     if len(items) != len(one):
         raise FormatError("a long list", "has blocks with other numbers of items than it says", 0)
     return items
@@ -292,13 +292,14 @@ def unpack(data: bytes | memoryview, what: str = "value", parts: Parts | None = 
     """
     if has_parts(data):
         data, _ = opened(bytes(data))
+        return _tree(data, what, _unread if parts is None else partial(_extension, parts=parts))
+    return _tree(data, what, _unread)
+
+
+def _tree(data: bytes | memoryview, what: str, extension: Callable[[int, bytes], Any]) -> Any:
     try:
         return msgpack.unpackb(
-            data,
-            use_list=True,
-            strict_map_key=False,
-            unicode_errors="surrogatepass",
-            ext_hook=_unread if parts is None else partial(_extension, parts=parts),
+            data, use_list=True, strict_map_key=False, unicode_errors="surrogatepass", ext_hook=extension
         )
     except msgpack.ExtraData as extra:
         raise FormatError(what, "has bytes after its end", offset=len(data) - len(extra.extra)) from None

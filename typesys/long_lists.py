@@ -100,13 +100,16 @@ def body_of(data: bytes, count: int) -> bytes:
 
 
 def ends_in(body: bytes, count: int) -> Iterator[int]:
-    """Give where each of some items ends, that lie one behind the other."""
+    """Give where each of some items ends, that lie one behind the other. Raises `FormatError` if they are fewer."""
     reader = msgpack.Unpacker(None, max_buffer_size=max(len(body), 1), read_size=max(len(body), 1))
     reader.feed(body)
     skip, tell = reader.skip, reader.tell
-    for _ in range(count):
-        skip()
-        yield tell()
+    try:
+        for _ in range(count):
+            skip()
+            yield tell()
+    except (msgpack.UnpackException, ValueError) as error:
+        raise FormatError("a list", f"has other items than it says ({type(error).__name__})", 0) from None
 
 
 def items_in(body: bytes, count: int) -> Iterator[bytes]:

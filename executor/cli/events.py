@@ -9,7 +9,7 @@ import click
 from promissory.executor.cli.output import lasted, moment
 from promissory.executor.cli.runs_by_name import run_argument
 from promissory.executor.cli.stores import open_store, store_option
-from promissory.executor.execution.kept import Kept
+from promissory.executor.execution.run_reader import RunReader
 from promissory.executor.history.run_events import Cursor, RunEvent
 
 
@@ -37,7 +37,7 @@ def command(run_id: str, store: str | None, follow: bool, since: str | None, ite
 
     Each line of --json has the event's cursor, with which --since goes on later.
     """
-    for event in Kept(run_id, open_store(store), trust=False).events(since, follow=follow, items=items):
+    for event in RunReader(run_id, open_store(store), trust=False).events(since, follow=follow, items=items):
         if as_json:
             click.echo(json.dumps(event.to_json(), ensure_ascii=False))
         elif event.kind not in ("log", "frame"):

@@ -79,7 +79,6 @@ class Commits:
         snapshot: the newest snapshot that the journal names. It is dropped when the next one is committed.
         trimming: trims the journal; None if all of it is kept.
         newest: gives the number of the segment that was written last.
-        listeners: are called, in the journal's thread, when events are committed.
     """
 
     def __init__(self, store: Store, run_id: str, words: Words | None = None) -> None:
@@ -94,7 +93,8 @@ class Commits:
         self.trimming: Trimming | None = None
         self._replayed_from: Stand | None = None
         self.newest: Callable[[], int] = _none
-        self.listeners: list[Callable[[], object]] = []
+        self._came = threading.Condition()
+        self._takes = 0
         self._marks: deque[tuple[int, Mark]] = deque()
         self._given = self._back = 0
         self._lock = threading.Lock()
@@ -123,6 +123,13 @@ class Commits:
         with self._lock:
             self._marks.append((self._given, mark))
         self._reach_marks()
+
+    def wait(self, seen: int, seconds: float) -> int:
+        """Wait, for so many seconds at most, until there were more commits than were seen. Returns how many there were.
+        From any thread."""
+        with self._came:
+            self._came.wait_for(lambda: self._takes != seen, seconds)
+            return self._takes
 
     def close(self) -> None:
         """Wait for the writes that are under way."""
@@ -153,8 +160,9 @@ class Commits:
             if holding and kind in _HELD and (event[1], event[2]) in holding:
                 self.stored.append((event[1], event[2]))
         self._reach_marks()
-        for tell in self.listeners:
-            tell()
+        with self._came:
+            self._takes += 1
+            self._came.notify_all()
 
     def _reach_marks(self) -> None:
         while True:

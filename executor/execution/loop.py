@@ -147,9 +147,10 @@ class Execution:
             self.wake()
         self._telling.tell()
 
-    def listen(self, tell: Callable[[], object]) -> None:
-        """Have a function called, in the journal's thread, whenever events are committed."""
-        self._commits.listeners.append(tell)
+    def wait_for_commit(self, seen: int, seconds: float) -> int:
+        """Wait, for so many seconds at most, until there were more commits than were seen. Returns how many there were.
+        From any thread."""
+        return self._commits.wait(seen, seconds)
 
     def flush(self) -> None:
         """Wait until every event recorded so far is committed. From any thread."""

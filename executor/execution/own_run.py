@@ -116,12 +116,11 @@ class OwnRun(Run):
     def _pause(self) -> Callable[[float], object]:
         if self._is_over:
             return super()._pause()
-        came = threading.Event()
-        self._execution.listen(came.set)
+        seen = 0
 
         def wait(seconds: float) -> None:
-            came.wait(seconds)
-            came.clear()
+            nonlocal seen
+            seen = self._execution.wait_for_commit(seen, seconds)
 
         return wait
 

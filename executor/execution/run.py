@@ -18,8 +18,8 @@ from promissory.executor.errors import (
     WorkflowCancelled,
 )
 from promissory.executor.execution.answers import answer
-from promissory.executor.execution.kept import Kept
 from promissory.executor.execution.result import Result
+from promissory.executor.execution.run_reader import RunReader
 from promissory.executor.history.history import History
 from promissory.executor.history.summary import ENDED_WELL, Ending, standing_of_run
 from promissory.executor.protocol.events import value_of
@@ -82,7 +82,7 @@ class Cause(NamedTuple):
     others: int = 0
 
 
-class Run(Kept, Generic[Result]):
+class Run(RunReader, Generic[Result]):
     """A run of a workflow, as `run`, `start`, `resume` and `attach` give it.
 
     Attributes:

@@ -7,7 +7,8 @@ follower holds what the run itself holds.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
 
 from promissory.executor.errors import CursorGone, DoesNotFit, JournalError
 from promissory.executor.history.recovery import at_the_beginning
@@ -25,12 +26,14 @@ from promissory.executor.protocol.events import (
     GATED,
     ITEMS,
     LOOPED,
+    NODE_SKIPPED,
     OPENED,
     OPENING,
     PAUSED,
     RESUMED,
     RETRIED,
     SIGNALLED,
+    STOPPED_BY,
     UNPAUSED,
     Event,
     Meta,
@@ -63,10 +66,37 @@ _NAMES: Final[dict[int, str]] = {
     SKIPPED: "SKIPPED",
     CANCELLED: "CANCELLED",
 }
-
-
 _GOES_ON: Final = frozenset((EXPANDED, LOOPED, CHOSEN, SIGNALLED, ITEMS, OPENED, AWAITED))
 """The events after which a node may go on."""
+
+
+class _Taken(NamedTuple):
+    """An event that the scheduler has taken.
+
+    Attributes:
+        event: the event.
+        frame, node: its node; the frame is None for an event of no node, or of one that is gone.
+        iteration: the iteration in which the node was.
+        ended: the nodes that have ended with it, in order.
+        opened: the frame that was opened last, if the event opens one.
+    """
+
+    event: Event
+    frame: Frame | None
+    node: int
+    iteration: int
+    ended: list[tuple[Frame, int]]
+    opened: Frame | None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the node goes on with the event, and not only with its next round, stretch or chunk."""
+        if self.event[0] == AWAITED:
+            _, _, _, _, told, *_ = self.event
+            return not told
+        if self.event[0] == OPENED:
+            return self.opened is not None and self.opened.part is None
+        return self.opened is None or self.opened.cycle <= 1
 
 
 class _Followed(Scheduler):
@@ -105,7 +135,7 @@ class Follower:
 
     Raises:
         RunNotFound: there is no such run.
-        CursorGone: the journal was trimmed, and begins behind the cursor.
+        CursorGone: the journal was trimmed, and begins behind the cursor; or it ends before it.
         JournalError: the journal is damaged.
     """
 
@@ -121,25 +151,30 @@ class Follower:
                 f"the journal of run {run_id} begins at {self._segments}.0, behind {since}: what lies before was "
                 "trimmed. Begin anew, without a cursor"
             )
-        self.cursor = since or Cursor(self._segments, 0)
-        self._totals: dict[Key, int] = {}
-        self._iterations: dict[Key, int] = {}
+        begins = Cursor(self._segments, 0)
+        if since is not None and since > begins and since.segment >= find_end(store, run_id, self._segments):
+            raise CursorGone(f"run {run_id} has not come as far as {since}: the cursor is another run's")
+        self.cursor = since or begins
+        # The maps that were spread, since a map that has ended is gone from the scheduler when its end is told.
+        self._totals = {key: mapping.total for key, mapping in self._scheduler.maps.items()}
+        # The cycles whose end was told, and may be taken back.
         self._stopped: set[Key] = set()
-        self._number = 0
-        self._segment = 0
+        self._segment = self._number = 0
 
     def read(self) -> Iterator[RunEvent]:
         """Give what was committed since. Raises `JournalError`, `CursorGone`."""
         end = find_end(self._store, self._run_id, self._segments)
         try:
             for segment, _ in read_segments(self._store, self._run_id, self._segments, end):
-                wanted = Cursor(segment.number, 0) >= self.cursor or segment.number == self.cursor.segment
-                for event in self._told(segment):
-                    if wanted and (place := Cursor.from_text(event.cursor)) > self.cursor:
-                        self.cursor = place
-                        yield event
+                self._segment, self._number = segment.number, 0
+                if segment.number < self.cursor.segment:
+                    self._pass_over(segment)
+                else:
+                    for event in self._told(segment):
+                        if (place := Cursor(self._segment, self._number)) > self.cursor:
+                            self.cursor = place
+                            yield event
                 self._segments = segment.number + 1
-                self.cursor = max(self.cursor, Cursor(self._segments, 0))
         except JournalError:
             base = first_segment(self._store, self._run_id)
             if base <= self._segments:
@@ -148,107 +183,143 @@ class Follower:
                 f"the journal of run {self._run_id} was trimmed while it was followed, and begins at {base}.0 now"
             ) from None
 
+    def _pass_over(self, segment: Segment) -> None:
+        """Take a segment of which nothing is told."""
+        with self._reading(segment):
+            for event in segment.events:
+                if event[0] in TOLD:
+                    self._forget(self._take(event))
+
     def _told(self, segment: Segment) -> Iterator[RunEvent]:
         """The events of one segment."""
-        key = segment_key(self._run_id, segment.number)
-        self._segment, self._number = segment.number, 0
         touched: dict[Key, Frame] = {}
-        try:
+        with self._reading(segment):
             for event in segment.events:
-                yield from self._of(event, segment.time, touched)
+                if event[0] == ENDED:
+                    yield from self._progress(touched, segment.time)
+                yield from self._of_run(event, segment.time)
+                if event[0] in TOLD:
+                    taken = self._take(event)
+                    yield from self._of_nodes(taken, segment.time, touched)
+                    self._forget(taken)
+        yield from self._progress(touched, segment.time)
+
+    @contextmanager
+    def _reading(self, segment: Segment) -> Iterator[None]:
+        """A block that names the segment if it is damaged."""
+        key = segment_key(self._run_id, segment.number)
+        try:
+            yield
         except FormatError as error:
             raise JournalError(key, f"holds what does not fit the run: {error}") from None
         except DoesNotFit as error:
             raise JournalError(key, f"has an event that does not fit the run: {error}") from None
-        yield from self._progress(touched, list(touched), segment.time)
 
-    def _progress(self, touched: dict[Key, Frame], places: list[Key], time: int) -> Iterator[RunEvent]:
-        """How far maps are, of which items have ended since that was told."""
-        for place in places:
-            frame, known = touched.pop(place), self._scheduler.maps.get(place)
-            total = self._totals.get(place, 0) if known is None else known.total
-            done = total if known is None else known.ended
-            yield self._event(time, "map", frame.path_of(place[1]), done=done, total=total)
-            if known is None:
-                self._totals.pop(place, None)
+    # --- taking events ---
+
+    def _take(self, event: Event) -> _Taken:
+        """Have the scheduler take an event."""
+        scheduler, kind = self._scheduler, event[0]
+        frame = scheduler.frames.get(event[1]) if len(event) > 2 and kind != RESUMED else None
+        index = -1 if frame is None else event[2]
+        iteration = 0 if frame is None else scheduler.iteration(frame.id, index)
+        replay(scheduler, event)
+        for left in (scheduler.ready, scheduler.gates_ready, scheduler.overlapping, scheduler.settled):
+            left.clear()
+        ended, scheduler.followed = scheduler.followed or [], []
+        opened, scheduler.last = scheduler.last, None
+        if kind == ITEMS and frame is not None:
+            self._totals[frame.id, index] = sum(count for count, _ in event[3])
+        return _Taken(event, frame, index, iteration, ended, opened if kind in OPENING else None)
+
+    def _forget(self, taken: _Taken) -> None:
+        """Forget what has ended."""
+        for frame, index in taken.ended:
+            self._totals.pop((frame.id, index), None)
+        self._stopped = {(frame, node) for _, frame, node, *_ in self._scheduler.ends}
+        self._scheduler.inside_maps.difference_update(self._scheduler.removed)
+        self._scheduler.removed.clear()
+
+    # --- telling them ---
 
     def _event(self, time: int, kind: str, path: str, state: str = "", **details: Any) -> RunEvent:
         self._number += 1
         told = {name: value for name, value in details.items() if value is not None and value != ""}
         return RunEvent(f"{self._segment}.{self._number}", time, kind, path, state, told)
 
-    def _of(self, event: Event, now: int, touched: dict[Key, Frame]) -> Iterator[RunEvent]:
-        """What an event of the journal tells."""
+    def _of_run(self, event: Event, now: int) -> Iterator[RunEvent]:
+        """What an event tells of the run."""
         kind = event[0]
         if kind == RESUMED:
             _, epoch, host, pid, _, time = event
             yield self._event(time, "run", "main", "RUNNING", epoch=epoch, host=host, pid=pid)
-        elif kind in (PAUSED, UNPAUSED):
-            reason = event[1] if kind == PAUSED else None
-            yield self._event(event[-1], "run", "main", "PAUSED" if kind == PAUSED else "RUNNING", reason=reason)
+        elif kind == PAUSED:
+            yield self._event(event[2], "run", "main", "PAUSED", reason=event[1])
+        elif kind == UNPAUSED:
+            yield self._event(event[1], "run", "main", "RUNNING")
         elif kind == CODE:
             yield self._event(now, "code", "main", name=event[1])
         elif kind == ENDED:
-            yield from self._progress(touched, list(touched), now)
             yield self._event(now, "run", "main", event[1], reason=event[2])
-        if kind not in TOLD:
-            return
-        scheduler = self._scheduler
-        scheduler.last = None
-        named = scheduler.frames.get(event[1]) if len(event) > 2 and kind != RESUMED else None
-        replay(scheduler, event)
-        for left in (scheduler.ready, scheduler.gates_ready, scheduler.overlapping, scheduler.settled):
-            left.clear()
-        ended, scheduler.followed = scheduler.followed or [], []
-        yield from self._nodes(event, named, ended, now, touched)
-        scheduler.inside_maps.difference_update(scheduler.removed)
-        scheduler.removed.clear()
 
-    def _nodes(
-        self, event: Event, frame: Frame | None, ended: list[tuple[Frame, int]], now: int, touched: dict[Key, Frame]
-    ) -> Iterator[RunEvent]:
+    def _of_nodes(self, taken: _Taken, now: int, touched: dict[Key, Frame]) -> Iterator[RunEvent]:
         """What an event tells of its node, and of the nodes that have ended with it."""
-        kind, index = event[0], -1 if frame is None else event[2]
-        meta = meta_of(event)
-        then = now
+        meta, then = meta_of(taken.event), now
         if meta is not None and meta[2]:
             then = self._manifest.created + meta[0] + meta[1]
-        if kind == ITEMS:
-            self._totals[event[1], index] = sum(count for count, _ in event[3])
-            if frame is not None and self._is_told(frame, index):
-                touched[frame.id, index] = frame
-        if frame is not None and self._is_told(frame, index):
-            path = frame.path_of(index)
-            if meta is not None and meta[4] is not None:
-                key, offset, length = meta[4]
-                yield self._event(then, "log", path, key=key, offset=offset, length=length, worker=meta[2])
-            if kind == RETRIED:
-                _, _, _, failure, _, delay, _ = event
-                why = Failure.from_tree(failure)
-                assert meta is not None
-                more = {"attempt": meta[3], "error": str(why), "traceback": why.traceback, "delay": delay}
-                yield self._event(then, "retry", path, worker=meta[2], **more)
-            elif kind == GATED:
-                yield self._gate(frame, index, now, event[3])
-            elif kind in _GOES_ON and (frame, index) not in ended and self._is_first(event):
-                yield self._goes_on(frame, index, event, then)
-            elif kind == CYCLE_ENDED and self._scheduler.ends:  # its end may be taken back by a resume, and is told now
-                self._stopped.add((frame.id, index))
-                yield self._event(then, "node", path, "SUCCEEDED")
-        opened, self._scheduler.last = self._scheduler.last, None
-        if opened is not None and kind in OPENING:
-            yield from self._opened(opened, then)
-        for one, at in ended:
-            if one.part is not None and at < one.topology.count and one.parent is not None:
-                place = (one.parent.id, one.slot)
-                if self._is_told(one.parent, one.slot):
-                    touched[place] = one.parent
-            if (one.id, at) in self._stopped:
-                self._stopped.remove((one.id, at))
-            elif self._is_told(one, at):
-                if (one.id, at) in touched:
-                    yield from self._progress(touched, [(one.id, at)], then)
-                yield self._end(one, at, event if one is frame and at == index else None, then)
+        if taken.frame is not None and self._is_told(taken.frame, taken.node):
+            yield from self._of_its_node(taken, taken.frame, meta, then)
+            if taken.event[0] == ITEMS:
+                touched[taken.frame.id, taken.node] = taken.frame
+        opened = taken.opened
+        if opened is not None and opened.part is None and (self._items or opened.id not in self._scheduler.inside_maps):
+            yield self._event(then, "frame", opened.path, nodes=opened.topology.count, depth=opened.depth)
+        for frame, index in taken.ended:
+            above = frame.parent
+            is_item = frame.part is not None and index < frame.topology.count
+            if is_item and above is not None and self._is_told(above, frame.slot):
+                touched[above.id, frame.slot] = above
+            if self._is_told(frame, index) and (frame.id, index) not in self._stopped:
+                if touched.pop((frame.id, index), None) is not None:
+                    yield from self._map(then, frame, index)
+                yield self._end(frame, index, taken, then)
+
+    def _of_its_node(self, taken: _Taken, frame: Frame, meta: Meta | None, then: int) -> Iterator[RunEvent]:
+        event, index = taken.event, taken.node
+        kind, path = event[0], frame.path_of(index)
+        if meta is not None and meta[4] is not None:
+            key, offset, length = meta[4]
+            yield self._event(then, "log", path, key=key, offset=offset, length=length, worker=meta[2])
+        if kind == RETRIED:
+            _, _, _, failure, (_, _, worker, attempt, _), delay, _ = event
+            why = Failure.from_tree(failure)
+            more = {"attempt": attempt, "error": str(why), "traceback": why.traceback, "delay": delay, "worker": worker}
+            yield self._event(then, "retry", path, **more)
+        elif kind == GATED:
+            yield self._gate(frame, index, then, event[3])
+        elif kind == CYCLE_ENDED and self._scheduler.ends:
+            # A resume may take this end back, so the scheduler has not taken it yet.
+            yield self._event(then, "node", path, "SUCCEEDED")
+        elif kind in _GOES_ON and (frame, index) not in taken.ended and taken.is_first:
+            loops = begins_iteration(event)
+            number = taken.iteration + 1 if loops else None
+            body = _body(meta, self._manifest)
+            yield self._event(then, "node", path, "LOOPING" if loops else "EXPANDED", iteration=number, **body)
+
+    def _progress(self, touched: dict[Key, Frame], now: int) -> Iterator[RunEvent]:
+        """How far maps are, of which items have ended since that was told."""
+        for (_, index), frame in touched.items():
+            yield from self._map(now, frame, index)
+        touched.clear()
+
+    def _map(self, time: int, frame: Frame, index: int) -> Iterator[RunEvent]:
+        """How far a map is; nothing if it was given up."""
+        key, path = (frame.id, index), frame.path_of(index)
+        mapping, total = self._scheduler.maps.get(key), self._totals.get(key)
+        if mapping is not None:
+            yield self._event(time, "map", path, done=mapping.ended, total=mapping.total)
+        elif total is not None and frame.state(index) == DONE:
+            yield self._event(time, "map", path, done=total, total=total)
 
     def _is_told(self, frame: Frame, index: int) -> bool:
         """Whether a node is one that people know, and wanted."""
@@ -257,22 +328,6 @@ class Follower:
             return False
         return self._items or (frame.part is None and frame.id not in self._scheduler.inside_maps)
 
-    def _is_first(self, event: Event) -> bool:
-        """Whether a node goes on with an event, and not only with its next round, stretch or chunk."""
-        opened = self._scheduler.last
-        if event[0] == AWAITED:
-            return not event[4]
-        if event[0] == OPENED:
-            return opened is not None and opened.part is None
-        return opened is None or opened.cycle <= 1
-
-    def _goes_on(self, frame: Frame, index: int, event: Event, then: int) -> RunEvent:
-        key, path = (frame.id, index), frame.path_of(index)
-        if begins_iteration(event):
-            number = self._iterations[key] = self._iterations.get(key, 0) + 1
-            return self._event(then, "node", path, "LOOPING", iteration=number, **_body(meta_of(event), self._manifest))
-        return self._event(then, "node", path, "EXPANDED", **_body(meta_of(event), self._manifest))
-
     def _gate(self, frame: Frame, index: int, now: int, until: float) -> RunEvent:
         waiting = self._scheduler.waiting.get((frame.id, index))
         wants = None if waiting is None or waiting.wants is None else str(waiting.wants)
@@ -280,19 +335,15 @@ class Follower:
         what = None if waiting is None else waiting.spec.what
         return self._event(now, "gate", frame.path_of(index), "WAITING", waits_for=what, wants=wants, until=moment)
 
-    def _opened(self, frame: Frame, then: int) -> Iterator[RunEvent]:
-        if frame.part is not None or (not self._items and frame.id in self._scheduler.inside_maps):
-            return
-        yield self._event(then, "frame", frame.path, nodes=frame.topology.count, depth=frame.depth)
-
-    def _end(self, frame: Frame, index: int, event: Event | None, then: int) -> RunEvent:
-        """A node has ended; with its own event, if it has one."""
-        self._iterations.pop((frame.id, index), None)
-        state, more = frame.state(index), {}
+    def _end(self, frame: Frame, index: int, taken: _Taken, then: int) -> RunEvent:
+        """A node has ended, with an event of its own or with another node's."""
+        state, event = frame.state(index), taken.event
+        more: dict[str, Any] = {}
         failed = frame.failures.get(index) if frame.failures else None
-        if event is not None:
+        if taken.frame is frame and taken.node == index:
             more = _body(meta_of(event), self._manifest)
-            more["reason"] = event[3] if state in (SKIPPED, CANCELLED) and event[3].__class__ is str else ""
+            if event[0] in (NODE_SKIPPED, STOPPED_BY):
+                more["reason"] = event[3]
         if state == FAILED and failed is not None:
             more |= {"error": str(failed.failure), "traceback": failed.failure.traceback}
         elif state == UPSTREAM_FAILED and failed is not None:

@@ -32,7 +32,7 @@ from typing import Any, Literal, NamedTuple
 import msgpack
 
 from promissory import Plan, Store, dynamic, run, task, workflow
-from promissory.errors import JournalError, PlanFormatError, RunNotFound
+from promissory.errors import JournalError, PlanFormatError, RunNotFound, StoreError
 from promissory.executor.cache.entries import Entry, entries, entry_from_bytes, entry_to_bytes, read_entry, take_lease
 from promissory.executor.history.history import History
 from promissory.executor.journal.reader import find_end, keys_named, read_segments
@@ -49,6 +49,7 @@ from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.scheduler.snapshot import dump, load, values_of
 from promissory.executor.store.keys import bundle_key, cache_entry_key, lease_key, object_key, plan_key, run_key
 from promissory.executor.store.store import Store as AnyStore
+from promissory.executor.worker.chunking import cut, items_of, join, listed
 from promissory.planner.plan.format import futures_from_bytes, plan_digest, read_plan
 from promissory.planner.plan.model import Large
 from promissory.typesys import codec_of
@@ -454,6 +455,36 @@ ANY_VALUE = Decoder(
     codec_of(Any).decode,
     (FormatError, TypeMismatch, NotFound),
 )
+_PARTS = Store(None)
+"""A store with the parts of the values in parts."""
+
+
+def _values_in_parts() -> tuple[bytes, ...]:
+    inner = [bytes(70_000), *range(17), *[0] * 150_000]
+    values = (bytes(70_000), [0] * 140_000, {"a": [1, inner, b"b" * 65_536]}, [inner])
+    return tuple(codec_of(Any).encode(value, _PARTS) for value in values)
+
+
+def _cut_and_joined(data: bytes) -> bytes:
+    chunks = list(cut([listed(data, _PARTS)]))
+    items_of(data, _PARTS)
+    return join([part for _, (part,) in chunks], _PARTS)
+
+
+VALUE_IN_PARTS = Decoder(
+    "value in parts",
+    "msgpack",
+    _values_in_parts,
+    lambda data: codec_of(Any).decode(data, _PARTS),
+    (FormatError, TypeMismatch, NotFound, StoreError),
+)
+LIST_IN_PARTS = Decoder(
+    "list in parts",
+    "msgpack",
+    lambda: (VALUE_IN_PARTS.corpus[1], VALUE_IN_PARTS.corpus[3]),
+    _cut_and_joined,
+    (FormatError, StoreError),
+)
 TREE = Decoder("tree", "msgpack", lambda: VALUE.corpus, unpack, (FormatError,))
 TYPE = Decoder(
     "type",
@@ -484,6 +515,8 @@ DECODERS = (
     COMMAND,
     VALUE,
     ANY_VALUE,
+    VALUE_IN_PARTS,
+    LIST_IN_PARTS,
     TREE,
     TYPE,
     BEAT,

@@ -1,5 +1,5 @@
-"""`Kept`: what is kept of a run, as its reader's Python values, rows and events (rule V1). Live or long over, from the
-store alone."""
+"""`RunReader`: what is kept of a run, as Python values, rows and events (rule V1), live or long over, from the store
+alone."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from promissory.typesys.types import Type
 from promissory.typesys.wire import Codec, codec_for
 
 
-class Kept:
-    """What is kept of a run.
+class RunReader:
+    """Reads what is kept of a run.
 
     Args:
         run_id: the run.
@@ -134,7 +134,7 @@ class Kept:
 
         Raises:
             ValueError: `since` is no cursor.
-            CursorGone: the run's journal was trimmed, and does not go back to the cursor.
+            CursorGone: the run's journal was trimmed, and does not go back to the cursor; or never came as far.
 
         >>> from promissory import run, task
         >>> @task
