@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from promissory.typesys.buffer import Parts
+from promissory.typesys.buffer import Parts, Pending
 from promissory.typesys.depth import TOO_DEEP
 from promissory.typesys.errors import TypeMismatch
-from promissory.typesys.secret import INSTEAD, revealed_in
+from promissory.typesys.secret import INSTEAD, revealed_in, revealed_in_any
 from promissory.typesys.self_describing import way_to_opaque
 from promissory.typesys.types import ANY
 from promissory.typesys.wire import codec_for
@@ -25,17 +25,21 @@ def encoded_payload(value: Any, what: str, parts: Parts | None = None) -> bytes:
     Raises `TypeError` for a value that can only be pickled, and for one that holds the value of a secret which was
     revealed; `what` names the value's use in it.
     """
+    large = Pending()  # nothing is kept before it is known that all of it may be
     try:
         tree = _ANY.lowered(value)
-        data = _ANY.packed(value, tree, parts)
+        data = _ANY.packed(value, tree, None if parts is None else large)
     except TypeMismatch as mismatch:
         way_out = "" if mismatch.problem == TOO_DEEP else f". It {_GIVE}"
         raise TypeError(f"{what}: {mismatch.at('the value')}{way_out}") from None
     if (found := way_to_opaque(tree, value)) is not None:
         path, name = found
         raise TypeError(f"{what} takes plain data, and {name}{f' at {path}' if path else ''} {_GIVE}")
-    if secret := revealed_in(data):
+    if secret := revealed_in(data) or revealed_in_any(large.buffers):
         raise TypeError(f"{what} would be stored, and holds the value of Secret({secret!r}): {INSTEAD}")
+    if parts is not None:
+        for buffer in large.buffers:
+            parts.keep(buffer)
     return data
 
 

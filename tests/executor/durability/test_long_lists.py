@@ -225,6 +225,19 @@ def test_J7_a_copy_has_all_blocks(store, other):
     assert copied.value("main/longer")[2999] == of(COUNT)[2999] + "!"
 
 
+@pytest.mark.parametrize("target", [talk, chat])
+def test_J7_J8_the_blocks_that_an_iteration_handed_on_are_the_runs(store, other, target):
+    ended = begun(target, {"turns": 90}, store=store)
+    assert [found for found in examine(store, ended.id) if found.severity != "note"] == []
+    assert not [found for found in garbage(store, 0) if found.key.startswith(PARTS)]
+    export(store, ended.id, other)
+    assert files(other) == files(store)
+    assert len(attach(ended.id, store=other).value(f"main/{target.name}[=80]")) == 81
+    remove_run(store, ended.id)
+    remove(store, garbage(store, 0))
+    assert files(store) == {}
+
+
 def test_J8_blocks_go_with_the_last_run_that_names_them(store):
     first, second = (begun(mapped, {"count": count}, store=store) for count in (COUNT, COUNT + 500))
     for gone in (first, second):

@@ -503,6 +503,22 @@ def iterates_with_it(token: Secret) -> int:
 
 
 @task
+def loops_with_it_in_a_long_list(token: Secret) -> int:
+    raise Loop(["x" * 1000] * 200 + [token.reveal()] + ["x" * 1000] * 200)
+
+
+@task
+def iterates_with_it_in_large_bytes(token: Secret) -> int:
+    current_context().next_iteration([bytes(70_000), b"x" * 70_000 + token.reveal().encode()])
+    return 1
+
+
+@dynamic
+def calls_with_it_in_a_long_list(token: Secret) -> int:
+    return characters_of([{"password": f"{number:05d}"} for number in range(9_000)] + [{"password": token.reveal()}])
+
+
+@task
 def sets_it(token: Secret) -> int:
     current_context().channel().set("session", token.reveal().encode())
     return 1
@@ -593,7 +609,9 @@ def characters_of(entries: list[dict[str, str]]) -> int:
 
 KEEPING = [
     loops_with_it,
+    loops_with_it_in_a_long_list,
     iterates_with_it,
+    iterates_with_it_in_large_bytes,
     sets_it,
     appends_it,
     makes_it_a_key,
@@ -601,6 +619,7 @@ KEEPING = [
     ends_with_it,
     calls_with_it,
     calls_with_it_in_a_record,
+    calls_with_it_in_a_long_list,
     compares_with_it,
     asks_for_a_task_with_it,
     names_a_node_after_it,
