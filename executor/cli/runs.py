@@ -8,7 +8,8 @@ import click
 
 from promissory.executor.cli.output import lasted, moment, print_table, say
 from promissory.executor.cli.stores import open_store, store_option
-from promissory.executor.history.summary import Summary, summaries
+from promissory.executor.history.at_a_glance import summaries
+from promissory.executor.history.summary import Summary
 
 STATES = (
     "RUNNING",

@@ -15,8 +15,11 @@ from promissory.executor.cli.progress import beside, worker_table
 from promissory.executor.cli.results import json_of
 from promissory.executor.cli.runs_by_name import run_argument
 from promissory.executor.cli.stores import open_store, store_option
+from promissory.executor.history.at_a_glance import TROUBLED, overview
 from promissory.executor.history.history import History, NodeRow
 from promissory.executor.history.logs import errors_of, told_error
+from promissory.executor.history.overview import Overview
+from promissory.executor.records.manifest import Manifest, read_manifest
 from promissory.typesys.types import short_name
 
 
@@ -41,50 +44,57 @@ def command(
     run_id: str, store: str | None, all_nodes: bool, items: bool, errors: bool, as_json: bool, watch: bool
 ) -> None:
     """Tell how a run stands: its state, its nodes by state and by what they call, what failed and what runs."""
-    history = History(open_store(store), run_id, items or errors)
+    opened = open_store(store)
     if watch:
-        _watch(history, silent=as_json)
-    rows = list(history.nodes(items))
+        _watch(History(opened, run_id), silent=as_json)
+    seen = overview(opened, run_id)
+    history = History(opened, run_id, items or errors) if all_nodes or items or errors else None
+    rows = list(seen.troubled) if history is None else list(history.nodes(items))
+    failed = list(errors_of(history)) if history is not None and errors else []
+    manifest = read_manifest(opened, run_id)
     if as_json:
-        nodes = [json_of(row) for row in (errors_of(history) if errors else rows)] if all_nodes or errors else None
-        _print_json(history, rows, nodes)
+        nodes = [json_of(row) for row in (failed if errors else rows)] if all_nodes or errors else None
+        click.echo(json.dumps(_json(manifest, seen, nodes), indent=2))
         return
-    manifest = history.manifest
     click.echo(f"run      {manifest.run_id}")
     click.echo(f"workflow {manifest.workflow}")
     if manifest.parent:
         click.echo(f"from     {manifest.parent[1]} of run {manifest.parent[0]}")
-    click.echo(f"state    {history.state}{f' ({_one_line(history.end[1])})' if history.end and history.end[1] else ''}")
+    click.echo(f"state    {seen.summary.state}{f' ({_one_line(seen.reason)})' if seen.reason else ''}")
     click.echo(f"created  {moment(manifest.created)} by {manifest.user} on {manifest.host}, Python {manifest.python}")
-    click.echo(
-        f"lasted   {lasted(history.lasted)}{f', resumed {history.resumes - 1} times' if history.resumes > 1 else ''}"
-    )
-    for name in history.changed_code:
+    click.echo(f"lasted   {lasted(seen.summary.duration)}{f', resumed {seen.resumes} times' if seen.resumes else ''}")
+    for name in seen.changed:
         click.echo(f"changed  {name} runs newer code than the run began with")
-    click.echo(
-        "nodes    " + (", ".join(f"{count:,} {state}" for state, count in sorted(history.counts.items())) or "none")
-    )
-    _items(history)
-    for gate in history.gates():
-        click.echo(f"waits    {gate.path} for {gate.wants}: promissory answer {manifest.run_id} {gate.name} VALUE")
-    _by_callee(rows)
-    troubled = [row for row in rows if row.state in ("FAILED", "RUNNING", "RETRYING", "LOOPING")]
-    if all_nodes or troubled:
-        shown = rows if all_nodes else troubled
-        table = [
-            [
-                row.path,
-                row.state,
-                str(row.attempts),
-                lasted(row.spent or row.duration) if row.started or row.spent else "-",
-                row.worker or "-",
-                _remark(row),
-            ]
-            for row in shown
-        ]
-        print_table(["node", "state", "attempts", "lasted", "worker", "why"], table)
-    for row in errors_of(history) if errors else ():
+    counts = sorted(seen.counts.items())
+    click.echo("nodes    " + (", ".join(f"{count:,} {state}" for state, count in counts) or "none"))
+    for path, ended, total in seen.maps[:_MAPS]:
+        click.echo(f"items    {path}: {ended:,} of {total:,}")
+    if len(seen.maps) > _MAPS:
+        click.echo(f"items    and {counted(len(seen.maps) - _MAPS, 'map')} more")
+    for path, name, wants in seen.gates:
+        click.echo(f"waits    {path} for {wants}: promissory answer {manifest.run_id} {name} VALUE")
+    _print_calls(seen)
+    if all_nodes or rows:
+        _print_nodes(rows if all_nodes else [row for row in rows if row.state in TROUBLED])
+    if seen.more and not all_nodes:
+        click.echo(f"and {counted(seen.more, 'node')} more that failed, run or wait for another attempt: --nodes")
+    for row in failed:
         click.echo(f"\n{row.path}\n{textwrap.indent(told_error(row).rstrip(), '  ')}")
+
+
+def _print_nodes(rows: list[NodeRow]) -> None:
+    table = [
+        [
+            row.path,
+            row.state,
+            str(row.attempts),
+            lasted(row.spent or row.duration) if row.started or row.spent else "-",
+            row.worker or "-",
+            _remark(row),
+        ]
+        for row in rows
+    ]
+    print_table(["node", "state", "attempts", "lasted", "worker", "why"], table)
 
 
 _LOOK: Final = 0.5
@@ -147,48 +157,41 @@ def _remark(row: NodeRow) -> str:
     return "; ".join([*parts, *([row.why] if row.why else [])])
 
 
-def _items(history: History) -> None:
-    """Print how far the maps are that are under way."""
-    under_way = [
-        (history.path(*key), *counts) for key, counts in history.items.items() if key in history.scheduler.maps
-    ]
-    for path, ended, total in under_way[:_MAPS]:
-        click.echo(f"items    {path}: {ended:,} of {total:,}")
-    if len(under_way) > _MAPS:
-        click.echo(f"items    and {counted(len(under_way) - _MAPS, 'map')} more")
-
-
-def _by_callee(rows: list[NodeRow]) -> None:
-    calls: dict[tuple[str, str], list[NodeRow]] = {}
-    for row in rows:
-        calls.setdefault((row.kind, row.called), []).append(row)
+def _print_calls(seen: Overview) -> None:
     table = [
         [
-            kind,
-            short_name(called) if ":" in called else called,
-            f"{len(some):,}",
-            f"{sum(row.state == 'SUCCEEDED' for row in some):,}",
-            lasted(sum(row.spent or row.duration for row in some)),
+            one.kind,
+            short_name(one.called) if ":" in one.called else one.called,
+            f"{one.nodes:,}",
+            f"{one.succeeded:,}",
+            lasted(one.spent),
         ]
-        for (kind, called), some in calls.items()
+        for one in seen.calls
     ]
     print_table(["kind", "calls", "nodes", "succeeded", "time in bodies"], table)
 
 
-def _print_json(history: History, rows: list[NodeRow], nodes: list[dict[str, object]] | None) -> None:
-    manifest = history.manifest
-    summary: dict[str, object] = {
+def _json(manifest: Manifest, seen: Overview, nodes: list[dict[str, object]] | None) -> dict[str, object]:
+    told: dict[str, object] = {
         "run": manifest.run_id,
         "workflow": manifest.workflow,
         "from": {"run": manifest.parent[0], "node": manifest.parent[1]} if manifest.parent else None,
-        "state": history.state,
-        "reason": history.end[1] if history.end else "",
+        "state": seen.summary.state,
+        "reason": seen.reason,
         "created": moment(manifest.created),
-        "lasted_seconds": history.lasted / 1e6,
-        "waits": [{"path": gate.path, "name": gate.name, "wants": str(gate.wants)} for gate in history.gates()],
-        "counts": history.counts,
-        "failed": [{"path": row.path, "why": row.why} for row in rows if row.state == "FAILED" and row.why],
+        "lasted_seconds": seen.summary.duration / 1e6,
+        "waits": [{"path": path, "name": name, "wants": wants} for path, name, wants in seen.gates],
+        "counts": seen.counts,
+        "calls": [
+            {
+                "kind": one.kind,
+                "calls": one.called,
+                "nodes": one.nodes,
+                "succeeded": one.succeeded,
+                "seconds_in_bodies": one.spent / 1e6,
+            }
+            for one in seen.calls
+        ],
+        "failed": [{"path": row.path, "why": row.why} for row in seen.troubled if row.state == "FAILED" and row.why],
     }
-    if nodes is not None:
-        summary["nodes"] = nodes
-    click.echo(json.dumps(summary, indent=2))
+    return told if nodes is None else {**told, "nodes": nodes}

@@ -33,6 +33,7 @@ from promissory.executor.execution.presence import Presence
 from promissory.executor.execution.telling import Telling
 from promissory.executor.execution.verdict import verdict
 from promissory.executor.execution.words import Words
+from promissory.executor.history.at_a_glance import store_overview
 from promissory.executor.history.recovery import Recovered
 from promissory.executor.history.summary import Ending
 from promissory.executor.journal.reader import Tail
@@ -227,6 +228,8 @@ class Execution:
             journal.append([(ENDED, state, reason, outputs)])
         journal.flush()
         reached("run.ended")
+        if state != "INTERRUPTED" and self.presence.is_shown:
+            store_overview(self.store, self.manifest, self.scheduler, (state, reason), journal.newest, journal.epoch)
         return Ending(state, reason, outputs, journal.newest, signals.number)
 
     def _carry(self, signals: EndSignals) -> None:

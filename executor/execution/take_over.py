@@ -21,6 +21,7 @@ from promissory.executor.execution.own_run import OwnRun
 from promissory.executor.execution.prepare import Target, codecs_of, keep_current_code, new_execution, refuse_timeouts
 from promissory.executor.execution.presence import Presence
 from promissory.executor.execution.run import Run
+from promissory.executor.history.at_a_glance import forget_overview
 from promissory.executor.history.recovery import next_epoch, recover
 from promissory.executor.history.summary import ENDED_WELL
 from promissory.executor.journal.writer import LostRace
@@ -101,7 +102,10 @@ def take_over_run(
                 ) from None
             reached("resume.claimed")
             clear(store, run_id)
+            forget_overview(store, run_id)
             for change in changes:
+                if scheduler.tally is not None:
+                    scheduler.tally.changed.append(change.name)
                 if on_change is not None:
                     on_change(change)
             keep_current_code(store, run_id, options.engine, current)

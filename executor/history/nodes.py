@@ -6,24 +6,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
+from promissory.executor.history.states import OVER, state_of
+from promissory.executor.scheduler.called import Called, called
+from promissory.executor.scheduler.calls import Key
 from promissory.executor.scheduler.frame import Frame
-from promissory.executor.scheduler.node_state import CANCELLED, DONE, FAILED, OPEN, PENDING, SKIPPED, UPSTREAM_FAILED
-from promissory.planner.plan.model import CALL, GATE, KIND_NAMES, MAP
-from promissory.planner.plan.specs import Gate
+from promissory.executor.scheduler.node_state import SKIPPED
+from promissory.planner.plan.model import MAP
 
 if TYPE_CHECKING:
     from promissory.executor.history.history import History
     from promissory.executor.protocol.events import Meta
-
-_NAMES: Final[dict[int, str]] = {
-    DONE: "SUCCEEDED",
-    FAILED: "FAILED",
-    UPSTREAM_FAILED: "UPSTREAM_FAILED",
-    SKIPPED: "SKIPPED",
-    CANCELLED: "CANCELLED",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +76,7 @@ class Rows:
         self._history = history
         self._items = items
         self._running = history.running
-        self._is_over = history.end is not None and history.end[0] in ("FAILED", "CANCELLED", "TERMINATED")
+        self._is_over = history.end is not None and history.end[0] in OVER
 
     def all(self) -> Iterator[tuple[NodeRow, tuple[int, int]]]:
         """Every node with its frame and index, frame by frame in the order in which they were opened."""
@@ -106,9 +100,9 @@ class Rows:
         """The row of one node."""
         history, key = self._history, (id, index)
         frame = history.opened[id]
-        path, called, kind = history.path(id, index), *_called(frame, index)
+        path, (kind, called) = history.path(id, index), _called(frame, index)
         depth = frame.depth + (kind in ("dynamic", "cycle"))
-        state, why = self._state(frame, index), ""
+        state, why = state_of(self, frame, index), ""
         meta = history.metas.get(key)
         tried = history.last_try(key)
         if state == "FAILED" and key in history.failed:
@@ -153,7 +147,7 @@ class Rows:
     def _iterations(self, id: int, index: int) -> Iterator[NodeRow]:
         history = self._history
         frame = history.opened[id]
-        called, kind = _called(frame, index)
+        kind, called = _called(frame, index)
         for number, meta in enumerate(history.iteration_metas.get((id, index), ())):
             yield self._with(
                 meta,
@@ -165,37 +159,33 @@ class Rows:
                 "",
             )
 
-    def _state(self, frame: Frame, index: int) -> str:
-        key, state = (frame.id, index), frame.state(index)
-        history = self._history
-        if key in history.stopped:
-            return "CANCELLED"
-        if state == DONE and history.is_expanded(key):
-            return "EXPANDED"
-        if state in _NAMES:
-            return _NAMES[state]
-        if history.has_ended(key):
-            return "SUCCEEDED"
-        if state == OPEN:
-            if frame.failures and index in frame.failures:
-                return "FAILED"
-            if frame.topology.kind(index) == GATE:
-                return "CANCELLED" if self._is_over else "WAITING"
-            return "CANCELLED" if self._is_over else "EXPANDED"
-        assert state == PENDING
-        if index == frame.topology.graph.on_failure and (
-            frame.id not in history.scheduler.frames or history.end is not None
-        ):
-            return "SKIPPED"  # there was no failure to handle
-        if key in self._running and key not in history.scheduler.waiting and self._is_of_now(key):
-            return "RUNNING"
-        if self._is_over:
-            return "CANCELLED"
-        if history.last_try(key) is not None:
-            return "RETRYING"
-        if history.iterations.get(key):
-            return "EXPANDED" if frame.topology.is_cycle(index) else "LOOPING"
-        return "READY" if not frame.cells[index] and frame.counts(index) else "PENDING"
+    def is_over(self) -> bool:
+        """See `promissory.executor.history.states.Look`, like the functions that follow."""
+        return self._is_over
+
+    def has_end(self) -> bool:
+        return self._history.end is not None
+
+    def is_open(self, frame: Frame) -> bool:
+        return frame.id in self._history.scheduler.frames
+
+    def is_stopped(self, key: Key) -> bool:
+        return key in self._history.stopped
+
+    def is_expanded(self, key: Key) -> bool:
+        return self._history.is_expanded(key)
+
+    def has_ended(self, key: Key) -> bool:
+        return self._history.has_ended(key)
+
+    def is_running(self, key: Key) -> bool:
+        return key in self._running and key not in self._history.scheduler.waiting and self._is_of_now(key)
+
+    def was_tried(self, key: Key) -> bool:
+        return self._history.last_try(key) is not None
+
+    def has_looped(self, key: Key) -> bool:
+        return self._history.iterations.get(key, 0) > 0
 
     def _is_of_now(self, key: tuple[int, int]) -> bool:
         """Whether the beat's attempt still runs: the journal may be younger than the beat, and tell of its failure."""
@@ -226,7 +216,7 @@ class Rows:
         """A row for each time that the body of an async dynamic said something."""
         for (id, index), meta in self._history.said:
             frame = self._history.opened[id]
-            called, kind = _called(frame, index)
+            kind, called = _called(frame, index)
             yield self._with(meta, self._history.path(id, index), "EXPANDED", called, kind, frame.depth + 1, "")
 
     def tried(self) -> Iterator[NodeRow]:
@@ -234,7 +224,7 @@ class Rows:
         for (id, index), iteration, failure, meta in self._history.tried:
             frame = self._history.opened[id]
             if index < frame.topology.count:
-                called, kind = _called(frame, index)
+                kind, called = _called(frame, index)
                 path = self._history.path(id, index) + (f"[={iteration}]" if iteration else "")
                 row = self._with(
                     meta, path, "FAILED", called, kind, frame.depth + (kind in ("dynamic", "cycle")), str(failure)
@@ -242,17 +232,7 @@ class Rows:
                 yield replace(row, traceback=failure.traceback)
 
 
-def _called(frame: Frame, index: int) -> tuple[str, str]:
-    """The name of a node's callable, and the node's kind."""
+def _called(frame: Frame, index: int) -> Called:
+    """What a node calls. An item of a map has a row of its own here, so it is what it is."""
     topology = frame.topology
-    graph, kind = topology.graph, topology.kind(index)
-    if kind == CALL:
-        callee: Any = topology.shape.callees[graph.targets[index]]
-        return callee.name, callee.kind
-    name = KIND_NAMES[kind]
-    if graph.calls(index):
-        return topology.shape.callees[graph.targets[index]].name, name
-    if graph.opens(index):
-        return topology.shape.graphs[graph.targets[index]].name, name
-    spec = graph.specs[index]
-    return (spec.what if isinstance(spec, Gate) else topology.name(index)), name
+    return called(topology.shape, topology.graph, topology.name, index)

@@ -16,13 +16,15 @@ from promissory.executor.journal.base import first_segment
 from promissory.executor.journal.reader import Tail, find_end, newest_snapshot, read_segments
 from promissory.executor.journal.segment import GENESIS, NO_SNAPSHOT, Segment
 from promissory.executor.journal.snapshots import get_snapshot
-from promissory.executor.protocol.events import ENDED, RESUMED, SNAPSHOT, Event, futures_of
+from promissory.executor.protocol.events import CODE, ENDED, RESUMED, SNAPSHOT, Event, futures_of
 from promissory.executor.protocol.limits import Limits
 from promissory.executor.records.manifest import Manifest, read_plan
 from promissory.executor.scheduler.calls import Key
+from promissory.executor.scheduler.frame_failure import tell_above
 from promissory.executor.scheduler.replay import TOLD, extend, replay, replayed
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.scheduler.snapshot import load, load_into
+from promissory.executor.scheduler.tally import Tally
 from promissory.executor.store.keys import segment_key
 from promissory.executor.store.store import Store
 from promissory.planner.plan.model import Value
@@ -79,16 +81,7 @@ def recover(store: Store, manifest: Manifest, clock: Clock, stop: int | None = N
     Args:
         stop: the number to which cycles that were stopped are to go on; None to leave them as they are.
     """
-    begins = -1
-    while True:
-        try:
-            recovered, end = _read(store, manifest)
-            break
-        except (StoreError, FormatError):
-            now = first_segment(store, manifest.run_id)
-            if now <= begins:
-                raise
-            begins = now  # the journal may have been trimmed meanwhile: it is read once more
+    recovered, end = _read_patiently(store, manifest)
     if end and (
         recovered.tail is None or recovered.tail.number < end - 1
     ):  # the last segment is torn: the next segment is written behind the torn one
@@ -98,6 +91,21 @@ def recover(store: Store, manifest: Manifest, clock: Clock, stop: int | None = N
     if stop is not None:
         recovered.goes_on = extend(recovered.scheduler, stop)
     replayed(recovered.scheduler, clock.monotonic(), clock.time())
+    return recovered
+
+
+def as_committed(store: Store, manifest: Manifest) -> Recovered:
+    """A run as its journal has it, for those who only look: nothing is forgiven, and nothing made ready.
+
+    Where the newest snapshot has no tally, because a version without tallies wrote it, the whole journal is replayed.
+    Raises `JournalError`, `StoreError`.
+    """
+    recovered, end = _read_patiently(store, manifest)
+    if recovered.scheduler.tally is None:
+        begins = first_segment(store, manifest.run_id)
+        recovered = _replay(store, manifest, begins, end, tallies=True)
+    if recovered.ended is not None and recovered.ended[1] == "FAILED":
+        tell_above(recovered.scheduler)
     return recovered
 
 
@@ -132,6 +140,18 @@ def next_epoch(recovered: Recovered) -> int:
     return max(1, 0 if recovered.tail is None else recovered.tail.epoch) + 1
 
 
+def _read_patiently(store: Store, manifest: Manifest) -> tuple[Recovered, int]:
+    begins = -1
+    while True:
+        try:
+            return _read(store, manifest)
+        except (StoreError, FormatError):
+            now = first_segment(store, manifest.run_id)
+            if now <= begins:
+                raise
+            begins = now  # the journal may have been trimmed meanwhile: it is read once more
+
+
 def _read(store: Store, manifest: Manifest) -> tuple[Recovered, int]:
     """Replay a journal from its newest snapshot, or from its beginning if that can't be read. Gives its end, too."""
     end = find_end(store, manifest.run_id)
@@ -145,8 +165,12 @@ def _read(store: Store, manifest: Manifest) -> tuple[Recovered, int]:
         return _replay(store, manifest, begins, end), end
 
 
-def _replay(store: Store, manifest: Manifest, first: int, end: int) -> Recovered:
-    """The state after segments `first` to `end`; `first` holds a snapshot, if it is not 0."""
+def _replay(store: Store, manifest: Manifest, first: int, end: int, tallies: bool = False) -> Recovered:
+    """The state after segments `first` to `end`; `first` holds a snapshot, if it is not 0.
+
+    Args:
+        tallies: whether to begin a tally where the snapshot has none: it knows what came since.
+    """
     plan = read_plan(store, manifest)
     recovered = Recovered(plan, Scheduler(manifest.limits, run=manifest.run_id.encode()))
     recovered.scheduler.stop_at = manifest.stop
@@ -160,6 +184,8 @@ def _replay(store: Store, manifest: Manifest, first: int, end: int) -> Recovered
         try:
             for event in segment.events:
                 _take(store, manifest.run_id, recovered, event, segment, first)
+                if tallies and recovered.scheduler.tally is None:
+                    recovered.scheduler.tally = Tally()
         except FormatError as error:
             raise JournalError(
                 segment_key(manifest.run_id, segment.number), f"holds what does not fit the run: {error}"
@@ -185,6 +211,8 @@ def _take(store: Store, run_id: str, recovered: Recovered, event: Event, segment
         recovered.events = recovered.size = 0
     elif kind == ENDED:
         recovered.ended = event
+    elif kind == CODE and recovered.scheduler.tally is not None:
+        recovered.scheduler.tally.changed.append(event[1])
     elif kind == RESUMED:
         recovered.ended = None
         recovered.scheduler.limits = Limits(*event[4])

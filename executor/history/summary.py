@@ -4,11 +4,10 @@ with the run."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from promissory.executor.errors import JournalError, NotInStore, RunNotFound, StoreDamage
+from promissory.executor.errors import NotInStore
 from promissory.executor.journal.reader import find_end
 from promissory.executor.journal.segment import Segment, is_torn, segment_from_bytes
 from promissory.executor.protocol.events import ENDED
@@ -16,7 +15,7 @@ from promissory.executor.protocol.seats import Seat
 from promissory.executor.records.executors import is_taken
 from promissory.executor.records.heartbeat import Beat, is_beginning, read_beat
 from promissory.executor.records.manifest import read_manifest
-from promissory.executor.store.keys import RUNS, segment_key
+from promissory.executor.store.keys import segment_key
 from promissory.executor.store.store import Store
 
 
@@ -127,14 +126,3 @@ def _summarise(store: Store, run_id: str) -> tuple[Summary, Segment | None]:
     return Summary(
         run_id, manifest.workflow, state, manifest.created, max(0, last - manifest.created), done, nodes
     ), segment
-
-
-def summaries(store: Store) -> Iterator[Summary]:
-    """The summaries of all runs of a store. Other folders are passed over; a run that can't be read is DAMAGED."""
-    for key in store.list(RUNS):
-        try:
-            yield summarise(store, key.rpartition("/")[2])
-        except RunNotFound:
-            continue
-        except (JournalError, StoreDamage):
-            yield Summary(key.rpartition("/")[2], "?", "DAMAGED", 0, 0, 0, 0)

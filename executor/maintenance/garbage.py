@@ -92,6 +92,7 @@ def remove_run(store: Store, run_id: str) -> None:
     _refuse_live(store, [run_id])
     _refuse_taken(store, [run_id])
     store.remove(run_key(run_id, "manifest"))
+    store.remove(run_key(run_id, "summary"))  # lists of runs may look at nothing else
     for key in filter(is_ours, _below(store, f"{RUNS}/{run_id}")):
         store.remove(key)
 

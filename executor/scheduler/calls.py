@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from promissory.executor.protocol.events import Meta
 from promissory.executor.scheduler.cache_key import Fields
 from promissory.executor.scheduler.frame import Frame
 from promissory.planner.plan.model import Value
@@ -50,11 +51,18 @@ class Tries(NamedTuple):
         begun: those that count, because the body ended by itself or was stopped.
         retries: those of them that were charged to the call's retries.
         lost: beside these, those whose worker was lost.
+        last: the error of the last of them in a line, and when its body ran; None if none is known.
     """
 
     begun: int = 0
     retries: int = 0
     lost: int = 0
+    last: tuple[str, Meta] | None = None
+
+    def to_tree(self) -> list[Any]:
+        """The attempts as they stand in a snapshot."""
+        last = [] if self.last is None else [self.last[0], list(self.last[1])]
+        return [self.begun, self.retries, self.lost, *last]
 
 
 class Sleeping(NamedTuple):

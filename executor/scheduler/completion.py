@@ -24,6 +24,8 @@ def done(state: State, frame_id: int, index: int, value: Value, meta: Meta = NO_
     if frame is None:
         return
     state.log.append((NODE_DONE, frame_id, index, value, meta))
+    if meta[1] and state.tally is not None:
+        state.tally.spent[frame.topology.calls.each[index]] += meta[1]
     if frame.topology.code.commits_each and state.is_held_back(frame, index):
         state.hold_back(frame, index, (COMPLETE, frame, index, value, meta[3] > 0))
     else:

@@ -111,6 +111,8 @@ def splice(
     )
     if hands_on and topology.outputs == [index] and not topology.keeps_its_place(index) and callee.kind == "dynamic":
         assert frame.parent is not None
+        if state.tally is not None:
+            state.tally.hand_on(frame, index, id)
         state.remove_frame(frame)
         frame.set_state(index, DONE)
         state.loops.pop((frame.id, index), None)

@@ -51,6 +51,7 @@ from array import array
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+from promissory.executor.protocol.events import NO_META, Meta
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.identity import node_identity
 from promissory.executor.scheduler.node_path import exact, joined
@@ -73,17 +74,19 @@ Repeat = tuple[bytes, int, int]
 
 
 class FailedNode(NamedTuple):
-    """A node that failed for good, and why."""
+    """A node that failed for good, and why; and when the body ran that failed, if one did."""
 
     path: str
     frame: int
     node: int
     failure: Failure
     attempt: int
+    meta: Meta = NO_META
 
     def to_tree(self) -> list[Any]:
         """The failed node as it stands in a snapshot."""
-        return [self.path, self.frame, self.node, self.failure.to_tree(), self.attempt]
+        of_body = [list(self.meta)] if self.meta[2] else []
+        return [self.path, self.frame, self.node, self.failure.to_tree(), self.attempt, *of_body]
 
     def as_value(self) -> bytes:
         """The failure as the value that a handler gets."""

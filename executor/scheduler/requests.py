@@ -90,6 +90,7 @@ def take(
         id = state.new_frame(child)
     state.tries.pop((frame.id, index), None)
     state.log.append((SIGNALLED, frame.id, index, outcome, asked, id, meta))
+    state.spend(frame, index, meta)
     state.channel = channel
     state.hold(frame, index, (FOLLOW, Request(frame, index, outcome, asked, id, repeat)))
 

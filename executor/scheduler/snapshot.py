@@ -7,11 +7,12 @@ still wait, and the nodes that still need a value) are made anew.
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, Final, TypeVar
 
 from promissory.executor.errors import JournalError
 from promissory.executor.protocol import decoding as fields
-from promissory.executor.protocol.events import failure_with_names_of_today, tree_of, value_of
+from promissory.executor.protocol.events import Meta, failure_with_names_of_today, tree_of, value_of
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.limits import MOST_ITEMS, Limits
 from promissory.executor.scheduler import awaiting_rows
@@ -25,6 +26,7 @@ from promissory.executor.scheduler.kinds.table import WITH_ROWS
 from promissory.executor.scheduler.node_state import NodeState
 from promissory.executor.scheduler.replay import find_ready
 from promissory.executor.scheduler.scheduler import ROOT_IDENTITY, Scheduler
+from promissory.executor.scheduler.tally import Tally
 from promissory.planner.plan.model import Value
 from promissory.planner.plan.older_shapes import older_shape_from_bytes
 from promissory.planner.plan.shape_format import shape_bytes, shape_from_bytes
@@ -65,7 +67,7 @@ def dump(scheduler: Scheduler) -> bytes:
         else [None if value is None else tree_of(value) for value in scheduler.outputs]
     )
     counts = [scheduler.next_frame, scheduler.nodes, scheduler.done_nodes]
-    tries = [[*key, *one] for key, one in sorted(scheduler.tries.items())]
+    tries = [[*key, *one.to_tree()] for key, one in sorted(scheduler.tries.items(), key=itemgetter(0))]
     sleeping = [
         [one.frame.id, one.node, one.delay, one.calendar]
         for one in sorted(scheduler.sleeping)
@@ -77,22 +79,40 @@ def dump(scheduler: Scheduler) -> bytes:
 
 
 def _more(scheduler: Scheduler) -> list[Any]:
-    """The fields that version 3 of the journal added, if the state has any of them."""
+    """The fields that were added later, if the state has any of them."""
     rows = [kind.dump(scheduler) for kind in WITH_ROWS if kind.dump is not None]
     channel = [[key, data] for key, data in sorted(scheduler.channel.items())]
     terminated = None if scheduler.terminated is None else list(scheduler.terminated)
     cycles = cycle.dump(scheduler)
     awaits = awaiting_rows.dump(scheduler)
     of_cycles = [scheduler.past_nodes, scheduler.stop_at, cycles, *([awaits] if awaits else [])]
+    if scheduler.tally is not None:
+        return [*rows, channel, terminated, of_cycles, scheduler.tally.to_tree()]
     more = [*rows, channel, terminated, *([of_cycles] if any(of_cycles) or of_cycles[1] is not None else [])]
     return more if any(more) else []
 
 
 def _failed(tree: Any) -> FailedNode:
-    path, frame, node, failure, attempt = fields.items(tree, 5)
+    path, frame, node, failure, attempt, *of_body = fields.items(tree)
     return FailedNode(
-        fields.text(path), fields.count(frame), fields.count(node), Failure.from_tree(failure), fields.count(attempt)
+        fields.text(path),
+        fields.count(frame),
+        fields.count(node),
+        Failure.from_tree(failure),
+        fields.count(attempt),
+        *[_meta(one) for one in fields.items(of_body, min(1, len(of_body)))],
     )
+
+
+def _tries(begun: Any, retries: Any, lost: Any, *last: Any) -> Tries:
+    why, meta = last or (None, None)
+    known = None if why is None else (fields.text(why), _meta(meta))
+    return Tries(fields.count(begun), fields.count(retries), fields.count(lost), known)
+
+
+def _meta(tree: Any) -> Meta:
+    started, duration, worker, attempt, log = fields.items(tree, 5)
+    return fields.whole(started), fields.whole(duration), fields.text(worker), fields.count(attempt), log
 
 
 def _older_failed(tree: Any) -> FailedNode:
@@ -226,8 +246,8 @@ def _loaded(data: bytes, names_are_older: bool, make: Callable[[Limits], S]) -> 
         _load_frame(scheduler, shapes, repeats, fields.items(tree), read_failed)
     tries, sleeping, *more = waiting or ([], [])  # version 1 of the journal has neither
     scheduler.tries = {
-        (frame, index): Tries(*counts)
-        for frame, index, *counts in (fields.counts(fields.items(one, 5)) for one in fields.items(tries))
+        (fields.count(frame), fields.count(index)): _tries(*counts)
+        for frame, index, *counts in (fields.items(one) for one in fields.items(tries))
     }
     for number, (frame, index, delay, calendar) in enumerate(fields.items(one, 4) for one in fields.items(sleeping)):
         asleep = Sleeping(
@@ -242,6 +262,9 @@ def _loaded(data: bytes, names_are_older: bool, make: Callable[[Limits], S]) -> 
         scheduler.weighted = scheduler.weighted or frame.topology.code.weighted
         scheduler.timed = scheduler.timed or frame.topology.code.timed
         frame.recount()
+    scheduler.tally = None
+    if len(more) > len(WITH_ROWS) + 3:
+        scheduler.tally = Tally.from_tree(more.pop(), read_failed)
     if more:
         _load_more(scheduler, read_failed, *more)
     return scheduler

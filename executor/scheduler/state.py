@@ -44,6 +44,8 @@ cancelled   path and reason, once a task has cancelled the run
 past_nodes  nodes of finished rounds of cycles, which do not count for the limit of nodes
 stopping    whether no new call or gate starts any more
 paused      whether no new call or gate starts for the time being
+tally       what has become of the nodes of frames that are open no more; None if the run's first frames are not known,
+            because a version without tallies wrote the snapshot with which a replay began
 followed    nodes that have ended, in order, for whoever follows the run and takes them out; None if nobody does
 =========== =====================================================================================================
 """
@@ -68,6 +70,7 @@ from promissory.executor.scheduler.cycling import Cycles
 from promissory.executor.scheduler.frame import FailedNode, Frame, Repeat
 from promissory.executor.scheduler.mapping import Maps
 from promissory.executor.scheduler.node_state import FAILED, PENDING
+from promissory.executor.scheduler.tally import Tally
 from promissory.executor.scheduler.timeouts import cant_stop, with_timeouts
 from promissory.executor.scheduler.topologies import Topologies
 from promissory.executor.scheduler.waiting import Waiting
@@ -131,6 +134,7 @@ class State:
         self.done_nodes = 0
         self.past_nodes = 0
         self.replaying = False
+        self.tally: Tally | None = Tally()
         self.followed: list[tuple[Frame, int]] | None = None
         self.root_is_checked = False
         self._slept = 0
@@ -155,6 +159,8 @@ class State:
         """A frame is open no more."""
         if self.frames.pop(frame.id, None) is None:
             return
+        if self.tally is not None:
+            self.tally.fold(frame)
         if self.failing:
             was_busy = self.busy.pop(frame.id, 0) > 0
             if self.failing.pop(frame.id, None) is not None:
@@ -164,8 +170,14 @@ class State:
                 self.runs_no_more(frame.parent)
         frame.detach()
 
+    def forget_frame(self, frame: Frame) -> None:
+        """Drop a frame and all frames below, as if they had never been opened."""
+        tally, self.tally = self.tally, None
+        self.drop_frame(frame)
+        self.tally = tally
+
     def drop_frame(self, frame: Frame) -> None:
-        """Forget a frame and all frames below."""
+        """End a frame and all frames below, whatever becomes of their nodes."""
         gone = [frame]
         for one in gone:
             gone += one.inside()
@@ -280,6 +292,11 @@ class State:
             self.tries.pop(key, None)
         return frame
 
+    def spend(self, frame: Frame, index: int, meta: Meta) -> None:
+        """Count the time of a body."""
+        if self.tally is not None and meta[2]:
+            self.tally.spent[frame.topology.calls.each[index]] += meta[1]
+
     def iteration(self, frame_id: int, index: int) -> int:
         """The number of the iteration that a call is in, from 0; of a cycle's round, from 1."""
         if self.cycles and (frame_id, index) in self.cycles:
@@ -323,8 +340,9 @@ class State:
     def failing_step(self, frame: Frame, index: int, failure: Failure, meta: Meta) -> Step:
         """The step that fails a node. The node's retries are reset: a resume has a whole budget, and counts on."""
         key = (frame.id, index)
-        failed = FailedNode(frame.path_of(index, self.iteration(*key)), frame.id, index, failure, meta[3])
+        self.spend(frame, index, meta)
+        failed = FailedNode(frame.path_of(index, self.iteration(*key)), frame.id, index, failure, meta[3], meta)
         self.tries.pop(key, None)
         if meta[2]:  # a worker began the call
-            self.tries[key] = Tries(meta[3])
+            self.tries[key] = Tries(meta[3], last=(str(failure), meta))
         return (END, frame, index, FAILED, failed, None)

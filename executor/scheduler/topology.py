@@ -44,6 +44,7 @@ from typing import Final
 
 from promissory.executor.code.recent import Recent
 from promissory.executor.protocol.messages import CLOSING
+from promissory.executor.scheduler.called import Calls
 from promissory.executor.scheduler.names import nodes_by_name
 from promissory.executor.scheduler.shape_code import ShapeCode
 from promissory.planner.plan.interfaces import target_interface
@@ -373,6 +374,11 @@ class Topology:
         if cycle is not None and iteration > CLOSING:
             return "@last"
         return f"[={iteration}]" if cycle is None else f"@{cycle[0] + (iteration - 1) * cycle[2]}"
+
+    @cached_property
+    def calls(self) -> Calls:
+        """What the nodes call, as people are told."""
+        return Calls(self.shape, self.graph, self.name, self.size, self.chunk_of is not None, self.earlier)
 
     @cached_property
     def names(self) -> list[str]:

@@ -24,6 +24,7 @@ _FORMS: Final = (
     "executors/[0-9a-f]{16}/alive",
     f"{_RUN}/manifest",
     f"{_RUN}/beat",
+    f"{_RUN}/summary",
     rf"{_RUN}/journal/\d{{20}}",
     rf"{_RUN}/base/\d{{20}}",
     f"{_RUN}/code/[0-9a-f]{{64}}",

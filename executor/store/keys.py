@@ -20,6 +20,7 @@
     runs/<run id>/logs/<worker>            output of tasks
     runs/<run id>/base/<segment>           where a journal that was trimmed begins
     runs/<run id>/beat                     how the run stands, by its executor, every five seconds
+    runs/<run id>/summary                  the run at a glance, by the executor that ended it; it may be lost
     executors/<id>/alive                   held locked by the executor's process as long as it lives
 """
 

@@ -86,10 +86,11 @@ def _state(scheduler: Scheduler) -> dict[str, Any]:
         "nodes": nodes,
         "done nodes": done,
     }
-    found["retries"] = [[frame, index, retries] for frame, index, _, retries, _ in tries if retries]
+    found["retries"] = [[frame, index, retries] for frame, index, _, retries, *_ in tries if retries]
     for name, table in zip(("loops", "maps", "gates", "channel", "terminated"), more, strict=False):
         found[name] = table or None
     of_growing = more[5] if len(more) > 5 else []
+    found["tally"] = None if scheduler.tally is None else scheduler.tally.to_tree()
     found["awaits"] = [_known(*row) for row in of_growing[3]] if len(of_growing) > 3 else None
     for tree in unpack_each(frames, "a snapshot"):
         tree[4], tree[13] = rows[tree[4]], sorted(tree[13])

@@ -79,6 +79,7 @@ def stretched(
     state.log.append(
         (AWAITED, frame_id, index, now, refs, id, futures, ends, [list(ref) for ref in awaited], due, code, meta)
     )
+    state.spend(frame, index, meta)
     awaiting.history.append(Stretch(now, [_tree(awaiting, ref) for ref in told], futures, due))
     _note_told(state, awaiting, told)
     awaiting.due, awaiting.is_due = due, False

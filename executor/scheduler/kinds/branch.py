@@ -29,6 +29,7 @@ def chosen(state: State, frame_id: int, index: int, arm: int, meta: Meta = NO_ME
         return
     id = -1 if chosen is None else state.new_frame(child)
     state.log.append((CHOSEN, frame_id, index, arm, id, meta))
+    state.spend(frame, index, meta)
     if chosen is None:
         completion.complete(state, frame, index, codec_for(spec.result).encode(None), True)
         return

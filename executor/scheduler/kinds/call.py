@@ -52,6 +52,7 @@ def looped(state: State, frame_id: int, index: int, payload: Value, meta: Meta =
     if frame is None:
         return
     state.log.append((LOOPED, frame_id, index, state.iteration(frame_id, index), payload, meta))
+    state.spend(frame, index, meta)
     state.hold(frame, index, (ITERATE, frame, index, payload))
 
 
@@ -69,6 +70,7 @@ def skipped(state: State, frame_id: int, index: int, reason: str, meta: Meta = N
     if frame is None:
         return
     state.log.append((NODE_SKIPPED, frame_id, index, reason, meta))
+    state.spend(frame, index, meta)
     state.hold(frame, index, (END, frame, index, SKIPPED, None, None))
 
 
@@ -78,6 +80,7 @@ def cancelled_by(state: State, frame_id: int, index: int, reason: str, meta: Met
     if frame is None:
         return
     state.log.append((STOPPED_BY, frame_id, index, reason, meta))
+    state.spend(frame, index, meta)
     if propagation.is_of_the_runs_failure(state, frame, index):
         state.agenda.end(frame, index, CANCELLED)
         return
@@ -113,6 +116,7 @@ def expanded(
         return None
     id = state.new_frame(child)
     state.log.append((EXPANDED, frame_id, index, id, data, loops, meta))
+    state.spend(frame, index, meta)
     if meta[3] > 0 and not loops and frame.topology.is_cached(index):
         completion.settle(state, frame, index, None, data)
     state.hold(frame, index, (SPLICE, id, frame, index, plan, header, repeat, loops))
@@ -169,7 +173,8 @@ def failed(
         state.fail(frame, index, failure if policy is None else failure.without_budget(policy.retries), meta)
         return
     state.log.append((RETRIED, frame_id, index, failure.to_tree(), meta, delay, calendar + delay))
-    state.tries[key] = Tries(tries.begun + 1, tries.retries + 1, tries.lost)
+    state.spend(frame, index, meta)
+    state.tries[key] = Tries(tries.begun + 1, tries.retries + 1, tries.lost, (str(failure), meta))
     state.sleep(frame, index, now + delay, delay, calendar + delay)
 
 
@@ -183,11 +188,11 @@ def lost(state: State, frame_id: int, index: int, last_words: LastWords, meta: M
     if frame is None:
         return
     key = (frame_id, index)
-    begun, retries, lost = state.tries.get(key, Tries())
+    begun, retries, lost, last = state.tries.get(key, Tries())
     if key in state.awaits:
         state.awaits[key].holder = ""
     if lost < _SENT_AGAIN:
-        state.tries[key] = Tries(begun, retries, lost + 1)
+        state.tries[key] = Tries(begun, retries, lost + 1, last)
         state.ready.append((frame, index))
         return
     state.tries.pop(key, None)
@@ -242,11 +247,12 @@ def _take_signalled(state: State, frame: Frame, index: int, event: Event) -> Non
 
 
 def _take_retried(state: State, frame: Frame, index: int, event: Event) -> None:
-    _, id, _, _, meta, delay, calendar = event
+    _, id, _, failure, meta, delay, calendar = event
+    state.spend(frame, index, meta)
     if frame.state(index) != PENDING:
         return
     retries = state.tries.get((id, index), Tries()).retries + 1
-    state.tries[id, index] = Tries(meta[3], retries)
+    state.tries[id, index] = Tries(meta[3], retries, last=(str(Failure.from_tree(failure)), meta))
     state.sleeping = [one for one in state.sleeping if (one.frame.id, one.node) != (id, index)]
     state.sleeping.append(Sleeping(0.0, len(state.sleeping), frame, index, delay, calendar))
 

@@ -264,7 +264,7 @@ def extend_all(state: State, stop: int) -> None:
             if after is not None:
                 cycle.failed.pop(cycle.next, None)
                 state.nodes -= cycle.counted.pop(cycle.next)
-                state.drop_frame(after)
+                state.forget_frame(after)
             cycle.closing = 0
         if frame.state(index) == PENDING and key not in state.in_flight:
             frame.set_state(index, OPEN)  # what is to be traced next is to be seen again

@@ -21,7 +21,7 @@ def go_back(state: State, awaiting: Awaiting, number: int) -> None:
     kept = sum(stretch.futures is not None for stretch in awaiting.history)
     for ordinal in [one for one in awaiting.open if one > kept]:
         state.nodes -= awaiting.counted.pop(ordinal, 0)
-        state.drop_frame(awaiting.open.pop(ordinal))
+        state.forget_frame(awaiting.open.pop(ordinal))
     for ordinal in [one for one in awaiting.past if one > kept]:
         del awaiting.past[ordinal]
     refs: list[Ref] = [(tree[0], tree[1]) for stretch in forgotten for tree in stretch.told]
@@ -67,6 +67,8 @@ def _open_again(state: State, awaiting: Awaiting) -> None:
         awaiting.counted[ordinal] = frame.topology.count - len(frame.topology.earlier)
         state.nodes += awaiting.counted[ordinal]
         state.past_nodes -= awaiting.counted[ordinal]
+        if state.tally is not None:
+            state.tally.fold(frame, -1)
         state.add_frame(frame)
     for frame in awaiting.open.values():
         again = [index for index in frame.failures or () if not is_the_bodys(frame, index)]

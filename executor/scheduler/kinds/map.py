@@ -50,6 +50,7 @@ def spread(state: State, frame_id: int, index: int, chunks: list[Any], meta: Met
         state.fail(frame, index, problem, meta)
         return
     state.log.append((ITEMS, frame.id, index, chunks, meta))
+    state.spend(frame, index, meta)
     frame.set_state(index, OPEN)
     state.maps[frame.id, index] = Mapping(
         frame, index, [(count, [value_of(tree) for tree in parts]) for count, parts in chunks], counts

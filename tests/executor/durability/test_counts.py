@@ -19,11 +19,11 @@ from promissory import Loop, Store, conditional, current_context, dynamic, map_t
 from promissory.errors import ExecutorError, PlanFormatError
 from promissory.executor.cache.entries import entries, read_entry, take_lease
 from promissory.executor.clock import SystemClock
+from promissory.executor.history.at_a_glance import summaries
 from promissory.executor.history.explain import explain
 from promissory.executor.history.history import History
 from promissory.executor.history.logs import Logs
 from promissory.executor.history.recovery import recover
-from promissory.executor.history.summary import summaries
 from promissory.executor.journal import writer
 from promissory.executor.journal.reader import find_end, read_segments
 from promissory.executor.journal.segment import segment_digest

@@ -6,8 +6,8 @@ import pytest
 
 from promissory import Store, attach, dynamic, resume, run, task, workflow
 from promissory.errors import JournalError
+from promissory.executor.history.at_a_glance import summaries
 from promissory.executor.history.history import History
-from promissory.executor.history.summary import summaries
 from promissory.executor.journal.reader import find_end, read_segments
 from promissory.executor.journal.segment import GENESIS, MAGIC, VERSION, segment_digest
 from promissory.executor.journal.snapshots import get_snapshot
