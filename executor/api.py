@@ -1,4 +1,4 @@
-"""The face: `run`, `start`, `attach`, `resume`, `rerun`, and the plain call of a workflow.
+"""The face: `run`, `start`, `submit`, `attach`, `resume`, `rerun`, and the plain call of a workflow.
 
 Each function imports the modules that carry it out when it is called, so a program that only decorates functions, or
 sends its workflows elsewhere, pays nothing for the executor.
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from promissory.executor.execution.options import RunOptions
     from promissory.executor.execution.prepare import Target
     from promissory.executor.execution.run import Run
+    from promissory.executor.execution.submission import SubmitOptions
     from promissory.executor.store.store import Store
     from promissory.planner.entities.workflow import Workflow
     from promissory.planner.functions.entity import Entity
@@ -167,6 +168,78 @@ def start(
     from promissory.executor.execution import launch
 
     return launch.begin(target, inputs, store, run_id, options, background=True)
+
+
+@overload
+def submit(
+    target: Entity[..., Promise[None]],
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    store: Store | str | Path | None = None,
+    run_id: str | None = None,
+    **options: Unpack[SubmitOptions],
+) -> Run[None]: ...
+@overload
+def submit(
+    target: Entity[..., R],
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    store: Store | str | Path | None = None,
+    run_id: str | None = None,
+    **options: Unpack[SubmitOptions],
+) -> Run[R]: ...
+@overload
+def submit(
+    target: Workflow | Plan,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    store: Store | str | Path | None = None,
+    run_id: str | None = None,
+    **options: Unpack[SubmitOptions],
+) -> Run: ...
+def submit(
+    target: Any,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    store: Store | str | Path | None = None,
+    run_id: str | None = None,
+    **options: Unpack[SubmitOptions],
+) -> Run:
+    """Submit a workflow: its plan, inputs and code are put into a store, and it waits in a queue there until
+    `promissory work` carries it out, on this machine or another one.
+
+    The run runs the code that was submitted, whatever lies where it is carried out.
+
+    Args:
+        target, inputs, store, run_id: as `run` takes them. The store is one that the workers reach. Submitted again
+            under the same name, with the same plan and inputs, it is the same run.
+        queue: the queue to wait in; by default "default".
+        priority: runs of a higher one are carried out first; by default 0.
+        labels: texts by name, which are kept with the run.
+        max_depth, max_nodes, max_futures_bytes: the limits of the run, as `run` takes them.
+
+    Returns:
+        The run, which is QUEUED. Its `result` is there once a worker has carried it out; `wait` waits for that.
+
+    Raises:
+        CompileError: the workflow does not compile.
+        InputError: the inputs don't fit, or a function can't travel.
+        RunExists: there is another run of this name.
+        StoreError: the run may not be submitted. Submit it again, under the same name.
+
+    >>> import tempfile
+    >>> from promissory import task
+    >>> @task
+    ... def inc(x: int) -> int:
+    ...     return x + 1
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     waiting = submit(inc, {"x": 1}, store=folder, priority=3)
+    ...     waiting.state
+    'QUEUED'
+    """
+    from promissory.executor.execution import submission
+
+    return submission.submit(target, inputs, store, run_id, options)
 
 
 def attach(

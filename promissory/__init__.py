@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from promissory.executor.api import resume as resume
     from promissory.executor.api import run as run
     from promissory.executor.api import start as start
+    from promissory.executor.api import submit as submit
     from promissory.executor.engines.processes.spare import end_idle_workers as end_idle_workers
     from promissory.executor.execution.run import Run as Run
     from promissory.executor.history.run_events import RunEvent as RunEvent
@@ -130,6 +131,7 @@ __all__ = [
     "run",
     "sleep",
     "start",
+    "submit",
     "task",
     "type_of",
     "unmapped",

@@ -58,6 +58,7 @@ FACE: Final = {
     "run": "promissory.executor.api",
     "sleep": "promissory.planner.nodes.gate",
     "start": "promissory.executor.api",
+    "submit": "promissory.executor.api",
     "task": "promissory.planner.entities.task",
     "type_of": "promissory.typesys.infer",
     "unmapped": "promissory.planner.nodes.mapping",

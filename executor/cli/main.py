@@ -46,6 +46,11 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
         "compile": "Compile a workflow to a plan file.",
         "check": "Check that every workflow in some files compiles.",
     },
+    "Submit": {
+        "submit": "Put a run into a queue, for a worker to carry out.",
+        "work": "Carry out submitted runs.",
+        "queue": "List what waits in the queues of a store.",
+    },
     "Look": {
         "runs": "List the runs of a store.",
         "status": "Tell how a run stands.",

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import click
 
-from promissory.executor.cli.loading import Runnable, choose, load, runnables
+from promissory.executor.cli.given import given
 from promissory.executor.cli.options import Running, running_options
 from promissory.executor.cli.output import say
 from promissory.executor.cli.progress import progress_view
 from promissory.executor.cli.results import print_result
 from promissory.executor.cli.stores import new_store, store_option
-from promissory.executor.cli.workflow_options import inputs_from_command_line, refuse_own_options
 from promissory.executor.errors import RunExists, RunInterrupted
 from promissory.executor.execution.launch import join
 from promissory.executor.execution.prepare import prepare_encoded
@@ -22,9 +19,6 @@ from promissory.executor.execution.run import Run
 from promissory.executor.protocol.limits import Limits
 from promissory.executor.records.progress import Progress
 from promissory.planner import Plan
-from promissory.planner import compile as compile_plan
-from promissory.planner.functions.entity import Entity
-from promissory.typesys.buffer import Pending
 
 
 @click.command(
@@ -47,39 +41,10 @@ def command(
     run_id: str | None,
 ) -> int:
     """Run a workflow. The result goes to stdout, everything else to stderr."""
-    if what.startswith("-"):
-        raise click.NoSuchOption(what)
-    loaded = load(what)
-    rest = list(arguments)
-    source: tuple[str, ...] = ()
-    if isinstance(loaded, Plan):
-        plan, documentation, name = loaded, "", loaded.name
-        if rest and not rest[0].startswith("-"):
-            if rest[0] != name:
-                raise click.UsageError(f"the plan holds the workflow {name}, not {rest[0]}")
-            rest.pop(0)
-        sys.path.insert(0, "")
-        source = ("", str(Path.cwd()))
-    else:
-        named = rest.pop(0) if rest and not rest[0].startswith("-") else None
-        try:
-            target = choose(loaded, named)
-        except click.UsageError:
-            refuse_own_options(rest)
-            if rest[:1] not in (["--help"], ["-h"]) or not runnables(loaded):
-                raise
-            click.echo(f"Usage: promissory run {what} WORKFLOW [--INPUT VALUE …]\n\nWorkflows of {what}:")
-            for one, thing in runnables(loaded).items():
-                click.echo(f"  {one}: {_first_line(thing)}")
-            return 0
-        plan, name = compile_plan(target), target.name
-        documentation = target.function.__doc__ or "" if isinstance(target, Entity) else ""
-        file = getattr(loaded, "__file__", None)
-        if file is not None:
-            root = Path(file).resolve().parents[loaded.__name__.count(".") + (Path(file).name == "__init__.py")]
-            source = (str(Path(file).resolve()), str(root))
-    large = Pending()
-    encoded = inputs_from_command_line(plan, name, documentation, rest, inputs, large)
+    wanted = given(what, arguments, inputs, "run")
+    if wanted is None:
+        return 0
+    plan, name = wanted.plan, wanted.name
     opened = new_store(store, running.quiet)
 
     def begin(on_progress: Callable[[Progress], None] | None) -> Run:
@@ -88,14 +53,14 @@ def command(
         try:
             prepared = prepare_encoded(
                 plan,
-                encoded,
+                wanted.inputs,
                 {},
                 store=opened,
                 limits=limits,
                 run_id=run_id,
-                source=source,
+                source=wanted.source,
                 options=options,
-                buffers=large.buffers,
+                buffers=wanted.buffers,
             )
         except RunExists as error:
             if not error.is_same or run_id is None:
@@ -108,11 +73,6 @@ def command(
         return prepared.carry()
 
     return carry(begin, name, plan, running)
-
-
-def _first_line(thing: Runnable) -> str:
-    documentation = (thing.function.__doc__ or "") if isinstance(thing, Entity) else ""
-    return next(iter(documentation.strip().splitlines()), thing.kind)
 
 
 def carry(begin: Callable[[Callable[[Progress], None] | None], Run], name: str, plan: Plan, running: Running) -> int:

@@ -12,6 +12,7 @@ from promissory.executor.history.at_a_glance import summaries
 from promissory.executor.history.summary import Summary
 
 STATES = (
+    "QUEUED",
     "RUNNING",
     "PAUSED",
     "STALLED",

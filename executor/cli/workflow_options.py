@@ -50,7 +50,7 @@ class _TypedText(_BytesParameter):
 
 
 def inputs_from_command_line(
-    plan: Plan, workflow: str, documentation: str, arguments: list[str], given: str | None, parts: Parts
+    plan: Plan, workflow: str, documentation: str, arguments: list[str], given: str | None, parts: Parts, verb: str
 ) -> dict[str, bytes]:
     """The inputs of a run, as bytes by name.
 
@@ -61,6 +61,7 @@ def inputs_from_command_line(
         arguments: the arguments behind the workflow on the command line.
         given: JSON, YAML, or @file, for inputs that are not given as options.
         parts: keeps the contents of files.
+        verb: what is done with the workflow, as the command line says it.
 
     Raises `click.UsageError`; shows `--help`.
     """
@@ -95,7 +96,7 @@ def inputs_from_command_line(
     settings = {"help_option_names": ["-h"] if "help" in names_of_inputs else ["-h", "--help"]}
     command = click.Command(workflow, params=options, callback=callback, help=text or None, context_settings=settings)
     try:
-        with command.make_context(f"promissory run … {workflow}", spelled) as context:
+        with command.make_context(f"promissory {verb} … {workflow}", spelled) as context:
             command.invoke(context)
     except click.NoSuchOption as error:
         refuse_own_options([error.option_name], error.ctx)

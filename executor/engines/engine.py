@@ -39,6 +39,8 @@ class Setup:
         script: (module name, file) of the program that defines the workflow, if it has a file.
         modules: (name, file) of the modules that the plan's functions were imported from.
         bundle: the source bundle's digest; empty if there is none.
+        is_pinned: whether the run was submitted, so that its bodies run the code in the bundle, whatever lies here
+            (rule Q3).
     """
 
     store: Store
@@ -51,6 +53,7 @@ class Setup:
     script: tuple[str, str] | None = None
     modules: tuple[tuple[str, str], ...] = ()
     bundle: bytes = b""
+    is_pinned: bool = False
 
 
 class Batch(NamedTuple):

@@ -36,7 +36,7 @@ class OwnRun(Run):
         self._execution = execution
         self._thread: threading.Thread | None = None
         self._raised: BaseException | None = None
-        self._is_over = False
+        self._is_over = self._is_left = False
 
     def carry(self) -> OwnRun:
         """Carry the run to its end, in this thread."""
@@ -72,18 +72,35 @@ class OwnRun(Run):
                 f"run {self.id} is interrupted; what was acknowledged is safe. Repair the store, then: {command}"
             )
 
-    def carry_in_background(self) -> OwnRun:
-        """Carry the run to its end in a thread of its own."""
+    def carry_in_background(self, when_over: Callable[[], None] | None = None) -> OwnRun:
+        """Carry the run to its end in a thread of its own.
+
+        Args:
+            when_over: is called from that thread when it is over.
+        """
 
         def work() -> None:
             try:
                 self.carry()
             except BaseException as error:  # `wait` raises it
                 self._raised = error
+            self._is_left = True
+            if when_over is not None:
+                when_over()
 
         self._thread = threading.Thread(target=work, name=f"promissory run {self.id}", daemon=True)
         self._thread.start()
         return self
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether this process works on the run."""
+        return not self._is_left if self._thread is not None else not self._is_over
+
+    @property
+    def raised(self) -> BaseException | None:
+        """What stopped a run that was carried in the background before its end."""
+        return self._raised
 
     def wait(self, timeout: float | None = None) -> Run[Any]:
         """Wait for the end of a run that goes on in the background. Returns the run itself; see `Run.wait`."""

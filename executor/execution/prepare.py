@@ -65,7 +65,7 @@ def prepare(
     options: Options,
 ) -> OwnRun:
     """Compile a target, encode its inputs, and write the beginning of its run."""
-    plan = target if isinstance(target, Plan) else compile_plan(target)
+    plan = compiled(target)
     if options.stop is not None and not any(callee.kind != "task" for callee in plan.shape.callees):
         raise InputError(f"stop (--stop) says how far cycles go, and {plan.name} has none")
     large = Pending()
@@ -77,10 +77,15 @@ def prepare(
         store=opened_store(store),
         limits=limits,
         run_id=run_id,
-        source=_source(target),
+        source=source_of(target),
         options=options,
         buffers=large.buffers,
     )
+
+
+def compiled(target: Target) -> Plan:
+    """The plan of a target."""
+    return target if isinstance(target, Plan) else compile_plan(target)
 
 
 def prepare_encoded(
@@ -101,20 +106,9 @@ def prepare_encoded(
         refuse_timeouts(plan.shape, options.engine.name)
     if options.engine.remote:
         tell_main_block_state(plan.origin.entities, options.engine.name)
-    probe(store)
-    mark(store)
-    keep_out_of_sources(store)
-    bundle = _keep_code(store, name, plan, source, options.engine)
-    for buffer in buffers:
-        store.keep(buffer)
-    values: dict[str, Value] = {name: store.put_value(data) for name, data in inputs.items()}
-    if not plan.is_complete:
-        raise InputError(f"the plan {plan.name} lacks its large literals: a futures file runs only within its run")
-    store.put_literals(plan)
-    if options.durability == "disk":
-        store.sync([key for value in (*values.values(), *plan.literals) for key in store.keys_of(value)])
-    digest = plan_digest(plan)
-    store.put_same(plan_key(digest), plan.to_bytes())
+    digest, values, bundle = put_beginning(
+        store, name, plan, inputs, source, buffers, options.engine.remote, options.durability == "disk"
+    )
     presence = Presence(store, options.beat)
     with ExitStack() as unless_ready:
         unless_ready.callback(presence.end)
@@ -130,12 +124,7 @@ def prepare_encoded(
             presence.nonce or b"",
             options.stop,
         )
-        if not write_manifest(store, manifest):
-            raise RunExists(
-                f"the store {store.url} has a run {name!r} already{_difference(store, manifest, plan)}: "
-                f"resume it (promissory resume {name}), or give another name",
-                is_same=not _difference(store, manifest, plan),
-            )
+        begin_run(store, manifest, plan)
         reached("run.manifest-written")
         scheduler = Scheduler(limits, run=name.encode())
         scheduler.open_root(plan, tuple(values[p.name] for p in plan.inputs))
@@ -143,6 +132,50 @@ def prepare_encoded(
         execution.begins_with([resumed_event(1, limits)])
         unless_ready.pop_all()
     return OwnRun(name, store, codecs, execution, plan)
+
+
+def put_beginning(
+    store: Store,
+    run_id: str,
+    plan: Plan,
+    inputs: dict[str, bytes],
+    source: tuple[str, ...],
+    buffers: Iterable[Buffer],
+    must: bool,
+    durable: bool,
+) -> tuple[bytes, dict[str, Value], bytes]:
+    """Put all that a manifest names into the store. Returns the plan's digest, the inputs, and the bundle's digest.
+
+    Args:
+        must: whether other processes will run the functions, so that one which can't travel is refused.
+        durable: whether it is to survive the machine's death.
+    """
+    probe(store)
+    mark(store)
+    keep_out_of_sources(store)
+    bundle = _keep_code(store, run_id, plan, source, must)
+    for buffer in buffers:
+        store.keep(buffer)
+    values: dict[str, Value] = {name: store.put_value(data) for name, data in inputs.items()}
+    if not plan.is_complete:
+        raise InputError(f"the plan {plan.name} lacks its large literals: a futures file runs only within its run")
+    store.put_literals(plan)
+    if durable:
+        store.sync([key for value in (*values.values(), *plan.literals) for key in store.keys_of(value)])
+    digest = plan_digest(plan)
+    store.put_same(plan_key(digest), plan.to_bytes())
+    return digest, values, bundle
+
+
+def begin_run(store: Store, manifest: Manifest, plan: Plan) -> None:
+    """Write the manifest of a run. Raises `RunExists`."""
+    if not write_manifest(store, manifest):
+        difference = _difference(store, manifest, plan)
+        raise RunExists(
+            f"the store {store.url} has a run {manifest.run_id!r} already{difference}: "
+            f"resume it (promissory resume {manifest.run_id}), or give another name",
+            is_same=not difference,
+        )
 
 
 def _difference(store: Store, manifest: Manifest, plan: Plan) -> str:
@@ -166,8 +199,13 @@ def new_execution(
     presence: Presence,
     epoch: int = 1,
     tail: Tail | None = None,
+    is_pinned: bool = False,
 ) -> Execution:
-    """An executor's work on a run, with the caller's options. All executions and their journals are made here."""
+    """An executor's work on a run, with the caller's options. All executions and their journals are made here.
+
+    Args:
+        is_pinned: see `Setup`.
+    """
     scheduler.admission.capacity = options.capacity()
     if options.stop is not None:
         scheduler.stop_at = options.stop
@@ -183,6 +221,7 @@ def new_execution(
         _script(manifest.source),
         _modules(plan),
         manifest.bundle,
+        is_pinned=is_pinned,
     )
     words = Words(manifest.run_id, store, scheduler, tells_gates=not options.plain) if options.says else None
     kept = partial(kept_for_plain_calls, store, words.cached) if options.plain and words else partial(Kept, store)
@@ -190,14 +229,14 @@ def new_execution(
     return Execution(manifest, scheduler, options, setup, presence, tail, kept, words, asks)
 
 
-def _keep_code(store: Store, run_id: str, plan: Plan, source: tuple[str, ...], engine: Engine) -> bytes:
+def _keep_code(store: Store, run_id: str, plan: Plan, source: tuple[str, ...], must: bool) -> bytes:
     """Store the code that other processes need: functions that no import reaches, and the user's own modules. Returns
     the source bundle's digest."""
-    if not (engine.remote or store.outlives_the_process):
+    if not (must or store.outlives_the_process):
         return b""
     code = Code(store, run_id, b"")
     try:
-        code.ship(zip(plan.shape.callees, plan.origin.entities, strict=False), must=engine.remote)
+        code.ship(zip(plan.shape.callees, plan.origin.entities, strict=False), must=must)
     except CantTravel as problem:
         raise InputError(str(problem)) from problem
     if not store.outlives_the_process:
@@ -271,7 +310,8 @@ def codecs_of(target: Target) -> dict[str, Codec]:
     return {"result": target.signature.result}
 
 
-def _source(target: Target) -> tuple[str, ...]:
+def source_of(target: Target) -> tuple[str, ...]:
+    """The file of a target and the folder from which it is imported; nothing if it has no file."""
     if not isinstance(target, Entity):
         return ()
     path = Path(target.function.__code__.co_filename)

@@ -118,7 +118,7 @@ class Run(RunReader, Generic[Result]):
             Fenced, StoreError: the run's executor had to stop.
         """
         given_up = None if timeout is None else time.monotonic() + timeout
-        while self.state in ("RUNNING", "PAUSED"):
+        while self.state in ("QUEUED", "RUNNING", "PAUSED"):
             if given_up is not None and time.monotonic() >= given_up:
                 raise TimeoutError(f"run {self.id} has not ended after {timeout} s")
             time.sleep(_LOOK)
@@ -167,8 +167,8 @@ class Run(RunReader, Generic[Result]):
 
     @property
     def state(self) -> str:
-        """RUNNING, PAUSED, SUCCEEDED, TERMINATED, FAILED, CANCELLED, STALLED, or INTERRUPTED if its executor is gone
-        (rule X8)."""
+        """QUEUED, RUNNING, PAUSED, SUCCEEDED, TERMINATED, FAILED, CANCELLED, STALLED, or INTERRUPTED if its executor is
+        gone (rule X8)."""
         return self._stands().state
 
     @property
@@ -182,7 +182,7 @@ class Run(RunReader, Generic[Result]):
         if self._last is not None and self._last.state in ENDED_WELL:
             return self._last
         found = standing_of_run(self.store, self.id)
-        if self._last is None or self._last.segment != found.segment or found.state in ("RUNNING", "PAUSED"):
+        if self._last is None or self._last.segment != found.segment or found.state in ("QUEUED", "RUNNING", "PAUSED"):
             self._last = found
         return self._last
 

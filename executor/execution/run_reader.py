@@ -150,7 +150,7 @@ class RunReader:
 
     def _goes_on(self) -> bool:
         """Whether somebody works on the run."""
-        return standing_of_run(self.store, self.id).state in ("RUNNING", "PAUSED")
+        return standing_of_run(self.store, self.id).state in ("QUEUED", "RUNNING", "PAUSED")
 
     def _pause(self) -> Callable[[float], object]:
         """What waits for as many seconds, or until something is committed."""

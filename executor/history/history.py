@@ -67,8 +67,15 @@ class History(Record):
         return self.end is None and is_being_taken(self.store, run_id)
 
     @property
+    def is_queued(self) -> bool:
+        """Whether the run was submitted, and nobody has begun to carry it."""
+        return bool(self.manifest.queue) and not self.resumes and self.beat is None and not self.is_trimmed
+
+    @property
     def state(self) -> str:
         """The state of the run (rule X8)."""
+        if self.is_queued:
+            return "QUEUED"
         if self.end is None and self.is_live:
             return "PAUSED" if self.paused else "RUNNING"
         return self.end[0] if self.end is not None else "INTERRUPTED"
@@ -77,7 +84,7 @@ class History(Record):
     def lasted(self) -> int:
         """The µs from the run's creation to its end, to this moment, or to the last sign of its executor."""
         last = self.ended_at
-        if self.end is None and self.is_live:
+        if self.is_queued or (self.end is None and self.is_live):
             last = time.time_ns() // 1000
         elif self.end is None and self.beat is not None:
             last = max(last, int(self.beat.time * 1e6))

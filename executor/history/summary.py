@@ -118,8 +118,10 @@ def _summarise(store: Store, run_id: str) -> tuple[Summary, Segment | None]:
         state = "RUNNING"
     if beat is None and segment is None and is_beginning(store, run_id):
         state = "RUNNING"
+    if segment is None and manifest.queue and beat is None:
+        state = "QUEUED"
     done, nodes = (beat.done, beat.nodes) if beat is not None else (0, 0)
-    if state in ("RUNNING", "PAUSED"):
+    if state in ("QUEUED", "RUNNING", "PAUSED"):
         last = time.time_ns() // 1000
     elif beat is not None and state == "INTERRUPTED":
         last = max(last, int(beat.time * 1e6))

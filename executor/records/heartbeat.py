@@ -27,7 +27,7 @@ from promissory.executor.protocol.seats import Seat, in_words
 from promissory.executor.records.executors import is_locked, is_taken, renew
 from promissory.executor.records.manifest import read_manifest
 from promissory.executor.records.progress import Standing
-from promissory.executor.store.keys import run_key
+from promissory.executor.store.keys import run_key, segment_key
 from promissory.executor.store.store import Store
 
 _log = logging.getLogger("promissory")
@@ -210,9 +210,12 @@ def _has_begun(store: Store, run_id: str) -> bool | None:
     if store.exists(run_key(run_id, "beat")):
         return False
     try:
-        seat = read_manifest(store, run_id).executor
+        manifest = read_manifest(store, run_id)
     except (RunNotFound, JournalError):
         return False
+    if manifest.queue and not store.exists(segment_key(run_id, 0)):
+        return False  # it waits to be claimed
+    seat = manifest.executor
     return is_taken(store, Seat.of(seat)) if seat else None
 
 

@@ -8,7 +8,7 @@ import os
 import platform
 import socket
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from promissory import _version
@@ -48,6 +48,10 @@ class Manifest:
         executor: the seat of the executor that began it, as segments name it (`Seat`); empty if nobody looks for it.
         stop: the number that no round of a cycle goes beyond; None if the caller gave none.
         source: the file that holds the workflow, and the folders that were put on `sys.path` for it.
+        queue: the queue to which the run was submitted (rule Q1); empty for a run that somebody began.
+        priority: a run of a higher one is carried out first.
+        labels: what its owner wrote on it.
+        requires: the installed packages that hold code of the plan, which a submission can't carry, and their versions.
     """
 
     run_id: str
@@ -66,6 +70,17 @@ class Manifest:
     parent: tuple[str, ...] = ()
     executor: bytes = b""
     stop: int | None = None
+    queue: str = ""
+    priority: int = 0
+    labels: dict[str, str] = field(default_factory=dict)
+    requires: dict[str, str] = field(default_factory=dict)
+
+    def submitted(self, queue: str, priority: int, labels: dict[str, str], requires: dict[str, str]) -> Manifest:
+        """The manifest of the run if it is submitted to a queue."""
+        return replace(self, queue=queue, priority=priority, labels=labels, requires=requires)
+
+
+_OF_SUBMISSIONS: Final = ("queue", "priority", "labels", "requires")
 
 
 def new_manifest(
@@ -116,6 +131,12 @@ def write_manifest(store: Store, manifest: Manifest) -> bool:
     entries["limits"] = manifest.limits.to_tree()
     if manifest.stop is None:
         del entries["stop"]  # only runs that were told to stop say so
+    if manifest.queue:
+        entries["labels"] = [list(pair) for pair in sorted(manifest.labels.items())]
+        entries["requires"] = [list(pair) for pair in sorted(manifest.requires.items())]
+    else:
+        for name in _OF_SUBMISSIONS:
+            del entries[name]
     payload = pack([[name, entries[name]] for name in sorted(entries)])
     version = VERSION if any(map(is_in_parts, manifest.inputs.values())) else 1
     key, data = run_key(manifest.run_id, "manifest"), seal(MAGIC, version, 1, payload)
@@ -195,4 +216,12 @@ def _manifest_of(entries: dict[str, Any]) -> Manifest:
         bundle=fields.data(entries["bundle"], fields.DIGEST_SIZE if entries["bundle"] else 0),
         parent=tuple(map(fields.text, fields.items(entries.get("parent", [])))),
         executor=fields.data(entries.get("executor", b""), 16 if entries.get("executor") else 0),
+        queue=fields.text(entries.get("queue", "")),
+        priority=fields.whole(entries.get("priority", 0)),
+        labels=_texts(entries.get("labels", [])),
+        requires=_texts(entries.get("requires", [])),
     )
+
+
+def _texts(tree: Any) -> dict[str, str]:
+    return {fields.text(key): fields.text(value) for key, value in (fields.items(one, 2) for one in fields.items(tree))}

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_RUN = r"runs/[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+_RUN = f"runs/{_NAME}"
+_QUEUE = r"queues/[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _DIGEST = r"([0-9a-f]{2})/\1[0-9a-f]{62}"
 _IDENTITY = r"([0-9a-f]{2})/\1[0-9a-f]{30}"
 
@@ -22,6 +24,8 @@ _FORMS: Final = (
     rf"leases/{_DIGEST}/\d{{8}}",
     "probe/[0-9a-f]{16}",
     "executors/[0-9a-f]{16}/alive",
+    rf"{_QUEUE}/waiting/\d{{7}}-\d{{20}}-{_NAME}",
+    f"{_QUEUE}/carried/{_NAME}",
     f"{_RUN}/manifest",
     f"{_RUN}/beat",
     f"{_RUN}/summary",

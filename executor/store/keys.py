@@ -22,6 +22,8 @@
     runs/<run id>/beat                     how the run stands, by its executor, every five seconds
     runs/<run id>/summary                  the run at a glance, by the executor that ended it; it may be lost
     executors/<id>/alive                   held locked by the executor's process as long as it lives
+    queues/<queue>/waiting/<priority>-<time>-<run id>   submitted runs that wait to be carried
+    queues/<queue>/carried/<run id>        submitted runs that somebody carries
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ FUTURES = "futures"
 CHECKPOINTS = "checkpoints"
 LEASES = "leases"
 EXECUTORS = "executors"
+QUEUES = "queues"
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 _EXECUTOR_ID = re.compile("[0-9a-f]{16}")
@@ -76,6 +79,21 @@ def plan_key(digest: bytes) -> str:
 def run_key(run_id: str, name: str) -> str:
     """The key of a file in a run's folder."""
     return f"{RUNS}/{run_id}/{name}"
+
+
+def waiting_folder(queue: str) -> str:
+    """The folder of the runs that wait in a queue."""
+    return f"{QUEUES}/{queue}/waiting"
+
+
+def waiting_key(queue: str, place: str) -> str:
+    """The key of a run that waits in a queue, by its place there."""
+    return f"{waiting_folder(queue)}/{place}"
+
+
+def carried_key(queue: str, run_id: str = "") -> str:
+    """The key of a run of a queue that somebody carries; the folder of these keys, if no run is given."""
+    return f"{QUEUES}/{queue}/carried/{run_id}".rstrip("/")
 
 
 def segment_key(run_id: str, number: int) -> str:

@@ -1,0 +1,1 @@
+"""Submitted runs: who claims them from the queues of a store, and carries them out."""

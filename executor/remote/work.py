@@ -1,0 +1,299 @@
+"""Work: claims submitted runs from the queues of a store, carries them out, and sees to the runs of workers that are
+gone (rules Q1 to Q4).
+
+The store is all that workers have in common. Who has claimed a run is settled by the run's journal alone: a run is
+claimed with its first segment, and taken over with a segment of a higher epoch. The keys of a queue only say where to
+look.
+
+This process imports and unpickles nothing of what was submitted. That is for the worker processes of each run.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice, takewhile
+from typing import Final
+
+from promissory.executor.code.recent import Recent
+from promissory.executor.errors import (
+    CodeChanged,
+    EngineError,
+    Fenced,
+    InputError,
+    JournalError,
+    NotInStore,
+    RunIsLive,
+    RunNotFound,
+    StoreDamage,
+    StoreError,
+)
+from promissory.executor.execution.options import Options
+from promissory.executor.execution.own_run import OwnRun
+from promissory.executor.execution.take_over import take_over_run
+from promissory.executor.history.summary import ending, standing_of_run
+from promissory.executor.records.heartbeat import read_beat
+from promissory.executor.records.manifest import Manifest, read_manifest
+from promissory.executor.records.queue import (
+    Waiting,
+    carried,
+    enqueue,
+    is_carried_no_more,
+    note_carried,
+    take_out,
+    waiting,
+)
+from promissory.executor.store.store import Store
+from promissory.typesys.errors import FormatError
+
+_LOOK, _FAR_LOOK = 0.2, 2.0
+"""Seconds between two looks at the queues, on a near and on a far store."""
+_CARE, _FAR_CARE = 2.0, 30.0
+"""Seconds between two looks at the runs that others carry."""
+_COMPARED: Final = 64
+"""How many of the runs that are next are compared by owner."""
+_KNOWN: Final = 4096
+_PAUSE: Final = 1.0
+
+Say = Callable[[str], None]
+_OF_ONE_RUN: Final = (CodeChanged, EngineError, FormatError, InputError, NotInStore, RunNotFound, StoreDamage)
+"""Errors that say something of one run, and nothing of the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Mine:
+    """A run that this process carries."""
+
+    manifest: Manifest
+    run: OwnRun
+
+
+class Work:
+    """One process's work on submitted runs.
+
+    Args:
+        store: the store with the queues.
+        queues: the queues to work on.
+        options: gives the options of a run's executor, with an engine of its own.
+        max_runs: how many runs are carried at one time.
+        say: tells a person what happens, in a line.
+    """
+
+    def __init__(
+        self, store: Store, queues: Iterable[str], options: Callable[[], Options], max_runs: int, say: Say
+    ) -> None:
+        self._store = store
+        self._queues = tuple(dict.fromkeys(queues))
+        self._options = options
+        self._max_runs = max_runs
+        self._say = say
+        self._mine: dict[str, _Mine] = {}
+        self._manifests = Recent[str, Manifest](_KNOWN)
+        self._refused: dict[str, str] = {}
+        self._wake = threading.Event()
+        self._is_ending = False
+        self._cared = 0.0
+
+    def end(self) -> None:
+        """Claim nothing more, and give back what is carried. From any thread, and from a signal handler."""
+        self._is_ending = True
+        self._wake.set()
+
+    def carry_on(self, once: bool, grace: float) -> bool:
+        """Work until `end`.
+
+        Args:
+            once: end as soon as nothing waits that could be carried, and nothing is carried.
+            grace: seconds that bodies have to finish, once the work is to end.
+
+        Returns:
+            Whether every run has come to rest. If not, bodies still run; the runs wait for other workers already.
+        """
+        look = _LOOK if self._store.is_near else _FAR_LOOK
+        while not self._is_ending:
+            try:
+                self._reap()
+                begun = self._take_next() or self._care_for_others()
+            except StoreError as error:
+                self._say(f"the store does not answer as it should, and is asked again: {error}")
+                self._wake.wait(_PAUSE)
+                continue
+            if begun:
+                continue
+            if once and not self._mine:
+                return True
+            self._wake.wait(look)
+            self._wake.clear()
+        return self._give_back(grace)
+
+    # --- claims ---
+
+    def _take_next(self) -> bool:
+        """Claim the run that is next. Returns whether there was one."""
+        if len(self._mine) >= self._max_runs:
+            return False
+        return any(self._whole(one.run_id, partial(self._take, one)) for one in self._in_order())
+
+    def _whole(self, run_id: str, take: Callable[[], bool]) -> bool:
+        """What a look at a run gives; False, and a word to a person, if the run is damaged or can't be carried here."""
+        try:
+            return take()
+        except _OF_ONE_RUN as error:
+            self._refuse(run_id, str(error))
+            return False
+
+    def _in_order(self) -> Iterator[Waiting]:
+        """The runs that wait, in the order in which they are tried: by priority, then those first of whose owner the
+        fewest runs are carried here, then those that came first."""
+        left = sorted(
+            (one for queue in self._queues for one in waiting(self._store, queue) if one.run_id not in self._mine),
+            key=lambda one: (-one.priority, one.created),
+        )
+        while left:
+            first = left[0]
+            compared = list(islice(takewhile(lambda one: one.priority == first.priority, left), _COMPARED))  # noqa: B023
+            compared.sort(key=lambda one: (self._carried_for(one), one.created))
+            yield from compared
+            left = left[len(compared) :]
+
+    def _carried_for(self, one: Waiting) -> int:
+        manifest = self._manifest(one.run_id)
+        return 0 if manifest is None else sum(mine.manifest.user == manifest.user for mine in self._mine.values())
+
+    def _manifest(self, run_id: str) -> Manifest | None:
+        """The manifest of a run; None if it has none that can be read."""
+        found = self._manifests.get(run_id)
+        if found is None:
+            try:
+                found = read_manifest(self._store, run_id)
+            except (RunNotFound, JournalError) as error:
+                self._refuse(run_id, str(error))
+                return None
+            self._manifests.put(run_id, found)
+        return found
+
+    def _take(self, one: Waiting) -> bool:
+        """Claim a run that waits, if nobody else carries it."""
+        manifest = self._manifest(one.run_id)
+        if manifest is None or self._lacks(manifest):
+            return False
+        state = standing_of_run(self._store, one.run_id).state
+        if state == "QUEUED":
+            return self._carry(manifest, first=True)
+        if state == "INTERRUPTED" and self._is_dead(one.run_id):  # it was given back, or its worker died at its claim
+            return self._carry(manifest, first=False)
+        if ending(self._store, one.run_id) is not None:
+            take_out(self._store, manifest)
+        return False
+
+    def _carry(self, manifest: Manifest, first: bool) -> bool:
+        """Claim a run, or take it over, and carry it. Returns whether it is carried."""
+        run_id, store = manifest.run_id, self._store
+        options = self._options()
+        try:
+            run = take_over_run(store, manifest, options, (None, None, None), by_worker=True, first=first)
+        except (RunIsLive, Fenced):
+            return False  # somebody else was first
+        note_carried(store, manifest)
+        take_out(store, manifest)
+        if not isinstance(run, OwnRun):
+            is_carried_no_more(store, manifest.queue, run_id)
+            return False
+        self._say(f"{run_id}: {'begun' if first else 'taken over'} ({manifest.workflow}, queue {manifest.queue})")
+        self._mine[run_id] = _Mine(manifest, run)
+        run.carry_in_background(self._wake.set)
+        return True
+
+    def _lacks(self, manifest: Manifest) -> bool:
+        """Whether a package is not here in the version that a run was submitted with."""
+        for name, wanted in manifest.requires.items():
+            try:
+                there = importlib.metadata.version(name)
+            except importlib.metadata.PackageNotFoundError:
+                there = ""
+            if there != wanted:
+                here = f"{there} is installed" if there else "it is not installed"
+                self._refuse(manifest.run_id, f"it needs {name} {wanted}, and here {here}: it is left to other workers")
+                return True
+        return False
+
+    def _refuse(self, run_id: str, why: str) -> None:
+        """Say once why a run is not carried here."""
+        if self._refused.get(run_id) != why:
+            self._refused[run_id] = why
+            self._say(f"{run_id}: {why}")
+
+    # --- runs of others ---
+
+    def _is_dead(self, run_id: str) -> bool:
+        """Whether it is sure that nobody works on a run."""
+        beat = read_beat(self._store, run_id)
+        return beat is None or beat.is_known_to_live(self._store, run_id) is False
+
+    def _care_for_others(self) -> bool:
+        """Take over a run whose worker is gone. Returns whether there was one."""
+        care = _CARE if self._store.is_near else _FAR_CARE
+        if time.monotonic() - self._cared < care:
+            return False
+        for queue in self._queues:
+            for run_id in carried(self._store, queue):
+                if run_id not in self._mine and self._whole(run_id, partial(self._care_for, queue, run_id)):
+                    return True
+        self._cared = time.monotonic()
+        return False
+
+    def _care_for(self, queue: str, run_id: str) -> bool:
+        manifest = self._manifest(run_id)
+        if manifest is None or ending(self._store, run_id) is not None:
+            is_carried_no_more(self._store, queue, run_id)
+            return False
+        if standing_of_run(self._store, run_id).state != "INTERRUPTED" or not self._is_dead(run_id):
+            return False
+        beat = read_beat(self._store, run_id)
+        if beat is not None and (beat.over or beat.paused):
+            is_carried_no_more(self._store, queue, run_id)  # somebody stopped or paused it, and will resume it
+            return False
+        return len(self._mine) < self._max_runs and not self._lacks(manifest) and self._carry(manifest, first=False)
+
+    # --- the end of runs ---
+
+    def _reap(self) -> None:
+        """Let go of runs that have ended, or had to stop."""
+        for run_id, mine in list(self._mine.items()):
+            if not mine.run.is_carried:
+                self._tell_end(mine)
+                del self._mine[run_id]
+
+    def _tell_end(self, mine: _Mine) -> None:
+        run_id, queue = mine.manifest.run_id, mine.manifest.queue
+        if mine.run.raised is not None:
+            self._say(f"{run_id}: interrupted: {mine.run.raised}")
+            if isinstance(mine.run.raised, StoreError):
+                enqueue(self._store, mine.manifest)  # whoever reaches the store goes on with it
+                self._wake.wait(_PAUSE)
+            return
+        stands = standing_of_run(self._store, run_id)
+        self._say(f"{run_id}: {stands.state}{f' ({stands.reason})' if stands.reason else ''}")
+        is_carried_no_more(self._store, queue, run_id)
+
+    def _give_back(self, grace: float) -> bool:
+        """Stop the runs that are carried, so that others go on with them. Returns whether all have come to rest."""
+        given_up = time.monotonic() + grace
+        for mine in self._mine.values():
+            enqueue(self._store, mine.manifest)  # first, so that a worker which is killed now has given it back
+            mine.run.stop("its worker ends")
+        while self._mine and time.monotonic() < given_up:
+            self._wake.wait(max(0.0, min(_LOOK, given_up - time.monotonic())))
+            self._wake.clear()
+            for run_id, mine in list(self._mine.items()):
+                if mine.run.is_carried:
+                    continue
+                if ending(self._store, run_id) is not None:
+                    take_out(self._store, mine.manifest)
+                self._tell_end(mine)
+                del self._mine[run_id]
+        return not self._mine
