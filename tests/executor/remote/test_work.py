@@ -1,0 +1,200 @@
+"""Q2, Q4, J3: workers claim submitted runs and carry them out, whoever of them dies."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from promissory import attach, resume, submit, task
+from promissory.errors import RunFailed, RunIsNotLive
+from promissory.executor.execution.cancel import cancel_run
+from promissory.executor.history.at_a_glance import overview, summaries
+from promissory.executor.records.heartbeat import read_beat
+from promissory.executor.records.inbox import send
+from promissory.executor.records.manifest import read_manifest
+from promissory.executor.records.queue import carried, enqueue, note_carried, queues, waiting
+
+
+@task
+def inc(x: int) -> int:
+    return x + 1
+
+
+@task
+def fails(x: int) -> int:
+    raise ValueError(f"{x} is not wanted")
+
+
+# --- claims ---
+
+
+def test_Q2_runs_are_carried_by_priority_and_then_in_their_order(store, work):
+    for name, priority in (("a", 0), ("b", 5), ("c", 0), ("d", -3), ("e", 5)):
+        submit(inc, {"x": 1}, store=store, run_id=name, priority=priority)
+    said = [line.partition(":")[0] for line in work(store, max_runs=1) if "begun" in line]
+    assert said == ["b", "e", "a", "c", "d"]
+
+
+def test_Q2_a_worker_takes_from_its_queues_alone(store, work):
+    submit(inc, {"x": 1}, store=store, run_id="a", queue="night")
+    submit(inc, {"x": 1}, store=store, run_id="b", queue="day")
+    assert work(store) == []
+    work(store, "day")
+    assert (attach("a", store=store).state, attach("b", store=store).state) == ("QUEUED", "SUCCEEDED")
+    assert sorted(queues(store)) == ["day", "night"]
+    work(store, "day", "night")
+    assert attach("a", store=store).state == "SUCCEEDED"
+
+
+def test_Q2_several_runs_are_carried_at_one_time(author, worker, store, tmp_path, eventually, begun):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        author("--run-id", name, workflow="long", folder=str(tmp_path / name))
+    one = worker("--once", "--quiet")
+    for name in "ab":
+        eventually(lambda name=name: "2" in begun(tmp_path / name), "the second body")
+    for name in "ab":
+        (tmp_path / name / "go").touch()
+    assert one.wait() == 0
+    assert [attach(name, store=store).result for name in "ab"] == [3, 3]
+
+
+def test_Q2_of_several_that_claim_one_run_one_carries_it(author, worker, store, tmp_path, begun):
+    (tmp_path / "go").touch()
+    author("--run-id", "a", workflow="long", folder=str(tmp_path))
+    workers = [worker("--once") for _ in range(3)]
+    said = [one.communicate()[1] for one in workers]
+    assert sum("a: begun" in one for one in said) == 1
+    assert begun(tmp_path) == ["1", "2", "3"]
+    assert attach("a", store=store).result == 3
+
+
+def test_Q2_a_queued_run_is_cancelled(store, work):
+    there = submit(inc, {"x": 1}, store=store, run_id="a")
+    assert cancel_run(store, "a", "not today") == "CANCELLED"
+    assert work(store) == []
+    assert (there.state, there.reason, list(waiting(store, "default"))) == ("CANCELLED", "not today", [])
+
+
+def test_Q2_a_queued_run_is_resumed_at_a_desk_and_is_the_workers_no_more(store, work):
+    submit(inc, {"x": 1}, store=store, run_id="a")
+    assert resume("a", store=store, engine="inline").result == 2
+    assert (work(store), list(waiting(store, "default")), carried(store, "default")) == ([], [], [])
+
+
+def test_Q2_nobody_pauses_a_run_that_waits(store):
+    there = submit(inc, {"x": 1}, store=store)
+    with pytest.raises(RunIsNotLive):
+        there.pause()
+    assert there.state == "QUEUED"
+
+
+def test_Q2_keys_that_are_left_over_do_no_harm(store, work):
+    submit(inc, {"x": 1}, store=store, run_id="a")
+    work(store)
+    enqueue(store, read_manifest(store, "a"))
+    note_carried(store, read_manifest(store, "a"))
+    store.put_new("queues/default/waiting/1000000-00000000000000000001-gone", b"")
+    store.put_new("queues/default/waiting/notes.txt", b"")
+    said = work(store)
+    assert [line for line in said if "begun" in line or "taken" in line] == []
+    assert attach("a", store=store).result == 2
+
+
+# --- workers that end ---
+
+
+def test_Q4_the_run_of_a_worker_that_was_killed_is_taken_over(author, worker, store, tmp_path, eventually, begun):
+    author("--run-id", "a", workflow="long", folder=str(tmp_path))
+    first = worker()
+    eventually(lambda: "2" in begun(tmp_path), "the second body")
+    eventually(lambda: overview(store, "a").counts.get("SUCCEEDED") == 1, "the first body's commit")
+    first.kill()
+    first.wait()
+    assert carried(store, "default") == ["a"]
+    second = worker("--once")
+    eventually(lambda: begun(tmp_path).count("2") == 2, "the second body once more")
+    (tmp_path / "go").touch()
+    assert "a: taken over" in second.communicate()[1]
+    assert attach("a", store=store).result == 3
+    assert begun(tmp_path) == ["1", "2", "2", "3"]
+    assert carried(store, "default") == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_Q4_a_worker_that_is_told_to_end_gives_its_runs_back(
+    author, worker, store, tmp_path, eventually, number, begun
+):
+    author("--run-id", "a", workflow="long", folder=str(tmp_path))
+    first = worker()
+    eventually(lambda: "2" in begun(tmp_path), "the second body")
+    first.send_signal(number)
+    eventually(lambda: list(waiting(store, "default")), "the run to wait again")
+    (tmp_path / "go").touch()
+    assert "a: INTERRUPTED" in first.communicate()[1]
+    assert first.returncode == 0
+    second = worker("--once")
+    assert "a: taken over" in second.communicate()[1]
+    assert attach("a", store=store).result == 3
+    assert begun(tmp_path) == ["1", "2", "3"]
+    assert list(waiting(store, "default")) == carried(store, "default") == []
+
+
+def test_Q4_bodies_that_take_longer_end_with_the_worker(author, worker, store, tmp_path, eventually, begun):
+    author("--run-id", "a", workflow="long", folder=str(tmp_path))
+    first = worker("--grace", "0.2")
+    eventually(lambda: "2" in begun(tmp_path), "the second body")
+    first.terminate()
+    assert first.wait() == 1
+    second = worker("--once")
+    eventually(lambda: begun(tmp_path).count("2") == 2, "the second body once more")
+    (tmp_path / "go").touch()
+    assert second.wait() == 0
+    assert attach("a", store=store).result == 3
+
+
+def test_Q4_a_run_that_was_stopped_is_left_to_who_stopped_it(author, worker, store, tmp_path, eventually, work, begun):
+    author("--run-id", "a", workflow="long", folder=str(tmp_path))
+    one = worker()
+    eventually(lambda: "2" in begun(tmp_path), "the second body")
+    send(store, "a", "stop", "let me look")
+    eventually(lambda: read_beat(store, "a").ending, "the executor to stop")
+    (tmp_path / "go").touch()
+    eventually(lambda: not carried(store, "default"), "the worker to let go of it")
+    one.terminate()
+    assert one.wait() == 0
+    assert work(store) == []
+    assert attach("a", store=store).state == "INTERRUPTED"
+
+
+def test_Q4_a_run_that_failed_is_left_as_it_is(store, work):
+    there = submit(fails, {"x": 1}, store=store, run_id="a")
+    assert work(store)[-1].startswith("a: FAILED")
+    assert work(store) == []
+    with pytest.raises(RunFailed, match="1 is not wanted"):
+        _ = there.result
+
+
+def test_Q4_a_run_that_somebody_began_at_a_desk_is_never_touched(
+    project, worker, store, tmp_path, eventually, work, begun, flow
+):
+    project.write("author/flow.py", flow(1))
+    arguments = ("run", "--quiet", "--store", store.url, "--run-id", "a", "flow.py", "long", "--folder", tmp_path)
+    desk = subprocess.Popen([sys.executable, "-m", "promissory", *map(str, arguments)], cwd=project.folder / "author")
+    project.processes.append(desk)
+    eventually(lambda: "2" in begun(tmp_path), "the second body")
+    desk.kill()
+    desk.wait()
+    assert work(store) == []
+    assert attach("a", store=store).state == "INTERRUPTED"
+
+
+def test_Q4_a_damaged_run_stops_no_worker(store, work):
+    for name, target in zip("abc", (inc, fails, inc), strict=True):
+        submit(target, {"x": 1}, store=store, run_id=name)
+    manifest = read_manifest(store, "b")
+    store.put(f"plans/{manifest.plan.hex()[:2]}/{manifest.plan.hex()}.plan", b"no plan")
+    said = work(store)
+    assert [line for line in said if line.startswith("b: ")] == [line for line in said if "is cut short" in line]
+    assert {one.run_id: one.state for one in summaries(store)} == {"a": "SUCCEEDED", "b": "QUEUED", "c": "SUCCEEDED"}
