@@ -9,7 +9,7 @@ import click
 
 from promissory.executor.cli.options import memory_of
 from promissory.executor.cli.output import say
-from promissory.executor.cli.stores import open_store, store_option
+from promissory.executor.cli.stores import new_store, store_option
 from promissory.executor.engines.registry import engine_named
 from promissory.executor.execution.options import Options
 from promissory.executor.records.queue import DEFAULT, is_queue
@@ -64,7 +64,7 @@ def command(
         seconds = duration_of(grace).total_seconds()
     except (ValueError, OverflowError):
         raise click.BadParameter(f"{grace!r} is no duration: write seconds or 1m30s", param_hint="--grace") from None
-    opened, bytes_ = open_store(store), memory_of(memory)
+    opened, bytes_ = new_store(store, quiet), memory_of(memory)
 
     def options() -> Options:
         return Options(

@@ -1,12 +1,17 @@
 """The census: its totals are those of a plain loop, and each folder leaves a futures file."""
 
 import json
+import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
 import pytest
 
-from promissory import Plan
+from promissory import Plan, Store, attach
+from promissory.executor.records.heartbeat import read_beat
+
+COMMAND = Path(sys.executable).parent / "promissory"
 
 STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
 TOTALS = ("files", "unreadable", "lines", "functions", "classes", "imports")
@@ -103,3 +108,27 @@ def test_census_as_a_program(run_program, make_tree):
     ended = run_program("census.py", make_tree(folders=3, files=2))
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("Report(")
+
+
+def test_Q4_census_submitted_by_one_process_and_carried_by_two_workers_of_which_one_is_killed(
+    run_program, example, loop, make_tree, tmp_path, eventually
+):
+    root = make_tree(folders=40, files=6)
+    submitted = run_program(
+        "promissory", "submit", "--quiet", "--run-id", "census", example("census.py"), "--root", root
+    )
+    assert (submitted.stdout, submitted.stderr) == ("census\n", "")
+    store = tmp_path / ".promissory"
+    workers = [
+        subprocess.Popen([COMMAND, "work", "--once", "--quiet", "--store", store], cwd=tmp_path) for _ in range(2)
+    ]
+    beat = eventually(lambda: read_beat(Store(str(store)), "census"), "a worker's first beat")
+    victim = next(one for one in workers if one.pid == beat.pid)
+    eventually(lambda: len(list(store.glob("runs/census/journal/*"))) > 2, "some commits")
+    victim.kill()
+    victim.wait()
+    other = next(one for one in workers if one is not victim)
+    if other.wait() or attach("census", store=str(store)).state != "SUCCEEDED":  # it found nothing, and left earlier
+        assert run_program("promissory", "work", "--once").returncode == 0
+    found = json.loads(run_program("promissory", "result", "--json", "census").stdout)
+    assert {name: found[name] for name in TOTALS} == loop(root)
