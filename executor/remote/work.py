@@ -36,6 +36,8 @@ from promissory.executor.execution.options import Options
 from promissory.executor.execution.own_run import OwnRun
 from promissory.executor.execution.take_over import take_over_run
 from promissory.executor.history.summary import ending, standing_of_run
+from promissory.executor.protocol.seats import Seat
+from promissory.executor.records.executors import enrol, leave
 from promissory.executor.records.heartbeat import read_beat
 from promissory.executor.records.manifest import Manifest, read_manifest
 from promissory.executor.records.queue import (
@@ -47,6 +49,7 @@ from promissory.executor.records.queue import (
     take_out,
     waiting,
 )
+from promissory.executor.records.slots import Limits, give_back, read_limits, take_slots
 from promissory.executor.store.store import Store
 from promissory.typesys.errors import FormatError
 
@@ -70,6 +73,7 @@ class _Mine:
 
     manifest: Manifest
     run: OwnRun
+    slots: list[str]
 
 
 class Work:
@@ -97,6 +101,8 @@ class Work:
         self._wake = threading.Event()
         self._is_ending = False
         self._cared = 0.0
+        self._seat: Seat | None = None
+        self._full: set[tuple[str, str]] = set()
 
     def end(self) -> None:
         """Claim nothing more, and give back what is carried. From any thread, and from a signal handler."""
@@ -113,6 +119,13 @@ class Work:
         Returns:
             Whether every run has come to rest. If not, bodies still run; the runs wait for other workers already.
         """
+        try:
+            return self._carry_on(once, grace)
+        finally:
+            if self._seat is not None:
+                leave(self._seat)
+
+    def _carry_on(self, once: bool, grace: float) -> bool:
         look = _LOOK if self._store.is_near else _FAR_LOOK
         while not self._is_ending:
             try:
@@ -136,6 +149,7 @@ class Work:
         """Claim the run that is next. Returns whether there was one."""
         if len(self._mine) >= self._max_runs:
             return False
+        self._full.clear()
         return any(self._whole(one.run_id, partial(self._take, one)) for one in self._in_order())
 
     def _whole(self, run_id: str, take: Callable[[], bool]) -> bool:
@@ -193,20 +207,42 @@ class Work:
     def _carry(self, manifest: Manifest, first: bool) -> bool:
         """Claim a run, or take it over, and carry it. Returns whether it is carried."""
         run_id, store = manifest.run_id, self._store
-        options = self._options()
+        slots = self._slots(manifest)
+        if slots is None:
+            return False
         try:
-            run = take_over_run(store, manifest, options, (None, None, None), by_worker=True, first=first)
+            run = take_over_run(store, manifest, self._options(), (None, None, None), by_worker=True, first=first)
         except (RunIsLive, Fenced):
+            give_back(store, slots)
             return False  # somebody else was first
+        except BaseException:
+            give_back(store, slots)
+            raise
         note_carried(store, manifest)
         take_out(store, manifest)
         if not isinstance(run, OwnRun):
+            give_back(store, slots)
             is_carried_no_more(store, manifest.queue, run_id)
             return False
         self._say(f"{run_id}: {'begun' if first else 'taken over'} ({manifest.workflow}, queue {manifest.queue})")
-        self._mine[run_id] = _Mine(manifest, run)
+        self._mine[run_id] = _Mine(manifest, run, slots)
         run.carry_in_background(self._wake.set)
         return True
+
+    def _slots(self, manifest: Manifest) -> list[str] | None:
+        """The slots for a run; None if its queue, or its owner there, has none left."""
+        whose = (manifest.queue, manifest.user)
+        if whose in self._full:
+            return None  # it was so a moment ago
+        limits = read_limits(self._store, manifest.queue)
+        if limits == Limits():
+            return []
+        if self._seat is None:
+            self._seat = enrol(self._store)
+        slots = take_slots(self._store, manifest, limits, self._seat)
+        if slots is None:
+            self._full.add(whose)
+        return slots
 
     def _lacks(self, manifest: Manifest) -> bool:
         """Whether a package is not here in the version that a run was submitted with."""
@@ -270,6 +306,7 @@ class Work:
 
     def _tell_end(self, mine: _Mine) -> None:
         run_id, queue = mine.manifest.run_id, mine.manifest.queue
+        give_back(self._store, mine.slots)
         if mine.run.raised is not None:
             self._say(f"{run_id}: interrupted: {mine.run.raised}")
             if isinstance(mine.run.raised, StoreError):

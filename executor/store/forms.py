@@ -26,6 +26,8 @@ _FORMS: Final = (
     "executors/[0-9a-f]{16}/alive",
     rf"{_QUEUE}/waiting/\d{{7}}-\d{{20}}-{_NAME}",
     f"{_QUEUE}/carried/{_NAME}",
+    f"{_QUEUE}/config",
+    rf"{_QUEUE}/slots/(all|[0-9a-f]{{16}})-\d+/\d{{8}}",
     f"{_RUN}/manifest",
     f"{_RUN}/beat",
     f"{_RUN}/summary",

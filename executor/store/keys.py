@@ -24,6 +24,8 @@
     executors/<id>/alive                   held locked by the executor's process as long as it lives
     queues/<queue>/waiting/<priority>-<time>-<run id>   submitted runs that wait to be carried
     queues/<queue>/carried/<run id>        submitted runs that somebody carries
+    queues/<queue>/config                  limits
+    queues/<queue>/slots/<slot>/<%08d>     who has one of the places that a limit leaves
 """
 
 from __future__ import annotations
@@ -94,6 +96,17 @@ def waiting_key(queue: str, place: str) -> str:
 def carried_key(queue: str, run_id: str = "") -> str:
     """The key of a run of a queue that somebody carries; the folder of these keys, if no run is given."""
     return f"{QUEUES}/{queue}/carried/{run_id}".rstrip("/")
+
+
+def limits_key(queue: str) -> str:
+    """The key of a queue's limits."""
+    return f"{QUEUES}/{queue}/config"
+
+
+def slot_key(queue: str, name: str, number: int | None = None) -> str:
+    """The key of a holder of a slot; the folder of its holders, if no number is given."""
+    folder = f"{QUEUES}/{queue}/slots/{name}"
+    return folder if number is None else f"{folder}/{number:08d}"
 
 
 def segment_key(run_id: str, number: int) -> str:
