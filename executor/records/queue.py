@@ -16,12 +16,14 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from promissory.executor.records.manifest import Manifest
+from promissory.executor.store.forms import is_ours
 from promissory.executor.store.keys import QUEUES, carried_key, waiting_folder, waiting_key
 from promissory.executor.store.store import Store
 
 DEFAULT: Final = "default"
 MOST: Final = 1_000_000
 """The highest priority; the lowest is as far below 0."""
+_OPEN: Final = "open"
 _QUEUE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -56,6 +58,12 @@ def _key(manifest: Manifest) -> str:
     return waiting_key(manifest.queue, f"{MOST - manifest.priority:07d}-{manifest.created:020d}-{manifest.run_id}")
 
 
+def open_queue(store: Store, queue: str) -> None:
+    """Have a look at a queue in which nothing waits cost one request: of a folder in which there is nothing, libraries
+    of object stores ask twice."""
+    store.put_new(waiting_key(queue, _OPEN), b"", durable=False)
+
+
 def enqueue(store: Store, manifest: Manifest) -> None:
     """Have a run wait to be carried. It may wait already."""
     store.put_new(_key(manifest), b"")
@@ -69,9 +77,11 @@ def take_out(store: Store, manifest: Manifest) -> None:
 def waiting(store: Store, queue: str) -> Iterator[Waiting]:
     """The runs that wait in a queue, in the order in which they are to be carried."""
     for key in sorted(store.list(waiting_folder(queue))):
+        if not is_ours(key):
+            continue
         inverse, _, rest = key.rpartition("/")[2].partition("-")
         created, _, run_id = rest.partition("-")
-        if inverse.isdecimal() and created.isdecimal() and run_id:
+        if run_id:
             yield Waiting(queue, MOST - int(inverse), int(created), run_id)
 
 

@@ -46,6 +46,7 @@ from promissory.executor.records.queue import (
     enqueue,
     is_carried_no_more,
     note_carried,
+    open_queue,
     take_out,
     waiting,
 )
@@ -127,6 +128,7 @@ class Work:
 
     def _carry_on(self, once: bool, grace: float) -> bool:
         look = _LOOK if self._store.is_near else _FAR_LOOK
+        self._open_queues()
         while not self._is_ending:
             try:
                 self._reap()
@@ -142,6 +144,13 @@ class Work:
             self._wake.wait(look)
             self._wake.clear()
         return self._give_back(grace)
+
+    def _open_queues(self) -> None:
+        for queue in self._queues if not self._store.is_near else ():
+            try:
+                open_queue(self._store, queue)
+            except StoreError as error:
+                self._say(f"the store does not answer as it should, and is asked again: {error}")
 
     # --- claims ---
 

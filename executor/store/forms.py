@@ -25,6 +25,7 @@ _FORMS: Final = (
     "probe/[0-9a-f]{16}",
     "executors/[0-9a-f]{16}/alive",
     rf"{_QUEUE}/waiting/\d{{7}}-\d{{20}}-{_NAME}",
+    f"{_QUEUE}/waiting/open",
     f"{_QUEUE}/carried/{_NAME}",
     f"{_QUEUE}/config",
     rf"{_QUEUE}/slots/(all|[0-9a-f]{{16}})-\d+/\d{{8}}",

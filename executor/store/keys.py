@@ -23,6 +23,7 @@
     runs/<run id>/summary                  the run at a glance, by the executor that ended it; it may be lost
     executors/<id>/alive                   held locked by the executor's process as long as it lives
     queues/<queue>/waiting/<priority>-<time>-<run id>   submitted runs that wait to be carried
+    queues/<queue>/waiting/open            on far stores, of a queue that a worker has looked at
     queues/<queue>/carried/<run id>        submitted runs that somebody carries
     queues/<queue>/config                  limits
     queues/<queue>/slots/<slot>/<%08d>     who has one of the places that a limit leaves

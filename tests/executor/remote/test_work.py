@@ -131,6 +131,7 @@ def test_Q4_a_worker_that_is_told_to_end_gives_its_runs_back(
     eventually(lambda: "2" in begun(tmp_path), "the second body")
     first.send_signal(number)
     eventually(lambda: list(waiting(store, "default")), "the run to wait again")
+    eventually(lambda: read_beat(store, "a").ending, "its executor to stop")
     (tmp_path / "go").touch()
     assert "a: INTERRUPTED" in first.communicate()[1]
     assert first.returncode == 0
