@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
+from types import FrameType
 
 import click
 
@@ -17,6 +19,13 @@ from promissory.executor.remote.work import Work
 from promissory.typesys.durations import duration_of
 
 _RUNS = max(4, os.cpu_count() or 1)
+
+
+def _end(work: Work, number: int, frame: FrameType | None) -> None:
+    if work.is_ending:  # a second signal says that its sender does not want to wait
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    work.end()
 
 
 @click.command()
@@ -66,6 +75,9 @@ def command(
         raise click.BadParameter(f"{grace!r} is no duration: write seconds or 1m30s", param_hint="--grace") from None
     opened, bytes_ = new_store(store, quiet), memory_of(memory)
 
+    if not opened.outlives_the_process:
+        raise click.BadParameter(f"nobody else can submit to {opened.url}", param_hint="--store")
+
     def options() -> Options:
         return Options(
             engine=engine_named(engine),
@@ -79,7 +91,7 @@ def command(
     work = Work(opened, queues, options, max_runs, say if not quiet else lambda line: None)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-            signal.signal(number, lambda *_: work.end())
+            signal.signal(number, partial(_end, work))
     if not quiet:
         say(f"working on {', '.join(queues)} in {opened.url}, {max_runs} runs at one time")
     if not work.carry_on(once, seconds):

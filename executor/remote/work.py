@@ -86,6 +86,9 @@ class Work:
         options: gives the options of a run's executor, with an engine of its own.
         max_runs: how many runs are carried at one time.
         say: tells a person what happens, in a line.
+
+    Attributes:
+        is_ending: whether the work is to end.
     """
 
     def __init__(
@@ -100,15 +103,16 @@ class Work:
         self._manifests = Recent[str, Manifest](_KNOWN)
         self._refused: dict[str, str] = {}
         self._wake = threading.Event()
-        self._is_ending = False
+        self.is_ending = False
+        self._complaint = ""
         self._cared = 0.0
         self._seat: Seat | None = None
         self._full: set[tuple[str, str]] = set()
 
     def end(self) -> None:
-        """Claim nothing more, and give back what is carried. From any thread, and from a signal handler."""
-        self._is_ending = True
-        self._wake.set()
+        """Claim nothing more, and give back what is carried. From any thread, and from a signal handler, which may have
+        interrupted any instruction of the thread that works: so it takes no lock."""
+        self.is_ending = True
 
     def carry_on(self, once: bool, grace: float) -> bool:
         """Work until `end`.
@@ -129,28 +133,42 @@ class Work:
     def _carry_on(self, once: bool, grace: float) -> bool:
         look = _LOOK if self._store.is_near else _FAR_LOOK
         self._open_queues()
-        while not self._is_ending:
+        while not self.is_ending:
             try:
                 self._reap()
                 begun = self._take_next() or self._care_for_others()
             except StoreError as error:
-                self._say(f"the store does not answer as it should, and is asked again: {error}")
-                self._wake.wait(_PAUSE)
+                self._complain(error)
+                self._rest(_PAUSE)
                 continue
+            self._complaint = ""
             if begun:
                 continue
             if once and not self._mine:
                 return True
-            self._wake.wait(look)
-            self._wake.clear()
+            self._rest(look)
         return self._give_back(grace)
+
+    def _rest(self, seconds: float) -> None:
+        """Wait until a run has come to its end, or the work is to end, for so many seconds at most."""
+        until = time.monotonic() + seconds
+        while not self.is_ending and (left := until - time.monotonic()) > 0:
+            if self._wake.wait(min(left, _LOOK)):
+                break
+        self._wake.clear()
+
+    def _complain(self, error: StoreError) -> None:
+        """Say once what is the matter with the store."""
+        if str(error) != self._complaint:
+            self._complaint = str(error)
+            self._say(f"the store does not answer as it should, and is asked again: {error}")
 
     def _open_queues(self) -> None:
         for queue in self._queues if not self._store.is_near else ():
             try:
                 open_queue(self._store, queue)
             except StoreError as error:
-                self._say(f"the store does not answer as it should, and is asked again: {error}")
+                self._complain(error)
 
     # --- claims ---
 
@@ -320,7 +338,7 @@ class Work:
             self._say(f"{run_id}: interrupted: {mine.run.raised}")
             if isinstance(mine.run.raised, StoreError):
                 enqueue(self._store, mine.manifest)  # whoever reaches the store goes on with it
-                self._wake.wait(_PAUSE)
+                self._rest(_PAUSE)
             return
         stands = standing_of_run(self._store, run_id)
         self._say(f"{run_id}: {stands.state}{f' ({stands.reason})' if stands.reason else ''}")

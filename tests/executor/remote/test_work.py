@@ -3,17 +3,22 @@
 import signal
 import subprocess
 import sys
+from threading import Barrier, Thread
 
 import pytest
 
 from promissory import attach, resume, submit, task
-from promissory.errors import RunFailed, RunIsNotLive
+from promissory.errors import RunFailed, RunIsLive, RunIsNotLive, StoreError
+from promissory.executor.engines.registry import engine_named
 from promissory.executor.execution.cancel import cancel_run
+from promissory.executor.execution.options import Options
+from promissory.executor.execution.take_over import take_over_run
 from promissory.executor.history.at_a_glance import overview, summaries
 from promissory.executor.records.heartbeat import read_beat
 from promissory.executor.records.inbox import send
 from promissory.executor.records.manifest import read_manifest
 from promissory.executor.records.queue import carried, enqueue, note_carried, queues, waiting
+from promissory.executor.remote.work import Work
 
 
 @task
@@ -199,3 +204,69 @@ def test_Q4_a_damaged_run_stops_no_worker(store, work):
     said = work(store)
     assert [line for line in said if line.startswith("b: ")] == [line for line in said if "is cut short" in line]
     assert {one.run_id: one.state for one in summaries(store)} == {"a": "SUCCEEDED", "b": "QUEUED", "c": "SUCCEEDED"}
+
+
+_bodies = []
+
+
+@task
+def counted(n: int) -> int:
+    _bodies.append(n)
+    return n
+
+
+def test_Q2_three_that_claim_at_one_moment_begin_one_body(store, whole):
+    _bodies.clear()
+    for number in range(1_000 if whole else 20):
+        submit(counted, {"n": number}, store=store, run_id=f"race-{number}")
+        manifest, barrier, won = read_manifest(store, f"race-{number}"), Barrier(3), []
+        each = [Options(engine=engine_named("inline"), echo=False, says=False) for _ in range(3)]
+
+        def claim(mine, manifest=manifest, barrier=barrier, won=won):
+            barrier.wait()
+            try:
+                won.append(take_over_run(store, manifest, mine, (None, None, None), by_worker=True, first=True))
+            except RunIsLive:
+                return
+
+        claimers = [Thread(target=claim, args=(mine,)) for mine in each]
+        for one in claimers:
+            one.start()
+        for one in claimers:
+            one.join()
+        assert len(won) == 1
+        assert won[0].carry().result == number
+    assert _bodies == list(range(len(_bodies)))
+
+
+def test_J6_a_store_that_does_not_answer_is_complained_of_once_and_asked_again(store, monkeypatch):
+    submit(inc, {"x": 1}, store=store, run_id="a")
+    monkeypatch.setattr("promissory.executor.remote.work._PAUSE", 0.01)
+    lists, refused = store.list, []
+
+    def refuses(prefix):
+        if len(refused) < 5:
+            refused.append(prefix)
+            raise StoreError("the cable is out")
+        return lists(prefix)
+
+    monkeypatch.setattr(store, "list", refuses)
+    said = []
+    options = lambda: Options(engine=engine_named("processes"), echo=False, says=False)  # noqa: E731
+    assert Work(store, ["default"], options, 1, said.append).carry_on(True, 10.0)
+    assert said == [
+        "the store does not answer as it should, and is asked again: the cable is out",
+        "a: begun (inc, queue default)",
+        "a: SUCCEEDED",
+    ]
+
+
+def test_Q4_a_second_signal_ends_a_worker_at_once(author, worker, store, tmp_path, eventually, begun):
+    author("--run-id", "a", workflow="long", folder=str(tmp_path))
+    one = worker("--grace", "100")
+    eventually(lambda: "2" in begun(tmp_path), "the second body")
+    one.terminate()
+    eventually(lambda: list(waiting(store, "default")), "the run to wait again")
+    one.terminate()
+    assert one.wait() == -signal.SIGTERM
+    assert [two.run_id for two in waiting(store, "default")] == ["a"]
