@@ -46,6 +46,8 @@ def command(
     manifest = read_manifest(opened, run_id)
     plan = read_plan(opened, manifest)
     find_code(manifest, file)
+    if manifest.queue and not new_code and not running.quiet:
+        say(f"run {run_id} was submitted, and goes on with the code that it was submitted with (else: --new-code)")
 
     def changed(change: Change) -> None:
         say(f"{change.name} has changed since the run began: what hasn't run yet runs the new code")

@@ -34,14 +34,14 @@ Current = list[tuple[Callee, Entity[..., Any]]]
 
 
 def adopt_current_code(
-    scheduler: Scheduler, strict: bool, is_of_another_name: Callable[[Callee], bool]
+    scheduler: Scheduler, refused_with: str, is_of_another_name: Callable[[Callee], bool]
 ) -> tuple[list[Change], Current]:
     """Have the scheduler call today's code. Returns the changes, and the functions that this process has for the
     callables that are still called.
 
     Args:
         scheduler: that of the run.
-        strict: refuse any change.
+        refused_with: the way out to tell if any change is to be refused; empty if none is.
         is_of_another_name: whether a callable's name gave another function already when the run began (as of those
             that a loop makes), so that what the name gives today is no newer form of it.
 
@@ -82,10 +82,8 @@ def adopt_current_code(
             f"the interface of what this run still calls has changed, so its inputs would not fit: {listed}. "
             "Start a new run"
         )
-    if strict and changes:
-        raise CodeChanged(
-            f"the code changed since the run began: {', '.join(sorted(changes))}. Without --strict-code it would go on"
-        )
+    if refused_with and changes:
+        raise CodeChanged(f"the code changed since the run began: {', '.join(sorted(changes))}. {refused_with}")
     return [changes[name] for name in sorted(changes)], [
         (entity.callee(), entity) for entity in found.values() if entity is not None
     ]

@@ -253,7 +253,7 @@ def prepare_rerun(
             refuse_timeouts(one.topology.shape, options.engine.name)
     if earlier.bundle:
         missing_modules_from(store, earlier.bundle, scheduler)
-    changes, current = adopt_current_code(scheduler, False, Code(store, run_id, earlier.bundle).is_of_another_name)
+    changes, current = adopt_current_code(scheduler, "", Code(store, run_id, earlier.bundle).is_of_another_name)
     manifest = replace(
         new_manifest(
             name,

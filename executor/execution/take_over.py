@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Final
 
 from promissory.executor.cache.lookups import keep_all
 from promissory.executor.clock import SystemClock
@@ -34,6 +35,11 @@ from promissory.executor.store.mark import mark
 from promissory.executor.store.probe import probe
 from promissory.executor.store.store import Store
 
+_SUBMITTED: Final = (
+    "The run was submitted: worker processes (--engine processes) run the code that was submitted, and --new-code goes "
+    "on with today's"
+)
+
 
 def take_over_run(
     store: Store,
@@ -62,7 +68,9 @@ def take_over_run(
     """
     run_id = manifest.run_id
     is_pinned = bool(manifest.queue) and options.engine.remote and not new_code
-    strict_code = strict_code or (bool(manifest.queue) and not new_code)
+    way_out = "Without --strict-code it would go on" if strict_code else ""
+    if manifest.queue and not new_code and not strict_code:
+        way_out = _SUBMITTED
     probe(store)
     while True:
         recovered = recover(store, manifest, options.clock or SystemClock(), options.stop)
@@ -96,7 +104,7 @@ def take_over_run(
             if manifest.bundle:
                 missing_modules_from(store, manifest.bundle, scheduler)
             changes, current = adopt_current_code(
-                scheduler, strict_code, Code(store, run_id, manifest.bundle).is_of_another_name
+                scheduler, way_out, Code(store, run_id, manifest.bundle).is_of_another_name
             )
             moved = settle(store, run_id, manifest.bundle, scheduler, options.engine, new_code)
         mark(store)

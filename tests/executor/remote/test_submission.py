@@ -1,6 +1,7 @@
 """Q1, Q3, X8: runs are submitted to a store as data, and run the code that was submitted."""
 
 import json
+import shutil
 
 import pytest
 
@@ -202,6 +203,33 @@ def test_Q3_the_code_of_a_program_travels(store, worker, project, shell, tmp_pat
     assert attach("a", store=store).result == 11
 
 
+def test_Q3_a_package_travels_with_its_data_files_and_what_it_imports_late(store, worker, project, shell):
+    project.write("author/pkg/words.txt", "hello")
+    project.write("author/pkg/late.py", "WORD = 'late'")
+    project.write(
+        "author/pkg/__init__.py",
+        """
+        from importlib.resources import files
+        from pathlib import Path
+
+        from promissory import task
+
+        @task
+        def read(x: int) -> str:
+            from pkg import late
+
+            beside = (Path(__file__).parent / "words.txt").read_text().strip()
+            return beside * x + files("pkg").joinpath("words.txt").read_text().strip() + late.WORD
+        """,
+    )
+    command = ["submit", "--quiet", "--run-id", "a", "--store", store.url, "pkg", "read", "--x", "2"]
+    done = shell("-m", "promissory", *command, cwd="author")
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(project.folder / "author")
+    assert worker("--once").wait() == 0
+    assert attach("a", store=store).result == "hellohellohellolate"
+
+
 def test_Q3_two_runs_of_two_versions_of_one_module_side_by_side(author, worker, store, project, flow):
     author("--run-id", "a", x="1")
     project.write("author/flow.py", flow(1000))
@@ -224,7 +252,7 @@ def test_Q3_resumed_in_this_process_with_other_code_it_is_refused(author, store,
     project.write("author/flow.py", flow(1))
     done = shell("-m", "promissory", "resume", "--engine", "inline", "--store", store.url, "a", cwd="author")
     assert done.returncode == 1
-    assert "flow:inc" in done.stderr
+    assert "flow:inc. The run was submitted: worker processes (--engine processes) run the code" in done.stderr
     again = shell("-m", "promissory", "resume", "--new-code", "--quiet", "--store", store.url, "a", cwd="author")
     assert (again.returncode, again.stdout) == (0, "2\n")
 
