@@ -250,7 +250,7 @@ class _Look:
                 yield called, "EXPANDED", count
                 yield called, "SUCCEEDED", -count
         for (called, state), count in tally.states.items():
-            yield called, NAMES.get(state, "CANCELLED"), count
+            yield called, NAMES[state], count
 
     def _maps(self) -> Iterator[tuple[str, int, int]]:
         for (id, index), mapping in self._scheduler.maps.items():

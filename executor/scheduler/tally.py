@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from promissory.executor.protocol import decoding as fields
 from promissory.executor.scheduler.called import Called
 from promissory.executor.scheduler.frame import FailedNode, Frame
-from promissory.executor.scheduler.node_state import DONE, FAILED, NodeState
+from promissory.executor.scheduler.node_state import CANCELLED, DONE, ENDED, FAILED, NodeState
 
 KEPT: Final = 100
 """The number of failed nodes of ended frames that are remembered one by one."""
@@ -64,9 +64,11 @@ class Tally:
                 states[called, DONE] += times * count
             return
         for index in calls.told:
-            state = frame.state(index)
+            state, failed = frame.state(index), frame.failures.get(index) if frame.failures else None
+            if state not in ENDED:  # its frame was dropped: with what dooms it, or before its turn came
+                state = CANCELLED if failed is None else FAILED
             states[calls.each[index], state] += times
-            failed = frame.failures.get(index) if state == FAILED and frame.failures else None
+            failed = failed if state == FAILED else None
             if failed is not None and (failed.frame, failed.node) == (frame.id, index):
                 self._note(Fallen(calls.each[index], frame.depth, failed), times)
 

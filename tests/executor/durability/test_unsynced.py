@@ -88,7 +88,7 @@ class Disk:
             kind = path.relative_to(root).parts
             if (
                 path.is_dir()
-                or kind[-1] in ("beat", "alive", "promissory")
+                or kind[-1] in ("beat", "summary", "alive", "promissory")
                 or "logs" in kind
                 or kind[0] in ("executors",)
             ):
