@@ -6,8 +6,9 @@ The suite has three tiers.
   engine: the first, which is mostly `inline`; in the folder `tests/executor/engines` the last, which is mostly
   `processes`. Kills, races, fuzzing and servers of object stores stay in the tier as samples. The tier takes at most
   four minutes on two idle cores with `-n auto`.
-- `pytest --full` runs all tests. Long enumerations take samples.
-- `pytest --whole` runs all tests, and a run dies at every moment of an enumeration.
+- `pytest --full` runs all tests. Long enumerations take samples, and of the engines between the first and the last
+  one, a third of the tests are asked.
+- `pytest --whole` runs all tests on all engines, and a run dies at every moment of an enumeration.
 
 `@pytest.mark.full` keeps a test out of the fast tier: the test is deselected, not skipped. A single parameter set
 bears the marker too: `pytest.param(…, marks=pytest.mark.full)`. `@pytest.mark.full(keep=n)` leaves n of a test's
@@ -56,9 +57,12 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("--full") or config.getoption("--whole"):
+    if config.getoption("--whole"):
         return
-    left_out = _of_the_full_tier(items) | _of_further_engines(items)
+    if config.getoption("--full"):
+        left_out = _of_engines_between(items)
+    else:
+        left_out = _of_the_full_tier(items) | _of_further_engines(items)
     if left_out:
         config.hook.pytest_deselected(items=[item for item in items if item in left_out])
         items[:] = [item for item in items if item not in left_out]
@@ -81,16 +85,28 @@ def _of_the_full_tier(items):
 
 def _of_further_engines(items):
     """Of tests that differ in nothing but the engine that they run on, all but one."""
+    left_out = set()
+    for same in _alike_but_for_the_engine(items):
+        left_out.update(same[:-1] if same[0].path.is_relative_to(_ENGINES) else same[1:])
+    return left_out
+
+
+def _of_engines_between(items):
+    """Of tests that differ in nothing but the engine that they run on, those that are neither on the first nor on the
+    last one, but for every third."""
+    between = [same[1:-1] for same in _alike_but_for_the_engine(items) if not same[0].path.is_relative_to(_ENGINES)]
+    return {item for number, some in enumerate(filter(None, between)) if number % 3 for item in some}
+
+
+def _alike_but_for_the_engine(items):
+    """Groups of tests that differ in nothing but the engine that they run on."""
     alike = {}
     for item in items:
         parameters = dict(item.callspec.params) if hasattr(item, "callspec") else {}
         if "engine" in parameters:
             del parameters["engine"]
             alike.setdefault((item.parent, item.originalname, repr(sorted(parameters.items()))), []).append(item)
-    left_out = set()
-    for same in alike.values():
-        left_out.update(same[:-1] if same[0].path.is_relative_to(_ENGINES) else same[1:])
-    return left_out
+    return alike.values()
 
 
 @pytest.fixture(scope="session")

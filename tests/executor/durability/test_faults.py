@@ -117,7 +117,7 @@ def labels_of_committed(store):
 @pytest.fixture
 def operations(whole):
     """A function how → the operations at which a run is to die: samples of them, others for each way to die."""
-    return lambda how: itertools.count(1) if whole else itertools.count(1 + HOWS.index(how), 5)
+    return lambda how: itertools.count(1) if whole else itertools.count(1 + HOWS.index(how), 9)
 
 
 @pytest.mark.full(keep=2)
@@ -145,7 +145,7 @@ def test_J4_a_process_that_dies_over_a_half_written_key_leaves_the_run_whole(wor
     """Futures files, cache entries, leases and beats too: their errors stop no run, a death does."""
     expected = undisturbed(workload, new_url())
     pattern = keys if keys.partition("/")[0] in ("objects", "plans", "cache", "leases") else f"runs/*/{keys}"
-    for number in itertools.count(1, 3 if whole else 12):
+    for number in itertools.count(1, 3 if whole else 20):
         url = new_url()
         fault = Fault(
             "tear", at=number, verbs=("put_new", "put", "append"), keys=pattern, error=lambda: Crashed("torn")
@@ -220,7 +220,7 @@ def test_J1_the_executor_may_die_on_any_engine(point, engine, folders):
 @by_name
 def test_J1_a_resume_that_dies_at_any_operation_is_resumed_as_if_nothing_had_been(workload, new_url, whole):
     expected, deaths = undisturbed(workload, new_url()), 0
-    for number in itertools.count(1, 2 if whole else 7):
+    for number in itertools.count(1, 2 if whole else 11):
         url = new_url()
         with crash_at("worker.after-body", 3):
             assert begun(workload, Store(url))

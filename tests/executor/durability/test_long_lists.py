@@ -307,5 +307,5 @@ def test_J1_a_run_with_long_lists_that_dies_at_any_operation_is_as_if_nothing_ha
         made.append(kind)
         return str(tmp_path / f"store{len(made)}") if kind == "disk" else f"memory://{uuid.uuid4()}"
 
-    operations = range(1, 200) if whole else range(2 + HOWS.index(how), 200, 23)
+    operations = range(1, 200) if whole else range(2 + HOWS.index(how), 200, 47)
     assert crash_at_operations(LINES, url, how, iter(operations)) >= 1
