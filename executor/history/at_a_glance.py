@@ -197,10 +197,9 @@ class _Look:
         if tally is not None:
             spent.update(tally.spent)
             more = tally.more_fallen
-            for called, depth, failed in tally.fallen:
-                rows.append(
-                    _row(failed.path, "FAILED", called, depth, self._manifest, failed.meta, str(failed.failure))
-                )
+            for path, called, depth, failed in tally.fallen:
+                meta, why = (None, "") if failed is None else (failed.meta, str(failed.failure))
+                rows.append(_row(path, "FAILED", called, depth, self._manifest, meta, why))
         for called, state, count in self._behind():
             states[called, state] += count
         for frame in scheduler.frames.values():

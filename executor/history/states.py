@@ -76,13 +76,15 @@ def state_of(look: Look, frame: Frame, index: int) -> str:
     if state == OPEN:
         if frame.failures and index in frame.failures:
             return "FAILED"
-        return "CANCELLED" if look.is_over() else "WAITING" if frame.topology.kind(index) == GATE else "EXPANDED"
+        if look.is_over() or not look.is_open(frame):
+            return "CANCELLED"
+        return "WAITING" if frame.topology.kind(index) == GATE else "EXPANDED"
     assert state == PENDING
     if index == frame.topology.graph.on_failure and (not look.is_open(frame) or look.has_end()):
         return "SKIPPED"  # there was no failure to handle
     if look.is_running(key):
         return "RUNNING"
-    if look.is_over():
+    if look.is_over() or not look.is_open(frame):
         return "CANCELLED"
     if look.was_tried(key):
         return "RETRYING"

@@ -113,8 +113,9 @@ def splice(
         assert frame.parent is not None
         if state.tally is not None:
             state.tally.hand_on(frame, index, id)
-        state.remove_frame(frame)
         frame.set_state(index, DONE)
+        frame.remaining = 0
+        state.remove_frame(frame)
         state.loops.pop((frame.id, index), None)
         state.done_nodes += 1
         parent, slot, in_loop = frame.parent, frame.slot, frame.loop

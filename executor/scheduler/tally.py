@@ -14,18 +14,20 @@ from typing import Any, Final, NamedTuple
 from promissory.executor.protocol import decoding as fields
 from promissory.executor.scheduler.called import Called
 from promissory.executor.scheduler.frame import FailedNode, Frame
-from promissory.executor.scheduler.node_state import CANCELLED, DONE, ENDED, FAILED, NodeState
+from promissory.executor.scheduler.node_state import CANCELLED, DONE, ENDED, FAILED, SKIPPED, NodeState
 
 KEPT: Final = 100
 """The number of failed nodes of ended frames that are remembered one by one."""
 
 
 class Fallen(NamedTuple):
-    """A node of an ended frame that failed by itself: what it calls, how many dynamics it is nested in, and why."""
+    """A node of an ended frame that failed: its path, what it calls, how many dynamics it is nested in, and why; None
+    if it failed with the frame that it stood for."""
 
+    path: str
     called: Called
     depth: int
-    failed: FailedNode
+    failed: FailedNode | None
 
 
 class Tally:
@@ -59,18 +61,20 @@ class Tally:
         if frame.part is not None:
             return
         calls, states = frame.topology.calls, self.states
-        if not frame.mixed:
+        if not frame.mixed and not frame.remaining:
             for called, count in calls.counts:
                 states[called, DONE] += times * count
             return
         for index in calls.told:
             state, failed = frame.state(index), frame.failures.get(index) if frame.failures else None
-            if state not in ENDED:  # its frame was dropped: with what dooms it, or before its turn came
-                state = CANCELLED if failed is None else FAILED
+            if state not in ENDED:  # there was nothing to handle; or its frame was dropped, and what dooms it with it
+                unneeded = index == frame.topology.graph.on_failure and failed is None
+                state = SKIPPED if unneeded else CANCELLED if failed is None else FAILED
             states[calls.each[index], state] += times
-            failed = failed if state == FAILED else None
-            if failed is not None and (failed.frame, failed.node) == (frame.id, index):
-                self._note(Fallen(calls.each[index], frame.depth, failed), times)
+            if state == FAILED:
+                by_itself = failed is not None and (failed.frame, failed.node) == (frame.id, index)
+                path = frame.path_of(index)
+                self._note(Fallen(path, calls.each[index], frame.depth, failed if by_itself else None), times)
 
     def _note(self, fallen: Fallen, times: int) -> None:
         if times < 0 and fallen in self.fallen:
@@ -91,7 +95,10 @@ class Tally:
         """The tally as it stands in a snapshot."""
         states = [[*called, state, count] for (called, state), count in sorted(self.states.items()) if count]
         spent = [[*called, time] for called, time in sorted(self.spent.items())]
-        fallen = [[*one.called, one.depth, one.failed.to_tree()] for one in self.fallen]
+        fallen = [
+            [one.path, *one.called, one.depth, None if one.failed is None else one.failed.to_tree()]
+            for one in self.fallen
+        ]
         heirs = [[id, [[*called, count] for called, count in sorted(one.items())]] for id, one in self.heirs.items()]
         return [states, spent, fallen, self.more_fallen, heirs, self.changed]
 
@@ -104,8 +111,9 @@ class Tally:
             tally.states[_called(kind, name), NodeState(fields.count(state))] = fields.count(count)
         for kind, name, time in (fields.items(one, 3) for one in fields.items(spent)):
             tally.spent[_called(kind, name)] = fields.count(time)
-        for kind, name, depth, failed in (fields.items(one, 4) for one in fields.items(fallen)):
-            tally.fallen.append(Fallen(_called(kind, name), fields.count(depth), read_failed(failed)))
+        for path, kind, name, depth, failed in (fields.items(one, 5) for one in fields.items(fallen)):
+            why = None if failed is None else read_failed(failed)
+            tally.fallen.append(Fallen(fields.text(path), _called(kind, name), fields.count(depth), why))
         tally.more_fallen = fields.count(more)
         for id, rows in (fields.items(one, 2) for one in fields.items(heirs)):
             counted = (fields.items(row, 3) for row in fields.items(rows))

@@ -7,6 +7,7 @@ import pytest
 from promissory import (
     FailurePolicy,
     Loop,
+    NodeFailure,
     Store,
     current_context,
     dynamic,
@@ -49,7 +50,7 @@ def told(seen):
 
 def one_by_one(rows):
     found = [row for row in rows if row.state in TROUBLED]
-    return sorted((one.path, one.state, one.why, one.attempts * (one.state != "LOOPING"), one.rounds) for one in found)
+    return sorted((one.path, one.state, one.why, one.attempts * (one.why != ""), one.rounds) for one in found)
 
 
 def one_event_a_segment(store, run_id="a"):
@@ -150,6 +151,41 @@ def test_V1_of_a_run_that_failed_and_was_resumed(tmp_path):
     assert told(stored_overview(store, "a")) == of_the_history(store)
 
 
+@task
+def bad(n: int) -> int:
+    raise ValueError(n)
+
+
+@task
+def note(err: NodeFailure) -> None:
+    return
+
+
+@workflow(on_failure=note)
+def guarded(n: int) -> int:
+    return fails_at(leaf(n), 4)
+
+
+@dynamic
+def doomed(n: int) -> int:
+    return total([leaf(leaf(leaf(n))), bad(n), tree(3)])
+
+
+@workflow
+def handled_all() -> int:
+    return total([guarded(3), guarded(4).on_error(0), doomed(1).on_error(0), tree(2)])
+
+
+@pytest.mark.parametrize("engine", ["inline", "threads"])
+def test_X6_of_frames_that_failed_and_of_handlers_that_had_nothing_to_handle(engine, tmp_path):
+    run(handled_all, store=str(tmp_path), run_id="a", engine=engine, echo=False)
+    store = Store(str(tmp_path))
+    assert told(stored_overview(store, "a")) == of_the_history(store)
+    for number in reversed(range(one_event_a_segment(store))):
+        assert told(overview(store, "a")) == of_the_history(store), f"behind event {number}"
+        store.delete(segment_key("a", number))
+
+
 def test_V1_an_overview_counts_no_more_once_the_run_has_gone_on(tmp_path):
     run(ends_badly, store=str(tmp_path), run_id="a", engine="threads", echo=False)
     store = Store(str(tmp_path))
@@ -233,11 +269,6 @@ def test_V1_what_is_behind_a_run_is_not_replayed(tmp_path, monkeypatch):
     events = sum(len(one.events) for one, _ in read_segments(store, "a", 0, find_end(store, "a")))
     assert events > 500
     assert len(taken) < events / 2
-
-
-@task
-def bad(n: int) -> int:
-    raise ValueError(n)
 
 
 @dynamic
