@@ -11,7 +11,7 @@ from promissory.executor.cli.stores import open_store, store_option
 from promissory.executor.errors import GateNotFound
 from promissory.executor.execution.answers import send_answer
 from promissory.executor.execution.run import resume_command
-from promissory.executor.history.history import Gate, History
+from promissory.executor.history.at_a_glance import Gate, gates_of
 from promissory.executor.records.manifest import read_manifest
 from promissory.typesys.canonical import pack
 from promissory.typesys.errors import ParseError
@@ -29,7 +29,7 @@ def command(run_id: str, name: str | None, value: str | None, store: str | None)
     opened = open_store(store)
     manifest = read_manifest(opened, run_id)
     if name is None:
-        gates = list(History(opened, run_id).gates())
+        gates = gates_of(opened, run_id)[1]
         for gate in gates:
             click.echo(f"{gate.path}: {gate.wants}")
         if not gates:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from promissory.executor.errors import GateNotFound, RunIsNotLive
-from promissory.executor.history.history import Gate, History
-from promissory.executor.history.summary import is_being_taken
+from promissory.executor.history.at_a_glance import Gate, gates_of
+from promissory.executor.history.summary import ENDED_WELL, is_being_taken
 from promissory.executor.records.heartbeat import await_first_beat, read_beat
 from promissory.executor.records.inbox import raise_refusal, send, waiting
 from promissory.executor.store.store import Store
@@ -72,10 +72,9 @@ def _find(store: Store, run_id: str, name: str) -> Gate:
     await_first_beat(store, run_id)
     given_up = time.monotonic() + _SOON
     while True:
-        history = History(store, run_id)
-        if history.end is not None and history.end[0] in ("SUCCEEDED", "TERMINATED"):
-            raise RunIsNotLive(f"run {run_id} has ended: {history.end[0]}")
-        gates = list(history.gates())
+        state, gates = gates_of(store, run_id)
+        if state in ENDED_WELL:
+            raise RunIsNotLive(f"run {run_id} has ended: {state}")
         found = [gate for gate in gates if gate.path == name] or [gate for gate in gates if gate.name == name]
         if len(found) == 1:
             _refuse_a_second(store, run_id, found[0])
@@ -85,7 +84,7 @@ def _find(store: Store, run_id: str, name: str) -> Gate:
                 f"{len(found)} gates of run {run_id} are called {name}: say which by its path: "
                 f"{', '.join(gate.path for gate in found[:10])}"
             )
-        if not history.is_live or time.monotonic() > given_up:
+        if state not in ("RUNNING", "PAUSED") or time.monotonic() > given_up:
             said = ", ".join(f"{gate.path} ({gate.wants})" for gate in gates[:10])
             raise GateNotFound(
                 f"no gate {name!r} of run {run_id} waits for an answer; {f'there is: {said}' if said else 'none does'}"

@@ -12,6 +12,7 @@ from promissory.executor.execution.event_stream import EventStream
 from promissory.executor.history.follow import Follower
 from promissory.executor.history.history import History, NodeRow
 from promissory.executor.history.logs import Logs, errors_of, prefix_of
+from promissory.executor.history.recovery import as_committed
 from promissory.executor.history.run_events import Cursor
 from promissory.executor.history.summary import standing_of_run
 from promissory.executor.history.values import Typed, inputs_at, value_at
@@ -77,7 +78,7 @@ class RunReader:
     @property
     def channel(self) -> dict[str, Any]:
         """The run's key-value store, as far as it is committed."""
-        found = History(self.store, self.id).scheduler.channel
+        found = as_committed(self.store, read_manifest(self.store, self.id)).scheduler.channel
         return {key: decoded_payload(data) for key, data in found.items()}
 
     def errors(self) -> list[NodeRow]:

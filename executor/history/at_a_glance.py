@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from promissory.executor.errors import JournalError, NotInStore, RunNotFound, StoreDamage, StoreError
 from promissory.executor.history.nodes import NodeRow
@@ -33,11 +33,30 @@ from promissory.executor.scheduler.frame_failure import tell_above
 from promissory.executor.scheduler.scheduler import Scheduler
 from promissory.executor.store.keys import RUNS, run_key, segment_key
 from promissory.executor.store.store import Store
+from promissory.typesys.types import Type
 
 TROUBLED: Final = ("FAILED", "RUNNING", "RETRYING", "LOOPING")
 """The states of nodes that are told one by one."""
 _SHOWN: Final = 1_000
 """How many nodes that failed, run or wait for another attempt are told one by one."""
+
+
+class Gate(NamedTuple):
+    """A gate that waits for an answer: its path, its name, the type of the answer, and its frame and index."""
+
+    path: str
+    name: str
+    wants: Type
+    key: Key
+
+
+def gates_of(store: Store, run_id: str) -> tuple[str, list[Gate]]:
+    """The state of a run, and the gates that wait for an answer. Raises `RunNotFound`, `JournalError`, `StoreError`."""
+    scheduler = as_committed(store, read_manifest(store, run_id)).scheduler
+    gates = [
+        Gate(one.path, one.spec.name, one.wants, key) for key, one in scheduler.waiting.items() if one.wants is not None
+    ]
+    return summarise(store, run_id).state, gates
 
 
 def overview(store: Store, run_id: str) -> Overview:

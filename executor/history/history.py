@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final
 
 from promissory.executor.errors import RunNotFound
 from promissory.executor.history.nodes import NodeRow, Rows
@@ -27,20 +27,10 @@ from promissory.executor.store.keys import futures_key
 from promissory.planner.errors import PlanFormatError
 from promissory.planner.plan.format import futures_from_bytes, plan_from_bytes
 from promissory.planner.plan.plan import Plan
-from promissory.typesys.types import Type
 
-__all__ = ["Gate", "History", "NodeRow"]
+__all__ = ["History", "NodeRow"]
 
 _SHOWN: Final = 3
-
-
-class Gate(NamedTuple):
-    """A gate that waits for an answer: its path, its name, the type of the answer, and its frame and index."""
-
-    path: str
-    name: str
-    wants: Type
-    key: Key
 
 
 class History(Record):
@@ -114,12 +104,6 @@ class History(Record):
     def cancelled_by(self) -> tuple[str, str] | None:
         """Path and reason of the task that cancelled the run, if one did."""
         return next(((self._path_now(*key), reason) for key, reason in self.stopped.items()), None)
-
-    def gates(self) -> Iterator[Gate]:
-        """The gates that wait for an answer."""
-        for key, waiting in self.scheduler.waiting.items():
-            if waiting.wants is not None:
-                yield Gate(self.path(*key), waiting.spec.name, waiting.wants, key)
 
     # --- nodes ---
 

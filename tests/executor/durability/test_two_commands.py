@@ -9,6 +9,7 @@ import pytest
 from promissory import attach
 from promissory.errors import ExecutorError
 from promissory.executor.execution import answers
+from promissory.executor.history.at_a_glance import gates_of
 from promissory.executor.history.history import History
 from promissory.executor.records.inbox import inbox_key, tell
 
@@ -33,9 +34,7 @@ def asleep(project, eventually):
     """A run that waits at its gate, whose executor is stopped, so that what is sent now is seen at one moment."""
     project.write("flow.py", FLOW)
     process = project.spawn("flow.py")
-    eventually(
-        lambda: project.store.exists("runs/r/manifest") and list(History(project.store, "r").gates()), "the gate"
-    )
+    eventually(lambda: project.store.exists("runs/r/manifest") and gates_of(project.store, "r")[1], "the gate")
     os.kill(process.pid, signal.SIGSTOP)
     yield process
     if process.poll() is None:

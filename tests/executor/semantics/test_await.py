@@ -43,6 +43,7 @@ from promissory.errors import (
     RunNotFound,
     SignalError,
 )
+from promissory.executor.history.at_a_glance import gates_of
 from promissory.executor.history.history import History
 from promissory.executor.worker import awaiting
 from promissory.testing import MockClock, always_replay, simulate
@@ -242,7 +243,7 @@ def waits_at_a_gate(store, run_id):
     """The run as it is committed, if it waits at a gate."""
     with contextlib.suppress(RunNotFound):
         history = History(store, run_id)
-        return history if list(history.gates()) else None
+        return history if gates_of(history.store, history.manifest.run_id)[1] else None
 
 
 def test_D8_while_it_waits_the_plan_so_far_is_there_and_status_says_for_what(store, eventually):
