@@ -20,7 +20,7 @@ import tempfile
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
@@ -199,6 +199,13 @@ def unpacked_apart(store: Store, name: bytes) -> str:
         if name not in _apart:
             _apart[name] = _extracted(store, name, store.get(bundle_key(name)))
         return _apart[name].name
+
+
+def keep_apart(names: Collection[bytes]) -> None:
+    """Remove the folders of bundles that were unpacked for other processes, apart from these: nobody needs them."""
+    with _lock:
+        for name in _apart.keys() - names:
+            _apart.pop(name).cleanup()
 
 
 def unpacked(store: Store, name: bytes) -> bool:

@@ -21,6 +21,7 @@ from promissory.executor.protocol.identity import node_identity
 from promissory.executor.records import checkpoints
 from promissory.executor.records.heartbeat import read_beat
 from promissory.executor.records.manifest import Manifest, read_manifest, read_plan
+from promissory.executor.records.queue import is_waiting
 from promissory.executor.scheduler.snapshot import load
 from promissory.executor.store.keys import (
     base_key,
@@ -73,7 +74,7 @@ def examine(store: Store, run_id: str) -> Iterator[Finding]:
         )
         return
     events: list[Event] = []
-    found = [*_examine_beginning(store, manifest), *_examine_journal(store, run_id, events)]
+    found = [*_examine_beginning(store, manifest), *_examine_journal(store, manifest, events)]
     try:
         found += [
             *_examine_objects(store, run_id, manifest, events),
@@ -136,20 +137,30 @@ def _way_out(error: Exception, otherwise: str) -> str:
     return "" if "newer promissory" in str(error) else otherwise
 
 
-def _examine_journal(store: Store, run_id: str, events: list[Event]) -> Iterator[Finding]:
+def _not_begun(store: Store, manifest: Manifest) -> Finding:
+    """The finding about a run that has no journal yet."""
+    run_id = manifest.run_id
+    key, way_out = run_key(run_id, "journal"), f"promissory resume {run_id}"
+    if not manifest.queue:
+        return Finding(NOTE, key, "is empty: the run was stopped before it began", way_out)
+    if is_waiting(store, manifest):
+        return Finding(NOTE, key, f"is empty: the run waits in queue {manifest.queue}", "promissory work")
+    way_out = f"submit it again, under its name, or {way_out}"
+    return Finding(
+        WARNING, key, f"is empty, and the run has no key in queue {manifest.queue}: nobody finds it", way_out
+    )
+
+
+def _examine_journal(store: Store, manifest: Manifest, events: list[Event]) -> Iterator[Finding]:
     """Examine segment after segment, by their numbers. The events of whole segments are added to `events`."""
+    run_id = manifest.run_id
     there = [key.rpartition("/")[2] for key in store.list(run_key(run_id, "journal"))]
     strange = [name for name in there if not is_segment(name)]
     for name in strange:
         yield Finding(WARNING, run_key(run_id, f"journal/{name}"), "is no segment", "remove it, if you know what it is")
     numbers = sorted(int(name) for name in there if name not in strange)
     if not numbers:
-        yield Finding(
-            NOTE,
-            run_key(run_id, "journal"),
-            "is empty: the run was stopped before it began",
-            f"promissory resume {run_id}",
-        )
+        yield _not_begun(store, manifest)
         return
     try:
         first = first_segment(store, run_id)

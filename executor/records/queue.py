@@ -69,6 +69,11 @@ def enqueue(store: Store, manifest: Manifest) -> None:
     store.put_new(_key(manifest), b"")
 
 
+def is_waiting(store: Store, manifest: Manifest) -> bool:
+    """Whether a run waits to be carried."""
+    return store.exists(_key(manifest))
+
+
 def take_out(store: Store, manifest: Manifest) -> None:
     """A run waits no more."""
     store.remove(_key(manifest))

@@ -20,6 +20,7 @@ from itertools import islice, takewhile
 from typing import Final
 
 from promissory.executor.code.recent import Recent
+from promissory.executor.code.source_bundle import keep_apart
 from promissory.executor.errors import (
     CodeChanged,
     EngineError,
@@ -330,6 +331,7 @@ class Work:
             if not mine.run.is_carried:
                 self._tell_end(mine)
                 del self._mine[run_id]
+                keep_apart({other.manifest.bundle for other in self._mine.values()})
 
     def _tell_end(self, mine: _Mine) -> None:
         run_id, queue = mine.manifest.run_id, mine.manifest.queue

@@ -78,6 +78,19 @@ def test_Q1_its_events_are_followed_from_the_queue_on(store, work):
     assert [event.state for event in stream if event.kind in ("run", "node")] == ["RUNNING", "SUCCEEDED", "SUCCEEDED"]
 
 
+def test_Q5_doctor_tells_of_a_run_that_waits_and_of_one_that_nobody_would_find(store, work):
+    submit(inc, {"x": 1}, store=store, run_id="a")
+    (found,) = examine(store, "a")
+    assert (found.severity, found.problem) == ("note", "is empty: the run waits in queue default")
+    (key,) = store.list("queues/default/waiting")
+    store.delete(key)
+    (found,) = examine(store, "a")
+    assert (found.severity, found.way_out) == ("warning", "submit it again, under its name, or promissory resume a")
+    submit(inc, {"x": 1}, store=store, run_id="a")
+    work(store)
+    assert attach("a", store=store).result == 2
+
+
 def test_Q1_submitted_again_under_its_name_it_is_the_same_run(store, work):
     for _ in range(2):
         assert submit(inc, {"x": 1}, store=store, run_id="a").state == "QUEUED"

@@ -270,3 +270,16 @@ def test_Q4_a_second_signal_ends_a_worker_at_once(author, worker, store, tmp_pat
     one.terminate()
     assert one.wait() == -signal.SIGTERM
     assert [two.run_id for two in waiting(store, "default")] == ["a"]
+
+
+def test_Q3_a_worker_keeps_no_code_of_runs_that_have_ended(author, worker, store, project, flow, tmp_path, eventually):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    one = worker("--quiet", TMPDIR=str(scratch))
+    for number in range(3):
+        project.write("author/flow.py", flow(number))
+        author("--run-id", f"run-{number}", x="1")
+        assert attach(f"run-{number}", store=store).result == 1 + number
+    eventually(lambda: not list(scratch.glob("promissory-code-*")), "the folders to be removed")
+    one.terminate()
+    assert one.wait() == 0
