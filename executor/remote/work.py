@@ -63,6 +63,8 @@ _COMPARED: Final = 64
 """How many of the runs that are next are compared by owner."""
 _KNOWN: Final = 4096
 _PAUSE: Final = 1.0
+_AGAIN: Final = 30.0
+"""Seconds after which a run is looked at again that could not be carried here."""
 
 Say = Callable[[str], None]
 _OF_ONE_RUN: Final = (CodeChanged, EngineError, FormatError, InputError, NotInStore, RunNotFound, StoreDamage)
@@ -102,13 +104,13 @@ class Work:
         self._say = say
         self._mine: dict[str, _Mine] = {}
         self._manifests = Recent[str, Manifest](_KNOWN)
-        self._refused: dict[str, str] = {}
+        self._refused: dict[str, tuple[str, float]] = {}
         self._wake = threading.Event()
         self.is_ending = False
         self._complaint = ""
         self._cared = 0.0
         self._seat: Seat | None = None
-        self._full: set[tuple[str, str]] = set()
+        self._full: dict[tuple[str, str], float] = {}
 
     def end(self) -> None:
         """Claim nothing more, and give back what is carried. From any thread, and from a signal handler, which may have
@@ -177,7 +179,6 @@ class Work:
         """Claim the run that is next. Returns whether there was one."""
         if len(self._mine) >= self._max_runs:
             return False
-        self._full.clear()
         return any(self._whole(one.run_id, partial(self._take, one)) for one in self._in_order())
 
     def _whole(self, run_id: str, take: Callable[[], bool]) -> bool:
@@ -191,10 +192,9 @@ class Work:
     def _in_order(self) -> Iterator[Waiting]:
         """The runs that wait, in the order in which they are tried: by priority, then those first of whose owner the
         fewest runs are carried here, then those that came first."""
-        left = sorted(
-            (one for queue in self._queues for one in waiting(self._store, queue) if one.run_id not in self._mine),
-            key=lambda one: (-one.priority, one.created),
-        )
+        there = (one for queue in self._queues for one in waiting(self._store, queue))
+        wanted = (one for one in there if one.run_id not in self._mine and not self._is_put_off(one.run_id))
+        left = sorted(wanted, key=lambda one: (-one.priority, one.created))
         while left:
             first = left[0]
             compared = list(islice(takewhile(lambda one: one.priority == first.priority, left), _COMPARED))  # noqa: B023
@@ -221,7 +221,7 @@ class Work:
     def _take(self, one: Waiting) -> bool:
         """Claim a run that waits, if nobody else carries it."""
         manifest = self._manifest(one.run_id)
-        if manifest is None or self._lacks(manifest):
+        if manifest is None or self._is_full(manifest) or self._lacks(manifest):
             return False
         state = standing_of_run(self._store, one.run_id).state
         if state == "QUEUED":
@@ -246,8 +246,11 @@ class Work:
         except BaseException:
             give_back(store, slots)
             raise
-        note_carried(store, manifest)
-        take_out(store, manifest)
+        try:
+            note_carried(store, manifest)
+            take_out(store, manifest)
+        except StoreError as error:  # the run is claimed, and a key that is left over does no harm
+            self._complain(error)
         if not isinstance(run, OwnRun):
             give_back(store, slots)
             is_carried_no_more(store, manifest.queue, run_id)
@@ -259,9 +262,6 @@ class Work:
 
     def _slots(self, manifest: Manifest) -> list[str] | None:
         """The slots for a run; None if its queue, or its owner there, has none left."""
-        whose = (manifest.queue, manifest.user)
-        if whose in self._full:
-            return None  # it was so a moment ago
         limits = read_limits(self._store, manifest.queue)
         if limits == Limits():
             return []
@@ -269,8 +269,13 @@ class Work:
             self._seat = enrol(self._store)
         slots = take_slots(self._store, manifest, limits, self._seat)
         if slots is None:
-            self._full.add(whose)
+            look = _LOOK if self._store.is_near else _FAR_LOOK
+            self._full[manifest.queue, manifest.user] = time.monotonic() + 5 * look
         return slots
+
+    def _is_full(self, manifest: Manifest) -> bool:
+        """Whether there was no slot for runs of this owner in this queue a moment ago."""
+        return self._full.get((manifest.queue, manifest.user), 0.0) > time.monotonic()
 
     def _lacks(self, manifest: Manifest) -> bool:
         """Whether a package is not here in the version that a run was submitted with."""
@@ -286,10 +291,15 @@ class Work:
         return False
 
     def _refuse(self, run_id: str, why: str) -> None:
-        """Say once why a run is not carried here."""
-        if self._refused.get(run_id) != why:
-            self._refused[run_id] = why
+        """Say once why a run is not carried here, and put it off for a while."""
+        if run_id not in self._refused or self._refused[run_id][0] != why:
             self._say(f"{run_id}: {why}")
+        if len(self._refused) > _KNOWN:
+            self._refused.clear()
+        self._refused[run_id] = why, time.monotonic() + _AGAIN
+
+    def _is_put_off(self, run_id: str) -> bool:
+        return run_id in self._refused and self._refused[run_id][1] > time.monotonic()
 
     # --- runs of others ---
 
@@ -305,7 +315,9 @@ class Work:
             return False
         for queue in self._queues:
             for run_id in carried(self._store, queue):
-                if run_id not in self._mine and self._whole(run_id, partial(self._care_for, queue, run_id)):
+                if run_id in self._mine or self._is_put_off(run_id):
+                    continue
+                if self._whole(run_id, partial(self._care_for, queue, run_id)):
                     return True
         self._cared = time.monotonic()
         return False
@@ -336,6 +348,7 @@ class Work:
     def _tell_end(self, mine: _Mine) -> None:
         run_id, queue = mine.manifest.run_id, mine.manifest.queue
         give_back(self._store, mine.slots)
+        self._full.clear()
         if mine.run.raised is not None:
             self._say(f"{run_id}: interrupted: {mine.run.raised}")
             if isinstance(mine.run.raised, StoreError):
@@ -350,16 +363,26 @@ class Work:
         """Stop the runs that are carried, so that others go on with them. Returns whether all have come to rest."""
         given_up = time.monotonic() + grace
         for mine in self._mine.values():
-            enqueue(self._store, mine.manifest)  # first, so that a worker which is killed now has given it back
+            try:
+                enqueue(self._store, mine.manifest)  # first, so that a worker which is killed now has given it back
+            except StoreError as error:
+                self._complain(error)
             mine.run.stop("its worker ends")
         while self._mine and time.monotonic() < given_up:
             self._wake.wait(max(0.0, min(_LOOK, given_up - time.monotonic())))
             self._wake.clear()
             for run_id, mine in list(self._mine.items()):
-                if mine.run.is_carried:
-                    continue
-                if ending(self._store, run_id) is not None:
-                    take_out(self._store, mine.manifest)
-                self._tell_end(mine)
-                del self._mine[run_id]
+                if not mine.run.is_carried:
+                    try:
+                        self._let_go(mine)
+                    except StoreError as error:
+                        self._complain(error)
+                        continue
+                    del self._mine[run_id]
         return not self._mine
+
+    def _let_go(self, mine: _Mine) -> None:
+        """Let go of a run that was given back, or has ended all the same."""
+        if ending(self._store, mine.manifest.run_id) is not None:
+            take_out(self._store, mine.manifest)
+        self._tell_end(mine)

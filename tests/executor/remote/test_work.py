@@ -10,6 +10,7 @@ import pytest
 from promissory import attach, resume, submit, task
 from promissory.errors import RunFailed, RunIsLive, RunIsNotLive, StoreError
 from promissory.executor.engines.registry import engine_named
+from promissory.executor.execution import submission
 from promissory.executor.execution.cancel import cancel_run
 from promissory.executor.execution.options import Options
 from promissory.executor.execution.take_over import take_over_run
@@ -283,3 +284,32 @@ def test_Q3_a_worker_keeps_no_code_of_runs_that_have_ended(author, worker, store
     eventually(lambda: not list(scratch.glob("promissory-code-*")), "the folders to be removed")
     one.terminate()
     assert one.wait() == 0
+
+
+def test_J6_a_store_that_fails_behind_a_claim_holds_no_run_up(store, monkeypatch, eventually):
+    submit(inc, {"x": 1}, store=store, run_id="a")
+    put, said = store.put_new, []
+
+    def refuses(key, *given, **more):
+        if "/carried/" in key:
+            raise StoreError("the cable is out")
+        return put(key, *given, **more)
+
+    monkeypatch.setattr(store, "put_new", refuses)
+    options = lambda: Options(engine=engine_named("processes"), echo=False, says=False)  # noqa: E731
+    assert Work(store, ["default"], options, 1, said.append).carry_on(True, 10.0)
+    assert attach("a", store=store).result == 2
+    assert "a: SUCCEEDED" in said
+
+
+def test_Q2_what_can_not_be_carried_is_put_off_and_asks_the_store_for_nothing(store, monkeypatch):
+    monkeypatch.setattr(submission, "_requires", lambda plan: {"no-such-package": "2.0"})
+    for name in "abc":
+        submit(inc, {"x": 1}, store=store, run_id=name)
+    said, got = [], []
+    one = Work(store, ["default"], lambda: Options(engine=engine_named("processes")), 1, said.append)
+    assert not one._take_next()
+    assert len(said) == 3
+    monkeypatch.setattr(store, "get", got.append)
+    assert not one._take_next()
+    assert (len(said), got) == (3, [])
