@@ -56,9 +56,13 @@ class Ending(NamedTuple):
 
 def ending(store: Store, run_id: str) -> Ending | None:
     """How a run has ended; None while it has not. Raises `StoreError`, `JournalError`."""
-    found = _newest_segment(store, run_id)
-    ended = None if found is None else next((event for event in found.events if event[0] == ENDED), None)
-    return None if ended is None or found is None else Ending(ended[1], ended[2], ended[3], found.number)
+    return _ending_in(_newest_segment(store, run_id))
+
+
+def _ending_in(segment: Segment | None) -> Ending | None:
+    """The end of a run that a segment tells; None if it tells none."""
+    ended = None if segment is None else next((event for event in segment.events if event[0] == ENDED), None)
+    return None if ended is None or segment is None else Ending(ended[1], ended[2], ended[3], segment.number)
 
 
 def standing_of_run(store: Store, run_id: str) -> Ending:
@@ -67,6 +71,8 @@ def standing_of_run(store: Store, run_id: str) -> Ending:
     if ended is not None:
         return ended
     summary, segment = _summarise(store, run_id)
+    if (ended := _ending_in(segment)) is not None:
+        return ended  # it has come since
     return Ending(summary.state, "", None, -1 if segment is None else segment.number)
 
 
