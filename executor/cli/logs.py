@@ -30,7 +30,7 @@ def command(run_id: str, node: str | None, store: str | None, follow: bool) -> N
     logs = Logs(opened, prefix)
     _print(logs.ended(history), prefix)
     running: dict[tuple[int, int], tuple[str, int]] = {}
-    while follow and history.is_live:
+    while follow and history.goes_on:
         time.sleep(_LOOK)
         before, running = running, history.running
         history.update()

@@ -11,11 +11,12 @@ import click
 from promissory.executor.cli.output import counted, lasted, moment, print_table, say
 from promissory.executor.cli.stores import new_store, open_store, store_option
 from promissory.executor.errors import JournalError, RunNotFound
-from promissory.executor.history.summary import standing_of_run
+from promissory.executor.history.summary import CARRIED, GOES_ON, standing_of_run
 from promissory.executor.records.heartbeat import read_beat
 from promissory.executor.records.manifest import read_manifest
 from promissory.executor.records.queue import DEFAULT, carried, is_queue, queues, waiting
 from promissory.executor.records.slots import Limits, read_limits, write_limits
+from promissory.executor.store.keys import segment_key
 from promissory.executor.store.mark import mark
 from promissory.executor.store.store import Store
 
@@ -85,7 +86,7 @@ def _rows(store: Store, queue: str) -> list[dict[str, object]]:
             found[run_id] = _row(store, queue, run_id)
     rows = [row for row in found.values() if row is not None]
     limits = read_limits(store, queue)
-    carried_by = Counter(row["owner"] for row in rows if row["state"] in ("RUNNING", "PAUSED"))
+    carried_by = Counter(row["owner"] for row in rows if row["state"] in CARRIED)
     for row in rows:
         if row["state"] != "QUEUED":
             continue
@@ -108,13 +109,12 @@ def _row(store: Store, queue: str, run_id: str) -> dict[str, object] | None:
             "labels": {},
             "why": why,
         }
-    if state not in ("QUEUED", "RUNNING", "PAUSED", "INTERRUPTED"):
+    if state not in GOES_ON:
         return None
     beat = read_beat(store, run_id)
     if state == "QUEUED":
-        why = "no worker has taken it yet"
-    elif state == "INTERRUPTED":
-        why = "its worker is gone: another one will take it over"
+        has_begun = store.exists(segment_key(run_id, 0))
+        why = "its worker is gone: another one will go on with it" if has_begun else "no worker has taken it yet"
     else:
         why = f"carried by {beat.who}" if beat is not None else "a worker has just taken it"
     return {

@@ -11,6 +11,7 @@ from promissory.executor.cli.stores import open_store, store_option
 from promissory.executor.errors import InputError, NoValue
 from promissory.executor.execution.launch import attach
 from promissory.executor.history.history import History
+from promissory.executor.history.summary import GOES_ON
 from promissory.executor.history.values import value_at
 from promissory.executor.records.manifest import read_manifest, read_plan
 
@@ -33,7 +34,7 @@ def command(run_id: str, node: str | None, store: str | None, as_json: bool) -> 
         print_result([("result", found.type, found.data)], as_json, opened)
         return 0
     run = attach(run_id, opened, None, trust=False)
-    if run.state in ("RUNNING", "PAUSED"):
+    if run.state in GOES_ON:
         raise InputError(f"run {run_id} is {run.state}, and has no result yet: promissory status {run_id}")
     if run.error is not None:
         say(f"promissory: {run.error}")

@@ -108,18 +108,18 @@ _MAPS: Final = 10
 
 
 def _watch(history: History, silent: bool) -> None:
-    """Look on until no executor works on the run: drawn on a terminal, elsewhere one line for each change."""
+    """Look on until nobody works on the run, and no worker will: drawn on a terminal, elsewhere a line a change."""
     if sys.stdout.isatty() and not silent:
         from rich.live import Live
 
         with Live(_drawn(history), transient=True, auto_refresh=False) as live:
-            while history.is_live:
+            while history.goes_on:
                 time.sleep(_LOOK)
                 history.update()
                 live.update(_drawn(history), refresh=True)
         return
     said = ""
-    while history.is_live:
+    while history.goes_on:
         line = _line(history)
         if line != said and not silent:
             said = line
@@ -130,7 +130,8 @@ def _watch(history: History, silent: bool) -> None:
 
 def _line(history: History) -> str:
     beat = history.beat
-    assert beat is not None
+    if beat is None or not history.is_live:
+        return history.state
     more = beside(beat)
     return (
         f"{history.state} {beat.done:,}/{beat.nodes:,} nodes, {counted(len(beat.running), 'task')} at work"
@@ -145,7 +146,7 @@ def _drawn(history: History) -> Any:
     running = tuple(
         (worker, history.path(*key), since) for key, (worker, since) in history.running.items() if history.has(*key)
     )
-    head = Text(f"{history.manifest.run_id}  {_line(history) if history.beat is not None else history.state}")
+    head = Text(f"{history.manifest.run_id}  {_line(history)}")
     return Group(head, worker_table(running))
 
 

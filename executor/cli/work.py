@@ -21,6 +21,10 @@ from promissory.typesys.durations import duration_of
 _RUNS = max(4, os.cpu_count() or 1)
 
 
+def _keep_still(line: str) -> None:
+    return
+
+
 def _end(work: Work, number: int, frame: FrameType | None) -> None:
     if work.is_ending:  # a second signal says that its sender does not want to wait
         signal.signal(number, signal.SIG_DFL)
@@ -88,7 +92,7 @@ def command(
             says=False,
         )
 
-    work = Work(opened, queues, options, max_runs, say if not quiet else lambda line: None)
+    work = Work(opened, queues, options, max_runs, _keep_still if quiet else say, say)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, partial(_end, work))

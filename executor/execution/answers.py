@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from promissory.executor.errors import GateNotFound, RunIsNotLive
 from promissory.executor.history.at_a_glance import Gate, gates_of
-from promissory.executor.history.summary import ENDED_WELL, is_being_taken
+from promissory.executor.history.summary import ENDED_WELL, GOES_ON, is_being_taken
 from promissory.executor.records.heartbeat import await_first_beat, read_beat
 from promissory.executor.records.inbox import raise_refusal, send, waiting
 from promissory.executor.store.store import Store
@@ -84,7 +84,7 @@ def _find(store: Store, run_id: str, name: str) -> Gate:
                 f"{len(found)} gates of run {run_id} are called {name}: say which by its path: "
                 f"{', '.join(gate.path for gate in found[:10])}"
             )
-        if state not in ("RUNNING", "PAUSED") or time.monotonic() > given_up:
+        if state not in GOES_ON or time.monotonic() > given_up:
             said = ", ".join(f"{gate.path} ({gate.wants})" for gate in gates[:10])
             raise GateNotFound(
                 f"no gate {name!r} of run {run_id} waits for an answer; {f'there is: {said}' if said else 'none does'}"

@@ -10,7 +10,7 @@ from typing import Any
 from promissory.executor.errors import RunIsNotLive, RunNotFound, StoreError
 from promissory.executor.execution.loop import Execution
 from promissory.executor.execution.run import Cause, Run, resume_command
-from promissory.executor.history.summary import Ending
+from promissory.executor.history.summary import CARRIED, Ending
 from promissory.executor.records.inbox import Command
 from promissory.executor.scheduler.standing import failed_by_themselves
 from promissory.executor.store.store import Store
@@ -144,7 +144,7 @@ class OwnRun(Run):
     def _command(self, command: str, reason: str) -> None:
         if not self._is_over:
             self._execution.command(Command(command, reason, "its own process", time.time_ns() // 1000))
-        elif self.state in ("RUNNING", "PAUSED"):  # another process goes on with the run
+        elif self.state in CARRIED:  # another process goes on with the run
             super()._command(command, reason)
         elif command in ("pause", "unpause"):
             raise RunIsNotLive(f"run {self.id} is {self.state}: there is nobody to {command} it")

@@ -21,7 +21,7 @@ from promissory.executor.execution.answers import answer
 from promissory.executor.execution.result import Result
 from promissory.executor.execution.run_reader import RunReader
 from promissory.executor.history.history import History
-from promissory.executor.history.summary import ENDED_WELL, Ending, standing_of_run
+from promissory.executor.history.summary import ENDED_WELL, GOES_ON, Ending, standing_of_run
 from promissory.executor.protocol.events import value_of
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.records.inbox import tell
@@ -32,6 +32,7 @@ from promissory.typesys.types import ANY
 from promissory.typesys.wire import Codec, codec_for
 
 _LOOK = 0.2
+_FAR_LOOK = 5.0
 _ANY = codec_for(ANY)
 _LIMITS = ("DepthExceeded", "NodesExceeded", "FuturesTooLarge", "IterationLimitExceeded")
 
@@ -118,10 +119,12 @@ class Run(RunReader, Generic[Result]):
             Fenced, StoreError: the run's executor had to stop.
         """
         given_up = None if timeout is None else time.monotonic() + timeout
-        while self.state in ("QUEUED", "RUNNING", "PAUSED"):
+        look = _LOOK
+        while self.state in GOES_ON:
             if given_up is not None and time.monotonic() >= given_up:
                 raise TimeoutError(f"run {self.id} has not ended after {timeout} s")
-            time.sleep(_LOOK)
+            time.sleep(look if given_up is None else max(0.0, min(look, given_up - time.monotonic())))
+            look = look if self.store.is_near else min(_FAR_LOOK, 1.5 * look)  # a look at a far store is many requests
         return self
 
     def pause(self, reason: str = "") -> None:
@@ -182,7 +185,7 @@ class Run(RunReader, Generic[Result]):
         if self._last is not None and self._last.state in ENDED_WELL:
             return self._last
         found = standing_of_run(self.store, self.id)
-        if self._last is None or self._last.segment != found.segment or found.state in ("QUEUED", "RUNNING", "PAUSED"):
+        if self._last is None or self._last.segment != found.segment or found.state in GOES_ON:
             self._last = found
         return self._last
 

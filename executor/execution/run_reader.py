@@ -14,7 +14,7 @@ from promissory.executor.history.history import History, NodeRow
 from promissory.executor.history.logs import Logs, errors_of, prefix_of
 from promissory.executor.history.recovery import as_committed
 from promissory.executor.history.run_events import Cursor
-from promissory.executor.history.summary import standing_of_run
+from promissory.executor.history.summary import GOES_ON, standing_of_run
 from promissory.executor.history.values import Typed, inputs_at, value_at
 from promissory.executor.records.manifest import read_manifest, read_plan
 from promissory.executor.store.store import Store
@@ -151,7 +151,7 @@ class RunReader:
 
     def _goes_on(self) -> bool:
         """Whether somebody works on the run."""
-        return standing_of_run(self.store, self.id).state in ("QUEUED", "RUNNING", "PAUSED")
+        return standing_of_run(self.store, self.id).state in GOES_ON
 
     def _pause(self) -> Callable[[float], object]:
         """What waits for as many seconds, or until something is committed."""

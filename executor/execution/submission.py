@@ -34,6 +34,7 @@ from promissory.executor.store.store import Store
 from promissory.planner.errors import is_ours
 from promissory.planner.plan.plan import Plan
 from promissory.typesys.buffer import Buffer, Pending
+from promissory.typesys.secret import revealed_in
 
 _LONGEST: Final = 256
 """The characters that the name or the text of a label may have."""
@@ -136,6 +137,8 @@ def _check(queue: str, priority: int, labels: Mapping[str, str]) -> None:
     for label, text in labels.items():
         if not isinstance(label, str) or not isinstance(text, str):
             raise InputError(f"labels are texts by name, not {label!r}: {text!r}")
+        if secret := revealed_in(f"{label}={text}".encode("utf-8", "surrogatepass")):
+            raise InputError(f"the label {label!r} is stored, and holds the value of Secret({secret!r})")
         if not 0 < len(label) <= _LONGEST or len(text) > _LONGEST:
             raise InputError(f"the label {label[:40]!r} and its text have at most {_LONGEST} characters each")
 

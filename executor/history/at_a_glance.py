@@ -21,7 +21,7 @@ from promissory.executor.history.nodes import NodeRow
 from promissory.executor.history.overview import CallRow, Overview
 from promissory.executor.history.recovery import as_committed
 from promissory.executor.history.states import NAMES, OVER, state_of
-from promissory.executor.history.summary import ENDED_WELL, Summary, summarise
+from promissory.executor.history.summary import CARRIED, ENDED_WELL, Summary, summarise
 from promissory.executor.journal.segment import segment_from_bytes
 from promissory.executor.protocol.events import ENDED, Meta
 from promissory.executor.records.heartbeat import read_beat
@@ -145,7 +145,7 @@ def _told(store: Store, manifest: Manifest) -> Overview:
     summary, beat = summarise(store, manifest.run_id), read_beat(store, manifest.run_id)
     tail, ended = recovered.tail, recovered.ended
     running = {}
-    if beat is not None and summary.state in ("RUNNING", "PAUSED"):
+    if beat is not None and summary.state in CARRIED:
         running = {(frame, index): (worker, since) for frame, index, worker, since in beat.running}
     look = _Look(manifest, recovered.scheduler, None if ended is None else ended[1], running)
     epoch = 1 if tail is None else tail.epoch

@@ -17,7 +17,7 @@ from promissory.executor.errors import RunNotFound
 from promissory.executor.history.nodes import NodeRow, Rows
 from promissory.executor.history.paths import find, frame_path, node_path, round_frame
 from promissory.executor.history.record import Record
-from promissory.executor.history.summary import is_being_taken
+from promissory.executor.history.summary import is_being_taken, waits_for_a_worker
 from promissory.executor.protocol.events import Meta
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.protocol.identity import node_identity
@@ -58,8 +58,15 @@ class History(Record):
 
     @property
     def is_queued(self) -> bool:
-        """Whether the run was submitted, and nobody has begun to carry it."""
-        return bool(self.manifest.queue) and not self.resumes and self.beat is None and not self.is_trimmed
+        """Whether a worker will take the run, on which nobody works now."""
+        if not self.manifest.queue or self.end is not None or self.is_live:
+            return False
+        return waits_for_a_worker(self.store, self.manifest, self.beat, self._segments > 0)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether somebody works on the run, or a worker will."""
+        return self.is_live or self.is_queued
 
     @property
     def state(self) -> str:

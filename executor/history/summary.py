@@ -14,7 +14,8 @@ from promissory.executor.protocol.events import ENDED
 from promissory.executor.protocol.seats import Seat
 from promissory.executor.records.executors import is_taken
 from promissory.executor.records.heartbeat import Beat, is_beginning, read_beat
-from promissory.executor.records.manifest import read_manifest
+from promissory.executor.records.manifest import Manifest, read_manifest
+from promissory.executor.records.queue import is_carried, is_waiting
 from promissory.executor.store.keys import segment_key
 from promissory.executor.store.store import Store
 
@@ -34,6 +35,12 @@ class Summary:
 
 ENDED_WELL: Final = ("SUCCEEDED", "TERMINATED")
 """The states that nothing follows: any other end may be followed by a resume."""
+
+
+CARRIED: Final = ("RUNNING", "PAUSED")
+"""The states in which an executor works on a run."""
+GOES_ON: Final = ("QUEUED", *CARRIED)
+"""The states out of which a run comes without anybody's doing."""
 
 
 class Ending(NamedTuple):
@@ -74,6 +81,16 @@ def standing_of_run(store: Store, run_id: str) -> Ending:
     if (ended := _ending_in(segment)) is not None:
         return ended  # it has come since
     return Ending(summary.state, "", None, -1 if segment is None else segment.number)
+
+
+def waits_for_a_worker(store: Store, manifest: Manifest, beat: Beat | None, has_begun: bool) -> bool:
+    """Whether a run on which nobody works is one that a worker will take: it was submitted and nobody has begun with
+    it, it was given back, or its worker is gone. One that was stopped or paused waits for whoever did that."""
+    if not manifest.queue:
+        return False
+    if not has_begun or is_waiting(store, manifest):
+        return True
+    return is_carried(store, manifest) and not (beat is not None and (beat.over or beat.paused))
 
 
 def is_being_taken(store: Store, run_id: str) -> bool:
@@ -124,10 +141,10 @@ def _summarise(store: Store, run_id: str) -> tuple[Summary, Segment | None]:
         state = "RUNNING"
     if beat is None and segment is None and is_beginning(store, run_id):
         state = "RUNNING"
-    if segment is None and manifest.queue and beat is None:
+    if state == "INTERRUPTED" and waits_for_a_worker(store, manifest, beat, segment is not None):
         state = "QUEUED"
     done, nodes = (beat.done, beat.nodes) if beat is not None else (0, 0)
-    if state in ("QUEUED", "RUNNING", "PAUSED"):
+    if state in GOES_ON:
         last = time.time_ns() // 1000
     elif beat is not None and state == "INTERRUPTED":
         last = max(last, int(beat.time * 1e6))

@@ -95,6 +95,11 @@ def note_carried(store: Store, manifest: Manifest) -> None:
     store.put_new(carried_key(manifest.queue, manifest.run_id), b"")
 
 
+def is_carried(store: Store, manifest: Manifest) -> bool:
+    """Whether somebody has begun to carry a run, and nobody has noted its end."""
+    return store.exists(carried_key(manifest.queue, manifest.run_id))
+
+
 def is_carried_no_more(store: Store, queue: str, run_id: str) -> None:
     """Nobody needs to see to a run any more."""
     store.remove(carried_key(queue, run_id))

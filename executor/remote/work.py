@@ -36,7 +36,7 @@ from promissory.executor.errors import (
 from promissory.executor.execution.options import Options
 from promissory.executor.execution.own_run import OwnRun
 from promissory.executor.execution.take_over import take_over_run
-from promissory.executor.history.summary import ending, standing_of_run
+from promissory.executor.history.summary import CARRIED, ending, standing_of_run
 from promissory.executor.protocol.seats import Seat
 from promissory.executor.records.executors import enrol, leave
 from promissory.executor.records.heartbeat import read_beat
@@ -52,6 +52,7 @@ from promissory.executor.records.queue import (
     waiting,
 )
 from promissory.executor.records.slots import Limits, give_back, read_limits, take_slots
+from promissory.executor.store.keys import segment_key
 from promissory.executor.store.store import Store
 from promissory.typesys.errors import FormatError
 
@@ -88,20 +89,28 @@ class Work:
         queues: the queues to work on.
         options: gives the options of a run's executor, with an engine of its own.
         max_runs: how many runs are carried at one time.
-        say: tells a person what happens, in a line.
+        say: tells a person of runs that begin and end, in a line each.
+        warn: tells a person what is the matter, with the store or with a run; by default as `say` does.
 
     Attributes:
         is_ending: whether the work is to end.
     """
 
     def __init__(
-        self, store: Store, queues: Iterable[str], options: Callable[[], Options], max_runs: int, say: Say
+        self,
+        store: Store,
+        queues: Iterable[str],
+        options: Callable[[], Options],
+        max_runs: int,
+        say: Say,
+        warn: Say | None = None,
     ) -> None:
         self._store = store
         self._queues = tuple(dict.fromkeys(queues))
         self._options = options
         self._max_runs = max_runs
         self._say = say
+        self._warn = warn or say
         self._mine: dict[str, _Mine] = {}
         self._manifests = Recent[str, Manifest](_KNOWN)
         self._refused: dict[str, tuple[str, float]] = {}
@@ -164,7 +173,7 @@ class Work:
         """Say once what is the matter with the store."""
         if str(error) != self._complaint:
             self._complaint = str(error)
-            self._say(f"the store does not answer as it should, and is asked again: {error}")
+            self._warn(f"the store does not answer as it should, and is asked again: {error}")
 
     def _open_queues(self) -> None:
         for queue in self._queues if not self._store.is_near else ():
@@ -223,11 +232,9 @@ class Work:
         manifest = self._manifest(one.run_id)
         if manifest is None or self._is_full(manifest) or self._lacks(manifest):
             return False
-        state = standing_of_run(self._store, one.run_id).state
-        if state == "QUEUED":
-            return self._carry(manifest, first=True)
-        if state == "INTERRUPTED" and self._is_dead(one.run_id):  # it was given back, or its worker died at its claim
-            return self._carry(manifest, first=False)
+        if standing_of_run(self._store, one.run_id).state == "QUEUED":
+            first = not self._store.exists(segment_key(one.run_id, 0))
+            return (first or self._is_dead(one.run_id)) and self._carry(manifest, first)
         if ending(self._store, one.run_id) is not None:
             take_out(self._store, manifest)
         return False
@@ -293,7 +300,7 @@ class Work:
     def _refuse(self, run_id: str, why: str) -> None:
         """Say once why a run is not carried here, and put it off for a while."""
         if run_id not in self._refused or self._refused[run_id][0] != why:
-            self._say(f"{run_id}: {why}")
+            self._warn(f"{run_id}: {why}")
         if len(self._refused) > _KNOWN:
             self._refused.clear()
         self._refused[run_id] = why, time.monotonic() + _AGAIN
@@ -327,10 +334,10 @@ class Work:
         if manifest is None or ending(self._store, run_id) is not None:
             is_carried_no_more(self._store, queue, run_id)
             return False
-        if standing_of_run(self._store, run_id).state != "INTERRUPTED" or not self._is_dead(run_id):
+        state = standing_of_run(self._store, run_id).state
+        if state in CARRIED or not self._is_dead(run_id):
             return False
-        beat = read_beat(self._store, run_id)
-        if beat is not None and (beat.over or beat.paused):
+        if state == "INTERRUPTED":
             is_carried_no_more(self._store, queue, run_id)  # somebody stopped or paused it, and will resume it
             return False
         return len(self._mine) < self._max_runs and not self._lacks(manifest) and self._carry(manifest, first=False)
@@ -350,14 +357,14 @@ class Work:
         give_back(self._store, mine.slots)
         self._full.clear()
         if mine.run.raised is not None:
-            self._say(f"{run_id}: interrupted: {mine.run.raised}")
+            self._warn(f"{run_id}: interrupted: {mine.run.raised}")
             if isinstance(mine.run.raised, StoreError):
                 enqueue(self._store, mine.manifest)  # whoever reaches the store goes on with it
                 self._rest(_PAUSE)
             return
+        is_carried_no_more(self._store, queue, run_id)
         stands = standing_of_run(self._store, run_id)
         self._say(f"{run_id}: {stands.state}{f' ({stands.reason})' if stands.reason else ''}")
-        is_carried_no_more(self._store, queue, run_id)
 
     def _give_back(self, grace: float) -> bool:
         """Stop the runs that are carried, so that others go on with them. Returns whether all have come to rest."""

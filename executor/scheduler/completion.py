@@ -24,7 +24,7 @@ def done(state: State, frame_id: int, index: int, value: Value, meta: Meta = NO_
     if frame is None:
         return
     state.log.append((NODE_DONE, frame_id, index, value, meta))
-    if meta[1] and state.tally is not None:
+    if meta[1] and state.tally is not None:  # as `State.spend`, without a call: nothing runs more often than this
         state.tally.spent[frame.topology.calls.each[index]] += meta[1]
     if frame.topology.code.commits_each and state.is_held_back(frame, index):
         state.hold_back(frame, index, (COMPLETE, frame, index, value, meta[3] > 0))

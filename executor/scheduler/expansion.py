@@ -114,7 +114,7 @@ def splice(
         if state.tally is not None:
             state.tally.hand_on(frame, index, id)
         frame.set_state(index, DONE)
-        frame.remaining = 0
+        frame.remaining = 0  # the node was the last one, so the frame is over, and counts as a whole
         state.remove_frame(frame)
         state.loops.pop((frame.id, index), None)
         state.done_nodes += 1

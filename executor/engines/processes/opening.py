@@ -13,9 +13,12 @@ from promissory.executor.engines.processes.messages import Opening
 
 
 def opening_of(setup: Setup) -> Opening:
-    """The opening of a run, as this process is now. The worker's name is filled in when a worker is told."""
+    """The opening of a run, as this process is now. The worker's name is filled in when a worker is told.
+
+    A run that was submitted runs the code in its bundle, whatever this process would import (rule Q3).
+    """
     root = logging.getLogger()
-    return Opening(
+    opening = Opening(
         setup.store.url if setup.store.outlives_the_process else None,
         setup.run_id,
         setup.epoch,
@@ -32,6 +35,7 @@ def opening_of(setup: Setup) -> Opening:
         setup.bundle,
         [root.level, _plain_format(root)] if root.handlers else None,
     )
+    return older_opening(opening, setup) if setup.is_pinned and setup.bundle else opening
 
 
 def older_opening(opening: Opening, setup: Setup) -> Opening:

@@ -83,8 +83,6 @@ class Processes:
         occupy_closed()
         self._room = Room(setup.parallel)
         self._opening = opening_of(setup)
-        if setup.is_pinned and setup.bundle:
-            self._opening = older_opening(self._opening, setup)
         self._ears = Ears()
         self._lanes = Lanes(setup, self._start_lane, self._forget)
 
@@ -273,8 +271,7 @@ class Processes:
 
     def _start_lane(self, older: bool) -> WorkerProcess:
         assert self._setup is not None
-        is_older = older and not self._setup.is_pinned
-        opening = older_opening(self._opening, self._setup) if is_older else self._opening
+        opening = older_opening(self._opening, self._setup) if older else self._opening
         return self._opened(WorkerProcess(self._room.descriptors), opening._replace(lane=True))
 
     def _opened(self, worker: WorkerProcess, opening: Opening) -> WorkerProcess:

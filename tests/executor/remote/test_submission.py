@@ -2,10 +2,12 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 
-from promissory import Loop, attach, current_context, dynamic, run, submit, task, workflow
+from promissory import Loop, Secret, attach, current_context, dynamic, run, submit, task, workflow
 from promissory.errors import InputError, RunExists
 from promissory.executor.execution import submission
 from promissory.executor.history.at_a_glance import overview, summaries
@@ -271,6 +273,33 @@ def test_Q3_resumed_in_this_process_with_other_code_it_is_refused(author, store,
 
 
 # --- the command line ---
+
+
+def test_T4_a_label_holds_no_secret(store, monkeypatch):
+    monkeypatch.setenv("TOKEN", "hunter2-hunter2")
+    assert Secret("TOKEN").reveal() == "hunter2-hunter2"
+    with pytest.raises(InputError, match=r"the label 'by' is stored, and holds the value of Secret\('TOKEN'\)"):
+        submit(inc, {"x": 1}, store=store, labels={"by": "hunter2-hunter2"})
+
+
+def test_X8_commands_that_look_on_wait_for_a_worker(author, worker, store, project, eventually):
+    author("--run-id", "a", x="1")
+    refused = subprocess.run(
+        [sys.executable, "-m", "promissory", "result", "a", "--store", store.url], capture_output=True, text=True
+    )
+    assert (refused.returncode, "run a is QUEUED, and has no result yet" in refused.stderr) == (2, True)
+    looking = [
+        subprocess.Popen(
+            [sys.executable, "-m", "promissory", *command, "a", "--store", store.url], stdout=subprocess.PIPE, text=True
+        )
+        for command in (["status", "--watch"], ["logs", "--follow"], ["events", "--follow"])
+    ]
+    first = looking[0].stdout.readline()
+    assert first == "QUEUED\n"
+    assert worker("--once").wait() == 0
+    said = [one.communicate()[0] for one in looking]
+    assert "state    SUCCEEDED" in said[0]
+    assert "main  SUCCEEDED" in said[2]
 
 
 def test_X8_what_waits_is_listed(store, shell):

@@ -15,6 +15,7 @@ from promissory.executor.execution.cancel import cancel_run
 from promissory.executor.execution.options import Options
 from promissory.executor.execution.take_over import take_over_run
 from promissory.executor.history.at_a_glance import overview, summaries
+from promissory.executor.history.history import History
 from promissory.executor.records.heartbeat import read_beat
 from promissory.executor.records.inbox import send
 from promissory.executor.records.manifest import read_manifest
@@ -119,11 +120,13 @@ def test_Q4_the_run_of_a_worker_that_was_killed_is_taken_over(author, worker, st
     first.kill()
     first.wait()
     assert carried(store, "default") == ["a"]
+    there = attach("a", store=store)
+    assert (there.state, there.error, History(store, "a").state) == ("QUEUED", None, "QUEUED")
     second = worker("--once")
     eventually(lambda: begun(tmp_path).count("2") == 2, "the second body once more")
     (tmp_path / "go").touch()
+    assert there.result == 3, "who waits for a result is not told that a worker died"
     assert "a: taken over" in second.communicate()[1]
-    assert attach("a", store=store).result == 3
     assert begun(tmp_path) == ["1", "2", "2", "3"]
     assert carried(store, "default") == []
 
@@ -139,7 +142,8 @@ def test_Q4_a_worker_that_is_told_to_end_gives_its_runs_back(
     eventually(lambda: list(waiting(store, "default")), "the run to wait again")
     eventually(lambda: read_beat(store, "a").ending, "its executor to stop")
     (tmp_path / "go").touch()
-    assert "a: INTERRUPTED" in first.communicate()[1]
+    assert "a: QUEUED" in first.communicate()[1]
+    assert attach("a", store=store).state == "QUEUED"
     assert first.returncode == 0
     second = worker("--once")
     assert "a: taken over" in second.communicate()[1]
