@@ -10,23 +10,19 @@ This process imports and unpickles nothing of what was submitted. That is for th
 
 from __future__ import annotations
 
-import importlib.metadata
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice, takewhile
 from typing import Final
 
-from promissory.executor.code.recent import Recent
 from promissory.executor.code.source_bundle import keep_apart
 from promissory.executor.errors import (
     CodeChanged,
     EngineError,
     Fenced,
     InputError,
-    JournalError,
     NotInStore,
     RunIsLive,
     RunNotFound,
@@ -37,10 +33,8 @@ from promissory.executor.execution.options import Options
 from promissory.executor.execution.own_run import OwnRun
 from promissory.executor.execution.take_over import take_over_run
 from promissory.executor.history.summary import CARRIED, ending, standing_of_run
-from promissory.executor.protocol.seats import Seat
-from promissory.executor.records.executors import enrol, leave
 from promissory.executor.records.heartbeat import read_beat
-from promissory.executor.records.manifest import Manifest, read_manifest
+from promissory.executor.records.manifest import Manifest
 from promissory.executor.records.queue import (
     Waiting,
     carried,
@@ -49,9 +43,9 @@ from promissory.executor.records.queue import (
     note_carried,
     open_queue,
     take_out,
-    waiting,
 )
-from promissory.executor.records.slots import Limits, give_back, read_limits, take_slots
+from promissory.executor.remote.candidates import Candidates
+from promissory.executor.remote.places import Places
 from promissory.executor.store.keys import segment_key
 from promissory.executor.store.store import Store
 from promissory.typesys.errors import FormatError
@@ -60,12 +54,7 @@ _LOOK, _FAR_LOOK = 0.2, 2.0
 """Seconds between two looks at the queues, on a near and on a far store."""
 _CARE, _FAR_CARE = 2.0, 30.0
 """Seconds between two looks at the runs that others carry."""
-_COMPARED: Final = 64
-"""How many of the runs that are next are compared by owner."""
-_KNOWN: Final = 4096
 _PAUSE: Final = 1.0
-_AGAIN: Final = 30.0
-"""Seconds after which a run is looked at again that could not be carried here."""
 
 Say = Callable[[str], None]
 _OF_ONE_RUN: Final = (CodeChanged, EngineError, FormatError, InputError, NotInStore, RunNotFound, StoreDamage)
@@ -78,7 +67,7 @@ class _Mine:
 
     manifest: Manifest
     run: OwnRun
-    slots: list[str]
+    places: list[str]
 
 
 class Work:
@@ -106,20 +95,17 @@ class Work:
         warn: Say | None = None,
     ) -> None:
         self._store = store
-        self._queues = tuple(dict.fromkeys(queues))
+        self._candidates = Candidates(store, queues, warn or say)
+        self._places = Places(store)
         self._options = options
         self._max_runs = max_runs
         self._say = say
         self._warn = warn or say
         self._mine: dict[str, _Mine] = {}
-        self._manifests = Recent[str, Manifest](_KNOWN)
-        self._refused: dict[str, tuple[str, float]] = {}
         self._wake = threading.Event()
         self.is_ending = False
         self._complaint = ""
         self._cared = 0.0
-        self._seat: Seat | None = None
-        self._full: dict[tuple[str, str], float] = {}
 
     def end(self) -> None:
         """Claim nothing more, and give back what is carried. From any thread, and from a signal handler, which may have
@@ -139,8 +125,7 @@ class Work:
         try:
             return self._carry_on(once, grace)
         finally:
-            if self._seat is not None:
-                leave(self._seat)
+            self._places.close()
 
     def _carry_on(self, once: bool, grace: float) -> bool:
         look = _LOOK if self._store.is_near else _FAR_LOOK
@@ -176,7 +161,7 @@ class Work:
             self._warn(f"the store does not answer as it should, and is asked again: {error}")
 
     def _open_queues(self) -> None:
-        for queue in self._queues if not self._store.is_near else ():
+        for queue in self._candidates.queues if not self._store.is_near else ():
             try:
                 open_queue(self._store, queue)
             except StoreError as error:
@@ -188,49 +173,21 @@ class Work:
         """Claim the run that is next. Returns whether there was one."""
         if len(self._mine) >= self._max_runs:
             return False
-        return any(self._whole(one.run_id, partial(self._take, one)) for one in self._in_order())
+        there = self._candidates.in_order([one.manifest for one in self._mine.values()])
+        return any(self._whole(one.run_id, partial(self._take, one)) for one in there)
 
     def _whole(self, run_id: str, take: Callable[[], bool]) -> bool:
         """What a look at a run gives; False, and a word to a person, if the run is damaged or can't be carried here."""
         try:
             return take()
         except _OF_ONE_RUN as error:
-            self._refuse(run_id, str(error))
+            self._candidates.put_off(run_id, str(error))
             return False
-
-    def _in_order(self) -> Iterator[Waiting]:
-        """The runs that wait, in the order in which they are tried: by priority, then those first of whose owner the
-        fewest runs are carried here, then those that came first."""
-        there = (one for queue in self._queues for one in waiting(self._store, queue))
-        wanted = (one for one in there if one.run_id not in self._mine and not self._is_put_off(one.run_id))
-        left = sorted(wanted, key=lambda one: (-one.priority, one.created))
-        while left:
-            first = left[0]
-            compared = list(islice(takewhile(lambda one: one.priority == first.priority, left), _COMPARED))  # noqa: B023
-            compared.sort(key=lambda one: (self._carried_for(one), one.created))
-            yield from compared
-            left = left[len(compared) :]
-
-    def _carried_for(self, one: Waiting) -> int:
-        manifest = self._manifest(one.run_id)
-        return 0 if manifest is None else sum(mine.manifest.user == manifest.user for mine in self._mine.values())
-
-    def _manifest(self, run_id: str) -> Manifest | None:
-        """The manifest of a run; None if it has none that can be read."""
-        found = self._manifests.get(run_id)
-        if found is None:
-            try:
-                found = read_manifest(self._store, run_id)
-            except (RunNotFound, JournalError) as error:
-                self._refuse(run_id, str(error))
-                return None
-            self._manifests.put(run_id, found)
-        return found
 
     def _take(self, one: Waiting) -> bool:
         """Claim a run that waits, if nobody else carries it."""
-        manifest = self._manifest(one.run_id)
-        if manifest is None or self._is_full(manifest) or self._lacks(manifest):
+        manifest = self._candidates.manifest(one.run_id)
+        if manifest is None or self._places.is_full(manifest) or not self._candidates.can_run_here(manifest):
             return False
         if standing_of_run(self._store, one.run_id).state == "QUEUED":
             first = not self._store.exists(segment_key(one.run_id, 0))
@@ -242,16 +199,16 @@ class Work:
     def _carry(self, manifest: Manifest, first: bool) -> bool:
         """Claim a run, or take it over, and carry it. Returns whether it is carried."""
         run_id, store = manifest.run_id, self._store
-        slots = self._slots(manifest)
-        if slots is None:
+        places = self._places.take(manifest)
+        if places is None:
             return False
         try:
             run = take_over_run(store, manifest, self._options(), (None, None, None), by_worker=True, first=first)
         except (RunIsLive, Fenced):
-            give_back(store, slots)
+            self._places.give_back(places)
             return False  # somebody else was first
         except BaseException:
-            give_back(store, slots)
+            self._places.give_back(places)
             raise
         try:
             note_carried(store, manifest)
@@ -259,54 +216,13 @@ class Work:
         except StoreError as error:  # the run is claimed, and a key that is left over does no harm
             self._complain(error)
         if not isinstance(run, OwnRun):
-            give_back(store, slots)
+            self._places.give_back(places)
             is_carried_no_more(store, manifest.queue, run_id)
             return False
         self._say(f"{run_id}: {'begun' if first else 'taken over'} ({manifest.workflow}, queue {manifest.queue})")
-        self._mine[run_id] = _Mine(manifest, run, slots)
+        self._mine[run_id] = _Mine(manifest, run, places)
         run.carry_in_background(self._wake.set)
         return True
-
-    def _slots(self, manifest: Manifest) -> list[str] | None:
-        """The slots for a run; None if its queue, or its owner there, has none left."""
-        limits = read_limits(self._store, manifest.queue)
-        if limits == Limits():
-            return []
-        if self._seat is None:
-            self._seat = enrol(self._store)
-        slots = take_slots(self._store, manifest, limits, self._seat)
-        if slots is None:
-            look = _LOOK if self._store.is_near else _FAR_LOOK
-            self._full[manifest.queue, manifest.user] = time.monotonic() + 5 * look
-        return slots
-
-    def _is_full(self, manifest: Manifest) -> bool:
-        """Whether there was no slot for runs of this owner in this queue a moment ago."""
-        return self._full.get((manifest.queue, manifest.user), 0.0) > time.monotonic()
-
-    def _lacks(self, manifest: Manifest) -> bool:
-        """Whether a package is not here in the version that a run was submitted with."""
-        for name, wanted in manifest.requires.items():
-            try:
-                there = importlib.metadata.version(name)
-            except importlib.metadata.PackageNotFoundError:
-                there = ""
-            if there != wanted:
-                here = f"{there} is installed" if there else "it is not installed"
-                self._refuse(manifest.run_id, f"it needs {name} {wanted}, and here {here}: it is left to other workers")
-                return True
-        return False
-
-    def _refuse(self, run_id: str, why: str) -> None:
-        """Say once why a run is not carried here, and put it off for a while."""
-        if run_id not in self._refused or self._refused[run_id][0] != why:
-            self._warn(f"{run_id}: {why}")
-        if len(self._refused) > _KNOWN:
-            self._refused.clear()
-        self._refused[run_id] = why, time.monotonic() + _AGAIN
-
-    def _is_put_off(self, run_id: str) -> bool:
-        return run_id in self._refused and self._refused[run_id][1] > time.monotonic()
 
     # --- runs of others ---
 
@@ -320,9 +236,9 @@ class Work:
         care = _CARE if self._store.is_near else _FAR_CARE
         if time.monotonic() - self._cared < care:
             return False
-        for queue in self._queues:
+        for queue in self._candidates.queues:
             for run_id in carried(self._store, queue):
-                if run_id in self._mine or self._is_put_off(run_id):
+                if run_id in self._mine or self._candidates.is_put_off(run_id):
                     continue
                 if self._whole(run_id, partial(self._care_for, queue, run_id)):
                     return True
@@ -330,7 +246,7 @@ class Work:
         return False
 
     def _care_for(self, queue: str, run_id: str) -> bool:
-        manifest = self._manifest(run_id)
+        manifest = self._candidates.manifest(run_id)
         if manifest is None or ending(self._store, run_id) is not None:
             is_carried_no_more(self._store, queue, run_id)
             return False
@@ -340,7 +256,9 @@ class Work:
         if state == "INTERRUPTED":
             is_carried_no_more(self._store, queue, run_id)  # somebody stopped or paused it, and will resume it
             return False
-        return len(self._mine) < self._max_runs and not self._lacks(manifest) and self._carry(manifest, first=False)
+        if len(self._mine) >= self._max_runs or not self._candidates.can_run_here(manifest):
+            return False
+        return self._carry(manifest, first=False)
 
     # --- the end of runs ---
 
@@ -354,8 +272,7 @@ class Work:
 
     def _tell_end(self, mine: _Mine) -> None:
         run_id, queue = mine.manifest.run_id, mine.manifest.queue
-        give_back(self._store, mine.slots)
-        self._full.clear()
+        self._places.give_back(mine.places)
         if mine.run.raised is not None:
             self._warn(f"{run_id}: interrupted: {mine.run.raised}")
             if isinstance(mine.run.raised, StoreError):

@@ -110,6 +110,7 @@ def test_census_as_a_program(run_program, make_tree):
     assert ended.stdout.startswith("Report(")
 
 
+@pytest.mark.full
 def test_Q4_census_submitted_by_one_process_and_carried_by_two_workers_of_which_one_is_killed(
     run_program, example, loop, make_tree, tmp_path, eventually
 ):

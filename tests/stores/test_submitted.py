@@ -38,6 +38,7 @@ def worker(place, said, max_runs=2):
     return Work(place.store(), ["default"], options, max_runs, said.append)
 
 
+@pytest.mark.full(keep=1)
 def test_Q1_a_run_is_submitted_to_an_object_store_and_carried_out_from_there(cloud):
     there = submit(two, {"data": bytes(200_000)}, store=cloud.url, run_id="a")
     assert there.state == "QUEUED"
@@ -58,6 +59,7 @@ def test_Q2_an_idle_worker_asks_an_object_store_once_a_look(on_s3):
     assert len(on_s3.proxy.requests) == 1
 
 
+@pytest.mark.full
 def test_X8_a_run_that_has_ended_well_costs_a_list_of_runs_one_request(on_s3):
     for name in "abc":
         submit(two, {"data": b""}, store=on_s3.url, run_id=name)
@@ -68,7 +70,7 @@ def test_X8_a_run_that_has_ended_well_costs_a_list_of_runs_one_request(on_s3):
     assert len(on_s3.proxy.requests) == 3 + 1
 
 
-@pytest.mark.full(keep=1)
+@pytest.mark.full
 @pytest.mark.parametrize("seed", range(4))
 def test_J6_a_server_that_fails_one_call_of_five_delays_a_submitted_run(on_s3, faults, seed):
     chance, lock = random.Random(seed), threading.Lock()

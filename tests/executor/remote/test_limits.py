@@ -99,6 +99,7 @@ def test_Q2_limits_are_kept(store):
     assert read_limits(store, "default") == Limits(3, 2)
 
 
+@pytest.mark.full
 def test_Q2_a_run_waits_for_a_place_in_its_queue(author, worker, store, shell, tmp_path, eventually, begun):
     done = shell("-m", "promissory", "queue", "--store", store.url, "--limit", "1")
     assert (done.returncode, "1 run may be carried" in done.stderr) == (0, True), done.stderr
@@ -119,6 +120,7 @@ def test_Q2_a_run_waits_for_a_place_in_its_queue(author, worker, store, shell, t
         assert one.wait() == 0
 
 
+@pytest.mark.full
 def test_Q4_a_run_is_taken_over_with_the_place_that_its_worker_had(author, worker, store, tmp_path, eventually, begun):
     write_limits(store, "default", Limits(1))
     author("--run-id", "a", workflow="long", folder=str(tmp_path))

@@ -67,6 +67,7 @@ def test_Q1_a_submitted_run_is_queued_until_a_worker_carries_it_out(store, work)
     assert not [one for one in examine(store, "a") if one.severity != "note"]
 
 
+@pytest.mark.full
 def test_Q1_the_run_that_is_given_waits_for_its_end(store, worker):
     there = submit(several, {"n": 3}, store=store)
     worker("--once", "--quiet")
@@ -175,6 +176,7 @@ def test_Q1_who_takes_it_imports_and_unpickles_nothing_of_it(author, worker, sto
 # --- code ---
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize("stale", ["beside", "PYTHONPATH"])
 def test_Q3_the_code_that_was_submitted_runs_whatever_lies_on_the_worker(author, worker, store, project, stale, flow):
     author("--run-id", "a", x="1")
@@ -185,6 +187,7 @@ def test_Q3_the_code_that_was_submitted_runs_whatever_lies_on_the_worker(author,
     assert attach("a", store=store).result == 101
 
 
+@pytest.mark.full
 def test_Q3_the_code_of_a_program_travels(store, worker, project, shell, tmp_path):
     program = project.write(
         "author/program.py",
@@ -218,6 +221,7 @@ def test_Q3_the_code_of_a_program_travels(store, worker, project, shell, tmp_pat
     assert attach("a", store=store).result == 11
 
 
+@pytest.mark.full
 def test_Q3_a_package_travels_with_its_data_files_and_what_it_imports_late(store, worker, project, shell):
     project.write("author/pkg/words.txt", "hello")
     project.write("author/pkg/late.py", "WORD = 'late'")
@@ -245,6 +249,7 @@ def test_Q3_a_package_travels_with_its_data_files_and_what_it_imports_late(store
     assert attach("a", store=store).result == "hellohellohellolate"
 
 
+@pytest.mark.full
 def test_Q3_two_runs_of_two_versions_of_one_module_side_by_side(author, worker, store, project, flow):
     author("--run-id", "a", x="1")
     project.write("author/flow.py", flow(1000))
@@ -262,6 +267,7 @@ def test_Q3_a_package_of_another_version_is_told_before_anything_runs(store, mon
     assert attach("a", store=store).state == "QUEUED"
 
 
+@pytest.mark.full
 def test_Q3_resumed_in_this_process_with_other_code_it_is_refused(author, store, project, shell, flow):
     author("--run-id", "a", x="1")
     project.write("author/flow.py", flow(1))
@@ -282,6 +288,7 @@ def test_T4_a_label_holds_no_secret(store, monkeypatch):
         submit(inc, {"x": 1}, store=store, labels={"by": "hunter2-hunter2"})
 
 
+@pytest.mark.full
 def test_X8_commands_that_look_on_wait_for_a_worker(author, worker, store, project, eventually):
     author("--run-id", "a", x="1")
     refused = subprocess.run(

@@ -36,6 +36,7 @@ def fails(x: int) -> int:
 # --- claims ---
 
 
+@pytest.mark.full
 def test_Q2_runs_are_carried_by_priority_and_then_in_their_order(store, work):
     for name, priority in (("a", 0), ("b", 5), ("c", 0), ("d", -3), ("e", 5)):
         submit(inc, {"x": 1}, store=store, run_id=name, priority=priority)
@@ -43,6 +44,7 @@ def test_Q2_runs_are_carried_by_priority_and_then_in_their_order(store, work):
     assert said == ["b", "e", "a", "c", "d"]
 
 
+@pytest.mark.full
 def test_Q2_a_worker_takes_from_its_queues_alone(store, work):
     submit(inc, {"x": 1}, store=store, run_id="a", queue="night")
     submit(inc, {"x": 1}, store=store, run_id="b", queue="day")
@@ -54,6 +56,7 @@ def test_Q2_a_worker_takes_from_its_queues_alone(store, work):
     assert attach("a", store=store).state == "SUCCEEDED"
 
 
+@pytest.mark.full
 def test_Q2_several_runs_are_carried_at_one_time(author, worker, store, tmp_path, eventually, begun):
     for name in "ab":
         (tmp_path / name).mkdir()
@@ -131,6 +134,7 @@ def test_Q4_the_run_of_a_worker_that_was_killed_is_taken_over(author, worker, st
     assert carried(store, "default") == []
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_Q4_a_worker_that_is_told_to_end_gives_its_runs_back(
     author, worker, store, tmp_path, eventually, number, begun
@@ -152,6 +156,7 @@ def test_Q4_a_worker_that_is_told_to_end_gives_its_runs_back(
     assert list(waiting(store, "default")) == carried(store, "default") == []
 
 
+@pytest.mark.full
 def test_Q4_bodies_that_take_longer_end_with_the_worker(author, worker, store, tmp_path, eventually, begun):
     author("--run-id", "a", workflow="long", folder=str(tmp_path))
     first = worker("--grace", "0.2")
@@ -165,6 +170,7 @@ def test_Q4_bodies_that_take_longer_end_with_the_worker(author, worker, store, t
     assert attach("a", store=store).result == 3
 
 
+@pytest.mark.full
 def test_Q4_a_run_that_was_stopped_is_left_to_who_stopped_it(author, worker, store, tmp_path, eventually, work, begun):
     author("--run-id", "a", workflow="long", folder=str(tmp_path))
     one = worker()
@@ -187,6 +193,7 @@ def test_Q4_a_run_that_failed_is_left_as_it_is(store, work):
         _ = there.result
 
 
+@pytest.mark.full
 def test_Q4_a_run_that_somebody_began_at_a_desk_is_never_touched(
     project, worker, store, tmp_path, eventually, work, begun, flow
 ):
@@ -220,6 +227,7 @@ def counted(n: int) -> int:
     return n
 
 
+@pytest.mark.full
 def test_Q2_three_that_claim_at_one_moment_begin_one_body(store, whole):
     _bodies.clear()
     for number in range(1_000 if whole else 20):
@@ -266,6 +274,7 @@ def test_J6_a_store_that_does_not_answer_is_complained_of_once_and_asked_again(s
     ]
 
 
+@pytest.mark.full
 def test_Q4_a_second_signal_ends_a_worker_at_once(author, worker, store, tmp_path, eventually, begun):
     author("--run-id", "a", workflow="long", folder=str(tmp_path))
     one = worker("--grace", "100")
@@ -277,6 +286,7 @@ def test_Q4_a_second_signal_ends_a_worker_at_once(author, worker, store, tmp_pat
     assert [two.run_id for two in waiting(store, "default")] == ["a"]
 
 
+@pytest.mark.full
 def test_Q3_a_worker_keeps_no_code_of_runs_that_have_ended(author, worker, store, project, flow, tmp_path, eventually):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
