@@ -7,13 +7,17 @@ import time
 from collections.abc import Mapping
 from typing import Any, Generic, NamedTuple, NoReturn, cast
 
+from promissory.executor.code.packages import missing_module
 from promissory.executor.errors import (
+    JournalError,
     OutputUnavailable,
     RunCancelled,
     RunFailed,
     RunInterrupted,
+    RunNotFound,
     RunStalled,
     RunTimeout,
+    StoreError,
     UnsafeStore,
     WorkflowCancelled,
 )
@@ -25,6 +29,7 @@ from promissory.executor.history.summary import ENDED_WELL, GOES_ON, Ending, sta
 from promissory.executor.protocol.events import value_of
 from promissory.executor.protocol.failure import Failure
 from promissory.executor.records.inbox import tell
+from promissory.executor.records.manifest import read_manifest
 from promissory.executor.scheduler.standing import failed_by_themselves
 from promissory.executor.store.lookup import default_store
 from promissory.executor.store.store import Store
@@ -225,14 +230,8 @@ class Run(RunReader, Generic[Result]):
             count = "another node" if cause.others == 1 else f"{cause.others:,} other nodes"
             more = f": promissory status --errors {self.id}" if self.store.outlives_the_process else ""
             said = f"{said}\n  {count} failed, too{more}"
-        verb = "with the limit raised" if failure.kind in _LIMITS else "repair it, then"
-        way_out = (
-            f"\n  run {self.id}; {verb}: {resume_command(self.id, self.store)}"
-            if self.store.outlives_the_process
-            else ""
-        )
         error = RunFailed(
-            f"{said}{way_out}",
+            f"{said}{self._way_out(failure)}",
             path=path,
             attempt=attempt,
             run_id=self.id,
@@ -240,6 +239,22 @@ class Run(RunReader, Generic[Result]):
         )
         error.__cause__ = failure.exception() if self._trust else failure.stand_in()
         return error
+
+    def _way_out(self, failure: Failure) -> str:
+        """How to go on after a failure. A run that was submitted runs the code of then, unless it is told otherwise."""
+        if not self.store.outlives_the_process:
+            return ""
+        command = resume_command(self.id, self.store)
+        if failure.kind in _LIMITS:
+            return f"\n  run {self.id}; with the limit raised: {command}"
+        try:
+            manifest = read_manifest(self.store, self.id)
+        except (RunNotFound, JournalError, StoreError):  # the store fails, and the failure is to be told all the same
+            return f"\n  run {self.id}; repair it, then: {command}"
+        module = missing_module(failure.message)
+        if module in manifest.packages:
+            return f"\n  run {self.id} was submitted with {module} {manifest.packages[module]}; with that: {command}"
+        return f"\n  run {self.id}; repair it, then: {command}{' --new-code' if manifest.queue else ''}"
 
     def _timeout_error(self, reason: str) -> RunTimeout:
         way_out = f"; to go on: {resume_command(self.id, self.store)}" if self.store.outlives_the_process else ""

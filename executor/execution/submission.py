@@ -3,13 +3,13 @@ carries it out (rules Q1 and Q3)."""
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
 from promissory.executor.code.import_guard import refuse_outside_bodies
-from promissory.executor.code.source_bundle import is_installed
+from promissory.executor.code.packages import packages_of
 from promissory.executor.crash_points import reached
 from promissory.executor.errors import InputError, RunExists
 from promissory.executor.execution.launch import attach
@@ -31,7 +31,6 @@ from promissory.executor.protocol.limits import Limits
 from promissory.executor.records.manifest import new_manifest, read_manifest
 from promissory.executor.records.queue import DEFAULT, MOST, enqueue, is_queue
 from promissory.executor.store.store import Store
-from promissory.planner.errors import is_ours
 from promissory.planner.plan.plan import Plan
 from promissory.typesys.buffer import Buffer, Pending
 from promissory.typesys.secret import revealed_in
@@ -114,7 +113,10 @@ def submit_encoded(
     tell_main_block_state(plan.origin.entities, "processes")
     digest, values, bundle = put_beginning(store, name, plan, inputs, source, buffers, must=True, durable=True)
     manifest = new_manifest(name, plan.name, digest, values, "processes", wanted, source, bundle)
-    manifest = manifest.submitted(queue, priority, dict(labels or {}), _requires(plan))
+    requires, packages = packages_of(plan.origin.entities)
+    manifest = replace(
+        manifest, queue=queue, priority=priority, labels=dict(labels or {}), requires=requires, packages=packages
+    )
     try:
         begin_run(store, manifest, plan)
     except RunExists as error:
@@ -141,18 +143,3 @@ def _check(queue: str, priority: int, labels: Mapping[str, str]) -> None:
             raise InputError(f"the label {label!r} is stored, and holds the value of Secret({secret!r})")
         if not 0 < len(label) <= _LONGEST or len(text) > _LONGEST:
             raise InputError(f"the label {label[:40]!r} and its text have at most {_LONGEST} characters each")
-
-
-def _requires(plan: Plan) -> dict[str, str]:
-    """The installed packages that functions of the plan lie in, with their versions: no bundle brings them."""
-    modules = {
-        entity.function.__module__.partition(".")[0]
-        for entity in plan.origin.entities
-        if (file := entity.function.__code__.co_filename) and is_installed(file) and not is_ours(file)
-    }
-    if not modules:
-        return {}
-    packages = importlib.metadata.packages_distributions()
-    return {
-        name: importlib.metadata.version(name) for module in sorted(modules) for name in packages.get(module, ())[:1]
-    }

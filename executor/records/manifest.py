@@ -8,7 +8,7 @@ import os
 import platform
 import socket
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from promissory import _version
@@ -51,7 +51,9 @@ class Manifest:
         queue: the queue to which the run was submitted (rule Q1); empty for a run that somebody began.
         priority: a run of a higher one is carried out first.
         labels: what its owner wrote on it.
-        requires: the installed packages that hold code of the plan, which a submission can't carry, and their versions.
+        requires: the versions of the installed packages that hold code of the plan, by module: a submission can't carry
+            it, so whoever carries the run has to have them.
+        packages: those of other installed packages that its modules had imported, to be told where an import fails.
     """
 
     run_id: str
@@ -74,13 +76,10 @@ class Manifest:
     priority: int = 0
     labels: dict[str, str] = field(default_factory=dict)
     requires: dict[str, str] = field(default_factory=dict)
-
-    def submitted(self, queue: str, priority: int, labels: dict[str, str], requires: dict[str, str]) -> Manifest:
-        """The manifest of the run if it is submitted to a queue."""
-        return replace(self, queue=queue, priority=priority, labels=labels, requires=requires)
+    packages: dict[str, str] = field(default_factory=dict)
 
 
-_OF_SUBMISSIONS: Final = ("queue", "priority", "labels", "requires")
+_OF_SUBMISSIONS: Final = ("queue", "priority", "labels", "requires", "packages")
 
 
 def new_manifest(
@@ -132,8 +131,8 @@ def write_manifest(store: Store, manifest: Manifest) -> bool:
     if manifest.stop is None:
         del entries["stop"]  # only runs that were told to stop say so
     if manifest.queue:
-        entries["labels"] = [list(pair) for pair in sorted(manifest.labels.items())]
-        entries["requires"] = [list(pair) for pair in sorted(manifest.requires.items())]
+        for name in ("labels", "requires", "packages"):
+            entries[name] = [list(pair) for pair in sorted(entries[name].items())]
     else:
         for name in _OF_SUBMISSIONS:
             del entries[name]
@@ -220,6 +219,7 @@ def _manifest_of(entries: dict[str, Any]) -> Manifest:
         priority=fields.whole(entries.get("priority", 0)),
         labels=_texts(entries.get("labels", [])),
         requires=_texts(entries.get("requires", [])),
+        packages=_texts(entries.get("packages", [])),
     )
 
 

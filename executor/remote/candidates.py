@@ -3,13 +3,13 @@ can't be carried here."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
+from promissory.executor.code.packages import version_of
 from promissory.executor.code.recent import Recent
 from promissory.executor.errors import JournalError, RunNotFound
 from promissory.executor.records.manifest import Manifest, read_manifest
@@ -76,10 +76,7 @@ class Candidates:
     def can_run_here(self, manifest: Manifest) -> bool:
         """Whether the packages are here that a run needs, in the versions that it was submitted with (rule Q3)."""
         for name, wanted in manifest.requires.items():
-            try:
-                there = importlib.metadata.version(name)
-            except importlib.metadata.PackageNotFoundError:
-                there = ""
+            there = version_of(name)
             if there != wanted:
                 here = f"{there} is installed" if there else "it is not installed"
                 self.put_off(manifest.run_id, f"it needs {name} {wanted}, and here {here}: it is left to other workers")

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from promissory import Loop, Secret, attach, current_context, dynamic, run, submit, task, workflow
-from promissory.errors import InputError, RunExists
+from promissory.errors import InputError, RunExists, RunFailed
 from promissory.executor.execution import submission
 from promissory.executor.history.at_a_glance import overview, summaries
 from promissory.executor.history.history import History
@@ -259,7 +259,7 @@ def test_Q3_two_runs_of_two_versions_of_one_module_side_by_side(author, worker, 
 
 
 def test_Q3_a_package_of_another_version_is_told_before_anything_runs(store, monkeypatch, work):
-    monkeypatch.setattr(submission, "_requires", lambda plan: {"msgpack": "0.0.1", "no-such-package": "2.0"})
+    monkeypatch.setattr(submission, "packages_of", lambda _: ({"msgpack": "0.0.1", "no_such_package": "2.0"}, {}))
     submit(inc, {"x": 1}, store=store, run_id="a")
     (said,) = work(store)
     assert "a: it needs msgpack 0.0.1, and here" in said
@@ -268,6 +268,47 @@ def test_Q3_a_package_of_another_version_is_told_before_anything_runs(store, mon
 
 
 @pytest.mark.full
+def test_Q3_where_an_import_fails_the_version_is_told_that_the_run_was_submitted_with(
+    author, worker, store, project, monkeypatch
+):
+    installed = project.folder / "site-packages"
+    project.write("site-packages/heavy.py", "def half(n): return n // 2")
+    project.write("site-packages/heavy-3.1.dist-info/METADATA", "Metadata-Version: 2.1\nName: heavy\nVersion: 3.1\n")
+    project.write(
+        "author/flow.py",
+        """
+        import heavy
+        from promissory import task
+
+        @task
+        def f(x: int) -> int:
+            return heavy.half(x)
+        """,
+    )
+    monkeypatch.setenv("PYTHONPATH", str(installed))
+    author("--run-id", "a", workflow="f", x="4")
+    assert read_manifest(store, "a").packages == {"heavy": "3.1"}
+    worker("--once").wait()
+    with pytest.raises(RunFailed) as raised:
+        _ = attach("a", store=store).result
+    assert "No module named 'heavy'" in str(raised.value)
+    assert "run a was submitted with heavy 3.1; with that: promissory resume a" in str(raised.value)
+    again = subprocess.run(
+        [sys.executable, "-m", "promissory", "resume", "--quiet", "--store", store.url, "a"],
+        capture_output=True,
+        text=True,
+        cwd=project.folder,
+    )
+    assert (again.returncode, again.stdout) == (0, "2\n"), again.stderr
+
+
+def test_Q3_who_repairs_the_code_of_a_submitted_run_is_told_how_it_is_run(store, work):
+    there = submit(fails, {"x": 1}, store=store, run_id="a")
+    work(store)
+    with pytest.raises(RunFailed, match=r"repair it, then: promissory resume a --store .* --new-code"):
+        _ = there.result
+
+
 def test_Q3_resumed_in_this_process_with_other_code_it_is_refused(author, store, project, shell, flow):
     author("--run-id", "a", x="1")
     project.write("author/flow.py", flow(1))

@@ -317,7 +317,7 @@ def test_J6_a_store_that_fails_behind_a_claim_holds_no_run_up(store, monkeypatch
 
 
 def test_Q2_what_can_not_be_carried_is_put_off_and_asks_the_store_for_nothing(store, monkeypatch):
-    monkeypatch.setattr(submission, "_requires", lambda plan: {"no-such-package": "2.0"})
+    monkeypatch.setattr(submission, "packages_of", lambda _: ({"no_such_package": "2.0"}, {}))
     for name in "abc":
         submit(inc, {"x": 1}, store=store, run_id=name)
     said, got = [], []
